@@ -1,0 +1,132 @@
+/**
+ * What a connector promises. A connector speaks to one provider and reads one page at a time; the sync engine decides the
+ * order, stages each page with the cursor that follows it, and draws the conclusions. A connector keeps no state between calls
+ * but its HTTP session, so that a run can go on from a saved cursor in another process.
+ *
+ * Order of a full pull: all pages of groups; for each group in scope all pages of its members; then all pages of users.
+ */
+import { z } from 'zod';
+import type { DirectoryGroup, DirectoryUser, Provider } from '../src/domain/directory.ts';
+import type { ExternalId } from '../src/domain/ids.ts';
+
+/** Opaque to everyone but the connector that made it. It may be stored and used by another process later. */
+export type Cursor = string;
+
+/** `next: null` marks the end, and nothing else does: an empty page can still carry a cursor. */
+export type Page<T> = { readonly records: readonly T[]; readonly next: Cursor | null };
+
+/** One object of a list that was read but not understood. Its user is *unknown*: neither changed nor deleted. */
+export type UnreadableRecord = {
+  readonly kind: 'unreadable';
+  /** null where not even the id could be read: nobody can then be called absent from this snapshot. */
+  readonly externalId: ExternalId | null;
+  /** What is wrong, by field, without any value of the record. */
+  readonly problem: string;
+};
+
+export type UserRecord = { readonly kind: 'user'; readonly user: DirectoryUser } | UnreadableRecord;
+export type GroupRecord = { readonly kind: 'group'; readonly group: DirectoryGroup } | UnreadableRecord;
+
+/** `everyone`: the whole directory is in the group (Google's CUSTOMER member, Okta's built-in Everyone). */
+export type MemberRecord =
+  | { readonly kind: 'user'; readonly externalId: ExternalId }
+  | { readonly kind: 'everyone' }
+  | UnreadableRecord;
+
+/** One step of `rollcall connections test`. `remedy` is there when the step failed: who has to do what, and where. */
+export type CheckStep = {
+  readonly step: 'reach' | 'credential' | 'users' | 'groups' | 'members';
+  readonly ok: boolean;
+  readonly detail: string;
+  readonly remedy?: string;
+};
+
+/** Calls throw only `ConnectorError`, or the signal's reason when it was aborted. */
+export type Connector = {
+  readonly provider: Provider;
+  fetchUsers(cursor: Cursor | null, signal: AbortSignal): Promise<Page<UserRecord>>;
+  fetchGroups(cursor: Cursor | null, signal: AbortSignal): Promise<Page<GroupRecord>>;
+  /** Members of one group, nested groups resolved. Members that are no users (devices, contacts) are left out. */
+  fetchMembers(group: ExternalId, cursor: Cursor | null, signal: AbortSignal): Promise<Page<MemberRecord>>;
+  /** Gives back sockets and timers. The connector is not used afterwards. */
+  close(): Promise<void>;
+};
+
+/** Who has to act on a failure, by kind. */
+export const whoActs = {
+  'rate-limited': 'nobody',
+  unavailable: 'nobody',
+  'cursor-expired': 'nobody',
+  'not-found': 'nobody',
+  'credentials-rejected': 'administrator',
+  'permission-missing': 'administrator',
+  'untrusted-certificate': 'administrator',
+  misconfigured: 'administrator',
+  'unexpected-response': 'developer',
+  'foreign-link': 'developer',
+} as const satisfies Record<string, 'nobody' | 'administrator' | 'developer'>;
+
+export type FailureKind = keyof typeof whoActs;
+
+export type ConnectorFailure = {
+  readonly kind: FailureKind;
+  /** One sentence in plain words, without secrets and without personal data. */
+  readonly message: string;
+  /** What to do about it, addressed to whoever `whoActs` names. */
+  readonly remedy: string;
+  /** HTTP status and the provider's request id, where there was an answer: what a provider's support asks for. */
+  readonly status?: number;
+  readonly requestId?: string;
+  readonly retryAfterMs?: number;
+};
+
+/** The only error that leaves a connector. */
+export class ConnectorError extends Error {
+  override readonly name = 'ConnectorError';
+  readonly failure: ConnectorFailure;
+
+  constructor(failure: ConnectorFailure, options?: ErrorOptions) {
+    super(failure.message, options);
+    this.failure = failure;
+  }
+}
+
+/** How a connection reaches its provider when it is not the plain internet: a proxy, an inspecting CA, a simulator. */
+export const Network = z.object({
+  /** Replaces every origin of the provider, those of its token endpoint too. https only: the vendors' libraries refuse http. */
+  baseUrl: z
+    .url({ protocol: /^https$/ })
+    .nullable()
+    .default(null),
+  /** PEM certificates to trust besides the system's. */
+  ca: z.string().nullable().default(null),
+  /** `http://[user:password@]host:port` of a forward proxy. */
+  proxy: z
+    .url({ protocol: /^https?$/ })
+    .nullable()
+    .default(null),
+});
+export type Network = z.infer<typeof Network>;
+
+/** What a provider can do. Declared, never probed for; the API shows it. */
+export type Abilities = {
+  readonly groups: boolean;
+  readonly nestedGroups: boolean;
+  readonly orgUnits: boolean;
+};
+
+/** One line of the registry: all that the rest of Rollcall knows about a provider. */
+export type ConnectorDefinition<Settings = unknown, Credentials = unknown> = {
+  readonly provider: Provider;
+  /** What people call it. */
+  readonly title: string;
+  readonly abilities: Abilities;
+  /** Not secret, shown by the API. */
+  readonly settings: z.ZodType<Settings>;
+  /** Secret: encrypted at rest, write-only in the API, never logged. */
+  readonly credentials: z.ZodType<Credentials>;
+  /** Opens no connection yet: the first fetch does. */
+  open(options: { settings: Settings; credentials: Credentials; network: Network }): Connector;
+  /** Tries what a pull needs, step by step; later steps are left out when an earlier one makes them pointless. */
+  check(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep>;
+};

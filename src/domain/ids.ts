@@ -1,0 +1,30 @@
+/** Ids are branded so that two of them cannot be swapped without a sound. All but ExternalId are UUIDs that Rollcall makes. */
+import { z } from 'zod';
+
+export const TenantId = z.uuid().brand<'TenantId'>();
+export type TenantId = z.infer<typeof TenantId>;
+
+export const ConnectionId = z.uuid().brand<'ConnectionId'>();
+export type ConnectionId = z.infer<typeof ConnectionId>;
+
+export const AuthUserId = z.uuid().brand<'AuthUserId'>();
+export type AuthUserId = z.infer<typeof AuthUserId>;
+
+export const RunId = z.uuid().brand<'RunId'>();
+export type RunId = z.infer<typeof RunId>;
+
+export const ChangeId = z.uuid().brand<'ChangeId'>();
+export type ChangeId = z.infer<typeof ChangeId>;
+
+export const DecisionId = z.uuid().brand<'DecisionId'>();
+export type DecisionId = z.infer<typeof DecisionId>;
+
+export const ApplyId = z.uuid().brand<'ApplyId'>();
+export type ApplyId = z.infer<typeof ApplyId>;
+
+export const PrincipalId = z.uuid().brand<'PrincipalId'>();
+export type PrincipalId = z.infer<typeof PrincipalId>;
+
+/** The provider's immutable id of a user or a group: never an address or a name, which change and get reused. */
+export const ExternalId = z.string().min(1).max(256).brand<'ExternalId'>();
+export type ExternalId = z.infer<typeof ExternalId>;
