@@ -1,0 +1,72 @@
+/** The environment, parsed once into one typed value. Every variable stands in docs/configuration.md (a test holds it). */
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { Problem } from './domain/problem.ts';
+
+const empty = (value: unknown) => (value === '' ? undefined : value);
+
+const Environment = z.object({
+  DATABASE_URL: z.preprocess(empty, z.url({ protocol: /^postgres(ql)?$/ }).optional()),
+  REDIS_URL: z.preprocess(empty, z.url({ protocol: /^rediss?$/ }).optional()),
+  ROLLCALL_DATA: z.preprocess(empty, z.string().default('.rollcall')),
+  ROLLCALL_SECRET_KEY: z.preprocess(
+    empty,
+    z
+      .string()
+      .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64: make one with `openssl rand -base64 32`')
+      .optional(),
+  ),
+  ROLLCALL_HOST: z.preprocess(empty, z.string().default('127.0.0.1')),
+  ROLLCALL_PORT: z.preprocess(empty, z.coerce.number().int().min(0).max(65535).default(7655)),
+  ROLLCALL_LOG_LEVEL: z.preprocess(
+    empty,
+    z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  ),
+  ROLLCALL_CONCURRENCY: z.preprocess(empty, z.coerce.number().int().min(1).max(64).default(4)),
+});
+
+export type Config = {
+  /** null: the embedded PostgreSQL in the data folder. */
+  readonly databaseUrl: string | null;
+  /** null: jobs run on PostgreSQL. */
+  readonly redisUrl: string | null;
+  readonly dataFolder: string;
+  /** 32 bytes in base64; null: kept in a file of the data folder. */
+  readonly secretKey: string | null;
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: z.infer<typeof Environment>['ROLLCALL_LOG_LEVEL'];
+  /** How many runs one worker carries out side by side. */
+  readonly concurrency: number;
+};
+
+/** All variables that mean something to Rollcall. */
+export const environmentVariables = Object.keys(Environment.shape);
+
+/** Throws `bad-configuration`, naming each variable that is wrong. Values are never repeated: they may be secrets. */
+export function parseConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const parsed = Environment.safeParse(environment);
+  if (!parsed.success) {
+    const fields = parsed.error.issues.map((issue) => ({
+      path: issue.path.join('.'),
+      message: issue.message,
+    }));
+    throw new Problem({
+      code: 'bad-configuration',
+      message: `The environment is not usable: ${fields.map((field) => `${field.path}: ${field.message}`).join('; ')}.`,
+      remedy: 'Correct or unset these variables; docs/configuration.md describes each.',
+      fields,
+    });
+  }
+  const env = parsed.data;
+  return {
+    databaseUrl: env.DATABASE_URL ?? null,
+    redisUrl: env.REDIS_URL ?? null,
+    dataFolder: resolve(env.ROLLCALL_DATA),
+    secretKey: env.ROLLCALL_SECRET_KEY ?? null,
+    host: env.ROLLCALL_HOST,
+    port: env.ROLLCALL_PORT,
+    logLevel: env.ROLLCALL_LOG_LEVEL,
+    concurrency: env.ROLLCALL_CONCURRENCY,
+  };
+}

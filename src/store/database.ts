@@ -1,0 +1,160 @@
+/**
+ * One pool for Prisma and for the hand-written statements. Every transaction names the tenant it works within; PostgreSQL's
+ * row-level security then shows it that subtree and nothing else. Outside a transaction no tenant is set and no row is visible,
+ * so a pooled connection never carries one caller's view to the next.
+ */
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import type { TenantId } from '../domain/ids.ts';
+import { Problem } from '../domain/problem.ts';
+import { type Prisma, PrismaClient } from './generated/client.ts';
+
+/** Row-level security needs nothing newer; MERGE, NULLS NOT DISTINCT and cheap subscripting need 15. */
+const OLDEST_POSTGRES = 150_000;
+
+/** One statement on one connection: what bulk statements and the audit chain are written against. */
+export type Sql = {
+  query<Row>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
+};
+
+/** A connection within an open transaction. `client` is there for COPY alone. */
+export type BulkTransaction = Sql & { readonly client: pg.ClientBase };
+
+/** A Prisma transaction that sees one subtree. */
+export type OrdinaryTransaction = Prisma.TransactionClient;
+
+export type Database = {
+  /** Ordinary queries, through Prisma, in one transaction that sees the subtree of `tenant`. */
+  ordinary<T>(tenant: TenantId, work: (tx: OrdinaryTransaction) => Promise<T>): Promise<T>;
+  /** Bulk statements, in one transaction that sees the subtree of `tenant`. */
+  bulk<T>(tenant: TenantId, work: (tx: BulkTransaction) => Promise<T>): Promise<T>;
+  /** A connection of its own, for a lock that must end with the process that holds it. */
+  dedicated(): Promise<pg.Client>;
+  /** The tenant that all others descend from. */
+  readonly root: TenantId;
+  close(): Promise<void>;
+};
+
+/** Prisma and pg speak of the same transaction in two ways; this is the one that the audit chain uses. */
+export function sqlOf(tx: OrdinaryTransaction): Sql {
+  return { query: (text, values = []) => tx.$queryRawUnsafe(text, ...values) };
+}
+
+/** The options that make every session of a pool work as the role that owns no table. */
+function asApplication(url: string): pg.ClientConfig {
+  return {
+    connectionString: url,
+    options: '-c role=rollcall_app',
+    application_name: 'rollcall',
+    keepAlive: true,
+  };
+}
+
+/** `url` is the owner's: the role rollcall_app is entered at the start of each session. The schema must have been migrated. */
+export async function openDatabase(url: string, poolSize = 20): Promise<Database> {
+  const pool = new pg.Pool({ ...asApplication(url), max: poolSize, idleTimeoutMillis: 30_000 });
+  pool.on('error', () => {}); // an idle connection that breaks is replaced at the next use, which reports what is wrong
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
+  const root = await findRoot(url);
+  return {
+    root,
+    ordinary: (tenant, work) =>
+      prisma.$transaction(
+        async (tx) => {
+          await tx.$executeRaw`SELECT set_config('rollcall.tenant', ${tenant}, true)`;
+          return await work(tx);
+        },
+        { maxWait: 30_000, timeout: 60_000 },
+      ),
+    bulk: (tenant, work) => inBulkTransaction(pool, tenant, work),
+    dedicated: async () => {
+      const client = new pg.Client(asApplication(url));
+      client.on('error', () => {}); // shows at the next query
+      await client.connect();
+      return client;
+    },
+    close: async () => {
+      await prisma.$disconnect();
+      await pool.end();
+    },
+  };
+}
+
+async function inBulkTransaction<T>(
+  pool: pg.Pool,
+  tenant: TenantId,
+  work: (tx: BulkTransaction) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('BEGIN');
+    await client.query(`SELECT set_config('rollcall.tenant', $1, true)`, [tenant]);
+    const result = await work({
+      client,
+      query: async (text, values = []) => (await client.query(text, [...values])).rows,
+    });
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch((failure: Error) => {
+      broken = failure;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+async function findRoot(url: string): Promise<TenantId> {
+  const client = await connectAsOwner(url);
+  try {
+    const { rows } = await client.query<{ id: TenantId }>('SELECT id FROM tenant WHERE parent_id IS NULL');
+    const [root] = rows;
+    if (root === undefined) throw new Error('the database has no root tenant although it was migrated');
+    return root.id;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Connects as the owner of the schema. Throws `database-unreachable` or `database-too-old`, never showing the URL's password. */
+export async function connectAsOwner(url: string): Promise<pg.Client> {
+  const where = describe(url);
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'rollcall',
+    connectionTimeoutMillis: 10_000,
+  });
+  client.on('error', () => {}); // shows at the next query
+  try {
+    await client.connect();
+  } catch (error) {
+    throw new Problem(
+      {
+        code: 'database-unreachable',
+        message: `The database at ${where} cannot be reached: ${(error as Error).message || (error as NodeJS.ErrnoException).code}.`,
+        remedy: 'Start PostgreSQL, or correct DATABASE_URL (host, port, user, password, database name).',
+      },
+      { cause: error },
+    );
+  }
+  const { rows } = await client.query<{ version: string; name: string }>(
+    `SELECT current_setting('server_version_num') AS version, current_setting('server_version') AS name`,
+  );
+  const [server] = rows;
+  if (server === undefined || Number(server.version) < OLDEST_POSTGRES) {
+    await client.end();
+    throw new Problem({
+      code: 'database-too-old',
+      message: `The database at ${where} is PostgreSQL ${server?.name}; Rollcall needs 15 or newer.`,
+      remedy: 'Upgrade PostgreSQL, or unset DATABASE_URL to use the embedded one.',
+    });
+  }
+  return client;
+}
+
+function describe(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  return `${hostname || 'the local socket'}:${port || '5432'}${pathname}`;
+}
