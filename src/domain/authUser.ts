@@ -1,0 +1,36 @@
+/** A user as Rollcall stores it: what applications authenticate and authorise against. */
+import type { Json } from './canonical.ts';
+import type { AuthUserId, TenantId } from './ids.ts';
+
+export const AUTH_USER_STATES = ['active', 'suspended', 'deleted'] as const;
+export type AuthUserState = (typeof AUTH_USER_STATES)[number];
+
+/** null: there is no value. */
+export type FieldValue = string | number | boolean | readonly string[] | null;
+
+/** By field name. A field that is missing means the same as null. */
+export type Fields = Readonly<Record<string, FieldValue>>;
+
+/** What the directory, through the mapping, wants an auth user to be. Roles are names, sorted, without repetition. */
+export type DesiredAuthUser = {
+  readonly state: 'active' | 'suspended' | 'deleted';
+  readonly fields: Fields;
+  readonly roles: readonly string[];
+};
+
+/** An auth user as a plan sees it. `roles` are those that the connection's directory gave; others are not its business. */
+export type StoredAuthUser = {
+  readonly id: AuthUserId;
+  readonly tenant: TenantId;
+  readonly state: AuthUserState;
+  readonly fields: Fields;
+  readonly roles: readonly string[];
+  readonly version: number;
+};
+
+/** What applies and shows on a change: state, fields with a value, and roles. */
+export function describeUser(user: { state: string; fields: Fields; roles: readonly string[] }): Json {
+  const fields: Record<string, Json> = {};
+  for (const [name, value] of Object.entries(user.fields)) if (value !== null) fields[name] = value;
+  return { state: user.state, fields, roles: user.roles };
+}

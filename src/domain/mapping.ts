@@ -1,0 +1,87 @@
+/** How directory attributes and groups become an auth user's fields and roles. */
+import { z } from 'zod';
+import type { DesiredAuthUser, FieldValue } from './authUser.ts';
+import type { DirectoryUser, DirectoryUser as DirectoryUserSchema, GroupRef } from './directory.ts';
+
+/** Attributes of a directory user that are a field of the same name of the auth user unless the mapping omits them. */
+export const FIELD_NAMES = [
+  'userName',
+  'email',
+  'displayName',
+  'givenName',
+  'familyName',
+  'jobTitle',
+  'department',
+  'division',
+  'costCenter',
+  'company',
+  'employeeId',
+  'employeeType',
+  'officeLocation',
+  'phone',
+  'mobilePhone',
+  'locale',
+  'orgUnit',
+  'userType',
+  'manager',
+] as const satisfies readonly (keyof typeof DirectoryUserSchema.shape)[];
+export type FieldName = (typeof FIELD_NAMES)[number];
+
+const RoleName = z.string().min(1).max(100);
+
+export const Mapping = z.strictObject({
+  /** Fields that this connection's directory does not own. userName, email and displayName cannot be left out. */
+  omit: z.array(z.enum(FIELD_NAMES).exclude(['userName', 'email', 'displayName'])).default([]),
+  /** Custom attributes to take over, each as the field `custom.<name>`. */
+  custom: z.array(z.string().min(1).max(200)).default([]),
+  /** Role for all members of a group, which is named by its external id or its name (exactly as the directory spells it). */
+  roles: z.array(z.strictObject({ group: z.string().min(1), role: RoleName })).default([]),
+  /** Roles of everybody whom the directory has. */
+  everyone: z.array(RoleName).default([]),
+  /** Groups to read, by external id or name. null: all. Groups that `roles` names are always read. */
+  groups: z.array(z.string().min(1)).nullable().default(null),
+});
+export type Mapping = z.infer<typeof Mapping>;
+
+const desiredState = {
+  active: 'active',
+  suspended: 'suspended',
+  deprovisioned: 'deleted',
+} as const satisfies Record<DirectoryUser['state'], DesiredAuthUser['state']>;
+
+/** A mapping made ready to map many users: look-ups instead of searches. */
+export type CompiledMapping = {
+  readonly map: (user: DirectoryUser, groups: readonly GroupRef[]) => DesiredAuthUser;
+  /** Whether the members of this group have to be read. */
+  readonly reads: (group: { readonly externalId: string; readonly name: string }) => boolean;
+};
+
+export function compileMapping(mapping: Mapping): CompiledMapping {
+  const omitted = new Set<string>(mapping.omit);
+  const names = FIELD_NAMES.filter((name) => !omitted.has(name));
+  const rolesByGroup = new Map<string, string[]>();
+  for (const { group, role } of mapping.roles)
+    rolesByGroup.set(group, [...(rolesByGroup.get(group) ?? []), role]);
+  const everyone = [...new Set(mapping.everyone)].sort();
+  const chosen = mapping.groups === null ? null : new Set([...mapping.groups, ...rolesByGroup.keys()]);
+
+  const rolesOf = (groups: readonly GroupRef[]): readonly string[] => {
+    if (groups.length === 0 || rolesByGroup.size === 0) return everyone;
+    const roles = new Set(everyone);
+    for (const group of groups) {
+      for (const role of rolesByGroup.get(group.externalId) ?? []) roles.add(role);
+      for (const role of rolesByGroup.get(group.name) ?? []) roles.add(role);
+    }
+    return [...roles].sort();
+  };
+
+  return {
+    map: (user, groups) => {
+      const fields: Record<string, FieldValue> = {};
+      for (const name of names) fields[name] = user[name];
+      for (const name of mapping.custom) fields[`custom.${name}`] = user.custom[name] ?? null;
+      return { state: desiredState[user.state], fields, roles: rolesOf(groups) };
+    },
+    reads: (group) => chosen === null || chosen.has(group.externalId) || chosen.has(group.name),
+  };
+}
