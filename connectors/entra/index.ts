@@ -1,0 +1,178 @@
+/** Microsoft Entra ID through Microsoft Graph v1.0. Settings, permissions, mapping and oddities: README.md beside this file. */
+import { z } from 'zod';
+import type { ExternalId } from '../../src/domain/ids.ts';
+import {
+  type CheckStep,
+  type Connector,
+  type ConnectorDefinition,
+  ConnectorError,
+  type Cursor,
+  type Network,
+  type Page,
+} from '../contract.ts';
+import { openSession, type SessionResponse, type SessionTuning } from '../session.ts';
+import { EntraCredentials, tokensFor } from './credential.ts';
+import { type Graph, graphOver, type ListRequest } from './graph.ts';
+import { readGroup, readMember, readUser } from './map.ts';
+import { ExtensionName, GROUP_PROPERTIES, USER_PROPERTIES } from './schema.ts';
+
+/** "National cloud deployments": tokens of one are worth nothing in another, so the three belong together. */
+const CLOUDS = {
+  global: { authority: 'https://login.microsoftonline.com', graph: 'https://graph.microsoft.com' },
+  'us-gov': { authority: 'https://login.microsoftonline.us', graph: 'https://graph.microsoft.us' },
+  'us-dod': { authority: 'https://login.microsoftonline.us', graph: 'https://dod-graph.microsoft.us' },
+  china: { authority: 'https://login.chinacloudapi.cn', graph: 'https://microsoftgraph.chinacloudapi.cn' },
+} as const;
+
+const SHARED_AUTHORITIES = ['common', 'organizations', 'consumers'];
+
+export const EntraSettings = z.object({
+  /** Directory (tenant) ID, or one of the directory's verified domain names. */
+  directoryId: z
+    .string()
+    .regex(/^[0-9a-z][0-9a-z.-]*$/i, 'give the Directory ID (a GUID) or a verified domain name')
+    .refine(
+      (id) => !SHARED_AUTHORITIES.includes(id),
+      'an application signs in to one directory: give its Directory ID',
+    ),
+  /** Application (client) ID. */
+  clientId: z.guid('give the Application ID (a GUID)'),
+  cloud: z.enum(['global', 'us-gov', 'us-dod', 'china']).default('global'),
+  /** Directory extensions to read besides the built-in properties. */
+  extensions: z.array(ExtensionName).max(50).default([]),
+});
+export type EntraSettings = z.infer<typeof EntraSettings>;
+
+type OpenOptions = { settings: EntraSettings; credentials: EntraCredentials; network: Network };
+
+/** `tuning` is for tests that cannot wait as long as a pull can. */
+export function openEntra(
+  { settings, credentials, network }: OpenOptions,
+  tuning: SessionTuning = {},
+): Connector {
+  const cloud = CLOUDS[settings.cloud];
+  const baseUrl = network.baseUrl?.replace(/\/+$/, '') ?? null;
+  const authority = baseUrl ?? cloud.authority;
+  const graphUrl = baseUrl ?? cloud.graph;
+  const session = openSession({
+    ...tuning,
+    origins: [authority, graphUrl],
+    network,
+    observe,
+    requestIdHeader: 'request-id',
+  });
+  const tokens = tokensFor({
+    session,
+    authority,
+    standIn: baseUrl !== null,
+    directoryId: settings.directoryId,
+    clientId: settings.clientId,
+    scope: `${cloud.graph}/.default`,
+    credentials,
+  });
+  return connectorOver(graphOver(session, tokens, graphUrl), settings.extensions, () => session.close());
+}
+
+function connectorOver(graph: Graph, extensions: readonly string[], close: () => Promise<void>): Connector {
+  const users: ListRequest = {
+    path: '/users',
+    select: [...USER_PROPERTIES, ...extensions],
+    expand: 'manager($select=id)',
+    permission: 'User.Read.All',
+  };
+  const groups: ListRequest = {
+    path: '/groups',
+    select: GROUP_PROPERTIES,
+    permission: 'GroupMember.Read.All',
+  };
+  const membersOf = (group: ExternalId): ListRequest => ({
+    path: `/groups/${encodeURIComponent(group)}/transitiveMembers`,
+    select: ['id'],
+    permission: 'GroupMember.Read.All',
+  });
+  const page = async <T>(
+    request: ListRequest,
+    cursor: Cursor | null,
+    signal: AbortSignal,
+    read: (item: unknown) => T | null,
+  ): Promise<Page<T>> => {
+    const { items, next } = await graph.list(request, cursor, signal);
+    return { records: items.map(read).filter((record) => record !== null), next };
+  };
+  return {
+    provider: 'entra',
+    fetchUsers: (cursor, signal) => page(users, cursor, signal, (item) => readUser(item, extensions)),
+    fetchGroups: (cursor, signal) => page(groups, cursor, signal, readGroup),
+    fetchMembers: (group, cursor, signal) => page(membersOf(group), cursor, signal, readMember),
+    close,
+  };
+}
+
+/**
+ * "Microsoft Graph throttling guidance": from 0.8 on, the header tells how much of the limit is used up. Slowing down there
+ * leaves a share to the directory's other applications.
+ */
+function observe(response: SessionResponse): number {
+  const used = Number(response.headers.get('x-ms-throttle-limit-percentage') ?? 0);
+  return used >= 0.8 ? Math.min(used, 2) * 1000 : 0;
+}
+
+async function* check(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
+  const users = await attempt(() => connector.fetchUsers(null, signal), signal);
+  yield* reachAndCredential(users);
+  const reached = users.ok || users.failure.kind === 'permission-missing';
+  if (!reached) return;
+  yield stepOf('users', users, (page) => `${page.records.length} users on the first page (User.Read.All).`);
+  const groups = await attempt(() => connector.fetchGroups(null, signal), signal);
+  yield stepOf(
+    'groups',
+    groups,
+    (page) => `${page.records.length} groups on the first page (GroupMember.Read.All).`,
+  );
+  if (!groups.ok) return;
+  const first = groups.page.records.find((record) => record.kind === 'group');
+  if (first === undefined) {
+    yield { step: 'members', ok: true, detail: 'There is no group to read the members of.' };
+    return;
+  }
+  const members = await attempt(() => connector.fetchMembers(first.group.externalId, null, signal), signal);
+  yield stepOf('members', members, () => 'The members of a group can be read (GroupMember.Read.All).');
+}
+
+type Attempt<T> = { ok: true; page: Page<T> } | { ok: false; failure: ConnectorError['failure'] };
+
+async function attempt<T>(fetchPage: () => Promise<Page<T>>, signal: AbortSignal): Promise<Attempt<T>> {
+  try {
+    return { ok: true, page: await fetchPage() };
+  } catch (error) {
+    if (signal.aborted || !(error instanceof ConnectorError)) throw error;
+    return { ok: false, failure: error.failure };
+  }
+}
+
+/** The first list shows how far one gets: an answer about permissions needs an accepted credential, and that a reached host. */
+function* reachAndCredential(users: Attempt<unknown>): Iterable<CheckStep> {
+  const kind = users.ok ? null : users.failure.kind;
+  if (!users.ok && kind !== 'credentials-rejected' && kind !== 'permission-missing') {
+    yield stepOf('reach', users, () => '');
+    return;
+  }
+  yield { step: 'reach', ok: true, detail: 'Entra ID answers.' };
+  if (kind === 'credentials-rejected') yield stepOf('credential', users, () => '');
+  else yield { step: 'credential', ok: true, detail: 'Entra ID issues access tokens to the application.' };
+}
+
+function stepOf<T>(step: CheckStep['step'], tried: Attempt<T>, detail: (page: Page<T>) => string): CheckStep {
+  if (tried.ok) return { step, ok: true, detail: detail(tried.page) };
+  return { step, ok: false, detail: tried.failure.message, remedy: tried.failure.remedy };
+}
+
+export const entraDefinition: ConnectorDefinition<EntraSettings, EntraCredentials> = {
+  provider: 'entra',
+  title: 'Microsoft Entra ID',
+  abilities: { groups: true, nestedGroups: true, orgUnits: false },
+  settings: EntraSettings,
+  credentials: EntraCredentials,
+  open: (options) => openEntra(options),
+  check,
+};

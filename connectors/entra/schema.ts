@@ -1,0 +1,103 @@
+/** What is read of Microsoft Graph v1.0: the properties asked for, and the shapes of its answers. */
+import { z } from 'zod';
+import { CustomValue } from '../../src/domain/directory.ts';
+import { ExternalId } from '../../src/domain/ids.ts';
+
+const text = z.string().nullish();
+const texts = z.array(z.string()).nullish();
+const extensionAttributes = Object.fromEntries(
+  Array.from({ length: 15 }, (_, index) => [`extensionAttribute${index + 1}`, text]),
+);
+
+/**
+ * Graph leaves out or nulls what was never set, but `id` and `accountEnabled` have to be there: without the second nobody
+ * can say whether the user is active. Graph gives `accountEnabled` only when `$select` names it ("List users").
+ * Loose, because directory extensions have names of their own.
+ */
+export const EntraUser = z.looseObject({
+  id: ExternalId,
+  accountEnabled: z.boolean(),
+  userPrincipalName: text,
+  mail: text,
+  displayName: text,
+  givenName: text,
+  surname: text,
+  userType: text,
+  department: text,
+  jobTitle: text,
+  employeeId: text,
+  employeeType: text,
+  employeeOrgData: z.object({ division: text, costCenter: text }).nullish(),
+  companyName: text,
+  officeLocation: text,
+  mobilePhone: text,
+  businessPhones: texts,
+  preferredLanguage: text,
+  usageLocation: text,
+  city: text,
+  state: text,
+  country: text,
+  onPremisesImmutableId: text,
+  onPremisesSyncEnabled: z.boolean().nullish(),
+  onPremisesSamAccountName: text,
+  onPremisesUserPrincipalName: text,
+  externalUserState: text,
+  externalUserStateChangeDateTime: text,
+  creationType: text,
+  createdDateTime: text,
+  proxyAddresses: texts,
+  otherMails: texts,
+  mailNickname: text,
+  employeeHireDate: text,
+  onPremisesExtensionAttributes: z.object(extensionAttributes).nullish(),
+  manager: z.object({ id: ExternalId }).nullish(),
+});
+export type EntraUser = z.infer<typeof EntraUser>;
+
+/** All of EntraUser but the navigation property, which is expanded instead. */
+export const USER_PROPERTIES: readonly string[] = Object.keys(EntraUser.shape).filter(
+  (name) => name !== 'manager',
+);
+
+export const EntraGroup = z.object({ id: ExternalId, displayName: z.string(), mail: text });
+export type EntraGroup = z.infer<typeof EntraGroup>;
+
+export const GROUP_PROPERTIES: readonly string[] = Object.keys(EntraGroup.shape);
+
+/** A member of any kind; Graph names the kind of each object in a list of mixed ones ("List group transitive members"). */
+export const EntraMember = z.object({ '@odata.type': z.string(), id: ExternalId });
+export type EntraMember = z.infer<typeof EntraMember>;
+
+/** Items stay unknown here: one that cannot be read must not take its neighbours with it. */
+export const EntraList = z.object({
+  value: z.array(z.unknown()),
+  '@odata.nextLink': z.string().min(1).nullish(),
+});
+
+/** "Microsoft Graph error responses": the inner error may hold the more precise code. */
+const innerError = z.object({ code: z.string().optional() }).optional();
+export const EntraError = z.object({
+  error: z.object({ code: z.string(), innerError, innererror: innerError }),
+});
+
+/** Claims of an access token that are read for diagnosis only: nobody but Graph may validate it. */
+export const TokenClaims = z.object({ roles: z.array(z.string()).default([]) });
+
+/** "Client credentials flow", successful response. */
+export const TokenGrant = z.object({
+  access_token: z.string().min(1),
+  expires_in: z.coerce.number().positive(),
+});
+
+/** "Client credentials flow", error response: branch on the numbers, never on the text. */
+export const TokenRefusal = z.object({
+  error: z.string(),
+  error_codes: z.array(z.number()).default([]),
+  trace_id: z.string().optional(),
+});
+
+/** A directory extension as the connection's settings name it: `extension_` + application id without dashes + name. */
+export const ExtensionName = z.string().regex(/^extension_[0-9a-f]{32}_\w{1,120}$/i, {
+  error: 'a directory extension is named extension_<application id without dashes>_<name>',
+});
+export const ExtensionValue = CustomValue.nullish();
