@@ -1,0 +1,149 @@
+/** Okta: one page of users, groups or members at a time. */
+import {
+  type Connector,
+  type ConnectorDefinition,
+  ConnectorError,
+  type Network,
+  type Page,
+} from '../contract.ts';
+import { type HttpSession, openSession, type SessionTuning } from '../session.ts';
+import { checkOkta } from './check.ts';
+import { OktaCredentials, OktaSettings, readPrivateKey } from './credentials.ts';
+import { restMs, waitAfterRefusalMs } from './limits.ts';
+import {
+  allGroups,
+  deprovisionedUsers,
+  liveUsers,
+  membersOf,
+  type Place,
+  readList,
+  toCursor,
+  toPlace,
+} from './lists.ts';
+import { toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
+import { type Access, apiTokenAccess, ServiceAppAccess } from './token.ts';
+
+/**
+ * Spares Okta the work for what is not read here, and makes the list faster; yes, on a GET (API reference, "List all users").
+ */
+const WITHOUT_CREDENTIALS =
+  'application/json; okta-response=omitCredentials,omitCredentialsLinks,omitTransitioningToStatus';
+
+type Options = {
+  readonly settings: OktaSettings;
+  readonly credentials: OktaCredentials;
+  readonly network: Network;
+};
+
+/** `tuning` is for tests, which cannot wait as long as a pull. Throws ConnectorError 'misconfigured'. */
+export function openOkta({ settings, credentials, network }: Options, tuning: SessionTuning = {}): Connector {
+  const origin = network.baseUrl === null ? settings.orgUrl : new URL(network.baseUrl).origin;
+  const session = openSession({
+    ...tuning,
+    origins: [origin],
+    network,
+    observe: restMs,
+    waitMs: waitAfterRefusalMs,
+    requestIdHeader: 'x-okta-request-id',
+  });
+  const access = accessOf({ settings, credentials, session, origin });
+
+  async function read<T>(at: Place, toRecord: (record: unknown) => T, signal: AbortSignal) {
+    const answer = await get(at, signal);
+    const { records, next } = readList(answer, at, [settings.orgUrl, origin]);
+    return { records: records.map(toRecord), next };
+  }
+
+  /** A refused access token is replaced once; whatever Okta says then is its answer. */
+  async function get(at: Place, signal: AbortSignal) {
+    const url = origin + at.path;
+    for (let renewed = false; ; renewed = true) {
+      let headers: Record<string, string> = {};
+      const answer = await session.request({
+        method: 'GET',
+        url,
+        headers: async () => {
+          headers = {
+            accept: 'application/json',
+            'user-agent': 'rollcall',
+            ...(at.list.endsWith('-users') ? { 'content-type': WITHOUT_CREDENTIALS } : {}),
+            ...(await access.headers({ method: 'GET', url, signal })),
+          };
+          return headers;
+        },
+        signal,
+      });
+      if (answer.status !== 401 || renewed || !access.refused(headers)) return answer;
+    }
+  }
+
+  return {
+    provider: 'okta',
+    /** The deactivated ones come after the live ones, in one chain of pages. */
+    async fetchUsers(cursor, signal) {
+      const at = cursor === null ? liveUsers : toPlace(cursor, [liveUsers, deprovisionedUsers]);
+      const { records, next } = await read(at, toUserRecord, signal);
+      return page(records, next ?? (at.list === 'live-users' ? deprovisionedUsers : null));
+    },
+    async fetchGroups(cursor, signal) {
+      const at = cursor === null ? allGroups : toPlace(cursor, [allGroups]);
+      const { records, next } = await read(at, toGroupRecord, signal);
+      return page(records, next);
+    },
+    /** Okta's groups do not nest. Everyone is listed like any other: its id does not tell what it is. */
+    async fetchMembers(group, cursor, signal) {
+      const start = membersOf(group);
+      const at = cursor === null ? start : toPlace(cursor, [start]);
+      const { records, next } = await read(at, toMemberRecord, signal);
+      return page(records, next);
+    },
+    close: () => session.close(),
+  };
+}
+
+function page<T>(records: readonly T[], next: Place | null): Page<T> {
+  return { records, next: next === null ? null : toCursor(next) };
+}
+
+type Opened = Pick<Options, 'settings' | 'credentials'> & {
+  readonly session: HttpSession;
+  readonly origin: string;
+};
+
+function accessOf({ settings, credentials, session, origin }: Opened): Access {
+  if (credentials.kind === 'api-token') return apiTokenAccess(credentials.token);
+  const { orgUrl, clientId } = settings;
+  if (clientId === undefined) {
+    throw misconfigured(
+      'settings.clientId is missing: a private key is used together with the client id of its app.',
+    );
+  }
+  const read = readPrivateKey(credentials.privateKey);
+  if (!read.ok) throw misconfigured(`credentials.privateKey ${read.problem}.`);
+  return new ServiceAppAccess({
+    session,
+    origin,
+    orgUrl,
+    clientId,
+    keyId: credentials.keyId,
+    signing: read.signing,
+  });
+}
+
+function misconfigured(message: string): ConnectorError {
+  return new ConnectorError({
+    kind: 'misconfigured',
+    message,
+    remedy: 'Copy it from the Admin Console: Applications › your app › General › Client Credentials.',
+  });
+}
+
+export const oktaDefinition: ConnectorDefinition<OktaSettings, OktaCredentials> = {
+  provider: 'okta',
+  title: 'Okta',
+  abilities: { groups: true, nestedGroups: false, orgUnits: false },
+  settings: OktaSettings,
+  credentials: OktaCredentials,
+  open: (options) => openOkta(options),
+  check: checkOkta,
+};

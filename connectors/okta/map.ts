@@ -1,0 +1,110 @@
+/** Okta's words -> ours. README.md has the same as a table for people. */
+
+import { z } from 'zod';
+import type {
+  CustomValue,
+  DirectoryGroup,
+  DirectoryState,
+  DirectoryUser,
+} from '../../src/domain/directory.ts';
+import { ExternalId } from '../../src/domain/ids.ts';
+import { cleanText } from '../../src/domain/normalise.ts';
+import type { GroupRecord, MemberRecord, UnreadableRecord, UserRecord } from '../contract.ts';
+import { type CustomAttribute, OktaGroup, OktaMember, OktaProfile, OktaUser } from './schema.ts';
+
+/**
+ * Okta API reference, "Users", status. Whoever only has to renew a password or was locked out after failed sign-ins still
+ * belongs to the organisation; STAGED is not activated yet.
+ */
+const stateOf = {
+  STAGED: 'suspended',
+  PROVISIONED: 'active',
+  ACTIVE: 'active',
+  RECOVERY: 'active',
+  PASSWORD_EXPIRED: 'active',
+  LOCKED_OUT: 'active',
+  SUSPENDED: 'suspended',
+  DEPROVISIONED: 'deprovisioned',
+} as const satisfies Record<OktaUser['status'], DirectoryState>;
+
+export function toDirectoryUser({ id, status, profile }: OktaUser): DirectoryUser {
+  return {
+    externalId: id,
+    state: stateOf[status],
+    userName: cleanText(profile.login),
+    email: cleanText(profile.email),
+    displayName: cleanText(profile.displayName),
+    givenName: cleanText(profile.firstName),
+    familyName: cleanText(profile.lastName),
+    jobTitle: cleanText(profile.title),
+    department: cleanText(profile.department),
+    division: cleanText(profile.division),
+    costCenter: cleanText(profile.costCenter),
+    company: cleanText(profile.organization),
+    employeeId: cleanText(profile.employeeNumber),
+    employeeType: cleanText(profile.userType),
+    officeLocation: null,
+    phone: cleanText(profile.primaryPhone),
+    mobilePhone: cleanText(profile.mobilePhone),
+    locale: cleanText(profile.locale),
+    orgUnit: null,
+    userType: 'member',
+    manager: cleanText(profile.managerId) ?? cleanText(profile.manager),
+    aliases: [],
+    custom: customOf(profile),
+  };
+}
+
+const withOwnField: ReadonlySet<string> = new Set(Object.keys(OktaProfile.shape));
+
+/** Empty attributes are left out, so that an attribute that an organisation has just defined changes nobody. */
+function customOf(profile: OktaUser['profile']): Record<string, CustomValue> {
+  const custom: Record<string, CustomValue> = {};
+  for (const name in profile) {
+    const value = withOwnField.has(name) ? null : toCustomValue(profile[name] ?? null);
+    if (value !== null) custom[name] = value;
+  }
+  const managersName = cleanText(profile.manager);
+  if (managersName !== null && cleanText(profile.managerId) !== null) custom['manager'] = managersName;
+  return custom;
+}
+
+function toCustomValue(attribute: CustomAttribute): CustomValue | null {
+  if (typeof attribute === 'string') return cleanText(attribute);
+  if (typeof attribute !== 'object' || attribute === null) return attribute;
+  const items = attribute.map((item) => cleanText(String(item))).filter((item) => item !== null);
+  return items.length === 0 ? null : items;
+}
+
+export function toUserRecord(record: unknown): UserRecord {
+  const read = OktaUser.safeParse(record);
+  return read.success ? { kind: 'user', user: toDirectoryUser(read.data) } : unreadable(record, read.error);
+}
+
+export function toGroupRecord(record: unknown): GroupRecord {
+  const read = OktaGroup.safeParse(record);
+  return read.success
+    ? { kind: 'group', group: toDirectoryGroup(read.data) }
+    : unreadable(record, read.error);
+}
+
+export function toMemberRecord(record: unknown): MemberRecord {
+  const read = OktaMember.safeParse(record);
+  return read.success ? { kind: 'user', externalId: read.data.id } : unreadable(record, read.error);
+}
+
+function toDirectoryGroup(group: OktaGroup): DirectoryGroup {
+  return { externalId: group.id, name: cleanText(group.profile.name) ?? '', email: null };
+}
+
+const Identified = z.object({ id: ExternalId });
+
+/** Zod's messages name the expected type and the field, never the value that was there. */
+function unreadable(record: unknown, error: z.ZodError): UnreadableRecord {
+  const identified = Identified.safeParse(record);
+  return {
+    kind: 'unreadable',
+    externalId: identified.success ? identified.data.id : null,
+    problem: error.issues.map((issue) => `${issue.path.join('.') || 'record'}: ${issue.message}`).join('; '),
+  };
+}

@@ -1,0 +1,255 @@
+/**
+ * What proves to Okta who is asking: an API token, or access tokens of a service app (client credentials with
+ * `private_key_jwt`), bound to a key of this process by DPoP (RFC 9449) where the app requires it.
+ */
+import { createHash, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
+import { type JWK, SignJWT } from 'jose';
+import { ConnectorError } from '../contract.ts';
+import { failureOf, type HttpSession, parseJson, type SessionResponse } from '../session.ts';
+import type { SigningKey } from './credentials.ts';
+import { TokenAnswer, TokenError } from './schema.ts';
+
+export type Access = {
+  /** Fresh for each try of a request: a DPoP proof is good for one use. */
+  headers(request: { method: string; url: string; signal: AbortSignal }): Promise<Record<string, string>>;
+  /** After a 401: forgets the access token behind these headers; false where no other can be had. */
+  refused(headers: Readonly<Record<string, string>>): boolean;
+};
+
+/** `Authorization: SSWS` (Okta developer documentation, "Create an API token"). */
+export function apiTokenAccess(token: string): Access {
+  return { headers: async () => ({ authorization: `SSWS ${token}` }), refused: () => false };
+}
+
+export const SCOPES = ['okta.users.read', 'okta.groups.read'] as const;
+
+/** Okta takes assertions of up to an hour; a short one is worth less to a thief and still bears a clock that is a bit wrong. */
+const ASSERTION_SECONDS = 300;
+
+type App = {
+  readonly session: HttpSession;
+  /** Where the token endpoint is asked, which a gateway or a simulator may stand in for. */
+  readonly origin: string;
+  /** Where Okta itself believes it to be: what a signature has to name. */
+  readonly orgUrl: string;
+  readonly clientId: string;
+  readonly keyId: string;
+  readonly signing: SigningKey;
+};
+
+type Token = { readonly value: string; readonly scheme: 'Bearer' | 'DPoP'; readonly renewAtMs: number };
+
+/** Okta developer documentation, "Implement OAuth for Okta with a service app": the org's own authorization server only. */
+const TOKEN_PATH = '/oauth2/v1/token';
+
+/**
+ * Holds one access token at a time. None -> asked for by the first request; held -> used until nine tenths of its life are over
+ * or Okta refuses it; then none again. DPoP is off until the token endpoint demands it and stays on afterwards.
+ */
+export class ServiceAppAccess implements Access {
+  readonly #app: App;
+  #token: Token | null = null;
+  #asked: { readonly token: Promise<Token>; readonly signal: AbortSignal } | null = null;
+  #proofs: Proofs | null = null;
+
+  constructor(app: App) {
+    this.#app = app;
+  }
+
+  async headers({ method, url, signal }: { method: string; url: string; signal: AbortSignal }) {
+    const token = await this.#current(signal);
+    const headers: Record<string, string> = { authorization: `${token.scheme} ${token.value}` };
+    if (token.scheme === 'DPoP' && this.#proofs !== null) {
+      headers['dpop'] = await this.#proofs.prove(method, this.#named(url), token.value);
+    }
+    return headers;
+  }
+
+  refused(headers: Readonly<Record<string, string>>): boolean {
+    const held = this.#token;
+    if (held !== null && headers['authorization'] === `${held.scheme} ${held.value}`) this.#token = null;
+    return true;
+  }
+
+  /** Requests that need a token at the same time share one; none of them is undone by the end of another. */
+  async #current(signal: AbortSignal): Promise<Token> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#token !== null && Date.now() < this.#token.renewAtMs) return this.#token;
+      this.#asked ??= {
+        token: this.#ask(signal).finally(() => {
+          this.#asked = null;
+        }),
+        signal,
+      };
+      const asked = this.#asked;
+      try {
+        this.#token = await asked.token;
+        return this.#token;
+      } catch (error) {
+        if (!asked.signal.aborted || asked.signal === signal) throw error;
+      }
+    }
+  }
+
+  /**
+   * At most three requests: one as it is, one with a proof where the app requires DPoP, one with the nonce that Okta then
+   * demands (Okta developer documentation, "Configure OAuth 2.0 Demonstrating Proof-of-Possession").
+   */
+  async #ask(signal: AbortSignal): Promise<Token> {
+    const askedAtMs = Date.now();
+    for (let tries = this.#proofs === null ? 3 : 2; ; tries--) {
+      const answer = await this.#send(signal);
+      const nonce = answer.headers.get('dpop-nonce');
+      if (nonce !== null) this.#proofs?.remember(nonce);
+      if (answer.status === 200) return this.#read(answer, askedAtMs);
+      const error = errorIn(answer);
+      const wantsProof =
+        error === 'use_dpop_nonce' || (error === 'invalid_dpop_proof' && this.#proofs === null);
+      if (!wantsProof || tries === 1) throw this.#failure(answer, error);
+      this.#proofs ??= new Proofs();
+      if (nonce !== null) this.#proofs.remember(nonce);
+    }
+  }
+
+  #send(signal: AbortSignal): Promise<SessionResponse> {
+    const { session, origin } = this.#app;
+    return session.request({
+      method: 'POST',
+      url: origin + TOKEN_PATH,
+      headers: async () => ({
+        accept: 'application/json',
+        'content-type': 'application/x-www-form-urlencoded',
+        'user-agent': 'rollcall',
+        ...(this.#proofs === null
+          ? {}
+          : { dpop: await this.#proofs.prove('POST', this.#named(origin + TOKEN_PATH)) }),
+      }),
+      body: async () =>
+        new URLSearchParams({
+          grant_type: 'client_credentials',
+          scope: SCOPES.join(' '),
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          client_assertion: await this.#assertion(),
+        }).toString(),
+      signal,
+    });
+  }
+
+  #assertion(): Promise<string> {
+    const { clientId, keyId, signing, orgUrl } = this.#app;
+    const now = Math.floor(Date.now() / 1000);
+    return new SignJWT()
+      .setProtectedHeader({ alg: signing.alg, kid: keyId })
+      .setIssuer(clientId)
+      .setSubject(clientId)
+      .setAudience(orgUrl + TOKEN_PATH)
+      .setIssuedAt(now)
+      .setExpirationTime(now + ASSERTION_SECONDS)
+      .setJti(randomUUID())
+      .sign(signing.key);
+  }
+
+  #read(answer: SessionResponse, askedAtMs: number): Token {
+    const read = TokenAnswer.safeParse(parseJson(answer));
+    if (!read.success) {
+      throw new ConnectorError(
+        failureOf(answer, {
+          kind: 'unexpected-response',
+          message: 'The token endpoint answered with status 200, but with no usable access token.',
+        }),
+      );
+    }
+    const { access_token: value, token_type: type, expires_in: seconds } = read.data;
+    return { value, scheme: type === 'dpop' ? 'DPoP' : 'Bearer', renewAtMs: askedAtMs + seconds * 900 };
+  }
+
+  #failure(answer: SessionResponse, error: string): ConnectorError {
+    const code = error === '' ? '' : ` (${error})`;
+    if (error === 'invalid_scope') {
+      return new ConnectorError(
+        failureOf(answer, {
+          kind: 'permission-missing',
+          message: `Okta gives the service app no token for ${SCOPES.join(' and ')}${code}.`,
+          remedy: `A super administrator grants both in the Admin Console: Applications › your app › Okta API Scopes › Grant.`,
+        }),
+      );
+    }
+    if (answer.status === 404 || (answer.status >= 300 && answer.status < 400)) {
+      return new ConnectorError(
+        failureOf(answer, {
+          kind: 'misconfigured',
+          message: `There is no token endpoint at ${new URL(answer.url).origin} (status ${answer.status}).`,
+          remedy: 'Check orgUrl: the address of the org itself, such as https://acme.okta.com.',
+        }),
+      );
+    }
+    if (answer.status !== 400 && answer.status !== 401 && answer.status !== 403) {
+      return new ConnectorError(failureOf(answer));
+    }
+    return new ConnectorError(
+      failureOf(answer, {
+        kind: 'credentials-rejected',
+        message: `Okta refuses the service app${code}.${clockGap(answer)}`,
+        remedy:
+          'Check clientId and keyId in the Admin Console: Applications › your app › General › Client Credentials. The app is active, uses "Public key / Private key", and lists the public key with this key id as active.',
+      }),
+    );
+  }
+
+  /** The address as Okta knows it, whoever stands in between. */
+  #named(url: string): string {
+    return this.#app.orgUrl + url.slice(this.#app.origin.length);
+  }
+}
+
+/** The OAuth error code, '' where the answer holds none (a proxy's page). */
+function errorIn(answer: SessionResponse): string {
+  try {
+    const error = TokenError.parse(parseJson(answer)).error;
+    return /^[\w.-]{1,64}$/.test(error) ? error : '';
+  } catch {
+    return '';
+  }
+}
+
+/** An assertion from a clock that is far off has expired before it arrives; Okta does not say so. */
+function clockGap(answer: SessionResponse): string {
+  const minutes = Math.round((Date.now() - Date.parse(answer.headers.get('date') ?? '')) / 60_000);
+  if (Number.isNaN(minutes) || Math.abs(minutes) < 2) return '';
+  return ` This machine's clock is ${Math.abs(minutes)} minutes ${minutes > 0 ? 'ahead of' : 'behind'} Okta's: correct it first.`;
+}
+
+/** DPoP proofs, each good for one request, signed by a key that never leaves this process. */
+class Proofs {
+  readonly #key: KeyObject;
+  readonly #jwk: JWK;
+  #nonce: string | null = null;
+
+  constructor() {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    this.#key = privateKey;
+    this.#jwk = publicKey.export({ format: 'jwk' }) as JWK;
+  }
+
+  /** The token endpoint's latest nonce; Okta's API asks for none. */
+  remember(nonce: string): void {
+    this.#nonce = nonce;
+  }
+
+  /** `accessToken` is there for API requests and missing for token requests. */
+  prove(method: string, url: string, accessToken?: string): Promise<string> {
+    const { origin, pathname } = new URL(url);
+    const more =
+      accessToken === undefined
+        ? this.#nonce === null
+          ? {}
+          : { nonce: this.#nonce }
+        : { ath: createHash('sha256').update(accessToken).digest('base64url') };
+    return new SignJWT({ htm: method, htu: origin + pathname, ...more })
+      .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk: this.#jwk })
+      .setIssuedAt()
+      .setJti(randomUUID())
+      .sign(this.#key);
+  }
+}
