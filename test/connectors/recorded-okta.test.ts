@@ -1,0 +1,168 @@
+/** What Okta really answered, recorded by others and kept beside this project: the connector reads all of it. */
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, type TestContext } from 'vitest';
+import { z } from 'zod';
+import { type Connector, ConnectorError } from '../../connectors/contract.ts';
+import type { DirectoryUser } from '../../src/domain/directory.ts';
+import { ExternalId } from '../../src/domain/ids.ts';
+import { anOrg, connectedTo } from './oktaOrg.ts';
+
+const file = fileURLToPath(new URL('../../../shared/recorded/okta.ndjson', import.meta.url));
+const reason = 'the recorded answers of Okta (../shared/recorded/okta.ndjson) are not on this machine';
+const signal = new AbortController().signal;
+
+const Exchange = z.object({
+  method: z.string(),
+  path: z.string(),
+  status: z.number(),
+  headers: z.record(z.string(), z.string()),
+  body: z.string(),
+});
+type Exchange = z.infer<typeof Exchange>;
+
+const User = z.object({
+  id: z.string(),
+  status: z.string(),
+  profile: z.record(z.string(), z.unknown()),
+});
+const Group = z.object({ id: z.string(), profile: z.looseObject({ name: z.string() }) });
+
+/** GET requests whose path, without its query, looks like that. */
+function recorded(context: TestContext, status: number, ...paths: readonly RegExp[]): readonly Exchange[] {
+  if (!existsSync(file)) context.skip(reason);
+  const all = readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => Exchange.parse(JSON.parse(line)));
+  const found = all.filter(
+    (one) =>
+      one.method === 'GET' &&
+      one.status === status &&
+      paths.some((path) => path.test(one.path.replace(/\?.*/, ''))),
+  );
+  expect(found.length).toBeGreaterThan(0);
+  return found;
+}
+
+/** The connector's reading of one recorded answer, and the path that it asked for. A single object comes as a list of one. */
+async function reading<T>({ status, headers, body }: Exchange, read: (connector: Connector) => Promise<T>) {
+  const org = await anOrg(() => ({
+    status,
+    headers,
+    body: status === 200 && body.startsWith('{') ? `[${body}]` : body,
+  }));
+  const recordedAt = /<(https:\/\/[^/>]+)/.exec(headers['link'] ?? '')?.[1] ?? 'https://test.okta.com';
+  const connector = connectedTo(org, { settings: { orgUrl: recordedAt }, baseUrl: org.origin });
+  try {
+    return { result: await read(connector), asked: org.asked.map(({ path }) => path) };
+  } finally {
+    await connector.close();
+    await org.close();
+  }
+}
+
+/** As the recording has it. */
+function inBody<T>(schema: z.ZodType<T>, { body }: Exchange): readonly T[] {
+  const parsed: unknown = JSON.parse(body);
+  return z.array(schema).parse(Array.isArray(parsed) ? parsed : [parsed]);
+}
+
+const fieldOf: Readonly<Record<string, keyof DirectoryUser>> = {
+  login: 'userName',
+  email: 'email',
+  displayName: 'displayName',
+  firstName: 'givenName',
+  lastName: 'familyName',
+  mobilePhone: 'mobilePhone',
+};
+const stateOf: Readonly<Record<string, DirectoryUser['state']>> = {
+  ACTIVE: 'active',
+  PASSWORD_EXPIRED: 'active',
+  RECOVERY: 'active',
+  STAGED: 'suspended',
+  SUSPENDED: 'suspended',
+};
+
+function expectSame(user: DirectoryUser, was: z.infer<typeof User>): void {
+  expect([user.externalId, user.state]).toEqual([was.id, stateOf[was.status]]);
+  for (const [attribute, value] of Object.entries(was.profile)) {
+    const field = fieldOf[attribute];
+    expect(field === undefined ? (user.custom[attribute] ?? null) : user[field], attribute).toBe(value);
+  }
+  const filled = Object.entries(was.profile).filter(
+    ([attribute, value]) => value !== null && !fieldOf[attribute],
+  );
+  expect(user.custom).toEqual(Object.fromEntries(filled));
+}
+
+describe('what Okta really answered', () => {
+  it('arrives field by field: every list of users and every single user', async (context) => {
+    const exchanges = recorded(context, 200, /^\/api\/v1\/users$/, /^\/api\/v1\/users\/[^/]+$/);
+    let users = 0;
+    for (const exchange of exchanges) {
+      const { result } = await reading(exchange, (connector) => connector.fetchUsers(null, signal));
+      const was = inBody(User, exchange);
+      expect(result.records.map(({ kind }) => kind)).toEqual(was.map(() => 'user'));
+      for (const [at, record] of result.records.entries()) {
+        if (record.kind === 'user') expectSame(record.user, was[at] ?? expect.unreachable());
+      }
+      users += was.length;
+    }
+    expect(users).toBeGreaterThan(30);
+  });
+
+  it('goes on where its next link leads, and else with the deactivated users', async (context) => {
+    for (const exchange of recorded(context, 200, /^\/api\/v1\/users$/)) {
+      const { result, asked } = await reading(exchange, async (connector) => {
+        const { next } = await connector.fetchUsers(null, signal);
+        await connector
+          .fetchUsers(next, signal)
+          .catch((error: unknown) => expect(error).toBeInstanceOf(ConnectorError));
+        return next;
+      });
+      const next = /<https:\/\/[^/]+([^>]+)>; rel="next"/.exec(exchange.headers['link'] ?? '')?.[1];
+      expect(asked[1]).toBe(next ?? '/api/v1/users?filter=status%20eq%20%22DEPROVISIONED%22&limit=200');
+      expect(result).not.toBeNull();
+    }
+  });
+
+  it('arrives as groups: every list of groups, and every single group', async (context) => {
+    const lists = [
+      /^\/api\/v1\/groups$/,
+      /^\/api\/v1\/groups\/(?!rules$)[^/]+$/,
+      /^\/api\/v1\/users\/[^/]+\/groups$/,
+    ];
+    for (const exchange of recorded(context, 200, ...lists)) {
+      const { result } = await reading(exchange, (connector) => connector.fetchGroups(null, signal));
+      const groups = inBody(Group, exchange).map(({ id, profile }) => ({
+        externalId: id,
+        name: profile.name,
+        email: null,
+      }));
+      expect(result).toEqual({ records: groups.map((group) => ({ kind: 'group', group })), next: null });
+    }
+  });
+
+  it("arrives as members: every group's list of users", async (context) => {
+    for (const exchange of recorded(context, 200, /^\/api\/v1\/groups\/[^/]+\/users$/)) {
+      const group = ExternalId.parse(exchange.path.split('/')[4]);
+      const { result, asked } = await reading(exchange, (connector) =>
+        connector.fetchMembers(group, null, signal),
+      );
+      const members = inBody(User, exchange).map(({ id }) => ({ kind: 'user', externalId: id }));
+      expect(result).toEqual({ records: members, next: null });
+      expect(asked).toEqual([`${exchange.path}?limit=200`]);
+    }
+  });
+
+  it("is understood when there is nothing: 404 with Okta's own error", async (context) => {
+    for (const exchange of recorded(context, 404, /^\/api\/v1\/groups\//)) {
+      const group = ExternalId.parse(exchange.path.split('/')[4]);
+      const { result } = await reading(exchange, (connector) =>
+        connector.fetchMembers(group, null, signal).catch((error: unknown) => error),
+      );
+      expect(result).toMatchObject({ failure: { kind: 'not-found', status: 404 } });
+    }
+  });
+});
