@@ -11,11 +11,11 @@ import { failureOf, type HttpSession, parseJson, type SessionResponse } from '..
 import { TokenClaims, TokenGrant, TokenRefusal } from './schema.ts';
 
 export const EntraCredentials = z.discriminatedUnion('kind', [
-  z.object({
+  z.strictObject({
     kind: z.literal('secret'),
     clientSecret: z.string().trim().min(1, 'the client secret is empty'),
   }),
-  z.object({ kind: z.literal('certificate'), pem: z.string().superRefine(checkPem) }),
+  z.strictObject({ kind: z.literal('certificate'), pem: z.string().superRefine(checkPem) }),
 ]);
 export type EntraCredentials = z.infer<typeof EntraCredentials>;
 

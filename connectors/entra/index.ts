@@ -26,7 +26,7 @@ const CLOUDS = {
 
 const SHARED_AUTHORITIES = ['common', 'organizations', 'consumers'];
 
-export const EntraSettings = z.object({
+export const EntraSettings = z.strictObject({
   /** Directory (tenant) ID, or one of the directory's verified domain names. */
   directoryId: z
     .string()

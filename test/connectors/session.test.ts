@@ -1,0 +1,225 @@
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { parseJson } from '../../connectors/session.ts';
+import { aClock, answering, failing, never, opened, SECRET } from './aSession.ts';
+import { aHost } from './httpsHost.ts';
+
+describe('answers', () => {
+  it.each([200, 204, 301, 400, 401, 403, 404, 410, 501])('gives back %i as it is', async (status) => {
+    const host = await answering([status, { location: 'https://elsewhere.example/' }]);
+    expect((await opened(host).get('/x?y=1')).status).toBe(status);
+    expect(host.asked).toEqual(['GET /x?y=1']);
+  });
+
+  it('undoes gzip', async () => {
+    const host = await aHost((_, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{"a":1}'));
+    });
+    expect(parseJson(await opened(host).get('/'))).toEqual({ a: 1 });
+  });
+
+  it.each([
+    ['as they are', (bytes: Buffer) => bytes, {}],
+    ['packed', (bytes: Buffer) => gzipSync(bytes, { level: 1 }), { 'content-encoding': 'gzip' }],
+  ])('takes no more than 64 MB, %s', async (_, pack, headers) => {
+    const body = pack(Buffer.alloc(64 * 2 ** 20 + 1));
+    const host = await aHost((_request, response) => response.writeHead(200, headers).end(body));
+    expect(await failing(opened(host).get('/'))).toMatchObject({ kind: 'unexpected-response' });
+  });
+
+  it.each([
+    ['an HTML page', 'text/html; charset=utf-8', `<html>${SECRET}</html>`],
+    ['cut-off JSON', 'application/json', `{"value":["${SECRET}`],
+    ['nothing', 'application/json', ''],
+  ])('does not take %s for JSON, and tells its type and length only', async (_, type, body) => {
+    const host = await aHost((_request, response) => response.setHeader('content-type', type).end(body));
+    const failure = await failing(opened(host).get('/').then(parseJson));
+    expect(failure).toMatchObject({ kind: 'unexpected-response', status: 200 });
+    expect(failure.message).toContain(`(${type.split(';')[0]}, ${body.length} bytes)`);
+  });
+});
+
+describe('where requests go', () => {
+  it.each([
+    'https://evil.example/v1.0/users',
+    'https://127.0.0.1:1/',
+    'http://127.0.0.1/',
+    'https://user:pass@HOST/',
+    'no address',
+  ])('refuses %s before a token is asked for', async (link) => {
+    const host = await answering();
+    const { session } = opened(host);
+    const url = link.replace('HOST', new URL(host.origin).host);
+    const headers = () => expect.unreachable('a header was made');
+    expect(await failing(session.request({ method: 'GET', url, headers, signal: never }))).toMatchObject({
+      kind: 'foreign-link',
+    });
+    expect(host.asked).toEqual([]);
+  });
+
+  it('keeps the libraries to the same hosts', async () => {
+    const host = await answering();
+    expect(await failing(opened(host).session.fetch('https://evil.example/'))).toMatchObject({
+      kind: 'foreign-link',
+    });
+  });
+});
+
+describe('Retry-After', () => {
+  it('waits as many seconds as Retry-After says', async () => {
+    const clock = aClock();
+    const host = await answering([429, { 'retry-after': '7' }], [503, { 'retry-after': '120' }]);
+    expect((await opened(host, clock).get('/')).status).toBe(200);
+    expect(clock.slept).toEqual([7_000, 120_000]);
+  });
+
+  it('measures a Retry-After date against the Date of the answer, not against its own clock', async () => {
+    const clock = aClock(Date.UTC(2031, 0, 1));
+    const headers = { date: 'Thu, 01 Jan 2026 00:00:00 GMT', 'retry-after': 'Thu, 01 Jan 2026 00:00:42 GMT' };
+    await opened(await answering([429, headers]), clock).get('/');
+    expect(clock.slept).toEqual([42_000]);
+  });
+
+  it.each([undefined, 'soon', '-5', '1e9', 'Mon, 01 Jan 2001 00:00:00 GMT'])(
+    'backs off by itself, longer each time, when Retry-After is %s',
+    async (value) => {
+      const clock = aClock();
+      const headers = value === undefined ? {} : { 'retry-after': value };
+      await opened(await answering([429, headers], [429, headers], [429, headers]), clock).get('/');
+      const [first = 0, second = 0, third = 0] = clock.slept;
+      expect(clock.slept).toHaveLength(3);
+      expect([
+        first >= 250,
+        first <= 500,
+        second >= 500,
+        second <= 1000,
+        third >= 1000,
+        third <= 2000,
+      ]).not.toContain(false);
+    },
+  );
+
+  it('gives up instead of waiting too long, says how long, and sends nothing before that time is over', async () => {
+    const clock = aClock();
+    const host = await answering([429, { 'retry-after': '3600' }]);
+    const { get } = opened(host, clock);
+    const failure = { kind: 'rate-limited', retryAfterMs: 3_600_000 };
+    expect(await failing(get('/a'))).toMatchObject({ ...failure, status: 429 });
+    expect(await failing(get('/b'))).toMatchObject(failure);
+    expect([host.asked, clock.slept]).toEqual([['GET /a'], []]);
+    clock.pass(3_600_000);
+    expect((await get('/c')).status).toBe(200);
+  });
+
+  it('says a day at most, whatever the answer says', async () => {
+    const host = await answering([429, { 'retry-after': '9'.repeat(400) }]);
+    expect(await failing(opened(host).get('/'))).toMatchObject({ retryAfterMs: 86_400_000 });
+  });
+});
+
+describe('pace', () => {
+  it('holds back the other requests to that host as well', async () => {
+    const clock = aClock();
+    const host = await answering([200], [429, { 'retry-after': '60' }]);
+    const { get } = opened(host, { ...clock, maxRetries: 0 });
+    await get('/a');
+    await failing(get('/b'));
+    await get('/c');
+    expect(clock.slept).toEqual([60_000]);
+  });
+
+  it.each([
+    [429, 'rate-limited'],
+    [500, 'unavailable'],
+    [502, 'unavailable'],
+    [503, 'unavailable'],
+    [504, 'unavailable'],
+  ] as const)('ends %i as %s when the tries are spent', async (status, kind) => {
+    const host = await answering([status], [status], [status], [status]);
+    expect(await failing(opened(host, { maxRetries: 2 }).get('/'))).toMatchObject({ kind, status });
+    expect(host.asked).toHaveLength(3);
+  });
+
+  it('knows a provider’s own way to say "too fast" and "wait"', async () => {
+    const clock = aClock();
+    const host = await answering([403, { 'x-slow-down': '9' }]);
+    const { get } = opened(host, {
+      ...clock,
+      isThrottled: ({ headers }) => headers.has('x-slow-down'),
+      waitMs: ({ headers }) => Number(headers.get('x-slow-down')) * 1000,
+    });
+    expect((await get('/')).status).toBe(200);
+    expect(clock.slept).toEqual([9_000]);
+  });
+
+  it('leaves the pause that observe asks for before the next request', async () => {
+    const clock = aClock();
+    const { get } = opened(await answering(), { ...clock, observe: () => 1_500 });
+    await get('/a');
+    expect(clock.slept).toEqual([]);
+    await get('/b');
+    expect(clock.slept).toEqual([1_500]);
+  });
+
+  it('makes headers and body anew for each try', async () => {
+    const seen: unknown[] = [];
+    const host = await aHost((request, response) => {
+      seen.push(request.headers['x-proof']);
+      response.writeHead(seen.length < 3 ? 503 : 200).end();
+    });
+    let proofs = 0;
+    await opened(host).get('/', { headers: async () => ({ 'x-proof': String(++proofs) }) });
+    expect(seen).toEqual(['1', '2', '3']);
+  });
+});
+
+describe('abort', () => {
+  it('stops waiting, and stops reading, with the reason of the abort', async () => {
+    const reason = new Error('the run was cancelled');
+    const waiting = new AbortController();
+    const sleep = (_: number, signal: AbortSignal) =>
+      new Promise<void>((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new Error('awake')));
+        waiting.abort(reason);
+      });
+    const busy = await answering([429, { 'retry-after': '5' }]);
+    await expect(opened(busy, { sleep }).get('/', { signal: waiting.signal })).rejects.toBe(reason);
+
+    const reading = new AbortController();
+    const slow = await aHost((_, response) => {
+      response.write('{"value":[');
+      setTimeout(() => reading.abort(reason), 20);
+    });
+    await expect(opened(slow).get('/', { signal: reading.signal })).rejects.toBe(reason);
+    await expect(opened(slow).get('/', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    expect(slow.asked).toHaveLength(1);
+  });
+});
+
+describe('fetch, for the libraries', () => {
+  it('carries method, headers and body, and gives a Response', async () => {
+    const host = await aHost((request, response) => {
+      response
+        .setHeader('x-method', String(request.method))
+        .setHeader('x-own', String(request.headers['x-own']));
+      request.pipe(response);
+    });
+    const { session } = opened(host);
+    const url = `${host.origin}/token`;
+    const response = await session.fetch(url, { method: 'POST', headers: { 'x-own': '1' }, body: '{"a":1}' });
+    expect([response.url, response.ok, await response.json()]).toEqual([url, true, { a: 1 }]);
+    expect([response.headers.get('x-method'), response.headers.get('x-own')]).toEqual(['POST', '1']);
+  });
+
+  it('follows no redirect and retries by the session’s rules', async () => {
+    const host = await answering([503], [302, { location: '/elsewhere' }]);
+    const response = await opened(host).session.fetch(`${host.origin}/a`);
+    expect([response.status, host.asked]).toEqual([302, ['GET /a', 'GET /a']]);
+  });
+
+  it('gives answers without a body', async () => {
+    const host = await answering([204]);
+    const response = await opened(host).session.fetch(host.origin);
+    expect([response.status, response.body]).toEqual([204, null]);
+  });
+});
