@@ -1,0 +1,158 @@
+/**
+ * What Google's refusals mean and who has to mend them where. One status means several things: 403 is a quota or a missing
+ * permission, and only the body tells. Sources: Directory API "Limits and quotas"; "Using OAuth 2.0 for server to server
+ * applications", error codes; the errors of the Admin SDK reference.
+ */
+import type { z } from 'zod';
+import type { ConnectorFailure } from '../contract.ts';
+import { failureOf, type SessionResponse } from '../session.ts';
+import { ApiError, type fieldsOf, TokenError } from './schema.ts';
+
+/** All that a pull needs, each read-only. The admin console must list every one: one that is missing fails the whole token. */
+export const SCOPES = [
+  'https://www.googleapis.com/auth/admin.directory.user.readonly',
+  'https://www.googleapis.com/auth/admin.directory.group.readonly',
+  'https://www.googleapis.com/auth/admin.directory.group.member.readonly',
+] as const;
+
+export type List = keyof typeof fieldsOf;
+
+const QUOTA: ReadonlySet<string> = new Set([
+  'userRateLimitExceeded',
+  'rateLimitExceeded',
+  'quotaExceeded',
+  'RATE_LIMIT_EXCEEDED',
+]);
+const API_DISABLED: ReadonlySet<string> = new Set(['accessNotConfigured', 'SERVICE_DISABLED']);
+const SCOPE_MISSING: ReadonlySet<string> = new Set([
+  'insufficientPermissions',
+  'ACCESS_TOKEN_SCOPE_INSUFFICIENT',
+]);
+
+/** True for a 403 that is about pace. 429 is known as such without looking. */
+export function isQuota(response: SessionResponse): boolean {
+  return response.status === 403 && reasonsOf(response)?.some((reason) => QUOTA.has(reason)) === true;
+}
+
+/** A refusal of the Directory API. `resumed`: a page token was sent, and with everything else as on the first page. */
+export function apiRefusal(
+  response: SessionResponse,
+  asked: { readonly list: List; readonly resumed: boolean; readonly clientId: string | null },
+): ConnectorFailure {
+  const { status } = response;
+  const reasons = reasonsOf(response);
+  if (reasons === null) return failureOf(response); // not Google's words, so it is not Google's meaning
+  if (asked.resumed && (status === 400 || status === 410)) return failureOf(response, expiredToken);
+  if ((status === 400 || status === 404) && asked.list !== 'members')
+    return failureOf(response, wrongCustomer);
+  if (status === 401) return failureOf(response, refusedToken);
+  if (status === 403) return failureOf(response, missingPermission(reasons, asked));
+  return failureOf(response);
+}
+
+/** A refusal of the token endpoint. Its `error` is RFC 6749's; its description is Google's prose and is never passed on. */
+export function tokenRefusal(response: SessionResponse, clientId: string | null): ConnectorFailure {
+  const body = read(TokenError, response);
+  if (body === null) return failureOf(response);
+  const kind = 'credentials-rejected';
+  if (body.error !== 'invalid_grant') {
+    const message =
+      'Google does not let this service account act for the Workspace account: domain-wide delegation is missing or lacks a scope.';
+    return failureOf(response, { kind, message, remedy: delegationRemedy(clientId) });
+  }
+  const { cause, remedy } = grantProblem(body.error_description ?? '');
+  const message = `Google refuses a token for the impersonated administrator: ${cause}.`;
+  return failureOf(response, { kind, message, remedy });
+}
+
+export const expiredToken = {
+  kind: 'cursor-expired',
+  message: 'Google no longer accepts the page token that this run goes on from; it is valid for three days.',
+  remedy: 'Nobody has to act: the list is read again from its first page.',
+} as const;
+
+const wrongCustomer = {
+  kind: 'misconfigured',
+  message: 'Google knows no such customer, or does not accept how the list is asked for.',
+  remedy:
+    'Check the setting "customer": "my_customer", or the customer ID that the Admin console shows under Account › Account settings.',
+} as const;
+
+const refusedToken = {
+  kind: 'credentials-rejected',
+  message: 'Google refuses the access token that it has just issued.',
+  remedy:
+    'Look in the Admin console, Security › Access and data control › API controls, for a rule that blocks the service account, then try again.',
+} as const;
+
+function missingPermission(
+  reasons: readonly string[],
+  { list, clientId }: { readonly list: List; readonly clientId: string | null },
+): { kind: 'permission-missing'; message: string; remedy: string } {
+  const kind = 'permission-missing';
+  if (reasons.some((reason) => API_DISABLED.has(reason))) {
+    const message = "The Admin SDK API is not enabled in the service account's Google Cloud project.";
+    const remedy =
+      "In the Google Cloud console of the service account's project, open APIs & Services › Library, choose Admin SDK API and press Enable. It takes a few minutes to work.";
+    return { kind, message, remedy };
+  }
+  if (reasons.some((reason) => SCOPE_MISSING.has(reason))) {
+    const message = `The access token lacks the scope to list ${list}.`;
+    return { kind, message, remedy: delegationRemedy(clientId) };
+  }
+  const privilege = list === 'users' ? 'Users › Read' : 'Groups › Read';
+  const message = `The impersonated administrator may not list ${list}.`;
+  const remedy = `In the Admin console, Account › Admin roles, give the administrator named in "adminEmail" a role with the Admin API privilege "${privilege}", for all organisational units.`;
+  return { kind, message, remedy };
+}
+
+function delegationRemedy(clientId: string | null): string {
+  const client =
+    clientId ??
+    '("client_id" in the key file, "Unique ID" on the service account\'s page in the Google Cloud console)';
+  return (
+    'In the Admin console, Security › Access and data control › API controls › Domain-wide delegation › Manage domain-wide delegation, ' +
+    `authorise the service account's numeric client ID ${client} for exactly these scopes: ${SCOPES.join(',')}. A change can take up to a day to work.`
+  );
+}
+
+/** The descriptions are not documented as stable, so an unknown one names all that is possible. */
+const GRANT_PROBLEMS = [
+  {
+    sign: /signature/i,
+    cause: 'the signature does not fit the service account',
+    remedy:
+      'The key was deleted or belongs to another account: make a new key in the Google Cloud console, IAM & Admin › Service accounts › Keys, and give it to the connection.',
+  },
+  {
+    sign: /short-lived|reasonable timeframe/i,
+    cause: "this machine's clock is wrong",
+    remedy: 'Set the clock of the machine that runs Rollcall; Google accepts a few minutes of difference.',
+  },
+] as const;
+
+function grantProblem(description: string): { readonly cause: string; readonly remedy: string } {
+  return (
+    GRANT_PROBLEMS.find(({ sign }) => sign.test(description)) ?? {
+      cause: 'that user is suspended, deleted or misspelt, or the key is no longer valid',
+      remedy:
+        'Check in the Admin console, Directory › Users, that the address in "adminEmail" is the primary address of an active administrator, ' +
+        "then that the service account's key still exists (Google Cloud console, IAM & Admin › Service accounts › Keys) and that this machine's clock is right.",
+    }
+  );
+}
+
+/** null when the body is no error of Google's. */
+function reasonsOf(response: SessionResponse): string[] | null {
+  const body = read(ApiError, response);
+  return body && [...body.error.errors, ...body.error.details].flatMap(({ reason }) => reason ?? []);
+}
+
+/** null for a proxy's page, a cut-off answer, or nothing. */
+function read<Body>(schema: z.ZodType<Body>, response: SessionResponse): Body | null {
+  try {
+    return schema.safeParse(JSON.parse(response.body.toString('utf8'))).data ?? null;
+  } catch {
+    return null;
+  }
+}

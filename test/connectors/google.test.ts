@@ -1,0 +1,252 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import type { FailureKind } from '../../connectors/contract.ts';
+import { ExternalId } from '../../src/domain/ids.ts';
+import {
+  type Answered,
+  type Asked,
+  aUser,
+  closedAfterEach,
+  failureOf,
+  nobody,
+  refusal,
+  usersBody,
+} from './googleAccount.ts';
+
+const signal = new AbortController().signal;
+const group = ExternalId.parse('g1');
+const { account, connected } = closedAfterEach();
+
+/** Answers each request with the next of these, and the last one from then on. */
+function inTurn(...answers: readonly Answered[]) {
+  let at = 0;
+  return (): Answered => answers[Math.min(at++, answers.length - 1)] ?? {};
+}
+
+describe('the list of users', () => {
+  const living: Answered = { body: usersBody([aUser('1')], 'second page/+') };
+  const account3 = ({ query }: Asked): Answered => {
+    if (query['showDeleted'] === 'true')
+      return { body: usersBody([aUser('9', { deletionTime: '2026-03-01T09:00:00.000Z' })]) };
+    return !('pageToken' in query) ? living : { body: usersBody([aUser('2', { suspended: true })]) };
+  };
+
+  it('leads from the living to the deleted, who arrive as deprovisioned', async () => {
+    const google = await account(account3);
+    const connector = connected(google);
+    const first = await connector.fetchUsers(null, signal);
+    const second = await connector.fetchUsers(first.next, signal);
+    const third = await connector.fetchUsers(second.next, signal);
+    expect([...first.records, ...second.records, ...third.records]).toMatchObject([
+      { user: { externalId: '1', state: 'active' } },
+      { user: { externalId: '2', state: 'suspended' } },
+      { user: { externalId: '9', state: 'deprovisioned' } },
+    ]);
+    expect(third.next).toBeNull();
+    expect(google.tokenRequests).toHaveLength(1);
+  });
+
+  it('goes on from a saved cursor in another process', async () => {
+    const google = await account(account3);
+    const { next } = await connected(google).fetchUsers(null, signal);
+    const second = await connected(google).fetchUsers(next, signal);
+    expect(google.asked[1]?.query).toMatchObject({ pageToken: 'second page/+' });
+    const third = await connected(google).fetchUsers(second.next, signal);
+    expect(third.records).toMatchObject([{ user: { externalId: '9' } }]);
+  });
+
+  it('is asked for in full, in the largest pages, with what tells where the next page is', async () => {
+    const google = await account(account3);
+    await connected(google).fetchUsers(null, signal);
+    const { path, query, headers } = google.asked[0] ?? {};
+    expect(path).toBe('/admin/directory/v1/users');
+    expect(query).toMatchObject({ customer: 'my_customer', projection: 'full', maxResults: '500' });
+    expect(query?.['fields']).toMatch(/^kind,nextPageToken,users\(/);
+    expect(query).not.toHaveProperty('showDeleted');
+    expect(headers).toMatchObject({ authorization: 'Bearer token-1', 'accept-encoding': 'gzip' });
+    expect(headers?.['user-agent']).toContain('gzip');
+  });
+
+  it('goes on behind an empty page', async () => {
+    const google = await account(() => ({ body: usersBody(undefined, 'more') }));
+    const page = await connected(google).fetchUsers(null, signal);
+    expect(page.records).toEqual([]);
+    expect(page.next).not.toBeNull();
+  });
+
+  it('reports one object that cannot be read and keeps the others', async () => {
+    const google = await account(() => ({ body: usersBody([aUser('1', { phones: ['x'] }), aUser('2')]) }));
+    const { records } = await connected(google).fetchUsers(null, signal);
+    expect(records).toMatchObject([{ kind: 'unreadable', externalId: '1' }, { user: { externalId: '2' } }]);
+  });
+
+  it('fails when a page names itself as the next one', async () => {
+    const google = await account(() => ({ body: usersBody([aUser('1')], 'same') }));
+    const connector = connected(google);
+    const { next } = await connector.fetchUsers(null, signal);
+    expect(await failureOf(connector.fetchUsers(next, signal))).toMatchObject({
+      kind: 'unexpected-response',
+    });
+  });
+});
+
+describe('an answer that is no page never reads as "nobody"', () => {
+  it.each<[string, unknown]>([
+    ['neither list nor kind', {}],
+    ['the kind of groups', { kind: 'admin#directory#groups' }],
+    ['null in place of the list', { kind: 'admin#directory#users', users: null }],
+    ['an HTML page', '<html>Sign in</html>'],
+    ['an answer cut off', '{"kind":"admin#directory#users","users":[{"id":"1"'],
+    ['nothing', ''],
+  ])('%s', async (_what, body) => {
+    const google = await account(() => ({ body }));
+    const failure = await failureOf(connected(google).fetchUsers(null, signal));
+    expect(failure).toMatchObject({ kind: 'unexpected-response', status: 200 });
+  });
+});
+
+describe('groups and members', () => {
+  it('are listed page by page, nested groups resolved by Google', async () => {
+    const google = await account(({ path }) =>
+      path.endsWith('/members')
+        ? {
+            body: {
+              kind: 'admin#directory#members',
+              members: [
+                { id: '1', type: 'USER' },
+                { id: 'g2', type: 'GROUP' },
+                { id: 'C0', type: 'CUSTOMER' },
+                { id: '3', type: 'EXTERNAL' },
+              ],
+              nextPageToken: 'm2',
+            },
+          }
+        : { body: { kind: 'admin#directory#groups', groups: [{ id: 'g1', name: 'Staff' }] } },
+    );
+    const connector = connected(google);
+    expect(await connector.fetchGroups(null, signal)).toEqual({
+      records: [{ kind: 'group', group: { externalId: 'g1', name: 'Staff', email: null } }],
+      next: null,
+    });
+    expect(await connector.fetchMembers(group, null, signal)).toEqual({
+      records: [{ kind: 'user', externalId: '1' }, { kind: 'everyone' }],
+      next: 'm2',
+    });
+    expect(google.asked.map(({ path }) => path)).toEqual([
+      '/admin/directory/v1/groups',
+      '/admin/directory/v1/groups/g1/members',
+    ]);
+    expect(google.asked[0]?.query).toMatchObject({ customer: 'my_customer', maxResults: '200' });
+    expect(google.asked[1]?.query).toMatchObject({ includeDerivedMembership: 'true', maxResults: '200' });
+    for (const { query } of google.asked) expect(query['fields']).toContain('nextPageToken');
+  });
+
+  it('of a group deleted meanwhile are not found, which is no empty group', async () => {
+    const google = await account(() => refusal(404, 'notFound'));
+    const failure = await failureOf(connected(google).fetchMembers(group, null, signal));
+    expect(failure).toMatchObject({ kind: 'not-found', status: 404 });
+  });
+});
+
+describe('a 403', () => {
+  it.each(['userRateLimitExceeded', 'rateLimitExceeded', 'quotaExceeded'])(
+    'for %s is about pace: the request is sent again',
+    async (reason) => {
+      const google = await account(inTurn(refusal(403, reason), nobody));
+      expect((await connected(google).fetchUsers(null, signal)).records).toEqual([]);
+      expect(google.asked).toHaveLength(2);
+    },
+  );
+
+  it('for a quota that stays is a rate limit, with the wait that Google asks for', async () => {
+    const busy = { ...refusal(403, 'quotaExceeded'), headers: { 'retry-after': '30' } };
+    const google = await account(() => busy);
+    const failure = await failureOf(
+      connected(google, { tuning: { clock: () => 0, maxRetries: 0 } }).fetchUsers(null, signal),
+    );
+    expect(failure).toMatchObject({ kind: 'rate-limited', status: 403, retryAfterMs: 30_000 });
+  });
+
+  it.each([
+    ['forbidden', 'Users › Read'],
+    ['insufficientPermissions', 'admin.directory.user.readonly'],
+    ['accessNotConfigured', 'Admin SDK API'],
+  ])('for %s is a missing permission: sent once, with a remedy that says where', async (reason, where) => {
+    const google = await account(() => refusal(403, reason));
+    const failure = await failureOf(connected(google).fetchUsers(null, signal));
+    expect(failure).toMatchObject({ kind: 'permission-missing', status: 403 });
+    expect(failure.remedy).toContain(where);
+    expect(google.asked).toHaveLength(1);
+  });
+
+  it('for groups names the privilege for groups', async () => {
+    const google = await account(() => refusal(403, 'forbidden'));
+    const { remedy } = await failureOf(connected(google).fetchGroups(null, signal));
+    expect(remedy).toContain('Groups › Read');
+  });
+
+  it('whose reason stands in the details, as newer checks write it, is understood', async () => {
+    const error = { code: 403, status: 'PERMISSION_DENIED', details: [{ reason: 'SERVICE_DISABLED' }] };
+    const google = await account(() => ({ status: 403, body: { error } }));
+    const { remedy } = await failureOf(connected(google).fetchUsers(null, signal));
+    expect(remedy).toContain('Enable');
+  });
+});
+
+describe('other refusals', () => {
+  it.each<[string, Answered, FailureKind]>([
+    ['a first page refused', refusal(400, 'invalid'), 'misconfigured'],
+    ['a customer that Google does not know', refusal(404, 'notFound'), 'misconfigured'],
+    ["a 404 that is not in Google's words", { status: 404, body: '<html>no</html>' }, 'not-found'],
+    ['a proxy that forbids', { status: 403, body: '<html>no</html>' }, 'permission-missing'],
+    ['429', refusal(429, 'rateLimitExceeded'), 'rate-limited'],
+    ['503', refusal(503, 'backendError'), 'unavailable'],
+    [
+      'a redirect',
+      { status: 302, headers: { location: 'https://elsewhere.example/' } },
+      'unexpected-response',
+    ],
+  ])('%s', async (_what, answer, kind) => {
+    const google = await account(() => answer);
+    expect(await failureOf(connected(google).fetchUsers(null, signal))).toMatchObject({ kind });
+  });
+
+  it('a page token that Google no longer takes: the list starts again', async () => {
+    const google = await account(({ query }) =>
+      !('pageToken' in query) ? { body: usersBody([], 'old') } : refusal(400, 'invalid'),
+    );
+    const connector = connected(google);
+    const { next } = await connector.fetchUsers(null, signal);
+    expect(await failureOf(connector.fetchUsers(next, signal))).toMatchObject({ kind: 'cursor-expired' });
+  });
+
+  it.each(['', 'live:', 'gone:x', 'p.1'])(
+    'a cursor that is none of ours (%o) starts the list again',
+    async (cursor) => {
+      const google = await account(() => nobody);
+      expect(await failureOf(connected(google).fetchUsers(cursor, signal))).toMatchObject({
+        kind: 'cursor-expired',
+      });
+      expect(google.asked).toEqual([]);
+    },
+  );
+});
+
+describe('nothing secret', () => {
+  it.each<[string, Answered]>([
+    ['a refusal', refusal(403, 'forbidden')],
+    ['no page', { body: {} }],
+    ['a failure', { status: 500 }],
+  ])('is in the error after %s', async (_what, answer) => {
+    const google = await account(() => answer);
+    const error = await connected(google)
+      .fetchUsers(null, signal)
+      .then(
+        () => expect.unreachable('it should have failed'),
+        (reason: unknown) => reason,
+      );
+    const all = inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true });
+    expect(all).toContain('ConnectorError');
+    expect(all).not.toMatch(/token-1|assertion|PRIVATE KEY|sync-admin@/);
+  });
+});

@@ -1,0 +1,158 @@
+/** A Workspace account of a test's own making: a real HTTPS server that gives tokens and answers lists as the test says. */
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect } from 'vitest';
+import { type Connector, ConnectorError, type ConnectorFailure } from '../../connectors/contract.ts';
+import { openGoogle } from '../../connectors/google/index.ts';
+import type { SessionTuning } from '../../connectors/session.ts';
+import { openKeys } from '../../simulators/certificates.ts';
+
+export type Asked = {
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+};
+/** A body that is no text is sent as JSON. */
+export type Answered = {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+};
+export type Account = {
+  readonly origin: string;
+  readonly ca: string;
+  /** The service account's key. */
+  readonly privateKey: string;
+  /** Requests to the Directory API, and those for a token. */
+  readonly asked: readonly Asked[];
+  readonly tokenRequests: readonly Asked[];
+  close(): Promise<void>;
+};
+type Answer = (asked: Asked) => Answered | Promise<Answered>;
+
+const keys = openKeys(null);
+
+/** Gives tokens `token-1`, `token-2`, … unless the test answers in place of the token endpoint. */
+async function anAccount(answer: Answer, answerToken?: Answer): Promise<Account> {
+  const { ca, serverCertificate, serverKey, clientKey } = await keys;
+  const asked: Asked[] = [];
+  const tokenRequests: Asked[] = [];
+  const giveToken = (): Answered => ({
+    body: { access_token: `token-${tokenRequests.length}`, expires_in: 3599, token_type: 'Bearer' },
+  });
+  const server = createServer({ cert: serverCertificate, key: serverKey }, async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const { pathname, searchParams } = new URL(request.url ?? '', 'https://ignored');
+    const one = {
+      path: pathname,
+      query: Object.fromEntries(searchParams),
+      headers: request.headers,
+      body: Buffer.concat(chunks).toString('utf8'),
+    };
+    const isToken = pathname.endsWith('/token');
+    (isToken ? tokenRequests : asked).push(one);
+    const {
+      status = 200,
+      headers = {},
+      body = '',
+    } = await (isToken ? (answerToken ?? giveToken) : answer)(one);
+    response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8', ...headers });
+    response.end(typeof body === 'string' ? body : JSON.stringify(body));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    origin: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ca,
+    privateKey: clientKey,
+    asked,
+    tokenRequests,
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+type Connecting = {
+  readonly clientId?: string;
+  /** null: none, so that Google itself is asked. */
+  readonly baseUrl?: string | null;
+  readonly ca?: string | null;
+  readonly proxy?: string;
+  readonly tuning?: SessionTuning;
+};
+
+/** Does not wait between tries unless the test says how. */
+function connectedTo(account: Account, { clientId, tuning, ...network }: Connecting = {}): Connector {
+  return openGoogle(
+    {
+      settings: { customer: 'my_customer', adminEmail: 'sync-admin@example.com' },
+      credentials: {
+        kind: 'service-account',
+        clientEmail: 'rollcall@project.iam.gserviceaccount.com',
+        privateKey: account.privateKey,
+        ...(clientId === undefined ? {} : { clientId }),
+      },
+      network: { baseUrl: account.origin, ca: account.ca, proxy: null, ...network },
+    },
+    { sleep: async () => {}, maxRetries: 1, ...tuning },
+  );
+}
+
+export const usersBody = (users: readonly unknown[] | undefined, nextPageToken?: string) => ({
+  kind: 'admin#directory#users',
+  users,
+  nextPageToken,
+});
+
+export const aUser = (id: string, more: Readonly<Record<string, unknown>> = {}) => ({
+  id,
+  primaryEmail: `u${id}@example.com`,
+  suspended: false,
+  archived: false,
+  ...more,
+});
+
+/** An error as the Directory API words it. */
+export const refusal = (status: number, reason: string, message = 'Refused'): Answered => ({
+  status,
+  body: { error: { code: status, message, errors: [{ domain: 'global', reason, message }] } },
+});
+
+/** Makers of accounts and connectors that are closed after each test of the file. */
+export function closedAfterEach() {
+  const opened: { close(): Promise<void> }[] = [];
+  afterEach(async () => {
+    for (const one of opened.splice(0).reverse()) await one.close();
+  });
+  return {
+    account: async (...how: Parameters<typeof anAccount>): Promise<Account> => {
+      const made = await anAccount(...how);
+      opened.push(made);
+      return made;
+    },
+    connected: (...how: Parameters<typeof connectedTo>): Connector => {
+      const made = connectedTo(...how);
+      opened.push(made);
+      return made;
+    },
+    opened,
+  };
+}
+
+export async function failureOf(work: Promise<unknown>): Promise<ConnectorFailure> {
+  const error = await work.then(
+    () => expect.unreachable('it should have failed'),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof ConnectorError)) throw error;
+  return error.failure;
+}
+
+/** An empty page of users. */
+export const nobody: Answered = { body: { kind: 'admin#directory#users' } };
