@@ -1,0 +1,37 @@
+/** One tenant's configured link to one directory. Its credentials are no part of it: they are only ever handed to a connector. */
+import type { Json } from './canonical.ts';
+import type { Provider } from './directory.ts';
+import type { ConnectionId, TenantId } from './ids.ts';
+import type { Mapping } from './mapping.ts';
+import type { Policy } from './policy.ts';
+
+export const CONNECTION_STATES = ['active', 'paused'] as const;
+export type ConnectionState = (typeof CONNECTION_STATES)[number];
+
+/** How the provider is reached; see `Network` in connectors/contract.ts. */
+export type ConnectionNetwork = {
+  readonly baseUrl: string | null;
+  readonly ca: string | null;
+  /** On a connection that is shown: without user and password. */
+  readonly proxy: string | null;
+};
+
+export type Connection = {
+  readonly id: ConnectionId;
+  readonly tenant: TenantId;
+  readonly name: string;
+  readonly provider: Provider;
+  /** In the provider's words; its connector knows them. */
+  readonly settings: Json;
+  readonly network: ConnectionNetwork;
+  readonly mapping: Mapping;
+  readonly policy: Policy;
+  /** Cron expression of five fields in `timeZone`; null: only on demand. */
+  readonly schedule: string | null;
+  readonly timeZone: string;
+  readonly state: ConnectionState;
+  /** Of the change set: grows with every plan that alters it. */
+  readonly changeRevision: number;
+  readonly version: number;
+  readonly createdAt: Date;
+};

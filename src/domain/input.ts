@@ -1,0 +1,73 @@
+/** What callers hand in, parsed once; and what they hear when it is wrong. */
+import { z } from 'zod';
+import { cleanText } from './normalise.ts';
+import { Problem } from './problem.ts';
+
+type Field = { readonly path: string; readonly message: string };
+
+/** Throws `invalid-input` with every wrong field by its path (`settings.clientId`). Values, which may be secrets, are not repeated. */
+export function parseInput<T>(schema: z.ZodType<T>, input: unknown): T {
+  const parsed = schema.safeParse(input, {
+    error: (issue) => (issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined),
+  });
+  if (parsed.success) return parsed.data;
+  throw invalidInput(parsed.error.issues.flatMap(fieldsOf));
+}
+
+function fieldsOf(issue: z.core.$ZodIssue): readonly Field[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not known here' }));
+  }
+  return [{ path: issue.path.join('.'), message: issue.message }];
+}
+
+export function invalidInput(fields: readonly Field[], remedy?: string): Problem {
+  const named = fields.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
+  const paths = [...new Set(fields.map(({ path }) => path))].filter((path) => path !== '');
+  return new Problem({
+    code: 'invalid-input',
+    message: `The input is not usable: ${named.join('; ')}.`,
+    remedy:
+      remedy ?? `Correct ${paths.length === 0 ? 'it' : paths.join(', ')} and try again; nothing was changed.`,
+    fields,
+  });
+}
+
+const pluralOf = {
+  tenant: 'tenants',
+  connection: 'connections',
+  principal: 'principals',
+  'API key': 'API keys',
+  role: 'roles',
+  user: 'users',
+  run: 'runs',
+  change: 'changes',
+  apply: 'applies',
+} as const;
+
+/** Another tenant's thing and one that does not exist get the same answer, so that nothing can be inferred from it. */
+export function notFound(what: keyof typeof pluralOf): Problem {
+  return new Problem({
+    code: 'not-found',
+    message: `There is no such ${what} within your tenant.`,
+    remedy: `Look it up in the list of ${pluralOf[what]} and use the id that stands there.`,
+  });
+}
+
+/** null where the text cannot be such an id: the caller then answers as for an unknown one. */
+export function parseId<T>(schema: z.ZodType<T>, id: string): T | null {
+  const parsed = schema.safeParse(id);
+  return parsed.success ? parsed.data : null;
+}
+
+/** What people call a tenant, connection or principal. It cannot look like an id, because commands take either. */
+export const Name = z
+  .string()
+  .transform((text) => cleanText(text) ?? '')
+  .pipe(
+    z
+      .string()
+      .min(1, 'is empty')
+      .max(100, 'is longer than 100 characters')
+      .refine((name) => !z.uuid().safeParse(name).success, 'looks like an id'),
+  );

@@ -1,0 +1,28 @@
+/** Lists, a page at a time. Ids grow with time (UUIDv7), so that the last id of a page says where the next one begins. */
+import { z } from 'zod';
+
+/** `next: null` marks the end; otherwise it is handed in as `after`. */
+export type Listed<T> = { readonly items: readonly T[]; readonly next: string | null };
+
+const Cursor = z.string().transform((text, context) => {
+  const id = Buffer.from(text, 'base64url').toString('utf8');
+  if (z.uuid().safeParse(id).success) return id;
+  context.addIssue({ code: 'custom', message: 'is not the `next` of an earlier page' });
+  return z.NEVER;
+});
+
+/** Limit: 1 to 500, 50 if not given. Query strings bring numbers as text. */
+export const PageOptions = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+  after: Cursor.nullable().default(null),
+});
+/** `after` is the id of the last row that was seen. */
+export type PageOptions = z.infer<typeof PageOptions>;
+
+/** From up to `limit + 1` rows: the one too many only shows that there is more. */
+export function toPage<T extends { readonly id: string }>(rows: readonly T[], limit: number): Listed<T> {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  const more = rows.length > limit && last !== undefined;
+  return { items, next: more ? Buffer.from(last.id, 'utf8').toString('base64url') : null };
+}

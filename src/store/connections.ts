@@ -1,0 +1,218 @@
+/** Connections. Credentials, and the login of a proxy, go in readable and come out only for `open`. */
+import { z } from 'zod';
+import type { Json } from '../domain/canonical.ts';
+import { CONNECTION_STATES, type Connection, type ConnectionNetwork } from '../domain/connection.ts';
+import { Provider } from '../domain/directory.ts';
+import { ConnectionId, TenantId } from '../domain/ids.ts';
+import { Mapping } from '../domain/mapping.ts';
+import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
+import { Policy } from '../domain/policy.ts';
+import { type Audited, record } from './audited.ts';
+import type { Database } from './database.ts';
+import { refusingTakenNames } from './duplicates.ts';
+import type { Connection as ConnectionRow, Prisma } from './generated/client.ts';
+import { pageQuery, subtree } from './scope.ts';
+import type { SecretBox } from './secrets.ts';
+
+export type NewConnection = Omit<Connection, 'changeRevision' | 'version' | 'createdAt'> & {
+  readonly credentials: unknown;
+};
+
+export type ConnectionPatch = Partial<
+  Pick<
+    NewConnection,
+    'name' | 'settings' | 'credentials' | 'network' | 'mapping' | 'policy' | 'schedule' | 'timeZone' | 'state'
+  >
+>;
+
+/** What a connector is opened with. */
+export type OpenedConnection = {
+  readonly connection: Connection;
+  readonly credentials: unknown;
+  /** With the proxy's login. */
+  readonly network: ConnectionNetwork;
+};
+
+/** `scope` is the caller's tenant: nothing outside its subtree is seen or touched. */
+export type ConnectionStore = {
+  /** Throws `not-found` for the tenant, `name-taken`. */
+  insert(scope: TenantId, connection: NewConnection, audit: Audited): Promise<Connection>;
+  /** null: it is not at this version any more. Throws `name-taken`. */
+  update(
+    scope: TenantId,
+    at: Pick<Connection, 'id' | 'version'>,
+    patch: ConnectionPatch,
+    audit: Audited,
+  ): Promise<Connection | null>;
+  /** Of the subtree of `tenant`. */
+  list(scope: TenantId, filter: PageOptions & { readonly tenant: TenantId }): Promise<Listed<Connection>>;
+  get(scope: TenantId, id: ConnectionId): Promise<Connection | null>;
+  /** Up to `limit` of the connections with this name. */
+  named(scope: TenantId, name: string, limit: number): Promise<readonly Connection[]>;
+  /** Decrypts. Throws `wrong-secret-key`. */
+  open(scope: TenantId, id: ConnectionId): Promise<OpenedConnection | null>;
+};
+
+export function connectionStore(database: Database, box: SecretBox): ConnectionStore {
+  return { ...writing(database, box), ...reading(database, box) };
+}
+
+function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'insert' | 'update'> {
+  return {
+    insert: (scope, connection, audit) =>
+      refusingTakenNames(nameTaken, () =>
+        database.ordinary(scope, async (tx) => {
+          await subtree(tx, scope, connection.tenant);
+          const { id, tenant, name, provider, credentials } = connection;
+          const row = await tx.connection.create({
+            data: {
+              id,
+              tenantId: tenant,
+              name,
+              provider,
+              settings: asJson(connection.settings),
+              credentials: box.seal(id, credentials),
+              network: sealNetwork(box, id, connection.network),
+              mapping: connection.mapping,
+              policy: connection.policy,
+              schedule: connection.schedule,
+              timeZone: connection.timeZone,
+              state: connection.state,
+              createdAt: audit.at,
+            },
+          });
+          await record(tx, tenant, audit);
+          return toConnection(row);
+        }),
+      ),
+    update: (scope, { id, version }, patch, audit) =>
+      refusingTakenNames(nameTaken, () =>
+        database.ordinary(scope, async (tx) => {
+          const { settings, credentials, network, ...plain } = patch;
+          const [row] = await tx.connection.updateManyAndReturn({
+            where: { id, version, tenant: await subtree(tx, scope) },
+            data: {
+              ...plain,
+              ...(settings === undefined ? {} : { settings: asJson(settings) }),
+              ...(credentials === undefined ? {} : { credentials: box.seal(id, credentials) }),
+              ...(network === undefined ? {} : { network: sealNetwork(box, id, network) }),
+              version: { increment: 1 },
+            },
+          });
+          if (row === undefined) return null;
+          const connection = toConnection(row);
+          await record(tx, connection.tenant, audit);
+          return connection;
+        }),
+      ),
+  };
+}
+
+function reading(
+  database: Database,
+  box: SecretBox,
+): Pick<ConnectionStore, 'list' | 'get' | 'named' | 'open'> {
+  const rowOf = (scope: TenantId, id: ConnectionId) =>
+    database.ordinary(scope, async (tx) =>
+      tx.connection.findFirst({ where: { id, tenant: await subtree(tx, scope) } }),
+    );
+  return {
+    list: (scope, filter) =>
+      database.ordinary(scope, async (tx) => {
+        const { position, order } = pageQuery(filter);
+        const rows = await tx.connection.findMany({
+          where: { tenant: await subtree(tx, scope, filter.tenant), ...position },
+          ...order,
+        });
+        return toPage(rows.map(toConnection), filter.limit);
+      }),
+    get: async (scope, id) => {
+      const row = await rowOf(scope, id);
+      return row === null ? null : toConnection(row);
+    },
+    named: (scope, name, limit) =>
+      database.ordinary(scope, async (tx) => {
+        const where = { name, tenant: await subtree(tx, scope) };
+        const rows = await tx.connection.findMany({ where, orderBy: { id: 'asc' }, take: limit });
+        return rows.map(toConnection);
+      }),
+    open: async (scope, id) => {
+      const row = await rowOf(scope, id);
+      if (row === null) return null;
+      return {
+        connection: toConnection(row),
+        credentials: box.open(id, row.credentials),
+        network: openNetwork(box, id, row.network),
+      };
+    },
+  };
+}
+
+function toConnection(row: ConnectionRow): Connection {
+  const { baseUrl, ca, proxy } = StoredNetwork.parse(row.network);
+  return {
+    id: ConnectionId.parse(row.id),
+    tenant: TenantId.parse(row.tenantId),
+    name: row.name,
+    provider: Provider.parse(row.provider),
+    settings: row.settings as Json,
+    network: { baseUrl, ca, proxy },
+    mapping: Mapping.parse(row.mapping),
+    policy: Policy.parse(row.policy),
+    schedule: row.schedule,
+    timeZone: row.timeZone,
+    state: State.parse(row.state),
+    changeRevision: Number(row.changeRevision),
+    version: row.version,
+    createdAt: row.createdAt,
+  };
+}
+
+const State = z.enum(CONNECTION_STATES);
+
+/** The proxy's user and password are secrets in the middle of what is not: they are sealed apart. */
+const StoredNetwork = z.object({
+  baseUrl: z.string().nullable(),
+  ca: z.string().nullable(),
+  proxy: z.string().nullable(),
+  /** Base64 of the sealed login. */
+  proxyLogin: z.string().nullable(),
+});
+const ProxyLogin = z.object({ username: z.string(), password: z.string() });
+
+function sealNetwork(
+  box: SecretBox,
+  id: ConnectionId,
+  network: ConnectionNetwork,
+): z.infer<typeof StoredNetwork> {
+  const { baseUrl, ca, proxy } = network;
+  if (proxy === null) return { baseUrl, ca, proxy, proxyLogin: null };
+  const url = new URL(proxy);
+  const { username, password } = url;
+  url.username = '';
+  url.password = '';
+  const login = username === '' && password === '' ? null : box.seal(`${id}/proxy`, { username, password });
+  return {
+    baseUrl,
+    ca,
+    proxy: url.href,
+    proxyLogin: login === null ? null : Buffer.from(login).toString('base64'),
+  };
+}
+
+function openNetwork(box: SecretBox, id: ConnectionId, stored: Prisma.JsonValue): ConnectionNetwork {
+  const { baseUrl, ca, proxy, proxyLogin } = StoredNetwork.parse(stored);
+  if (proxy === null || proxyLogin === null) return { baseUrl, ca, proxy };
+  const login = ProxyLogin.parse(box.open(`${id}/proxy`, Buffer.from(proxyLogin, 'base64')));
+  return { baseUrl, ca, proxy: Object.assign(new URL(proxy), login).href };
+}
+
+/** Prisma's type for jsonb is ours without `readonly`. */
+function asJson(value: Json): Prisma.InputJsonObject {
+  return value as Prisma.InputJsonObject;
+}
+
+const nameTaken = {
+  message: 'Another connection of the same tenant has this name.',
+  remedy: 'Choose another name, or update the connection that is there.',
+};

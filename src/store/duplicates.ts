@@ -1,0 +1,16 @@
+/** What a unique index refuses. */
+import { Problem } from '../domain/problem.ts';
+import { Prisma } from './generated/client.ts';
+
+/** Throws `name-taken` in the place of Prisma's error. Only names are unique among what goes through here. */
+export async function refusingTakenNames<T>(
+  said: { readonly message: string; readonly remedy: string },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const duplicate = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+    throw duplicate ? new Problem({ code: 'name-taken', ...said }, { cause: error }) : error;
+  }
+}

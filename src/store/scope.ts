@@ -1,0 +1,46 @@
+/** Narrows a query to what the caller may see, besides row-level security, which holds the same underneath. */
+import type { TenantId } from '../domain/ids.ts';
+import { notFound } from '../domain/input.ts';
+import type { PageOptions } from '../domain/page.ts';
+import type { OrdinaryTransaction } from './database.ts';
+
+/**
+ * Filter on `tenant` for the subtree of `tenant`, which must itself be within the subtree of `scope`; throws `not-found` if not.
+ * A path has ids and slashes only, nothing that LIKE would take for a wildcard.
+ */
+export async function subtree(
+  tx: OrdinaryTransaction,
+  scope: TenantId,
+  tenant: TenantId = scope,
+): Promise<{ readonly path: { readonly startsWith: string } }> {
+  const rows = await tx.tenant.findMany({
+    where: { id: { in: [scope, tenant] } },
+    select: { id: true, path: true },
+  });
+  const above = rows.find((row) => row.id === scope);
+  const below = rows.find((row) => row.id === tenant);
+  if (above === undefined || below === undefined || !below.path.startsWith(above.path))
+    throw notFound('tenant');
+  return { path: { startsWith: below.path } };
+}
+
+/** The ids of that subtree, for tables that have the tenant's id but no foreign key to it. */
+export async function tenantsOf(
+  tx: OrdinaryTransaction,
+  scope: TenantId,
+  tenant: TenantId = scope,
+): Promise<string[]> {
+  const rows = await tx.tenant.findMany({
+    where: await subtree(tx, scope, tenant),
+    select: { id: true },
+  });
+  return rows.map((row) => row.id);
+}
+
+/** The part of a Prisma query that fetches one page, and one row more to know whether another follows. */
+export function pageQuery({ limit, after }: PageOptions) {
+  return {
+    position: after === null ? {} : { id: { gt: after } },
+    order: { orderBy: { id: 'asc' as const }, take: limit + 1 },
+  };
+}

@@ -1,0 +1,42 @@
+/** The store's face: everything that use cases read and write. Prisma, pg and SQL stay behind it. */
+import type { TenantId } from '../domain/ids.ts';
+import { type ConnectionStore, connectionStore } from './connections.ts';
+import { openDatabase } from './database.ts';
+import { type PrincipalStore, principalStore } from './principals.ts';
+import { type RoleStore, roleStore } from './roles.ts';
+import { secretBox } from './secrets.ts';
+import { type TenantStore, tenantStore } from './tenants.ts';
+import { type UserStore, userStore } from './users.ts';
+
+export type Store = {
+  /** The tenant that all others descend from. */
+  readonly root: TenantId;
+  readonly tenants: TenantStore;
+  readonly connections: ConnectionStore;
+  readonly principals: PrincipalStore;
+  readonly users: UserStore;
+  readonly roles: RoleStore;
+  /** Waits for what is under way. A second call waits for the same. */
+  close(): Promise<void>;
+};
+
+/**
+ * @param url of the database's owner; the database must have been migrated (src/store/migrate.ts)
+ * @param secretKey 32 bytes in base64, under which credentials are stored
+ */
+export async function openStore(url: string, secretKey: string): Promise<Store> {
+  const database = await openDatabase(url);
+  let closed: Promise<void> | undefined;
+  return {
+    root: database.root,
+    tenants: tenantStore(database),
+    connections: connectionStore(database, secretBox(secretKey)),
+    principals: principalStore(database),
+    users: userStore(database),
+    roles: roleStore(database),
+    close: () => {
+      closed ??= database.close();
+      return closed;
+    },
+  };
+}

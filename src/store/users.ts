@@ -1,0 +1,171 @@
+/** Auth users as people look at them and edit them. What plans and applies do to them is written elsewhere, in bulk. */
+import { z } from 'zod';
+import { AUTH_USER_STATES, type AuthUserState, type Fields } from '../domain/authUser.ts';
+import { emailKey } from '../domain/email.ts';
+import { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
+import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
+import { type Audited, record } from './audited.ts';
+import type { Database, OrdinaryTransaction } from './database.ts';
+import type { AuthUser as AuthUserRow, Prisma } from './generated/client.ts';
+import { pageQuery, tenantsOf } from './scope.ts';
+
+export type AuthUser = {
+  readonly id: AuthUserId;
+  readonly tenant: TenantId;
+  readonly state: AuthUserState;
+  readonly userName: string | null;
+  readonly email: string | null;
+  readonly displayName: string | null;
+  /** All other fields, by name. */
+  readonly attributes: Fields;
+  readonly version: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+};
+
+export type AuthUserDetails = AuthUser & {
+  readonly identities: readonly {
+    readonly connection: ConnectionId;
+    readonly externalId: ExternalId;
+    readonly linkedAt: Date;
+  }[];
+  /** The same role may be there from several directories and by hand. */
+  readonly roles: readonly {
+    readonly name: string;
+    readonly origin: 'directory' | 'manual';
+    /** null exactly for origin `manual`. */
+    readonly connection: ConnectionId | null;
+    readonly grantedAt: Date;
+  }[];
+};
+
+export type UserFilter = PageOptions & {
+  /** Its subtree. */
+  readonly tenant: TenantId;
+  readonly state: AuthUserState | null;
+  /** Beginning of the address, user name or display name, in any case. */
+  readonly search: string | null;
+  readonly connection: ConnectionId | null;
+};
+
+export type UserPatch = Partial<Pick<AuthUser, 'userName' | 'email' | 'displayName' | 'attributes'>>;
+
+/** `scope` is the caller's tenant: nothing outside its subtree is seen or touched. */
+export type UserStore = {
+  /** Throws `not-found` for the tenant. */
+  list(scope: TenantId, filter: UserFilter): Promise<Listed<AuthUser>>;
+  get(scope: TenantId, id: AuthUserId): Promise<AuthUserDetails | null>;
+  /** Gives the auth user a new version. false: it is not at this version any more. */
+  update(
+    scope: TenantId,
+    at: Pick<AuthUser, 'id' | 'tenant' | 'version'>,
+    patch: UserPatch,
+    audit: Audited,
+  ): Promise<boolean>;
+};
+
+export function userStore(database: Database): UserStore {
+  /** auth_user has no foreign key to tenant. The root's subtree is everything: no need to name a thousand tenants. */
+  const within = async (tx: OrdinaryTransaction, scope: TenantId, tenant = scope) =>
+    tenant === database.root && scope === database.root
+      ? {}
+      : { tenantId: { in: await tenantsOf(tx, scope, tenant) } };
+  return {
+    list: (scope, filter) =>
+      database.ordinary(scope, async (tx) => {
+        const { position, order } = pageQuery(filter);
+        const rows = await tx.authUser.findMany({
+          where: {
+            ...(await within(tx, scope, filter.tenant)),
+            ...position,
+            ...(filter.state === null ? {} : { state: filter.state }),
+            ...(filter.connection === null
+              ? {}
+              : { identities: { some: { connectionId: filter.connection } } }),
+            ...(filter.search === null ? {} : { OR: beginningWith(filter.search) }),
+          },
+          ...order,
+        });
+        return toPage(rows.map(toAuthUser), filter.limit);
+      }),
+    get: (scope, id) =>
+      database.ordinary(scope, async (tx) => {
+        const row = await tx.authUser.findFirst({
+          where: { id, ...(await within(tx, scope)) },
+          include: { identities: true, assignments: { include: { role: { select: { name: true } } } } },
+        });
+        return row === null ? null : { ...toAuthUser(row), ...linksOf(row) };
+      }),
+    update: (scope, { id, tenant, version }, { attributes, ...patch }, audit) =>
+      database.ordinary(scope, async (tx) => {
+        const { count } = await tx.authUser.updateMany({
+          where: { AND: [{ id, version, tenantId: tenant }, await within(tx, scope)] },
+          data: {
+            ...patch,
+            ...(patch.email === undefined ? {} : { emailKey: emailKey(patch.email) }),
+            ...(attributes === undefined ? {} : { attributes: attributes as Prisma.InputJsonObject }),
+            version: { increment: 1 },
+            updatedAt: audit.at,
+          },
+        });
+        if (count === 1) await record(tx, tenant, audit);
+        return count === 1;
+      }),
+  };
+}
+
+function beginningWith(search: string): Prisma.AuthUserWhereInput[] {
+  // Prisma hands the text to LIKE as it is.
+  const startsWith = { startsWith: search.replaceAll(/[\\%_]/g, '\\$&'), mode: 'insensitive' as const };
+  const key = emailKey(search);
+  return [
+    { email: startsWith },
+    { userName: startsWith },
+    { displayName: startsWith },
+    ...(key === null ? [] : [{ emailKey: key }]),
+  ];
+}
+
+const State = z.enum(AUTH_USER_STATES);
+const Attributes = z.record(
+  z.string(),
+  z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.null()]),
+);
+const Origin = z.enum(['directory', 'manual']);
+
+function toAuthUser(row: AuthUserRow): AuthUser {
+  const { userName, email, displayName, version, createdAt, updatedAt } = row;
+  return {
+    id: AuthUserId.parse(row.id),
+    tenant: TenantId.parse(row.tenantId),
+    state: State.parse(row.state),
+    userName,
+    email,
+    displayName,
+    attributes: Attributes.parse(row.attributes),
+    version,
+    createdAt,
+    updatedAt,
+  };
+}
+
+type Links = Prisma.AuthUserGetPayload<{
+  include: { identities: true; assignments: { include: { role: { select: { name: true } } } } };
+}>;
+
+function linksOf(row: Links): Pick<AuthUserDetails, 'identities' | 'roles'> {
+  const roles = row.assignments.map(({ role, origin, connectionId, grantedAt }) => ({
+    name: role.name,
+    origin: Origin.parse(origin),
+    connection: connectionId === null ? null : ConnectionId.parse(connectionId),
+    grantedAt,
+  }));
+  return {
+    identities: row.identities.map(({ connectionId, externalId, createdAt }) => ({
+      connection: ConnectionId.parse(connectionId),
+      externalId: ExternalId.parse(externalId),
+      linkedAt: createdAt,
+    })),
+    roles: roles.toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name))),
+  };
+}
