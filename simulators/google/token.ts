@@ -1,0 +1,75 @@
+/** Google's token endpoint for a service account with domain-wide delegation (grant type jwt-bearer). */
+import { createPublicKey } from 'node:crypto';
+import { decodeJwt, type JWTPayload, jwtVerify } from 'jose';
+import { type ApiRequest, json, type Plain } from '../protocol.ts';
+import type { Tokens } from '../tokens.ts';
+
+export type ServiceAccount = {
+  readonly clientEmail: string;
+  /** PEM. */
+  readonly privateKey: string;
+  /** The scopes in the admin console's list for this client. */
+  readonly authorised: () => readonly string[];
+  /** Whether there is such a user, not suspended. */
+  readonly canBeImpersonated: (address: string) => boolean;
+};
+
+const grantType = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+const publicTokenUrl = 'https://oauth2.googleapis.com/token';
+
+const refused = (status: 400 | 401, error: string, description: string): Plain =>
+  json(status, { error, error_description: description });
+
+export const invalidGrant = (description: string): Plain => refused(400, 'invalid_grant', description);
+
+async function verified(
+  account: ServiceAccount,
+  assertion: string,
+  origin: string,
+): Promise<JWTPayload | string> {
+  try {
+    if (decodeJwt(assertion).iss !== account.clientEmail) return 'Invalid grant: account not found';
+    const { payload } = await jwtVerify(assertion, createPublicKey(account.privateKey), {
+      issuer: account.clientEmail,
+      audience: [publicTokenUrl, `${origin}/token`],
+      algorithms: ['RS256'],
+      requiredClaims: ['exp', 'iat'],
+    });
+    if ((payload.exp ?? 0) - (payload.iat ?? 0) > 3_600) {
+      return 'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.';
+    }
+    return payload;
+  } catch {
+    return 'Invalid JWT Signature.';
+  }
+}
+
+/** `POST /token`. A token without `sub` is issued too, but acts for nobody: the API then answers 403. */
+export async function issueToken(
+  account: ServiceAccount,
+  tokens: Tokens,
+  request: ApiRequest,
+): Promise<Plain> {
+  const form = new URLSearchParams(request.body);
+  const assertion = form.get('assertion');
+  if (form.get('grant_type') !== grantType || assertion === null) {
+    return refused(400, 'unsupported_grant_type', `Invalid grant_type: ${form.get('grant_type') ?? ''}`);
+  }
+  const claims = await verified(account, assertion, request.url.origin);
+  if (typeof claims === 'string') return invalidGrant(claims);
+  if (claims.sub !== undefined && !account.canBeImpersonated(claims.sub))
+    return invalidGrant('Invalid email or User ID');
+  const scopes = String(claims['scope'] ?? '')
+    .split(' ')
+    .filter((scope) => scope !== '');
+  if (scopes.length === 0) return refused(400, 'invalid_scope', 'Empty or missing scope not allowed.');
+  if (!scopes.every((scope) => account.authorised().includes(scope))) {
+    const text =
+      'Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested.';
+    return refused(401, 'unauthorized_client', text);
+  }
+  const acting = claims.sub === undefined ? [] : [`as:${claims.sub}`];
+  const caller = { permissions: [...scopes, ...acting] };
+  const { token, expiresIn } = tokens.issue(caller, (unique) => `ya29.c.${unique}`);
+  return json(200, { access_token: token, expires_in: expiresIn, token_type: 'Bearer' });
+}

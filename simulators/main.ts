@@ -1,0 +1,136 @@
+/** The command line: one simulated provider in its own process. */
+import { parseArgs } from 'node:util';
+import { VERBS } from './control.ts';
+import type { Provider } from './directory.ts';
+import { FAULTS } from './faults.ts';
+import { type SimulatorOptions, startSimulator } from './start.ts';
+
+const flags = {
+  users: { type: 'string' },
+  seed: { type: 'string' },
+  groups: { type: 'string' },
+  port: { type: 'string' },
+  'ca-dir': { type: 'string' },
+  plain: { type: 'boolean' },
+  domain: { type: 'string' },
+  latency: { type: 'string' },
+  'requests-per-minute': { type: 'string' },
+  'token-lifetime': { type: 'string' },
+  permissions: { type: 'string' },
+  'with-parent': { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+const help = `Usage: node simulators/main.ts entra|okta|google [options]
+
+Starts a stand-in for Microsoft Entra ID, Okta or Google Workspace on 127.0.0.1. When it is ready it prints one line of JSON
+on standard output: origin, CA certificate, and the settings and credentials that a connection needs.
+
+  --users N                how many people the user list shows (100)
+  --seed S                 which directory; the same seed gives the same people, ids and secrets (1)
+  --groups N               how many groups (the standard ones, about thirty)
+  --port P                 0 for any free one (0)
+  --ca-dir DIR             keep certificates and keys in DIR, so that the next start has the same
+  --plain                  nobody is disabled, deleted, a guest or without an address
+  --domain NAME            the right part of addresses
+  --latency MS             each answer waits so long (0)
+  --requests-per-minute N  beyond it the provider's 429 comes (100000)
+  --token-lifetime S       seconds (3599)
+  --permissions A,B        permissions, scopes or roles granted
+  --with-parent            end when standard input closes
+  -h, --help
+
+Examples:
+  node simulators/main.ts entra --users 1200
+  node simulators/main.ts okta --users 350 --seed 7 --port 9443 --ca-dir ./keys
+  node simulators/main.ts google --users 90 | jq .settings
+
+While it runs it can be steered: POST JSON to ORIGIN/_control/VERB (see simulators/README.md).
+  verbs:  ${Object.keys(VERBS).join(' ')}
+  faults: ${Object.keys(FAULTS).join(' ')}
+`;
+
+/** A mistake on the command line; the message is for the person who typed it. */
+class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+const isProvider = (word: string | undefined): word is Provider =>
+  word === 'entra' || word === 'okta' || word === 'google';
+
+type Given = ReturnType<typeof parse>['values'];
+
+function parse(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: flags, allowPositionals: true });
+}
+
+function numberFrom(
+  given: Given,
+  flag: 'users' | 'seed' | 'groups' | 'port' | 'latency' | 'requests-per-minute' | 'token-lifetime',
+) {
+  const text = given[flag];
+  if (text === undefined) return undefined;
+  const most = flag === 'port' ? 65_535 : 2_000_000_000;
+  if (/^\d+$/.test(text) && Number(text) <= most) return Number(text);
+  throw new UsageError(`--${flag} needs a whole number from 0 to ${most}, not "${text}".`);
+}
+
+/** Only what was given: the defaults are startSimulator's. */
+function optionsFrom(given: Given): SimulatorOptions {
+  const all = {
+    users: numberFrom(given, 'users'),
+    seed: numberFrom(given, 'seed'),
+    groups: numberFrom(given, 'groups'),
+    port: numberFrom(given, 'port'),
+    caDir: given['ca-dir'],
+    plain: given.plain,
+    domain: given.domain,
+    latencyMs: numberFrom(given, 'latency'),
+    requestsPerMinute: numberFrom(given, 'requests-per-minute'),
+    tokenLifetimeSeconds: numberFrom(given, 'token-lifetime'),
+    permissions: given.permissions?.split(',').filter((name) => name !== ''),
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parse(args);
+  if (values.help) {
+    process.stdout.write(help);
+    return;
+  }
+  const [provider, ...rest] = positionals;
+  if (!isProvider(provider) || rest.length > 0) {
+    throw new UsageError(
+      `Name one provider: entra, okta or google${provider ? `, not "${positionals.join(' ')}"` : ''}.`,
+    );
+  }
+  const end = (): void => process.exit(0);
+  process.once('SIGTERM', end).once('SIGINT', end);
+  if (values['with-parent']) process.stdin.once('end', end).once('close', end).resume();
+  const simulator = await startSimulator(provider, optionsFrom(values));
+  const { origin, ca, settings, credentials, alternativeCredentials } = simulator;
+  const control = { origin, path: '/_control/' };
+  const line = { provider, origin, ca, settings, credentials, alternativeCredentials, control };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+  process.stderr.write(
+    `${provider} simulator on ${origin}. Steer it with POST ${origin}/_control/VERB; Ctrl-C ends it.\n`,
+  );
+}
+
+function complaintAbout(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ('code' in error && error.code === 'EADDRINUSE') {
+    const port = 'port' in error ? String(error.port) : '';
+    return `Port ${port} is in use. Choose another with --port, or leave it out for any free one.`;
+  }
+  if ('code' in error && error.code === 'EACCES') return `${error.message}. Choose another port or folder.`;
+  const isUsage =
+    error instanceof UsageError || String('code' in error && error.code).startsWith('ERR_PARSE_ARGS');
+  return isUsage ? `${error.message}\nSee: node simulators/main.ts --help` : (error.stack ?? error.message);
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  process.stderr.write(`${complaintAbout(error)}\n`);
+  process.exit(1);
+});
