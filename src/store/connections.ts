@@ -88,16 +88,9 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
     update: (scope, { id, version }, patch, audit) =>
       refusingTakenNames(nameTaken, () =>
         database.ordinary(scope, async (tx) => {
-          const { settings, credentials, network, ...plain } = patch;
           const [row] = await tx.connection.updateManyAndReturn({
             where: { id, version, tenant: await subtree(tx, scope) },
-            data: {
-              ...plain,
-              ...(settings === undefined ? {} : { settings: asJson(settings) }),
-              ...(credentials === undefined ? {} : { credentials: box.seal(id, credentials) }),
-              ...(network === undefined ? {} : { network: sealNetwork(box, id, network) }),
-              version: { increment: 1 },
-            },
+            data: { ...columnsOf(box, id, patch), version: { increment: 1 } },
           });
           if (row === undefined) return null;
           const connection = toConnection(row);
@@ -205,6 +198,16 @@ function openNetwork(box: SecretBox, id: ConnectionId, stored: Prisma.JsonValue)
   if (proxy === null || proxyLogin === null) return { baseUrl, ca, proxy };
   const login = ProxyLogin.parse(box.open(`${id}/proxy`, Buffer.from(proxyLogin, 'base64')));
   return { baseUrl, ca, proxy: Object.assign(new URL(proxy), login).href };
+}
+
+function columnsOf(box: SecretBox, id: ConnectionId, patch: ConnectionPatch) {
+  const { settings, credentials, network, ...plain } = patch;
+  return {
+    ...plain,
+    ...(settings === undefined ? {} : { settings: asJson(settings) }),
+    ...(credentials === undefined ? {} : { credentials: box.seal(id, credentials) }),
+    ...(network === undefined ? {} : { network: sealNetwork(box, id, network) }),
+  };
 }
 
 /** Prisma's type for jsonb is ours without `readonly`. */

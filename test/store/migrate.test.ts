@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migrate } from '../../src/store/migrate.ts';
+import { asOwner, type FreshDatabase, freshDatabase } from '../support/database.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+let database: FreshDatabase;
+beforeAll(async () => {
+  database = await freshDatabase({ migrated: false });
+});
+afterAll(() => database.drop());
+
+/** In a process of its own; gives how many migrations it applied. */
+async function migrateElsewhere(url: string): Promise<number> {
+  const program = `
+    const { migrate } = await import('./src/store/migrate.ts');
+    process.stdout.write(String((await migrate(process.env.URL_TO_MIGRATE)).length));`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    cwd: ROOT,
+    env: { ...process.env, URL_TO_MIGRATE: url },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout.on('data', (text: Buffer) => {
+    said += text.toString();
+  });
+  const [code] = await once(child, 'close');
+  expect(code).toBe(0);
+  return Number(said);
+}
+
+describe('migrate', () => {
+  it('applies every migration exactly once when two processes start at the same moment', async () => {
+    const applied = await Promise.all([migrateElsewhere(database.url), migrateElsewhere(database.url)]);
+    const { rows } = await asOwner(database.url, (client) =>
+      client.query('SELECT migration_name, finished_at FROM _prisma_migrations'),
+    );
+    expect(rows.length).toBeGreaterThan(0);
+    expect([...applied].sort()).toEqual([0, rows.length]);
+    expect(rows.every((row) => row.finished_at !== null)).toBe(true);
+  });
+
+  it('has nothing to do the second time, and leaves one root', async () => {
+    expect(await migrate(database.url)).toEqual([]);
+    const { rows } = await asOwner(database.url, (client) => client.query('SELECT parent_id FROM tenant'));
+    expect(rows).toEqual([{ parent_id: null }]);
+  });
+
+  it('refuses a database that a newer version migrated, and changes nothing in it', async () => {
+    const newer = await freshDatabase();
+    const insert = `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at)
+      VALUES ('x', 'y', '29990101000000_later', now())`;
+    await asOwner(newer.url, (client) => client.query(insert));
+    await expect(migrate(newer.url)).rejects.toMatchObject({ code: 'database-newer' });
+    await newer.drop();
+  });
+
+  it('refuses a migration that was altered after it was applied', async () => {
+    const altered = await freshDatabase();
+    await asOwner(altered.url, (client) => client.query(`UPDATE _prisma_migrations SET checksum = 'other'`));
+    await expect(migrate(altered.url)).rejects.toMatchObject({ code: 'database-newer' });
+    await altered.drop();
+  });
+
+  it('says without the password which database cannot be reached', async () => {
+    const failure = await migrate('postgres://rollcall:hunter2@127.0.0.1:1/none').catch((error) => error);
+    expect(failure).toMatchObject({ code: 'database-unreachable' });
+    expect(`${failure.message} ${failure.remedy}`).toContain('127.0.0.1:1/none');
+    expect(`${failure.message} ${failure.remedy}`).not.toContain('hunter2');
+  });
+});
