@@ -31,8 +31,7 @@ function untilResetMs(answer: Answer): number | undefined {
   const resetSeconds = numberIn(answer, 'x-rate-limit-reset');
   const dateMs = Date.parse(answer.headers.get('date') ?? '');
   if (resetSeconds === undefined || Number.isNaN(dateMs)) return undefined;
-  const gapMs = resetSeconds * 1000 - dateMs;
-  return gapMs < 0 ? undefined : gapMs + MARGIN_MS;
+  return Math.max(0, resetSeconds * 1000 - dateMs) + MARGIN_MS;
 }
 
 function numberIn(answer: Answer, header: string): number | undefined {

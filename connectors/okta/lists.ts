@@ -86,6 +86,7 @@ const scopeOf = {
 /** The HTTP status decides; `errorCode` only refines, because Okta uses some codes with more than one status. */
 function refusal(answer: SessionResponse, at: Place): ConnectorFailure {
   const code = errorCodeIn(answer);
+  const goesOn = new URL(answer.url).searchParams.has('after');
   const what = `the list of ${titleOf[at.list]} (status ${answer.status}${code === '' ? '' : `, ${code}`})`;
   if (answer.status === 403 || code === 'E0000015') {
     return failureOf(answer, {
@@ -102,7 +103,7 @@ function refusal(answer: SessionResponse, at: Place): ConnectorFailure {
         'An API token ends after 30 days without use and with its administrator: make a new one (Security › API › Tokens). For a service app, check that the app is active (Applications › your app).',
     });
   }
-  if (answer.status === 400 && new URL(answer.url).searchParams.has('after')) {
+  if (answer.status === 400 && goesOn) {
     return failureOf(answer, {
       kind: 'cursor-expired',
       message: `Okta no longer knows the place where ${what} was to go on.`,
@@ -112,7 +113,7 @@ function refusal(answer: SessionResponse, at: Place): ConnectorFailure {
   if (answer.status === 404 && at.list === 'members') {
     return failureOf(answer, { message: `Okta has no such group any more: ${what}.` });
   }
-  if (answer.status === 404 || (answer.status >= 300 && answer.status < 400)) {
+  if ((answer.status === 404 && !goesOn) || (answer.status >= 300 && answer.status < 400)) {
     return failureOf(answer, {
       kind: 'misconfigured',
       message: `${new URL(answer.url).host} does not serve ${what}.`,
