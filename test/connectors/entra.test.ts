@@ -1,0 +1,219 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { connectorConformance, type Simulated } from '../../connectors/conformance.ts';
+import { type CheckStep, Network } from '../../connectors/contract.ts';
+import { entraDefinition, openEntra } from '../../connectors/entra/index.ts';
+import { type Simulator, startSimulator } from '../../simulators/start.ts';
+import { DirectoryUser } from '../../src/domain/directory.ts';
+import { ExternalId } from '../../src/domain/ids.ts';
+import { failing, never } from './aSession.ts';
+
+type Connecting = { readonly settings?: object; readonly credentials?: object };
+
+function connectingTo(simulator: Simulator, { settings = {}, credentials = {} }: Connecting = {}) {
+  return {
+    settings: entraDefinition.settings.parse({ ...simulator.settings, ...settings }),
+    credentials: entraDefinition.credentials.parse({ ...simulator.credentials, ...credentials }),
+    network: Network.parse({ baseUrl: simulator.origin, ca: simulator.ca }),
+  };
+}
+
+connectorConformance(
+  'Entra ID',
+  async ({ pages }): Promise<Simulated> => {
+    const simulator = await startSimulator('entra', { users: 999 * (pages - 1) + 1 });
+    const { control } = simulator;
+    return {
+      connect: (tuning) => openEntra(connectingTo(simulator), tuning),
+      control,
+      secrets: [String(simulator.credentials['clientSecret'])],
+      close: () => simulator.close(),
+    };
+  },
+  { cannot: ['deleted-users'] },
+);
+
+async function simulated(options: Parameters<typeof startSimulator>[1] = { users: 20 }): Promise<Simulator> {
+  const simulator = await startSimulator('entra', options);
+  onTestFinished(() => simulator.close());
+  return simulator;
+}
+
+function connected(simulator: Simulator, connecting?: Connecting) {
+  const connector = openEntra(connectingTo(simulator, connecting), { maxRetries: 0 });
+  onTestFinished(() => connector.close());
+  return connector;
+}
+
+async function stepsOf(simulator: Simulator, connecting?: Connecting): Promise<CheckStep[]> {
+  const steps: CheckStep[] = [];
+  for await (const step of entraDefinition.check(connected(simulator, connecting), never)) steps.push(step);
+  return steps;
+}
+
+describe('signing in', () => {
+  it('works with a certificate', async () => {
+    const simulator = await simulated();
+    const credentials = simulator.alternativeCredentials ?? {};
+    // The library rounds "not before" to the nearest second, and the simulator takes it by the letter.
+    await expect.poll(() => Date.now() % 1000, { interval: 20, timeout: 3_000 }).toBeLessThan(300);
+    const connector = openEntra({
+      ...connectingTo(simulator),
+      credentials: entraDefinition.credentials.parse(credentials),
+    });
+    onTestFinished(() => connector.close());
+    expect((await connector.fetchUsers(null, never)).records).toHaveLength(20);
+  });
+
+  it.each([
+    [
+      'another secret',
+      { credentials: { clientSecret: 'hunter2-hunter2' } },
+      'AADSTS7000215',
+      'Certificates & secrets',
+    ],
+    ['another application', { settings: { clientId: crypto.randomUUID() } }, 'AADSTS700016', 'clientId'],
+    ['another directory', { settings: { directoryId: crypto.randomUUID() } }, 'AADSTS90002', 'directoryId'],
+  ])('with %s is refused, and says what to do', async (_, connecting, code, remedy) => {
+    const failure = await failing(connected(await simulated(), connecting).fetchUsers(null, never));
+    expect(failure).toMatchObject({ kind: 'credentials-rejected', message: expect.stringContaining(code) });
+    expect(failure.remedy).toContain(remedy);
+  });
+
+  it('asks for one token, not for one a page', async () => {
+    const simulator = await simulated();
+    const connector = connected(simulator);
+    for (let page = 0; page < 3; page++) await connector.fetchUsers(null, never);
+    expect((await simulator.control.state()).requests).toMatchObject({ users: 3, token: 1, discovery: 0 });
+  });
+
+  it.each([
+    ['no certificate', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----'],
+    ['nothing of the kind', 'hunter2-hunter2'],
+  ])('needs a PEM that is more than %s', (_, pem) => {
+    const parsed = entraDefinition.credentials.safeParse({ kind: 'certificate', pem });
+    expect(parsed.error?.issues).toMatchObject([{ path: ['pem'] }]);
+    expect(JSON.stringify(parsed.error)).not.toContain('hunter2');
+  });
+});
+
+describe('rollcall connections test', () => {
+  it('shows every step when all is well', async () => {
+    const steps = await stepsOf(await simulated());
+    expect(steps.map(({ step, ok }) => [step, ok])).toEqual([
+      ['reach', true],
+      ['credential', true],
+      ['users', true],
+      ['groups', true],
+      ['members', true],
+    ]);
+  });
+
+  it('names the permission that is missing and where to grant it', async () => {
+    const steps = await stepsOf(await simulated({ permissions: ['User.Read.All'] }));
+    expect(steps.map(({ step, ok }) => [step, ok])).toEqual([
+      ['reach', true],
+      ['credential', true],
+      ['users', true],
+      ['groups', false],
+    ]);
+    expect(steps.at(-1)?.remedy).toContain('API permissions');
+    expect(steps.at(-1)?.remedy).toContain('GroupMember.Read.All');
+  });
+
+  it('explains a token without any permission', async () => {
+    const steps = await stepsOf(await simulated({ permissions: [] }));
+    expect(steps.find(({ step }) => step === 'users')).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('no application permission at all'),
+      remedy: expect.stringContaining('User.Read.All'),
+    });
+  });
+
+  it('stops at a refused credential', async () => {
+    const steps = await stepsOf(await simulated(), { credentials: { clientSecret: 'hunter2-hunter2' } });
+    expect(steps.map(({ step, ok }) => [step, ok])).toEqual([
+      ['reach', true],
+      ['credential', false],
+    ]);
+  });
+
+  it('stops at a host that cannot be reached', async () => {
+    const simulator = await startSimulator('entra', { users: 5 });
+    await simulator.close();
+    const steps = await stepsOf(simulator);
+    expect(steps).toMatchObject([{ step: 'reach', ok: false, remedy: expect.stringContaining('base URL') }]);
+  });
+});
+
+describe('reading', () => {
+  it('gives users that hold what a directory user has to', async () => {
+    const simulator = await simulated({ users: 300 });
+    const { records } = await connected(simulator).fetchUsers(null, never);
+    const users = records.flatMap((record) =>
+      record.kind === 'user' ? [DirectoryUser.parse(record.user)] : [],
+    );
+    expect(users).toHaveLength(300);
+    expect(new Set(users.map(({ state }) => state))).toEqual(new Set(['active', 'suspended']));
+    expect(new Set(users.map(({ userType }) => userType))).toEqual(new Set(['member', 'guest']));
+    const ids = new Set<string>(users.map(({ externalId }) => externalId));
+    const managers = users.flatMap(({ manager }) => manager ?? []);
+    expect(managers.length).toBeGreaterThan(100);
+    expect(managers.filter((manager) => !ids.has(manager))).toEqual([]);
+  });
+
+  it('takes nobody for active when the lost permission hides accountEnabled', async () => {
+    const simulator = await simulated();
+    await simulator.control.fault({ name: 'permission-lost' });
+    const { records } = await connected(simulator).fetchUsers(null, never);
+    expect(records).toHaveLength(20);
+    for (const record of records) {
+      expect(record).toMatchObject({ kind: 'unreadable', externalId: expect.any(String) });
+      expect(record).toMatchObject({ problem: expect.stringContaining('accountEnabled') });
+    }
+  });
+
+  it('calls a page token that has run out what it is', async () => {
+    const simulator = await simulated();
+    const cursor = `${simulator.origin}/v1.0/users?$top=999&$skiptoken=long-gone`;
+    expect(await failing(connected(simulator).fetchUsers(cursor, never))).toMatchObject({
+      kind: 'cursor-expired',
+    });
+  });
+
+  it('calls a group that is gone not found', async () => {
+    const gone = ExternalId.parse(crypto.randomUUID());
+    const failure = await failing(connected(await simulated()).fetchMembers(gone, null, never));
+    expect(failure).toMatchObject({ kind: 'not-found', requestId: expect.any(String) });
+  });
+
+  it.each(['https://evil.example/v1.0/users', 'ORIGIN/beta/users', 'ORIGIN/_control/state', 'nonsense'])(
+    'refuses the cursor %s before a token is asked for',
+    async (link) => {
+      const simulator = await simulated();
+      const cursor = link.replace('ORIGIN', simulator.origin);
+      expect(await failing(connected(simulator).fetchUsers(cursor, never))).toMatchObject({
+        kind: 'foreign-link',
+      });
+      expect((await simulator.control.state()).requests).toMatchObject({ token: 0, users: 0 });
+    },
+  );
+
+  it('does not follow a next link that leads to its own page', async () => {
+    const simulator = await simulated({ users: 1_200 });
+    const connector = connected(simulator);
+    const first = await connector.fetchUsers(null, never);
+    await simulator.control.fault({ name: 'looping-link' });
+    const failure = await failing(connector.fetchUsers(first.next, never));
+    expect(failure).toMatchObject({
+      kind: 'unexpected-response',
+      message: expect.stringContaining('same page'),
+    });
+  });
+});
+
+it('documents every field of a directory user', () => {
+  const readme = readFileSync(new URL('../../connectors/entra/README.md', import.meta.url), 'utf8');
+  const documented = [...readme.matchAll(/^\| `(\w+)` *\|/gm)].map(([, field]) => field);
+  expect(documented).toEqual(expect.arrayContaining(Object.keys(DirectoryUser.shape)));
+});
