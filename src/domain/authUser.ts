@@ -1,4 +1,5 @@
 /** A user as Rollcall stores it: what applications authenticate and authorise against. */
+import { hash } from 'node:crypto';
 import type { Json } from './canonical.ts';
 import type { AuthUserId, TenantId } from './ids.ts';
 
@@ -33,4 +34,13 @@ export function describeUser(user: { state: string; fields: Fields; roles: reado
   const fields: Record<string, Json> = {};
   for (const [name, value] of Object.entries(user.fields)) if (value !== null) fields[name] = value;
   return { state: user.state, fields, roles: user.roles };
+}
+
+/**
+ * SHA-256 of a desired state, hexadecimal. Fields are taken in the order in which the mapping gives them, which is always the
+ * same: sorting them would cost more than the hash. If a later version maps in another order, its first run looks at every user
+ * once and finds them equal.
+ */
+export function desiredHashOf(desired: DesiredAuthUser): string {
+  return hash('sha256', JSON.stringify([desired.state, desired.fields, desired.roles]), 'hex');
 }

@@ -6,7 +6,7 @@ import { Problem } from './problem.ts';
 type Field = { readonly path: string; readonly message: string };
 
 /** Throws `invalid-input` with every wrong field by its path (`settings.clientId`). Values, which may be secrets, are not repeated. */
-export function parseInput<T>(schema: z.ZodType<T>, input: unknown): T {
+export function parseInput<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
   const parsed = schema.safeParse(input, {
     error: (issue) => (issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined),
   });
@@ -55,7 +55,7 @@ export function notFound(what: keyof typeof pluralOf): Problem {
 }
 
 /** null where the text cannot be such an id: the caller then answers as for an unknown one. */
-export function parseId<T>(schema: z.ZodType<T>, id: string): T | null {
+export function parseId<S extends z.ZodType>(schema: S, id: string): z.output<S> | null {
   const parsed = schema.safeParse(id);
   return parsed.success ? parsed.data : null;
 }

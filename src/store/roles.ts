@@ -1,17 +1,23 @@
 /** Roles of the application, and what a person gave to auth users by hand. */
+import type { AuditEntry } from '../domain/audit.ts';
 import type { AuthUserId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { type Role, RoleId } from '../domain/role.ts';
+import { appendAudit } from './audit.ts';
 import { type Audited, record } from './audited.ts';
-import type { Database } from './database.ts';
+import { type Database, sqlOf } from './database.ts';
 import type { Role as RoleRow } from './generated/client.ts';
 import { pageQuery, subtree, tenantsOf } from './scope.ts';
 
 export type Granting = { readonly user: AuthUserId; readonly tenant: TenantId; readonly role: Role };
 
 export type RoleStore = {
-  /** null: there is one with this name. Recorded at the root, whose roles they are. */
-  insert(role: Omit<Role, 'createdAt'>, audit: Audited): Promise<Role | null>;
+  /** Gives those whose names were free. Recorded at the root, whose roles they are. */
+  insert(
+    roles: readonly Omit<Role, 'createdAt'>[],
+    at: Date,
+    entryOf: (role: Role) => AuditEntry,
+  ): Promise<readonly Role[]>;
   list(page: PageOptions): Promise<Listed<Role>>;
   /** Those of these names that exist. */
   named(names: readonly string[]): Promise<readonly Role[]>;
@@ -23,13 +29,15 @@ export type RoleStore = {
 
 export function roleStore(database: Database): RoleStore {
   return {
-    insert: ({ id, name, description }, audit) =>
+    insert: (roles, at, entryOf) =>
       database.ordinary(database.root, async (tx) => {
-        const row = { id, name, description, createdAt: audit.at };
-        const { count } = await tx.role.createMany({ data: [row], skipDuplicates: true });
-        if (count === 0) return null;
-        await record(tx, database.root, audit);
-        return toRole(row);
+        const rows = await tx.role.createManyAndReturn({
+          data: roles.map(({ id, name, description }) => ({ id, name, description, createdAt: at })),
+          skipDuplicates: true,
+        });
+        const made = rows.map(toRole);
+        await appendAudit(sqlOf(tx), database.root, at, made.map(entryOf));
+        return made;
       }),
     list: (page) =>
       database.ordinary(database.root, async (tx) => {

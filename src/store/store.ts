@@ -1,10 +1,18 @@
 /** The store's face: everything that use cases read and write. Prisma, pg and SQL stay behind it. */
-import type { TenantId } from '../domain/ids.ts';
+import type { ConnectionId, TenantId } from '../domain/ids.ts';
+import { Applying } from './applying.ts';
+import { AuditLog } from './auditLog.ts';
+import { Changes } from './changes.ts';
 import { type ConnectionStore, connectionStore } from './connections.ts';
 import { openDatabase } from './database.ts';
+import { Decisions } from './decisions.ts';
+import { lockConnection } from './locks.ts';
+import { Planning } from './planning.ts';
 import { type PrincipalStore, principalStore } from './principals.ts';
 import { type RoleStore, roleStore } from './roles.ts';
+import { Runs } from './runs.ts';
 import { secretBox } from './secrets.ts';
+import { Staging } from './staging.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
 import { type UserStore, userStore } from './users.ts';
 
@@ -16,6 +24,15 @@ export type Store = {
   readonly principals: PrincipalStore;
   readonly users: UserStore;
   readonly roles: RoleStore;
+  readonly runs: Runs;
+  readonly staging: Staging;
+  readonly planning: Planning;
+  readonly changes: Changes;
+  readonly decisions: Decisions;
+  readonly applying: Applying;
+  readonly audit: AuditLog;
+  /** The right to run a connection, which no two processes have at once; null when another process has it. */
+  lockConnection(connection: ConnectionId): Promise<{ release(): Promise<void> } | null>;
   /** Waits for what is under way. A second call waits for the same. */
   close(): Promise<void>;
 };
@@ -34,6 +51,14 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     principals: principalStore(database),
     users: userStore(database),
     roles: roleStore(database),
+    runs: new Runs(database),
+    staging: new Staging(database),
+    planning: new Planning(database),
+    changes: new Changes(database),
+    decisions: new Decisions(database),
+    applying: new Applying(database),
+    audit: new AuditLog(database),
+    lockConnection: (connection) => lockConnection(database, connection),
     close: () => {
       closed ??= database.close();
       return closed;

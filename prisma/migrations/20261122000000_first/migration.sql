@@ -171,6 +171,12 @@ CREATE TABLE sync_run (
   members_read integer NOT NULL DEFAULT 0,
   users_read integer NOT NULL DEFAULT 0,
   unreadable integer NOT NULL DEFAULT 0,
+  -- Unreadable records whose id could not be read either.
+  nameless integer NOT NULL DEFAULT 0,
+  -- Groups and members that could not be read: what roles follow from them is then unknown.
+  unknown_memberships integer NOT NULL DEFAULT 0,
+  -- The process that works on it: another value than one's own means that somebody else took the run over.
+  worker uuid,
   -- Changes by set when the plan was stored: {"new", "changed", "deleted", "conflicts", "held"}
   counts jsonb,
   requested_by text NOT NULL,

@@ -1,0 +1,125 @@
+/** A change: one proposed difference for one directory user. What kinds and states there are, and what is allowed in which. */
+
+import type { FieldValue } from './authUser.ts';
+import type { Json } from './canonical.ts';
+import { fingerprintOf } from './canonical.ts';
+import type { AuthUserId, ExternalId, TenantId } from './ids.ts';
+
+export const CHANGE_KINDS = [
+  'create',
+  'link',
+  'reactivate',
+  'update',
+  'suspend',
+  'delete',
+  'conflict',
+] as const;
+export type ChangeKind = (typeof CHANGE_KINDS)[number];
+
+/** The pending sets that an administrator reviews. */
+export const CHANGE_SETS = ['new', 'changed', 'deleted', 'conflict'] as const;
+export type ChangeSetName = (typeof CHANGE_SETS)[number];
+
+export const setOf = {
+  create: 'new',
+  link: 'new',
+  reactivate: 'new',
+  update: 'changed',
+  suspend: 'deleted',
+  delete: 'deleted',
+  conflict: 'conflict',
+} as const satisfies Record<ChangeKind, ChangeSetName>;
+
+/** Why a change exists, in the words that a person is shown. The cause explains and steers nothing. */
+export const causes = {
+  joined: 'new in the directory',
+  'matched-by-email': 'an auth user with the same verified address exists and has no directory yet',
+  returned: 'active in the directory again',
+  edited: 'edited in the directory',
+  'group-membership': 'group membership changed',
+  'mapping-changed': 'the mapping of the connection changed',
+  'local-edit': 'edited here, against the directory',
+  suspended: 'suspended in the directory',
+  deprovisioned: 'deleted or deactivated in the directory',
+  left: 'no longer in the directory',
+  'address-taken': 'the address belongs to an auth user who is linked to somebody else',
+  'address-unverified': 'an auth user has the same address, but the tenant has not verified its domain',
+  'several-candidates': 'several auth users have the same address',
+} as const satisfies Record<string, string>;
+export type Cause = keyof typeof causes;
+
+/**
+ * open -> approved | rejected | held; held -> approved | rejected; approved -> applied | moved | failed (by an apply).
+ * `moved`: the auth user had changed since; the next plan proposes afresh. `superseded`: no longer true, or with other content now.
+ */
+export const CHANGE_STATES = [
+  'open',
+  'approved',
+  'rejected',
+  'held',
+  'moved',
+  'applied',
+  'failed',
+  'superseded',
+] as const;
+export type ChangeState = (typeof CHANGE_STATES)[number];
+
+export const allowedIn = {
+  approve: ['open', 'held', 'rejected', 'failed'],
+  reject: ['open', 'held', 'approved', 'failed'],
+  hold: ['open', 'approved', 'failed'],
+  apply: ['approved'],
+} as const satisfies Record<string, readonly ChangeState[]>;
+export type ChangeAction = keyof typeof allowedIn;
+
+/** What may be done with a change now. A conflict cannot be approved: it has no content that could be applied. */
+export function actionsFor(change: {
+  readonly kind: ChangeKind;
+  readonly state: ChangeState;
+}): readonly ChangeAction[] {
+  const actions = Object.keys(allowedIn) as ChangeAction[];
+  return actions.filter((action) => {
+    if (change.kind === 'conflict' && (action === 'approve' || action === 'apply')) return false;
+    return (allowedIn[action] as readonly ChangeState[]).includes(change.state);
+  });
+}
+
+export type FieldChange = { readonly field: string; readonly before: FieldValue; readonly after: FieldValue };
+
+/** An auth user that might be meant by a directory user, and what speaks for or against it. */
+export type Candidate = { readonly authUser: AuthUserId; readonly because: string };
+
+/** A change as the plan proposes it; the store adds id, state and revision. */
+export type ProposedChange = {
+  readonly externalId: ExternalId;
+  readonly tenant: TenantId;
+  readonly authUser: AuthUserId | null;
+  readonly kind: ChangeKind;
+  readonly cause: Cause;
+  /** State, fields with a value and roles; null where there is nothing before (or after). */
+  readonly before: Json | null;
+  readonly after: Json | null;
+  readonly fields: readonly FieldChange[];
+  readonly rolesGained: readonly string[];
+  readonly rolesLost: readonly string[];
+  readonly candidates: readonly Candidate[];
+  /** Version of the auth user that this was computed from; null where there is none. */
+  readonly baseVersion: number | null;
+  /** Hash of the desired state it leads to, hexadecimal. */
+  readonly desiredHash: string;
+};
+
+/** What a decision is bound to: the exact content that was shown. The version is not part of it, nor is the cause. */
+export function fingerprintOfChange(change: ProposedChange): string {
+  return fingerprintOf({
+    kind: change.kind,
+    externalId: change.externalId,
+    tenant: change.tenant,
+    authUser: change.authUser,
+    before: change.before,
+    after: change.after,
+    rolesGained: change.rolesGained,
+    rolesLost: change.rolesLost,
+    candidates: change.candidates.map((candidate) => candidate.authUser),
+  });
+}

@@ -1,0 +1,74 @@
+/** Guards look at a whole change set and hold what is dangerous in it, and nothing else. */
+import type { GuardLimits } from './policy.ts';
+
+export const GUARDS = [
+  'too-many-deletions',
+  'shrunken-directory',
+  'too-many-lost-roles',
+  'bulk-blanking',
+] as const;
+export type Guard = (typeof GUARDS)[number];
+
+/** What a guard found. `limit` is what would have been let through; the field is named by bulk-blanking alone. */
+export type Finding = {
+  readonly guard: Guard;
+  readonly counted: number;
+  readonly limit: number;
+  readonly field?: string;
+};
+
+export type Counted = {
+  /** Auth users that the connection has linked and that are not deleted, before anything of this set is applied. */
+  readonly linkedUsers: number;
+  /** Users in the last complete snapshot of the connection; null when there was none. */
+  readonly usersBefore: number | null;
+  /** Users in the snapshot at hand; null when it is partial, which proves nothing about size. */
+  readonly usersNow: number | null;
+  readonly deletions: number;
+  readonly usersWhoLoseRoles: number;
+  /** How many users lose the value of a field, by field. */
+  readonly blanked: ReadonlyMap<string, number>;
+};
+
+export function evaluateGuards(counted: Counted, limits: GuardLimits): readonly Finding[] {
+  const findings: Finding[] = [];
+  const share = (percent: number, atLeast: number) =>
+    Math.max(atLeast, Math.floor((counted.linkedUsers * percent) / 100));
+  const check = (guard: Guard, found: number, limit: number, field?: string) => {
+    if (found > limit)
+      findings.push({ guard, counted: found, limit, ...(field === undefined ? {} : { field }) });
+  };
+  check('too-many-deletions', counted.deletions, share(limits.deletedPercent, limits.deletedAtLeast));
+  check(
+    'too-many-lost-roles',
+    counted.usersWhoLoseRoles,
+    share(limits.lostRolesPercent, limits.lostRolesAtLeast),
+  );
+  for (const [field, users] of counted.blanked) {
+    check('bulk-blanking', users, share(limits.blankedPercent, limits.blankedAtLeast), field);
+  }
+  if (
+    counted.usersBefore !== null &&
+    counted.usersNow !== null &&
+    counted.deletions > limits.deletedAtLeast
+  ) {
+    const missing = counted.usersBefore - counted.usersNow;
+    check('shrunken-directory', missing, Math.floor((counted.usersBefore * limits.shrunkenPercent) / 100));
+  }
+  return findings;
+}
+
+/** The sentence that a reviewer reads. */
+export function explainFinding(finding: Finding): string {
+  const { counted, limit } = finding;
+  switch (finding.guard) {
+    case 'too-many-deletions':
+      return `${counted} users would be suspended or deleted; up to ${limit} go without a person looking at them`;
+    case 'shrunken-directory':
+      return `the directory lists ${counted} users fewer than in the last complete run; up to ${limit} are unremarkable`;
+    case 'too-many-lost-roles':
+      return `${counted} users would lose roles; up to ${limit} go without a person looking at them`;
+    case 'bulk-blanking':
+      return `${counted} users would lose their ${finding.field}, as when a credential has lost a permission; up to ${limit} go without a person looking at them`;
+  }
+}

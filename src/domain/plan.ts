@@ -1,0 +1,182 @@
+/**
+ * What a difference means. The store finds the rows that differ; for each, this says which change it is, if any. It looks at one
+ * user at a time and knows nothing of paging, SQL or the set as a whole (that is what guards are for).
+ */
+import {
+  type DesiredAuthUser,
+  describeUser,
+  type Fields,
+  type FieldValue,
+  type StoredAuthUser,
+} from './authUser.ts';
+import type { Candidate, Cause, ChangeKind, FieldChange, ProposedChange } from './change.ts';
+import type { ExternalId, TenantId } from './ids.ts';
+import { type FoundAuthUser, match } from './matching.ts';
+
+/** A directory user that was seen, beside the auth user that it is linked to. */
+export type Seen = {
+  readonly externalId: ExternalId;
+  readonly desired: DesiredAuthUser;
+  readonly desiredHash: string;
+  readonly linked: (StoredAuthUser & { readonly agreedVersion: number }) | null;
+  /** Auth users of the tenant with the same address; only asked for where `linked` is null. */
+  readonly sameAddress: readonly FoundAuthUser[];
+};
+
+/** A linked auth user whose directory user a complete snapshot did not contain. */
+export type Absent = { readonly externalId: ExternalId; readonly linked: StoredAuthUser };
+
+export type PlanContext = {
+  readonly tenant: TenantId;
+  /** Lower case, punycode. */
+  readonly verifiedDomains: ReadonlySet<string>;
+  /** The mapping is not the one of the last complete snapshot: it is then the cause of what differs. */
+  readonly mappingChanged: boolean;
+};
+
+/** The change for a directory user that was seen, or null where nothing is to be done. */
+export function planSeen(seen: Seen, context: PlanContext): ProposedChange | null {
+  return seen.linked === null ? planUnlinked(seen, context) : planLinked(seen, seen.linked, context);
+}
+
+/** The change for a user whom a complete snapshot did not contain. Takes `CompleteSnapshot` as the proof of that. */
+export function planAbsent(
+  absent: Absent,
+  context: PlanContext,
+  _proof: CompleteSnapshot,
+): ProposedChange | null {
+  if (absent.linked.state === 'deleted') return null;
+  return removal('delete', 'left', absent.externalId, absent.linked, ABSENT_HASH, context);
+}
+
+/** Only `concludeSnapshot` (src/domain/snapshot.ts) makes one: absence is evidence only when everything was read. */
+export type CompleteSnapshot = { readonly kind: 'complete'; readonly users: number };
+
+/** Stands in for the hash of a desired state where the directory has no such user any more. */
+export const ABSENT_HASH = '00'.repeat(32);
+
+function planUnlinked(seen: Seen, context: PlanContext): ProposedChange | null {
+  // Somebody who may not come in needs no account: it is made when they become active.
+  if (seen.desired.state !== 'active') return null;
+  const matched = match(seen.desired.fields['email'], seen.sameAddress, context.verifiedDomains);
+  switch (matched.kind) {
+    case 'none':
+      return arrival('create', 'joined', seen, null, [], context);
+    case 'certain':
+      return arrival('link', 'matched-by-email', seen, matched.authUser, [], context);
+    case 'uncertain':
+      return arrival('conflict', matched.cause, seen, null, matched.candidates, context);
+  }
+}
+
+function planLinked(
+  seen: Seen,
+  linked: NonNullable<Seen['linked']>,
+  context: PlanContext,
+): ProposedChange | null {
+  const { desired } = seen;
+  switch (desired.state) {
+    case 'deleted':
+      if (linked.state === 'deleted') return null;
+      return removal('delete', 'deprovisioned', seen.externalId, linked, seen.desiredHash, context);
+    case 'suspended':
+      if (linked.state !== 'active') return null;
+      return removal('suspend', 'suspended', seen.externalId, linked, seen.desiredHash, context);
+    case 'active': {
+      if (linked.state !== 'active') return arrival('reactivate', 'returned', seen, linked, [], context);
+      const change = arrival('update', 'edited', seen, linked, [], context);
+      if (change.fields.length === 0 && change.rolesGained.length === 0 && change.rolesLost.length === 0)
+        return null;
+      return { ...change, cause: causeOfUpdate(change, linked, context) };
+    }
+  }
+}
+
+function causeOfUpdate(
+  change: ProposedChange,
+  linked: NonNullable<Seen['linked']>,
+  context: PlanContext,
+): Cause {
+  if (context.mappingChanged) return 'mapping-changed';
+  if (linked.version !== linked.agreedVersion) return 'local-edit';
+  return change.fields.length === 0 ? 'group-membership' : 'edited';
+}
+
+/** A change after which the auth user is active with the fields and roles that the directory wants. */
+function arrival(
+  kind: ChangeKind,
+  cause: Cause,
+  seen: Seen,
+  stored: StoredAuthUser | null,
+  candidates: readonly Candidate[],
+  context: PlanContext,
+): ProposedChange {
+  const roles = stored?.roles ?? [];
+  const fields = differingFields(stored?.fields ?? {}, seen.desired.fields);
+  // What the directory does not own stays as it is, and is part of neither side.
+  const owned = stored === null ? null : pick(stored.fields, seen.desired.fields);
+  return {
+    externalId: seen.externalId,
+    tenant: stored?.tenant ?? context.tenant,
+    authUser: stored?.id ?? null,
+    kind,
+    cause,
+    before:
+      stored === null || owned === null ? null : describeUser({ state: stored.state, fields: owned, roles }),
+    after: describeUser(seen.desired),
+    fields,
+    rolesGained: seen.desired.roles.filter((role) => !roles.includes(role)),
+    rolesLost: roles.filter((role) => !seen.desired.roles.includes(role)),
+    candidates,
+    baseVersion: stored?.version ?? null,
+    desiredHash: seen.desiredHash,
+  };
+}
+
+/** A change that takes access away. Fields and roles stay on the user, so that it can be undone. */
+function removal(
+  kind: 'suspend' | 'delete',
+  cause: Cause,
+  externalId: ExternalId,
+  stored: StoredAuthUser,
+  desiredHash: string,
+  context: PlanContext,
+): ProposedChange {
+  return {
+    externalId,
+    tenant: stored.tenant ?? context.tenant,
+    authUser: stored.id,
+    kind,
+    cause,
+    before: describeUser(stored),
+    after: describeUser({ ...stored, state: kind === 'suspend' ? 'suspended' : 'deleted' }),
+    fields: [],
+    rolesGained: [],
+    rolesLost: [],
+    candidates: [],
+    baseVersion: stored.version,
+    desiredHash,
+  };
+}
+
+function pick(stored: Fields, desired: Fields): Fields {
+  const picked: Record<string, FieldValue> = {};
+  for (const name of Object.keys(desired)) picked[name] = stored[name] ?? null;
+  return picked;
+}
+
+/** The fields that the directory owns and that are not as it wants them, in the directory's order. */
+export function differingFields(stored: Fields, desired: Fields): readonly FieldChange[] {
+  const changes: FieldChange[] = [];
+  for (const [field, after] of Object.entries(desired)) {
+    const before = stored[field] ?? null;
+    if (!sameValue(before, after)) changes.push({ field, before, after });
+  }
+  return changes;
+}
+
+function sameValue(one: FieldValue, other: FieldValue): boolean {
+  if (one === other) return true;
+  if (!Array.isArray(one) || !Array.isArray(other)) return false;
+  return one.length === other.length && one.every((value, at) => value === other[at]);
+}

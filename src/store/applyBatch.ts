@@ -1,0 +1,262 @@
+/** One batch of an apply: what each change means for the auth user as it is now, and everything that is written for it. */
+import { v7 } from 'uuid';
+import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { StoredAuthUser } from '../domain/authUser.ts';
+import { type Approved, type CarriedOut, carryOut, eventTypes, type Ground } from '../domain/carryOut.ts';
+import type { ChangeKind } from '../domain/change.ts';
+import { emailKey } from '../domain/email.ts';
+import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
+import { appendAudit } from './audit.ts';
+import type { BulkTransaction } from './database.ts';
+import { lockForApply } from './locks.ts';
+import { type AuthUserRow, toColumns, toStoredAuthUser } from './rows.ts';
+
+/** An apply that this process works on. */
+export type RunningApply = {
+  readonly id: ApplyId;
+  readonly tenant: TenantId;
+  readonly connection: ConnectionId;
+  readonly actor: Actor;
+};
+
+type ClaimedChange = Approved & {
+  readonly id: ChangeId;
+  readonly tenant: TenantId;
+  readonly externalId: ExternalId;
+  readonly kind: ChangeKind;
+  readonly rolesGained: readonly string[];
+  readonly rolesLost: readonly string[];
+  readonly desiredHash: string;
+  readonly linkedTo: AuthUserId | null;
+};
+
+type Done = {
+  readonly change: ClaimedChange;
+  readonly user: AuthUserId | null;
+  readonly version: number | null;
+  readonly result: CarriedOut;
+};
+
+export class Batch {
+  readonly #apply: RunningApply;
+  readonly #at: Date;
+  /** What the last try took hold of, for the case that it fails. */
+  claimed: readonly ChangeId[] = [];
+
+  constructor(apply: RunningApply, at: Date) {
+    this.#apply = apply;
+    this.#at = at;
+  }
+
+  async carryOut(
+    tx: BulkTransaction,
+    claim: { limit: number; only: readonly ChangeId[] | null },
+  ): Promise<number> {
+    await lockForApply(tx, this.#apply.connection);
+    const changes = await this.#claim(tx, claim);
+    this.claimed = changes.map((change) => change.id);
+    if (changes.length === 0) return 0;
+    const done = this.#decide(changes, await this.#ground(tx, changes));
+    const applied = done.filter((one) => one.result.outcome === 'applied');
+    await this.#writeUsers(tx, applied);
+    await this.#writeIdentities(tx, applied);
+    await this.#writeRoles(tx, applied);
+    await this.#writeOutcomes(tx, done);
+    await this.#writeEvents(tx, applied);
+    await appendAudit(
+      tx,
+      this.#apply.tenant,
+      this.#at,
+      done.map((one) => this.#auditEntry(one)),
+    );
+    return changes.length;
+  }
+
+  #claim(
+    tx: BulkTransaction,
+    { limit, only }: { limit: number; only: readonly ChangeId[] | null },
+  ): Promise<readonly ClaimedChange[]> {
+    return tx.query<ClaimedChange>(
+      `SELECT c.id, c.tenant_id AS tenant, c.external_id AS "externalId", c.auth_user_id AS "authUser", c.kind, c.after, c.fields,
+         c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.base_version AS "baseVersion",
+         encode(c.desired_hash, 'hex') AS "desiredHash",
+         (SELECT i.auth_user_id FROM identity i WHERE i.connection_id = c.connection_id AND i.external_id = c.external_id) AS "linkedTo"
+       FROM change c WHERE c.apply_id = $1 AND c.state = 'approved' AND ($3::uuid[] IS NULL OR c.id = ANY ($3::uuid[]))
+       ORDER BY c.id LIMIT $2::int FOR UPDATE OF c SKIP LOCKED`,
+      [this.#apply.id, limit, only],
+    );
+  }
+
+  /** The auth users concerned, locked in one order for all processes, and who holds the addresses that would be given away. */
+  async #ground(tx: BulkTransaction, changes: readonly ClaimedChange[]) {
+    const ids = changes.flatMap((change) => change.authUser ?? []);
+    const users = await tx.query<AuthUserRow & { links: number }>(
+      `SELECT a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes, NULL AS roles,
+         (SELECT count(*)::int FROM identity i WHERE i.auth_user_id = a.id) AS links
+       FROM auth_user a WHERE a.id = ANY ($1::uuid[]) ORDER BY a.id FOR UPDATE OF a`,
+      [ids],
+    );
+    const addresses = changes.flatMap((change) =>
+      change.authUser === null ? (addressOf(change) ?? []) : [],
+    );
+    const held = await tx.query<{ key: string }>(
+      `SELECT DISTINCT email_key AS key FROM auth_user WHERE tenant_id = $1 AND email_key = ANY ($2::text[]) AND state <> 'deleted'`,
+      [this.#apply.tenant, addresses],
+    );
+    return {
+      users: new Map(users.map((row) => [row.id, { user: toStoredAuthUser(row), links: row.links }])),
+      held: new Set(held.map((row) => row.key)),
+    };
+  }
+
+  #decide(
+    changes: readonly ClaimedChange[],
+    ground: { users: ReadonlyMap<AuthUserId, { user: StoredAuthUser; links: number }>; held: Set<string> },
+  ): readonly Done[] {
+    return changes.map((change) => {
+      const found = change.authUser === null ? undefined : ground.users.get(change.authUser);
+      const address = change.authUser === null ? addressOf(change) : null;
+      const here: Ground = {
+        user: found?.user ?? null,
+        linkedTo: change.linkedTo,
+        addressHeldByOther: address !== null && ground.held.has(address),
+        links: found?.links ?? 0,
+      };
+      const result = carryOut(change, here);
+      if (result.outcome !== 'applied') return { change, user: change.authUser, version: null, result };
+      if (address !== null) ground.held.add(address); // two joiners with one address: the second has to wait for a person
+      return {
+        change,
+        user: change.authUser ?? (v7() as AuthUserId),
+        version: (found?.user.version ?? 0) + 1,
+        result,
+      };
+    });
+  }
+
+  async #writeUsers(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
+    const rows = applied.map(({ change, user, version, result }) => ({
+      id: user,
+      tenant_id: change.tenant,
+      version,
+      ...(result.outcome === 'applied' ? { state: result.state, ...toColumns(result.fields) } : {}),
+    }));
+    const columns = `(id uuid, tenant_id uuid, state text, user_name text, email text, email_key text, display_name text, attributes jsonb, version int)`;
+    const isNew = (row: { version: number | null }) => row.version === 1;
+    await tx.query(
+      `INSERT INTO auth_user (id, tenant_id, state, user_name, email, email_key, display_name, attributes, version, created_at, updated_at)
+       SELECT id, tenant_id, state, user_name, email, email_key, display_name, attributes, version, $2, $2
+       FROM jsonb_to_recordset($1::jsonb) AS row ${columns}`,
+      [JSON.stringify(rows.filter(isNew)), this.#at.toISOString()],
+    );
+    await tx.query(
+      `UPDATE auth_user a SET state = r.state, user_name = r.user_name, email = r.email, email_key = r.email_key,
+         display_name = r.display_name, attributes = r.attributes, version = r.version, updated_at = $2
+       FROM jsonb_to_recordset($1::jsonb) AS r ${columns} WHERE a.id = r.id`,
+      [JSON.stringify(rows.filter((row) => !isNew(row))), this.#at.toISOString()],
+    );
+  }
+
+  async #writeIdentities(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
+    const rows = applied.map(({ change, user, version }) => ({
+      external_id: change.externalId,
+      tenant_id: change.tenant,
+      auth_user_id: user,
+      hash: change.desiredHash,
+      version,
+    }));
+    await tx.query(
+      `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version)
+       SELECT $1, external_id, tenant_id, auth_user_id, decode(hash, 'hex'), version
+       FROM jsonb_to_recordset($2::jsonb) AS row (external_id text, tenant_id uuid, auth_user_id uuid, hash text, version int)
+       ON CONFLICT (connection_id, external_id) DO UPDATE SET agreed_hash = excluded.agreed_hash, agreed_version = excluded.agreed_version`,
+      [this.#apply.connection, JSON.stringify(rows)],
+    );
+  }
+
+  async #writeRoles(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
+    const of = (roles: (change: ClaimedChange) => readonly string[]) =>
+      JSON.stringify(
+        applied.flatMap(({ change, user }) =>
+          roles(change).map((role) => ({ user, tenant: change.tenant, role })),
+        ),
+      );
+    await tx.query(
+      `DELETE FROM role_assignment g USING jsonb_to_recordset($1::jsonb) AS r ("user" uuid, role text), role
+       WHERE role.name = r.role AND g.auth_user_id = r."user" AND g.role_id = role.id AND g.connection_id = $2`,
+      [of((change) => change.rolesLost), this.#apply.connection],
+    );
+    // LEFT JOIN: a role that was removed meanwhile fails the change (its id must not be null) instead of being left out in silence.
+    await tx.query(
+      `INSERT INTO role_assignment (auth_user_id, role_id, origin, tenant_id, connection_id, granted_at)
+       SELECT r."user", role.id, 'directory', r.tenant, $2, $3
+       FROM jsonb_to_recordset($1::jsonb) AS r ("user" uuid, tenant uuid, role text) LEFT JOIN role ON role.name = r.role
+       ON CONFLICT DO NOTHING`,
+      [of((change) => change.rolesGained), this.#apply.connection, this.#at.toISOString()],
+    );
+  }
+
+  async #writeOutcomes(tx: BulkTransaction, done: readonly Done[]): Promise<void> {
+    const rows = done.map(({ change, user, result }) => ({
+      id: change.id,
+      user,
+      outcome: result.outcome,
+      reason: result.outcome === 'moved' ? result.because : null,
+    }));
+    await tx.query(
+      `UPDATE change c SET state = CASE WHEN r.outcome = 'moved' THEN 'moved' ELSE 'applied' END, auth_user_id = r."user",
+         outcome = r.outcome, outcome_reason = r.reason, closed_at = $2
+       FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, "user" uuid, outcome text, reason text) WHERE c.id = r.id`,
+      [JSON.stringify(rows), this.#at.toISOString()],
+    );
+  }
+
+  async #writeEvents(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
+    const rows = applied.flatMap(({ change, user, version }) => {
+      if (change.kind === 'conflict') return [];
+      const data = {
+        externalId: change.externalId,
+        fields: change.fields.map((one) => one.field),
+        rolesGained: change.rolesGained,
+        rolesLost: change.rolesLost,
+      };
+      return [
+        {
+          id: v7(),
+          tenant_id: change.tenant,
+          auth_user_id: user,
+          change_id: change.id,
+          type: eventTypes[change.kind],
+          user_version: version,
+          data,
+        },
+      ];
+    });
+    await tx.query(
+      `INSERT INTO event (id, tenant_id, auth_user_id, change_id, type, user_version, data, created_at)
+       SELECT id, tenant_id, auth_user_id, change_id, type, user_version, data, $2 FROM jsonb_to_recordset($1::jsonb)
+         AS row (id uuid, tenant_id uuid, auth_user_id uuid, change_id uuid, type text, user_version int, data jsonb)`,
+      [JSON.stringify(rows), this.#at.toISOString()],
+    );
+  }
+
+  #auditEntry({ change, user, result }: Done): AuditEntry {
+    const details = {
+      apply: this.#apply.id,
+      kind: change.kind,
+      user,
+      ...(result.outcome === 'moved' ? { because: result.because } : {}),
+    };
+    return {
+      actor: this.#apply.actor,
+      action: `change.${result.outcome}`,
+      subject: { kind: 'change', id: change.id },
+      details,
+    };
+  }
+}
+
+function addressOf(change: ClaimedChange): string | null {
+  const email = change.after?.fields['email'];
+  return typeof email === 'string' ? emailKey(email) : null;
+}

@@ -1,0 +1,235 @@
+/**
+ * Carries out an apply's changes in batches, a transaction each: auth users, identities, roles, the change's outcome, audit entries
+ * and events commit together or not at all. Several processes may work on one apply: each takes rows that no other has.
+ *
+ *   approved --batch commits--> applied | moved        approved --batch fails--> halves, down to the one row that is the reason: failed
+ */
+import { v7 } from 'uuid';
+import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
+import { Batch, type RunningApply } from './applyBatch.ts';
+import { appendAudit } from './audit.ts';
+import type { BulkTransaction, Database, Sql } from './database.ts';
+import { lockForApply } from './locks.ts';
+
+const BATCH = 1_000;
+
+export type ApplyCounts = {
+  readonly applied: number;
+  readonly alreadyApplied: number;
+  readonly moved: number;
+  readonly failed: number;
+};
+
+export type ApplyView = ApplyCounts & {
+  readonly id: ApplyId;
+  readonly tenant: TenantId;
+  readonly connection: ConnectionId;
+  readonly state: 'running' | 'finished';
+  readonly by: string;
+  readonly total: number;
+  readonly createdAt: string;
+  readonly finishedAt: string | null;
+};
+
+export class Applying {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Makes an apply of everything that is approved for this connection now. null: nothing is. */
+  start(
+    of: { connection: ConnectionId; tenant: TenantId },
+    by: { principal: PrincipalId; actor: Actor },
+    at: Date,
+  ): Promise<{ apply: ApplyId; total: number } | null> {
+    return this.#database.bulk(of.tenant, async (tx) => {
+      await lockForApply(tx, of.connection);
+      const id = v7() as ApplyId;
+      const [row] = await tx.query<{ total: number }>(
+        `WITH chosen AS (SELECT id FROM change WHERE connection_id = $1 AND state = 'approved' AND apply_id IS NULL ORDER BY id FOR UPDATE),
+         marked AS (UPDATE change c SET apply_id = $2 FROM chosen WHERE c.id = chosen.id RETURNING 1)
+         SELECT count(*)::int AS total FROM marked`,
+        [of.connection, id],
+      );
+      const total = row?.total ?? 0;
+      if (total === 0) return null;
+      await tx.query(
+        `INSERT INTO apply (id, tenant_id, connection_id, state, principal_id, total, created_at) VALUES ($1, $2, $3, 'running', $4, $5, $6)`,
+        [id, of.tenant, of.connection, by.principal, total, at.toISOString()],
+      );
+      const subject = { kind: 'apply', id } as const;
+      await appendAudit(tx, of.tenant, at, [
+        {
+          actor: by.actor,
+          action: 'apply.started',
+          subject,
+          details: { connection: of.connection, changes: total },
+        },
+      ]);
+      return { apply: id, total };
+    });
+  }
+
+  /** null when there is no such apply or it is finished. */
+  open(id: ApplyId): Promise<RunningApply | null> {
+    return this.#database.bulk(this.#database.root, async (tx) => {
+      const [row] = await tx.query<Omit<RunningApply, 'actor'> & { principal: PrincipalId; name: string }>(
+        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, p.id AS principal, p.name
+         FROM apply a JOIN principal p ON p.id = a.principal_id WHERE a.id = $1 AND a.state = 'running'`,
+        [id],
+      );
+      if (row === undefined) return null;
+      const { principal, name, ...apply } = row;
+      return {
+        ...apply,
+        actor: { kind: name.startsWith('operator:') ? 'operator' : 'person', id: principal, name },
+      };
+    });
+  }
+
+  /** Carries out the next batch that no other process has; gives how many changes are done now, 0 when none is left to take. */
+  async next(apply: RunningApply, at: Date): Promise<number> {
+    const batch = new Batch(apply, at);
+    const claim = { limit: BATCH, only: null };
+    try {
+      return await this.#database.bulk(apply.tenant, (tx) => batch.carryOut(tx, claim));
+    } catch (error) {
+      if (!blamesTheData(error)) throw error;
+      await this.#bisect(apply, at, batch.claimed, error);
+      return batch.claimed.length;
+    }
+  }
+
+  /** One bad row does not stop the others: halves are tried until it stands alone, with its reason. */
+  async #bisect(apply: RunningApply, at: Date, ids: readonly ChangeId[], reason: unknown): Promise<void> {
+    if (ids.length <= 1) {
+      await this.#database.bulk(apply.tenant, (tx) => failChange(tx, apply, ids, at, describe(reason)));
+      return;
+    }
+    const middle = Math.ceil(ids.length / 2);
+    for (const half of [ids.slice(0, middle), ids.slice(middle)]) {
+      try {
+        await this.#database.bulk(apply.tenant, (tx) =>
+          new Batch(apply, at).carryOut(tx, { limit: half.length, only: half }),
+        );
+      } catch (error) {
+        if (!blamesTheData(error)) throw error;
+        await this.#bisect(apply, at, half, error);
+      }
+    }
+  }
+
+  /** Finishes the apply if nothing of it is left to do, neither here nor in another process. */
+  finish(apply: RunningApply, at: Date): Promise<boolean> {
+    return this.#database.bulk(apply.tenant, async (tx) => {
+      const rows = await tx.query(
+        `UPDATE apply SET state = 'finished', finished_at = $2 WHERE id = $1 AND state = 'running'
+           AND NOT EXISTS (SELECT FROM change WHERE apply_id = $1 AND state = 'approved') RETURNING id`,
+        [apply.id, at.toISOString()],
+      );
+      if (rows.length === 0) return (await count(tx, apply.id)).pending === 0;
+      const { pending, ...counts } = await count(tx, apply.id);
+      const subject = { kind: 'apply', id: apply.id } as const;
+      const details = { connection: apply.connection, ...counts, pending };
+      await appendAudit(tx, apply.tenant, at, [
+        { actor: apply.actor, action: 'apply.finished', subject, details },
+      ]);
+      return true;
+    });
+  }
+
+  counts(apply: RunningApply): Promise<ApplyCounts & { pending: number }> {
+    return this.#database.bulk(apply.tenant, (tx) => count(tx, apply.id));
+  }
+
+  /** Applies that no process may be working on any more; carrying one out again finds what is done done. */
+  unfinished(): Promise<readonly ApplyId[]> {
+    return this.#database.bulk(this.#database.root, async (tx) => {
+      const rows = await tx.query<{ id: ApplyId }>(
+        `SELECT id FROM apply WHERE state = 'running' ORDER BY id`,
+      );
+      return rows.map((row) => row.id);
+    });
+  }
+
+  list(
+    within: TenantId,
+    filter: { connection?: ConnectionId | undefined; id?: ApplyId | undefined },
+    page: { limit: number; after: string | null },
+  ): Promise<readonly ApplyView[]> {
+    return this.#database.bulk(within, async (tx) => {
+      const rows = await tx.query<
+        Omit<ApplyView, 'createdAt' | 'finishedAt'> & { createdAt: Date; finishedAt: Date | null }
+      >(
+        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, p.name AS by, a.total, a.created_at AS "createdAt",
+           a.finished_at AS "finishedAt", n.applied, n."alreadyApplied", n.moved, n.failed
+         FROM apply a JOIN principal p ON p.id = a.principal_id, LATERAL (${COUNTED} WHERE c.apply_id = a.id) n
+         WHERE a.tenant_id IN (SELECT t.id FROM tenant t, tenant top WHERE top.id = $1 AND t.path LIKE top.path || '%')
+           AND ($2::uuid IS NULL OR a.connection_id = $2) AND ($3::uuid IS NULL OR a.id = $3) AND ($4::uuid IS NULL OR a.id > $4)
+         ORDER BY a.id LIMIT $5::int`,
+        [within, filter.connection ?? null, filter.id ?? null, page.after, page.limit],
+      );
+      return rows.map((row) => ({
+        ...row,
+        createdAt: row.createdAt.toISOString(),
+        finishedAt: row.finishedAt?.toISOString() ?? null,
+      }));
+    });
+  }
+}
+
+const COUNTED = `SELECT count(*) FILTER (WHERE c.outcome = 'applied')::int AS applied,
+  count(*) FILTER (WHERE c.outcome = 'already-applied')::int AS "alreadyApplied",
+  count(*) FILTER (WHERE c.outcome = 'moved')::int AS moved, count(*) FILTER (WHERE c.outcome = 'failed')::int AS failed,
+  count(*) FILTER (WHERE c.state = 'approved')::int AS pending FROM change c`;
+
+async function count(sql: Sql, apply: ApplyId): Promise<ApplyCounts & { pending: number }> {
+  const [row] = await sql.query<ApplyCounts & { pending: number }>(`${COUNTED} WHERE c.apply_id = $1`, [
+    apply,
+  ]);
+  return row ?? { applied: 0, alreadyApplied: 0, moved: 0, failed: 0, pending: 0 };
+}
+
+async function failChange(
+  tx: BulkTransaction,
+  apply: RunningApply,
+  ids: readonly ChangeId[],
+  at: Date,
+  reason: string,
+): Promise<void> {
+  await lockForApply(tx, apply.connection);
+  const rows = await tx.query<{ id: ChangeId }>(
+    `UPDATE change SET state = 'failed', outcome = 'failed', outcome_reason = $2, closed_at = $3 WHERE id = ANY ($1::uuid[]) AND state = 'approved' RETURNING id`,
+    [ids, reason, at.toISOString()],
+  );
+  const entries = rows.map(
+    ({ id }): AuditEntry => ({
+      actor: apply.actor,
+      action: 'change.failed',
+      subject: { kind: 'change', id },
+      details: { apply: apply.id, because: reason },
+    }),
+  );
+  await appendAudit(tx, apply.tenant, at, entries);
+}
+
+/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation) are about rows; all others about the whole. */
+function blamesTheData(error: unknown): boolean {
+  return /^2[23]/.test((error as { code?: unknown }).code?.toString() ?? '');
+}
+
+/** Without the values that PostgreSQL's own message would repeat. */
+function describe(error: unknown): string {
+  const { code, constraint, column, table } = error as {
+    code?: string;
+    constraint?: string;
+    column?: string;
+    table?: string;
+  };
+  if (table === 'role_assignment' && column === 'role_id')
+    return 'a role that the change gives does not exist any more';
+  return `the database refused it (SQLSTATE ${code ?? 'unknown'}${constraint === undefined ? '' : `, ${constraint}`})`;
+}

@@ -1,0 +1,35 @@
+/** Reads the audit log. Appending is part of what is audited: see audit.ts. */
+import type { TenantId } from '../domain/ids.ts';
+import { readAudit, readAuditHead, type StoredAuditEntry } from './audit.ts';
+import type { Database } from './database.ts';
+
+export class AuditLog {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  page(
+    within: TenantId,
+    tenant: TenantId,
+    after: number,
+    limit: number,
+  ): Promise<readonly StoredAuditEntry[]> {
+    return this.#database.bulk(within, (tx) => readAudit(tx, tenant, after, limit));
+  }
+
+  head(within: TenantId, tenant: TenantId): Promise<{ number: number; hash: string } | null> {
+    return this.#database.bulk(within, (tx) => readAuditHead(tx, tenant));
+  }
+
+  /** Tenants of the subtree that have an audit log. */
+  tenants(within: TenantId): Promise<readonly TenantId[]> {
+    return this.#database.bulk(within, async (tx) => {
+      const rows = await tx.query<{ id: TenantId }>(
+        'SELECT tenant_id AS id FROM audit_head ORDER BY tenant_id',
+      );
+      return rows.map((row) => row.id);
+    });
+  }
+}

@@ -1,0 +1,198 @@
+/** Reads changes as a reviewer sees them. */
+
+import type { Json } from '../domain/canonical.ts';
+import {
+  actionsFor,
+  type Candidate,
+  type Cause,
+  type ChangeAction,
+  type ChangeKind,
+  type ChangeSetName,
+  type ChangeState,
+  type FieldChange,
+  setOf,
+} from '../domain/change.ts';
+import type { Finding } from '../domain/guard.ts';
+import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
+import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
+import type { Database } from './database.ts';
+
+export type DecisionView = {
+  readonly verdict: 'approve' | 'reject' | 'hold';
+  readonly madeBy: 'person' | 'policy' | 'guard';
+  /** Name of the principal; null where no person decided. */
+  readonly by: string | null;
+  readonly reason: string;
+  readonly finding: Finding | null;
+  readonly at: string;
+};
+
+export type ChangeView = {
+  readonly id: ChangeId;
+  readonly tenant: TenantId;
+  readonly connection: ConnectionId;
+  readonly externalId: ExternalId;
+  readonly authUser: AuthUserId | null;
+  /** What to call the person: display name, else address, else user name, else external id. */
+  readonly name: string;
+  readonly kind: ChangeKind;
+  readonly set: ChangeSetName;
+  readonly cause: Cause;
+  readonly before: Json | null;
+  readonly after: Json | null;
+  readonly fields: readonly FieldChange[];
+  readonly rolesGained: readonly string[];
+  readonly rolesLost: readonly string[];
+  readonly candidates: readonly Candidate[];
+  /** Hexadecimal: what an approval is bound to. */
+  readonly fingerprint: string;
+  readonly baseVersion: number | null;
+  readonly state: ChangeState;
+  /** What is allowed now. */
+  readonly actions: readonly ChangeAction[];
+  readonly decision: DecisionView | null;
+  readonly apply: ApplyId | null;
+  readonly outcome: 'applied' | 'already-applied' | 'moved' | 'failed' | null;
+  readonly outcomeReason: string | null;
+  readonly revision: number;
+  readonly createdAt: string;
+};
+
+export type ChangeFilter = {
+  /** Its whole subtree. */
+  readonly tenant?: TenantId | undefined;
+  readonly connection?: ConnectionId | undefined;
+  readonly kinds?: readonly ChangeKind[] | undefined;
+  readonly states?: readonly ChangeState[] | undefined;
+  readonly cause?: Cause | undefined;
+  /** Part of the name, address, user name or external id; case does not matter. */
+  readonly search?: string | undefined;
+};
+
+export type Summary = {
+  readonly connection: ConnectionId;
+  readonly connectionName: string;
+  readonly tenant: TenantId;
+  readonly tenantName: string;
+  readonly provider: string;
+  readonly revision: number;
+  readonly new: number;
+  readonly changed: number;
+  readonly deleted: number;
+  readonly conflicts: number;
+  /** Of those above: held, and approved but not applied yet. */
+  readonly held: number;
+  readonly approved: number;
+  /** Remembered refusals; not among those above. */
+  readonly rejected: number;
+  /** Why changes are held, each reason once. */
+  readonly heldBecause: readonly string[];
+};
+
+const NAME = `coalesce(c.after #>> '{fields,displayName}', c.before #>> '{fields,displayName}', c.after #>> '{fields,email}',
+  c.before #>> '{fields,email}', c.after #>> '{fields,userName}', c.before #>> '{fields,userName}', c.external_id)`;
+
+const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.external_id AS "externalId", c.auth_user_id AS "authUser",
+  ${NAME} AS name, c.kind, c.cause, c.before, c.after, c.fields, c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost",
+  coalesce(c.candidates, '[]') AS candidates, encode(c.fingerprint, 'hex') AS fingerprint, c.base_version AS "baseVersion", c.state,
+  CASE WHEN d.id IS NULL THEN NULL ELSE json_build_object('verdict', d.verdict, 'madeBy', d.made_by, 'by', p.name, 'reason', d.reason,
+    'finding', d.finding, 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS decision,
+  c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.revision::int AS revision, c.created_at AS "createdAt"`;
+
+const FROM = `FROM change c LEFT JOIN decision d ON d.id = c.decision_id LEFT JOIN principal p ON p.id = d.principal_id`;
+
+/** All tenants of a subtree, by the id of its top in the parameter `$n`. */
+const SUBTREE = (parameter: string) =>
+  `(SELECT t.id FROM tenant t, tenant top WHERE top.id = ${parameter} AND t.path LIKE top.path || '%')`;
+
+export class Changes {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Oldest first. */
+  list(within: TenantId, filter: ChangeFilter, page: PageOptions): Promise<Listed<ChangeView>> {
+    return this.#database.bulk(within, async (tx) => {
+      const { where, values } = conditions(within, filter);
+      values.push(page.after, page.limit + 1);
+      const rows = await tx.query<Row>(
+        `SELECT ${VIEW} ${FROM} WHERE ${where} AND ($${values.length - 1}::uuid IS NULL OR c.id > $${values.length - 1}::uuid)
+         ORDER BY c.id LIMIT $${values.length}::int`,
+        values,
+      );
+      return toPage(rows.map(toView), page.limit);
+    });
+  }
+
+  get(within: TenantId, id: ChangeId): Promise<ChangeView | null> {
+    return this.#database.bulk(within, async (tx) => {
+      const [row] = await tx.query<Row>(
+        `SELECT ${VIEW} ${FROM} WHERE c.id = $1 AND c.tenant_id IN ${SUBTREE('$2::uuid')}`,
+        [id, within],
+      );
+      return row === undefined ? null : toView(row);
+    });
+  }
+
+  /** One line a connection, also where nothing is pending. */
+  summarise(
+    within: TenantId,
+    filter: Pick<ChangeFilter, 'tenant' | 'connection'>,
+  ): Promise<readonly Summary[]> {
+    return this.#database.bulk(within, (tx) =>
+      tx.query<Summary>(
+        `WITH counted AS (
+           SELECT connection_id,
+             count(*) FILTER (WHERE pending AND kind IN ('create', 'link', 'reactivate'))::int AS new,
+             count(*) FILTER (WHERE pending AND kind = 'update')::int AS changed,
+             count(*) FILTER (WHERE pending AND kind IN ('suspend', 'delete'))::int AS deleted,
+             count(*) FILTER (WHERE pending AND kind = 'conflict')::int AS conflicts,
+             count(*) FILTER (WHERE state = 'held')::int AS held, count(*) FILTER (WHERE state = 'approved')::int AS approved,
+             count(*) FILTER (WHERE state = 'rejected')::int AS rejected,
+             array_agg(DISTINCT decision_id) FILTER (WHERE state = 'held') AS holding
+           FROM (SELECT *, state IN ('open', 'held', 'approved', 'failed') AS pending FROM change
+                 WHERE state IN ('open', 'held', 'approved', 'failed', 'rejected')) AS live
+           GROUP BY connection_id)
+         SELECT n.id AS connection, n.name AS "connectionName", n.tenant_id AS tenant, t.name AS "tenantName", n.provider,
+           n.change_revision::int AS revision, coalesce(c.new, 0) AS new, coalesce(c.changed, 0) AS changed,
+           coalesce(c.deleted, 0) AS deleted, coalesce(c.conflicts, 0) AS conflicts, coalesce(c.held, 0) AS held,
+           coalesce(c.approved, 0) AS approved, coalesce(c.rejected, 0) AS rejected,
+           coalesce((SELECT array_agg(DISTINCT d.reason) FROM decision d WHERE d.id = ANY (c.holding)), '{}') AS "heldBecause"
+         FROM connection n JOIN tenant t ON t.id = n.tenant_id LEFT JOIN counted c ON c.connection_id = n.id
+         WHERE n.tenant_id IN ${SUBTREE('$1::uuid')} AND ($2::uuid IS NULL OR n.tenant_id IN ${SUBTREE('$2::uuid')})
+           AND ($3::uuid IS NULL OR n.id = $3::uuid) ORDER BY n.id`,
+        [within, filter.tenant ?? null, filter.connection ?? null],
+      ),
+    );
+  }
+}
+
+/** `where` speaks of `change c`; its parameters are `values`. */
+export function conditions(within: TenantId, filter: ChangeFilter): { where: string; values: unknown[] } {
+  const values: unknown[] = [within];
+  const parts = [`c.tenant_id IN ${SUBTREE('$1::uuid')}`];
+  const add = (value: unknown, condition: (parameter: string) => string) => {
+    if (value === undefined) return;
+    values.push(value);
+    parts.push(condition(`$${values.length}`));
+  };
+  add(filter.tenant, (at) => `c.tenant_id IN ${SUBTREE(`${at}::uuid`)}`);
+  add(filter.connection, (at) => `c.connection_id = ${at}::uuid`);
+  add(filter.kinds, (at) => `c.kind = ANY (${at}::text[])`);
+  add(filter.states, (at) => `c.state = ANY (${at}::text[])`);
+  add(filter.cause, (at) => `c.cause = ${at}::text`);
+  add(
+    filter.search,
+    (at) => `strpos(lower(concat_ws(' ', ${NAME}, c.after #>> '{fields,email}', c.before #>> '{fields,email}',
+    c.after #>> '{fields,userName}', c.before #>> '{fields,userName}', c.external_id)), lower(${at}::text)) > 0`,
+  );
+  return { where: parts.join(' AND '), values };
+}
+
+type Row = Omit<ChangeView, 'set' | 'actions' | 'createdAt'> & { readonly createdAt: Date };
+
+function toView(row: Row): ChangeView {
+  return { ...row, set: setOf[row.kind], actions: actionsFor(row), createdAt: row.createdAt.toISOString() };
+}

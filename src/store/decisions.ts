@@ -1,0 +1,150 @@
+/** Records what was decided on which changes, by sets: one decision may be about a hundred thousand of them. */
+import { v7 } from 'uuid';
+import type { AuditEntry } from '../domain/audit.ts';
+import { allowedIn } from '../domain/change.ts';
+import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
+import { appendAudit } from './audit.ts';
+import { type ChangeFilter, conditions } from './changes.ts';
+import type { BulkTransaction, Database } from './database.ts';
+
+export type Verdict = 'approve' | 'reject' | 'hold';
+
+export const stateAfter = { approve: 'approved', reject: 'rejected', hold: 'held' } as const satisfies Record<
+  Verdict,
+  string
+>;
+
+export type Ruling = {
+  readonly verdict: Verdict;
+  readonly principal: PrincipalId;
+  readonly actor: AuditEntry['actor'];
+  readonly reason: string;
+  readonly at: Date;
+};
+
+export type Shown = { readonly id: ChangeId; readonly fingerprint: string };
+
+export type Refusal = {
+  readonly id: ChangeId;
+  readonly because: 'not-found' | 'changed-since-shown' | 'not-allowed-now';
+};
+
+export class Decisions {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Decides on exactly what was shown: a change whose content or state is another one by now is refused, not its neighbours. */
+  onShown(
+    within: TenantId,
+    ruling: Ruling,
+    shown: readonly Shown[],
+  ): Promise<{ decided: number; refused: readonly Refusal[] }> {
+    return this.#database.bulk(within, async (tx) => {
+      const rows = await tx.query<{
+        id: ChangeId;
+        tenant: TenantId;
+        connection: ConnectionId;
+        same: boolean;
+        allowed: boolean;
+      }>(
+        `SELECT c.id, c.tenant_id AS tenant, c.connection_id AS connection, encode(c.fingerprint, 'hex') = s.fingerprint AS same,
+           c.state = ANY ($2::text[]) AND ${notAConflict(ruling)} AS allowed
+         FROM change c JOIN jsonb_to_recordset($1::jsonb) AS s (id uuid, fingerprint text) ON s.id = c.id
+         WHERE c.tenant_id IN (SELECT t.id FROM tenant t, tenant top WHERE top.id = $3 AND t.path LIKE top.path || '%')
+         ORDER BY c.id FOR UPDATE OF c`,
+        [JSON.stringify(shown), allowedIn[ruling.verdict], within],
+      );
+      const found = new Map(rows.map((row) => [row.id, row]));
+      const refused = shown.flatMap(({ id }): Refusal[] => {
+        const row = found.get(id);
+        if (row === undefined) return [{ id, because: 'not-found' }];
+        if (!row.same) return [{ id, because: 'changed-since-shown' }];
+        return row.allowed ? [] : [{ id, because: 'not-allowed-now' }];
+      });
+      const accepted = rows.filter((row) => row.same && row.allowed);
+      const byConnection = Map.groupBy(accepted, (row) => row.connection);
+      for (const [connection, changes] of byConnection) {
+        const [first] = changes;
+        if (first === undefined) continue;
+        const ids = changes.map((change) => change.id);
+        await record(tx, ruling, {
+          connection,
+          tenant: first.tenant,
+          where: 'c.id = ANY ($1::uuid[])',
+          values: [ids],
+        });
+      }
+      return { decided: accepted.length, refused };
+    });
+  }
+
+  /** Decides on all changes of a connection that match and that were there at `revision`; what arrived later is not included. */
+  async onFilter(
+    within: TenantId,
+    ruling: Ruling,
+    of: { connection: ConnectionId; tenant: TenantId; revision: number; filter: ChangeFilter },
+  ): Promise<{ decided: number }> {
+    return await this.#database.bulk(within, async (tx) => {
+      const filter = { ...of.filter, connection: of.connection };
+      const { where, values } = conditions(within, filter);
+      values.push(allowedIn[ruling.verdict], of.revision);
+      const allowed = `c.state = ANY ($${values.length - 1}::text[]) AND c.revision <= $${values.length}::bigint`;
+      const chosen = { where: `${where} AND ${allowed} AND ${notAConflict(ruling)}`, values };
+      return {
+        decided: await record(tx, ruling, { connection: of.connection, tenant: of.tenant, ...chosen }),
+      };
+    });
+  }
+}
+
+const notAConflict = (ruling: Ruling) => (ruling.verdict === 'approve' ? `c.kind <> 'conflict'` : 'true');
+
+type Chosen = {
+  readonly connection: ConnectionId;
+  readonly tenant: TenantId;
+  readonly where: string;
+  readonly values: readonly unknown[];
+};
+
+/** One decision, the evidence of what it was about, the changes' new state and the audit entry. Gives the number of changes. */
+async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Promise<number> {
+  const decision = v7();
+  const at = (offset: number) => `$${chosen.values.length + offset}`;
+  const [row] = await tx.query<{ decided: number }>(
+    `WITH chosen AS (SELECT c.id, c.tenant_id, c.fingerprint FROM change c WHERE ${chosen.where} ORDER BY c.id FOR UPDATE),
+     made AS (
+       INSERT INTO decision (id, tenant_id, connection_id, verdict, made_by, principal_id, reason, created_at)
+       SELECT ${at(1)}::uuid, ${at(2)}::uuid, ${at(3)}::uuid, ${at(4)}::text, 'person', ${at(5)}::uuid, ${at(6)}::text, ${at(7)}::timestamptz
+       WHERE EXISTS (SELECT FROM chosen)),
+     evidence AS (
+       INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint)
+       SELECT ${at(1)}::uuid, id, tenant_id, fingerprint FROM chosen),
+     changed AS (
+       UPDATE change c SET state = ${at(8)}::text, decision_id = ${at(1)}::uuid, apply_id = NULL FROM chosen WHERE c.id = chosen.id RETURNING 1)
+     SELECT count(*)::int AS decided FROM changed`,
+    [
+      ...chosen.values,
+      decision,
+      chosen.tenant,
+      chosen.connection,
+      ruling.verdict,
+      ruling.principal,
+      ruling.reason,
+      ruling.at.toISOString(),
+      stateAfter[ruling.verdict],
+    ],
+  );
+  const decided = row?.decided ?? 0;
+  if (decided === 0) return 0;
+  const entry: AuditEntry = {
+    actor: ruling.actor,
+    action: `changes.${stateAfter[ruling.verdict]}`,
+    subject: { kind: 'change-set', id: chosen.connection },
+    details: { decision, changes: decided, reason: ruling.reason },
+  };
+  await appendAudit(tx, chosen.tenant, ruling.at, [entry]);
+  return decided;
+}

@@ -1,0 +1,48 @@
+/**
+ * Advisory locks. A run's lock belongs to a database session of its own, so that it ends with the process that holds it, however
+ * that process ends. Plans and applies of one connection exclude each other by a second lock that ends with their transaction.
+ */
+import type { ConnectionId } from '../domain/ids.ts';
+import type { Database, Sql } from './database.ts';
+
+const RUN = 7_271;
+const CHANGE_SET = 7_272;
+
+/** Takes the right to run this connection, or gives null when another process has it. */
+export async function lockConnection(
+  database: Database,
+  connection: ConnectionId,
+): Promise<{ release(): Promise<void> } | null> {
+  const client = await database.dedicated();
+  const { rows } = await client.query<{ taken: boolean }>(
+    'SELECT pg_try_advisory_lock($1, hashtext($2)) AS taken',
+    [RUN, connection],
+  );
+  if (rows[0]?.taken === true) return { release: () => client.end() };
+  await client.end();
+  return null;
+}
+
+/** Of the given connections, those that some process runs at this moment. */
+export async function connectionsBeingRun(
+  sql: Sql,
+  connections: readonly ConnectionId[],
+): Promise<ReadonlySet<ConnectionId>> {
+  const rows = await sql.query<{ connection: ConnectionId }>(
+    `SELECT connection FROM unnest($1::text[]) AS connection JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = $2::int::oid
+       AND l.objid::bigint = (hashtext(connection)::bigint & 4294967295)
+     WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    [connections, RUN],
+  );
+  return new Set(rows.map((row) => row.connection));
+}
+
+/** Until the transaction ends, no other plan and no apply touches this connection's changes. */
+export async function lockForPlan(sql: Sql, connection: ConnectionId): Promise<void> {
+  await sql.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [CHANGE_SET, connection]);
+}
+
+/** Until the transaction ends, no plan touches this connection's changes; other applies may. */
+export async function lockForApply(sql: Sql, connection: ConnectionId): Promise<void> {
+  await sql.query('SELECT pg_advisory_xact_lock_shared($1, hashtext($2))', [CHANGE_SET, connection]);
+}

@@ -1,0 +1,369 @@
+/**
+ * The plan of one run, in one transaction: streams the rows that differ out, takes the proposed changes in, and merges them into
+ * the connection's living change set. What a difference means is decided in src/domain; this finds and stores, by sets.
+ */
+import { v7 } from 'uuid';
+import type { AuditEntry } from '../domain/audit.ts';
+import { type Cause, fingerprintOfChange, type ProposedChange } from '../domain/change.ts';
+import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
+import { type Counted, explainFinding, type Finding } from '../domain/guard.ts';
+import type { AuthUserId, ExternalId, TenantId } from '../domain/ids.ts';
+import type { FoundAuthUser } from '../domain/matching.ts';
+import type { Absent, Seen } from '../domain/plan.ts';
+import type { RunCounts, TakenRun } from '../domain/run.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
+import { appendAudit } from './audit.ts';
+import { copyInto } from './copy.ts';
+import type { BulkTransaction, Database } from './database.ts';
+import { lockForPlan } from './locks.ts';
+import { type AuthUserRow, toStoredAuthUser } from './rows.ts';
+import { finishRun } from './runs.ts';
+import { RunTakenOver } from './staging.ts';
+
+/** How many rows are in memory at once. */
+const BATCH = 2_000;
+
+/** States in which a change waits or is remembered; all others are history. */
+export const LIVE = `('open', 'approved', 'rejected', 'held', 'moved', 'failed')`;
+
+/** A staged row that differs from what its auth user was last known to agree with. */
+export type DifferingRow = Omit<Seen, 'desired'> & {
+  readonly user: DirectoryUser;
+  readonly groups: readonly GroupRef[];
+};
+
+/** What a plan has to know besides the rows. */
+export type PlanFacts = {
+  readonly snapshot: Snapshot;
+  readonly verifiedDomains: ReadonlySet<string>;
+  /** By the fingerprint of its configuration; null when there was no complete run yet. */
+  readonly lastComplete: { readonly readingFingerprint: string; readonly users: number } | null;
+  /** Groups or members could not be read: no role is lost by this run. */
+  readonly rolesUnknown: boolean;
+};
+
+export class Planning {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Carries `work` out in the transaction of this run's plan. Nothing of it is kept unless it ends with `Plan.finish`. */
+  inPlan<T>(run: TakenRun, work: (plan: Plan) => Promise<T>): Promise<T> {
+    return this.#database.bulk(run.tenant, async (tx) => {
+      await lockForPlan(tx, run.connection);
+      return await work(await Plan.begin(tx, run));
+    });
+  }
+}
+
+/** Use in this order: rows out and changes in, then `merge`, `count`, `hold`, `finish`. */
+export class Plan {
+  readonly #tx: BulkTransaction;
+  readonly #run: TakenRun;
+  readonly #revision: number;
+  readonly facts: PlanFacts;
+
+  private constructor(tx: BulkTransaction, run: TakenRun, revision: number, facts: PlanFacts) {
+    this.#tx = tx;
+    this.#run = run;
+    this.#revision = revision;
+    this.facts = facts;
+  }
+
+  static async begin(tx: BulkTransaction, run: TakenRun): Promise<Plan> {
+    const [connection] = await tx.query<{ revision: string }>(
+      `SELECT change_revision AS revision FROM connection WHERE id = $1 FOR UPDATE`,
+      [run.connection],
+    );
+    if (connection === undefined) throw new RunTakenOver(run.id);
+    await tx.query(`SET LOCAL cursor_tuple_fraction = 1.0`); // the cursors are read to their end: plan for all rows, not the first
+    await tx.query(
+      `CREATE TEMP TABLE IF NOT EXISTS planned (
+         id uuid, external_id text, tenant_id uuid, auth_user_id uuid, kind text, cause text, before jsonb, after jsonb, fields jsonb,
+         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer
+       ) ON COMMIT DELETE ROWS`,
+    );
+    await tx.query(
+      `CREATE TEMP TABLE IF NOT EXISTS agreed (external_id text, hash bytea, version integer) ON COMMIT DELETE ROWS`,
+    );
+    return new Plan(tx, run, Number(connection.revision) + 1, await readFacts(tx, run));
+  }
+
+  /** The staged users that are new or differ, a batch at a time. */
+  async *differing(): AsyncGenerator<readonly DifferingRow[]> {
+    const rows = this.#cursor<DifferingSql>(
+      `SELECT s.external_id, s.directory, encode(s.desired_hash, 'hex') AS desired_hash, i.agreed_version,
+         a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
+         ${rolesGivenBy('i.connection_id', 'i.auth_user_id')} AS roles,
+         CASE WHEN i.auth_user_id IS NULL AND s.email_key IS NOT NULL THEN (
+           SELECT json_agg(json_build_object(
+             'id', u.id, 'tenant_id', u.tenant_id, 'state', u.state, 'version', u.version, 'user_name', u.user_name, 'email', u.email,
+             'display_name', u.display_name, 'attributes', u.attributes, 'roles', NULL,
+             'links', (SELECT count(*) FROM identity l WHERE l.auth_user_id = u.id)) ORDER BY u.id)
+           FROM auth_user u WHERE u.email_key = s.email_key AND u.tenant_id = s.tenant_id AND u.state <> 'deleted') END AS same_address
+       FROM staged_user s
+       LEFT JOIN identity i ON i.connection_id = $2 AND i.external_id = s.external_id
+       LEFT JOIN auth_user a ON a.id = i.auth_user_id
+       WHERE s.run_id = $1 AND s.problem IS NULL
+         AND (i.auth_user_id IS NULL OR s.desired_hash <> i.agreed_hash OR a.version <> i.agreed_version)`,
+      [this.#run.id, this.#run.connection],
+    );
+    for await (const batch of rows) yield batch.map(toDiffering);
+  }
+
+  /** Linked auth users whose directory user was not staged. Means that they left only if the snapshot is complete. */
+  async *unseen(): AsyncGenerator<readonly Absent[]> {
+    const rows = this.#cursor<AuthUserRow & { external_id: ExternalId }>(
+      `SELECT i.external_id, a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
+         ${rolesGivenBy('i.connection_id', 'i.auth_user_id')} AS roles
+       FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+       WHERE i.connection_id = $2 AND a.state <> 'deleted'
+         AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $1 AND s.external_id = i.external_id)`,
+      [this.#run.id, this.#run.connection],
+    );
+    for await (const batch of rows) {
+      yield batch.map((row) => ({ externalId: row.external_id, linked: toStoredAuthUser(row) }));
+    }
+  }
+
+  async *#cursor<Row>(select: string, values: readonly unknown[]): AsyncGenerator<readonly Row[]> {
+    await this.#tx.query(`DECLARE plan_rows NO SCROLL CURSOR FOR ${select}`, values);
+    try {
+      for (;;) {
+        const batch = await this.#tx.query<Row>(`FETCH ${BATCH} FROM plan_rows`);
+        if (batch.length === 0) return;
+        yield batch;
+      }
+    } finally {
+      await this.#tx.query('CLOSE plan_rows').catch(() => {}); // fails when the transaction has failed, which is reported then
+    }
+  }
+
+  async propose(changes: readonly ProposedChange[]): Promise<void> {
+    if (changes.length > 0) await copyInto(this.#tx.client, 'planned', changes.map(toPlannedRow));
+  }
+
+  /** These rows were looked at and need no change: the next run skips them unless they move again. */
+  async agree(rows: readonly { externalId: ExternalId; hash: string; version: number }[]): Promise<void> {
+    if (rows.length === 0) return;
+    await copyInto(
+      this.#tx.client,
+      'agreed',
+      rows.map((row) => [row.externalId, `\\x${row.hash}`, String(row.version)]),
+    );
+  }
+
+  /** Merges what was proposed into the change set: the same content keeps its decision, other content is a new change. */
+  async merge(): Promise<void> {
+    const { connection, id: run } = this.#run;
+    await this.#tx.query(`ANALYZE planned`);
+    await this.#tx.query(
+      `UPDATE identity i SET agreed_hash = g.hash, agreed_version = g.version FROM agreed g
+       WHERE i.connection_id = $1 AND i.external_id = g.external_id`,
+      [connection],
+    );
+    // A change is no longer true when its user was seen (or is known to be absent) and nothing of that content was proposed.
+    // Users whom this run did not see, or could not read, keep what was known about them.
+    await this.#tx.query(
+      `UPDATE change c SET state = 'superseded', closed_at = now()
+       WHERE c.connection_id = $1 AND c.state IN ${LIVE}
+         AND NOT EXISTS (SELECT FROM planned p WHERE p.external_id = c.external_id AND p.fingerprint = c.fingerprint)
+         AND CASE WHEN $3 THEN NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id AND s.problem IS NOT NULL)
+             ELSE EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id AND s.problem IS NULL) END`,
+      [connection, run, this.facts.snapshot.kind === 'complete'],
+    );
+    await this.#tx.query(
+      `UPDATE change c SET base_version = p.base_version, state = CASE WHEN c.state IN ('moved', 'failed') THEN 'open' ELSE c.state END,
+         decision_id = CASE WHEN c.state IN ('moved', 'failed') THEN NULL ELSE c.decision_id END,
+         apply_id = CASE WHEN c.state IN ('moved', 'failed') THEN NULL ELSE c.apply_id END
+       FROM planned p
+       WHERE c.connection_id = $1 AND c.state IN ${LIVE} AND p.external_id = c.external_id AND p.fingerprint = c.fingerprint
+         AND (c.base_version IS DISTINCT FROM p.base_version OR c.state IN ('moved', 'failed'))`,
+      [connection],
+    );
+    await this.#tx.query(
+      `INSERT INTO change (id, tenant_id, connection_id, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained,
+         roles_lost, candidates, fingerprint, desired_hash, base_version, state, revision, run_id)
+       SELECT id, tenant_id, $1, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained, roles_lost, candidates,
+         fingerprint, desired_hash, base_version, 'open', $2, $3
+       FROM planned p
+       WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = p.external_id AND c.state IN ${LIVE})`,
+      [connection, this.#revision, run],
+    );
+  }
+
+  /** What the guards look at. */
+  async count(): Promise<Counted> {
+    const [row] = await this.#tx.query<{ deletions: number; lost: number; linked: number }>(
+      `SELECT count(*) FILTER (WHERE kind IN ('suspend', 'delete'))::int AS deletions,
+         count(*) FILTER (WHERE roles_lost <> '{}')::int AS lost,
+         (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+          WHERE i.connection_id = $1 AND a.state <> 'deleted') AS linked
+       FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved')`,
+      [this.#run.connection],
+    );
+    const blanked = await this.#tx.query<{ field: string; users: number }>(
+      `SELECT f ->> 'field' AS field, count(*)::int AS users FROM change c, jsonb_array_elements(c.fields) f
+       WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind IN ('update', 'reactivate')
+         AND f -> 'after' = 'null' GROUP BY 1`,
+      [this.#run.connection],
+    );
+    return {
+      linkedUsers: row?.linked ?? 0,
+      usersBefore: this.facts.lastComplete?.users ?? null,
+      usersNow: this.facts.snapshot.kind === 'complete' ? this.facts.snapshot.users : null,
+      deletions: row?.deletions ?? 0,
+      usersWhoLoseRoles: row?.lost ?? 0,
+      blanked: new Map(blanked.map((found) => [found.field, found.users])),
+    };
+  }
+
+  /** Holds what the findings concern; what a guard held earlier and no finding concerns any more is open again. */
+  async hold(findings: readonly Finding[]): Promise<void> {
+    await this.#tx.query(
+      `UPDATE change c SET state = 'open', decision_id = NULL FROM decision d
+       WHERE c.connection_id = $1 AND c.state = 'held' AND d.id = c.decision_id AND d.made_by = 'guard'
+         AND NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text)
+                         WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field')`,
+      [this.#run.connection, JSON.stringify(findings)],
+    );
+    for (const finding of findings) await this.#holdFor(finding); // a handful at the most: guards times fields
+  }
+
+  async #holdFor(finding: Finding): Promise<void> {
+    const concerned = concernedBy[finding.guard];
+    await this.#tx.query(
+      `WITH concerned AS (
+         SELECT id, tenant_id, fingerprint FROM change WHERE connection_id = $1 AND state = 'open' AND ${concerned}),
+       made AS (
+         INSERT INTO decision (id, tenant_id, connection_id, verdict, made_by, reason, finding)
+         SELECT $2, $3, $1, 'hold', 'guard', $4, $5::jsonb WHERE EXISTS (SELECT FROM concerned)),
+       evidence AS (
+         INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint)
+         SELECT $2, id, tenant_id, fingerprint FROM concerned)
+       UPDATE change c SET state = 'held', decision_id = $2 FROM concerned WHERE c.id = concerned.id`,
+      [this.#run.connection, v7(), this.#run.tenant, explainFinding(finding), JSON.stringify(finding)],
+    );
+  }
+
+  /** Ends the run: revision, counts and audit entry commit with the changes. */
+  async finish(findings: readonly Finding[], at: Date): Promise<RunCounts> {
+    const counts = await countPending(this.#tx, this.#run);
+    await this.#tx.query(`UPDATE connection SET change_revision = $2 WHERE id = $1`, [
+      this.#run.connection,
+      this.#revision,
+    ]);
+    await finishRun(this.#tx, this.#run, counts, at);
+    const entry: AuditEntry = {
+      actor: { kind: 'system', id: null, name: 'sync' },
+      action: 'plan.stored',
+      subject: { kind: 'run', id: this.#run.id },
+      details: { connection: this.#run.connection, revision: this.#revision, counts, findings },
+    };
+    await appendAudit(this.#tx, this.#run.tenant, at, [entry]);
+    return counts;
+  }
+}
+
+/** Which changes a guard's finding concerns. `$5` is the finding. */
+const concernedBy = {
+  'too-many-deletions': `kind IN ('suspend', 'delete')`,
+  'shrunken-directory': `kind IN ('suspend', 'delete')`,
+  'too-many-lost-roles': `roles_lost <> '{}'`,
+  'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
+} as const satisfies Record<Finding['guard'], string>;
+
+const rolesGivenBy = (connection: string, user: string) =>
+  `(SELECT array_agg(r.name ORDER BY r.name COLLATE "C") FROM role_assignment g JOIN role r ON r.id = g.role_id
+    WHERE g.auth_user_id = ${user} AND g.connection_id = ${connection})`;
+
+async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<PlanFacts> {
+  const [now] = await tx.query<{ snapshot: string; reason: string | null; users: number; unknown: number }>(
+    `SELECT snapshot, partial_reason AS reason, users_read AS users, unknown_memberships AS unknown FROM sync_run
+     WHERE id = $1 AND worker = $2 AND state = 'planning' FOR UPDATE`,
+    [run.id, run.worker],
+  );
+  if (now === undefined) throw new RunTakenOver(run.id);
+  const [last] = await tx.query<{ readingFingerprint: string; users: number }>(
+    `SELECT reading_fingerprint AS "readingFingerprint", users_read AS users FROM sync_run
+     WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,
+    [run.connection],
+  );
+  const domains = await tx.query<{ domain: string }>(
+    'SELECT domain FROM tenant_domain WHERE tenant_id = $1',
+    [run.tenant],
+  );
+  const complete: Snapshot = { kind: 'complete', users: now.users };
+  return {
+    snapshot: now.snapshot === 'complete' ? complete : ({ kind: 'partial', reason: now.reason } as Snapshot),
+    verifiedDomains: new Set(domains.map((row) => row.domain)),
+    lastComplete: last ?? null,
+    rolesUnknown: now.unknown > 0,
+  };
+}
+
+async function countPending(tx: BulkTransaction, run: TakenRun): Promise<RunCounts> {
+  const [counts] = await tx.query<RunCounts>(
+    `SELECT count(*) FILTER (WHERE kind IN ('create', 'link', 'reactivate'))::int AS new,
+       count(*) FILTER (WHERE kind = 'update')::int AS changed,
+       count(*) FILTER (WHERE kind IN ('suspend', 'delete'))::int AS deleted,
+       count(*) FILTER (WHERE kind = 'conflict')::int AS conflicts,
+       count(*) FILTER (WHERE state = 'held')::int AS held
+     FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'failed')`,
+    [run.connection],
+  );
+  return counts ?? { new: 0, changed: 0, deleted: 0, conflicts: 0, held: 0 };
+}
+
+type DifferingSql = {
+  readonly external_id: ExternalId;
+  readonly directory: { readonly user: DirectoryUser; readonly groups: readonly GroupRef[] };
+  readonly desired_hash: string;
+  readonly agreed_version: number | null;
+  readonly id: AuthUserId | null;
+  readonly same_address: readonly (AuthUserRow & { readonly links: number })[] | null;
+} & Omit<AuthUserRow, 'id'>;
+
+function toDiffering(row: DifferingSql): DifferingRow {
+  const { id, agreed_version } = row;
+  return {
+    externalId: row.external_id,
+    user: row.directory.user,
+    groups: row.directory.groups,
+    desiredHash: row.desired_hash,
+    linked:
+      id === null || agreed_version === null
+        ? null
+        : { ...toStoredAuthUser({ ...row, id }), agreedVersion: agreed_version },
+    sameAddress: (row.same_address ?? []).map(
+      (found): FoundAuthUser => ({ ...toStoredAuthUser(found), links: found.links }),
+    ),
+  };
+}
+
+function toPlannedRow(change: ProposedChange): readonly (string | null)[] {
+  return [
+    v7(),
+    change.externalId,
+    change.tenant satisfies TenantId,
+    change.authUser,
+    change.kind,
+    change.cause satisfies Cause,
+    change.before === null ? null : JSON.stringify(change.before),
+    change.after === null ? null : JSON.stringify(change.after),
+    JSON.stringify(change.fields),
+    toArray(change.rolesGained),
+    toArray(change.rolesLost),
+    change.candidates.length === 0 ? null : JSON.stringify(change.candidates),
+    `\\x${fingerprintOfChange(change)}`,
+    `\\x${change.desiredHash}`,
+    change.baseVersion === null ? null : String(change.baseVersion),
+  ];
+}
+
+/** PostgreSQL's text form of a text[]. */
+function toArray(values: readonly string[]): string {
+  return `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+}

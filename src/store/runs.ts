@@ -1,0 +1,253 @@
+/** Sync runs: queued, taken by one process at a time, concluded. Who may take one is decided by the lock of locks.ts. */
+import { v7 } from 'uuid';
+import type { Actor, AuditEntry } from '../domain/audit.ts';
+import { ConnectionId, type RunId, RunId as RunIdSchema, type TenantId } from '../domain/ids.ts';
+import { Mapping } from '../domain/mapping.ts';
+import type { RunCounts, RunFailure, RunTrigger, RunView, TakenRun } from '../domain/run.ts';
+import type { PartialReason, PullEvidence, Snapshot } from '../domain/snapshot.ts';
+import { appendAudit } from './audit.ts';
+import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
+import type { SyncRun } from './generated/client.ts';
+import { connectionsBeingRun } from './locks.ts';
+import { subtree } from './scope.ts';
+import { RunTakenOver } from './staging.ts';
+
+export type RunWork = { readonly run: RunId; readonly connection: ConnectionId; readonly tenant: TenantId };
+
+/** What a run that starts now would read, and by which mapping. */
+export type Reading = { readonly mapping: Mapping; readonly readingFingerprint: string };
+
+export class Runs {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Queues a run, or gives the one that already waits for this connection. */
+  queue(
+    work: Omit<RunWork, 'run'>,
+    reading: Reading,
+    by: Actor,
+    at: Date,
+  ): Promise<{ run: RunId; already: boolean }> {
+    return this.#database.ordinary(work.tenant, async (tx) => {
+      const [made] = await tx.syncRun.createManyAndReturn({
+        data: [newRun(work, reading, 'demand', by.name)],
+        skipDuplicates: true,
+      });
+      if (made === undefined) {
+        const waiting = await tx.syncRun.findFirstOrThrow({
+          where: { connectionId: work.connection, state: 'queued' },
+        });
+        return { run: RunIdSchema.parse(waiting.id), already: true };
+      }
+      const entry: AuditEntry = {
+        actor: by,
+        action: 'run.requested',
+        subject: { kind: 'run', id: made.id },
+        details: { connection: work.connection },
+      };
+      await appendAudit(sqlOf(tx), work.tenant, at, [entry]);
+      return { run: RunIdSchema.parse(made.id), already: false };
+    });
+  }
+
+  /**
+   * Gives the run that the holder of the connection's lock works on now: one that another process left unfinished (`resumed`), as
+   * long as it was reading by the same configuration; else the queued one; else a new one. null: `wanted` is finished already.
+   */
+  take(
+    work: Omit<RunWork, 'run'>,
+    reading: Reading,
+    how: { wanted: RunId | null; trigger: RunTrigger; requestedBy: string; at: Date },
+  ): Promise<{ run: TakenRun; resumed: boolean } | null> {
+    return this.#database.ordinary(work.tenant, async (tx) => {
+      const worker = v7();
+      const left = await tx.syncRun.findFirst({
+        where: { connectionId: work.connection, state: { in: ['pulling', 'planning'] } },
+      });
+      if (left !== null && left.readingFingerprint === reading.readingFingerprint) {
+        return {
+          run: toTaken(await tx.syncRun.update({ where: { id: left.id }, data: { worker } })),
+          resumed: true,
+        };
+      }
+      if (left !== null) await failRun(tx, left.id, CONFIGURATION_CHANGED, how.at);
+      const queued = await tx.syncRun.findFirst({
+        where: { connectionId: work.connection, state: 'queued' },
+      });
+      if (how.wanted !== null && queued?.id !== how.wanted) return null;
+      const started = { ...reading, worker, state: 'pulling', startedAt: how.at };
+      const row =
+        queued === null
+          ? await tx.syncRun.create({
+              data: { ...newRun(work, reading, how.trigger, how.requestedBy), ...started },
+            })
+          : await tx.syncRun.update({ where: { id: queued.id }, data: started });
+      return { run: toTaken(row), resumed: false };
+    });
+  }
+
+  /** What decides whether the snapshot is complete; the caller adds what only it knows. */
+  evidence(run: TakenRun): Promise<Omit<PullEvidence, 'chainClosed' | 'looped'>> {
+    return this.#database.bulk(run.tenant, async (tx) => {
+      const [row] = await tx.query<Omit<PullEvidence, 'chainClosed' | 'looped'>>(
+        `SELECT r.users_read AS users, r.nameless AS "namelessRecords",
+           (SELECT count(*)::int FROM staged_user WHERE run_id = r.id) AS stored,
+           (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+            WHERE i.connection_id = r.connection_id AND a.state <> 'deleted') AS "linkedUsers"
+         FROM sync_run r WHERE r.id = $1`,
+        [run.id],
+      );
+      if (row === undefined) throw new RunTakenOver(run.id);
+      return row;
+    });
+  }
+
+  /** pulling -> planning: the snapshot is what it is from here on. */
+  async concludePull(run: TakenRun, snapshot: Snapshot, failure: RunFailure | null): Promise<TakenRun> {
+    await this.#set(run, ['pulling'], {
+      state: 'planning',
+      snapshot: snapshot.kind,
+      partialReason: snapshot.kind === 'partial' ? snapshot.reason : null,
+      ...(failure === null ? {} : { failure }),
+    });
+    return { ...run, state: 'planning' };
+  }
+
+  async fail(run: TakenRun, failure: RunFailure, at: Date): Promise<void> {
+    await this.#set(run, ['pulling', 'planning'], { state: 'failed', failure, finishedAt: at });
+  }
+
+  async #set(run: TakenRun, from: readonly string[], data: object): Promise<void> {
+    const where = { id: run.id, worker: run.worker, state: { in: [...from] } };
+    const changed = await this.#database.ordinary(run.tenant, (tx) => tx.syncRun.updateMany({ where, data }));
+    if (changed.count === 0) throw new RunTakenOver(run.id);
+  }
+
+  /** Snapshot of a run that is in planning, or after. */
+  async snapshotOf(run: TakenRun): Promise<Snapshot> {
+    const row = await this.#database.ordinary(run.tenant, (tx) =>
+      tx.syncRun.findUniqueOrThrow({ where: { id: run.id } }),
+    );
+    if (row.snapshot === 'complete') return { kind: 'complete', users: row.usersRead };
+    return { kind: 'partial', reason: (row.partialReason ?? 'page-failed') as PartialReason };
+  }
+
+  list(
+    within: TenantId,
+    filter: { connection?: ConnectionId | undefined },
+    page: { limit: number; after: string | null },
+  ): Promise<readonly RunView[]> {
+    return this.#database.ordinary(within, async (tx) => {
+      const rows = await tx.syncRun.findMany({
+        where: {
+          tenant: await subtree(tx, within),
+          ...(filter.connection === undefined ? {} : { connectionId: filter.connection }),
+          ...(page.after === null ? {} : { id: { lt: page.after } }),
+        },
+        orderBy: { id: 'desc' },
+        take: page.limit,
+      });
+      return rows.map(toView);
+    });
+  }
+
+  get(within: TenantId, id: RunId): Promise<RunView | null> {
+    return this.#database.ordinary(within, async (tx) => {
+      const row = await tx.syncRun.findFirst({ where: { tenant: await subtree(tx, within), id } });
+      return row === null ? null : toView(row);
+    });
+  }
+
+  /** Work that is recorded and that no process is doing: queued runs, and runs whose process has died. */
+  unfinished(): Promise<readonly RunWork[]> {
+    return this.#database.bulk(this.#database.root, async (tx) => {
+      const rows = await tx.query<RunWork & { state: string }>(
+        `SELECT id AS run, connection_id AS connection, tenant_id AS tenant, state FROM sync_run
+         WHERE state IN ('queued', 'pulling', 'planning') ORDER BY id`,
+      );
+      const alive = await connectionsBeingRun(
+        tx,
+        rows.map((row) => row.connection),
+      );
+      return rows
+        .filter((row) => !alive.has(row.connection))
+        .map(({ run, connection, tenant }) => ({ run, connection, tenant }));
+    });
+  }
+}
+
+const CONFIGURATION_CHANGED: RunFailure = {
+  kind: 'configuration-changed',
+  message: 'The connection was reconfigured before this run was finished.',
+  remedy: 'Nothing: the next run reads by the new configuration.',
+};
+
+async function failRun(tx: OrdinaryTransaction, id: string, failure: RunFailure, at: Date): Promise<void> {
+  await tx.syncRun.update({ where: { id }, data: { state: 'failed', failure, finishedAt: at } });
+}
+
+/** Ends a planned run within the transaction that stores its plan. */
+export async function finishRun(sql: Sql, run: TakenRun, counts: RunCounts, at: Date): Promise<void> {
+  const rows = await sql.query(
+    `UPDATE sync_run SET state = 'finished', counts = $3, finished_at = $4 WHERE id = $1 AND worker = $2 AND state = 'planning' RETURNING id`,
+    [run.id, run.worker, JSON.stringify(counts), at.toISOString()],
+  );
+  if (rows.length === 0) throw new RunTakenOver(run.id);
+}
+
+function newRun(work: Omit<RunWork, 'run'>, reading: Reading, trigger: RunTrigger, requestedBy: string) {
+  return {
+    id: v7(),
+    tenantId: work.tenant,
+    connectionId: work.connection,
+    kind: 'full',
+    trigger,
+    state: 'queued',
+    requestedBy,
+    ...reading,
+  };
+}
+
+function toTaken(row: SyncRun): TakenRun {
+  return {
+    id: RunIdSchema.parse(row.id),
+    connection: ConnectionId.parse(row.connectionId),
+    tenant: row.tenantId as TenantId,
+    worker: row.worker ?? '',
+    state: row.state as TakenRun['state'],
+    phase: row.phase as TakenRun['phase'],
+    cursor: row.cursor,
+    mapping: Mapping.parse(row.mapping),
+    readingFingerprint: row.readingFingerprint,
+    pages: row.pages,
+    users: row.usersRead,
+  };
+}
+
+function toView(row: SyncRun): RunView {
+  return {
+    id: RunIdSchema.parse(row.id),
+    connection: ConnectionId.parse(row.connectionId),
+    tenant: row.tenantId as TenantId,
+    kind: row.kind as RunView['kind'],
+    trigger: row.trigger as RunTrigger,
+    state: row.state as RunView['state'],
+    phase: row.phase as RunView['phase'],
+    snapshot: row.snapshot as RunView['snapshot'],
+    partialReason: row.partialReason as RunView['partialReason'],
+    failure: row.failure as RunView['failure'],
+    pages: row.pages,
+    groups: row.groupsRead,
+    members: row.membersRead,
+    users: row.usersRead,
+    unreadable: row.unreadable,
+    counts: row.counts as RunView['counts'],
+    requestedBy: row.requestedBy,
+    createdAt: row.createdAt.toISOString(),
+    startedAt: row.startedAt?.toISOString() ?? null,
+    finishedAt: row.finishedAt?.toISOString() ?? null,
+  };
+}

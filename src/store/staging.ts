@@ -1,0 +1,232 @@
+/** The snapshot of a run, page by page: each page is stored together with the cursor that follows it, or not at all. */
+import type { GroupRef } from '../domain/directory.ts';
+import type { ExternalId } from '../domain/ids.ts';
+import type { RunPhase, TakenRun } from '../domain/run.ts';
+import { copyInto } from './copy.ts';
+import type { BulkTransaction, Database, Sql } from './database.ts';
+
+export type StagedGroup = { readonly externalId: ExternalId; readonly name: string };
+
+/** `directory` is the JSON text of {user, groups}. */
+export type StagedUser =
+  | { readonly externalId: ExternalId; readonly problem: string }
+  | {
+      readonly externalId: ExternalId;
+      readonly directory: string;
+      readonly emailKey: string | null;
+      readonly desiredHash: string;
+    };
+
+/** Where to go on after this page. */
+export type Progress = { readonly phase: RunPhase; readonly cursor: string | null };
+
+export type GroupToRead = StagedGroup & { readonly cursor: string | null };
+
+/** One page of a group's members. `next: null`: there are no more. */
+export type StagedMembers = {
+  readonly users: readonly ExternalId[];
+  readonly everyone: boolean;
+  readonly next: string | null;
+  readonly unreadable: number;
+};
+
+export class Staging {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  #inRun<T>(run: TakenRun, work: (tx: BulkTransaction) => Promise<T>): Promise<T> {
+    return this.#database.bulk(run.tenant, work);
+  }
+
+  stageGroups(
+    run: TakenRun,
+    groups: readonly StagedGroup[],
+    unreadable: number,
+    progress: Progress,
+  ): Promise<void> {
+    return this.#inRun(run, async (tx) => {
+      await tx.query(
+        `INSERT INTO staged_group (run_id, external_id, tenant_id, name)
+         SELECT $1, external_id, $2, name FROM unnest($3::text[], $4::text[]) AS row (external_id, name)
+         ON CONFLICT (run_id, external_id) DO UPDATE SET name = excluded.name`,
+        [run.id, run.tenant, groups.map((group) => group.externalId), groups.map((group) => group.name)],
+      );
+      await advance(tx, run, progress, { groups: groups.length, unreadable, unknownMemberships: unreadable });
+    });
+  }
+
+  /** The next groups whose members are still to be read, in a stable order. */
+  groupsToRead(run: TakenRun, limit: number): Promise<readonly GroupToRead[]> {
+    return this.#inRun(run, (tx) =>
+      tx.query<GroupToRead>(
+        `SELECT external_id AS "externalId", name, members_cursor AS cursor FROM staged_group
+         WHERE run_id = $1 AND NOT members_done ORDER BY external_id LIMIT $2`,
+        [run.id, limit],
+      ),
+    );
+  }
+
+  stageMembers(run: TakenRun, group: ExternalId, page: StagedMembers): Promise<void> {
+    return this.#inRun(run, async (tx) => {
+      await tx.query(
+        `INSERT INTO staged_membership (run_id, user_id, group_id, tenant_id)
+         SELECT $1, user_id, $2, $3 FROM unnest($4::text[]) AS user_id`,
+        [run.id, group, run.tenant, page.users],
+      );
+      await tx.query(
+        `UPDATE staged_group SET everyone = everyone OR $3, members_cursor = $4::text, members_done = ($4::text IS NULL)
+         WHERE run_id = $1 AND external_id = $2`,
+        [run.id, group, page.everyone, page.next],
+      );
+      await advance(
+        tx,
+        run,
+        { phase: 'members', cursor: null },
+        {
+          members: page.users.length,
+          unreadable: page.unreadable,
+          unknownMemberships: page.unreadable,
+        },
+      );
+    });
+  }
+
+  /** All groups of the run by id, and those that everybody is in. A directory has far fewer groups than users. */
+  readGroups(run: TakenRun): Promise<readonly (StagedGroup & { everyone: boolean })[]> {
+    return this.#inRun(run, (tx) =>
+      tx.query(
+        `SELECT external_id AS "externalId", name, everyone FROM staged_group WHERE run_id = $1 ORDER BY external_id`,
+        [run.id],
+      ),
+    );
+  }
+
+  /** The ids of the groups of each of these users; users in no group are missing. */
+  groupsOf(
+    run: TakenRun,
+    users: readonly ExternalId[],
+  ): Promise<ReadonlyMap<string, readonly GroupRef['externalId'][]>> {
+    return this.#inRun(run, async (tx) => {
+      const rows = await tx.query<{ user: string; groups: GroupRef['externalId'][] }>(
+        `SELECT user_id AS "user", array_agg(DISTINCT group_id) AS groups FROM staged_membership
+         WHERE run_id = $1 AND user_id = ANY ($2::text[]) GROUP BY user_id`,
+        [run.id, users],
+      );
+      return new Map(rows.map((row) => [row.user, row.groups]));
+    });
+  }
+
+  /** `nameless`: records without a readable id, which leave nothing to store but must be known of. */
+  stageUsers(
+    run: TakenRun,
+    users: readonly StagedUser[],
+    nameless: number,
+    progress: Progress,
+  ): Promise<void> {
+    return this.#inRun(run, async (tx) => {
+      // COPY cannot write into a table with row-level security; it fills a table of this session, and the policy sees the INSERT.
+      await tx.query(
+        `CREATE TEMP TABLE IF NOT EXISTS page_of_users
+         (external_id text, problem text, directory jsonb, email_key text, desired_hash bytea) ON COMMIT DELETE ROWS`,
+      );
+      const once = new Map(users.map((user) => [user.externalId, user])); // in one page too, the last mention of a user counts
+      await copyInto(tx.client, 'page_of_users', [...once.values()].map(toRow));
+      const [stored] = await tx.query<{ fresh: number }>(
+        `WITH stored AS (
+           INSERT INTO staged_user (run_id, external_id, tenant_id, problem, directory, email_key, desired_hash)
+           SELECT $1, external_id, $2, problem, directory, email_key, desired_hash FROM page_of_users
+           ON CONFLICT (run_id, external_id) DO UPDATE SET problem = excluded.problem, directory = excluded.directory,
+             email_key = excluded.email_key, desired_hash = excluded.desired_hash
+           RETURNING xmax = 0 AS fresh)
+         SELECT count(*) FILTER (WHERE fresh)::int AS fresh FROM stored`,
+        [run.id, run.tenant],
+      );
+      const unreadable = users.filter((user) => 'problem' in user).length + nameless;
+      await advance(tx, run, progress, { users: stored?.fresh ?? 0, unreadable, nameless });
+    });
+  }
+
+  /** Forgets what was staged, for a run that has to start over. */
+  discard(run: TakenRun) {
+    return this.#inRun(run, async (tx) => {
+      for (const table of ['staged_user', 'staged_membership', 'staged_group']) {
+        await tx.query(`DELETE FROM ${table} WHERE run_id = $1`, [run.id]);
+      }
+      await update(
+        tx,
+        run,
+        `phase = 'groups', cursor = NULL, pages = 0, groups_read = 0, members_read = 0, users_read = 0, unreadable = 0, nameless = 0, unknown_memberships = 0`,
+      );
+    });
+  }
+
+  /** Removes what older runs of the connection staged; the last complete snapshot and the given run stay. */
+  forgetOlder(run: TakenRun) {
+    return this.#inRun(run, async (tx) => {
+      const old = await tx.query<{ id: string }>(
+        `SELECT id FROM sync_run r WHERE connection_id = $1 AND id <> $2 AND state IN ('finished', 'failed')
+           AND (EXISTS (SELECT FROM staged_user s WHERE s.run_id = r.id) OR EXISTS (SELECT FROM staged_group g WHERE g.run_id = r.id))
+           AND id <> coalesce((SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete'
+                               ORDER BY id DESC LIMIT 1), $2)`,
+        [run.connection, run.id],
+      );
+      const ids = old.map((row) => row.id);
+      if (ids.length === 0) return;
+      for (const table of ['staged_user', 'staged_membership', 'staged_group']) {
+        await tx.query(`DELETE FROM ${table} WHERE run_id = ANY ($1::uuid[])`, [ids]);
+      }
+    });
+  }
+}
+
+function toRow(user: StagedUser): readonly (string | null)[] {
+  if ('problem' in user) return [user.externalId, user.problem, null, null, null];
+  return [user.externalId, null, user.directory, user.emailKey, `\\x${user.desiredHash}`];
+}
+
+type Counted = {
+  readonly groups?: number;
+  readonly members?: number;
+  readonly users?: number;
+  readonly unreadable?: number;
+  readonly nameless?: number;
+  readonly unknownMemberships?: number;
+};
+
+async function advance(sql: Sql, run: TakenRun, progress: Progress, counted: Counted): Promise<void> {
+  await update(
+    sql,
+    run,
+    `phase = $3, cursor = $4, pages = pages + 1, groups_read = groups_read + $5, members_read = members_read + $6,
+     users_read = users_read + $7, unreadable = unreadable + $8, nameless = nameless + $9, unknown_memberships = unknown_memberships + $10`,
+    [
+      progress.phase,
+      progress.cursor,
+      counted.groups ?? 0,
+      counted.members ?? 0,
+      counted.users ?? 0,
+      counted.unreadable ?? 0,
+      counted.nameless ?? 0,
+      counted.unknownMemberships ?? 0,
+    ],
+  );
+}
+
+async function update(sql: Sql, run: TakenRun, set: string, values: readonly unknown[] = []): Promise<void> {
+  const rows = await sql.query(
+    `UPDATE sync_run SET ${set} WHERE id = $1 AND worker = $2 AND state = 'pulling' RETURNING id`,
+    [run.id, run.worker, ...values],
+  );
+  if (rows.length === 0) throw new RunTakenOver(run.id);
+}
+
+/** Another process works on this run now; whoever sees this stops without writing anything more. */
+export class RunTakenOver extends Error {
+  override readonly name = 'RunTakenOver';
+  constructor(run: string) {
+    super(`another process has taken over run ${run}`);
+  }
+}

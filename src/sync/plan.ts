@@ -1,0 +1,67 @@
+/** Turns a run's snapshot into changes: the rows that differ, what each means, what is to be held. All of it, or nothing. */
+
+import type { ProposedChange } from '../domain/change.ts';
+import { checkProposal } from '../domain/checkPlan.ts';
+import type { Clock } from '../domain/clock.ts';
+import { evaluateGuards } from '../domain/guard.ts';
+import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
+import { type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
+import type { GuardLimits } from '../domain/policy.ts';
+import type { RunCounts, TakenRun } from '../domain/run.ts';
+import type { DifferingRow, Plan, Planning } from '../store/planning.ts';
+
+export type PlanDeps = { readonly planning: Planning; readonly clock: Clock; readonly limits: GuardLimits };
+
+/** Throws `RunTakenOver` when another process works on the run by now. */
+export function plan(deps: PlanDeps, run: TakenRun): Promise<RunCounts> {
+  return deps.planning.inPlan(run, async (plan) => {
+    const { lastComplete } = plan.facts;
+    const context: PlanContext = {
+      tenant: run.tenant,
+      verifiedDomains: plan.facts.verifiedDomains,
+      mappingChanged: lastComplete !== null && lastComplete.readingFingerprint !== run.readingFingerprint,
+    };
+    await proposeSeen(plan, compileMapping(run.mapping), context);
+    await proposeAbsent(plan, context);
+    await plan.merge();
+    const findings = evaluateGuards(await plan.count(), deps.limits);
+    await plan.hold(findings);
+    return await plan.finish(findings, deps.clock.now());
+  });
+}
+
+async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanContext): Promise<void> {
+  for await (const rows of plan.differing()) {
+    const proposals: ProposedChange[] = [];
+    const agreed: { externalId: Seen['externalId']; hash: string; version: number }[] = [];
+    for (const row of rows) {
+      const change = planSeen(toSeen(row, mapping, plan.facts.rolesUnknown), context);
+      if (change !== null) {
+        checkProposal(change, { snapshot: plan.facts.snapshot, seen: true, candidates: row.sameAddress });
+        proposals.push(change);
+      } else if (row.linked !== null && !plan.facts.rolesUnknown) {
+        agreed.push({ externalId: row.externalId, hash: row.desiredHash, version: row.linked.version });
+      }
+    }
+    await plan.propose(proposals);
+    await plan.agree(agreed);
+  }
+}
+
+/** Where a group could not be read, nobody loses a role for seeming not to be in it. */
+function toSeen(row: DifferingRow, mapping: CompiledMapping, rolesUnknown: boolean): Seen {
+  const desired = mapping.map(row.user, row.groups);
+  if (!rolesUnknown || row.linked === null) return { ...row, desired };
+  const roles = [...new Set([...desired.roles, ...row.linked.roles])].sort();
+  return { ...row, desired: { ...desired, roles } };
+}
+
+async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {
+  const { snapshot } = plan.facts;
+  if (snapshot.kind !== 'complete') return;
+  for await (const rows of plan.unseen()) {
+    const proposals = rows.flatMap((row) => planAbsent(row, context, snapshot) ?? []);
+    for (const change of proposals) checkProposal(change, { snapshot, seen: false, candidates: [] });
+    await plan.propose(proposals);
+  }
+}

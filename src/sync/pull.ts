@@ -1,0 +1,198 @@
+/**
+ * Reads a directory into a run's snapshot, page by page: groups, their members, then users. Each page is stored with the cursor
+ * that follows it, so that a run whose process died goes on where it stopped. While a page is stored, the next is being fetched.
+ */
+import {
+  type Connector,
+  ConnectorError,
+  type Cursor,
+  type Page,
+  type UserRecord,
+} from '../../connectors/contract.ts';
+import { desiredHashOf } from '../domain/authUser.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { GroupRef } from '../domain/directory.ts';
+import { emailKey } from '../domain/email.ts';
+import type { ExternalId } from '../domain/ids.ts';
+import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
+import type { TakenRun } from '../domain/run.ts';
+import type { StagedUser, Staging } from '../store/staging.ts';
+import type { Progress } from './progress.ts';
+
+export type PullDeps = { readonly staging: Staging; readonly connector: Connector; readonly clock: Clock };
+
+/** How the reading of users ended. Groups and members that cannot be read end the pull with the connector's error instead. */
+export type Pulled = {
+  readonly chainClosed: boolean;
+  readonly looped: boolean;
+  readonly failure: ConnectorError | null;
+};
+
+/** Throws `ConnectorError` when groups or members cannot be read, `RunTakenOver`, or the signal's reason. */
+export async function pull(
+  deps: PullDeps,
+  run: TakenRun,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Pulled> {
+  const mapping = compileMapping(run.mapping);
+  try {
+    if (run.phase === 'groups') await pullGroups(deps, run, mapping, signal, progress);
+    if (run.phase !== 'users') await pullMembers(deps, run, signal, progress);
+  } catch (error) {
+    throw error instanceof LoopingCursor ? error.asFailure() : error;
+  }
+  try {
+    await pullUsers(deps, run, mapping, signal, progress);
+    return { chainClosed: true, looped: false, failure: null };
+  } catch (error) {
+    if (error instanceof LoopingCursor)
+      return { chainClosed: false, looped: true, failure: error.asFailure() };
+    if (error instanceof ConnectorError && error.failure.kind !== 'cursor-expired') {
+      return { chainClosed: false, looped: false, failure: error };
+    }
+    throw error;
+  }
+}
+
+async function pullGroups(
+  deps: PullDeps,
+  run: TakenRun,
+  mapping: CompiledMapping,
+  signal: AbortSignal,
+  progress: Progress,
+) {
+  const from = run.phase === 'groups' ? run.cursor : null;
+  for await (const page of readPages((cursor) => deps.connector.fetchGroups(cursor, signal), from)) {
+    const groups = page.records.flatMap((record) => (record.kind === 'group' ? [record.group] : []));
+    const next =
+      page.next === null
+        ? { phase: 'members' as const, cursor: null }
+        : { phase: 'groups' as const, cursor: page.next };
+    await deps.staging.stageGroups(
+      run,
+      groups.filter(mapping.reads),
+      page.records.length - groups.length,
+      next,
+    );
+    progress.page('groups', 0);
+  }
+}
+
+/** Each group remembers how far its members were read, so that the groups need no cursor of their own. */
+async function pullMembers(deps: PullDeps, run: TakenRun, signal: AbortSignal, progress: Progress) {
+  for (;;) {
+    const groups = await deps.staging.groupsToRead(run, 500);
+    if (groups.length === 0) return;
+    for (const group of groups) {
+      const fetch = (cursor: Cursor | null) => deps.connector.fetchMembers(group.externalId, cursor, signal);
+      for await (const page of readPages(fetch, group.cursor)) {
+        const users = page.records.flatMap((record) => (record.kind === 'user' ? [record.externalId] : []));
+        const unreadable = page.records.filter((record) => record.kind === 'unreadable').length;
+        const everyone = page.records.some((record) => record.kind === 'everyone');
+        await deps.staging.stageMembers(run, group.externalId, {
+          users,
+          everyone,
+          next: page.next,
+          unreadable,
+        });
+        progress.page('members', 0);
+      }
+    }
+  }
+}
+
+async function pullUsers(
+  deps: PullDeps,
+  run: TakenRun,
+  mapping: CompiledMapping,
+  signal: AbortSignal,
+  progress: Progress,
+) {
+  const groups = await deps.staging.readGroups(run);
+  const byId = new Map(
+    groups.map((group) => [group.externalId as string, { externalId: group.externalId, name: group.name }]),
+  );
+  const ofEveryone = groups
+    .filter((group) => group.everyone)
+    .map(({ externalId, name }) => ({ externalId, name }));
+  const from = run.phase === 'users' ? run.cursor : null;
+  for await (const page of readPages((cursor) => deps.connector.fetchUsers(cursor, signal), from)) {
+    const ids = page.records.flatMap((record) => (record.kind === 'user' ? [record.user.externalId] : []));
+    const memberships =
+      byId.size === 0 ? new Map<string, readonly ExternalId[]>() : await deps.staging.groupsOf(run, ids);
+    const groupsOf = (user: ExternalId): readonly GroupRef[] => {
+      const own = (memberships.get(user) ?? []).flatMap((id) => byId.get(id) ?? []);
+      return [...new Set([...ofEveryone, ...own])].sort((one, other) =>
+        one.externalId < other.externalId ? -1 : 1,
+      );
+    };
+    const rows = page.records.flatMap((record) => toStaged(record, mapping, groupsOf));
+    // The end of the chain is a state of its own: a run that dies after its last page must not take it for the first one.
+    const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN };
+    await deps.staging.stageUsers(run, rows, page.records.length - rows.length, next);
+    progress.page('users', rows.length);
+  }
+}
+
+/** What a run's cursor says when all pages of users are stored. No provider's cursor looks like it. */
+const END_OF_CHAIN = '\u0001end';
+
+function toStaged(
+  record: UserRecord,
+  mapping: CompiledMapping,
+  groupsOf: (user: ExternalId) => readonly GroupRef[],
+): readonly StagedUser[] {
+  if (record.kind === 'unreadable') {
+    return record.externalId === null ? [] : [{ externalId: record.externalId, problem: record.problem }];
+  }
+  const { user } = record;
+  const groups = groupsOf(user.externalId);
+  const desiredHash = desiredHashOf(mapping.map(user, groups));
+  return [
+    {
+      externalId: user.externalId,
+      directory: JSON.stringify({ user, groups }),
+      emailKey: emailKey(user.email),
+      desiredHash,
+    },
+  ];
+}
+
+/** The pages from this cursor on. A cursor that comes back means that the provider leads us in a circle. */
+async function* readPages<T>(
+  fetch: (cursor: Cursor | null) => Promise<Page<T>>,
+  from: Cursor | null,
+): AsyncGenerator<Page<T>> {
+  if (from === END_OF_CHAIN) return;
+  const visited = new Set<Cursor | null>([from]);
+  let pending = fetch(from);
+  for (;;) {
+    const page = await pending;
+    if (page.next === null) {
+      yield page;
+      return;
+    }
+    const loops = visited.has(page.next);
+    visited.add(page.next);
+    if (!loops) {
+      pending = fetch(page.next);
+      pending.catch(() => {}); // awaited in the next round; until then a rejection is nobody's fault
+    }
+    yield page;
+    if (loops) throw new LoopingCursor();
+  }
+}
+
+class LoopingCursor extends Error {
+  override readonly name = 'LoopingCursor';
+
+  asFailure(): ConnectorError {
+    const failure = {
+      kind: 'unexpected-response',
+      message: 'The provider sent a page link that it had sent before: reading on would never end.',
+      remedy: 'Try again later; if it stays, report it to the provider.',
+    } as const;
+    return new ConnectorError(failure, { cause: this });
+  }
+}

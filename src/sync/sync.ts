@@ -1,0 +1,181 @@
+/**
+ * One run, from its beginning or from where another process left it, to the stored plan.
+ *
+ *   lock the connection -> take the run (unfinished, queued or new) -> pull -> conclude the snapshot -> plan -> finished
+ *   any step may be the last one of this process: the lock ends with it, and the next process to take the run goes on
+ */
+import { type Connector, ConnectorError, type ConnectorFailure } from '../../connectors/contract.ts';
+import { fingerprintOf } from '../domain/canonical.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Connection } from '../domain/connection.ts';
+import type { ConnectionId, RunId } from '../domain/ids.ts';
+import type { RunCounts, RunFailure, RunTrigger, TakenRun } from '../domain/run.ts';
+import { concludeSnapshot, type PartialReason } from '../domain/snapshot.ts';
+import type { Store } from '../store/store.ts';
+import { plan } from './plan.ts';
+import { Progress, type RunProgress } from './progress.ts';
+import { type Pulled, pull } from './pull.ts';
+
+export type Log = { info(fields: object): void; warn(fields: object): void };
+
+export type SyncDeps = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Reads a connection with its credentials. Throws `Problem` or `ConnectorError` where they cannot be used. */
+  readonly openConnector: (
+    connection: ConnectionId,
+  ) => Promise<{ connection: Connection; connector: Connector }>;
+};
+
+export type SyncRequest = {
+  readonly connection: ConnectionId;
+  /** The queued run that is meant; without it, whatever is due for the connection. */
+  readonly run?: RunId;
+  readonly trigger: RunTrigger;
+  readonly requestedBy: string;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: RunProgress) => void;
+};
+
+export type RunOutcome =
+  /** Another process runs this connection at this moment. */
+  | { readonly result: 'busy' }
+  /** The run that was meant is finished already. */
+  | { readonly result: 'done-before'; readonly run: RunId }
+  | {
+      readonly result: 'finished';
+      readonly run: RunId;
+      readonly snapshot: 'complete' | 'partial';
+      readonly partialReason: PartialReason | null;
+      /** Why the snapshot is partial, where the provider is the reason. */
+      readonly failure: ConnectorFailure | null;
+      readonly counts: RunCounts;
+    }
+  | { readonly result: 'failed'; readonly run: RunId; readonly failure: RunFailure };
+
+/** The signal's abort leaves the run unfinished, to be gone on with; so does the death of the process. */
+export async function syncConnection(deps: SyncDeps, request: SyncRequest): Promise<RunOutcome> {
+  const lock = await deps.store.lockConnection(request.connection);
+  if (lock === null) return { result: 'busy' };
+  try {
+    const { connection, connector } = await deps.openConnector(request.connection);
+    try {
+      return await runLocked(deps, request, connection, connector);
+    } finally {
+      await connector.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+async function runLocked(
+  deps: SyncDeps,
+  request: SyncRequest,
+  connection: Connection,
+  connector: Connector,
+): Promise<RunOutcome> {
+  const work = { connection: connection.id, tenant: connection.tenant };
+  const how = {
+    wanted: request.run ?? null,
+    trigger: request.trigger,
+    requestedBy: request.requestedBy,
+    at: deps.clock.now(),
+  };
+  const taken = await deps.store.runs.take(work, readingOf(connection), how);
+  if (taken === null) return { result: 'done-before', run: request.run as RunId };
+  const { run, resumed } = taken;
+  deps.log.info({ event: resumed ? 'run.resumed' : 'run.started', run: run.id, ...work });
+  const progress = new Progress(deps.clock, run, request.onProgress ?? (() => {}));
+  try {
+    const read =
+      run.state === 'pulling'
+        ? await readSnapshot(deps, connector, run, request.signal, progress)
+        : { run, failure: null };
+    progress.planning();
+    const limits = connection.policy.guards;
+    const counts = await plan({ planning: deps.store.planning, clock: deps.clock, limits }, read.run);
+    await deps.store.staging.forgetOlder(read.run);
+    const snapshot = await deps.store.runs.snapshotOf(read.run);
+    const partialReason = snapshot.kind === 'partial' ? snapshot.reason : null;
+    deps.log.info({
+      event: 'run.finished',
+      run: run.id,
+      ...work,
+      snapshot: snapshot.kind,
+      partialReason,
+      counts,
+    });
+    return {
+      result: 'finished',
+      run: run.id,
+      snapshot: snapshot.kind,
+      partialReason,
+      failure: read.failure,
+      counts,
+    };
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error;
+    await deps.store.runs.fail(run, error.failure, deps.clock.now());
+    deps.log.warn({
+      event: 'run.failed',
+      run: run.id,
+      ...work,
+      kind: error.failure.kind,
+      requestId: error.failure.requestId,
+    });
+    return { result: 'failed', run: run.id, failure: error.failure };
+  }
+}
+
+type Read = { readonly run: TakenRun; readonly failure: ConnectorFailure | null };
+
+async function readSnapshot(
+  deps: SyncDeps,
+  connector: Connector,
+  run: TakenRun,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Read> {
+  const pulled = await pullOrStartOver(deps, connector, run, signal, progress);
+  const evidence = await deps.store.runs.evidence(run);
+  // Nothing was read at all: there is nothing to plan from, and the run has simply failed.
+  if (pulled.failure !== null && evidence.users === 0) throw pulled.failure;
+  const snapshot = concludeSnapshot({ ...evidence, chainClosed: pulled.chainClosed, looped: pulled.looped });
+  const failure = pulled.failure?.failure ?? null;
+  return { run: await deps.store.runs.concludePull(run, snapshot, failure), failure };
+}
+
+/** A saved cursor may have expired while nobody worked on the run: then it starts over, once. */
+async function pullOrStartOver(
+  deps: SyncDeps,
+  connector: Connector,
+  run: TakenRun,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Pulled> {
+  const pullDeps = { staging: deps.store.staging, connector, clock: deps.clock };
+  try {
+    return await pull(pullDeps, run, signal, progress);
+  } catch (error) {
+    if (!(error instanceof ConnectorError) || error.failure.kind !== 'cursor-expired') throw error;
+    deps.log.info({
+      event: 'run.restarted',
+      run: run.id,
+      connection: run.connection,
+      because: 'cursor-expired',
+    });
+    await deps.store.staging.discard(run);
+    return await pull(pullDeps, { ...run, phase: 'groups', cursor: null }, signal, progress);
+  }
+}
+
+/** All that decides who is in a snapshot and what is read of them. */
+export function readingOf(connection: Connection): {
+  mapping: Connection['mapping'];
+  readingFingerprint: string;
+} {
+  const { provider, settings, mapping } = connection;
+  return { mapping, readingFingerprint: fingerprintOf({ provider, settings, mapping }) };
+}
