@@ -43,8 +43,8 @@ export function apiRefusal(
   const reasons = reasonsOf(response);
   if (reasons === null) return failureOf(response); // not Google's words, so it is not Google's meaning
   if (asked.resumed && (status === 400 || status === 410)) return failureOf(response, expiredToken);
-  if ((status === 400 || status === 404) && asked.list !== 'members')
-    return failureOf(response, wrongCustomer);
+  const isStart = asked.list !== 'members' && !asked.resumed;
+  if (isStart && (status === 400 || status === 404)) return failureOf(response, wrongCustomer);
   if (status === 401) return failureOf(response, refusedToken);
   if (status === 403) return failureOf(response, missingPermission(reasons, asked));
   return failureOf(response);

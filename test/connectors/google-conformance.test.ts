@@ -1,0 +1,112 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { getCurrentTest } from 'vitest/suite';
+import { connectorConformance } from '../../connectors/conformance.ts';
+import { type Connector, ConnectorError } from '../../connectors/contract.ts';
+import { googleDefinition, openGoogle } from '../../connectors/google/index.ts';
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulators/start.ts';
+
+const PAGE_SIZE = 500;
+const NO_FAULT_HERE =
+  'Google leaves the list out of every empty page: what is refused without a list is in google.test.ts.';
+const signal = new AbortController().signal;
+
+const optionsFor = ({ settings, credentials, origin, ca }: Simulator) => ({
+  settings: googleDefinition.settings.parse(settings),
+  credentials: googleDefinition.credentials.parse(credentials),
+  network: { baseUrl: origin, ca, proxy: null },
+});
+
+connectorConformance(
+  'Google',
+  async ({ pages }) => {
+    const simulator = await startSimulator('google', { users: pages * PAGE_SIZE - PAGE_SIZE / 2, seed: 7 });
+    const options = optionsFor(simulator);
+    return {
+      connect: (tuning) => openGoogle(options, tuning),
+      control: {
+        ...simulator.control,
+        fault: (order) => {
+          if (order.name === 'list-key-missing') getCurrentTest()?.context.skip(NO_FAULT_HERE);
+          return simulator.control.fault(order);
+        },
+      },
+      secrets: [options.credentials.privateKey.split('\n')[1] ?? '', options.settings.adminEmail],
+      close: simulator.close,
+    };
+  },
+  { cannot: ['links'] },
+);
+
+async function simulated(options: SimulatorOptions): Promise<{ simulator: Simulator; connector: Connector }> {
+  const simulator = await startSimulator('google', options);
+  onTestFinished(() => simulator.close());
+  const connector = openGoogle(optionsFor(simulator), { sleep: async () => {}, maxRetries: 1 });
+  onTestFinished(() => connector.close());
+  return { simulator, connector };
+}
+
+describe('against a simulated account', () => {
+  it('a page whose token leads to itself ends the listing with an error', async () => {
+    const { simulator, connector } = await simulated({ users: 1_200 });
+    const { next } = await connector.fetchUsers(null, signal);
+    await simulator.control.fault({ name: 'looping-link' });
+    await expect(connector.fetchUsers(next, signal)).rejects.toMatchObject({
+      failure: { kind: 'unexpected-response' },
+    });
+  });
+
+  it('a page token that Google does not know starts the list again', async () => {
+    const { connector } = await simulated({ users: 20 });
+    await expect(connector.fetchUsers('live:unknown', signal)).rejects.toMatchObject({
+      failure: { kind: 'cursor-expired', status: 400 },
+    });
+  });
+
+  it('the group of the whole account holds everyone, not a list of users', async () => {
+    const { connector } = await simulated({ users: 20 });
+    const { records } = await connector.fetchGroups(null, signal);
+    const members = await Promise.all(
+      records.map((record) =>
+        record.kind === 'group'
+          ? connector.fetchMembers(record.group.externalId, null, signal)
+          : expect.unreachable('a group cannot be read'),
+      ),
+    );
+    expect(members.flatMap((page) => page.records).some(({ kind }) => kind === 'everyone')).toBe(true);
+  });
+});
+
+describe('the check of a connection to a simulated account', () => {
+  const scope = (name: string) => `https://www.googleapis.com/auth/admin.directory.${name}.readonly`;
+  const stepsOf = async (connector: Connector) => {
+    const steps = [];
+    for await (const step of googleDefinition.check(connector, signal)) steps.push(step);
+    return steps;
+  };
+
+  it('passes with the three scopes that the README asks for', async () => {
+    const permissions = [scope('user'), scope('group'), scope('group.member')];
+    const { connector } = await simulated({ users: 20, permissions });
+    expect((await stepsOf(connector)).map(({ step, ok }) => [step, ok])).toEqual(
+      ['reach', 'credential', 'users', 'groups', 'members'].map((step) => [step, true]),
+    );
+  });
+
+  it('ends at the credential when one scope is not delegated, and names all of them', async () => {
+    const { connector } = await simulated({ users: 20, permissions: [scope('user'), scope('group')] });
+    const last = (await stepsOf(connector)).at(-1);
+    expect(last).toMatchObject({ step: 'credential', ok: false });
+    for (const name of ['user', 'group', 'group.member']) expect(last?.remedy).toContain(scope(name));
+  });
+
+  it('ends at the credential when the administrator is not one of the account', async () => {
+    const simulator = await startSimulator('google', { users: 20 });
+    onTestFinished(() => simulator.close());
+    const options = optionsFor(simulator);
+    const settings = { ...options.settings, adminEmail: 'nobody@example.com' };
+    const connector = openGoogle({ ...options, settings });
+    onTestFinished(() => connector.close());
+    expect((await stepsOf(connector)).at(-1)).toMatchObject({ step: 'credential', ok: false });
+    await expect(connector.fetchGroups(null, signal)).rejects.toBeInstanceOf(ConnectorError);
+  });
+});
