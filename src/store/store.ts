@@ -6,6 +6,7 @@ import { Changes } from './changes.ts';
 import { type ConnectionStore, connectionStore } from './connections.ts';
 import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
+import { Events } from './events.ts';
 import { lockConnection } from './locks.ts';
 import { Planning } from './planning.ts';
 import { type PrincipalStore, principalStore } from './principals.ts';
@@ -31,6 +32,7 @@ export type Store = {
   readonly decisions: Decisions;
   readonly applying: Applying;
   readonly audit: AuditLog;
+  readonly events: Events;
   /** The right to run a connection, which no two processes have at once; null when another process has it. */
   lockConnection(connection: ConnectionId): Promise<{ release(): Promise<void> } | null>;
   /** Waits for what is under way. A second call waits for the same. */
@@ -58,6 +60,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     decisions: new Decisions(database),
     applying: new Applying(database),
     audit: new AuditLog(database),
+    events: new Events(database),
     lockConnection: (connection) => lockConnection(database, connection),
     close: () => {
       closed ??= database.close();

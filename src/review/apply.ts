@@ -1,0 +1,100 @@
+/** Carrying out what was approved. */
+import { z } from 'zod';
+import type { Clock } from '../domain/clock.ts';
+import { ApplyId, ConnectionId } from '../domain/ids.ts';
+import { notFound, parseId, parseInput } from '../domain/input.ts';
+import { type Listed, PageOptions, toPage } from '../domain/page.ts';
+import { authorise, type Caller } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
+import type { ApplyCounts, ApplyView } from '../store/applying.ts';
+import type { Store } from '../store/store.ts';
+
+export type ApplyDeps = { readonly store: Store; readonly clock: Clock };
+
+export type ApplyProgress = { readonly done: number; readonly total: number };
+
+/** Makes an apply of all that is approved for the connection now. Whoever calls has to carry it out, or to see that a worker does. */
+export async function startApply(
+  deps: ApplyDeps,
+  caller: Caller,
+  input: unknown,
+): Promise<{ apply: ApplyId; total: number }> {
+  authorise(caller, 'changes.apply');
+  const { connection: id } = parseInput(z.strictObject({ connection: ConnectionId }), input);
+  const connection = await deps.store.connections.get(caller.tenant, id);
+  if (connection === null) throw notFound('connection');
+  const of = { connection: connection.id, tenant: connection.tenant };
+  const started = await deps.store.applying.start(
+    of,
+    { principal: caller.principal, actor: caller.actor },
+    deps.clock.now(),
+  );
+  if (started !== null) return started;
+  throw new Problem({
+    code: 'not-allowed-now',
+    message: 'Nothing is approved and waiting to be applied for this connection.',
+    remedy: 'Approve changes first.',
+  });
+}
+
+/**
+ * Carries an apply out to its end, beside other processes that may do the same. Stopping at the signal, or dying, loses nothing:
+ * each batch commits as a whole, and the next process goes on with what is left. An apply that is finished is left alone.
+ */
+export async function carryOutApply(
+  deps: ApplyDeps,
+  id: ApplyId,
+  how: {
+    readonly signal: AbortSignal;
+    readonly total?: number;
+    readonly onProgress?: (progress: ApplyProgress) => void;
+  },
+): Promise<ApplyCounts> {
+  const apply = await deps.store.applying.open(id);
+  if (apply === null) return { applied: 0, alreadyApplied: 0, moved: 0, failed: 0 };
+  let done = 0;
+  for (;;) {
+    how.signal.throwIfAborted();
+    const carriedOut = await deps.store.applying.next(apply, deps.clock.now());
+    if (carriedOut === 0) break;
+    done += carriedOut;
+    how.onProgress?.({ done, total: Math.max(how.total ?? done, done) });
+  }
+  await deps.store.applying.finish(apply, deps.clock.now());
+  const { pending: _, ...counts } = await deps.store.applying.counts(apply);
+  return counts;
+}
+
+/** Oldest first. */
+export async function listApplies(
+  deps: ApplyDeps,
+  caller: Caller,
+  input: unknown,
+): Promise<Listed<ApplyView>> {
+  authorise(caller, 'changes.read');
+  const { connection, ...page } = parseInput(
+    PageOptions.extend({ connection: ConnectionId.optional() }),
+    input,
+  );
+  const rows = await deps.store.applying.list(
+    caller.tenant,
+    { connection, id: undefined },
+    { ...page, limit: page.limit + 1 },
+  );
+  return toPage(rows, page.limit);
+}
+
+export async function getApply(deps: ApplyDeps, caller: Caller, id: string): Promise<ApplyView> {
+  authorise(caller, 'changes.read');
+  const apply = parseId(ApplyId, id);
+  const [found] =
+    apply === null
+      ? []
+      : await deps.store.applying.list(
+          caller.tenant,
+          { connection: undefined, id: apply },
+          { limit: 1, after: null },
+        );
+  if (found === undefined) throw notFound('apply');
+  return found;
+}

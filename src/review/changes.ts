@@ -1,0 +1,97 @@
+/** What an administrator looks at before deciding. */
+import { z } from 'zod';
+import {
+  type Cause,
+  CHANGE_KINDS,
+  CHANGE_SETS,
+  CHANGE_STATES,
+  type ChangeKind,
+  causes,
+  setOf,
+} from '../domain/change.ts';
+import { ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
+import { notFound, parseId, parseInput } from '../domain/input.ts';
+import { type Listed, PageOptions } from '../domain/page.ts';
+import { authorise, type Caller } from '../domain/permission.ts';
+import type { ChangeView, ChangeFilter as StoredFilter, Summary } from '../store/changes.ts';
+import type { EventView } from '../store/events.ts';
+import type { Store } from '../store/store.ts';
+
+export type ReviewDeps = { readonly store: Store };
+
+/** States in which a change still waits for somebody or something. */
+export const PENDING = ['open', 'held', 'approved', 'failed'] as const;
+
+/** Which changes are meant, apart from whose. */
+export const ChangeCriteria = z.strictObject({
+  set: z.enum(CHANGE_SETS).optional(),
+  kind: z.array(z.enum(CHANGE_KINDS)).optional(),
+  cause: z.enum(Object.keys(causes) as [Cause, ...Cause[]]).optional(),
+  search: z.string().min(1).max(200).optional(),
+});
+export type ChangeCriteria = z.infer<typeof ChangeCriteria>;
+
+export const ChangeFilter = ChangeCriteria.extend({
+  ...PageOptions.shape,
+  tenant: TenantId.optional(),
+  connection: ConnectionId.optional(),
+  /** Without it: the states in which a change still waits. */
+  state: z.array(z.enum(CHANGE_STATES)).default([...PENDING]),
+});
+
+/** Oldest first. */
+export async function listChanges(
+  deps: ReviewDeps,
+  caller: Caller,
+  input: unknown,
+): Promise<Listed<ChangeView>> {
+  authorise(caller, 'changes.read');
+  const { limit, after, tenant, connection, state, ...criteria } = parseInput(ChangeFilter, input);
+  const filter = { tenant, connection, states: state, ...toStoredFilter(criteria) };
+  return await deps.store.changes.list(caller.tenant, filter, { limit, after });
+}
+
+export function toStoredFilter({ set, kind, cause, search }: ChangeCriteria): StoredFilter {
+  return { kinds: kindsOf(set, kind), cause, search };
+}
+
+function kindsOf(
+  set: ChangeCriteria['set'],
+  kinds: readonly ChangeKind[] | undefined,
+): readonly ChangeKind[] | undefined {
+  if (set === undefined) return kinds;
+  return (kinds ?? CHANGE_KINDS).filter((kind) => setOf[kind] === set);
+}
+
+export async function getChange(deps: ReviewDeps, caller: Caller, id: string): Promise<ChangeView> {
+  authorise(caller, 'changes.read');
+  const change = parseId(ChangeId, id);
+  const found = change === null ? null : await deps.store.changes.get(caller.tenant, change);
+  if (found === null) throw notFound('change');
+  return found;
+}
+
+export const SummaryFilter = z.strictObject({
+  tenant: TenantId.optional(),
+  connection: ConnectionId.optional(),
+});
+
+/** Pending changes by set, one line a connection. */
+export async function summarise(
+  deps: ReviewDeps,
+  caller: Caller,
+  input: unknown,
+): Promise<readonly Summary[]> {
+  authorise(caller, 'changes.read');
+  return await deps.store.changes.summarise(caller.tenant, parseInput(SummaryFilter, input));
+}
+
+/** Events of the caller's subtree after a cursor, oldest first. */
+export async function listEvents(
+  deps: ReviewDeps,
+  caller: Caller,
+  input: unknown,
+): Promise<Listed<EventView>> {
+  authorise(caller, 'events.read');
+  return await deps.store.events.list(caller.tenant, parseInput(PageOptions, input));
+}

@@ -1,0 +1,61 @@
+/** Approving, rejecting and holding. A decision is about exactly what was shown: named changes, or a set at a seen revision. */
+import { z } from 'zod';
+import type { Clock } from '../domain/clock.ts';
+import { ChangeId, ConnectionId } from '../domain/ids.ts';
+import { notFound, parseInput } from '../domain/input.ts';
+import { authorise, type Caller } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
+import type { Refusal } from '../store/decisions.ts';
+import type { Store } from '../store/store.ts';
+import { ChangeCriteria, toStoredFilter } from './changes.ts';
+
+export type DecideDeps = { readonly store: Store; readonly clock: Clock };
+
+const Ruling = z.strictObject({
+  verdict: z.enum(['approve', 'reject', 'hold']),
+  reason: z.string().trim().min(1, 'says why, for whoever asks later').max(1_000),
+});
+
+const Shown = Ruling.extend({
+  /** Id and fingerprint of each change, as they were shown. */
+  changes: z
+    .array(z.strictObject({ id: ChangeId, fingerprint: z.string().regex(/^[0-9a-f]{64}$/) }))
+    .min(1)
+    .max(10_000),
+});
+
+const ByFilter = Ruling.extend({
+  connection: ConnectionId,
+  /** Of the connection's change set as it was shown: what arrived later is not included. */
+  revision: z.number().int().min(0),
+  filter: ChangeCriteria.default({}),
+});
+
+export const DecisionRequest = z.union([Shown, ByFilter]);
+
+export type DecisionResult = { readonly decided: number; readonly refused: readonly Refusal[] };
+
+export async function decide(deps: DecideDeps, caller: Caller, input: unknown): Promise<DecisionResult> {
+  authorise(caller, 'changes.decide');
+  const named = typeof input === 'object' && input !== null && 'changes' in input;
+  const request = named ? parseInput(Shown, input) : parseInput(ByFilter, input);
+  const { verdict, reason } = request;
+  const ruling = { verdict, reason, principal: caller.principal, actor: caller.actor, at: deps.clock.now() };
+  if ('changes' in request) return await deps.store.decisions.onShown(caller.tenant, ruling, request.changes);
+  const connection = await deps.store.connections.get(caller.tenant, request.connection);
+  if (connection === null) throw notFound('connection');
+  if (request.revision > connection.changeRevision) {
+    throw new Problem({
+      code: 'changed-since-shown',
+      message: `Revision ${request.revision} has never been shown: the change set is at ${connection.changeRevision}.`,
+      remedy: 'Read the summary again and send the revision that stands there.',
+    });
+  }
+  const of = {
+    connection: connection.id,
+    tenant: connection.tenant,
+    revision: request.revision,
+    filter: toStoredFilter(request.filter),
+  };
+  return { ...(await deps.store.decisions.onFilter(caller.tenant, ruling, of)), refused: [] };
+}

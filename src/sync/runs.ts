@@ -1,0 +1,53 @@
+/** Asking for runs, and looking at them. */
+import { z } from 'zod';
+import type { Clock } from '../domain/clock.ts';
+import { ConnectionId, RunId } from '../domain/ids.ts';
+import { notFound, parseId, parseInput } from '../domain/input.ts';
+import { type Listed, PageOptions, toPage } from '../domain/page.ts';
+import { authorise, type Caller } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
+import type { RunView } from '../domain/run.ts';
+import type { Store } from '../store/store.ts';
+import { readingOf } from './sync.ts';
+
+export type RunDeps = { readonly store: Store; readonly clock: Clock };
+
+export const RunRequest = z.strictObject({ connection: ConnectionId });
+export const RunFilter = PageOptions.extend({ connection: ConnectionId.optional() });
+
+/** Queues a run; one that already waits for this connection is given again. Whoever calls has to see to it that a worker hears of it. */
+export async function requestRun(
+  deps: RunDeps,
+  caller: Caller,
+  input: unknown,
+): Promise<{ run: RunId; already: boolean }> {
+  authorise(caller, 'runs.start');
+  const { connection: id } = parseInput(RunRequest, input);
+  const connection = await deps.store.connections.get(caller.tenant, id);
+  if (connection === null) throw notFound('connection');
+  if (connection.state === 'paused') {
+    throw new Problem({
+      code: 'not-allowed-now',
+      message: 'The connection is paused.',
+      remedy: 'Set its state to active first.',
+    });
+  }
+  const work = { connection: connection.id, tenant: connection.tenant };
+  return await deps.store.runs.queue(work, readingOf(connection), caller.actor, deps.clock.now());
+}
+
+/** Newest first. */
+export async function listRuns(deps: RunDeps, caller: Caller, input: unknown): Promise<Listed<RunView>> {
+  authorise(caller, 'runs.read');
+  const { connection, ...page } = parseInput(RunFilter, input);
+  const rows = await deps.store.runs.list(caller.tenant, { connection }, { ...page, limit: page.limit + 1 });
+  return toPage(rows, page.limit);
+}
+
+export async function getRun(deps: RunDeps, caller: Caller, id: string): Promise<RunView> {
+  authorise(caller, 'runs.read');
+  const run = parseId(RunId, id);
+  const found = run === null ? null : await deps.store.runs.get(caller.tenant, run);
+  if (found === null) throw notFound('run');
+  return found;
+}
