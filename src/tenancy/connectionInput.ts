@@ -1,0 +1,136 @@
+/** What people enter about a connection, and what an update of it alters. */
+import { X509Certificate } from 'node:crypto';
+import { validate } from 'node-cron';
+import { z } from 'zod';
+import { Network } from '../../connectors/contract.ts';
+import { canonical, type Json } from '../domain/canonical.ts';
+import { CONNECTION_STATES, type Connection } from '../domain/connection.ts';
+import { Provider } from '../domain/directory.ts';
+import { TenantId } from '../domain/ids.ts';
+import { Name } from '../domain/input.ts';
+import { Mapping } from '../domain/mapping.ts';
+import { PageOptions } from '../domain/page.ts';
+import { Policy } from '../domain/policy.ts';
+import type { ConnectionPatch } from '../store/connections.ts';
+
+/** node-cron knows a sixth field for seconds: nobody pulls a directory every second. */
+const Schedule = z
+  .string()
+  .trim()
+  .refine(
+    (text) => text.split(/\s+/).length === 5 && validate(text),
+    'is not a cron expression of five fields (minute, hour, day of month, month, day of week), such as "*/30 * * * *"',
+  );
+
+const TimeZone = z
+  .string()
+  .refine((text) => isTimeZone(text), 'is not the name of a time zone, such as Europe/Rome or UTC');
+
+const ConnectionNetwork = z.strictObject({
+  ...Network.shape,
+  ca: z.string().refine(isCertificates, 'is not a certificate in PEM').nullable().default(null),
+});
+
+/** Read first: it decides what settings and credentials have to look like. */
+export const WithProvider = z.object({ provider: Provider });
+
+/** `settings` and `credentials` are the provider's; its connector's definition says what belongs there. */
+export const NewConnection = z.strictObject({
+  /** null: the caller's own. */
+  tenant: TenantId.nullable().default(null),
+  name: Name,
+  provider: Provider,
+  settings: z.unknown(),
+  credentials: z.unknown(),
+  network: ConnectionNetwork.prefault({}),
+  mapping: Mapping.prefault({}),
+  policy: Policy.prefault({}),
+  /** null: only on demand. */
+  schedule: Schedule.nullable().default(null),
+  timeZone: TimeZone.default('UTC'),
+});
+
+export const ChangedConnection = z.strictObject({
+  connection: z.string(),
+  /** Where given, the update is refused unless the connection is still at this version. */
+  version: z.int().optional(),
+  name: Name.optional(),
+  settings: z.unknown().optional(),
+  credentials: z.unknown().optional(),
+  /** A login that the proxy already has stays when the same proxy is given without one. */
+  network: ConnectionNetwork.optional(),
+  mapping: Mapping.optional(),
+  policy: Policy.optional(),
+  schedule: Schedule.nullable().optional(),
+  timeZone: TimeZone.optional(),
+  state: z.enum(CONNECTION_STATES).optional(),
+});
+
+export const ListConnections = PageOptions.extend({
+  /** With all tenants below it. null: the caller's own. */
+  tenant: TenantId.nullable().default(null),
+});
+
+type Given = Omit<z.infer<typeof ChangedConnection>, 'connection' | 'version'>;
+
+export type Differences = {
+  readonly patch: ConnectionPatch;
+  readonly fields: readonly string[];
+  /** For the audit: which fields, and the guards' limits before and after. */
+  readonly details: { readonly [key: string]: Json };
+  /** Credentials would be sent to another place, or another way, than the one they were entered for. */
+  readonly elsewhere: boolean;
+};
+
+/** What an update alters. Credentials cannot be compared: given ones are new. */
+export function differences(before: Connection, { network, credentials, ...given }: Given): Differences {
+  const patch: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || same(value, before[name as keyof typeof given])) continue;
+    patch[name] = value;
+  }
+  if (credentials !== undefined) patch['credentials'] = credentials;
+  const rerouted = network !== undefined && !same(withoutLogin(network), before.network);
+  if (network !== undefined && (rerouted || withoutLogin(network).proxy !== network.proxy))
+    patch['network'] = network;
+  const fields = Object.keys(patch).sort();
+  const limits =
+    given.policy !== undefined && 'policy' in patch
+      ? { guards: { before: before.policy.guards, after: given.policy.guards } }
+      : {};
+  return {
+    patch: patch as ConnectionPatch,
+    fields,
+    details: { fields, ...limits },
+    elsewhere: rerouted || 'settings' in patch,
+  };
+}
+
+function same(one: unknown, other: unknown): boolean {
+  return canonical(one as Json) === canonical(other as Json);
+}
+
+/** As the store shows it. */
+function withoutLogin(network: Connection['network']): Connection['network'] {
+  if (network.proxy === null) return network;
+  return { ...network, proxy: Object.assign(new URL(network.proxy), { username: '', password: '' }).href };
+}
+
+function isTimeZone(text: string): boolean {
+  if (!/^[A-Za-z]/.test(text)) return false; // offsets are no time zones: they know no summer
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isCertificates(text: string): boolean {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  try {
+    return blocks.map((block) => new X509Certificate(block)).length > 0;
+  } catch {
+    return false;
+  }
+}

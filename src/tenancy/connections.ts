@@ -1,0 +1,237 @@
+/** Connections: make and change them, test them, and open their connectors. */
+import { v7 } from 'uuid';
+import type { z } from 'zod';
+import {
+  type CheckStep,
+  type Connector,
+  type ConnectorDefinition,
+  ConnectorError,
+  type Network,
+} from '../../connectors/contract.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Connection } from '../domain/connection.ts';
+import type { Provider } from '../domain/directory.ts';
+import { ConnectionId } from '../domain/ids.ts';
+import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
+import type { Listed } from '../domain/page.ts';
+import { authorise, type Caller } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
+import type { Store } from '../store/store.ts';
+import {
+  ChangedConnection,
+  differences,
+  ListConnections,
+  NewConnection,
+  WithProvider,
+} from './connectionInput.ts';
+import { ensureRoles } from './roles.ts';
+
+export type ConnectionDeps = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly connectors: Readonly<Record<Provider, ConnectorDefinition>>;
+};
+
+/** Throws `invalid-input`, `not-found` for the tenant, `name-taken` within it. Roles that the mapping names: see `ensureRoles`. */
+export async function createConnection(
+  deps: ConnectionDeps,
+  caller: Caller,
+  input: z.input<typeof NewConnection>,
+): Promise<Connection> {
+  authorise(caller, 'connections.write');
+  const definition = deps.connectors[parseInput(WithProvider, input).provider];
+  const { settings, credentials } = definition;
+  const { tenant, ...given } = parseInput(NewConnection.extend({ settings, credentials }), input);
+  await refuseUnopenable(definition, given);
+  await ensureRoles(deps, caller, rolesIn(given.mapping), 'mapping');
+  const id = ConnectionId.parse(v7());
+  return await deps.store.connections.insert(
+    caller.tenant,
+    {
+      ...given,
+      id,
+      tenant: tenant ?? caller.tenant,
+      settings: given.settings as Connection['settings'],
+      state: 'active',
+    },
+    {
+      at: deps.clock.now(),
+      entry: {
+        actor: caller.actor,
+        action: 'connection.created',
+        subject: { kind: 'connection', id },
+        details: { name: given.name, provider: given.provider },
+      },
+    },
+  );
+}
+
+/**
+ * Replaces what is given, each part whole. Credentials are write-only, so they must be given again when settings or network send
+ * them somewhere else: otherwise whoever may edit a connection could have them sent to a server of their own.
+ * Throws `invalid-input`, `not-found`, `name-taken`, `changed-since-shown`.
+ */
+export async function updateConnection(
+  deps: ConnectionDeps,
+  caller: Caller,
+  input: z.input<typeof ChangedConnection>,
+): Promise<Connection> {
+  authorise(caller, 'connections.write');
+  const before = await getConnection(deps, caller, parseInput(ChangedConnection, input).connection);
+  const definition = deps.connectors[before.provider];
+  const {
+    connection: _,
+    version,
+    ...given
+  } = parseInput(
+    ChangedConnection.extend({
+      settings: definition.settings.optional(),
+      credentials: definition.credentials.optional(),
+    }),
+    input,
+  );
+  if (version !== undefined && version !== before.version) throw changedSinceShown();
+  const { patch, fields, details, elsewhere } = differences(before, given);
+  if (fields.length === 0) return before;
+  if (elsewhere && patch.credentials === undefined) {
+    const message = 'must be given again, because settings or network now send them somewhere else';
+    throw invalidInput([{ path: 'credentials', message }]);
+  }
+  if (patch.credentials !== undefined) await refuseUnopenable(definition, { ...before, ...patch });
+  if (patch.mapping !== undefined) await ensureRoles(deps, caller, rolesIn(patch.mapping), 'mapping');
+  const after = await deps.store.connections.update(caller.tenant, before, patch, {
+    at: deps.clock.now(),
+    entry: {
+      actor: caller.actor,
+      action: 'connection.updated',
+      subject: { kind: 'connection', id: before.id },
+      details,
+    },
+  });
+  if (after === null) throw changedSinceShown();
+  return after;
+}
+
+/** Throws `invalid-input`, `not-found` for the tenant. */
+export async function listConnections(
+  { store }: Pick<ConnectionDeps, 'store'>,
+  caller: Caller,
+  input: z.input<typeof ListConnections> = {},
+): Promise<Listed<Connection>> {
+  authorise(caller, 'connections.read');
+  const { tenant, ...page } = parseInput(ListConnections, input);
+  return await store.connections.list(caller.tenant, { ...page, tenant: tenant ?? caller.tenant });
+}
+
+/** Never with credentials. Throws `not-found`. */
+export async function getConnection(
+  { store }: Pick<ConnectionDeps, 'store'>,
+  caller: Caller,
+  id: string,
+): Promise<Connection> {
+  authorise(caller, 'connections.read');
+  const known = parseId(ConnectionId, id);
+  const connection = known === null ? null : await store.connections.get(caller.tenant, known);
+  if (connection === null) throw notFound('connection');
+  return connection;
+}
+
+/** How many of the things that share a name an error lists. */
+const AMBIGUOUS = 10;
+
+/** By id, or by a name that only one connection of the caller's subtree has. Throws `not-found`, `invalid-input` with the ids to choose from. */
+export async function findConnection(
+  deps: Pick<ConnectionDeps, 'store'>,
+  caller: Caller,
+  nameOrId: string,
+): Promise<Connection> {
+  authorise(caller, 'connections.read');
+  if (parseId(ConnectionId, nameOrId) !== null) return await getConnection(deps, caller, nameOrId);
+  const [connection, ...others] = await deps.store.connections.named(caller.tenant, nameOrId, AMBIGUOUS);
+  if (connection === undefined) throw notFound('connection');
+  if (others.length === 0) return connection;
+  const ids = [connection, ...others].map(({ id, tenant }) => `${id} (of tenant ${tenant})`);
+  throw invalidInput(
+    [{ path: 'connection', message: 'more than one connection has this name' }],
+    `Give the id in the place of the name: ${ids.join(', ')}.`,
+  );
+}
+
+/**
+ * Tries what a pull needs, step by step, on the real provider; nothing is stored.
+ * Throws `not-found`, `connection-failed` where not even the connector can be opened, and the signal's reason.
+ */
+export async function* testConnection(
+  deps: ConnectionDeps,
+  caller: Caller,
+  id: string,
+  signal: AbortSignal,
+): AsyncGenerator<CheckStep> {
+  authorise(caller, 'runs.start');
+  const { id: known } = await getConnection(deps, caller, id);
+  try {
+    const { connection, connector } = await openStoredConnector(deps, known);
+    try {
+      yield* deps.connectors[connection.provider].check(connector, signal);
+    } finally {
+      await connector.close();
+    }
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error;
+    const { message, remedy } = error.failure;
+    throw new Problem({ code: 'connection-failed', message, remedy }, { cause: error });
+  }
+}
+
+/**
+ * For the sync engine, on nobody's behalf: decrypts the credentials and opens the connector, which the caller closes.
+ * Throws `not-found`, `wrong-secret-key`, and ConnectorError `misconfigured`.
+ */
+export async function openStoredConnector(
+  { store, connectors }: Pick<ConnectionDeps, 'store' | 'connectors'>,
+  id: ConnectionId,
+): Promise<{ readonly connection: Connection; readonly connector: Connector }> {
+  const opened = await store.connections.open(store.root, id);
+  if (opened === null) throw notFound('connection');
+  const { connection, credentials, network } = opened;
+  const definition = connectors[connection.provider];
+  const settings = definition.settings.safeParse(connection.settings);
+  const secrets = definition.credentials.safeParse(credentials);
+  if (!settings.success || !secrets.success) {
+    throw new ConnectorError({
+      kind: 'misconfigured',
+      message: `The stored ${settings.success ? 'credentials' : 'settings'} are not what this version of Rollcall expects.`,
+      remedy: 'Enter settings and credentials of the connection again.',
+    });
+  }
+  return {
+    connection,
+    connector: definition.open({ settings: settings.data, credentials: secrets.data, network }),
+  };
+}
+
+/** What only shows when a connector is made (a key that does not fit the settings) is refused before it is stored. */
+async function refuseUnopenable(
+  definition: ConnectorDefinition,
+  { settings, credentials, network }: { settings: unknown; credentials?: unknown; network: Network },
+): Promise<void> {
+  try {
+    await definition.open({ settings, credentials, network }).close();
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error;
+    const { message, remedy } = error.failure;
+    throw new Problem({ code: 'invalid-input', message, remedy }, { cause: error });
+  }
+}
+
+function rolesIn(mapping: Connection['mapping']): readonly string[] {
+  return [...new Set([...mapping.roles.map(({ role }) => role), ...mapping.everyone])];
+}
+
+function changedSinceShown(): Problem {
+  return new Problem({
+    code: 'changed-since-shown',
+    message: 'The connection was changed by somebody else in the meantime; nothing was updated.',
+    remedy: 'Look at the connection again and repeat the change.',
+  });
+}
