@@ -105,7 +105,7 @@ function impatient(): SessionTuning {
   const sleep = async (ms: number) => {
     ahead += ms;
   };
-  return { timeoutMs: 1_000, maxRetries: 2, clock: () => Date.now() + ahead, sleep };
+  return { timeoutMs: 500, maxRetries: 2, clock: () => Date.now() + ahead, sleep };
 }
 
 async function failureWithout(secrets: readonly string[], work: Promise<unknown>) {

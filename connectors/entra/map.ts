@@ -31,7 +31,7 @@ export function readUser(item: unknown, extensions: readonly string[]): UserReco
   if (!parsed.success) return unreadable(item, parsed.error);
   const custom = customOf(parsed.data);
   for (const name of extensions) {
-    const value = ExtensionValue.safeParse(parsed.data[name]);
+    const value = ExtensionValue.safeParse(Reflect.get(item as object, name));
     if (!value.success)
       return unreadable(item, `${name}: neither text, number, true or false, nor a list of texts`);
     keep(custom, name, value.data);
