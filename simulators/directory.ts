@@ -131,6 +131,18 @@ export class Directory {
     return this.#seconds;
   }
 
+  /** The person has changed, now. */
+  touch(person: Person): void {
+    person.updated = this.tick();
+    person.revision += 1;
+  }
+
+  /** These people are shown differently now, wherever they stand as somebody's manager. */
+  touchReportsOf(managers: readonly Person[]): void {
+    const serials = new Set(managers.map((person) => person.serial));
+    for (const person of this.people) if (serials.has(person.manager)) person.revision += 1;
+  }
+
   /** Up to `limit` people from serial `start` on, and the serial that the next page starts with. */
   page(
     start: number,

@@ -186,11 +186,11 @@ type Change = (user: Record<string, unknown>) => Record<string, unknown>;
 /** How the provider's users look when something is wrong with them. */
 export type Distortions = { readonly unreadable: Change; readonly withoutPermission: Change };
 
-function rewritten(item: string, change: Change): string {
-  return JSON.stringify(change(JSON.parse(item) as Record<string, unknown>));
+function rewritten(item: Buffer, change: Change): Buffer {
+  return Buffer.from(JSON.stringify(change(JSON.parse(item.toString()) as Record<string, unknown>)));
 }
 
-function withOneRewritten(items: readonly string[], change: Change): readonly string[] {
+function withOneRewritten(items: readonly Buffer[], change: Change): readonly Buffer[] {
   const middle = Math.floor(items.length / 2);
   return items.map((item, at) => (at === middle ? rewritten(item, change) : item));
 }

@@ -103,8 +103,9 @@ export class Life {
     const leavers = serials === null ? this.#choose(count) : this.#people(serials);
     for (const person of leavers) {
       person.state = how === 'disable' ? 'disabled' : how === 'delete' ? 'deleted' : 'purged';
-      person.updated = this.#directory.tick();
+      this.#directory.touch(person);
     }
+    this.#directory.touchReportsOf(leavers);
     this.#directory.forgetLocals();
     return leavers;
   }
@@ -121,8 +122,9 @@ export class Life {
       while (person.family === before) person.family = anyFamily(this.#random);
       person.formerLocals = [...(person.formerLocals ?? []), person.local];
       person.local = this.#directory.addresses.take(person.given, person.family);
-      person.updated = this.#directory.tick();
+      this.#directory.touch(person);
     }
+    this.#directory.touchReportsOf(renamed);
     this.#directory.forgetLocals();
     return renamed;
   }
@@ -132,7 +134,7 @@ export class Life {
     const moved = this.#choose(count);
     for (const person of moved) {
       const before = person.department;
-      person.updated = this.#directory.tick();
+      this.#directory.touch(person);
       this.#setMember(person, departmentAt(before).name, false);
       while (person.department === before) person.department = anyDepartment(this.#random);
       person.title = 0;
@@ -145,7 +147,7 @@ export class Life {
   promote(count: number): Person[] {
     const promoted = this.#choose(count, (person) => isOrdinary(person) && person.title < 2);
     for (const person of promoted) {
-      person.updated = this.#directory.tick();
+      this.#directory.touch(person);
       person.title = departmentAt(person.department).titles.length - 1;
       this.#setMember(person, 'Leads', true);
     }
@@ -177,6 +179,7 @@ export class Life {
         title: 0,
         created: seconds,
         updated: seconds,
+        revision: 0,
       };
       people.push(person);
       this.#settle(person);
@@ -215,9 +218,10 @@ export class Life {
       person.visible = true;
       if (serials === null) continue;
       person.state = 'active';
-      person.updated = this.#directory.tick();
+      this.#directory.touch(person);
     }
     this.#directory.tick();
+    this.#directory.touchReportsOf(back);
     this.#directory.forgetLocals();
     return back;
   }
@@ -231,6 +235,7 @@ export class Life {
     for (const person of edited) {
       person.title = (person.title + 1) % departmentAt(person.department).titles.length;
       person.updated = seconds;
+      person.revision += 1;
     }
     return edited;
   }

@@ -27,7 +27,7 @@ export type Plain = {
   readonly kind: 'plain';
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
-  readonly body: string;
+  readonly body: string | Buffer;
 };
 
 /** A page of a list, not yet written out, so that a fault can still change it. */
@@ -36,7 +36,7 @@ export type Listing = {
   /** Where the items stand in the body: `value`, `users`, … */
   readonly key: string;
   /** Each one a complete JSON object. */
-  readonly items: readonly string[];
+  readonly items: readonly Buffer[];
   /** Where this page starts, and where the next one does; null at the end. */
   readonly start: number;
   readonly next: number | null;

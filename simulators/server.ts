@@ -70,7 +70,7 @@ async function textOf(incoming: IncomingMessage): Promise<string> {
 }
 
 function write(response: ServerResponse, answer: Plain, headers: OutgoingHttpHeaders): void {
-  const body = Buffer.from(answer.body, 'utf8');
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
   response.writeHead(answer.status, { ...headers, ...answer.headers, 'content-length': body.length });
   response.end(body);
 }
@@ -175,11 +175,12 @@ export class SimulatorServer {
 
   #withLess(user: Plain): Plain {
     if (user.status !== 200) return user;
-    const parsed = JSON.parse(user.body) as Record<string, unknown>;
+    const parsed = JSON.parse(user.body.toString()) as Record<string, unknown>;
     return { ...user, body: JSON.stringify(this.#protocol.withoutPermission(parsed)) };
   }
 }
 
 function cutOff(answer: Plain): Plain {
-  return { ...answer, body: answer.body.slice(0, Math.floor(answer.body.length * 0.6)) };
+  const body = Buffer.from(answer.body);
+  return { ...answer, body: body.subarray(0, Math.floor(body.length * 0.6)) };
 }

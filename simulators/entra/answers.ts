@@ -9,6 +9,7 @@ import {
   type Plain,
   type Refusal,
 } from '../protocol.ts';
+import { bytes, joined } from '../written.ts';
 import { tokenRefused } from './token.ts';
 
 export function graphError(
@@ -96,16 +97,20 @@ export function render(request: ApiRequest, page: Listing, bend: Bend): Plain {
   );
   const link = nextLink(request, page, bend.next);
   if (link !== null) members.push(`"@odata.nextLink":${JSON.stringify(link)}`);
-  if (bend.listKey === 'kept') members.push(`"${page.key}":[${page.items.join(',')}]`);
-  if (bend.listKey === 'null') members.push(`"${page.key}":null`);
   const contentType =
     'application/json; odata.metadata=minimal; odata.streaming=true; IEEE754Compatible=false; charset=utf-8';
   return {
     kind: 'plain',
     status: 200,
     headers: { 'content-type': contentType },
-    body: `{${members.join(',')}}`,
+    body: withList(members, page, bend),
   };
+}
+
+function withList(members: readonly string[], page: Listing, bend: Bend): Buffer {
+  const open = `{${members.map((member) => `${member},`).join('')}`;
+  if (bend.listKey === 'kept') return joined(`${open}"${page.key}":[`, page.items, ']}');
+  return bytes(bend.listKey === 'null' ? `${open}"${page.key}":null}` : `{${members.join(',')}}`);
 }
 
 function nextLink(request: ApiRequest, page: Listing, bent: Bend['next']): string | null {

@@ -17,6 +17,7 @@ import {
   wholeNumber,
 } from '../protocol.ts';
 import type { Tokens } from '../tokens.ts';
+import { roomFor } from '../written.ts';
 import { graphError, refuse, render, withoutPermission } from './answers.ts';
 import { type EntraObjects, entraObjects } from './objects.ts';
 import { type EntraApp, instanceDiscovery, issueToken, openIdConfiguration } from './token.ts';
@@ -182,7 +183,7 @@ class Graph {
     });
   }
 
-  #nonUsers(group: Group, transitive: boolean, select: string | null): readonly string[] {
+  #nonUsers(group: Group, transitive: boolean, select: string | null): readonly Buffer[] {
     const within = transitive ? this.#directory.groupsWithin(group) : [group];
     const children = transitive
       ? within.slice(1)
@@ -202,7 +203,7 @@ class Graph {
   #list(
     request: ApiRequest,
     set: string,
-    page: { items: readonly string[]; start: number; next: number | null; count?: number | undefined },
+    page: { items: readonly Buffer[]; start: number; next: number | null; count?: number | undefined },
   ): Listing {
     const select = request.url.searchParams.get('$select');
     const context = `${request.url.origin}/v1.0/$metadata#${set}${select ? `(${select})` : ''}`;
@@ -218,10 +219,10 @@ class Graph {
     };
   }
 
-  #entity(request: ApiRequest, set: string, written: string): Plain {
+  #entity(request: ApiRequest, set: string, written: Buffer): Plain {
     const context = `${request.url.origin}/v1.0/$metadata#${set}/$entity`;
     const head = json(200, null);
-    return { ...head, body: `{"@odata.context":${JSON.stringify(context)},${written.slice(1)}` };
+    return { ...head, body: `{"@odata.context":${JSON.stringify(context)},${written.toString().slice(1)}` };
   }
 
   #noSuch(request: ApiRequest, key: string): Plain {
@@ -304,7 +305,7 @@ export function entra(
     certificate: keys.clientCertificate,
     permissions,
   };
-  const objects = entraObjects(directory);
+  const objects = entraObjects(directory, roomFor(160));
   const graph = new Graph(directory, objects);
   const pem = `${keys.clientCertificate.trim()}\n${keys.clientKey.trim()}\n`;
   return {

@@ -5,11 +5,12 @@ import type { Group } from '../population/groups.ts';
 import { guids } from '../population/ids.ts';
 import { family, given } from '../population/names.ts';
 import { exists, type Person } from '../population/people.ts';
+import { bytes, keeping, type Room } from '../written.ts';
 
 type Field<T> = (object: T) => string;
 
 /** Writes the objects of one `$select` as JSON text, by joining ready-made parts. */
-export type Writer<T> = (object: T) => string;
+export type Writer<T> = (object: T) => Buffer;
 
 export type EntraObjects = {
   readonly userIdOf: (serial: number) => string;
@@ -20,7 +21,7 @@ export type EntraObjects = {
   /** `select` null: the properties that Graph gives unasked. `type` adds `@odata.type`, as in lists of mixed objects. */
   users(select: string | null, options?: { withManager?: boolean; type?: boolean }): Writer<Person>;
   groups(select: string | null, options?: { type?: boolean }): Writer<Group>;
-  device(group: Group, index: number): string;
+  device(group: Group, index: number): Buffer;
   upnOf(person: Person): string;
 };
 
@@ -87,7 +88,7 @@ function userFields(
   const fields: Record<string, Field<Person>> = {
     id: (person) => `"${ids(person.serial)}"`,
     userPrincipalName: (person) => `"${upnOf(person)}"`,
-    mail: (person) => text(mailOf(person)),
+    mail: (person) => (person.hasMail ? `"${mailOf(person)}"` : 'null'),
     mailNickname: (person) => `"${person.local}"`,
     displayName: (person) => `"${given(person.given).json} ${family(person.family).json}"`,
     givenName: (person) => (isGuest(person) ? 'null' : `"${given(person.given).json}"`),
@@ -150,11 +151,12 @@ function groupFields(directory: Directory, ids: (serial: number) => string): Rec
 }
 
 /** Selected properties in the order asked for; Graph adds `id` where it was left out. Unknown names are left out. */
-function writerOf<T>(
+function textOf<T>(
   fields: Readonly<Record<string, Field<T>>>,
   select: string,
   type: string | null,
-): Writer<T> {
+  more: Field<T> | null,
+): (object: T) => string {
   const names = [...new Set(select.split(',').map((name) => name.trim()))].filter((name) => fields[name]);
   if (!names.includes('id')) names.push('id');
   const parts = names.map((name, at) => {
@@ -165,22 +167,11 @@ function writerOf<T>(
   return (object) => {
     let written = open;
     for (const { lead, field } of parts) written += lead + field(object);
-    return `${written}}`;
+    return `${more === null ? written : written + more(object)}}`;
   };
 }
 
-function remembered<T>(make: (key: string) => T): (key: string) => T {
-  const made = new Map<string, T>();
-  return (key) => {
-    const known = made.get(key);
-    if (known) return known;
-    const fresh = make(key);
-    if (made.size < 100) made.set(key, fresh);
-    return fresh;
-  };
-}
-
-export function entraObjects(directory: Directory): EntraObjects {
+export function entraObjects(directory: Directory, room: Room): EntraObjects {
   const people = guids(directory.seed, 'entra-user');
   const groups = guids(directory.seed, 'entra-group');
   const devices = guids(directory.seed, 'entra-device');
@@ -190,18 +181,26 @@ export function entraObjects(directory: Directory): EntraObjects {
       : `${person.local}@${directory.domain}`;
   const ofUser = userFields(directory, people.of, upnOf);
   const ofGroup = groupFields(directory, groups.of);
-  const write = remembered((key) => {
-    const [select = '', type = ''] = key.split('|');
-    return writerOf(ofUser, select, type || null);
-  });
-  const managed = (writer: Writer<Person>): Writer<Person> => {
-    return (person) => {
-      const manager = directory.people[person.manager];
-      const own = writer(person);
-      if (!exists(manager)) return own; // Nobody: Graph leaves the property out.
-      const type = '"@odata.type":"#microsoft.graph.user"';
-      return `${own.slice(0, -1)},"manager":{${type},"id":"${people.of(manager.serial)}","userPrincipalName":"${upnOf(manager)}"}}`;
-    };
+  const managerOf: Field<Person> = (person) => {
+    const manager = directory.people[person.manager];
+    if (!exists(manager)) return ''; // Nobody: Graph leaves the property out.
+    return `,"manager":{"@odata.type":"#microsoft.graph.user","id":"${people.of(manager.serial)}","userPrincipalName":"${upnOf(manager)}"}`;
+  };
+  const writers = new Map<string, Writer<Person>>();
+  const usersWriter = (select: string, withManager: boolean, type: boolean): Writer<Person> => {
+    const key = `${select} ${withManager} ${type}`;
+    const known = writers.get(key);
+    if (known) return known;
+    const write = textOf(
+      ofUser,
+      select,
+      type ? '#microsoft.graph.user' : null,
+      withManager ? managerOf : null,
+    );
+    if (writers.size >= 12) return (person) => bytes(write(person));
+    const fresh = keeping(room, write);
+    writers.set(key, fresh);
+    return fresh;
   };
   return {
     userIdOf: people.of,
@@ -214,18 +213,20 @@ export function entraObjects(directory: Directory): EntraObjects {
       return found && upnOf(found).toLowerCase() === key.toLowerCase() ? found : null;
     },
     findGroup: (id) => directory.groups[groups.serialOf(id.toLowerCase()) ?? -1] ?? null,
-    users: (select, { withManager = false, type = false } = {}) => {
-      const writer = write(`${select ?? usersUnasked}|${type ? '#microsoft.graph.user' : ''}`);
-      return withManager ? managed(writer) : writer;
+    users: (select, { withManager = false, type = false } = {}) =>
+      usersWriter(select ?? usersUnasked, withManager, type),
+    groups: (select, { type = false } = {}) => {
+      const write = textOf(ofGroup, select ?? groupsUnasked, type ? '#microsoft.graph.group' : null, null);
+      return (group) => bytes(write(group));
     },
-    groups: (select, { type = false } = {}) =>
-      writerOf(ofGroup, select ?? groupsUnasked, type ? '#microsoft.graph.group' : null),
     device: (group, index) =>
-      JSON.stringify({
-        '@odata.type': '#microsoft.graph.device',
-        id: devices.of(group.serial * 100 + index),
-        displayName: `LAPTOP-${group.serial}${two(index)}`,
-        accountEnabled: true,
-      }),
+      bytes(
+        JSON.stringify({
+          '@odata.type': '#microsoft.graph.device',
+          id: devices.of(group.serial * 100 + index),
+          displayName: `LAPTOP-${group.serial}${two(index)}`,
+          accountEnabled: true,
+        }),
+      ),
   };
 }

@@ -9,6 +9,7 @@ import {
   type Plain,
   type Refusal,
 } from '../protocol.ts';
+import { bytes, joined } from '../written.ts';
 import { selectionOf } from './fields.ts';
 import { invalidGrant } from './token.ts';
 
@@ -91,13 +92,15 @@ export function render(request: ApiRequest, page: Listing, bend: Bend): Plain {
   const wanted = (name: string): boolean => selection === null || selection.has(name);
   const around = Object.entries(page.around).filter(([name]) => wanted(name));
   const members = around.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
-  if (wanted(page.key) && bend.listKey === 'null') members.push(`"${page.key}":null`);
-  if (wanted(page.key) && bend.listKey === 'kept' && page.items.length > 0) {
-    members.push(`"${page.key}":[${page.items.join(',')}]`);
-  }
   const token = nextToken(page, bend);
   if (token !== null && wanted('nextPageToken')) members.push(`"nextPageToken":"${token}"`);
-  return { ...json(200, null), body: `{${members.join(',')}}` };
+  return { ...json(200, null), body: withList(members, page, wanted(page.key) ? bend.listKey : 'without') };
+}
+
+function withList(members: readonly string[], page: Listing, listKey: Bend['listKey']): Buffer {
+  const open = `{${members.map((member) => `${member},`).join('')}`;
+  if (listKey === 'kept' && page.items.length > 0) return joined(`${open}"${page.key}":[`, page.items, ']}');
+  return bytes(listKey === 'null' ? `${open}"${page.key}":null}` : `{${members.join(',')}}`);
 }
 
 /** There are no links that could lead elsewhere: a foreign one becomes a token that this account did not issue. */

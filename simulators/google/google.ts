@@ -16,6 +16,7 @@ import {
   wholeNumber,
 } from '../protocol.ts';
 import type { Tokens } from '../tokens.ts';
+import { roomFor } from '../written.ts';
 import { googleError, invalid, notFound, refuse, render, withoutPermission } from './answers.ts';
 import { selectionOf } from './fields.ts';
 import { type GoogleObjects, googleObjects } from './objects.ts';
@@ -152,7 +153,7 @@ class DirectoryApi {
     return this.#list('members', { items, start: query.start, next });
   }
 
-  #otherMembers(group: Group, derived: boolean): readonly string[] {
+  #otherMembers(group: Group, derived: boolean): readonly Buffer[] {
     const within = derived ? this.#directory.groupsWithin(group) : [group];
     const children = derived
       ? within.slice(1)
@@ -187,7 +188,7 @@ class DirectoryApi {
     };
   }
 
-  #list(key: string, page: { items: readonly string[]; start: number; next: number | null }): Listing {
+  #list(key: string, page: { items: readonly Buffer[]; start: number; next: number | null }): Listing {
     return {
       kind: 'list',
       key,
@@ -232,7 +233,7 @@ export function google(
   tokens: Tokens,
   permissions: () => readonly string[],
 ): SimulatedProvider {
-  const objects = googleObjects(directory);
+  const objects = googleObjects(directory, roomFor(160));
   const adminEmail = (): string => {
     const [first] = directory.people;
     return first ? objects.addressOf(first) : '';

@@ -5,6 +5,7 @@ import type { Group } from '../population/groups.ts';
 import { numericIds, oktaIds } from '../population/ids.ts';
 import { family, given } from '../population/names.ts';
 import { exists, type Person } from '../population/people.ts';
+import { bytes, keeping, type Room } from '../written.ts';
 
 export type GoogleObjects = {
   readonly customerId: string;
@@ -16,13 +17,13 @@ export type GoogleObjects = {
   /** By id or address. */
   findGroup(key: string): Group | null;
   /** Writes users with the given top-level fields; null: all that `projection=basic` has. */
-  users(fields: readonly string[] | null): (person: Person) => string;
-  group(group: Group): string;
+  users(fields: readonly string[] | null): (person: Person) => Buffer;
+  group(group: Group): Buffer;
   orgUnits(): readonly string[];
-  memberUser(person: Person, group: Group): string;
-  memberGroup(group: Group): string;
-  memberExternal(group: Group, index: number): string;
-  memberCustomer(): string;
+  memberUser(person: Person, group: Group): Buffer;
+  memberGroup(group: Group): Buffer;
+  memberExternal(group: Group, index: number): Buffer;
+  memberCustomer(): Buffer;
 };
 
 const date = (seconds: number): string => `"${new Date(seconds * 1000).toISOString()}"`;
@@ -109,6 +110,32 @@ function userFields(
   };
 }
 
+/** One writer for each selection of fields, kept with what it has written. */
+function userWriters(
+  fieldsOf: Readonly<Record<string, Field>>,
+  room: Room,
+): (fields: readonly string[] | null) => (person: Person) => Buffer {
+  const writers = new Map<string, (person: Person) => Buffer>();
+  return (fields) => {
+    const names = Object.keys(fieldsOf).filter((name) => fields === null || fields.includes(name));
+    const known = writers.get(names.join());
+    if (known) return known;
+    const parts = names.map((name) => ({ lead: `"${name}":`, field: fieldsOf[name] ?? (() => null) }));
+    const write = (person: Person): string => {
+      let written = '';
+      for (const { lead, field } of parts) {
+        const value = field(person);
+        if (value !== null) written += (written === '' ? '{' : ',') + lead + value;
+      }
+      return written === '' ? '{}' : `${written}}`;
+    };
+    if (writers.size >= 12) return (person) => bytes(write(person));
+    const fresh = keeping(room, write);
+    writers.set(names.join(), fresh);
+    return fresh;
+  };
+}
+
 type Naming = Pick<GoogleObjects, 'customerId' | 'userIdOf' | 'groupIdOf' | 'addressOf'> & {
   addressOfGroup(group: Group): string;
 };
@@ -125,19 +152,27 @@ function memberObjects({
       const role = person.serial === group.members[0] ? 'OWNER' : 'MEMBER';
       const status =
         person.state === 'disabled' ? 'SUSPENDED' : person.state === 'archived' ? 'ARCHIVED' : 'ACTIVE';
-      return `{"kind":"admin#directory#member","id":"${userIdOf(person.serial)}","email":"${addressOf(person)}","role":"${role}","type":"USER","status":"${status}"}`;
+      return bytes(
+        `{"kind":"admin#directory#member","id":"${userIdOf(person.serial)}","email":"${addressOf(person)}","role":"${role}","type":"USER","status":"${status}"}`,
+      );
     },
     memberGroup: (group) =>
-      `{"kind":"admin#directory#member","id":"${groupIdOf(group.serial)}","email":"${addressOfGroup(group)}","role":"MEMBER","type":"GROUP","status":"ACTIVE"}`,
+      bytes(
+        `{"kind":"admin#directory#member","id":"${groupIdOf(group.serial)}","email":"${addressOfGroup(group)}","role":"MEMBER","type":"GROUP","status":"ACTIVE"}`,
+      ),
     // Somebody of another company: no status, and an id that is no user's of this account.
     memberExternal: (group, index) =>
-      `{"kind":"admin#directory#member","id":"${userIdOf(900_000_000 + group.serial * 10 + index)}","email":"guest${index}.${group.slug}@partner.example","role":"MEMBER","type":"EXTERNAL"}`,
+      bytes(
+        `{"kind":"admin#directory#member","id":"${userIdOf(900_000_000 + group.serial * 10 + index)}","email":"guest${index}.${group.slug}@partner.example","role":"MEMBER","type":"EXTERNAL"}`,
+      ),
     memberCustomer: () =>
-      `{"kind":"admin#directory#member","id":"${customerId}","role":"MEMBER","type":"CUSTOMER","status":"ACTIVE"}`,
+      bytes(
+        `{"kind":"admin#directory#member","id":"${customerId}","role":"MEMBER","type":"CUSTOMER","status":"ACTIVE"}`,
+      ),
   };
 }
 
-export function googleObjects(directory: Directory): GoogleObjects {
+export function googleObjects(directory: Directory, room: Room): GoogleObjects {
   const people = numericIds(directory.seed, 'google-user');
   const groups = oktaIds(directory.seed, '0g');
   const customerId = oktaIds(directory.seed, 'C0').of(0).slice(0, 9).toLowerCase().replace('c', 'C');
@@ -161,30 +196,21 @@ export function googleObjects(directory: Directory): GoogleObjects {
         bySerial ?? directory.groups.find((group) => addressOfGroup(group) === key.toLowerCase()) ?? null
       );
     },
-    users: (fields) => {
-      const names = Object.keys(fieldsOf).filter((name) => fields === null || fields.includes(name));
-      const parts = names.map((name) => ({ lead: `"${name}":`, field: fieldsOf[name] ?? (() => null) }));
-      return (person) => {
-        let written = '';
-        for (const { lead, field } of parts) {
-          const value = field(person);
-          if (value !== null) written += (written === '' ? '{' : ',') + lead + value;
-        }
-        return written === '' ? '{}' : `${written}}`;
-      };
-    },
+    users: userWriters(fieldsOf, room),
     group: (group) =>
-      JSON.stringify({
-        kind: 'admin#directory#group',
-        id: groups.of(group.serial),
-        etag: `"${group.updated.toString(36)}"`,
-        email: addressOfGroup(group),
-        name: group.name,
-        // A number as text: that is how the API has it.
-        directMembersCount: String(group.members.length + group.children.length + group.externals),
-        description: '',
-        adminCreated: true,
-      }),
+      bytes(
+        JSON.stringify({
+          kind: 'admin#directory#group',
+          id: groups.of(group.serial),
+          etag: `"${group.updated.toString(36)}"`,
+          email: addressOfGroup(group),
+          name: group.name,
+          // A number as text: that is how the API has it.
+          directMembersCount: String(group.members.length + group.children.length + group.externals),
+          description: '',
+          adminCreated: true,
+        }),
+      ),
     orgUnits: () => {
       const paths = ['/Staff', '/Contractors', ...departments.map(({ name }) => `/Staff/${name}`)];
       return paths.map((path, at) =>

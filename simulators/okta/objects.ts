@@ -5,6 +5,7 @@ import type { Group } from '../population/groups.ts';
 import { oktaIds } from '../population/ids.ts';
 import { family, given } from '../population/names.ts';
 import { exists, type Person, type State } from '../population/people.ts';
+import { bytes, keeping, type Room } from '../written.ts';
 
 export type OktaStatus =
   | 'ACTIVE'
@@ -36,8 +37,8 @@ export type OktaObjects = {
   findUser(key: string): Person | null;
   findGroup(id: string): Group | null;
   /** The user as JSON text. */
-  user(person: Person): string;
-  group(group: Group): string;
+  user(person: Person): Buffer;
+  group(group: Group): Buffer;
 };
 
 const date = (seconds: number): string => new Date(seconds * 1000).toISOString();
@@ -65,7 +66,7 @@ const siteParts = Array.from({ length: 20 }, (_, index) => {
   return JSON.stringify(profile).slice(1, -1);
 });
 
-export function oktaObjects(directory: Directory, origin: string): OktaObjects {
+export function oktaObjects(directory: Directory, origin: string, room: Room): OktaObjects {
   const users = oktaIds(directory.seed, '00u');
   const groups = oktaIds(directory.seed, '00g');
   const userType = oktaIds(directory.seed, 'oty').of(1);
@@ -102,27 +103,29 @@ export function oktaObjects(directory: Directory, origin: string): OktaObjects {
       return person && (!key.includes('@') || loginOf(person) === key.toLowerCase()) ? person : null;
     },
     findGroup: (id) => directory.groups[groups.serialOf(id) ?? -1] ?? null,
-    user: (person) => {
+    user: keeping(room, (person) => {
       const id = users.of(person.serial);
       const created = date(person.created);
       const activated = person.state === 'staged' ? 'null' : `"${created}"`;
       const updated = date(person.updated);
       const times = `"created":"${created}","activated":${activated},"statusChanged":"${created}","lastLogin":null,"lastUpdated":"${updated}","passwordChanged":${activated}`;
       return `{"id":"${id}","status":"${statusOf(person)}",${times},"type":{"id":"${userType}"},"profile":${profileOf(person)},"credentials":{"provider":{"type":"OKTA","name":"OKTA"}},"_links":{"self":{"href":"${origin}/api/v1/users/${id}"}}}`;
-    },
+    }),
     group: (group) => {
       const id = groups.of(group.serial);
       const updated = date(group.updated);
-      return JSON.stringify({
-        id,
-        created: date(group.created),
-        lastUpdated: date(group.created),
-        lastMembershipUpdated: updated,
-        objectClass: ['okta:user_group'],
-        type: group.kind === 'everyone' ? 'BUILT_IN' : 'OKTA_GROUP',
-        profile: { name: group.name, description: null },
-        _links: { users: { href: `${origin}/api/v1/groups/${id}/users` } },
-      });
+      return bytes(
+        JSON.stringify({
+          id,
+          created: date(group.created),
+          lastUpdated: date(group.created),
+          lastMembershipUpdated: updated,
+          objectClass: ['okta:user_group'],
+          type: group.kind === 'everyone' ? 'BUILT_IN' : 'OKTA_GROUP',
+          profile: { name: group.name, description: null },
+          _links: { users: { href: `${origin}/api/v1/groups/${id}/users` } },
+        }),
+      );
     },
   };
 }

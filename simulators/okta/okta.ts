@@ -22,6 +22,7 @@ import {
   wholeNumber,
 } from '../protocol.ts';
 import type { Tokens } from '../tokens.ts';
+import { joined, roomFor } from '../written.ts';
 import { filterOf } from './filter.ts';
 import { type OktaObjects, oktaObjects } from './objects.ts';
 import { invalidClient, issueToken, type OktaApp } from './token.ts';
@@ -88,7 +89,7 @@ function queryOf(request: ApiRequest, usual: number, most: number): Query | Plai
   return { start: at.position, limit: Math.min(limit, most) };
 }
 
-const listing = (items: readonly string[], start: number, next: number | null): Listing => {
+const listing = (items: readonly Buffer[], start: number, next: number | null): Listing => {
   return { kind: 'list', key: '', items, start, next, around: {} };
 };
 
@@ -191,9 +192,8 @@ function render(request: ApiRequest, page: Listing, bend: Bend): Plain {
   const links = [`<${origin}${pathname}${search}>; rel="self"`];
   const next = nextLink(request, page, bend);
   if (next !== null) links.push(`<${next}>; rel="next"`);
-  const body = { kept: () => `[${page.items.join(',')}]`, without: () => '{}', null: () => 'null' }[
-    bend.listKey
-  ]();
+  const whole = bend.listKey === 'kept';
+  const body = whole ? joined('[', page.items, ']') : bend.listKey === 'null' ? 'null' : '{}';
   return { kind: 'plain', status: 200, headers: { 'content-type': 'application/json', link: links }, body };
 }
 
@@ -262,7 +262,7 @@ export function okta(
   const keyId = oktaIds(directory.seed, 'kid').of(1);
   const apiToken = `00${oktaIds(directory.seed, '00t').of(1)}${oktaIds(directory.seed, '00t').of(2)}`;
   const app: OktaApp = { clientId, keyId, privateKey: keys.clientKey, granted: permissions };
-  const objects = oktaObjects(directory, origin);
+  const objects = oktaObjects(directory, origin, roomFor(160));
   const api = new CoreApi(directory, objects);
   return {
     userIdOf: objects.userIdOf,

@@ -41,6 +41,8 @@ export type Person = {
   /** Seconds since 1970, of the directory's own clock. */
   readonly created: number;
   updated: number;
+  /** Rises when anything changes that a provider would show of this person, the manager's address too. */
+  revision: number;
 };
 
 /** Hands out addresses that nobody has or had. */
@@ -103,6 +105,7 @@ export function anyPerson(serial: number, seconds: number, random: Random, addre
     visible: true,
     created: seconds,
     updated: seconds,
+    revision: 0,
   };
 }
 
