@@ -85,7 +85,7 @@ function smtpAddresses(proxyAddresses: EntraUser['proxyAddresses']) {
 
 /** In one fixed order, because Graph promises none. */
 function withoutRepeats(addresses: readonly string[], main: string | null): string[] {
-  if (addresses.length === 0) return [];
+  if (addresses.length === 0 || (addresses.length === 1 && addresses[0] === main)) return [];
   const seen = new Set(main === null ? [] : [main.toLowerCase()]);
   const kept: string[] = [];
   for (const address of addresses.toSorted()) {
@@ -96,19 +96,23 @@ function withoutRepeats(addresses: readonly string[], main: string | null): stri
   return kept;
 }
 
+/** Nothing is kept of empty values: a never-set property, a null and an empty text are the same. */
 function customOf(user: EntraUser): Record<string, CustomValue> {
   const custom: Record<string, CustomValue> = {};
-  for (const name of KEPT_AS_CUSTOM) keep(custom, name, user[name]);
+  for (const name of KEPT_AS_CUSTOM) keepText(custom, name, user[name]);
   keep(custom, 'onPremisesSyncEnabled', user.onPremisesSyncEnabled);
   keep(custom, 'otherMails', user.otherMails);
   if ((user.businessPhones?.length ?? 0) > 1) keep(custom, 'businessPhones', user.businessPhones);
   const attributes = user.onPremisesExtensionAttributes;
-  if (attributes === null || attributes === undefined) return custom;
-  for (const name in attributes) keep(custom, name, attributes[name]);
+  for (const name in attributes) keepText(custom, name, attributes[name]);
   return custom;
 }
 
-/** Nothing is kept of empty values: a never-set property, a null and an empty text are the same. */
+function keepText(custom: Record<string, CustomValue>, name: string, value: string | null | undefined): void {
+  const text = cleanText(value);
+  if (text !== null) custom[name] = text;
+}
+
 function keep(
   custom: Record<string, CustomValue>,
   name: string,
@@ -116,8 +120,7 @@ function keep(
 ): void {
   if (value === null || value === undefined) return;
   if (typeof value === 'string') {
-    const text = cleanText(value);
-    if (text !== null) custom[name] = text;
+    keepText(custom, name, value);
   } else if (Array.isArray(value)) {
     const texts = value.map(cleanText).filter((text) => text !== null);
     if (texts.length > 0) custom[name] = texts;
