@@ -51,13 +51,21 @@ function read<T>(
   const problems = parsed.error.issues.map((issue) => {
     const field = [part, ...issue.path].join('.');
     const missing = issue.code === 'invalid_type' && valueAt(input, issue.path) === undefined;
-    return `${field}: ${missing ? 'missing' : lowerFirst(issue.message)}`;
+    const url = issue.code === 'invalid_format' && issue.format === 'url';
+    return `${field}: ${missing ? 'missing' : url ? notThatUrl(part, field) : lowerFirst(issue.message)}`;
   });
   throw new ConnectorError({
     kind: 'misconfigured',
     message: `The connection to ${title} cannot be opened. ${problems.join('; ')}.`,
     remedy: `Correct what is named. What belongs there, and where to find it, is in connectors/${provider}/README.md.`,
   });
+}
+
+function notThatUrl(part: string, field: string): string {
+  if (part !== 'network') return 'not a complete address, https:// included';
+  return field === 'network.proxy'
+    ? 'not of the form http://[user:password@]host:port'
+    : 'not an address with https://';
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {

@@ -70,7 +70,7 @@ export type HttpSession = {
 
 const LONGEST_WAIT_MS = 24 * 3_600_000;
 const BACKOFF_MS = { first: 500, cap: 30_000 };
-const RETRIED: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
+const RETRIED: ReadonlySet<number> = new Set([429, 500, 502, 503, 504, 509]);
 
 export function openSession(options: SessionOptions): HttpSession {
   return new Session(options);

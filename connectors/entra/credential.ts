@@ -23,8 +23,6 @@ export type TokenOptions = {
   readonly session: HttpSession;
   /** Origin of the sign-in service, and path where the base URL has one, without a slash at the end. */
   readonly authority: string;
-  /** The authority is not Microsoft's own: its metadata is known from its address and is not asked for. */
-  readonly standIn: boolean;
   readonly directoryId: string;
   readonly clientId: string;
   readonly scope: string;
@@ -71,10 +69,10 @@ async function newToken(options: TokenOptions, signal: AbortSignal) {
 }
 
 function credentialFor(options: TokenOptions, signal: AbortSignal, refusals: unknown[]) {
-  const { directoryId, clientId, credentials, standIn, authority } = options;
+  const { directoryId, clientId, credentials, authority } = options;
   const common = {
     authorityHost: authority,
-    disableInstanceDiscovery: standIn,
+    disableInstanceDiscovery: true, // it asks the global cloud about the others; the authority is known here
     httpClient: httpClientOver(options, signal, refusals),
     retryOptions: { maxRetries: 0 },
     redirectOptions: { maxRetries: 0 },
@@ -93,11 +91,11 @@ type HttpClient = NonNullable<TokenCredentialOptions['httpClient']>;
 type PipelineHeaders = Awaited<ReturnType<HttpClient['sendRequest']>>['headers'];
 
 function httpClientOver(options: TokenOptions, signal: AbortSignal, refusals: unknown[]): HttpClient {
-  const { session, authority, directoryId, standIn } = options;
+  const { session, authority, directoryId } = options;
   const tenant = `${authority}/${directoryId}`;
   return {
     async sendRequest(request) {
-      if (standIn && request.url.startsWith(`${tenant}/v2.0/.well-known/openid-configuration`)) {
+      if (request.url.startsWith(`${tenant}/v2.0/.well-known/openid-configuration`)) {
         const body = JSON.stringify(metadataOf(tenant));
         return { request, status: 200, headers: pipelineHeaders(new Headers()), bodyAsText: body };
       }
@@ -122,7 +120,10 @@ function httpClientOver(options: TokenOptions, signal: AbortSignal, refusals: un
   };
 }
 
-/** What "OpenID Connect on the Microsoft identity platform" publishes for a directory, as far as the library reads it. */
+/**
+ * What "OpenID Connect on the Microsoft identity platform" publishes for a directory, as far as the library reads it. Answered
+ * here: it follows from the address, and a look-up could only send the secret elsewhere.
+ */
 function metadataOf(tenant: string) {
   return {
     issuer: `${tenant}/v2.0`,

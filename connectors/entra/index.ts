@@ -64,7 +64,6 @@ export function openEntra(
   const tokens = tokensFor({
     session,
     authority,
-    standIn: baseUrl !== null,
     directoryId: settings.directoryId,
     clientId: settings.clientId,
     scope: `${cloud.graph}/.default`,

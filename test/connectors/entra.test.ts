@@ -7,6 +7,7 @@ import { type Simulator, startSimulator } from '../../simulators/start.ts';
 import { DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
 import { failing, never } from './aSession.ts';
+import { aProxy } from './httpsHost.ts';
 
 type Connecting = { readonly settings?: object; readonly credentials?: object };
 
@@ -85,6 +86,25 @@ describe('signing in', () => {
     const connector = connected(simulator);
     for (let page = 0; page < 3; page++) await connector.fetchUsers(null, never);
     expect((await simulator.control.state()).requests).toMatchObject({ users: 3, token: 1, discovery: 0 });
+  });
+
+  it.each([
+    ['global', 'login.microsoftonline.com'],
+    ['us-gov', 'login.microsoftonline.us'],
+    ['us-dod', 'login.microsoftonline.us'],
+    ['china', 'login.chinacloudapi.cn'],
+  ])('in the cloud %s asks %s and nobody else', async (cloud, authority) => {
+    const proxy = await aProxy(null, 403);
+    const id = crypto.randomUUID();
+    const options = {
+      settings: entraDefinition.settings.parse({ directoryId: id, clientId: id, cloud }),
+      credentials: { kind: 'secret' as const, clientSecret: 'hunter2-hunter2' },
+      network: Network.parse({ proxy: `http://${proxy.url}` }),
+    };
+    const connector = openEntra(options);
+    onTestFinished(() => connector.close());
+    expect(await failing(connector.fetchUsers(null, never))).toMatchObject({ kind: 'misconfigured' });
+    expect(proxy).toMatchObject({ tunnels: [], refused: [`${authority}:443`] });
   });
 
   it.each([

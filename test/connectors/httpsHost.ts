@@ -41,16 +41,23 @@ export async function listening(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-export type Proxy = { readonly url: string; readonly tunnels: readonly string[] };
+/** `tunnels`: the hosts let through; `refused`: those that were not. */
+export type Proxy = {
+  readonly url: string;
+  readonly tunnels: readonly string[];
+  readonly refused: readonly string[];
+};
 
 /** Lets everything through that shows the wanted `proxy-authorization`, and answers `status` to everything else. */
 export async function aProxy(wanted: string | null, status = 407): Promise<Proxy> {
   const tunnels: string[] = [];
+  const refused: string[] = [];
   const sockets = new Set<Socket>();
   const server = createHttpServer();
   server.on('connect', (request: IncomingMessage, socket: Socket) => {
     sockets.add(socket.on('error', () => socket.destroy()));
     if (wanted === null || request.headers['proxy-authorization'] !== wanted) {
+      refused.push(String(request.url));
       socket.end(`HTTP/1.1 ${status} No\r\n\r\n`);
       return;
     }
@@ -67,5 +74,5 @@ export async function aProxy(wanted: string | null, status = 407): Promise<Proxy
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  return { url: `127.0.0.1:${port}`, tunnels };
+  return { url: `127.0.0.1:${port}`, tunnels, refused };
 }
