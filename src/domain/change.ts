@@ -1,6 +1,6 @@
 /** A change: one proposed difference for one directory user. What kinds and states there are, and what is allowed in which. */
 
-import type { FieldValue } from './authUser.ts';
+import type { Fields, FieldValue } from './authUser.ts';
 import type { Json } from './canonical.ts';
 import { fingerprintOf } from './canonical.ts';
 import type { AuthUserId, ExternalId, TenantId } from './ids.ts';
@@ -108,6 +108,17 @@ export type ProposedChange = {
   /** Hash of the desired state it leads to, hexadecimal. */
   readonly desiredHash: string;
 };
+
+/** What a reviewer is shown field by field. For a new user, everything that comes with them. */
+export function shownFields(change: {
+  readonly before: unknown;
+  readonly after: unknown;
+  readonly fields: readonly FieldChange[];
+}): readonly FieldChange[] {
+  if (change.before !== null || change.after === null) return change.fields;
+  const { fields } = change.after as { readonly fields: Fields };
+  return Object.entries(fields).map(([field, after]) => ({ field, before: null, after }));
+}
 
 /** What a decision is bound to: the exact content that was shown. The version is not part of it, nor is the cause. */
 export function fingerprintOfChange(change: ProposedChange): string {

@@ -13,7 +13,7 @@ const Cursor = z.string().transform((text, context) => {
 
 /** Limit: 1 to 500, 50 if not given. Query strings bring numbers as text. */
 export const PageOptions = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(500).default(50),
+  limit: z.coerce.number<number | string>().int().min(1).max(500).default(50),
   after: Cursor.nullable().default(null),
 });
 /** `after` is the id of the last row that was seen. */

@@ -112,7 +112,8 @@ function arrival(
   context: PlanContext,
 ): ProposedChange {
   const roles = stored?.roles ?? [];
-  const fields = differingFields(stored?.fields ?? {}, seen.desired.fields);
+  // Where nothing was there before, what comes after says it all: `shownFields` spells it out for whoever looks.
+  const fields = stored === null ? [] : differingFields(stored.fields, seen.desired.fields);
   // What the directory does not own stays as it is, and is part of neither side.
   const owned = stored === null ? null : pick(stored.fields, seen.desired.fields);
   return {

@@ -58,7 +58,7 @@ export async function readAudit(
 ): Promise<readonly StoredAuditEntry[]> {
   const rows = await sql.query<Omit<StoredAuditEntry, 'number' | 'at'> & { number: string; at: Date }>(
     `SELECT number::text AS number, at, actor, action, subject, details, encode(hash, 'hex') AS hash
-     FROM audit_entry WHERE tenant_id = $1::uuid AND number > $2::bigint ORDER BY number LIMIT $3::int`,
+     FROM audit_entry WHERE tenant_id = $1::uuid AND number > $2::bigint ORDER BY audit_entry.number LIMIT $3::int`,
     [tenant, after, limit],
   );
   return rows.map((row) => ({ ...row, number: Number(row.number), at: new Date(row.at).toISOString() }));

@@ -11,6 +11,7 @@ import {
   type ChangeState,
   type FieldChange,
   setOf,
+  shownFields,
 } from '../domain/change.ts';
 import type { Finding } from '../domain/guard.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
@@ -194,5 +195,11 @@ export function conditions(within: TenantId, filter: ChangeFilter): { where: str
 type Row = Omit<ChangeView, 'set' | 'actions' | 'createdAt'> & { readonly createdAt: Date };
 
 function toView(row: Row): ChangeView {
-  return { ...row, set: setOf[row.kind], actions: actionsFor(row), createdAt: row.createdAt.toISOString() };
+  return {
+    ...row,
+    fields: shownFields(row),
+    set: setOf[row.kind],
+    actions: actionsFor(row),
+    createdAt: row.createdAt.toISOString(),
+  };
 }
