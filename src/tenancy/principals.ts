@@ -75,7 +75,7 @@ export async function listPrincipals(
 export const NewKey = z.strictObject({
   principal: z.string(),
   /** null: until it is revoked. */
-  expiresAt: z.coerce.date().nullable().default(null),
+  expiresAt: z.coerce.date<Date | string>().nullable().default(null),
 });
 
 /**
