@@ -1,0 +1,4 @@
+import { startPostgres } from './backends.ts';
+import { queueConformance } from './conformance.ts';
+
+queueConformance('PostgreSQL', startPostgres);
