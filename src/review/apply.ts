@@ -13,7 +13,10 @@ export type ApplyDeps = { readonly store: Store; readonly clock: Clock };
 
 export type ApplyProgress = { readonly done: number; readonly total: number };
 
-/** Makes an apply of all that is approved for the connection now. Whoever calls has to carry it out, or to see that a worker does. */
+/**
+ * Makes an apply of all that is approved for the connection now, or gives the one that is running already: what was approved after
+ * that one began belongs to the next. Whoever calls has to carry it out, or to see that a worker does.
+ */
 export async function startApply(
   deps: ApplyDeps,
   caller: Caller,
@@ -61,8 +64,7 @@ export async function carryOutApply(
     how.onProgress?.({ done, total: Math.max(how.total ?? done, done) });
   }
   await deps.store.applying.finish(apply, deps.clock.now());
-  const { pending: _, ...counts } = await deps.store.applying.counts(apply);
-  return counts;
+  return await deps.store.applying.counts(apply);
 }
 
 /** Oldest first. */

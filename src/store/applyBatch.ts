@@ -16,6 +16,8 @@ export type RunningApply = {
   readonly id: ApplyId;
   readonly tenant: TenantId;
   readonly connection: ConnectionId;
+  /** The approvals that it carries out. */
+  readonly decisions: readonly string[];
   readonly actor: Actor;
 };
 
@@ -81,9 +83,11 @@ export class Batch {
          c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.base_version AS "baseVersion",
          encode(c.desired_hash, 'hex') AS "desiredHash",
          (SELECT i.auth_user_id FROM identity i WHERE i.connection_id = c.connection_id AND i.external_id = c.external_id) AS "linkedTo"
-       FROM change c WHERE c.apply_id = $1 AND c.state = 'approved' AND ($3::uuid[] IS NULL OR c.id = ANY ($3::uuid[]))
+       FROM change c
+       WHERE c.connection_id = $1 AND c.state = 'approved' AND c.decision_id = ANY ($4::uuid[])
+         AND ($3::uuid[] IS NULL OR c.id = ANY ($3::uuid[]))
        ORDER BY c.id LIMIT $2::int FOR UPDATE OF c SKIP LOCKED`,
-      [this.#apply.id, limit, only],
+      [this.#apply.connection, limit, only, this.#apply.decisions],
     );
   }
 
@@ -205,9 +209,9 @@ export class Batch {
     }));
     await tx.query(
       `UPDATE change c SET state = CASE WHEN r.outcome = 'moved' THEN 'moved' ELSE 'applied' END, auth_user_id = r."user",
-         outcome = r.outcome, outcome_reason = r.reason, closed_at = $2
+         apply_id = $3, outcome = r.outcome, outcome_reason = r.reason, closed_at = $2
        FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, "user" uuid, outcome text, reason text) WHERE c.id = r.id`,
-      [JSON.stringify(rows), this.#at.toISOString()],
+      [JSON.stringify(rows), this.#at.toISOString(), this.#apply.id],
     );
   }
 
@@ -216,7 +220,10 @@ export class Batch {
       if (change.kind === 'conflict') return [];
       const data = {
         externalId: change.externalId,
-        fields: change.fields.map((one) => one.field),
+        fields:
+          change.authUser === null
+            ? Object.keys(change.after?.fields ?? {})
+            : change.fields.map((one) => one.field),
         rolesGained: change.rolesGained,
         rolesLost: change.rolesLost,
       };

@@ -39,36 +39,42 @@ export class Applying {
     this.#database = database;
   }
 
-  /** Makes an apply of everything that is approved for this connection now. null: nothing is. */
+  /**
+   * Makes an apply of everything that is approved for this connection now; where one is running already (a process may have died
+   * half way), gives that one. null: nothing is approved.
+   */
   start(
     of: { connection: ConnectionId; tenant: TenantId },
     by: { principal: PrincipalId; actor: Actor },
     at: Date,
   ): Promise<{ apply: ApplyId; total: number } | null> {
     return this.#database.bulk(of.tenant, async (tx) => {
-      await lockForApply(tx, of.connection);
+      await tx.query('SELECT FROM connection WHERE id = $1 FOR UPDATE', [of.connection]); // one start at a time
+      const [running] = await tx.query<{ apply: ApplyId; total: number }>(
+        `SELECT id AS apply, total FROM apply WHERE connection_id = $1 AND state = 'running'`,
+        [of.connection],
+      );
+      if (running !== undefined) return running;
+      const [waiting] = await tx.query<{ total: number; decisions: string[] | null }>(
+        `SELECT count(*)::int AS total, array_agg(DISTINCT decision_id) AS decisions FROM change
+         WHERE connection_id = $1 AND state = 'approved'`,
+        [of.connection],
+      );
+      if (waiting === undefined || waiting.decisions === null) return null;
+      const { total, decisions } = waiting;
       const id = v7() as ApplyId;
-      const [row] = await tx.query<{ total: number }>(
-        `WITH chosen AS (SELECT id FROM change WHERE connection_id = $1 AND state = 'approved' AND apply_id IS NULL ORDER BY id FOR UPDATE),
-         marked AS (UPDATE change c SET apply_id = $2 FROM chosen WHERE c.id = chosen.id RETURNING 1)
-         SELECT count(*)::int AS total FROM marked`,
-        [of.connection, id],
-      );
-      const total = row?.total ?? 0;
-      if (total === 0) return null;
       await tx.query(
-        `INSERT INTO apply (id, tenant_id, connection_id, state, principal_id, total, created_at) VALUES ($1, $2, $3, 'running', $4, $5, $6)`,
-        [id, of.tenant, of.connection, by.principal, total, at.toISOString()],
+        `INSERT INTO apply (id, tenant_id, connection_id, state, principal_id, decisions, total, created_at)
+         VALUES ($1, $2, $3, 'running', $4, $5, $6, $7)`,
+        [id, of.tenant, of.connection, by.principal, decisions, total, at.toISOString()],
       );
-      const subject = { kind: 'apply', id } as const;
-      await appendAudit(tx, of.tenant, at, [
-        {
-          actor: by.actor,
-          action: 'apply.started',
-          subject,
-          details: { connection: of.connection, changes: total },
-        },
-      ]);
+      const entry: AuditEntry = {
+        actor: by.actor,
+        action: 'apply.started',
+        subject: { kind: 'apply', id },
+        details: { connection: of.connection, changes: total },
+      };
+      await appendAudit(tx, of.tenant, at, [entry]);
       return { apply: id, total };
     });
   }
@@ -77,7 +83,7 @@ export class Applying {
   open(id: ApplyId): Promise<RunningApply | null> {
     return this.#database.bulk(this.#database.root, async (tx) => {
       const [row] = await tx.query<Omit<RunningApply, 'actor'> & { principal: PrincipalId; name: string }>(
-        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, p.id AS principal, p.name
+        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.decisions, p.id AS principal, p.name
          FROM apply a JOIN principal p ON p.id = a.principal_id WHERE a.id = $1 AND a.state = 'running'`,
         [id],
       );
@@ -123,25 +129,25 @@ export class Applying {
   }
 
   /** Finishes the apply if nothing of it is left to do, neither here nor in another process. */
-  finish(apply: RunningApply, at: Date): Promise<boolean> {
+  finish(apply: RunningApply, at: Date): Promise<void> {
     return this.#database.bulk(apply.tenant, async (tx) => {
       const rows = await tx.query(
         `UPDATE apply SET state = 'finished', finished_at = $2 WHERE id = $1 AND state = 'running'
-           AND NOT EXISTS (SELECT FROM change WHERE apply_id = $1 AND state = 'approved') RETURNING id`,
-        [apply.id, at.toISOString()],
+           AND NOT EXISTS (SELECT FROM change WHERE connection_id = $3 AND state = 'approved' AND decision_id = ANY ($4::uuid[]))
+         RETURNING id`,
+        [apply.id, at.toISOString(), apply.connection, apply.decisions],
       );
-      if (rows.length === 0) return (await count(tx, apply.id)).pending === 0;
-      const { pending, ...counts } = await count(tx, apply.id);
+      if (rows.length === 0) return;
+      const counts = await count(tx, apply.id);
       const subject = { kind: 'apply', id: apply.id } as const;
-      const details = { connection: apply.connection, ...counts, pending };
+      const details = { connection: apply.connection, ...counts };
       await appendAudit(tx, apply.tenant, at, [
         { actor: apply.actor, action: 'apply.finished', subject, details },
       ]);
-      return true;
     });
   }
 
-  counts(apply: RunningApply): Promise<ApplyCounts & { pending: number }> {
+  counts(apply: RunningApply): Promise<ApplyCounts> {
     return this.#database.bulk(apply.tenant, (tx) => count(tx, apply.id));
   }
 
@@ -183,14 +189,11 @@ export class Applying {
 
 const COUNTED = `SELECT count(*) FILTER (WHERE c.outcome = 'applied')::int AS applied,
   count(*) FILTER (WHERE c.outcome = 'already-applied')::int AS "alreadyApplied",
-  count(*) FILTER (WHERE c.outcome = 'moved')::int AS moved, count(*) FILTER (WHERE c.outcome = 'failed')::int AS failed,
-  count(*) FILTER (WHERE c.state = 'approved')::int AS pending FROM change c`;
+  count(*) FILTER (WHERE c.outcome = 'moved')::int AS moved, count(*) FILTER (WHERE c.outcome = 'failed')::int AS failed FROM change c`;
 
-async function count(sql: Sql, apply: ApplyId): Promise<ApplyCounts & { pending: number }> {
-  const [row] = await sql.query<ApplyCounts & { pending: number }>(`${COUNTED} WHERE c.apply_id = $1`, [
-    apply,
-  ]);
-  return row ?? { applied: 0, alreadyApplied: 0, moved: 0, failed: 0, pending: 0 };
+async function count(sql: Sql, apply: ApplyId): Promise<ApplyCounts> {
+  const [row] = await sql.query<ApplyCounts>(`${COUNTED} WHERE c.apply_id = $1`, [apply]);
+  return row ?? { applied: 0, alreadyApplied: 0, moved: 0, failed: 0 };
 }
 
 async function failChange(
@@ -202,8 +205,8 @@ async function failChange(
 ): Promise<void> {
   await lockForApply(tx, apply.connection);
   const rows = await tx.query<{ id: ChangeId }>(
-    `UPDATE change SET state = 'failed', outcome = 'failed', outcome_reason = $2, closed_at = $3 WHERE id = ANY ($1::uuid[]) AND state = 'approved' RETURNING id`,
-    [ids, reason, at.toISOString()],
+    `UPDATE change SET state = 'failed', apply_id = $4, outcome = 'failed', outcome_reason = $2, closed_at = $3 WHERE id = ANY ($1::uuid[]) AND state = 'approved' RETURNING id`,
+    [ids, reason, at.toISOString(), apply.id],
   );
   const entries = rows.map(
     ({ id }): AuditEntry => ({

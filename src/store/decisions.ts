@@ -123,7 +123,7 @@ async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Prom
        INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint)
        SELECT ${at(1)}::uuid, id, tenant_id, fingerprint FROM chosen),
      changed AS (
-       UPDATE change c SET state = ${at(8)}::text, decision_id = ${at(1)}::uuid, apply_id = NULL FROM chosen WHERE c.id = chosen.id RETURNING 1)
+       UPDATE change c SET state = ${at(8)}::text, decision_id = ${at(1)}::uuid FROM chosen WHERE c.id = chosen.id RETURNING 1)
      SELECT count(*)::int AS decided FROM changed`,
     [
       ...chosen.values,

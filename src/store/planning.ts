@@ -176,8 +176,7 @@ export class Plan {
     );
     await this.#tx.query(
       `UPDATE change c SET base_version = p.base_version, state = CASE WHEN c.state IN ('moved', 'failed') THEN 'open' ELSE c.state END,
-         decision_id = CASE WHEN c.state IN ('moved', 'failed') THEN NULL ELSE c.decision_id END,
-         apply_id = CASE WHEN c.state IN ('moved', 'failed') THEN NULL ELSE c.apply_id END
+         decision_id = CASE WHEN c.state IN ('moved', 'failed') THEN NULL ELSE c.decision_id END
        FROM planned p
        WHERE c.connection_id = $1 AND c.state IN ${LIVE} AND p.external_id = c.external_id AND p.fingerprint = c.fingerprint
          AND (c.base_version IS DISTINCT FROM p.base_version OR c.state IN ('moved', 'failed'))`,

@@ -29,9 +29,9 @@ export function secretBox(key: string): SecretBox {
       const all = Buffer.from(sealed);
       try {
         if (all[0] !== FORMAT) throw new Error('unknown format');
-        const decipher = createDecipheriv('aes-256-gcm', bytes, all.subarray(1, 1 + NONCE)).setAAD(
-          Buffer.from(owner),
-        );
+        const decipher = createDecipheriv('aes-256-gcm', bytes, all.subarray(1, 1 + NONCE), {
+          authTagLength: TAG,
+        }).setAAD(Buffer.from(owner));
         decipher.setAuthTag(all.subarray(1 + NONCE, 1 + NONCE + TAG));
         const text = Buffer.concat([
           decipher.update(all.subarray(1 + NONCE + TAG)),

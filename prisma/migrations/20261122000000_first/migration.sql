@@ -241,12 +241,14 @@ CREATE TABLE apply (
   connection_id uuid NOT NULL REFERENCES connection (id),
   state text NOT NULL CHECK (state IN ('running', 'finished')),
   principal_id uuid NOT NULL REFERENCES principal (id),
+  -- The approvals that stood when it was started: what is approved later belongs to the next apply.
+  decisions uuid[] NOT NULL,
   total integer NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   finished_at timestamptz
 );
 CREATE INDEX apply_connection ON apply (connection_id, id);
-CREATE INDEX apply_running ON apply (id) WHERE state = 'running';
+CREATE UNIQUE INDEX apply_one_running ON apply (connection_id) WHERE state = 'running';
 
 CREATE TABLE change (
   id uuid PRIMARY KEY,
@@ -272,6 +274,7 @@ CREATE TABLE change (
   base_version integer,
   state text NOT NULL CHECK (state IN ('open', 'approved', 'rejected', 'held', 'moved', 'applied', 'failed', 'superseded')),
   decision_id uuid,
+  -- The apply that gave it its outcome.
   apply_id uuid,
   outcome text CHECK (outcome IN ('applied', 'already-applied', 'moved', 'failed')),
   outcome_reason text,
@@ -284,8 +287,7 @@ CREATE TABLE change (
 CREATE UNIQUE INDEX change_live ON change (connection_id, external_id)
   WHERE state IN ('open', 'approved', 'rejected', 'held', 'moved', 'failed');
 CREATE INDEX change_list ON change (connection_id, state, id);
-CREATE INDEX change_tenant ON change (tenant_id, id);
-CREATE INDEX change_apply ON change (apply_id, state, id) WHERE apply_id IS NOT NULL;
+CREATE INDEX change_apply ON change (apply_id) WHERE apply_id IS NOT NULL;
 CREATE INDEX change_auth_user ON change (auth_user_id) WHERE auth_user_id IS NOT NULL;
 
 -- Which changes a decision was about, with the fingerprint of what was shown: the evidence for rule 2.
@@ -363,8 +365,10 @@ BEGIN
 END $$;
 
 GRANT USAGE ON SCHEMA public TO rollcall_app;
+-- Where a tenant stands in the tree is not changed by an UPDATE: a policy cannot compare the row's old place with its new one.
+GRANT SELECT, INSERT, DELETE, UPDATE (name, version) ON tenant TO rollcall_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-  tenant, tenant_domain, principal, api_key, role, connection, auth_user, identity, role_assignment, sync_run,
+  tenant_domain, principal, api_key, role, connection, auth_user, identity, role_assignment, sync_run,
   staged_group, staged_membership, staged_user, decision, decision_change, apply, change, event, audit_head
   TO rollcall_app;
 GRANT SELECT, INSERT ON audit_entry TO rollcall_app;
