@@ -192,6 +192,6 @@ export function controlClient(origin: string, ca: string): ControlClient {
     restore: (who) => call('restore', who === undefined ? {} : { ids: [...who] }),
     edit: (share) => call('edit', { percent: share }),
     liveForAWhile: (seed) => call('liveForAWhile', seed === undefined ? {} : { seed }),
-    close: () => agent.close(),
+    close: () => agent.destroy(),
   };
 }

@@ -69,7 +69,7 @@ export function numericIds(seed: number, kind: string): Ids {
   const digits = (n: number): string => String(n).padStart(10, '0');
   const of = (serial: number): string => {
     const first = scramble(serial, salt);
-    return `1${digits(first)}${digits(scramble(first, 0x51ab))}`;
+    return `1${digits(first)}${digits(scramble(first, salt ^ 0x51ab))}`;
   };
   return checked(of, (id) => unscramble(Number(id.slice(1, 11)), salt));
 }

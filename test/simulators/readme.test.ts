@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { VERBS } from '../../simulators/control.ts';
+import { FAULTS } from '../../simulators/faults.ts';
+
+const readme = readFileSync(new URL('../../simulators/README.md', import.meta.url), 'utf8').replace(
+  / +/g,
+  ' ',
+);
+
+/** The names in the first column of the table under a heading. */
+function rowsUnder(heading: string): readonly string[] {
+  const section = readme.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+  return [...section.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name = '']) => name);
+}
+
+it('lists every fault, in its own words, and no other', () => {
+  expect(rowsUnder('Faults')).toEqual(Object.keys(FAULTS));
+  for (const [name, { says }] of Object.entries(FAULTS))
+    expect(readme).toContain(`| \`${name}\` | ${says} |`);
+});
+
+it('lists every verb and no other', () => {
+  expect(rowsUnder('Verbs')).toEqual(Object.keys(VERBS));
+});
