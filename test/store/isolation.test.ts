@@ -59,7 +59,10 @@ async function fill(owner: pg.Client, tenant: string): Promise<void> {
     ['staged_user', { ...of, run_id: v7(), external_id: 'u', problem: 'unreadable' }],
     ['decision', { ...in_connection, id: decision, verdict: 'hold', made_by: 'guard', reason: '' }],
     ['decision_change', { ...of, decision_id: decision, change_id: v7(), fingerprint: '\\x00' }],
-    ['apply', { ...in_connection, id: v7(), state: 'finished', principal_id: principal, total: 0 }],
+    [
+      'apply',
+      { ...in_connection, id: v7(), state: 'finished', principal_id: principal, decisions: [], total: 0 },
+    ],
     [
       'change',
       {
@@ -288,7 +291,25 @@ describe('writing', () => {
           ),
         ),
       );
-      expect(outcomes).toEqual({ ...allTables('touched 0'), audit_entry: REFUSED });
+      // A tenant's id may not be set at all; entries of the audit log may neither be changed nor removed.
+      const refused = statement.startsWith('UPDATE')
+        ? { tenant: REFUSED, audit_entry: REFUSED }
+        : { audit_entry: REFUSED };
+      expect(outcomes).toEqual({ ...allTables('touched 0'), ...refused });
+    }
+  });
+
+  it('hangs no tenant elsewhere, not even below a tenant that is one’s own', async () => {
+    const attempts = [
+      { parent_id: tenants.sibling },
+      { parent_id: tenants.grandchild },
+      { path: `${tenants.sibling}/` },
+    ].map((change) => Object.entries(change)[0] ?? ['', '']);
+    for (const [column, value] of attempts) {
+      const moved = await seenBy(tenants.child, () =>
+        outcome(client.query(`UPDATE tenant SET ${column} = $1 WHERE id = $2`, [value, tenants.grandchild])),
+      );
+      expect(moved, column).toBe(REFUSED);
     }
   });
 });
