@@ -28,6 +28,8 @@ const texts = {
   user: id,
   principal: id,
   request: id,
+  /** The provider's id of a request: what its support asks for. */
+  requestId: word,
   job: word,
   queue: word,
   backend: word,
@@ -38,6 +40,7 @@ const texts = {
   trigger: word,
   result: word,
   snapshot: word,
+  partialReason: word,
   verdict: word,
   guard: word,
   reason: word,

@@ -1,0 +1,64 @@
+/** The audit log: what it says, and whether it is whole. */
+import { z } from 'zod';
+import { TenantId } from '../domain/ids.ts';
+import { AuditFilter, listAudit, verifyAudit } from '../review/audit.ts';
+import { pageOf } from './page.ts';
+import { route } from './route.ts';
+
+const AuditEntry = z
+  .object({
+    number: z.number().int(),
+    at: z.iso.datetime(),
+    actor: z.object({
+      kind: z.enum(['person', 'operator', 'system']),
+      id: z.string().nullable(),
+      name: z.string(),
+    }),
+    action: z.string(),
+    subject: z.object({ kind: z.string(), id: z.string() }),
+    details: z.record(z.string(), z.unknown()),
+    hash: z.string().describe('SHA-256 over the hash before and all that this entry says, hexadecimal.'),
+  })
+  .meta({ id: 'AuditEntry' });
+
+export const audit = [
+  route({
+    method: 'GET',
+    path: '/v1/audit',
+    operation: 'listAudit',
+    summary: 'List the audit log of a tenant, oldest first',
+    needs: 'audit.read',
+    input: AuditFilter,
+    status: 200,
+    answer: pageOf(AuditEntry),
+    handle: async ({ deps, caller, input }) => {
+      const { items, next } = await listAudit(deps, caller, input);
+      return { items, next: next === null ? null : String(next) };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/audit/verification',
+    operation: 'verifyAudit',
+    summary: 'Verify the audit logs of a tenant and those below it',
+    needs: 'audit.read',
+    input: z.strictObject({ tenant: TenantId.optional() }),
+    status: 200,
+    answer: z.object({
+      tenants: z.array(
+        z.object({
+          tenant: z.uuid(),
+          entries: z.number().int(),
+          ok: z.boolean(),
+          brokenAt: z
+            .number()
+            .int()
+            .optional()
+            .describe('Number of the first entry that is not what it was.'),
+          because: z.string().optional(),
+        }),
+      ),
+    }),
+    handle: ({ deps, caller, input }) => verifyAudit(deps, caller, input),
+  }),
+];

@@ -1,0 +1,169 @@
+/** Connections: one tenant's link to one directory, and what is started from it. */
+import { z } from 'zod';
+import { CONNECTION_STATES } from '../domain/connection.ts';
+import { Provider } from '../domain/directory.ts';
+import { Mapping } from '../domain/mapping.ts';
+import { Policy } from '../domain/policy.ts';
+import { startApply } from '../review/apply.ts';
+import { getRun, RunRequest, requestRun } from '../sync/runs.ts';
+import { ChangedConnection, ListConnections, NewConnection } from '../tenancy/connectionInput.ts';
+import {
+  createConnection,
+  getConnection,
+  listConnections,
+  testConnection,
+  updateConnection,
+} from '../tenancy/connections.ts';
+import type { ApiDeps } from './deps.ts';
+import { Moment, pageOf } from './page.ts';
+import { route } from './route.ts';
+import { Run } from './runs.ts';
+
+const Connection = z
+  .object({
+    id: z.uuid(),
+    tenant: z.uuid(),
+    name: z.string(),
+    provider: Provider,
+    settings: z.unknown().describe('In the provider’s words.'),
+    network: z
+      .object({ baseUrl: z.string().nullable(), ca: z.string().nullable(), proxy: z.string().nullable() })
+      .describe('The proxy without user and password.'),
+    mapping: Mapping,
+    policy: Policy,
+    schedule: z.string().nullable().describe('Cron expression in `timeZone`; null: only on demand.'),
+    timeZone: z.string(),
+    state: z.enum(CONNECTION_STATES),
+    changeRevision: z.number().int().describe('Of the change set: grows with every plan that alters it.'),
+    version: z.number().int(),
+    createdAt: Moment,
+  })
+  .meta({ id: 'Connection' });
+
+const CheckStep = z
+  .object({
+    step: z.enum(['reach', 'credential', 'users', 'groups', 'members']),
+    ok: z.boolean(),
+    detail: z.string(),
+    remedy: z.string().optional().describe('Who has to do what, where the step failed.'),
+  })
+  .meta({ id: 'CheckStep' });
+
+const byId = z.object({ connection: z.uuid() });
+
+const configured = [
+  route({
+    method: 'GET',
+    path: '/v1/connections',
+    operation: 'listConnections',
+    summary: 'List connections',
+    needs: 'connections.read',
+    input: ListConnections,
+    status: 200,
+    answer: pageOf(Connection),
+    handle: ({ deps, caller, input }) => listConnections(deps, caller, input),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/connections',
+    operation: 'createConnection',
+    summary: 'Create a connection',
+    description:
+      'Credentials go in and never come out again. Roles that the mapping names and that are missing are made.',
+    needs: 'connections.write',
+    input: NewConnection,
+    status: 201,
+    answer: Connection,
+    location: ({ id }) => `/v1/connections/${id}`,
+    handle: ({ deps, caller, input }) => createConnection(deps, caller, input),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/connections/{connection}',
+    operation: 'getConnection',
+    summary: 'Get a connection',
+    needs: 'connections.read',
+    input: byId,
+    status: 200,
+    answer: Connection,
+    handle: ({ deps, caller, input }) => getConnection(deps, caller, input.connection),
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/connections/{connection}',
+    operation: 'updateConnection',
+    summary: 'Change a connection',
+    description: 'Only what is sent changes; credentials are replaced as a whole.',
+    needs: 'connections.write',
+    input: ChangedConnection,
+    status: 200,
+    answer: Connection,
+    handle: ({ deps, caller, input }) => updateConnection(deps, caller, input),
+  }),
+];
+
+const started = [
+  route({
+    method: 'POST',
+    path: '/v1/connections/{connection}/test',
+    operation: 'testConnection',
+    summary: 'Try what a pull needs',
+    description: 'Reads a little from the directory and changes nothing. A step that fails ends the list.',
+    needs: 'runs.start',
+    input: byId,
+    status: 200,
+    answer: z.object({ ok: z.boolean(), steps: z.array(CheckStep) }),
+    handle: async ({ deps, caller, input, signal }) => {
+      const steps: z.input<typeof CheckStep>[] = [];
+      for await (const step of testConnection(deps, caller, input.connection, signal)) steps.push(step);
+      return { ok: steps.every((step) => step.ok), steps };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/connections/{connection}/runs',
+    operation: 'requestRun',
+    summary: 'Start a sync run',
+    description: 'Where one waits already, that one is given.',
+    needs: 'runs.start',
+    input: RunRequest,
+    status: 202,
+    answer: z.object({ run: Run, already: z.boolean().describe('It was waiting before.') }),
+    location: ({ run }) => `/v1/runs/${run.id}`,
+    handle: async ({ deps, caller, input }) => {
+      const { run: id, already } = await requestRun(deps, caller, input);
+      const run = await getRun(deps, caller, id);
+      await hand(deps, 'run', () =>
+        deps.enqueueRun({ run: id, connection: run.connection, tenant: run.tenant }),
+      );
+      return { run, already };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/connections/{connection}/applies',
+    operation: 'startApply',
+    summary: 'Apply what was approved',
+    needs: 'changes.apply',
+    input: byId,
+    status: 202,
+    answer: z.object({ apply: z.uuid(), total: z.number().int().describe('Changes to be carried out.') }),
+    location: ({ apply }) => `/v1/applies/${apply}`,
+    handle: async ({ deps, caller, input }) => {
+      const started = await startApply(deps, caller, input);
+      await hand(deps, 'apply', () => deps.enqueueApply(started));
+      return started;
+    },
+  }),
+];
+
+/** It is recorded already: where the queue cannot be reached now, housekeeping hands it over later. */
+async function hand(deps: ApiDeps, kind: 'run' | 'apply', over: () => Promise<void>): Promise<void> {
+  try {
+    await over();
+  } catch (error) {
+    deps.log.warn({ event: 'queue.not-reached', kind, error });
+  }
+}
+
+export const connections = [...configured, ...started];

@@ -1,0 +1,31 @@
+/** What the API is given: what its use cases take, and what only an edge needs. */
+import type { ApplyId, ConnectionId, RunId, TenantId } from '../domain/ids.ts';
+import type { Logger } from '../log.ts';
+import type { ApplyDeps } from '../review/apply.ts';
+import type { AuditDeps } from '../review/audit.ts';
+import type { ReviewDeps } from '../review/changes.ts';
+import type { DecideDeps } from '../review/decide.ts';
+import type { RunDeps } from '../sync/runs.ts';
+import type { ConnectionDeps } from '../tenancy/connections.ts';
+import type { PrincipalDeps } from '../tenancy/principals.ts';
+import type { RoleDeps } from '../tenancy/roles.ts';
+import type { TenantDeps } from '../tenancy/tenants.ts';
+import type { UserDeps } from '../tenancy/users.ts';
+
+export type ApiDeps = TenantDeps &
+  UserDeps &
+  RoleDeps &
+  PrincipalDeps &
+  ConnectionDeps &
+  RunDeps &
+  ReviewDeps &
+  DecideDeps &
+  ApplyDeps &
+  AuditDeps & {
+    readonly log: Logger;
+    /** Puts a recorded run, or a recorded apply, on the queue. Again changes nothing. */
+    readonly enqueueRun: (work: { run: RunId; connection: ConnectionId; tenant: TenantId }) => Promise<void>;
+    readonly enqueueApply: (work: { apply: ApplyId }) => Promise<void>;
+    /** Each part that Rollcall needs, with a probe that rejects when the part cannot be used. */
+    readonly readiness: Readonly<Record<'database' | 'queue', () => Promise<unknown>>>;
+  };

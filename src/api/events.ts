@@ -1,0 +1,35 @@
+/** The feed of events: what applications hear about applied changes. */
+import { z } from 'zod';
+import { PageOptions } from '../domain/page.ts';
+import { listEvents } from '../review/changes.ts';
+import { pageOf } from './page.ts';
+import { route } from './route.ts';
+
+const Event = z
+  .object({
+    id: z.uuid(),
+    tenant: z.uuid(),
+    authUser: z.uuid(),
+    change: z.uuid(),
+    type: z.string(),
+    userVersion: z.number().int().describe('Orders the events of one user.'),
+    data: z
+      .record(z.string(), z.unknown())
+      .describe('Names of the fields that changed, roles gained and lost. Values are read from the user.'),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Event' });
+
+export const events = [
+  route({
+    method: 'GET',
+    path: '/v1/events',
+    operation: 'listEvents',
+    summary: 'Read the feed of events, oldest first',
+    needs: 'events.read',
+    input: PageOptions,
+    status: 200,
+    answer: pageOf(Event),
+    handle: ({ deps, caller, input }) => listEvents(deps, caller, input),
+  }),
+];

@@ -1,0 +1,134 @@
+/** What a route is: one value from which the server, the parsing of requests and the OpenAPI document follow. */
+import { z } from 'zod';
+import type { Action, Caller } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
+import type { ApiDeps } from './deps.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** What a request runs with. `caller` is null on the few routes that need no key. */
+export type Context = {
+  readonly deps: ApiDeps;
+  readonly caller: Caller | null;
+  readonly signal: AbortSignal;
+};
+
+export type Answered = { readonly value: unknown; readonly location: string | null };
+
+type Description = {
+  readonly method: Method;
+  /** As OpenAPI writes it: `/v1/tenants/{tenant}`. Parameters of one name always hold the id of the same kind of thing. */
+  readonly path: string;
+  /** The use case's name; OpenAPI's operationId. */
+  readonly operation: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** The permission that the use case asks for; `key`: any valid key will do. */
+  readonly needs: Action | 'key' | 'nothing';
+  readonly status: 200 | 201 | 202 | 204;
+};
+
+export type Route = Description & {
+  /** All that it takes: members that the path names come in the path, the others in the query, or in the body where there is one. */
+  readonly input: z.ZodType;
+  /** Members of the input that are lists. */
+  readonly lists: ReadonlySet<string>;
+  /** null: the answer is empty. */
+  readonly answer: z.ZodType | null;
+  /** Throws what the use case throws. */
+  readonly run: (context: Context, input: Readonly<Record<string, unknown>>) => Promise<Answered>;
+};
+
+/** Use cases give values that cannot be altered; a schema's type would ask for ones that can. */
+type Given<T> = T extends readonly (infer Item)[]
+  ? readonly Given<Item>[]
+  : T extends Date
+    ? T
+    : T extends object
+      ? { readonly [Key in keyof T]: Given<T[Key]> }
+      : T;
+
+const nothing = z.strictObject({});
+
+/**
+ * The input is what came, unseen: the use case asks first who is calling and then parses it, with the schema that is given here. What
+ * leaves goes through `answer`: fields that it does not name are left out, so that a use case which one day gives more (a
+ * credential, a hash) does not publish it.
+ */
+export function route<Answer extends z.ZodType, Input extends z.ZodType = typeof nothing>(
+  definition: Description & {
+    readonly needs: Action | 'key';
+    readonly input?: Input;
+    readonly answer?: Answer;
+    readonly handle: (request: {
+      readonly deps: ApiDeps;
+      readonly caller: Caller;
+      readonly signal: AbortSignal;
+      readonly input: z.input<Input>;
+    }) => Promise<Given<z.input<Answer>>>;
+    /** Where what was made can be found. */
+    readonly location?: (answer: z.output<Answer>) => string;
+  },
+): Route {
+  const { handle, location, input = nothing as z.ZodType, answer = null, ...description } = definition;
+  return {
+    ...description,
+    input,
+    lists: listsIn(input),
+    answer,
+    run: async ({ deps, caller, signal }, raw) => {
+      if (caller === null) throw unauthenticated();
+      const given = await handle({ deps, caller, signal, input: raw as z.input<Input> });
+      if (answer === null) return { value: null, location: null };
+      const value = answer.parse(given);
+      return { value, location: location?.(value) ?? null };
+    },
+  };
+}
+
+/** A route for everybody: it takes nothing and knows no caller. */
+export function openRoute<Answer extends z.ZodType>(
+  definition: Pick<Description, 'path' | 'operation' | 'summary'> & {
+    readonly answer: Answer;
+    readonly handle: (deps: ApiDeps) => Promise<Given<z.input<Answer>>>;
+  },
+): Route {
+  const { handle, answer, ...description } = definition;
+  return {
+    ...description,
+    method: 'GET',
+    needs: 'nothing',
+    status: 200,
+    input: nothing,
+    lists: new Set(),
+    answer,
+    run: async ({ deps }) => ({ value: answer.parse(await handle(deps)), location: null }),
+  };
+}
+
+function listsIn(input: z.ZodType): ReadonlySet<string> {
+  const members = input instanceof z.ZodObject ? Object.entries(input.shape) : [];
+  return new Set(members.flatMap(([name, schema]) => (isList(schema) ? [name] : [])));
+}
+
+function isList(schema: unknown): boolean {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) return isList(schema.unwrap());
+  return schema instanceof z.ZodArray;
+}
+
+/** The names in braces. */
+export function namesInPath(path: string): readonly string[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].flatMap(([, name]) => name ?? []);
+}
+
+export function takesBody(method: Method): boolean {
+  return method === 'POST' || method === 'PATCH';
+}
+
+export function unauthenticated(): Problem {
+  return new Problem({
+    code: 'unauthenticated',
+    message: 'This needs an API key, and there was none or it is not valid any more.',
+    remedy: 'Send `Authorization: Bearer rc_…` with a key that was neither revoked nor has expired.',
+  });
+}

@@ -1,0 +1,29 @@
+/** All routes there are. */
+import { applies } from './applies.ts';
+import { audit } from './audit.ts';
+import { changes } from './changes.ts';
+import { connections } from './connections.ts';
+import { events } from './events.ts';
+import { health } from './health.ts';
+import { principals } from './principals.ts';
+import { providers } from './providers.ts';
+import { roles } from './roles.ts';
+import type { Route } from './route.ts';
+import { runs } from './runs.ts';
+import { tenants } from './tenants.ts';
+import { users } from './users.ts';
+
+export const routes: readonly Route[] = [
+  ...tenants,
+  ...connections,
+  ...runs,
+  ...changes,
+  ...applies,
+  ...users,
+  ...roles,
+  ...principals,
+  ...providers,
+  ...audit,
+  ...events,
+  ...health,
+];

@@ -1,0 +1,72 @@
+/** Sync runs, as they are and were. They are started from their connection. */
+import { z } from 'zod';
+import { RUN_STATES } from '../domain/run.ts';
+import { getRun, listRuns, RunFilter } from '../sync/runs.ts';
+import { pageOf } from './page.ts';
+import { route } from './route.ts';
+
+const count = z.number().int();
+const moment = z.iso.datetime();
+
+export const Run = z
+  .object({
+    id: z.uuid(),
+    connection: z.uuid(),
+    tenant: z.uuid(),
+    kind: z.enum(['full', 'delta', 'targeted']),
+    trigger: z.enum(['schedule', 'demand']),
+    state: z.enum(RUN_STATES),
+    phase: z.enum(['groups', 'members', 'users']).describe('What is being pulled, or was pulled last.'),
+    snapshot: z.enum(['complete', 'partial']).nullable().describe('A partial one proposes no deletion.'),
+    partialReason: z.string().nullable(),
+    failure: z
+      .object({
+        kind: z.string(),
+        message: z.string(),
+        remedy: z.string(),
+        requestId: z
+          .string()
+          .optional()
+          .describe('The provider’s id of the request: what its support asks for.'),
+      })
+      .nullable(),
+    pages: count,
+    groups: count,
+    members: count,
+    users: count,
+    unreadable: count.describe('Records that were not understood: those users stay as they are.'),
+    counts: z
+      .object({ new: count, changed: count, deleted: count, conflicts: count, held: count })
+      .nullable()
+      .describe('Changes that the run left pending; `held` are among the others.'),
+    requestedBy: z.string(),
+    createdAt: moment,
+    startedAt: moment.nullable(),
+    finishedAt: moment.nullable(),
+  })
+  .meta({ id: 'Run' });
+
+export const runs = [
+  route({
+    method: 'GET',
+    path: '/v1/runs',
+    operation: 'listRuns',
+    summary: 'List sync runs, newest first',
+    needs: 'runs.read',
+    input: RunFilter,
+    status: 200,
+    answer: pageOf(Run),
+    handle: ({ deps, caller, input }) => listRuns(deps, caller, input),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/runs/{run}',
+    operation: 'getRun',
+    summary: 'Get a sync run',
+    needs: 'runs.read',
+    input: z.object({ run: z.uuid() }),
+    status: 200,
+    answer: Run,
+    handle: ({ deps, caller, input }) => getRun(deps, caller, input.run),
+  }),
+];

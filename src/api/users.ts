@@ -1,0 +1,104 @@
+/** Auth users, and the roles that a person gives them by hand. */
+import { z } from 'zod';
+import { AUTH_USER_STATES } from '../domain/authUser.ts';
+import { Grant, grantRole, revokeRole } from '../tenancy/roles.ts';
+import { EditedUser, editUser, getUser, ListUsers, listUsers } from '../tenancy/users.ts';
+import { Moment, pageOf } from './page.ts';
+import { route } from './route.ts';
+
+const FieldValue = z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.null()]);
+
+const userShape = {
+  id: z.uuid(),
+  tenant: z.uuid(),
+  state: z.enum(AUTH_USER_STATES),
+  userName: z.string().nullable(),
+  email: z.string().nullable(),
+  displayName: z.string().nullable(),
+  attributes: z.record(z.string(), FieldValue).describe('All other fields, by name.'),
+  version: z.number().int(),
+  createdAt: Moment,
+  updatedAt: Moment,
+};
+
+const User = z.object(userShape).meta({ id: 'User' });
+
+const UserDetails = z
+  .object({
+    ...userShape,
+    identities: z.array(z.object({ connection: z.uuid(), externalId: z.string(), linkedAt: Moment })),
+    roles: z
+      .array(
+        z.object({
+          name: z.string(),
+          origin: z.enum(['directory', 'manual']),
+          connection: z.uuid().nullable(),
+          grantedAt: Moment,
+        }),
+      )
+      .describe('The same role may be there from several directories and by hand.'),
+  })
+  .meta({ id: 'UserDetails' });
+
+const byId = z.object({ user: z.uuid() });
+
+export const users = [
+  route({
+    method: 'GET',
+    path: '/v1/users',
+    operation: 'listUsers',
+    summary: 'List auth users',
+    needs: 'users.read',
+    input: ListUsers,
+    status: 200,
+    answer: pageOf(User),
+    handle: ({ deps, caller, input }) => listUsers(deps, caller, input),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/users/{user}',
+    operation: 'getUser',
+    summary: 'Get an auth user with identities and roles',
+    needs: 'users.read',
+    input: byId,
+    status: 200,
+    answer: UserDetails,
+    handle: ({ deps, caller, input }) => getUser(deps, caller, input.user),
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/users/{user}',
+    operation: 'editUser',
+    summary: 'Edit an auth user by hand',
+    description: 'Changes that were computed from the version before this one go back to be planned afresh.',
+    needs: 'users.write',
+    input: EditedUser,
+    status: 200,
+    answer: UserDetails,
+    handle: ({ deps, caller, input }) => editUser(deps, caller, input),
+  }),
+  route({
+    method: 'PUT',
+    path: '/v1/users/{user}/roles/{role}',
+    operation: 'grantRole',
+    summary: 'Give an auth user a role by hand',
+    description: 'No sync takes away what was given by hand. Again changes nothing.',
+    needs: 'users.write',
+    input: Grant,
+    status: 200,
+    answer: UserDetails,
+    handle: ({ deps, caller, input }) => grantRole(deps, caller, input),
+  }),
+  route({
+    method: 'DELETE',
+    path: '/v1/users/{user}/roles/{role}',
+    operation: 'revokeRole',
+    summary: 'Take away a role that was given by hand',
+    description: 'What a directory gave stays. Again changes nothing.',
+    needs: 'users.write',
+    input: Grant,
+    status: 200,
+    answer: UserDetails,
+    handle: ({ deps, caller, input }) => revokeRole(deps, caller, input),
+  }),
+];

@@ -1,0 +1,160 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { z } from 'zod';
+import { PROVIDERS } from '../../src/domain/directory.ts';
+import { ACTIONS } from '../../src/domain/permission.ts';
+import { createRole } from '../../src/tenancy/roles.ts';
+import { type Listed, operationsOf, parametersOf, pathWith } from './operations.ts';
+import { addCustomer, fill, type Ids, type Json, type Served, serve } from './served.ts';
+
+let served: Served;
+let document: Json;
+let operations: readonly Listed[];
+let ids: Ids;
+let key: string;
+
+beforeAll(async () => {
+  served = await serve();
+  document = (await served.request('GET', '/openapi.json')).body;
+  operations = await operationsOf(served);
+  const customer = await addCustomer(served, 'Acme');
+  await createRole(served.deps, served.operator, { name: 'reader' });
+  ({ ids } = await fill(served, customer));
+  key = customer.keys.system;
+  await served.request('PUT', `/v1/users/${ids.user}/roles/reader`, { key });
+  await served.request('POST', `/v1/tenants/${ids.tenant}/domains`, {
+    key,
+    body: { domain: 'acme.example' },
+  });
+});
+afterAll(() => served.close());
+
+it('lists every route', () => {
+  expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(
+    [
+      'GET /healthz',
+      'GET /readyz',
+      'GET /v1/applies',
+      'GET /v1/applies/{apply}',
+      'GET /v1/audit',
+      'GET /v1/audit/verification',
+      'GET /v1/changes',
+      'GET /v1/changes/summary',
+      'GET /v1/changes/{change}',
+      'GET /v1/connections',
+      'GET /v1/connections/{connection}',
+      'GET /v1/events',
+      'GET /v1/principals',
+      'GET /v1/providers',
+      'GET /v1/roles',
+      'GET /v1/runs',
+      'GET /v1/runs/{run}',
+      'GET /v1/tenants',
+      'GET /v1/tenants/{tenant}',
+      'GET /v1/tenants/{tenant}/domains',
+      'GET /v1/users',
+      'GET /v1/users/{user}',
+      'GET /v1/whoami',
+      'DELETE /v1/keys/{key}',
+      'DELETE /v1/users/{user}/roles/{role}',
+      'PATCH /v1/connections/{connection}',
+      'PATCH /v1/tenants/{tenant}',
+      'PATCH /v1/users/{user}',
+      'POST /v1/changes/decisions',
+      'POST /v1/connections',
+      'POST /v1/connections/{connection}/applies',
+      'POST /v1/connections/{connection}/runs',
+      'POST /v1/connections/{connection}/test',
+      'POST /v1/principals',
+      'POST /v1/principals/{principal}/keys',
+      'POST /v1/roles',
+      'POST /v1/tenants',
+      'POST /v1/tenants/{tenant}/domains',
+      'PUT /v1/users/{user}/roles/{role}',
+    ].sort(),
+  );
+});
+
+it('has the structure of OpenAPI 3.1', () => {
+  expect(document.openapi).toMatch(/^3\.1\.\d+$/);
+  expect(document.info).toMatchObject({
+    title: 'Rollcall',
+    version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+  });
+  expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
+  for (const listed of operations) {
+    const { operation, path, method } = listed;
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+    expect(
+      parametersOf(listed, 'path').map(({ name }) => name),
+      path,
+    ).toEqual(inPath);
+    for (const parameter of operation.parameters ?? []) {
+      expect(parameter, path).toMatchObject({
+        required: parameter.in === 'path',
+        schema: expect.any(Object),
+      });
+    }
+    for (const response of Object.values<Json>(operation.responses))
+      expect(response.description, path).toMatch(/\w/);
+    expect(Object.keys(operation.responses), path).toContain('default');
+    if (method === 'GET' || method === 'DELETE') expect(operation.requestBody, path).toBeUndefined();
+  }
+});
+
+it('protects every route with the key that it describes, but health and readiness', () => {
+  expect(document.components.securitySchemes.key).toMatchObject({ type: 'http', scheme: 'bearer' });
+  expect(document.security).toEqual([{ key: [] }]);
+  for (const { operation } of operations) {
+    const permission = operation['x-permission'];
+    if (permission !== undefined) expect(ACTIONS).toContain(permission);
+  }
+});
+
+it('refers only to schemas that it has, and uses all of those', () => {
+  const referred = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]*)"/g)].map(([, to]) => to);
+  const there = Object.keys(document.components.schemas).map((name) => `#/components/schemas/${name}`);
+  expect([...new Set(referred)].sort()).toEqual(there.sort());
+});
+
+it('has schemas that are JSON Schema, input and output alike', () => {
+  const schemas = operations.flatMap(({ operation }) => [
+    ...(operation.parameters ?? []).map(({ schema }: Json) => schema),
+    ...Object.values<Json>(operation.requestBody?.content ?? {}).map(({ schema }) => schema),
+    ...Object.values<Json>(operation.responses).flatMap(({ content = {} }) =>
+      Object.values<Json>(content).map(({ schema }) => schema),
+    ),
+  ]);
+  expect(schemas.length).toBeGreaterThan(80);
+  for (const schema of schemas) expect(() => validatorOf(schema), JSON.stringify(schema)).not.toThrow();
+});
+
+it('describes what every readable route really answers', async () => {
+  const readable = operations.filter(({ method }) => method === 'GET');
+  for (const { path, operation } of readable) {
+    const answer = await served.request('GET', pathWith(path, ids), { key });
+    expect(answer.status, path).toBe(200);
+    expect(answer.body.items?.length, `${path} has something to show`).not.toBe(0);
+    const { schema } = operation.responses['200'].content['application/json'];
+    expect(validatorOf(schema).safeParse(answer.body).error, path).toBeUndefined();
+  }
+});
+
+it('describes what a failure looks like', async () => {
+  const { body } = await served.request('POST', '/v1/tenants', { key, body: {} });
+  const { schema } = operations[0]?.operation.responses.default.content['application/problem+json'] ?? {};
+  expect(validatorOf(schema).safeParse(body).error).toBeUndefined();
+});
+
+it('says which settings and credentials each provider asks for', async () => {
+  const { body } = await served.request('GET', '/v1/providers', { key });
+  expect(body.items.map(({ provider }: Json) => provider)).toEqual(PROVIDERS);
+  for (const { settings, credentials } of body.items) {
+    expect(() => validatorOf(settings)).not.toThrow();
+    expect(() => validatorOf(credentials)).not.toThrow();
+  }
+});
+
+function validatorOf(schema: Json): z.ZodType {
+  const text = JSON.stringify({ ...schema, $defs: document.components.schemas });
+  return z.fromJSONSchema(JSON.parse(text.replaceAll('#/components/schemas/', '#/$defs/')));
+}

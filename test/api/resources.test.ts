@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openServer } from '../../src/api/server.ts';
+import { getApply, listApplies } from '../../src/review/apply.ts';
+import { getChange, listChanges, listEvents } from '../../src/review/changes.ts';
+import { getRun, listRuns } from '../../src/sync/runs.ts';
+import { getConnection, listConnections } from '../../src/tenancy/connections.ts';
+import { listPrincipals } from '../../src/tenancy/principals.ts';
+import { listRoles } from '../../src/tenancy/roles.ts';
+import { getTenant, listTenants } from '../../src/tenancy/tenants.ts';
+import { getUser, listUsers } from '../../src/tenancy/users.ts';
+import { aConnection, addCustomer, fill, type Ids, type Json, type Served, serve } from './served.ts';
+
+let served: Served;
+let customer: Awaited<ReturnType<typeof addCustomer>>;
+let ids: Ids;
+let fingerprint: string;
+let key: string;
+
+beforeAll(async () => {
+  served = await serve();
+  customer = await addCustomer(served, 'Acme');
+  ({ ids, fingerprint } = await fill(served, customer, 5));
+  key = customer.keys['tenant-administrator'];
+});
+afterAll(() => served.close());
+
+const get = (path: string) => served.request('GET', path, { key });
+const post = (path: string, body?: unknown) => served.request('POST', path, { key, body });
+
+it('answers with all that the use cases give, field by field', async () => {
+  const { deps } = served;
+  const caller = customer.administrator;
+  const given: readonly (readonly [string, Promise<unknown>])[] = [
+    ['/v1/tenants', listTenants(deps, caller)],
+    [`/v1/tenants/${ids.tenant}`, getTenant(deps, caller, ids.tenant)],
+    ['/v1/connections', listConnections(deps, caller)],
+    [`/v1/connections/${ids.connection}`, getConnection(deps, caller, ids.connection)],
+    ['/v1/runs', listRuns(deps, caller, {})],
+    [`/v1/runs/${ids.run}`, getRun(deps, caller, ids.run)],
+    ['/v1/changes', listChanges(deps, caller, {})],
+    [`/v1/changes/${ids.change}`, getChange(deps, caller, ids.change)],
+    ['/v1/applies', listApplies(deps, caller, {})],
+    [`/v1/applies/${ids.apply}`, getApply(deps, caller, ids.apply)],
+    ['/v1/users', listUsers(deps, caller)],
+    [`/v1/users/${ids.user}`, getUser(deps, caller, ids.user)],
+    ['/v1/roles', listRoles(deps, caller)],
+    ['/v1/principals', listPrincipals(deps, caller)],
+    ['/v1/events', listEvents(deps, caller, {})],
+  ];
+  for (const [path, value] of given)
+    expect((await get(path)).body, path).toEqual(JSON.parse(JSON.stringify(await value)));
+});
+
+describe('connections', () => {
+  it('are made, found where the answer says, and changed; their credentials never come out', async () => {
+    const made = await post('/v1/connections', aConnection('Second'));
+    expect(made).toMatchObject({ status: 201, body: { name: 'Second', tenant: ids.tenant, version: 1 } });
+    const at = made.headers.get('location') ?? '';
+    const changed = await served.request('PATCH', at, {
+      key,
+      body: { schedule: '*/30 * * * *', timeZone: 'Europe/Rome', version: 1 },
+    });
+    expect(changed.body).toMatchObject({ schedule: '*/30 * * * *', timeZone: 'Europe/Rome', version: 2 });
+    const found = await get(at);
+    expect(found.body).toEqual(changed.body);
+    for (const { body } of [made, changed, found, await get('/v1/connections'), await get('/v1/audit')])
+      expect(JSON.stringify(body)).not.toMatch(/credentials":|00secretOktaToken/);
+    const stale = await served.request('PATCH', at, { key, body: { name: 'Third', version: 1 } });
+    expect(stale).toMatchObject({ status: 409, body: { code: 'changed-since-shown' } });
+    const twice = await post('/v1/connections', aConnection('Second'));
+    expect(twice).toMatchObject({ status: 409, body: { code: 'name-taken' } });
+  });
+
+  it('are tested step by step; the step that fails says what helps', async () => {
+    const network = { baseUrl: 'https://127.0.0.1:1' };
+    const { body: made } = await post('/v1/connections', { ...aConnection('Unreachable'), network });
+    const { status, body } = await post(`/v1/connections/${made.id}/test`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ ok: false, steps: [{ step: 'reach', ok: false }] });
+    expect(body.steps[0].remedy).toMatch(/\w/);
+  });
+});
+
+describe('runs', () => {
+  it('are asked for, queued once, and found where the answer says', async () => {
+    const first = await post(`/v1/connections/${ids.connection}/runs`);
+    expect(first).toMatchObject({ status: 202, body: { already: false, run: { state: 'queued' } } });
+    expect(served.queued).toContain(first.body.run.id);
+    const again = await post(`/v1/connections/${ids.connection}/runs`);
+    expect(again).toMatchObject({ status: 202, body: { already: true, run: { id: first.body.run.id } } });
+    const found = await get(first.headers.get('location') ?? '');
+    expect(found.body).toEqual(first.body.run);
+  });
+
+  it('are taken on although the queue cannot be reached: they are recorded, and handed over later', async () => {
+    const { body: made } = await post('/v1/connections', aConnection('Queueless'));
+    const enqueueRun = async () => {
+      throw new Error('no queue');
+    };
+    const server = await openServer({ ...served.deps, enqueueRun }, { host: '127.0.0.1', port: 0 });
+    const answer = await fetch(`${server.url}/v1/connections/${made.id}/runs`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    });
+    const { run } = (await answer.json()) as Json;
+    await server.close();
+    expect(answer.status).toBe(202);
+    expect((await get(`/v1/runs/${run.id}`)).body).toMatchObject({ state: 'queued' });
+    expect(served.lines.some((line) => line.includes('queue.not-reached'))).toBe(true);
+  });
+});
+
+describe('changes', () => {
+  it('are refused when their content is not what was shown', async () => {
+    const { body } = await post('/v1/changes/decisions', {
+      verdict: 'approve',
+      reason: 'expected',
+      changes: [{ id: ids.change, fingerprint: '0'.repeat(64) }],
+    });
+    expect(body).toEqual({ decided: 0, refused: [{ id: ids.change, because: 'changed-since-shown' }] });
+  });
+
+  it('are decided on one by one or as a set that was seen, and applied', async () => {
+    const one = await post('/v1/changes/decisions', {
+      verdict: 'reject',
+      reason: 'unknown person',
+      changes: [{ id: ids.change, fingerprint }],
+    });
+    expect(one.body).toEqual({ decided: 1, refused: [] });
+    expect((await get(`/v1/changes/${ids.change}`)).body).toMatchObject({
+      state: 'rejected',
+      decision: { by: 'Acme tenant-administrator', reason: 'unknown person' },
+    });
+    const summary = await get(`/v1/changes/summary?connection=${ids.connection}`);
+    const { revision } = summary.body.items[0];
+    const all = await post('/v1/changes/decisions', {
+      verdict: 'approve',
+      reason: 'the new class',
+      connection: ids.connection,
+      revision,
+      filter: { set: 'new' },
+    });
+    expect(all.body.decided).toBeGreaterThan(2);
+    const started = await post(`/v1/connections/${ids.connection}/applies`);
+    expect(started).toMatchObject({ status: 202, body: { total: all.body.decided } });
+    expect(served.queued).toContain(started.body.apply);
+    expect((await get(started.headers.get('location') ?? '')).body).toMatchObject({ state: 'running' });
+    const again = await post(`/v1/connections/${ids.connection}/applies`);
+    expect(again.body).toEqual(started.body); // the one that is running
+  });
+});
+
+describe('users', () => {
+  it('are edited by hand, unless somebody else was faster', async () => {
+    const at = `/v1/users/${ids.user}`;
+    const { version } = (await get(at)).body;
+    const edited = await served.request('PATCH', at, { key, body: { displayName: 'Ada', version } });
+    expect(edited).toMatchObject({ status: 200, body: { displayName: 'Ada', version: version + 1 } });
+    const late = await served.request('PATCH', at, { key, body: { displayName: 'Eve', version } });
+    expect(late).toMatchObject({ status: 409, body: { code: 'changed-since-shown' } });
+  });
+
+  it('are given roles by hand, which can have any name, and lose them again', async () => {
+    const name = 'billing/ops & co?';
+    await served.request('POST', '/v1/roles', { key: customer.keys.system, body: { name } });
+    const at = `/v1/users/${ids.user}/roles/${encodeURIComponent(name)}`;
+    const granted = await served.request('PUT', at, { key });
+    expect(granted).toMatchObject({ status: 200, body: { roles: [{ name, origin: 'manual' }] } });
+    const revoked = await served.request('DELETE', at, { key });
+    expect(revoked).toMatchObject({ status: 200, body: { roles: [] } });
+  });
+});
+
+describe('the audit log', () => {
+  it('names whoever held the key, and is whole', async () => {
+    await post('/v1/tenants', { name: 'Below Acme' });
+    const { body } = await served.request('GET', `/v1/audit?limit=500`, { key });
+    const edited = body.items.findLast(({ action }: Json) => action === 'auth-user.edited');
+    expect(edited).toMatchObject({ actor: { kind: 'person', name: 'Acme tenant-administrator' } });
+    const verified = await get('/v1/audit/verification');
+    expect(verified.body.tenants.length).toBeGreaterThan(1);
+    for (const chain of verified.body.tenants) expect(chain).toMatchObject({ ok: true });
+  });
+});

@@ -1,0 +1,216 @@
+/** The API over HTTP on a database of its own: two customers who know nothing of each other, each with everything there is. */
+import { Writable } from 'node:stream';
+import type { Connector } from '../../connectors/contract.ts';
+import { connectors } from '../../connectors/registry.ts';
+import { openServer } from '../../src/api/server.ts';
+import { DirectoryUser } from '../../src/domain/directory.ts';
+import { ConnectionId } from '../../src/domain/ids.ts';
+import { PRINCIPAL_ROLES, type PrincipalRole } from '../../src/domain/permission.ts';
+import { openLogger } from '../../src/log.ts';
+import { carryOutApply, startApply } from '../../src/review/apply.ts';
+import { listChanges } from '../../src/review/changes.ts';
+import { decide } from '../../src/review/decide.ts';
+import { requestRun } from '../../src/sync/runs.ts';
+import { syncConnection } from '../../src/sync/sync.ts';
+import { createConnection, openStoredConnector } from '../../src/tenancy/connections.ts';
+import { authenticateKey, createKey, createPrincipal, ensureOperator } from '../../src/tenancy/principals.ts';
+import { createTenant } from '../../src/tenancy/tenants.ts';
+import { listUsers } from '../../src/tenancy/users.ts';
+import { clockAt } from '../support/clock.ts';
+import { freshStore } from '../support/database.ts';
+
+export type Answer = { readonly status: number; readonly headers: Headers; readonly body: Json };
+// biome-ignore lint/suspicious/noExplicitAny: a test reads what came as it expects it, and fails where it is not so
+export type Json = any;
+
+/** One id of each kind, by the name that it has in a path. */
+export type Ids = Readonly<
+  Record<'tenant' | 'connection' | 'run' | 'change' | 'apply' | 'user' | 'principal' | 'key', string>
+>;
+
+export type Served = Awaited<ReturnType<typeof serve>>;
+
+export async function serve() {
+  const fresh = await freshStore();
+  const lines: string[] = [];
+  const queued: string[] = [];
+  const log = openLogger('info', collecting(lines));
+  const parts = { database: true, queue: true };
+  const deps = {
+    store: fresh.store,
+    clock: clockAt('2026-05-01T09:00:00Z'),
+    connectors,
+    log,
+    enqueueRun: async ({ run }: { run: string }) => void queued.push(run),
+    enqueueApply: async ({ apply }: { apply: string }) => void queued.push(apply),
+    readiness: {
+      database: async () => answers(parts.database),
+      queue: async () => answers(parts.queue),
+    },
+  };
+  const operator = await ensureOperator(deps, 'test');
+  const server = await openServer(deps, { host: '127.0.0.1', port: 0 });
+  return {
+    deps,
+    operator,
+    url: server.url,
+    /** What was logged, a line each. */
+    lines,
+    /** Ids of what was put on the queue. */
+    queued,
+    /** What /readyz finds. */
+    parts,
+    request: (method: string, path: string, options: RequestOptions = {}) =>
+      request(server.url, method, path, options),
+    close: async () => {
+      await server.close();
+      await fresh.drop();
+    },
+  };
+}
+
+function collecting(lines: string[]): Writable {
+  return new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+}
+
+function answers(up: boolean): void {
+  if (!up) throw new Error('it does not answer');
+}
+
+export type RequestOptions = {
+  readonly key?: string;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+async function request(url: string, method: string, path: string, { key, body, headers }: RequestOptions) {
+  const answer = await fetch(`${url}${path}`, {
+    method,
+    redirect: 'manual',
+    headers: {
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  const isJson = /json/.test(answer.headers.get('content-type') ?? '');
+  return { status: answer.status, headers: answer.headers, body: isJson ? JSON.parse(text) : text };
+}
+
+/** A tenant with a principal and a key for each role but system; its administrator as a caller. */
+export async function addCustomer({ deps, operator }: Served, name: string) {
+  const tenant = await createTenant(deps, operator, { name });
+  const keys: Record<string, string> = {};
+  let principal = '';
+  for (const role of PRINCIPAL_ROLES) {
+    const at = role === 'system' ? null : tenant.id;
+    const made = await createPrincipal(deps, operator, { tenant: at, name: `${name} ${role}`, role });
+    keys[role] = (await createKey(deps, operator, { principal: made.id })).key;
+    if (role === 'reviewer') principal = made.id;
+  }
+  const spare = await createKey(deps, operator, { principal });
+  return {
+    tenant: tenant.id,
+    keys: keys as Readonly<Record<PrincipalRole, string>>,
+    principal,
+    key: spare.id as string,
+    administrator: await callerWith(deps, keys['tenant-administrator']),
+  };
+}
+
+async function callerWith(deps: Served['deps'], key = '') {
+  const caller = await authenticateKey(deps, key);
+  if (caller === null) throw new Error('the key does not work');
+  return caller;
+}
+
+/** Everything else that a customer can have: one user applied, and one change of each other person pending. */
+export async function fill(served: Served, customer: Awaited<ReturnType<typeof addCustomer>>, users = 3) {
+  const { deps } = served;
+  const caller = customer.administrator;
+  const connection = await createConnection(deps, caller, aConnection());
+  const { run } = await requestRun(deps, caller, { connection: connection.id });
+  await syncConnection(
+    {
+      ...deps,
+      openConnector: async (id) => ({
+        connection: (await openStoredConnector(deps, id)).connection,
+        connector: aDirectory(users),
+      }),
+    },
+    {
+      connection: ConnectionId.parse(connection.id),
+      run,
+      trigger: 'demand',
+      requestedBy: 'test',
+      signal: AbortSignal.timeout(30_000),
+    },
+  );
+  const { items } = await listChanges(deps, caller, { connection: connection.id });
+  const [first, second] = items;
+  if (first === undefined || second === undefined) throw new Error('the run proposed nothing');
+  const changes = [{ id: first.id, fingerprint: first.fingerprint }];
+  await decide(deps, caller, { verdict: 'approve', reason: 'expected', changes });
+  const { apply } = await startApply(deps, caller, { connection: connection.id });
+  await carryOutApply(deps, apply, { signal: AbortSignal.timeout(30_000) });
+  const [user] = (await listUsers(deps, caller, {})).items;
+  if (user === undefined) throw new Error('nobody was applied');
+  const ids: Ids = {
+    tenant: customer.tenant,
+    connection: connection.id,
+    run,
+    change: second.id,
+    apply,
+    user: user.id,
+    principal: customer.principal,
+    key: customer.key,
+  };
+  return { ids, fingerprint: second.fingerprint };
+}
+
+/** Nothing ever connects there. */
+export function aConnection(name = 'Okta') {
+  return {
+    name,
+    provider: 'okta' as const,
+    settings: { orgUrl: 'https://acme.okta.example' },
+    credentials: { kind: 'api-token', token: '00secretOktaToken' },
+  };
+}
+
+/** A directory that answers at once. */
+function aDirectory(users: number): Connector {
+  const records = Array.from({ length: users }, (_, number) => ({
+    kind: 'user' as const,
+    user: aUser(`00u${number}`),
+  }));
+  return {
+    provider: 'okta',
+    fetchUsers: async () => ({ records, next: null }),
+    fetchGroups: async () => ({ records: [], next: null }),
+    fetchMembers: async () => ({ records: [], next: null }),
+    close: async () => {},
+  };
+}
+
+function aUser(id: string): DirectoryUser {
+  const absent = Object.fromEntries(Object.keys(DirectoryUser.shape).map((name) => [name, null]));
+  return DirectoryUser.parse({
+    ...absent,
+    externalId: id,
+    state: 'active',
+    userName: `${id}@acme.example`,
+    email: `${id}@acme.example`,
+    displayName: `Person ${id}`,
+    userType: 'member',
+    aliases: [],
+    custom: {},
+  });
+}
