@@ -69,7 +69,7 @@ const configured = [
     operation: 'createConnection',
     summary: 'Create a connection',
     description:
-      'Credentials go in and never come out again. Roles that the mapping names and that are missing are made.',
+      'Credentials go in and never come out again. What belongs into settings and credentials is in /v1/providers. Roles that the mapping names are made where they are missing and the caller may write roles.',
     needs: 'connections.write',
     input: NewConnection,
     status: 201,
@@ -93,7 +93,7 @@ const configured = [
     path: '/v1/connections/{connection}',
     operation: 'updateConnection',
     summary: 'Change a connection',
-    description: 'Only what is sent changes; credentials are replaced as a whole.',
+    description: 'Only what is sent changes, each part as a whole. Credentials have to be sent again with settings or a network that would send them elsewhere.',
     needs: 'connections.write',
     input: ChangedConnection,
     status: 200,
