@@ -93,7 +93,8 @@ const configured = [
     path: '/v1/connections/{connection}',
     operation: 'updateConnection',
     summary: 'Change a connection',
-    description: 'Only what is sent changes, each part as a whole. Credentials have to be sent again with settings or a network that would send them elsewhere.',
+    description:
+      'Only what is sent changes, each part as a whole. Credentials have to be sent again with settings or a network that would send them elsewhere.',
     needs: 'connections.write',
     input: ChangedConnection,
     status: 200,
