@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+// The command `rollcall`. Runs src/main.ts with a Node that can run TypeScript: this one, or the one that came with
+// `npm install` (the package `node`). Written so that an old Node can still read it and say what is wrong.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+const OLDEST = [24, 12];
+const program = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const packaged = fileURLToPath(
+  new URL(`../node_modules/node/bin/node${process.platform === 'win32' ? '.exe' : ''}`, import.meta.url),
+);
+
+function isRecent(version) {
+  const [major, minor] = version.split('.').map(Number);
+  return major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1]);
+}
+
+/** Ends like the child ended, so that whoever waits for this process cannot tell the two apart. */
+function runPackaged() {
+  const child = spawn(packaged, [program, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // A terminal sends Ctrl-C to both; then the child hears it twice, and takes the two for one.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => {
+    process.stderr.write(`rollcall: ${packaged} cannot be run: ${error.message}\nRemedy: run \`npm ci\` again.\n`);
+    process.exitCode = 1;
+  });
+  child.on('exit', (code, signal) => {
+    process.exit(signal === null ? code : 128 + constants.signals[signal]);
+  });
+}
+
+if (isRecent(process.versions.node)) {
+  await import('../src/main.ts');
+} else if (existsSync(packaged)) {
+  runPackaged();
+} else {
+  process.stderr.write(
+    `rollcall: Node ${OLDEST.join('.')} or newer is needed, this is ${process.versions.node}.\n` +
+      'Remedy: run `npm ci` in the folder of Rollcall, which brings its own Node, or install a newer Node.\n',
+  );
+  process.exitCode = 1;
+}

@@ -1,0 +1,158 @@
+/** `rollcall changes` and `rollcall show`: what waits for a decision, and why. */
+import { type Command, Option } from 'commander';
+import { CHANGE_STATES, type ChangeState, causes } from '../domain/change.ts';
+import type { ConnectionId } from '../domain/ids.ts';
+import type { App, Cli } from './cli.ts';
+import { addCriteria, type Criteria, criteriaAsTyped, criteriaFrom } from './criteria.ts';
+import {
+  decisionInWords,
+  effectOf,
+  type ShownChange,
+  styleOfSet,
+  styleOfState,
+  writeChange,
+} from './describe.ts';
+import { examples } from './examples.ts';
+import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
+import type { Operator } from './operator.ts';
+import { countsInWords } from './sync.ts';
+import { type Cell, harmless, type Terminal } from './terminal.ts';
+
+type ChangesOptions = Criteria & {
+  readonly tenant?: string;
+  readonly connection?: string;
+  readonly state?: ChangeState[];
+  readonly limit: number;
+  readonly all?: boolean;
+};
+
+export type ChangeSetSummary = Awaited<ReturnType<Operator['summarise']>>[number];
+
+export function addChangeCommands(program: Command, cli: Cli): void {
+  const changes = program
+    .command('changes')
+    .description('list what waits: new, changed, deleted, conflicts')
+    .option('--tenant <tenant>', 'only of this tenant and what is below it')
+    .option('--connection <connection>', 'only of this connection')
+    .addOption(
+      new Option('--state <state...>', 'only in these states, instead of those that wait').choices(
+        CHANGE_STATES,
+      ),
+    )
+    .option('--limit <number>', 'at most so many', atLeastOne, 50)
+    .option('--all', 'all of them');
+  addCriteria(changes).action((options: ChangesOptions) =>
+    cli.withApp((app) => listChanges(cli, app, options)),
+  );
+  examples(
+    changes,
+    'rollcall changes --tenant Harbor',
+    "rollcall changes --connection 'Harbor Okta' --set deleted --all",
+    "rollcall changes --state held --json | jq -r '.items[].id'",
+  );
+  const show = program
+    .command('show')
+    .description('show one change: every field before and after, roles, cause, decision')
+    .argument('<change>', 'id, as `rollcall changes` lists it')
+    .action((id: string) => cli.withApp((app) => showChange(cli, app, id)));
+  examples(show, 'rollcall show 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b');
+}
+
+async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions): Promise<void> {
+  const { terminal } = cli;
+  const { tenant, connection, state } = options;
+  const where = {
+    ...(tenant === undefined ? {} : { tenant: (await operator.findTenant(tenant)).id }),
+    ...(connection === undefined ? {} : { connection: (await operator.findConnection(connection)).id }),
+  };
+  const filter = { ...where, ...criteriaFrom(options), ...(state === undefined ? {} : { state }) };
+  const fetch = (page: Page) => operator.listChanges({ ...filter, ...page });
+  if (terminal.json) return await writeItems(terminal, fetch, options);
+  // Before the list: what arrives while it is read is then not within the revision that is shown.
+  const summaries = (await operator.summarise(where)).filter(
+    (one) => waitingIn(one) > 0 || connection !== undefined,
+  );
+  for (const one of summaries) writeSummary(terminal, one);
+  const { found, next } = await writeRows(cli, operator, pagesOf(fetch, options), summaries.length > 1);
+  if (found === 0) return terminal.note('No such change waits.');
+  if (next !== null) terminal.note('\nThere are more: --limit or --all.');
+  const [only, ...others] = summaries;
+  if (only !== undefined && others.length === 0) suggest(terminal, only, options);
+}
+
+type Pages = AsyncIterable<{ readonly items: readonly ShownChange[]; readonly next: string | null }>;
+
+async function writeRows({ terminal }: Cli, operator: Operator, pages: Pages, withConnection: boolean) {
+  const nameOf = remembered(async (id: ConnectionId) => (await operator.getConnection(id)).name);
+  const seen: { found: number; next: string | null } = { found: 0, next: null };
+  const headings = [
+    'change',
+    'kind',
+    'state',
+    ...(withConnection ? ['connection'] : []),
+    'name',
+    'cause',
+    'effect',
+  ];
+  for await (const page of pages) {
+    seen.next = page.next;
+    if (page.items.length === 0) continue;
+    if (seen.found === 0) terminal.line();
+    seen.found += page.items.length;
+    const rows = page.items.map(async (change) =>
+      rowOf(change, withConnection ? await nameOf(change.connection) : null),
+    );
+    terminal.table(headings, await Promise.all(rows));
+  }
+  return seen;
+}
+
+export function waitingIn(summary: ChangeSetSummary): number {
+  return summary.new + summary.changed + summary.deleted + summary.conflicts;
+}
+
+/** One change set: its numbers, the revision that a decision on it names, and why part of it is held. */
+export function writeSummary(terminal: Terminal, summary: ChangeSetSummary): void {
+  const title = terminal.style('bold', harmless(`${summary.tenantName} · ${summary.connectionName}`));
+  const approved = summary.approved === 0 ? '' : ` · ${summary.approved} approved and not applied`;
+  terminal.line(
+    `${title}  ${countsInWords(summary, terminal.style)}${approved}  ${terminal.style('dim', `revision ${summary.revision}`)}`,
+  );
+  for (const reason of summary.heldBecause) terminal.line(`  held: ${harmless(reason)}`);
+}
+
+function rowOf(change: ShownChange, connection: string | null): Cell[] {
+  const held = change.state === 'held' ? decisionInWords(change) : null;
+  return [
+    change.id,
+    { text: change.kind, style: styleOfSet[change.set] },
+    { text: change.state, style: styleOfState[change.state] },
+    ...(connection === null ? [] : [connection]),
+    change.name,
+    causes[change.cause],
+    held === null ? effectOf(change) : `${effectOf(change)} (${held})`,
+  ];
+}
+
+function suggest(terminal: Terminal, summary: ChangeSetSummary, options: Criteria): void {
+  const { connection, revision } = summary;
+  const criteria = criteriaAsTyped(options);
+  terminal.note(`\nNext: rollcall show CHANGE`);
+  terminal.note(
+    `      rollcall approve --connection ${connection} --all${criteria} --revision ${revision} --reason TEXT`,
+  );
+  terminal.note(`      rollcall apply ${connection}`);
+}
+
+async function showChange(cli: Cli, { operator }: App, id: string): Promise<void> {
+  const { terminal } = cli;
+  const change = await operator.getChange(id);
+  if (terminal.json) return terminal.document(change);
+  const [connection, tenant] = await Promise.all([
+    operator.getConnection(change.connection),
+    operator.getTenant(change.tenant),
+  ]);
+  writeChange(terminal, change, { connection: connection.name, tenant: tenant.name });
+  const next = (['approve', 'reject', 'hold'] as const).filter((action) => change.actions.includes(action));
+  if (next.length > 0) terminal.note(`Next: rollcall ${next.join('|')} ${change.id} --reason TEXT`);
+}

@@ -1,0 +1,264 @@
+/** `rollcall connections`: a tenant's links to directories. Credentials go in and never come out. */
+import type { Command } from 'commander';
+import type { CheckStep } from '../../connectors/contract.ts';
+import { PROVIDERS, Provider } from '../domain/directory.ts';
+import { Problem } from '../domain/problem.ts';
+import type { App, Cli } from './cli.ts';
+import {
+  addDirectoryOptions,
+  credentialsFrom,
+  type DirectoryOptions,
+  networkFrom,
+  objectIn,
+  present,
+  settingsFrom,
+} from './directoryOptions.ts';
+import { examples } from './examples.ts';
+import { EXIT } from './failure.ts';
+import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
+import { harmless } from './terminal.ts';
+
+type ListOptions = { readonly tenant?: string; readonly limit: number; readonly all?: boolean };
+
+type ChangeableOptions = DirectoryOptions & {
+  readonly mapping?: string;
+  readonly policy?: string;
+  readonly schedule?: string;
+  readonly timeZone?: string;
+};
+type AddOptions = ChangeableOptions & { readonly tenant: string; readonly provider: string };
+type UpdateOptions = ChangeableOptions & {
+  readonly name?: string;
+  readonly pause?: boolean;
+  readonly resume?: boolean;
+};
+
+export function addConnectionCommands(program: Command, cli: Cli): void {
+  const connections = program.command('connections').description("tenants' links to their directories");
+  examples(connections, 'rollcall connections', "rollcall connections test 'Harbor Okta'");
+  defineList(connections, cli);
+  defineAdd(connections, cli);
+  defineUpdate(connections, cli);
+  const show = connections
+    .command('show')
+    .description('show one connection, without its credentials')
+    .argument('<connection>', 'id or name')
+    .action((name: string) => cli.withApp((app) => showConnection(cli, app, name)));
+  examples(show, "rollcall connections show 'Harbor Okta'", "rollcall connections show 'Harbor Okta' --json");
+  const test = connections
+    .command('test')
+    .description('try step by step what a run needs: reach, credential, users, groups, members')
+    .argument('<connection>', 'id or name')
+    .action((name: string) => cli.withApp((app) => testConnection(cli, app, name)));
+  examples(test, "rollcall connections test 'Harbor Okta'");
+}
+
+function defineList(connections: Command, cli: Cli): void {
+  const list = connections
+    .command('list', { isDefault: true })
+    .description('list connections, the oldest first')
+    .option('--tenant <tenant>', 'only of this tenant and what is below it')
+    .option('--limit <number>', 'at most so many', atLeastOne, 100)
+    .option('--all', 'all of them')
+    .action((options: ListOptions) => cli.withApp((app) => listConnections(cli, app, options)));
+  examples(list, 'rollcall connections', "rollcall connections list --tenant 'Harbor Foods' --json");
+}
+
+function defineAdd(connections: Command, cli: Cli): void {
+  const add = connections
+    .command('add')
+    .description('add a connection; nothing is asked of the provider yet')
+    .argument('<name>', 'what people call it')
+    .requiredOption('--tenant <tenant>', 'id or name of the tenant whose directory it is')
+    .requiredOption('--provider <provider>', PROVIDERS.join(', '));
+  changeable(add).action((name: string, options: AddOptions) => {
+    const wanted = newConnectionFrom(name, options); // before anything is opened
+    return cli.withApp((app) => addConnection(cli, app, wanted, options.tenant));
+  });
+  examples(
+    add,
+    "rollcall connections add 'Harbor Okta' --tenant 'Harbor Foods' --provider okta --url https://harbor.okta.com --token-file token.txt",
+    "rollcall connections add Entra --tenant Harbor --provider entra --directory-id ID --client-id ID --client-secret-file secret.txt --schedule '0 * * * *' --time-zone Europe/Berlin",
+    'rollcall connections add Google --tenant Harbor --provider google --admin-email admin@harbor.example --service-account-file key.json --mapping mapping.json',
+  );
+}
+
+function defineUpdate(connections: Command, cli: Cli): void {
+  const update = connections
+    .command('update')
+    .description('change a connection; only what is given changes, settings and credentials as a whole')
+    .argument('<connection>', 'id or name')
+    .option('--name <name>', 'a new name')
+    .option('--pause', 'start no runs by schedule')
+    .option('--resume', 'start runs by schedule again');
+  changeable(update).action((name: string, options: UpdateOptions) =>
+    cli.withApp((app) => updateConnection(cli, app, name, options)),
+  );
+  examples(
+    update,
+    "rollcall connections update 'Harbor Okta' --token-file new-token.txt",
+    "rollcall connections update 'Harbor Okta' --schedule '30 6 * * 1-5' --time-zone Europe/Berlin",
+  );
+}
+
+function changeable(command: Command): Command {
+  return addDirectoryOptions(command)
+    .option('--mapping <file>', 'how attributes and groups become fields and roles, as JSON')
+    .option('--policy <file>', "the guards' limits, as JSON")
+    .option('--schedule <cron>', "when runs start by themselves, such as '0 * * * *'; none: only on demand")
+    .option('--time-zone <zone>', 'of the schedule, such as Europe/Berlin (UTC)');
+}
+
+async function listConnections(cli: Cli, { operator }: App, options: ListOptions): Promise<void> {
+  const { terminal } = cli;
+  const tenant =
+    options.tenant === undefined ? {} : { tenant: (await operator.findTenant(options.tenant)).id };
+  const fetch = (page: Page) => operator.listConnections({ ...tenant, ...page });
+  if (terminal.json) return await writeItems(terminal, fetch, options);
+  const tenantName = remembered(async (id: string) => (await operator.getTenant(id)).name);
+  let found = 0;
+  let next: string | null = null;
+  for await (const page of pagesOf(fetch, options)) {
+    const rows = page.items.map(async (one) => [
+      one.name,
+      await tenantName(one.tenant),
+      one.provider,
+      one.schedule === null ? 'on demand' : `${one.schedule} ${one.timeZone}`,
+      { text: one.state, style: one.state === 'active' ? ('green' as const) : ('yellow' as const) },
+      one.id,
+    ]);
+    found += page.items.length;
+    if (found > 0)
+      terminal.table(
+        ['connection', 'tenant', 'provider', 'schedule', 'state', 'id'],
+        await Promise.all(rows),
+      );
+    next = page.next;
+  }
+  if (found === 0) terminal.note('There is no connection yet. Add one: rollcall connections add --help');
+  if (next !== null) terminal.note('There are more: --limit or --all.');
+}
+
+function newConnectionFrom(name: string, options: AddOptions) {
+  const provider = providerNamed(options.provider);
+  return {
+    name,
+    provider,
+    settings: settingsFrom(provider, options) ?? {},
+    credentials: credentialsFrom(options) ?? missingCredentials(),
+    ...changesFrom(options),
+    ...present({ network: networkFrom(provider, options) ?? undefined }),
+  };
+}
+
+type NewConnection = ReturnType<typeof newConnectionFrom>;
+
+async function addConnection(
+  cli: Cli,
+  { operator }: App,
+  wanted: NewConnection,
+  tenant: string,
+): Promise<void> {
+  const { terminal } = cli;
+  const { id } = await operator.findTenant(tenant);
+  const connection = await operator.createConnection({ ...wanted, tenant: id });
+  if (terminal.json) return terminal.document(connection);
+  terminal.line(`Added the connection ${harmless(connection.name)} (${connection.id}).`);
+  terminal.note(`Next: rollcall connections test ${connection.id}`);
+}
+
+function missingCredentials(): never {
+  throw new Problem({
+    code: 'invalid-input',
+    message: 'No credentials are given.',
+    remedy:
+      'Add --token-file, --client-secret-file, --private-key-file, --service-account-file or --credentials-file.',
+  });
+}
+
+/** Throws `invalid-input` that names the providers there are. */
+export function providerNamed(text: string): Provider {
+  const parsed = Provider.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new Problem({
+    code: 'invalid-input',
+    message: `There is no provider ${JSON.stringify(harmless(text))}.`,
+    remedy: `Choose one of: ${PROVIDERS.join(', ')}.`,
+  });
+}
+
+function changesFrom(options: ChangeableOptions): Record<string, unknown> {
+  return present({
+    mapping: options.mapping === undefined ? undefined : objectIn(options.mapping, '--mapping'),
+    policy: options.policy === undefined ? undefined : objectIn(options.policy, '--policy'),
+    schedule: options.schedule === 'none' ? null : options.schedule,
+    timeZone: options.timeZone,
+  });
+}
+
+async function updateConnection(
+  cli: Cli,
+  { operator }: App,
+  name: string,
+  options: UpdateOptions,
+): Promise<void> {
+  const before = await operator.findConnection(name);
+  const network = networkFrom(before.provider, options);
+  const changes = {
+    ...present({
+      name: options.name,
+      settings: settingsFrom(before.provider, options) ?? undefined,
+      credentials: credentialsFrom(options) ?? undefined,
+      network: network === null ? undefined : { ...before.network, ...network },
+      state: options.pause ? 'paused' : options.resume ? 'active' : undefined,
+    }),
+    ...changesFrom(options),
+  };
+  if (Object.keys(changes).length === 0) {
+    throw new Problem({
+      code: 'invalid-input',
+      message: 'Nothing is given that should change.',
+      remedy: 'Add an option; `rollcall connections update --help` lists them.',
+    });
+  }
+  const connection = await operator.updateConnection({ connection: before.id, ...changes });
+  if (cli.terminal.json) return cli.terminal.document(connection);
+  cli.terminal.line(`Changed ${Object.keys(changes).join(', ')} of ${harmless(connection.name)}.`);
+  cli.terminal.note(`Next: rollcall connections test ${connection.id}`);
+}
+
+async function showConnection(cli: Cli, { operator }: App, name: string): Promise<void> {
+  const { terminal } = cli;
+  const connection = await operator.findConnection(name);
+  if (terminal.json) return terminal.document(connection);
+  const { settings, network, mapping, policy, ...plain } = connection;
+  const tenant = await operator.getTenant(connection.tenant);
+  terminal.table(
+    ['field', 'value'],
+    Object.entries({ ...plain, tenant: `${tenant.name} (${tenant.id})` }).map(([field, value]) => [
+      field,
+      value instanceof Date ? value.toISOString() : String(value ?? '—'),
+    ]),
+  );
+  for (const [title, value] of Object.entries({ settings, network, mapping, policy })) {
+    terminal.line(`\n${terminal.style('bold', title)}`);
+    terminal.line(JSON.stringify(value, null, 2));
+  }
+}
+
+async function testConnection(cli: Cli, { operator }: App, name: string): Promise<number> {
+  const { terminal } = cli;
+  const connection = await operator.findConnection(name);
+  const steps: CheckStep[] = [];
+  for await (const step of operator.testConnection(connection.id, cli.signal)) {
+    steps.push(step);
+    if (terminal.json) continue;
+    const mark = step.ok ? terminal.style('green', 'ok  ') : terminal.style('red', 'fail');
+    terminal.line(`${mark}  ${step.step.padEnd(10)}  ${harmless(step.detail)}`);
+    if (step.remedy !== undefined) terminal.line(`      remedy: ${harmless(step.remedy)}`);
+  }
+  const ok = steps.length > 0 && steps.every((step) => step.ok);
+  if (terminal.json) terminal.document({ connection: connection.id, ok, steps });
+  else if (ok) terminal.note(`Next: rollcall sync ${connection.id}`);
+  return ok ? EXIT.ok : EXIT.failed;
+}

@@ -1,0 +1,134 @@
+/** Renders the description of a change that the domain made: in one line, and in full. */
+import type { AuthUserState, FieldValue } from '../domain/authUser.ts';
+import { type ChangeSetName, type ChangeState, causes, setOf } from '../domain/change.ts';
+import { explainFinding } from '../domain/guard.ts';
+import type { Operator } from './operator.ts';
+import { harmless, type Style, type Terminal } from './terminal.ts';
+
+export type ShownChange = Awaited<ReturnType<Operator['getChange']>>;
+
+export const styleOfSet = {
+  new: 'green',
+  changed: 'yellow',
+  deleted: 'red',
+  conflict: 'magenta',
+} as const satisfies Record<ChangeSetName, Style>;
+
+export const styleOfState = {
+  open: 'reset',
+  approved: 'green',
+  rejected: 'dim',
+  held: 'bold',
+  moved: 'yellow',
+  applied: 'green',
+  failed: 'red',
+  superseded: 'dim',
+} as const satisfies Record<ChangeState, Style>;
+
+export function valueInWords(value: FieldValue): string {
+  if (value === null || value === '') return '—';
+  return Array.isArray(value) ? value.join(', ') || '—' : String(value);
+}
+
+/** What would happen, without the name: `jobTitle: Buyer → Senior Buyer; + editor`. */
+export function effectOf(change: ShownChange): string {
+  const roles = [
+    ...change.rolesGained.map((role) => `+ ${role}`),
+    ...change.rolesLost.map((role) => `− ${role}`),
+  ];
+  const states = { before: stateIn(change.before), after: stateIn(change.after) };
+  switch (change.kind) {
+    case 'create':
+      return ['a new auth user', ...roles].join('; ');
+    case 'link':
+      return ['linked to the auth user with this address', ...fieldsOf(change), ...roles].join('; ');
+    case 'reactivate':
+      return [`${states.before ?? 'not active'} → active`, ...fieldsOf(change), ...roles].join('; ');
+    case 'update':
+      return [...fieldsOf(change), ...roles].join('; ');
+    case 'suspend':
+    case 'delete':
+      return `${states.before ?? 'active'} → ${states.after ?? change.kind}`;
+    case 'conflict':
+      return change.candidates.map((candidate) => candidate.because).join('; ') || 'needs a person';
+  }
+}
+
+function fieldsOf(change: ShownChange): string[] {
+  return change.fields.map(
+    ({ field, before, after }) => `${field}: ${valueInWords(before)} → ${valueInWords(after)}`,
+  );
+}
+
+function stateIn(side: ShownChange['before']): AuthUserState | null {
+  if (side === null || typeof side !== 'object' || !('state' in side)) return null;
+  const { state } = side;
+  return state === 'active' || state === 'suspended' || state === 'deleted' ? state : null;
+}
+
+/** Why a guard, a policy or a person has decided so; null where nothing was decided. */
+export function decisionInWords(change: ShownChange): string | null {
+  const { decision } = change;
+  if (decision === null) return null;
+  const who = decision.by ?? `a ${decision.madeBy}`;
+  const why = decision.finding === null ? decision.reason : explainFinding(decision.finding);
+  const verdict = { approve: 'approved', reject: 'rejected', hold: 'held' }[decision.verdict];
+  return `${verdict} by ${who}: ${why}`;
+}
+
+/** All that is known about one change. */
+export function writeChange(
+  terminal: Terminal,
+  change: ShownChange,
+  names: { readonly tenant: string; readonly connection: string },
+): void {
+  const { style, line } = terminal;
+  const set = setOf[change.kind];
+  const facts = (label: string, text: string) => line(`  ${label.padEnd(10)}  ${harmless(text)}`);
+  line(`${style(styleOfSet[set], change.kind)}  ${style('bold', harmless(change.name))}`);
+  facts('change', change.id);
+  facts('of', `${names.connection}, ${names.tenant}`);
+  facts('in there', change.externalId);
+  if (change.authUser !== null)
+    facts('auth user', `${change.authUser}, version ${change.baseVersion ?? '?'}`);
+  facts('cause', causes[change.cause]);
+  facts('state', change.state);
+  const decision = decisionInWords(change);
+  if (decision !== null) facts('decision', decision);
+  if (change.outcome !== null)
+    facts('outcome', `${change.outcome}${change.outcomeReason === null ? '' : `: ${change.outcomeReason}`}`);
+  facts(
+    'effect',
+    effectOf({ ...change, fields: [], rolesGained: [], rolesLost: [] }) || 'fields or roles change',
+  );
+  if (change.fields.length > 0) {
+    line();
+    terminal.table(
+      ['field', 'before', '', 'after'],
+      change.fields.map(({ field, before, after }) => [
+        field,
+        { text: valueInWords(before), style: 'red' as const },
+        '→',
+        { text: valueInWords(after), style: 'green' as const },
+      ]),
+    );
+  }
+  writeRoles(terminal, change);
+  writeCandidates(terminal, change);
+  line();
+  facts('allowed', change.actions.join(', ') || 'nothing any more');
+}
+
+function writeRoles(terminal: Terminal, change: ShownChange): void {
+  if (change.rolesGained.length + change.rolesLost.length === 0) return;
+  terminal.line();
+  for (const role of change.rolesGained) terminal.line(terminal.style('green', `  + role ${harmless(role)}`));
+  for (const role of change.rolesLost) terminal.line(terminal.style('red', `  − role ${harmless(role)}`));
+}
+
+function writeCandidates(terminal: Terminal, change: ShownChange): void {
+  if (change.candidates.length === 0) return;
+  terminal.line();
+  for (const { authUser, because } of change.candidates)
+    terminal.line(`  candidate ${authUser}: ${harmless(because)}`);
+}

@@ -1,0 +1,6 @@
+/** Help of a command ends with lines that can be typed. */
+import type { Command } from 'commander';
+
+export function examples(command: Command, ...lines: readonly string[]): void {
+  command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`);
+}

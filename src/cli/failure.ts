@@ -1,0 +1,120 @@
+/** What a command that failed says, and with which exit code it ends. docs/cli.md has the table of codes. */
+import { CommanderError } from 'commander';
+import { ConnectorError, type ConnectorFailure, whoActs } from '../../connectors/contract.ts';
+import { Problem, type ProblemCode, problemCodes } from '../domain/problem.ts';
+import { harmless, ReaderGone, type Terminal } from './terminal.ts';
+
+/** What scripts can rely on. */
+export const EXIT = {
+  ok: 0,
+  /** Something broke, or a check found something broken. */
+  failed: 1,
+  /** The command, its input or the configuration was wrong; nothing was tried. */
+  usage: 2,
+  /** It cannot be done as things stand now, or part of it could not: look again. */
+  notNow: 3,
+  /** With `sync --detailed-exitcode`: the run finished and changes wait. */
+  changesWait: 2,
+  /** 128 + the number of SIGINT and SIGTERM, as shells do. */
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+const exitOf = {
+  'invalid-input': EXIT.usage,
+  unauthenticated: EXIT.usage,
+  forbidden: EXIT.usage,
+  'not-found': EXIT.usage,
+  'name-taken': EXIT.usage,
+  'bad-configuration': EXIT.usage,
+  'not-allowed-now': EXIT.notNow,
+  'changed-since-shown': EXIT.notNow,
+  'connection-failed': EXIT.failed,
+  'run-failed': EXIT.failed,
+  'audit-broken': EXIT.failed,
+  'wrong-secret-key': EXIT.failed,
+  'database-unreachable': EXIT.failed,
+  'database-too-old': EXIT.failed,
+  'database-newer': EXIT.failed,
+  'port-in-use': EXIT.failed,
+  'data-folder-unusable': EXIT.failed,
+} as const satisfies Record<ProblemCode, number>;
+
+type Actor = 'caller' | 'administrator' | 'operator' | 'developer' | 'nobody';
+
+const whoIs = {
+  caller: 'you',
+  administrator: 'the administrator of the directory or connection',
+  operator: 'whoever runs this Rollcall',
+  developer: 'the developers of Rollcall',
+  nobody: 'nobody: it passes by itself',
+} as const satisfies Record<Actor, string>;
+
+type Told = {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+  readonly who: Actor;
+  readonly fields?: Problem['fields'];
+  readonly exit: number;
+};
+
+/** Wrong use that commander cannot know of. */
+export function misuse(message: string, remedy: string): Problem {
+  return new Problem({ code: 'invalid-input', message, remedy });
+}
+
+/** The lines about a connector's failure, wherever it stands: an error, a run, a step of a test. */
+export function failureLines(failure: Pick<ConnectorFailure, 'message' | 'remedy' | 'kind'>): string[] {
+  return [
+    failure.message,
+    `  can be mended by: ${whoIs[whoActs[failure.kind]]}`,
+    `  remedy: ${failure.remedy}`,
+  ];
+}
+
+/** Says on standard error what broke, and with --json on standard output as well. Gives the exit code. */
+export function tell(error: unknown, terminal: Terminal): number {
+  if (error instanceof ReaderGone) return EXIT.ok;
+  if (error instanceof CommanderError) return tellUsage(error, terminal);
+  const told = toldOf(error);
+  const { exit, ...shown } = told;
+  terminal.note(`${terminal.noteStyle('red', 'error')}: ${harmless(told.message)}`);
+  for (const field of told.fields ?? [])
+    terminal.note(harmless(`  ${field.path || 'input'}: ${field.message}`));
+  terminal.note(`  can be mended by: ${whoIs[told.who]}`);
+  terminal.note(`  remedy: ${harmless(told.remedy)}`);
+  if (terminal.json) terminal.document({ error: shown });
+  return exit;
+}
+
+/** commander has printed its own sentence already. */
+function tellUsage(error: CommanderError, terminal: Terminal): number {
+  if (error.exitCode === 0) return EXIT.ok;
+  if (terminal.json) {
+    const message = error.message.replace(/^error: /, '');
+    const remedy = 'See `rollcall --help`, or add --help to the command.';
+    terminal.document({ error: { code: 'invalid-input', message, remedy, who: 'caller' } });
+  }
+  return EXIT.usage;
+}
+
+function toldOf(error: unknown): Told {
+  if (error instanceof Problem) {
+    const { code, message, remedy, fields } = error;
+    const told = { code, message, remedy, who: problemCodes[code], exit: exitOf[code] };
+    return fields.length === 0 ? told : { ...told, fields };
+  }
+  if (error instanceof ConnectorError) {
+    const { kind, message, remedy } = error.failure;
+    return { code: kind, message, remedy, who: whoActs[kind], exit: EXIT.failed };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    code: 'unexpected',
+    message: `Something went wrong that Rollcall has no word for: ${message}`,
+    remedy: 'Repeat the command; if it happens again, report it with this text.',
+    who: 'developer',
+    exit: EXIT.failed,
+  };
+}

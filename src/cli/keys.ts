@@ -1,0 +1,81 @@
+/** `rollcall keys`: who may call the API, and the keys that prove it. */
+import { type Command, Option } from 'commander';
+import { PRINCIPAL_ROLES, type PrincipalRole } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
+import type { App, Cli } from './cli.ts';
+import { examples } from './examples.ts';
+import { everything, remembered } from './lists.ts';
+import { harmless } from './terminal.ts';
+
+type AddOptions = { readonly role: PrincipalRole; readonly tenant?: string };
+
+export function addKeyCommands(program: Command, cli: Cli): void {
+  const keys = program.command('keys').description('keys for the API, each of a named principal with a role');
+  examples(keys, 'rollcall keys', 'rollcall keys add ci --role reviewer --tenant Harbor');
+  const list = keys
+    .command('list', { isDefault: true })
+    .description('list principals and their keys; the keys themselves are stored nowhere')
+    .action(() => cli.withApp((app) => listKeys(cli, app)));
+  examples(list, 'rollcall keys', 'rollcall keys --json');
+  const add = keys
+    .command('add')
+    .description('make a key, and its principal if there is none of that name; the key is shown this once')
+    .argument('<name>', 'of the person or machine that will use it')
+    .addOption(
+      new Option('--role <role>', 'what the principal may do').choices(PRINCIPAL_ROLES).makeOptionMandatory(),
+    )
+    .option('--tenant <tenant>', 'within this tenant and below; without it, everywhere')
+    .action((name: string, options: AddOptions) => cli.withApp((app) => addKey(cli, app, name, options)));
+  examples(
+    add,
+    "rollcall keys add 'Ada Obi' --role reviewer --tenant Harbor",
+    'rollcall keys add backup --role auditor --json',
+  );
+  const revoke = keys
+    .command('revoke')
+    .description('make a key worthless at once')
+    .argument('<key>', 'id of the key')
+    .action((id: string) => cli.withApp((app) => revokeKey(cli, app, id)));
+  examples(revoke, 'rollcall keys revoke 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b');
+}
+
+async function listKeys(cli: Cli, { operator }: App): Promise<void> {
+  const { terminal } = cli;
+  const principals = await everything((page) => operator.listPrincipals(page));
+  if (terminal.json) return terminal.document({ items: principals });
+  const tenantName = remembered(async (id: string) => (await operator.getTenant(id)).name);
+  const rows = principals.map(async (one) => [
+    one.name,
+    one.role,
+    await tenantName(one.tenant),
+    one.createdAt.toISOString().slice(0, 10),
+    one.id,
+  ]);
+  terminal.table(['principal', 'role', 'tenant', 'since', 'id'], await Promise.all(rows));
+}
+
+async function addKey(cli: Cli, { operator }: App, name: string, options: AddOptions): Promise<void> {
+  const { terminal } = cli;
+  const tenant =
+    options.tenant === undefined ? operator.root : (await operator.findTenant(options.tenant)).id;
+  const principals = await everything((page) => operator.listPrincipals({ tenant, ...page }));
+  const known = principals.find((one) => one.name === name && one.tenant === tenant);
+  if (known !== undefined && known.role !== options.role) {
+    throw new Problem({
+      code: 'name-taken',
+      message: `There is a principal of this name with the role ${known.role}.`,
+      remedy: `Choose another name, or --role ${known.role}.`,
+    });
+  }
+  const principal = known ?? (await operator.createPrincipal({ tenant, name, role: options.role }));
+  const made = await operator.createKey({ principal: principal.id });
+  if (terminal.json) return terminal.document({ ...made, principal });
+  terminal.line(made.key);
+  terminal.note(`Key ${made.id} of ${harmless(principal.name)} (${principal.role}). It is not shown again.`);
+}
+
+async function revokeKey(cli: Cli, { operator }: App, id: string): Promise<void> {
+  await operator.revokeKey(id);
+  if (cli.terminal.json) return cli.terminal.document({ id, revoked: true });
+  cli.terminal.line('The key is worthless now.');
+}

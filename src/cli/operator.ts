@@ -1,0 +1,107 @@
+/** Everything that somebody with a shell on the server can do: the use cases of the API, bound to the operator. */
+import type { ConnectionId, RunId } from '../domain/ids.ts';
+import type { Caller } from '../domain/permission.ts';
+import { carryOutApply, getApply, startApply } from '../review/apply.ts';
+import { listAudit, verifyAudit } from '../review/audit.ts';
+import { getChange, listChanges, summarise } from '../review/changes.ts';
+import { decide } from '../review/decide.ts';
+import type { RunProgress } from '../sync/progress.ts';
+import { getRun, listRuns, requestRun } from '../sync/runs.ts';
+import { type SyncDeps, syncConnection } from '../sync/sync.ts';
+import {
+  type ConnectionDeps,
+  createConnection,
+  findConnection,
+  getConnection,
+  listConnections,
+  openStoredConnector,
+  testConnection,
+  updateConnection,
+} from '../tenancy/connections.ts';
+import {
+  createKey,
+  createPrincipal,
+  ensureOperator,
+  listPrincipals,
+  revokeKey,
+} from '../tenancy/principals.ts';
+import { createRole, grantRole, listRoles, revokeRole } from '../tenancy/roles.ts';
+import {
+  createTenant,
+  findTenant,
+  getTenant,
+  listDomains,
+  listTenants,
+  renameTenant,
+  verifyDomain,
+} from '../tenancy/tenants.ts';
+import { getUser, listUsers } from '../tenancy/users.ts';
+
+export type OperatorDeps = ConnectionDeps & { readonly log: SyncDeps['log'] };
+
+/** `osUser`: whose name stands in the audit log. */
+export async function openOperator(deps: OperatorDeps, osUser: string) {
+  const caller = await ensureOperator(deps, osUser);
+  const bound =
+    <Input, Output>(verb: (deps: OperatorDeps, caller: Caller, input: Input) => Output) =>
+    (input: Input): Output =>
+      verb(deps, caller, input);
+  return {
+    root: deps.store.root,
+    createTenant: bound(createTenant),
+    listTenants: bound(listTenants),
+    getTenant: bound(getTenant),
+    findTenant: bound(findTenant),
+    renameTenant: bound(renameTenant),
+    verifyDomain: bound(verifyDomain),
+    listDomains: bound(listDomains),
+    createConnection: bound(createConnection),
+    updateConnection: bound(updateConnection),
+    listConnections: bound(listConnections),
+    getConnection: bound(getConnection),
+    findConnection: bound(findConnection),
+    testConnection: (id: string, signal: AbortSignal) => testConnection(deps, caller, id, signal),
+    createPrincipal: bound(createPrincipal),
+    listPrincipals: bound(listPrincipals),
+    createKey: bound(createKey),
+    revokeKey: bound(revokeKey),
+    createRole: bound(createRole),
+    listRoles: bound(listRoles),
+    grantRole: bound(grantRole),
+    revokeRole: bound(revokeRole),
+    listUsers: bound(listUsers),
+    getUser: bound(getUser),
+    requestRun: bound(requestRun),
+    listRuns: bound(listRuns),
+    getRun: bound(getRun),
+    /** Carries a requested run out in this process. */
+    syncConnection: (request: {
+      readonly connection: ConnectionId;
+      readonly run: RunId;
+      readonly signal: AbortSignal;
+      readonly onProgress: (progress: RunProgress) => void;
+    }) =>
+      syncConnection(
+        { ...deps, openConnector: (connection) => openStoredConnector(deps, connection) },
+        { ...request, trigger: 'demand', requestedBy: caller.actor.name },
+      ),
+    listChanges: bound(listChanges),
+    getChange: bound(getChange),
+    summarise: bound(summarise),
+    decide: bound(decide),
+    startApply: bound(startApply),
+    getApply: bound(getApply),
+    carryOutApply: (...[id, how]: AfterDeps<typeof carryOutApply>) => carryOutApply(deps, id, how),
+    /** Applies that a process began and did not end, or is carrying out just now. */
+    unfinishedApplies: async () => {
+      const ids = await deps.store.applying.unfinished();
+      return await Promise.all(ids.map((id) => getApply(deps, caller, id)));
+    },
+    verifyAudit: bound(verifyAudit),
+    listAudit: bound(listAudit),
+  };
+}
+
+type AfterDeps<Verb> = Verb extends (deps: never, ...rest: infer Rest) => unknown ? Rest : never;
+
+export type Operator = Awaited<ReturnType<typeof openOperator>>;

@@ -1,0 +1,144 @@
+/** The command `rollcall`: its commands, its options, and how it ends. What each command does is in the file named after it. */
+import { userInfo } from 'node:os';
+import { Command } from 'commander';
+import { parseConfig } from '../config.ts';
+import { addAuditCommands } from './audit.ts';
+import { addChangeCommands } from './changes.ts';
+import type { Cli, Ending, Installation } from './cli.ts';
+import { addConnectionCommands } from './connections.ts';
+import { addDecisionCommands } from './decisions.ts';
+import { addDemoCommand } from './demo.ts';
+import { addDoctorCommand } from './doctor.ts';
+import { EXIT, tell } from './failure.ts';
+import { addKeyCommands } from './keys.ts';
+import { addPullCommand } from './pull.ts';
+import { addRoleCommands } from './roles.ts';
+import { addStartCommand } from './start.ts';
+import { addSyncCommands } from './sync.ts';
+import { addTenantCommands } from './tenants.ts';
+import { openTerminal, type Terminal } from './terminal.ts';
+import { addUserCommands } from './users.ts';
+
+const EXIT_CODES = `
+Exit codes: 0 done; 1 failed; 2 wrong command, input or configuration; 3 not possible as things stand, or only in part;
+130 interrupted. With sync --detailed-exitcode: 0 no change waits, 1 failed, 2 changes wait.
+docs/cli.md describes every command.`;
+
+/** All commands, ready to parse. Building it opens nothing, so that documentation tests can look at it. */
+export function buildProgram(cli: Cli): Command {
+  const program = new Command('rollcall')
+    .description('Plan and apply for people: keeps auth users in step with the directories of customers.')
+    .version(cli.installation.version)
+    .option(
+      '--data <folder>',
+      'the install in this folder, whatever DATABASE_URL says (default: ROLLCALL_DATA)',
+    )
+    .option('--json', 'one JSON document on standard output and nothing else there')
+    .addHelpText('after', EXIT_CODES)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureHelp({ helpWidth: 100, showGlobalOptions: false })
+    .configureOutput({
+      outputError: (text, write) => write(text),
+      writeOut: (text) => cli.terminal.write(text),
+    });
+  addStartCommand(program, cli);
+  addDemoCommand(program, cli);
+  addTenantCommands(program, cli);
+  addConnectionCommands(program, cli);
+  addSyncCommands(program, cli);
+  addChangeCommands(program, cli);
+  addDecisionCommands(program, cli);
+  addUserCommands(program, cli);
+  addRoleCommands(program, cli);
+  addKeyCommands(program, cli);
+  addAuditCommands(program, cli);
+  addDoctorCommand(program, cli);
+  addPullCommand(program, cli);
+  return program;
+}
+
+/** Runs one command. Gives the exit code; what is to be told has been told. */
+export async function runCommandLine(argv: readonly string[], installation: Installation): Promise<number> {
+  const terminal = openTerminal(argv.includes('--json'));
+  const signals = listenForSignals(terminal);
+  const ended: { code: number } = { code: EXIT.ok };
+  const dataOption = () => program.opts<{ data?: string }>().data;
+  const config: Cli['config'] = (dataFolder = dataOption()) => parseConfig(environmentOf(dataFolder));
+  const openApp: Cli['openApp'] = (of) => installation.openApp(of, operatingSystemUser());
+  const run = async (work: () => Promise<Ending>) => {
+    ended.code = (await work()) ?? EXIT.ok;
+  };
+  const cli: Cli = {
+    terminal,
+    installation,
+    signal: signals.signal,
+    config,
+    dataOption,
+    openApp,
+    run,
+    withApp: (work) =>
+      run(async () => {
+        const app = await openApp(config());
+        try {
+          signals.signal.throwIfAborted();
+          return await work(app);
+        } finally {
+          await app.close();
+        }
+      }),
+  };
+  const program = buildProgram(cli);
+  try {
+    if (argv.length === 0) program.help({ error: true });
+    await program.parseAsync([...argv], { from: 'user' });
+    return ended.code;
+  } catch (error) {
+    if (signals.signal.aborted) return signals.exitCode();
+    const code = tell(error, terminal);
+    // As Terraform does: with this option 2 means one thing only.
+    return code !== EXIT.ok && argv.includes('--detailed-exitcode') ? EXIT.failed : code;
+  } finally {
+    signals.stop();
+  }
+}
+
+/** --data names an install as a whole: what the environment says about another one does not count then. */
+function environmentOf(data: string | undefined): Readonly<Record<string, string | undefined>> {
+  if (data === undefined) return process.env;
+  return { ...process.env, ROLLCALL_DATA: data, DATABASE_URL: '', REDIS_URL: '', ROLLCALL_SECRET_KEY: '' };
+}
+
+function operatingSystemUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid-${process.getuid?.() ?? 'unknown'}`; // a container may run as a number that has no name
+  }
+}
+
+/** npm and `npx` pass on a Ctrl-C that the terminal has sent already: both within this time are one. */
+const SAME_SIGNAL_MS = 1_000;
+
+/** The first signal asks for an orderly end, a second one ends at once. */
+function listenForSignals(terminal: Terminal) {
+  const controller = new AbortController();
+  let received: { readonly exitCode: number; readonly at: number } | null = null;
+  const listen = (signal: NodeJS.Signals) => {
+    const exitCode = signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated;
+    if (received !== null && Date.now() - received.at > SAME_SIGNAL_MS) process.exit(exitCode);
+    if (received !== null) return;
+    received = { exitCode, at: Date.now() };
+    if (terminal.interactive) terminal.note('\nEnding in order. Once more ends at once.');
+    controller.abort();
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, listen);
+  return {
+    signal: controller.signal,
+    exitCode: () => received?.exitCode ?? EXIT.interrupted,
+    stop: () => {
+      for (const signal of signals) process.off(signal, listen);
+    },
+  };
+}

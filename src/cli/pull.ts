@@ -1,0 +1,152 @@
+/** `rollcall pull`: a directory into a file, without a database, to see what Rollcall would read. */
+import { open, rename } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { ConnectorError, type ConnectorFailure } from '../../connectors/contract.ts';
+import { Problem } from '../domain/problem.ts';
+import type { Cli } from './cli.ts';
+import { providerNamed } from './connections.ts';
+import {
+  addDirectoryOptions,
+  addInlineSecrets,
+  credentialsFrom,
+  type DirectoryOptions,
+  networkFrom,
+  settingsFrom,
+} from './directoryOptions.ts';
+import { examples } from './examples.ts';
+import { EXIT, failureLines } from './failure.ts';
+import { type ReadCounts, readDirectory } from './readDirectory.ts';
+import { counted, grouped, harmless } from './terminal.ts';
+
+type PullOptions = DirectoryOptions & {
+  readonly provider: string;
+  readonly out: string;
+  readonly groups: boolean;
+};
+
+export function addPullCommand(program: Command, cli: Cli): void {
+  const pull = program
+    .command('pull')
+    .description(
+      'read a directory into a file, one user a line as JSON; touches no database and writes nothing to the provider',
+    )
+    .requiredOption('--provider <provider>', 'entra, okta or google')
+    .requiredOption('--out <file>', 'what to write; only you can read it')
+    .option('--no-groups', 'leave out who is in which group, which is quicker');
+  addInlineSecrets(addDirectoryOptions(pull)).action((options: PullOptions) =>
+    cli.run(() => pullToFile(cli, options)),
+  );
+  examples(
+    pull,
+    'rollcall pull --provider okta --url https://harbor.okta.com --token-file token.txt --out users.ndjson',
+    'rollcall pull --provider entra --directory-id ID --client-id ID --client-secret-file secret.txt --out users.ndjson',
+    'rollcall pull --provider google --admin-email admin@harbor.example --service-account-file key.json --out users.ndjson',
+  );
+}
+
+async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
+  const connector = await openConnectorFor(cli, options);
+  const { terminal } = cli;
+  const partial = `${options.out}.partial`;
+  const file = await openForWriting(partial);
+  const progress = terminal.progress();
+  const started = Date.now();
+  const read: { counts: ReadCounts; failure: ConnectorFailure | null } = {
+    counts: { pages: 0, groups: 0, users: 0, unreadable: 0 },
+    failure: null,
+  };
+  try {
+    for await (const counts of readDirectory(connector, {
+      groups: options.groups,
+      signal: cli.signal,
+      write: async (lines) => void (await file.write(lines)),
+    })) {
+      read.counts = counts;
+      const pace = Math.round(counts.users / Math.max(0.001, (Date.now() - started) / 1000));
+      const rate = counts.users === 0 ? '' : `, ${grouped(pace)}/s`;
+      progress.update(
+        options.provider,
+        `${counted(counts.groups, 'group')}, ${counted(counts.users, 'user')}, ${counted(counts.pages, 'page')}${rate}`,
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error;
+    read.failure = error.failure;
+  } finally {
+    progress.clear();
+    await file.close();
+    await connector.close();
+  }
+  if (read.failure === null) await rename(partial, options.out);
+  return report(cli, options, read, (Date.now() - started) / 1000);
+}
+
+function report(
+  cli: Cli,
+  options: PullOptions,
+  { counts, failure }: { counts: ReadCounts; failure: ConnectorFailure | null },
+  seconds: number,
+): number {
+  const { terminal } = cli;
+  const file = failure === null ? options.out : `${options.out}.partial`;
+  if (failure !== null) {
+    const [what = '', ...rest] = failureLines(failure);
+    terminal.note(
+      `${terminal.noteStyle('red', 'error')}: only part of the directory was read. ${harmless(what)}`,
+    );
+    for (const line of rest) terminal.note(`  ${harmless(line.trim())}`);
+  }
+  if (terminal.json) {
+    const { pages, groups, users, unreadable } = counts;
+    terminal.document({
+      complete: failure === null,
+      file,
+      users,
+      groups,
+      unreadable,
+      pages,
+      seconds,
+      failure,
+    });
+  } else {
+    const unread =
+      counts.unreadable === 0 ? '' : `, ${counted(counts.unreadable, 'record')} could not be read`;
+    terminal.line(
+      `${counted(counts.users, 'user')} and ${counted(counts.groups, 'group')} in ${seconds.toFixed(1)} s${unread}: ${file}`,
+    );
+  }
+  return failure === null ? EXIT.ok : EXIT.failed;
+}
+
+async function openConnectorFor(cli: Cli, options: PullOptions) {
+  const provider = providerNamed(options.provider);
+  const given = {
+    settings: settingsFrom(provider, options) ?? {},
+    credentials: credentialsFrom(options),
+    network: networkFrom(provider, options) ?? {},
+  };
+  if (given.credentials === null) {
+    throw new Problem({
+      code: 'invalid-input',
+      message: 'No credentials are given.',
+      remedy:
+        'Okta: --token-file; Entra ID: --client-secret-file or --private-key-file; Google: --service-account-file.',
+    });
+  }
+  return await cli.installation.openConnector(provider, given);
+}
+
+async function openForWriting(path: string) {
+  try {
+    return await open(path, 'w', 0o600);
+  } catch (error) {
+    throw new Problem(
+      {
+        code: 'invalid-input',
+        message: `--out: ${path} cannot be written (${(error as NodeJS.ErrnoException).code}).`,
+        remedy: 'Name a file in a folder that exists and that you may write to.',
+      },
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,249 @@
+/** `rollcall sync` and `rollcall runs`: read directories, plan what would change, look at the runs that did so. */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { FailureKind } from '../../connectors/contract.ts';
+import { whoActs } from '../../connectors/contract.ts';
+import type { Connection } from '../domain/connection.ts';
+import type { RunCounts, RunView } from '../domain/run.ts';
+import { partialReasons } from '../domain/snapshot.ts';
+import { chosenConnections } from './chosen.ts';
+import type { App, Cli } from './cli.ts';
+import { examples } from './examples.ts';
+import { EXIT, failureLines } from './failure.ts';
+import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
+import {
+  type Cell,
+  counted,
+  grouped,
+  harmless,
+  type Progress,
+  type Style,
+  type Terminal,
+} from './terminal.ts';
+
+type SyncOptions = { readonly all?: boolean; readonly detailedExitcode?: boolean };
+type RunsOptions = { readonly connection?: string; readonly limit: number; readonly all?: boolean };
+
+/** How many directories are read side by side, so that one that hangs does not keep the others. */
+const SIDE_BY_SIDE = 4;
+const POLL_MS = 500;
+
+export function addSyncCommands(program: Command, cli: Cli): void {
+  const sync = program
+    .command('sync')
+    .description('read directories and plan what would change; nothing is applied')
+    .argument('[connection...]', 'ids or names')
+    .option('--all', 'every connection')
+    .option('--detailed-exitcode', 'end with 0: no change waits, 1: failed, 2: changes wait')
+    .action((names: string[], options: SyncOptions) =>
+      cli.withApp((app) => readAndPlan(cli, app, names, options)),
+    );
+  examples(sync, "rollcall sync 'Harbor Okta'", 'rollcall sync --all --detailed-exitcode');
+  const runs = program
+    .command('runs')
+    .description('list sync runs, the newest first')
+    .option('--connection <connection>', 'only of this connection')
+    .option('--limit <number>', 'at most so many', atLeastOne, 20)
+    .option('--all', 'all of them')
+    .action((options: RunsOptions) => cli.withApp((app) => listRuns(cli, app, options)));
+  examples(runs, 'rollcall runs', "rollcall runs --connection 'Harbor Okta' --limit 5 --json");
+}
+
+async function readAndPlan(
+  cli: Cli,
+  app: App,
+  names: readonly string[],
+  options: SyncOptions,
+): Promise<number> {
+  const { terminal } = cli;
+  const connections = await chosenConnections(app.operator, names, options.all === true);
+  const progress = terminal.progress();
+  const waiting = [...connections];
+  const ended: { readonly connection: Connection; readonly run: RunView }[] = [];
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const run = await syncOne(app, next, { progress, signal: cli.signal, note: terminal.note });
+      ended.push({ connection: next, run });
+      progress.clear();
+      if (!terminal.json) describeRun(terminal, next, run);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(SIDE_BY_SIDE, waiting.length) }, work));
+  } finally {
+    progress.clear();
+  }
+  if (terminal.json) {
+    terminal.document({
+      runs: ended.map(({ connection, run }) => ({
+        name: connection.name,
+        provider: connection.provider,
+        ...run,
+      })),
+    });
+  }
+  if (ended.some(({ run }) => run.state !== 'finished' || run.snapshot !== 'complete')) return EXIT.failed;
+  const open = ended.some(({ run }) => run.counts !== null && total(run.counts) > 0);
+  return options.detailedExitcode === true && open ? EXIT.changesWait : EXIT.ok;
+}
+
+type Watching = {
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  readonly note: (text: string) => void;
+};
+
+/**
+ * Carries a run out in this process, after one that another process left unfinished. Where another process is running the
+ * connection, shows how far that is, and then carries this run out unless the other one has done so.
+ */
+export async function syncOne(
+  { operator }: App,
+  connection: Connection,
+  watching: Watching,
+): Promise<RunView> {
+  const { progress, signal } = watching;
+  const { run } = await operator.requestRun({ connection: connection.id });
+  const report = (phase: string, pages: number, users: number, usersPerSecond: number) => {
+    const pace = usersPerSecond > 0 ? `, ${grouped(usersPerSecond)}/s` : '';
+    progress.update(connection.name, `${phase}, ${counted(pages, 'page')}, ${counted(users, 'user')}${pace}`);
+  };
+  const told = new Set<'busy'>();
+  for (;;) {
+    const outcome = await operator.syncConnection({
+      connection: connection.id,
+      run,
+      signal,
+      onProgress: ({ phase, pages, users, usersPerSecond }) => report(phase, pages, users, usersPerSecond),
+    });
+    const current = await operator.getRun(run);
+    if (current.state === 'finished' || current.state === 'failed') return current;
+    if (outcome.result !== 'busy') continue;
+    if (!told.has('busy')) {
+      progress.clear();
+      watching.note(`${harmless(connection.name)} is being run by another process; waiting for it.`);
+    }
+    told.add('busy');
+    const { items } = await operator.listRuns({ connection: connection.id, limit: 5 });
+    const other = items.find((one) => one.state === 'pulling' || one.state === 'planning');
+    if (other !== undefined)
+      report(other.state === 'planning' ? 'planning' : other.phase, other.pages, other.users, 0);
+    await wait(POLL_MS, undefined, { signal });
+  }
+}
+
+function total(counts: RunCounts): number {
+  return counts.new + counts.changed + counts.deleted + counts.conflicts;
+}
+
+/** `12 new · 3 changed · 1 deleted · 0 conflicts · 4 held`, the sets in their colours. */
+export function countsInWords(counts: RunCounts, style: Terminal['style']): string {
+  const parts: readonly (readonly [number, string, Style])[] = [
+    [counts.new, 'new', 'green'],
+    [counts.changed, 'changed', 'yellow'],
+    [counts.deleted, 'deleted', 'red'],
+    [counts.conflicts, counts.conflicts === 1 ? 'conflict' : 'conflicts', 'magenta'],
+    [counts.held, 'held', 'bold'],
+  ];
+  const words = parts.map(([count, word, format]) => {
+    const text = `${grouped(count)} ${word}`;
+    return count === 0 ? style('dim', text) : style(format, text);
+  });
+  return words.join(' · ');
+}
+
+function describeRun(terminal: Terminal, connection: Connection, run: RunView): void {
+  const name = terminal.style('bold', harmless(connection.name));
+  if (run.failure !== null) {
+    for (const line of failureInWords(run.failure)) terminal.note(harmlessLine(line));
+  }
+  if (run.state === 'failed') {
+    terminal.line(`${name}: ${terminal.style('red', 'failed')}; nothing changed.`);
+    return;
+  }
+  const seconds = secondsOf(run);
+  const read = `read ${counted(run.users, 'user')} and ${counted(run.groups, 'group')}${seconds === null ? '' : ` in ${seconds} s`}`;
+  terminal.line(`${name}: ${read}.`);
+  if (run.snapshot === 'partial') {
+    const reason = run.partialReason === null ? '' : `: ${partialReasons[run.partialReason]}`;
+    terminal.line(
+      `  ${terminal.style('yellow', `only part of the directory${reason}; nobody counts as having left`)}`,
+    );
+  }
+  if (run.unreadable > 0) {
+    terminal.line(
+      `  ${terminal.style('yellow', `${counted(run.unreadable, 'record')} could not be read and stay as they are`)}`,
+    );
+  }
+  if (run.counts === null) return;
+  terminal.line(
+    `  ${total(run.counts) === 0 ? 'no change waits' : countsInWords(run.counts, terminal.style)}`,
+  );
+  if (total(run.counts) > 0) terminal.note(`  Next: rollcall changes --connection ${connection.id}`);
+}
+
+function harmlessLine(line: string): string {
+  return (line.startsWith('  ') ? '  ' : '') + harmless(line.trim());
+}
+
+function failureInWords(failure: NonNullable<RunView['failure']>): string[] {
+  if (Object.hasOwn(whoActs, failure.kind))
+    return failureLines({ ...failure, kind: failure.kind as FailureKind });
+  return [failure.message, `  remedy: ${failure.remedy}`];
+}
+
+function secondsOf(run: RunView): string | null {
+  if (run.startedAt === null || run.finishedAt === null) return null;
+  return ((Date.parse(run.finishedAt) - Date.parse(run.startedAt)) / 1000).toFixed(1);
+}
+
+const styleOfState = {
+  queued: 'dim',
+  pulling: 'cyan',
+  planning: 'cyan',
+  finished: 'green',
+  failed: 'red',
+} as const satisfies Record<RunView['state'], Style>;
+
+async function listRuns(cli: Cli, { operator }: App, options: RunsOptions): Promise<void> {
+  const { terminal } = cli;
+  const only =
+    options.connection === undefined
+      ? {}
+      : { connection: (await operator.findConnection(options.connection)).id };
+  const fetch = (page: Page) => operator.listRuns({ ...only, ...page });
+  if (terminal.json) return await writeItems(terminal, fetch, options);
+  const nameOf = remembered(async (id: Connection['id']) => (await operator.getConnection(id)).name);
+  let found = 0;
+  for await (const page of pagesOf(fetch, options)) {
+    const rows = page.items.map(
+      async (run): Promise<Cell[]> => [
+        await nameOf(run.connection),
+        { text: run.state, style: styleOfState[run.state] },
+        run.snapshot ?? '—',
+        grouped(run.users),
+        run.counts === null
+          ? '—'
+          : `${run.counts.new}/${run.counts.changed}/${run.counts.deleted}/${run.counts.conflicts}`,
+        run.createdAt.slice(0, 19).replace('T', ' '),
+        run.requestedBy,
+        run.failure?.message ?? run.id,
+      ],
+    );
+    found += page.items.length;
+    if (found > 0) {
+      const headings = [
+        'connection',
+        'state',
+        'snapshot',
+        'users',
+        'new/chg/del/conf',
+        'started (UTC)',
+        'by',
+        'run or failure',
+      ];
+      terminal.table(headings, await Promise.all(rows));
+    }
+  }
+  if (found === 0) terminal.note('There was no run yet: rollcall sync --all');
+}

@@ -1,0 +1,167 @@
+/** `rollcall users`: auth users, where they come from, and roles given by hand. */
+import { type Command, Option } from 'commander';
+import { AUTH_USER_STATES, type AuthUserState } from '../domain/authUser.ts';
+import type { ConnectionId } from '../domain/ids.ts';
+import { Problem } from '../domain/problem.ts';
+import type { App, Cli } from './cli.ts';
+import { valueInWords } from './describe.ts';
+import { examples } from './examples.ts';
+import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
+import { type Cell, harmless, type Style } from './terminal.ts';
+
+type ListOptions = {
+  readonly tenant?: string;
+  readonly connection?: string;
+  readonly state?: AuthUserState;
+  readonly search?: string;
+  readonly limit: number;
+  readonly all?: boolean;
+};
+
+const styleOfState = { active: 'green', suspended: 'yellow', deleted: 'red' } as const satisfies Record<
+  AuthUserState,
+  Style
+>;
+
+export function addUserCommands(program: Command, cli: Cli): void {
+  const users = program.command('users').description('auth users, as applications see them');
+  examples(users, 'rollcall users --tenant Harbor', 'rollcall users show ada.obi@harbor.example');
+  const list = users
+    .command('list', { isDefault: true })
+    .description('list auth users, the oldest first')
+    .option('--tenant <tenant>', 'only of this tenant and what is below it')
+    .option('--connection <connection>', 'only users whom this directory has')
+    .addOption(new Option('--state <state>', 'only in this state').choices(AUTH_USER_STATES))
+    .option('--search <text>', 'beginning of the address, user name or display name')
+    .option('--limit <number>', 'at most so many', atLeastOne, 50)
+    .option('--all', 'all of them')
+    .action((options: ListOptions) => cli.withApp((app) => listUsers(cli, app, options)));
+  examples(
+    list,
+    'rollcall users --search ada',
+    'rollcall users list --tenant Harbor --state suspended --all --json',
+  );
+  const show = users
+    .command('show')
+    .description('show one auth user with identities and roles')
+    .argument('<user>', 'id, address or user name')
+    .action((user: string) => cli.withApp((app) => showUser(cli, app, user)));
+  examples(show, 'rollcall users show ada.obi@harbor.example');
+  const grant = users
+    .command('grant')
+    .description('give a role by hand; it stays whatever a directory says')
+    .argument('<user>', 'id, address or user name')
+    .argument('<role>')
+    .action((user: string, role: string) => cli.withApp((app) => setRole(cli, app, user, role, 'granted')));
+  examples(grant, 'rollcall users grant ada.obi@harbor.example editor');
+  const revoke = users
+    .command('revoke')
+    .description('take back a role that was given by hand')
+    .argument('<user>', 'id, address or user name')
+    .argument('<role>')
+    .action((user: string, role: string) => cli.withApp((app) => setRole(cli, app, user, role, 'revoked')));
+  examples(revoke, 'rollcall users revoke ada.obi@harbor.example editor');
+}
+
+async function listUsers(cli: Cli, { operator }: App, options: ListOptions): Promise<void> {
+  const { terminal } = cli;
+  const { tenant, connection, state, search } = options;
+  const filter = {
+    ...(tenant === undefined ? {} : { tenant: (await operator.findTenant(tenant)).id }),
+    ...(connection === undefined ? {} : { connection: (await operator.findConnection(connection)).id }),
+    ...(state === undefined ? {} : { state }),
+    ...(search === undefined ? {} : { search }),
+  };
+  const fetch = (page: Page) => operator.listUsers({ ...filter, ...page });
+  if (terminal.json) return await writeItems(terminal, fetch, options);
+  let found = 0;
+  let next: string | null = null;
+  for await (const page of pagesOf(fetch, options)) {
+    const rows = page.items.map((user): Cell[] => [
+      { text: user.state, style: styleOfState[user.state] },
+      user.displayName ?? '—',
+      user.email ?? user.userName ?? '—',
+      valueInWords(user.attributes['department'] ?? null),
+      user.id,
+    ]);
+    found += rows.length;
+    if (found > 0) terminal.table(['state', 'name', 'address', 'department', 'id'], rows);
+    next = page.next;
+  }
+  if (found === 0) terminal.note('No auth user is like that.');
+  if (next !== null) terminal.note('There are more: --limit or --all.');
+}
+
+/** By id, or by an address or user name that only one has. Throws `not-found`, `invalid-input` with the ids to choose from. */
+async function findUser({ operator }: App, text: string) {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return await operator.getUser(text);
+  const { items } = await operator.listUsers({ search: text, limit: 50 });
+  const exact = items.filter((user) =>
+    [user.email, user.userName].some((one) => one?.toLowerCase() === text.toLowerCase()),
+  );
+  const [user, ...others] = exact;
+  if (user !== undefined && others.length === 0) return await operator.getUser(user.id);
+  if (user === undefined) {
+    throw new Problem({
+      code: 'not-found',
+      message: 'No auth user has this address or user name.',
+      remedy: 'Look the user up: `rollcall users --search` finds by the beginning of a name or address.',
+    });
+  }
+  throw new Problem({
+    code: 'invalid-input',
+    message: `${exact.length} auth users have this address or user name.`,
+    remedy: `Give the id instead: ${exact.map((one) => one.id).join(', ')}.`,
+  });
+}
+
+async function showUser(cli: Cli, app: App, text: string): Promise<void> {
+  const { terminal } = cli;
+  const user = await findUser(app, text);
+  if (terminal.json) return terminal.document(user);
+  const { operator } = app;
+  const connectionName = remembered(async (id: ConnectionId) => (await operator.getConnection(id)).name);
+  const { userName, email, displayName } = user;
+  const title = harmless(displayName ?? email ?? userName ?? user.id);
+  const tenant = (await operator.getTenant(user.tenant)).name;
+  terminal.line(`${terminal.style('bold', title)}  ${terminal.style(styleOfState[user.state], user.state)}`);
+  terminal.line(`${user.id}, version ${user.version}, of ${harmless(tenant)}`);
+  terminal.line();
+  const fields = Object.entries({ userName, email, ...user.attributes });
+  terminal.table(
+    ['field', 'value'],
+    fields.map(([name, value]) => [name, valueInWords(value)]),
+  );
+  terminal.line();
+  const roles = user.roles.map(async (role) => [
+    role.name,
+    role.connection === null ? 'by hand' : `directory ${await connectionName(role.connection)}`,
+    role.grantedAt.toISOString().slice(0, 10),
+  ]);
+  if (roles.length > 0) terminal.table(['role', 'from', 'since'], await Promise.all(roles));
+  else terminal.line('No roles.');
+  terminal.line();
+  const identities = user.identities.map(async (one) => [
+    await connectionName(one.connection),
+    one.externalId,
+    one.linkedAt.toISOString().slice(0, 10),
+  ]);
+  if (identities.length > 0) terminal.table(['directory', 'its id', 'linked'], await Promise.all(identities));
+  else terminal.line('Linked to no directory.');
+}
+
+async function setRole(
+  cli: Cli,
+  app: App,
+  text: string,
+  role: string,
+  what: 'granted' | 'revoked',
+): Promise<void> {
+  const { id } = await findUser(app, text);
+  const grant = { user: id, role };
+  const user =
+    what === 'granted' ? await app.operator.grantRole(grant) : await app.operator.revokeRole(grant);
+  if (cli.terminal.json) return cli.terminal.document(user);
+  const names = [...new Set(user.roles.map((one) => one.name))].join(', ');
+  cli.terminal.line(`Roles now: ${harmless(names) || 'none'}.`);
+}

@@ -1,0 +1,172 @@
+/** The daemon: queues, API, worker and housekeeping over one install, opened in this order and closed in reverse. */
+import { type ConnectorFailure, whoActs } from '../connectors/contract.ts';
+import type { SyncConnection } from '../jobs/handlers/sync.ts';
+import { startHousekeeping } from '../jobs/housekeeping.ts';
+import { type JobQueues, openQueues } from '../jobs/queue.ts';
+import { type Abandoned, openWorker } from '../jobs/worker.ts';
+import { openServer } from './api/server.ts';
+import type { Config } from './config.ts';
+import type { Connection } from './domain/connection.ts';
+import type { RunFailure } from './domain/run.ts';
+import type { Install } from './install.ts';
+import { Opened } from './opened.ts';
+import { carryOutApply } from './review/apply.ts';
+import { readingOf, syncConnection } from './sync/sync.ts';
+
+/** Which parts one process carries. */
+export type DaemonParts = 'all' | 'api' | 'worker';
+
+export type Daemon = {
+  /** Where the API listens; null without an API. */
+  readonly url: string | null;
+  close(): Promise<void>;
+};
+
+/** Takes the install over: closing the daemon closes it, and so does a failure to open. */
+export async function openDaemon(config: Config, install: Install, parts: DaemonParts): Promise<Daemon> {
+  const { log, store } = install.deps;
+  const opened = new Opened();
+  opened.add(() => install.close());
+  try {
+    const { redisUrl } = config;
+    const backend = redisUrl === null ? { databaseUrl: install.databaseUrl } : { redisUrl };
+    const queues = await openQueues({ ...backend, log });
+    opened.add(() => queues.close());
+    // First what may fail because of the outside: a port in use must not leave a run begun.
+    const url = parts === 'worker' ? null : await openApi(config, install, queues, opened);
+    if (parts !== 'api') {
+      const worker = await openWorker(backend, {
+        syncConnection: runsOf(install),
+        carryOutApply: ({ apply, signal }) => carryOutApply(install.deps, apply, { signal }),
+        abandon: (work, reason) => abandon(install, work, reason),
+        log,
+        concurrency: config.concurrency,
+      });
+      opened.add(() => worker.close());
+      const housekeeping = startHousekeeping({
+        queues,
+        connectionsWithSchedules: () => everyConnection(install),
+        unfinishedWork: async () => ({
+          runs: await store.runs.unfinished(),
+          applies: (await store.applying.unfinished()).map((apply) => ({ apply })),
+        }),
+        log,
+      });
+      opened.add(() => housekeeping.close());
+    }
+    log.info({ event: 'daemon.started', kind: parts });
+    return {
+      url,
+      close: async () => {
+        log.info({ event: 'daemon.stopping' });
+        await opened.close();
+      },
+    };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+async function openApi(
+  config: Config,
+  { deps }: Install,
+  queues: JobQueues,
+  opened: Opened,
+): Promise<string> {
+  const { store } = deps;
+  const server = await openServer(
+    {
+      ...deps,
+      enqueueRun: queues.enqueueRun,
+      enqueueApply: queues.enqueueApply,
+      readiness: { database: () => store.tenants.get(store.root, store.root), queue: queues.ping },
+    },
+    config,
+  );
+  opened.add(() => server.close());
+  return server.url;
+}
+
+function runsOf({ deps }: Install): SyncConnection {
+  return async ({ connection, run, trigger, attempt, signal }) => {
+    const outcome = await syncConnection(deps, {
+      connection,
+      trigger,
+      signal,
+      requestedBy: trigger,
+      // An earlier attempt has recorded its failure with the run that was meant: this one makes a new run.
+      ...(run === undefined || attempt > 1 ? {} : { run }),
+    });
+    switch (outcome.result) {
+      case 'busy':
+        return { result: 'busy', failure: null };
+      case 'failed':
+        return { result: 'failed', failure: isConnectorFailure(outcome.failure) ? outcome.failure : null };
+      case 'done-before':
+      case 'finished':
+        return { result: 'finished', failure: null };
+    }
+  };
+}
+
+function isConnectorFailure(failure: RunFailure): failure is ConnectorFailure {
+  return Object.hasOwn(whoActs, failure.kind);
+}
+
+async function everyConnection({ deps }: Install): Promise<readonly Connection[]> {
+  const { store } = deps;
+  const connections: Connection[] = [];
+  let after: string | null = null;
+  do {
+    const page: Awaited<ReturnType<typeof store.connections.list>> = await store.connections.list(
+      store.root,
+      {
+        tenant: store.root,
+        limit: 500,
+        after,
+      },
+    );
+    connections.push(...page.items);
+    after = page.next === null ? null : (page.items.at(-1)?.id ?? null);
+  } while (after !== null);
+  return connections;
+}
+
+/**
+ * A run that no job will be made for again fails, with its reason. An apply stays what it is: its approved changes are still
+ * approved, and housekeeping asks for it again.
+ */
+async function abandon({ deps }: Install, work: Abandoned, reason: string): Promise<void> {
+  if (work.kind === 'apply') return;
+  const { store, clock } = deps;
+  const left = (await store.runs.unfinished()).find(
+    (one) => one.connection === work.connection && (work.run === null || one.run === work.run),
+  );
+  const connection = await store.connections.get(store.root, work.connection);
+  if (left === undefined || connection === null) return;
+  const lock = await store.lockConnection(connection.id);
+  if (lock === null) return; // somebody has taken it up
+  try {
+    const how = { wanted: left.run, trigger: 'demand', requestedBy: 'system', at: clock.now() } as const;
+    const taken = await store.runs.take(left, readingOf(connection), how);
+    if (taken !== null) await store.runs.fail(taken.run, givenUp(reason), clock.now());
+  } finally {
+    await lock.release();
+  }
+}
+
+function givenUp(reason: string): RunFailure {
+  if (reason === 'worker-killed') {
+    return {
+      kind: reason,
+      message: 'The run was given up because its worker was killed again and again.',
+      remedy: 'Look whether the machine runs out of memory, then start the run again.',
+    };
+  }
+  return {
+    kind: reason,
+    message: 'The run was given up after several attempts.',
+    remedy: 'The log has the reason of each attempt (job.retried, job.failed); then start the run again.',
+  };
+}

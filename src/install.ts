@@ -1,0 +1,92 @@
+/**
+ * Opens what every part of Rollcall stands on, and closes it in reverse. Apart from main.ts, because loading it loads Prisma and the
+ * vendors' libraries, which `rollcall --help` must not wait for.
+ */
+import type { ConnectorDefinition } from '../connectors/contract.ts';
+import type { Config } from './config.ts';
+import type { Provider } from './domain/directory.ts';
+import { Problem } from './domain/problem.ts';
+import type { Logger } from './log.ts';
+import { Opened } from './opened.ts';
+import { connectAsOwner } from './store/database.ts';
+import { joinEmbeddedPostgres } from './store/embedded.ts';
+import { migrate } from './store/migrate.ts';
+import { keyFromFolder } from './store/secrets.ts';
+import { openStore, type Store } from './store/store.ts';
+import type { SyncDeps } from './sync/sync.ts';
+import { openStoredConnector } from './tenancy/connections.ts';
+
+export type Connectors = Readonly<Record<Provider, ConnectorDefinition>>;
+
+export type Install = {
+  /** What use cases take. */
+  readonly deps: SyncDeps & {
+    readonly store: Store;
+    readonly connectors: Connectors;
+    readonly log: Logger;
+  };
+  /** Of the database's owner. */
+  readonly databaseUrl: string;
+  close(): Promise<void>;
+};
+
+/** Starts or joins the embedded PostgreSQL unless there is another database, brings the schema up to date, opens the store. */
+export async function openInstall(config: Config, log: Logger, connectors: Connectors): Promise<Install> {
+  const opened = new Opened();
+  try {
+    const secretKey = secretKeyOf(config);
+    const databaseUrl = await databaseUrlOf(config, opened);
+    const migrations = await migrate(databaseUrl);
+    if (migrations.length > 0) log.info({ event: 'database.migrated', migrations: migrations.length });
+    const store = await openStore(databaseUrl, secretKey);
+    opened.add(() => store.close());
+    const clock = { now: () => new Date() };
+    const stored = { store, connectors };
+    const openConnector: SyncDeps['openConnector'] = (connection) => openStoredConnector(stored, connection);
+    return { deps: { ...stored, clock, log, openConnector }, databaseUrl, close: () => opened.close() };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+async function databaseUrlOf(config: Config, opened: Opened): Promise<string> {
+  if (config.databaseUrl !== null) return config.databaseUrl;
+  const postgres = await joinEmbeddedPostgres(config.dataFolder);
+  opened.add(() => postgres.leave());
+  return postgres.url;
+}
+
+function secretKeyOf({ secretKey, dataFolder }: Config): string {
+  if (secretKey !== null) return secretKey;
+  try {
+    return keyFromFolder(dataFolder);
+  } catch (error) {
+    throw new Problem(
+      {
+        code: 'data-folder-unusable',
+        message: `The data folder ${dataFolder} cannot be used: ${(error as NodeJS.ErrnoException).code ?? 'unknown reason'}.`,
+        remedy:
+          'Give this user the right to write there, or name another folder in ROLLCALL_DATA or with --data.',
+      },
+      { cause: error },
+    );
+  }
+}
+
+/** Makes the embedded database of a data folder as good as new. For the demo, whose data are made up; nothing brings them back. */
+export async function eraseEmbedded({ dataFolder }: Config): Promise<void> {
+  const postgres = await joinEmbeddedPostgres(dataFolder);
+  try {
+    const owner = await connectAsOwner(postgres.url);
+    try {
+      await owner.query(
+        'DROP SCHEMA IF EXISTS rollcall_jobs CASCADE; DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public',
+      );
+    } finally {
+      await owner.end();
+    }
+  } finally {
+    await postgres.leave();
+  }
+}
