@@ -90,20 +90,21 @@ export function followsConnections(stage: () => Stage): void {
   });
 }
 
-export function keepsHouse(stage: () => Stage): void {
-  const housekeeping = (
-    runs: () => Promise<readonly QueuedRun[]>,
-    connections: () => Promise<readonly ScheduledConnection[]> = async () => [],
-  ) =>
-    stage().closing(
-      startHousekeeping({
-        queues: stage().queues,
-        connectionsWithSchedules: connections,
-        unfinishedWork: async () => ({ runs: await runs(), applies: [] }),
-        log: stage().log,
-      }),
-    );
+const housekeeping = (
+  stage: Stage,
+  runs: () => Promise<readonly QueuedRun[]>,
+  connections: () => Promise<readonly ScheduledConnection[]> = async () => [],
+) =>
+  stage.closing(
+    startHousekeeping({
+      queues: stage.queues,
+      connectionsWithSchedules: connections,
+      unfinishedWork: async () => ({ runs: await runs(), applies: [] }),
+      log: stage.log,
+    }),
+  );
 
+export function keepsHouse(stage: () => Stage): void {
   it('makes jobs anew for recorded work when the queues were emptied, and none where there is one', async () => {
     const [scheduled, work, apply] = [aSchedule('0 9 * * *'), aRun(), anApply()];
     await stage().queues.reconcileSchedules([scheduled]);
@@ -125,6 +126,7 @@ export function keepsHouse(stage: () => Stage): void {
   it('does one part of the housekeeping when the other fails', async () => {
     const work = aRun();
     const keeping = housekeeping(
+      stage(),
       async () => [work],
       async () => Promise.reject(new Error('the database is away')),
     );
@@ -138,7 +140,7 @@ export function keepsHouse(stage: () => Stage): void {
   it('does not begin a round of housekeeping while one is under way', async () => {
     const gate = Promise.withResolvers<readonly QueuedRun[]>();
     let rounds = 0;
-    const keeping = housekeeping(() => {
+    const keeping = housekeeping(stage(), () => {
       rounds++;
       return gate.promise;
     });
@@ -148,6 +150,18 @@ export function keepsHouse(stage: () => Stage): void {
     await Promise.all(asked);
     await keeping.tidy();
     expect(rounds).toBe(2);
+  });
+
+  it('waits at the end for the housekeeping under way', async () => {
+    const gate = Promise.withResolvers<readonly QueuedRun[]>();
+    const keeping = housekeeping(stage(), () => gate.promise);
+    const order: string[] = [];
+    const closing = keeping.close().then(() => order.push('closed'));
+    await stage().queues.ping();
+    order.push('looked up');
+    gate.resolve([]);
+    await closing;
+    expect(order).toEqual(['looked up', 'closed']);
   });
 }
 
