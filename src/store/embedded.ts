@@ -14,6 +14,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -55,13 +56,19 @@ export async function joinEmbeddedPostgres(
   await initialise(place, runAs);
   const password = readFileSync(join(place.folder, 'password'), 'utf8').trim();
   const urlAt = (port: number) => `postgres://rollcall:${password}@127.0.0.1:${port}/rollcall`;
+  const mark = markUse(place);
   for (let attempt = 0; attempt < 100; attempt++) {
     const port = runningPort(place.cluster);
     if (port !== null && (await answers(urlAt(port))))
-      return { url: urlAt(port), leave: () => leave(urlAt(port), place.cluster) };
-    if (port === null) await start(place, runAs, options);
-    else await sleep(100); // starting up or shutting down
+      return { url: urlAt(port), leave: () => leave(place, mark) };
+    if (port === null) {
+      await start(place, runAs, options).catch((error: unknown) => {
+        rmSync(mark, { force: true });
+        throw error;
+      });
+    } else await sleep(100); // starting up or shutting down
   }
+  rmSync(mark, { force: true });
   throw unusable(
     place.folder,
     'its PostgreSQL neither starts nor stops',
@@ -294,24 +301,38 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-async function leave(url: string, cluster: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  client.on('error', () => {});
+/**
+ * One file for each time that a process has joined, named after the process. PostgreSQL's own list of sessions would not do: it
+ * still has those that this process has closed just now. Written before the server is looked for, so that whoever leaves at that
+ * moment either sees it or has stopped the server before it could answer.
+ */
+function markUse({ folder }: Place): string {
+  const users = join(folder, 'users');
+  mkdirSync(users, { recursive: true });
+  const mark = join(users, `${process.pid}-${randomBytes(4).toString('hex')}`);
+  writeFileSync(mark, '');
+  return mark;
+}
+
+function isUsed({ folder }: Place): boolean {
+  return readdirSync(join(folder, 'users')).some((name) => isAlive(Number(name.split('-')[0])));
+}
+
+function isAlive(pid: number): boolean {
   try {
-    await client.connect();
-    const others = await client.query(
-      `SELECT 1 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`,
-    );
-    if (others.rowCount !== 0) return;
-  } catch {
-    return; // already down
-  } finally {
-    await client.end().catch(() => {});
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  const postmaster = Number(readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n')[0]);
-  process.kill(postmaster, 'SIGINT'); // PostgreSQL's "fast shutdown"
-  for (let waited = 0; waited < 20_000 && existsSync(join(cluster, 'postmaster.pid')); waited += 20)
-    await sleep(20);
+}
+
+async function leave(place: Place, mark: string): Promise<void> {
+  rmSync(mark, { force: true });
+  const pidFile = join(place.cluster, 'postmaster.pid');
+  if (isUsed(place) || runningPort(place.cluster) === null) return;
+  process.kill(Number(readFileSync(pidFile, 'utf8').split('\n')[0]), 'SIGINT'); // PostgreSQL's "fast shutdown"
+  for (let waited = 0; waited < 20_000 && existsSync(pidFile); waited += 20) await sleep(20);
 }
 
 function freePort(): Promise<number> {
