@@ -70,7 +70,7 @@ function numberFrom(
 ) {
   const text = given[flag];
   if (text === undefined) return undefined;
-  const most = flag === 'port' ? 65_535 : 2_000_000_000;
+  const most = flag === 'port' ? 65_535 : flag === 'users' ? 5_000_000 : 2_000_000_000;
   if (/^\d+$/.test(text) && Number(text) <= most) return Number(text);
   throw new UsageError(`--${flag} needs a whole number from 0 to ${most}, not "${text}".`);
 }
@@ -124,7 +124,7 @@ function complaintAbout(error: unknown): string {
     const port = 'port' in error ? String(error.port) : '';
     return `Port ${port} is in use. Choose another with --port, or leave it out for any free one.`;
   }
-  if ('code' in error && error.code === 'EACCES') return `${error.message}. Choose another port or folder.`;
+  if ('syscall' in error) return `${error.message}. Choose another port or folder.`;
   const isUsage =
     error instanceof UsageError || String('code' in error && error.code).startsWith('ERR_PARSE_ARGS');
   return isUsage ? `${error.message}\nSee: node simulators/main.ts --help` : (error.stack ?? error.message);

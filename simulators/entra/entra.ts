@@ -20,7 +20,7 @@ import type { Tokens } from '../tokens.ts';
 import { roomFor } from '../written.ts';
 import { graphError, refuse, render, withoutPermission } from './answers.ts';
 import { type EntraObjects, entraObjects } from './objects.ts';
-import { type EntraApp, instanceDiscovery, issueToken, openIdConfiguration } from './token.ts';
+import { type EntraApp, issueToken, openIdConfiguration } from './token.ts';
 
 export const entraPermissions = ['User.Read.All', 'GroupMember.Read.All'] as const;
 
@@ -253,7 +253,6 @@ function routesOf(graph: Graph, app: EntraApp, tokens: Tokens): readonly Route[]
       permission: null,
       handle: (request) => issueToken(app, tokens, request),
     },
-    get('/common/discovery/instance', 'discovery', null, (request) => instanceDiscovery(app, request)),
     get('/:tenant/v2.0/.well-known/openid-configuration', 'discovery', null, (request) =>
       openIdConfiguration(app, request),
     ),

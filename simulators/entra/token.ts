@@ -64,6 +64,7 @@ async function assertionFits(
       audience,
       algorithms: ['PS256', 'RS256'],
       requiredClaims: ['exp'],
+      clockTolerance: '5m', // Microsoft's own library rounds `nbf` up, half a second into the future.
     });
     return true;
   } catch {
@@ -169,15 +170,5 @@ export function openIdConfiguration(app: EntraApp, request: ApiRequest): Plain {
     tenant_region_scope: 'EU',
     cloud_instance_name: 'microsoftonline.com',
     msgraph_host: 'graph.microsoft.com',
-  });
-}
-
-/** `GET /common/discovery/instance`: the authority vouches for itself. */
-export function instanceDiscovery(app: EntraApp, request: ApiRequest): Plain {
-  const { host, origin } = request.url;
-  return json(200, {
-    tenant_discovery_endpoint: `${origin}/${app.directoryId}/v2.0/.well-known/openid-configuration`,
-    'api-version': '1.1',
-    metadata: [{ preferred_network: host, preferred_cache: host, aliases: [host] }],
   });
 }

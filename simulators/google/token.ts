@@ -34,6 +34,7 @@ async function verified(
       audience: [publicTokenUrl, `${origin}/token`],
       algorithms: ['RS256'],
       requiredClaims: ['exp', 'iat'],
+      clockTolerance: '1m',
     });
     if ((payload.exp ?? 0) - (payload.iat ?? 0) > 3_600) {
       return 'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.';

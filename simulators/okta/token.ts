@@ -33,7 +33,7 @@ async function problemOf(
       return 'The client_assertion signature is invalid.';
     const { clientId: issuer, clientId: subject } = app;
     const key = createPublicKey(app.privateKey);
-    const options = { issuer, subject, audience, algorithms, requiredClaims: ['exp'] };
+    const options = { issuer, subject, audience, algorithms, requiredClaims: ['exp'], clockTolerance: '1m' };
     const { payload } = await jwtVerify(assertion, key, options);
     if ((payload.exp ?? 0) > Date.now() / 1000 + 3_600)
       return 'The client_assertion token has an expiration too far into the future.';

@@ -14,7 +14,10 @@ import {
   visit,
 } from './visitor.ts';
 
-async function certificateForm(visitor: Visitor, changes: { audience?: string; thumbprint?: string } = {}) {
+async function certificateForm(
+  visitor: Visitor,
+  changes: { audience?: string; thumbprint?: string; notBefore?: string } = {},
+) {
   const pem = otherSecret(visitor, 'pem');
   const clientId = setting(visitor, 'clientId');
   const print = createHash('sha256').update(new X509Certificate(pem).raw).digest('base64url');
@@ -23,7 +26,8 @@ async function certificateForm(visitor: Visitor, changes: { audience?: string; t
     .setIssuer(clientId)
     .setSubject(clientId)
     .setAudience(changes.audience ?? `${visitor.simulator.origin}${entraTokenPath(visitor)}`)
-    .setExpirationTime('5m')
+    .setNotBefore(changes.notBefore ?? '0s')
+    .setExpirationTime('15m')
     .sign(createPrivateKey(pem.slice(pem.indexOf('-----BEGIN PRIVATE KEY'))));
   const { client_secret: _, ...form } = entraForm(visitor);
   const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
@@ -59,11 +63,16 @@ it('gives a token for the right secret, and says in Microsoft’s words why not 
   }
 });
 
-it('takes a certificate’s assertion only with its audience and thumbprint', async () => {
+it('takes a certificate’s assertion only with its audience, thumbprint and, some minutes aside, time', async () => {
   const visitor = await visit('entra');
   const path = entraTokenPath(visitor);
   expect((await visitor.post(path, await certificateForm(visitor))).status).toBe(200);
-  for (const changes of [{ audience: 'https://login.microsoftonline.com/' }, { thumbprint: 'AAAA' }]) {
+  expect((await visitor.post(path, await certificateForm(visitor, { notBefore: '2m' }))).status).toBe(200);
+  for (const changes of [
+    { audience: 'https://login.microsoftonline.com/' },
+    { thumbprint: 'AAAA' },
+    { notBefore: '10m' },
+  ]) {
     const reply = await visitor.post(path, await certificateForm(visitor, changes));
     expect([reply.status, reply.json()['error_codes']]).toEqual([401, [700027]]);
   }

@@ -89,12 +89,19 @@ it.each([
   [['entra', '--users', 'many'], /--users needs a whole number/],
   [['entra', '--port', '70000'], /--port/],
   [['entra', '--usres', '5'], /--usres/],
+  [['entra', '--users', '6000000'], /5000000/],
 ])('refuses %j with a sentence and points to --help', async (args, wanted) => {
   const { code, out, err } = await run(...args).ended;
   expect([code, out]).toEqual([1, '']);
   expect(err).toMatch(wanted);
   expect(err).toContain('--help');
   expect(err).not.toMatch(/\n\s+at /);
+});
+
+it('says in one line that a folder for its keys cannot be made', async () => {
+  const { code, err } = await run('okta', '--users=5', '--ca-dir', '/dev/null/keys').ended;
+  expect(code).toBe(1);
+  expect(err).toMatch(/^ENOTDIR: .*\/dev\/null\/keys.*\n$/);
 });
 
 it('explains itself with --help', async () => {
