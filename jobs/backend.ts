@@ -129,7 +129,7 @@ export function unreachable(backend: JobsBackend, error: unknown): Problem {
   }
   return new Problem(
     {
-      code: 'database-unreachable',
+      code: 'redisUrl' in backend ? 'queue-unreachable' : 'database-unreachable',
       message: `The job queues at ${whereIs(backend)} cannot be reached: ${message || code}.`,
       remedy: `Start ${'redisUrl' in backend ? 'Redis' : 'PostgreSQL'}, or correct ${variable} (host, port, user, password, database).`,
     },

@@ -84,7 +84,7 @@ export function judge(error: unknown): Verdict {
     return { end: 'give-up', reason: kind };
   }
   if (error instanceof z.ZodError) return { end: 'give-up', reason: 'unreadable-job' };
-  if (error instanceof Problem && error.code !== 'database-unreachable')
+  if (error instanceof Problem && error.code !== 'database-unreachable' && error.code !== 'queue-unreachable')
     return { end: 'give-up', reason: error.code };
   return {
     end: 'retry',
@@ -103,7 +103,7 @@ export function retryDelay(attempt: number, firstMs: number, atLeastMs: number, 
 }
 
 export type JobQueues = {
-  /** Asks for a recorded run. Asking again while its job waits or runs changes nothing. Throws `database-unreachable`. */
+  /** Asks for a recorded run. Asking again while its job waits or runs changes nothing. Throws `database-unreachable` or `queue-unreachable`. */
   enqueueRun(work: QueuedRun): Promise<void>;
   /** Asks for a recorded apply, likewise. */
   enqueueApply(work: QueuedApply): Promise<void>;
@@ -119,7 +119,7 @@ export type JobQueues = {
   reconcileSchedules(connections: readonly ScheduledConnection[]): Promise<void>;
   /** When this connection starts next by itself, or null. */
   nextStart(connection: ConnectionId): Promise<Date | null>;
-  /** Resolves when the backend answers within five seconds; else throws `database-unreachable`. */
+  /** Resolves when the backend answers within five seconds; else throws `database-unreachable` or `queue-unreachable`. */
   ping(): Promise<void>;
   close(): Promise<void>;
 };

@@ -7,6 +7,7 @@ import { type Abandoned, openWorker } from '../jobs/worker.ts';
 import { openServer } from './api/server.ts';
 import type { Config } from './config.ts';
 import type { Connection } from './domain/connection.ts';
+import { ApplyId } from './domain/ids.ts';
 import type { RunFailure } from './domain/run.ts';
 import type { Install } from './install.ts';
 import { Opened } from './opened.ts';
@@ -133,13 +134,14 @@ async function everyConnection({ deps }: Install): Promise<readonly Connection[]
   return connections;
 }
 
-/**
- * A run that no job will be made for again fails, with its reason. An apply stays what it is: its approved changes are still
- * approved, and housekeeping asks for it again.
- */
+/** What no job will be made for again ends, with its reason: a run fails, an apply leaves what it did not do approved. */
 async function abandon({ deps }: Install, work: Abandoned, reason: string): Promise<void> {
-  if (work.kind === 'apply') return;
   const { store, clock } = deps;
+  if (work.kind === 'apply') {
+    const apply = await store.applying.open(ApplyId.parse(work.apply));
+    if (apply !== null) await store.applying.abandon(apply, reason, clock.now());
+    return;
+  }
   const left = (await store.runs.unfinished()).find(
     (one) => one.connection === work.connection && (work.run === null || one.run === work.run),
   );

@@ -19,6 +19,7 @@ export const statusOf = {
   'database-unreachable': 503,
   'database-too-old': 503,
   'database-newer': 503,
+  'queue-unreachable': 503,
   'port-in-use': 500,
   'data-folder-unusable': 500,
 } as const satisfies Record<ProblemCode, number>;
@@ -39,6 +40,7 @@ export const meaningOf = {
   'database-unreachable': 'PostgreSQL does not answer, or refuses the user.',
   'database-too-old': 'The PostgreSQL server is older than Rollcall needs.',
   'database-newer': 'The database was migrated by a newer Rollcall than this one.',
+  'queue-unreachable': 'Redis, where the job queues live, does not answer or refuses the user.',
   'port-in-use': 'Another process listens where the API should.',
   'data-folder-unusable': 'The data folder cannot be written, or its PostgreSQL does not start.',
 } as const satisfies Record<ProblemCode, string>;

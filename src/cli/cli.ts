@@ -48,6 +48,8 @@ export type Cli = {
   openApp(config: Config): Promise<App>;
   /** Opens the database for `work` and closes it whatever happens. */
   withApp(work: (app: App) => Promise<Ending>): Promise<void>;
+  /** For people: which command comes next, as it can be typed. Not with --json. */
+  next(...commands: readonly string[]): void;
   /** Runs a command that needs no database. */
   run(work: () => Promise<Ending>): Promise<void>;
 };

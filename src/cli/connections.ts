@@ -164,7 +164,7 @@ async function addConnection(
   const connection = await operator.createConnection({ ...wanted, tenant: id });
   if (terminal.json) return terminal.document(connection);
   terminal.line(`Added the connection ${harmless(connection.name)} (${connection.id}).`);
-  terminal.note(`Next: rollcall connections test ${connection.id}`);
+  cli.next(`connections test ${connection.id}`);
 }
 
 function missingCredentials(): never {
@@ -224,7 +224,7 @@ async function updateConnection(
   const connection = await operator.updateConnection({ connection: before.id, ...changes });
   if (cli.terminal.json) return cli.terminal.document(connection);
   cli.terminal.line(`Changed ${Object.keys(changes).join(', ')} of ${harmless(connection.name)}.`);
-  cli.terminal.note(`Next: rollcall connections test ${connection.id}`);
+  cli.next(`connections test ${connection.id}`);
 }
 
 async function showConnection(cli: Cli, { operator }: App, name: string): Promise<void> {
@@ -259,6 +259,6 @@ async function testConnection(cli: Cli, { operator }: App, name: string): Promis
   }
   const ok = steps.length > 0 && steps.every((step) => step.ok);
   if (terminal.json) terminal.document({ connection: connection.id, ok, steps });
-  else if (ok) terminal.note(`Next: rollcall sync ${connection.id}`);
+  else if (ok) cli.next(`sync ${connection.id}`);
   return ok ? EXIT.ok : EXIT.failed;
 }

@@ -34,6 +34,7 @@ const exitOf = {
   'audit-broken': EXIT.failed,
   'wrong-secret-key': EXIT.failed,
   'database-unreachable': EXIT.failed,
+  'queue-unreachable': EXIT.failed,
   'database-too-old': EXIT.failed,
   'database-newer': EXIT.failed,
   'port-in-use': EXIT.failed,

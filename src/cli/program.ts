@@ -6,6 +6,7 @@ import { addAuditCommands } from './audit.ts';
 import { addChangeCommands } from './changes.ts';
 import type { Cli, Ending, Installation } from './cli.ts';
 import { addConnectionCommands } from './connections.ts';
+import { quoted } from './criteria.ts';
 import { addDecisionCommands } from './decisions.ts';
 import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
@@ -76,6 +77,7 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
     config,
     dataOption,
     openApp,
+    next: (...commands) => writeNext(terminal, commands, dataOption()),
     run,
     withApp: (work) =>
       run(async () => {
@@ -101,6 +103,13 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
   } finally {
     signals.stop();
   }
+}
+
+function writeNext(terminal: Terminal, commands: readonly string[], data: string | undefined): void {
+  if (terminal.json) return;
+  const suffix = data === undefined ? '' : ` --data ${quoted(data)}`;
+  for (const [at, command] of commands.entries())
+    terminal.note(`${at === 0 ? 'Next:' : '     '} rollcall ${command}${suffix}`);
 }
 
 /** --data names an install as a whole: what the environment says about another one does not count then. */

@@ -93,8 +93,7 @@ async function addTenant(
   const tenant = await operator.createTenant({ name, ...above });
   if (cli.terminal.json) return cli.terminal.document(tenant);
   cli.terminal.line(`Added the tenant ${tenant.name} (${tenant.id}).`);
-  cli.terminal.note(
-    `Next: rollcall connections add NAME --tenant ${tenant.id} --provider entra|okta|google …`,
+  cli.next(`connections add NAME --tenant ${tenant.id} --provider 'entra|okta|google' …`,
   );
 }
 

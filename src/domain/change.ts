@@ -72,6 +72,19 @@ export const allowedIn = {
 } as const satisfies Record<string, readonly ChangeState[]>;
 export type ChangeAction = keyof typeof allowedIn;
 
+/**
+ * Which of the allowed states a decision on a whole set takes in. What was refused is only approved by name, and what is held only
+ * where it is asked for: otherwise "approve all" would let through the very thing that a guard has stopped.
+ */
+export function statesDecidedAsSet(
+  verdict: 'approve' | 'reject' | 'hold',
+  includeHeld: boolean,
+): readonly ChangeState[] {
+  const states: readonly ChangeState[] = allowedIn[verdict];
+  if (verdict !== 'approve') return states;
+  return states.filter((state) => state !== 'rejected' && (includeHeld || state !== 'held'));
+}
+
 /** What may be done with a change now. A conflict cannot be approved: it has no content that could be applied. */
 export function actionsFor(change: {
   readonly kind: ChangeKind;

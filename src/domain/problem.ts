@@ -17,6 +17,7 @@ export const problemCodes = {
   'database-unreachable': 'operator',
   'database-too-old': 'operator',
   'database-newer': 'operator',
+  'queue-unreachable': 'operator',
   'port-in-use': 'operator',
   'data-folder-unusable': 'operator',
 } as const satisfies Record<string, 'caller' | 'administrator' | 'operator'>;

@@ -29,6 +29,8 @@ const ByFilter = Ruling.extend({
   /** Of the connection's change set as it was shown: what arrived later is not included. */
   revision: z.number().int().min(0),
   filter: ChangeCriteria.default({}),
+  /** Approve held changes too: without it, what a guard or a person holds is left alone. */
+  includeHeld: z.boolean().default(false),
 });
 
 export const DecisionRequest = z.union([Shown, ByFilter]);
@@ -55,6 +57,7 @@ export async function decide(deps: DecideDeps, caller: Caller, input: unknown): 
     connection: connection.id,
     tenant: connection.tenant,
     revision: request.revision,
+    includeHeld: request.includeHeld,
     filter: toStoredFilter(request.filter),
   };
   return { ...(await deps.store.decisions.onFilter(caller.tenant, ruling, of)), refused: [] };

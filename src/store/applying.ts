@@ -64,9 +64,9 @@ export class Applying {
       const { total, decisions } = waiting;
       const id = v7() as ApplyId;
       await tx.query(
-        `INSERT INTO apply (id, tenant_id, connection_id, state, principal_id, decisions, total, created_at)
-         VALUES ($1, $2, $3, 'running', $4, $5, $6, $7)`,
-        [id, of.tenant, of.connection, by.principal, decisions, total, at.toISOString()],
+        `INSERT INTO apply (id, tenant_id, connection_id, state, principal_id, actor, decisions, total, created_at)
+         VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8)`,
+        [id, of.tenant, of.connection, by.principal, by.actor, decisions, total, at.toISOString()],
       );
       const entry: AuditEntry = {
         actor: by.actor,
@@ -82,17 +82,12 @@ export class Applying {
   /** null when there is no such apply or it is finished. */
   open(id: ApplyId): Promise<RunningApply | null> {
     return this.#database.bulk(this.#database.root, async (tx) => {
-      const [row] = await tx.query<Omit<RunningApply, 'actor'> & { principal: PrincipalId; name: string }>(
-        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.decisions, p.id AS principal, p.name
-         FROM apply a JOIN principal p ON p.id = a.principal_id WHERE a.id = $1 AND a.state = 'running'`,
+      const [row] = await tx.query<RunningApply>(
+        `SELECT id, tenant_id AS tenant, connection_id AS connection, decisions, actor FROM apply
+         WHERE id = $1 AND state = 'running'`,
         [id],
       );
-      if (row === undefined) return null;
-      const { principal, name, ...apply } = row;
-      return {
-        ...apply,
-        actor: { kind: name.startsWith('operator:') ? 'operator' : 'person', id: principal, name },
-      };
+      return row ?? null;
     });
   }
 
@@ -147,6 +142,24 @@ export class Applying {
     });
   }
 
+  /** Ends an apply that cannot be carried out. What it did stays done; what it did not do is still approved, for the next one. */
+  abandon(apply: RunningApply, because: string, at: Date): Promise<void> {
+    return this.#database.bulk(apply.tenant, async (tx) => {
+      const rows = await tx.query(
+        `UPDATE apply SET state = 'finished', finished_at = $2 WHERE id = $1 AND state = 'running' RETURNING id`,
+        [apply.id, at.toISOString()],
+      );
+      if (rows.length === 0) return;
+      const entry: AuditEntry = {
+        actor: { kind: 'system', id: null, name: 'worker' },
+        action: 'apply.abandoned',
+        subject: { kind: 'apply', id: apply.id },
+        details: { connection: apply.connection, because },
+      };
+      await appendAudit(tx, apply.tenant, at, [entry]);
+    });
+  }
+
   counts(apply: RunningApply): Promise<ApplyCounts> {
     return this.#database.bulk(apply.tenant, (tx) => count(tx, apply.id));
   }
@@ -170,9 +183,9 @@ export class Applying {
       const rows = await tx.query<
         Omit<ApplyView, 'createdAt' | 'finishedAt'> & { createdAt: Date; finishedAt: Date | null }
       >(
-        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, p.name AS by, a.total, a.created_at AS "createdAt",
+        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.actor ->> 'name' AS by, a.total, a.created_at AS "createdAt",
            a.finished_at AS "finishedAt", n.applied, n."alreadyApplied", n.moved, n.failed
-         FROM apply a JOIN principal p ON p.id = a.principal_id, LATERAL (${COUNTED} WHERE c.apply_id = a.id) n
+         FROM apply a, LATERAL (${COUNTED} WHERE c.apply_id = a.id) n
          WHERE a.tenant_id IN (SELECT t.id FROM tenant t, tenant top WHERE top.id = $1 AND t.path LIKE top.path || '%')
            AND ($2::uuid IS NULL OR a.connection_id = $2) AND ($3::uuid IS NULL OR a.id = $3) AND ($4::uuid IS NULL OR a.id > $4)
          ORDER BY a.id LIMIT $5::int`,

@@ -21,7 +21,7 @@ import type { Database } from './database.ts';
 export type DecisionView = {
   readonly verdict: 'approve' | 'reject' | 'hold';
   readonly madeBy: 'person' | 'policy' | 'guard';
-  /** Name of the principal; null where no person decided. */
+  /** Who decided; null where no person did. */
   readonly by: string | null;
   readonly reason: string;
   readonly finding: Finding | null;
@@ -96,11 +96,11 @@ const NAME = `coalesce(c.after #>> '{fields,displayName}', c.before #>> '{fields
 const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.external_id AS "externalId", c.auth_user_id AS "authUser",
   ${NAME} AS name, c.kind, c.cause, c.before, c.after, c.fields, c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost",
   coalesce(c.candidates, '[]') AS candidates, encode(c.fingerprint, 'hex') AS fingerprint, c.base_version AS "baseVersion", c.state,
-  CASE WHEN d.id IS NULL THEN NULL ELSE json_build_object('verdict', d.verdict, 'madeBy', d.made_by, 'by', p.name, 'reason', d.reason,
+  CASE WHEN d.id IS NULL THEN NULL ELSE json_build_object('verdict', d.verdict, 'madeBy', d.made_by, 'by', d.actor ->> 'name', 'reason', d.reason,
     'finding', d.finding, 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS decision,
   c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.revision::int AS revision, c.created_at AS "createdAt"`;
 
-const FROM = `FROM change c LEFT JOIN decision d ON d.id = c.decision_id LEFT JOIN principal p ON p.id = d.principal_id`;
+const FROM = `FROM change c LEFT JOIN decision d ON d.id = c.decision_id`;
 
 /** All tenants of a subtree, by the id of its top in the parameter `$n`. */
 const SUBTREE = (parameter: string) =>

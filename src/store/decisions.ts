@@ -1,7 +1,7 @@
 /** Records what was decided on which changes, by sets: one decision may be about a hundred thousand of them. */
 import { v7 } from 'uuid';
 import type { AuditEntry } from '../domain/audit.ts';
-import { allowedIn } from '../domain/change.ts';
+import { allowedIn, statesDecidedAsSet } from '../domain/change.ts';
 import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { appendAudit } from './audit.ts';
 import { type ChangeFilter, conditions } from './changes.ts';
@@ -85,12 +85,18 @@ export class Decisions {
   async onFilter(
     within: TenantId,
     ruling: Ruling,
-    of: { connection: ConnectionId; tenant: TenantId; revision: number; filter: ChangeFilter },
+    of: {
+      connection: ConnectionId;
+      tenant: TenantId;
+      revision: number;
+      includeHeld: boolean;
+      filter: ChangeFilter;
+    },
   ): Promise<{ decided: number }> {
     return await this.#database.bulk(within, async (tx) => {
       const filter = { ...of.filter, connection: of.connection };
       const { where, values } = conditions(within, filter);
-      values.push(allowedIn[ruling.verdict], of.revision);
+      values.push(statesDecidedAsSet(ruling.verdict, of.includeHeld), of.revision);
       const allowed = `c.state = ANY ($${values.length - 1}::text[]) AND c.revision <= $${values.length}::bigint`;
       const chosen = { where: `${where} AND ${allowed} AND ${notAConflict(ruling)}`, values };
       return {
@@ -116,8 +122,9 @@ async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Prom
   const [row] = await tx.query<{ decided: number }>(
     `WITH chosen AS (SELECT c.id, c.tenant_id, c.fingerprint FROM change c WHERE ${chosen.where} ORDER BY c.id FOR UPDATE),
      made AS (
-       INSERT INTO decision (id, tenant_id, connection_id, verdict, made_by, principal_id, reason, created_at)
-       SELECT ${at(1)}::uuid, ${at(2)}::uuid, ${at(3)}::uuid, ${at(4)}::text, 'person', ${at(5)}::uuid, ${at(6)}::text, ${at(7)}::timestamptz
+       INSERT INTO decision (id, tenant_id, connection_id, verdict, made_by, principal_id, actor, reason, created_at)
+       SELECT ${at(1)}::uuid, ${at(2)}::uuid, ${at(3)}::uuid, ${at(4)}::text, 'person', ${at(5)}::uuid, ${at(9)}::jsonb, ${at(6)}::text,
+         ${at(7)}::timestamptz
        WHERE EXISTS (SELECT FROM chosen)),
      evidence AS (
        INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint)
@@ -135,6 +142,7 @@ async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Prom
       ruling.reason,
       ruling.at.toISOString(),
       stateAfter[ruling.verdict],
+      ruling.actor,
     ],
   );
   const decided = row?.decided ?? 0;

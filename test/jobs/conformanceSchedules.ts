@@ -192,7 +192,7 @@ export function survivesItsBackend(stage: () => Stage): void {
     await stage().place.vanish();
     const unreachable = expect.objectContaining({
       name: 'Problem',
-      code: 'database-unreachable',
+      code: expect.stringMatching(/^(database|queue)-unreachable$/),
       message: expect.not.stringContaining(password),
       remedy: expect.stringMatching(/REDIS_URL|DATABASE_URL/),
     });

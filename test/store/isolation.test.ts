@@ -61,7 +61,15 @@ async function fill(owner: pg.Client, tenant: string): Promise<void> {
     ['decision_change', { ...of, decision_id: decision, change_id: v7(), fingerprint: '\\x00' }],
     [
       'apply',
-      { ...in_connection, id: v7(), state: 'finished', principal_id: principal, decisions: [], total: 0 },
+      {
+        ...in_connection,
+        id: v7(),
+        state: 'finished',
+        principal_id: principal,
+        actor: {},
+        decisions: [],
+        total: 0,
+      },
     ],
     [
       'change',

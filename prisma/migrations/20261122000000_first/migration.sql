@@ -228,11 +228,13 @@ CREATE TABLE decision (
   verdict text NOT NULL CHECK (verdict IN ('approve', 'reject', 'hold')),
   made_by text NOT NULL CHECK (made_by IN ('person', 'policy', 'guard')),
   principal_id uuid REFERENCES principal (id),
+  -- {"kind", "id", "name"}, as in the audit log: the principal may be of a tenant above, whom this tenant cannot see.
+  actor jsonb,
   reason text NOT NULL,
   -- What a guard found: {"guard", "counted", "limit", ...}
   finding jsonb,
   created_at timestamptz NOT NULL DEFAULT now(),
-  CHECK ((made_by = 'person') = (principal_id IS NOT NULL))
+  CHECK ((made_by = 'person') = (principal_id IS NOT NULL AND actor IS NOT NULL))
 );
 
 CREATE TABLE apply (
@@ -241,6 +243,7 @@ CREATE TABLE apply (
   connection_id uuid NOT NULL REFERENCES connection (id),
   state text NOT NULL CHECK (state IN ('running', 'finished')),
   principal_id uuid NOT NULL REFERENCES principal (id),
+  actor jsonb NOT NULL,
   -- The approvals that stood when it was started: what is approved later belongs to the next apply.
   decisions uuid[] NOT NULL,
   total integer NOT NULL,

@@ -1,0 +1,97 @@
+/** From what was measured to what is printed: value, floor, ratio and limit of each figure. */
+import type { Report } from './worker.ts';
+
+export type Figure = {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: 's' | 'MB';
+  /** The same work bare, in the same run; null where there is no such thing. */
+  readonly floor: number | null;
+  readonly ratio: number | null;
+  readonly limit: number;
+  readonly ok: boolean;
+};
+
+/** Milliseconds. */
+export type Floor = {
+  readonly fetched: number;
+  readonly staged: number;
+  readonly applied: number;
+  readonly join: number;
+};
+
+export type Measured = {
+  readonly users: number;
+  readonly first: Report;
+  readonly applied: Report;
+  readonly second: Report;
+  readonly floor: Floor;
+};
+
+export function figures({ users, first, applied, second, floor }: Measured): readonly Figure[] {
+  if (first.did !== 'sync' || second.did !== 'sync' || applied.did !== 'apply')
+    throw new Error('the worker did something else');
+  if (first.outcome.result !== 'finished' || second.outcome.result !== 'finished')
+    throw new Error('a run did not finish');
+  const share = users / 100_000;
+  const pull = floor.fetched + floor.staged + floor.join;
+  const seconds = (name: string, ms: number, floorMs: number, limit: number): Figure => {
+    const value = ms / 1_000;
+    return {
+      name,
+      value,
+      unit: 's',
+      floor: floorMs / 1_000,
+      ratio: ms / floorMs,
+      limit: limit * share,
+      ok: value <= limit * share,
+    };
+  };
+  const memory = Math.max(first.peakMemory, applied.peakMemory, second.peakMemory) / 1e6;
+  return [
+    seconds(`first sync of ${users} users, pulled and planned`, first.pullMs + first.planMs, pull, 15),
+    seconds(`apply of its ${applied.applied} changes`, applied.applyMs, floor.applied, 15),
+    seconds(
+      `full sync with 1 % changed (${second.outcome.counts.changed} changes)`,
+      second.pullMs + second.planMs,
+      pull,
+      6,
+    ),
+    {
+      name: 'worker memory, highest',
+      value: memory,
+      unit: 'MB',
+      floor: null,
+      ratio: null,
+      limit: 400,
+      ok: memory <= 400,
+    },
+  ];
+}
+
+export function table(rows: readonly Figure[]): string {
+  const number = (value: number | null, unit = '') =>
+    value === null ? '–' : `${value.toFixed(unit === 'MB' ? 0 : 2)} ${unit}`.trim();
+  const lines = [['work', 'measured', 'floor', 'ratio', 'limit', '']];
+  for (const row of rows) {
+    const ratio = row.ratio === null ? '–' : `${row.ratio.toFixed(1)} ×`;
+    const verdict = row.ok ? 'ok' : 'OVER';
+    lines.push([
+      row.name,
+      number(row.value, row.unit),
+      number(row.floor, row.unit),
+      ratio,
+      number(row.limit, row.unit),
+      verdict,
+    ]);
+  }
+  const widths = (lines[0] ?? []).map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

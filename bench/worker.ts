@@ -1,0 +1,128 @@
+/** The worker that is measured: one process that does what a worker does, told by its parent what to do next. */
+import { connectors } from '../connectors/registry.ts';
+import type { ConnectionId } from '../src/domain/ids.ts';
+import { carryOutApply, startApply } from '../src/review/apply.ts';
+import { summarise } from '../src/review/changes.ts';
+import { decide } from '../src/review/decide.ts';
+import { openStore } from '../src/store/store.ts';
+import { type RunOutcome, syncConnection } from '../src/sync/sync.ts';
+import { createConnection, openStoredConnector } from '../src/tenancy/connections.ts';
+import { ensureOperator } from '../src/tenancy/principals.ts';
+import { createTenant } from '../src/tenancy/tenants.ts';
+
+export type Setup = {
+  readonly url: string;
+  readonly secretKey: string;
+  readonly simulator: {
+    readonly origin: string;
+    readonly ca: string;
+    readonly settings: unknown;
+    readonly credentials: unknown;
+  };
+};
+export type Order = 'sync' | 'apply' | 'stop';
+/** Milliseconds; memory in bytes, the highest since the process began. */
+export type Report =
+  | {
+      readonly did: 'sync';
+      readonly pullMs: number;
+      readonly planMs: number;
+      readonly outcome: RunOutcome;
+      readonly peakMemory: number;
+    }
+  | {
+      readonly did: 'apply';
+      readonly decideMs: number;
+      readonly applyMs: number;
+      readonly applied: number;
+      readonly peakMemory: number;
+    };
+
+process.once('message', async (setup: Setup) => {
+  const { sync, apply, close } = await prepare(setup);
+  process.on('message', async (order: Order) => {
+    if (order === 'sync') process.send?.(await sync());
+    if (order === 'apply') process.send?.(await apply());
+    if (order === 'stop') {
+      await close();
+      process.disconnect();
+    }
+  });
+  process.send?.('ready');
+});
+
+/** An install with one tenant and one connection, and the two things that are measured on it. */
+async function prepare(setup: Setup) {
+  const store = await openStore(setup.url, setup.secretKey);
+  const clock = { now: () => new Date() };
+  const log = { info: () => {}, warn: () => {} };
+  const deps = { store, clock, connectors, log };
+  const operator = await ensureOperator(deps, 'bench');
+  const tenant = await createTenant(deps, operator, { name: 'Bench' });
+  const { origin, ca, settings, credentials } = setup.simulator;
+  const connection = await createConnection(deps, operator, {
+    tenant: tenant.id,
+    name: 'directory',
+    provider: 'entra',
+    settings,
+    credentials,
+    network: { baseUrl: origin, ca, proxy: null },
+    mapping: { roles: [{ group: 'Engineering', role: 'engineer' }], everyone: ['member'] },
+  });
+  const openConnector = (id: ConnectionId) => openStoredConnector(deps, id);
+
+  const sync = async (): Promise<Report> => {
+    const began = performance.now();
+    let planning = began;
+    const outcome = await syncConnection(
+      { store, clock, log, openConnector },
+      {
+        connection: connection.id,
+        trigger: 'demand',
+        requestedBy: 'bench',
+        signal: new AbortController().signal,
+        onProgress: ({ phase }) => {
+          if (phase === 'planning') planning = performance.now();
+        },
+      },
+    );
+    const now = performance.now();
+    return {
+      did: 'sync',
+      pullMs: planning - began,
+      planMs: now - planning,
+      outcome,
+      peakMemory: peakMemory(),
+    };
+  };
+
+  const apply = async (): Promise<Report> => {
+    const began = performance.now();
+    const [summary] = await summarise(deps, operator, { connection: connection.id });
+    const revision = summary?.revision ?? 0;
+    await decide(deps, operator, {
+      verdict: 'approve',
+      reason: 'bench',
+      connection: connection.id,
+      revision,
+    });
+    const decided = performance.now();
+    const { apply: id } = await startApply(deps, operator, { connection: connection.id });
+    const counts = await carryOutApply(deps, id, { signal: new AbortController().signal });
+    const applyMs = performance.now() - decided;
+    return {
+      did: 'apply',
+      decideMs: decided - began,
+      applyMs,
+      applied: counts.applied,
+      peakMemory: peakMemory(),
+    };
+  };
+
+  return { sync, apply, close: () => store.close() };
+}
+
+/** `maxRSS` is in kilobytes. */
+function peakMemory(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}
