@@ -19,6 +19,7 @@ type DecideOptions = Criteria & {
   readonly all?: boolean;
   readonly revision?: number;
   readonly reason?: string;
+  readonly includeHeld?: boolean;
 };
 
 const WHAT = {
@@ -46,6 +47,9 @@ export function addDecisionCommands(program: Command, cli: Cli): void {
         revision,
       )
       .option('--reason <text>', 'why, for whoever asks later');
+    if (verdict === 'approve') {
+      command.option('--include-held', 'with --all: also what a guard or a person holds back');
+    }
     addCriteria(command).action((ids: string[], options: DecideOptions) =>
       cli.withApp((app) => decide(cli, app, verdict, ids, options)),
     );
@@ -99,7 +103,8 @@ async function decide(
     terminal.line(`${PAST[verdict]} ${counted(decided, 'change')}.`);
     for (const { id, because } of refused)
       terminal.note(`${terminal.noteStyle('yellow', 'refused')}: ${id}: ${IN_WORDS[because]}`);
-    if (verdict === 'approve' && decided > 0) terminal.note('Next: rollcall apply CONNECTION');
+    if (verdict === 'approve' && decided > 0)
+      cli.next(`apply ${'connection' in which ? which.connection : 'CONNECTION'}`);
   }
   return refused.length === 0 ? EXIT.ok : EXIT.notNow;
 }
@@ -130,7 +135,8 @@ async function wholeSet(cli: Cli, { operator }: App, verdict: Verdict, options: 
   }
   const { id } = await operator.findConnection(options.connection);
   const filter = criteriaFrom(options);
-  if (options.revision !== undefined) return { connection: id, revision: options.revision, filter };
+  const set = { connection: id, filter, includeHeld: options.includeHeld === true };
+  if (options.revision !== undefined) return { ...set, revision: options.revision };
   const [summary] = await operator.summarise({ connection: id });
   if (summary === undefined || !cli.terminal.interactive) {
     throw usage(
@@ -140,9 +146,11 @@ async function wholeSet(cli: Cli, { operator }: App, verdict: Verdict, options: 
   }
   writeSummary(cli.terminal, summary);
   const narrowed = Object.keys(filter).length === 0 ? 'all' : 'those that your options name, of';
-  const question = `${verdict} ${narrowed} ${counted(waitingIn(summary), 'change')} of revision ${summary.revision}? Type yes: `;
+  const spared = verdict === 'approve' && !set.includeHeld ? summary.held : 0;
+  const except = spared === 0 ? '' : ` except the ${spared} that are held (--include-held takes them in too)`;
+  const question = `${verdict} ${narrowed} ${counted(waitingIn(summary), 'change')} of revision ${summary.revision}${except}? Type yes: `;
   const answer = await cli.terminal.ask(question, cli.signal);
-  if (answer.toLowerCase() === 'yes') return { connection: id, revision: summary.revision, filter };
+  if (answer.toLowerCase() === 'yes') return { ...set, revision: summary.revision };
   cli.terminal.note('Nothing was decided.');
   return null;
 }
