@@ -24,6 +24,8 @@ export type PullEvidence = {
   readonly namelessRecords: number;
   /** Auth users that this connection has linked and that are not deleted. */
   readonly linkedUsers: number;
+  /** Users in the last complete snapshot; 0 where there was none. */
+  readonly usersBefore: number;
 };
 
 /** The only place that calls a snapshot complete. */
@@ -32,6 +34,7 @@ export function concludeSnapshot(evidence: PullEvidence): Snapshot {
   if (!evidence.chainClosed) return { kind: 'partial', reason: 'page-failed' };
   if (evidence.stored !== evidence.users) return { kind: 'partial', reason: 'rows-missing' };
   if (evidence.namelessRecords > 0) return { kind: 'partial', reason: 'nameless-record' };
-  if (evidence.users === 0 && evidence.linkedUsers > 0) return { kind: 'partial', reason: 'empty-directory' };
+  const hadUsers = evidence.linkedUsers > 0 || evidence.usersBefore > 0;
+  if (evidence.users === 0 && hadUsers) return { kind: 'partial', reason: 'empty-directory' };
   return { kind: 'complete', users: evidence.users };
 }

@@ -96,7 +96,9 @@ export class Runs {
         `SELECT r.users_read AS users, r.nameless AS "namelessRecords",
            (SELECT count(*)::int FROM staged_user WHERE run_id = r.id) AS stored,
            (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
-            WHERE i.connection_id = r.connection_id AND a.state <> 'deleted') AS "linkedUsers"
+            WHERE i.connection_id = r.connection_id AND a.state <> 'deleted') AS "linkedUsers",
+           coalesce((SELECT users_read FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
+             AND b.snapshot = 'complete' ORDER BY b.id DESC LIMIT 1), 0) AS "usersBefore"
          FROM sync_run r WHERE r.id = $1`,
         [run.id],
       );
