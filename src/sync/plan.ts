@@ -1,5 +1,6 @@
 /** Turns a run's snapshot into changes: the rows that differ, what each means, what is to be held. All of it, or nothing. */
 
+import { desiredHashOf } from '../domain/authUser.ts';
 import type { ProposedChange } from '../domain/change.ts';
 import { checkProposal } from '../domain/checkPlan.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -48,12 +49,16 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
   }
 }
 
-/** Where a group could not be read, nobody loses a role for seeming not to be in it. */
+/**
+ * Where a group could not be read, nobody loses a role for seeming not to be in it. The hash is of what is wanted then, so that the
+ * next run, which may read the group, looks at the user again.
+ */
 function toSeen(row: DifferingRow, mapping: CompiledMapping, rolesUnknown: boolean): Seen {
   const desired = mapping.map(row.user, row.groups);
   if (!rolesUnknown || row.linked === null) return { ...row, desired };
   const roles = [...new Set([...desired.roles, ...row.linked.roles])].sort();
-  return { ...row, desired: { ...desired, roles } };
+  const kept = { ...desired, roles };
+  return { ...row, desired: kept, desiredHash: desiredHashOf(kept) };
 }
 
 async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {

@@ -1,0 +1,325 @@
+/** An install of one database, and connections to directories in memory whose tests read like prose. */
+import { v7 } from 'uuid';
+import type { ConnectorDefinition } from '../../connectors/contract.ts';
+import type { Json } from '../../src/domain/canonical.ts';
+import type { ChangeKind, ChangeSetName, ChangeState } from '../../src/domain/change.ts';
+import type { Provider } from '../../src/domain/directory.ts';
+import type { AuthUserId, ConnectionId, TenantId } from '../../src/domain/ids.ts';
+import type { Mapping } from '../../src/domain/mapping.ts';
+import type { Caller } from '../../src/domain/permission.ts';
+import type { Policy } from '../../src/domain/policy.ts';
+import { carryOutApply, startApply } from '../../src/review/apply.ts';
+import { verifyAudit } from '../../src/review/audit.ts';
+import { listChanges, listEvents, summarise } from '../../src/review/changes.ts';
+import { type DecisionResult, decide } from '../../src/review/decide.ts';
+import type { ApplyCounts } from '../../src/store/applying.ts';
+import type { ChangeView, Summary } from '../../src/store/changes.ts';
+import type { EventView } from '../../src/store/events.ts';
+import type { Store } from '../../src/store/store.ts';
+import { type RunOutcome, type SyncRequest, syncConnection } from '../../src/sync/sync.ts';
+import { createConnection, openStoredConnector, updateConnection } from '../../src/tenancy/connections.ts';
+import { grantRole } from '../../src/tenancy/roles.ts';
+import { createTenant, verifyDomain } from '../../src/tenancy/tenants.ts';
+import { editUser } from '../../src/tenancy/users.ts';
+import { clockAt, type TestClock } from './clock.ts';
+import { asOwner, type FreshStore, freshStore } from './database.ts';
+import { definitionOf, type TestDirectory } from './directory.ts';
+import { aCaller, anOperator } from './tenancy.ts';
+
+/** Guards that let everything through. */
+export const noGuards = {
+  deletedPercent: 100,
+  lostRolesPercent: 100,
+  shrunkenPercent: 100,
+  blankedPercent: 100,
+  deletedAtLeast: 1_000_000,
+  lostRolesAtLeast: 1_000_000,
+  blankedAtLeast: 1_000_000,
+} as const;
+
+/** An auth user as a test looks at it. */
+export type Stored = {
+  readonly id: AuthUserId;
+  /** In the connection that was asked; null where it has no link to it. */
+  readonly externalId: string | null;
+  readonly state: string;
+  readonly version: number;
+  /** Those that have a value. */
+  readonly fields: Readonly<Record<string, Json>>;
+  /** Given by the directory of the connection. */
+  readonly roles: readonly string[];
+  readonly manualRoles: readonly string[];
+};
+
+export type ConnectOptions = {
+  readonly directory: TestDirectory;
+  readonly tenant?: TenantId;
+  readonly mapping?: Partial<Mapping>;
+  readonly guards?: Partial<Policy['guards']>;
+  readonly verifiedDomains?: readonly string[];
+};
+
+export class Install {
+  readonly database: FreshStore;
+  readonly clock: TestClock = clockAt('2026-05-01T09:00:00Z');
+  readonly operator: Caller;
+  readonly #directories: Map<string, TestDirectory>;
+  readonly connectors: Readonly<Record<Provider, ConnectorDefinition>>;
+
+  private constructor(database: FreshStore, operator: Caller) {
+    this.database = database;
+    this.operator = operator;
+    this.#directories = new Map();
+    const definition = definitionOf(this.#directories);
+    this.connectors = { entra: definition, okta: definition, google: definition };
+  }
+
+  static async open(): Promise<Install> {
+    const database = await freshStore();
+    const operator = await anOperator({ store: database.store, clock: clockAt('2026-05-01T09:00:00Z') });
+    return new Install(database, operator);
+  }
+
+  get store(): Store {
+    return this.database.store;
+  }
+
+  async tenant(parent: TenantId | null = null): Promise<TenantId> {
+    return (await createTenant(this, this.operator, { name: `tenant ${v7()}`, parent })).id;
+  }
+
+  /** A tenant with a connection to this directory. */
+  async connect({
+    directory,
+    tenant,
+    mapping,
+    guards,
+    verifiedDomains = [],
+  }: ConnectOptions): Promise<Connected> {
+    const owner = tenant ?? (await this.tenant());
+    for (const domain of verifiedDomains) await verifyDomain(this, this.operator, { tenant: owner, domain });
+    const name = `directory ${v7()}`;
+    this.#directories.set(name, directory);
+    const connection = await createConnection(this, this.operator, {
+      tenant: owner,
+      name,
+      provider: 'okta',
+      settings: { directory: name },
+      credentials: { directory: name },
+      mapping: mapping ?? {},
+      policy: { guards: guards ?? {} },
+    });
+    const administrator = await aCaller(this, owner);
+    return new Connected(this, { connection: connection.id, tenant: owner, directory, administrator });
+  }
+
+  /** Points a connection to another directory, as a changed setting would. */
+  async redirect(connection: ConnectionId, directory: TestDirectory): Promise<void> {
+    const name = `directory ${v7()}`;
+    this.#directories.set(name, directory);
+    const given = { settings: { directory: name }, credentials: { directory: name } };
+    await updateConnection(this, this.operator, { connection, ...given });
+  }
+
+  async auditIsWhole(): Promise<boolean> {
+    return (await verifyAudit(this, this.operator, {})).tenants.every(({ ok }) => ok);
+  }
+
+  close(): Promise<void> {
+    return this.database.drop();
+  }
+}
+
+type Parts = {
+  readonly connection: ConnectionId;
+  readonly tenant: TenantId;
+  readonly directory: TestDirectory;
+  readonly administrator: Caller;
+};
+
+/** States in which a change waits, is remembered or is to be proposed again. */
+const LIVE = ['open', 'approved', 'rejected', 'held', 'moved', 'failed'] as const;
+
+/** One connection, and what a person or a schedule does with it. */
+export class Connected {
+  readonly install: Install;
+  readonly connection: ConnectionId;
+  readonly tenant: TenantId;
+  readonly directory: TestDirectory;
+  /** A tenant administrator of the connection's tenant. */
+  readonly administrator: Caller;
+
+  constructor(install: Install, { connection, tenant, directory, administrator }: Parts) {
+    this.install = install;
+    this.connection = connection;
+    this.tenant = tenant;
+    this.directory = directory;
+    this.administrator = administrator;
+  }
+
+  /** One run, as a worker that has just started carries it out. */
+  async sync(how: Partial<SyncRequest> = {}): Promise<RunOutcome> {
+    const { install } = this;
+    const deps = {
+      store: install.store,
+      clock: install.clock,
+      log: { info: () => {}, warn: () => {} },
+      openConnector: (id: ConnectionId) => openStoredConnector(install, id),
+    };
+    return await syncConnection(deps, {
+      connection: this.connection,
+      trigger: 'demand',
+      requestedBy: 'test',
+      signal: new AbortController().signal,
+      ...how,
+    });
+  }
+
+  async changes(
+    filter: { kind?: readonly ChangeKind[]; set?: ChangeSetName; state?: readonly ChangeState[] } = {},
+  ): Promise<readonly ChangeView[]> {
+    const found: ChangeView[] = [];
+    let after: string | null = null;
+    do {
+      const page = await listChanges(this.install, this.administrator, {
+        ...filter,
+        connection: this.connection,
+        limit: 500,
+        after,
+      });
+      found.push(...page.items);
+      after = page.next;
+    } while (after !== null);
+    return found;
+  }
+
+  /** Everything that is not history. */
+  live(): Promise<readonly ChangeView[]> {
+    return this.changes({ state: LIVE });
+  }
+
+  /** External ids of those for whom such a change waits, in their order. */
+  async pending(...kind: readonly ChangeKind[]): Promise<readonly string[]> {
+    const found = await this.changes(kind.length === 0 ? {} : { kind });
+    return found.map((change) => change.externalId as string).sort();
+  }
+
+  async inState(...state: readonly ChangeState[]): Promise<readonly string[]> {
+    return (await this.changes({ state })).map((change) => change.externalId as string).sort();
+  }
+
+  /** The change that waits for this user; fails where there is none. */
+  async changeOf(externalId: string): Promise<ChangeView> {
+    const found = (await this.live()).find((change) => change.externalId === externalId);
+    if (found === undefined) throw new Error(`no change waits for ${externalId}`);
+    return found;
+  }
+
+  async summary(): Promise<Summary> {
+    const [summary] = await summarise(this.install, this.administrator, { connection: this.connection });
+    if (summary === undefined) throw new Error('the connection has no summary');
+    return summary;
+  }
+
+  async revision(): Promise<number> {
+    return (await this.summary()).revision;
+  }
+
+  /** On all that waits at the revision shown now. */
+  async decideAll(verdict: 'approve' | 'reject' | 'hold', filter: object = {}): Promise<number> {
+    const ruling = {
+      verdict,
+      reason: 'test',
+      connection: this.connection,
+      revision: await this.revision(),
+      filter,
+    };
+    return (await decide(this.install, this.administrator, ruling)).decided;
+  }
+
+  approveAll(filter: object = {}): Promise<number> {
+    return this.decideAll('approve', filter);
+  }
+
+  /** On the changes of these users, as they are shown now. */
+  async decide(
+    verdict: 'approve' | 'reject' | 'hold',
+    ...externalIds: readonly string[]
+  ): Promise<DecisionResult> {
+    const shown = (await this.live()).filter((change) => externalIds.includes(change.externalId));
+    const changes = shown.map(({ id, fingerprint }) => ({ id, fingerprint }));
+    return await decide(this.install, this.administrator, { verdict, reason: 'test', changes });
+  }
+
+  approve(...externalIds: readonly string[]): Promise<DecisionResult> {
+    return this.decide('approve', ...externalIds);
+  }
+
+  /** Carries out all that is approved. */
+  async apply(): Promise<ApplyCounts> {
+    const { apply } = await startApply(this.install, this.administrator, { connection: this.connection });
+    return await carryOutApply(this.install, apply, { signal: new AbortController().signal });
+  }
+
+  /** A run whose every change is approved and applied, conflicts aside. */
+  async syncAndApply(): Promise<ApplyCounts> {
+    await this.sync();
+    await this.approveAll();
+    return await this.apply();
+  }
+
+  /** All auth users of the tenant, by the order in which they were made. */
+  async users(): Promise<readonly Stored[]> {
+    return await usersOf(this.install.database.url, this);
+  }
+
+  /** By the id in this connection's directory; fails where there is none. */
+  async user(externalId: string): Promise<Stored> {
+    const found = (await this.users()).find((user) => user.externalId === externalId);
+    if (found === undefined) throw new Error(`${externalId} has no auth user`);
+    return found;
+  }
+
+  async edit(externalId: string, change: { displayName?: string; attributes?: Record<string, string> }) {
+    const { id } = await this.user(externalId);
+    await editUser(this.install, this.administrator, { user: id, ...change });
+  }
+
+  async grant(externalId: string, role: string): Promise<void> {
+    const { id } = await this.user(externalId);
+    await grantRole(this.install, this.administrator, { user: id, role });
+  }
+
+  async events(): Promise<readonly EventView[]> {
+    const found: EventView[] = [];
+    let after: string | null = null;
+    do {
+      const page = await listEvents(this.install, this.administrator, { limit: 500, after });
+      found.push(...page.items);
+      after = page.next;
+    } while (after !== null);
+    return found;
+  }
+}
+
+/** Read past the store's face, as the owner: what is really there. */
+export async function usersOf(
+  url: string,
+  { tenant, connection }: { readonly tenant: TenantId; readonly connection: ConnectionId },
+): Promise<readonly Stored[]> {
+  return await asOwner(url, async (client) => {
+    const { rows } = await client.query<Stored>(
+      `SELECT a.id, i.external_id AS "externalId", a.state, a.version,
+         jsonb_strip_nulls(a.attributes || jsonb_build_object('userName', a.user_name, 'email', a.email, 'displayName', a.display_name)) AS fields,
+         ${rolesWhere('g.connection_id = $2')} AS roles, ${rolesWhere(`g.origin = 'manual'`)} AS "manualRoles"
+       FROM auth_user a LEFT JOIN identity i ON i.auth_user_id = a.id AND i.connection_id = $2
+       WHERE a.tenant_id = $1 ORDER BY a.id`,
+      [tenant, connection],
+    );
+    return rows;
+  });
+}
+
+const rolesWhere = (condition: string) =>
+  `ARRAY(SELECT r.name FROM role_assignment g JOIN role r ON r.id = g.role_id WHERE g.auth_user_id = a.id AND ${condition}
+   ORDER BY r.name COLLATE "C")`;

@@ -1,0 +1,382 @@
+/**
+ * The slow, obvious twin of pull, plan and apply for one connection: everything in lists, nested loops, no hashes, no SQL. Property
+ * tests hold the real thing equal to it. Auth users go by a label (the external id that they were made for, or a name of their own).
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { DirectoryUser } from '../../src/domain/directory.ts';
+import { emailKey } from '../../src/domain/email.ts';
+import { FIELD_NAMES, type Mapping } from '../../src/domain/mapping.ts';
+import type { GuardLimits } from '../../src/domain/policy.ts';
+import type { SomeGroup, TestDirectory } from './directory.ts';
+
+type Value = string | number | boolean | readonly string[];
+type Values = Readonly<Record<string, Value>>;
+type Side = { readonly state: string; readonly fields: Values; readonly roles: readonly string[] };
+
+export type TwinUser = {
+  readonly label: string;
+  /** In the directory of the connection. */
+  externalId: string | null;
+  /** Has a link to some other connection. */
+  readonly linkedElsewhere: boolean;
+  state: string;
+  fields: Values;
+  /** Given by the directory. */
+  roles: readonly string[];
+  version: number;
+  agreedVersion: number;
+};
+
+export type TwinChange = {
+  readonly externalId: string;
+  readonly kind: string;
+  readonly cause: string;
+  readonly user: string | null;
+  readonly before: Side | null;
+  readonly after: Side | null;
+  readonly fields: readonly { field: string; before: Value | null; after: Value | null }[];
+  readonly gained: readonly string[];
+  readonly lost: readonly string[];
+  readonly candidates: readonly string[];
+  baseVersion: number | null;
+  state: string;
+  heldByGuard: boolean;
+};
+
+export type TwinSnapshot = {
+  readonly complete: boolean;
+  /** Each user once. */
+  readonly seen: readonly DirectoryUser[];
+  /** Ids of records that were read and not understood. */
+  readonly unreadable: readonly string[];
+  readonly groups: readonly SomeGroup[];
+  readonly rolesUnknown: boolean;
+};
+
+/** What a run reads of a directory with its faults; null where it reads nothing and fails. */
+export function whatARunSees(directory: TestDirectory): TwinSnapshot | null {
+  const { faults, pageSize } = directory;
+  const listed = faults.emptyFirstPage === true ? [] : [...directory.users];
+  const pages = Math.max(1, Math.ceil(listed.length / pageSize));
+  const failsAt = faults.fails?.page ?? Number.POSITIVE_INFINITY;
+  const loopsAt = faults.loopsAfterPage ?? Number.POSITIVE_INFINITY;
+  if (failsAt === 1) return null;
+  const last = Math.min(pages, failsAt - 1, loopsAt);
+  const read = listed.slice(0, last * pageSize);
+  const nameless = read.filter((user) => faults.nameless?.includes(user.externalId));
+  const unreadable = read.filter((user) => faults.unreadable?.includes(user.externalId));
+  const groups = directory.groups.filter((group) => !faults.unreadableGroups?.includes(group.id));
+  const broken = (group: SomeGroup) =>
+    group.members.length > 0 && (faults.unreadableMembers?.includes(group.id) ?? false);
+  return {
+    complete: failsAt > pages && loopsAt > pages && nameless.length === 0,
+    seen: read.filter((user) => !nameless.includes(user) && !unreadable.includes(user)),
+    unreadable: unreadable.map((user) => user.externalId),
+    groups: groups.map((group) =>
+      broken(group) && group.members !== 'everyone' ? { ...group, members: group.members.slice(1) } : group,
+    ),
+    rolesUnknown: groups.length < directory.groups.length || groups.some(broken),
+  };
+}
+
+const LIVE = ['open', 'approved', 'rejected', 'held', 'moved', 'failed'];
+
+export class Twin {
+  readonly mapping: Mapping;
+  readonly limits: GuardLimits;
+  readonly verifiedDomains: readonly string[];
+  readonly users: TwinUser[] = [];
+  changes: TwinChange[] = [];
+  #usersBefore: number | null = null;
+
+  constructor(mapping: Mapping, limits: GuardLimits, verifiedDomains: readonly string[]) {
+    this.mapping = mapping;
+    this.limits = limits;
+    this.verifiedDomains = verifiedDomains;
+  }
+
+  get live(): readonly TwinChange[] {
+    return this.changes.filter((change) => LIVE.includes(change.state));
+  }
+
+  /** What the directory wants of this user. */
+  desired(user: DirectoryUser, groups: readonly SomeGroup[]): Side {
+    const fields: Record<string, Value> = {};
+    for (const name of FIELD_NAMES) {
+      const value = user[name];
+      const owned = !(this.mapping.omit as readonly string[]).includes(name);
+      if (owned && value !== null) fields[name] = value;
+    }
+    for (const name of this.mapping.custom) {
+      const value = user.custom[name];
+      if (value !== undefined) fields[`custom.${name}`] = value;
+    }
+    const states = { active: 'active', suspended: 'suspended', deprovisioned: 'deleted' };
+    return { state: states[user.state], fields, roles: this.#roles(user.externalId, groups) };
+  }
+
+  #roles(externalId: string, groups: readonly SomeGroup[]): readonly string[] {
+    const isIn = ({ members }: SomeGroup) => members === 'everyone' || members.includes(externalId);
+    const named = groups.filter(isIn).flatMap((group) => [group.id, group.name]);
+    const given = this.mapping.roles.filter((rule) => named.includes(rule.group)).map((rule) => rule.role);
+    return sortedOnce([...this.mapping.everyone, ...given]);
+  }
+
+  /** Fields that the connection's directory owns, whether they have a value or not. */
+  #owned(): readonly string[] {
+    const names: readonly string[] = FIELD_NAMES.filter(
+      (name) => !(this.mapping.omit as readonly string[]).includes(name),
+    );
+    return [...names, ...this.mapping.custom.map((name) => `custom.${name}`)];
+  }
+
+  plan(snapshot: TwinSnapshot): void {
+    const linked = this.users.filter((user) => user.externalId !== null && user.state !== 'deleted');
+    const count = snapshot.seen.length + snapshot.unreadable.length;
+    const vanished = count === 0 && (linked.length > 0 || (this.#usersBefore ?? 0) > 0);
+    const complete = snapshot.complete && !vanished;
+    const proposed: TwinChange[] = [];
+    for (const user of snapshot.seen) {
+      const change = this.#changeFor(user, snapshot);
+      if (change !== null) proposed.push(change);
+    }
+    for (const user of linked) {
+      const id = user.externalId ?? '';
+      const there = snapshot.seen.some((seen) => seen.externalId === id) || snapshot.unreadable.includes(id);
+      if (complete && !there) proposed.push(removal('delete', 'left', id, user));
+    }
+    this.#merge(proposed, snapshot, complete);
+    this.#guard(complete ? count : null);
+    if (complete) this.#usersBefore = count;
+  }
+
+  #changeFor(seen: DirectoryUser, snapshot: TwinSnapshot): TwinChange | null {
+    const stored = this.users.find((user) => user.externalId === seen.externalId);
+    const wanted = this.desired(seen, snapshot.groups);
+    if (stored === undefined) {
+      if (wanted.state !== 'active') return null;
+      return this.#arrivalOfUnlinked(seen.externalId, wanted);
+    }
+    if (wanted.state === 'active') return this.#presence(seen.externalId, wanted, stored, snapshot);
+    const gone = stored.state === 'deleted' || wanted.state === stored.state;
+    if (gone) return this.#nothingFor(stored, snapshot);
+    return wanted.state === 'deleted'
+      ? removal('delete', 'deprovisioned', seen.externalId, stored)
+      : removal('suspend', 'suspended', seen.externalId, stored);
+  }
+
+  #presence(externalId: string, wanted: Side, stored: TwinUser, snapshot: TwinSnapshot): TwinChange | null {
+    const roles = snapshot.rolesUnknown ? sortedOnce([...wanted.roles, ...stored.roles]) : wanted.roles;
+    const change = this.#arrival('update', 'edited', externalId, { ...wanted, roles }, stored);
+    if (stored.state !== 'active') return { ...change, kind: 'reactivate', cause: 'returned' };
+    if (change.fields.length + change.gained.length + change.lost.length === 0) {
+      return this.#nothingFor(stored, snapshot);
+    }
+    if (stored.version !== stored.agreedVersion) return { ...change, cause: 'local-edit' };
+    return { ...change, cause: change.fields.length === 0 ? 'group-membership' : 'edited' };
+  }
+
+  #nothingFor(stored: TwinUser, snapshot: TwinSnapshot): null {
+    if (!snapshot.rolesUnknown) stored.agreedVersion = stored.version;
+    return null;
+  }
+
+  #arrivalOfUnlinked(externalId: string, wanted: Side): TwinChange {
+    const key = keyOf(wanted.fields);
+    const holders = this.users.filter(
+      (user) => user.state !== 'deleted' && key !== null && keyOf(user.fields) === key,
+    );
+    const conflict = (cause: string): TwinChange => ({
+      ...this.#arrival('conflict', cause, externalId, wanted, null),
+      candidates: holders.map((user) => user.label).sort(),
+    });
+    const [only] = holders;
+    if (only === undefined) return this.#arrival('create', 'joined', externalId, wanted, null);
+    if (holders.length > 1) return conflict('several-candidates');
+    if (only.externalId !== null || only.linkedElsewhere) return conflict('address-taken');
+    const verified = this.verifiedDomains.some((domain) => key?.endsWith(`@${domain}`));
+    if (!verified) return conflict('address-unverified');
+    return this.#arrival('link', 'matched-by-email', externalId, wanted, only);
+  }
+
+  #arrival(
+    kind: string,
+    cause: string,
+    externalId: string,
+    wanted: Side,
+    stored: TwinUser | null,
+  ): TwinChange {
+    const fields: { field: string; before: Value | null; after: Value | null }[] = [];
+    const owned: Record<string, Value> = {};
+    for (const field of this.#owned()) {
+      const before = stored?.fields[field] ?? null;
+      const after = wanted.fields[field] ?? null;
+      if (before !== null) owned[field] = before;
+      if (!isDeepStrictEqual(before, after)) fields.push({ field, before, after });
+    }
+    const roles = stored?.roles ?? [];
+    return {
+      externalId,
+      kind,
+      cause,
+      user: stored?.label ?? null,
+      before: stored === null ? null : { state: stored.state, fields: owned, roles },
+      after: wanted,
+      fields,
+      gained: wanted.roles.filter((role) => !roles.includes(role)),
+      lost: roles.filter((role) => !wanted.roles.includes(role)),
+      candidates: [],
+      baseVersion: stored?.version ?? null,
+      state: 'open',
+      heldByGuard: false,
+    };
+  }
+
+  #merge(proposed: readonly TwinChange[], snapshot: TwinSnapshot, complete: boolean): void {
+    for (const change of this.live) {
+      const again = proposed.find((one) => isDeepStrictEqual(content(one), content(change)));
+      const looked = complete
+        ? !snapshot.unreadable.includes(change.externalId)
+        : snapshot.seen.some((user) => user.externalId === change.externalId);
+      if (again !== undefined) {
+        change.baseVersion = again.baseVersion;
+        if (change.state === 'moved' || change.state === 'failed') change.state = 'open';
+      } else if (looked) change.state = 'superseded';
+    }
+    for (const change of proposed) {
+      const waits = this.live.some((one) => one.externalId === change.externalId);
+      if (!waits) this.changes.push(change);
+    }
+  }
+
+  #guard(usersNow: number | null): void {
+    const pending = this.live.filter((change) => ['open', 'held', 'approved'].includes(change.state));
+    const dangerous = this.#dangerous(pending, usersNow);
+    for (const change of pending) {
+      if (change.state === 'held' && change.heldByGuard) change.state = 'open';
+      if (change.state !== 'open') continue;
+      change.heldByGuard = dangerous.includes(change);
+      if (change.heldByGuard) change.state = 'held';
+    }
+  }
+
+  #dangerous(pending: readonly TwinChange[], usersNow: number | null): readonly TwinChange[] {
+    const { limits } = this;
+    const linked = this.users.filter((user) => user.externalId !== null && user.state !== 'deleted').length;
+    const moreThan = (changes: readonly TwinChange[], percent: number, atLeast: number) =>
+      changes.length > Math.max(atLeast, Math.floor((linked * percent) / 100)) ? changes : [];
+    const leaving = pending.filter((change) => change.kind === 'delete' || change.kind === 'suspend');
+    const losing = pending.filter((change) => change.lost.length > 0);
+    const blanked = this.#owned().map((field) => pending.filter((change) => blanks(change, field)));
+    return [
+      ...moreThan(leaving, limits.deletedPercent, limits.deletedAtLeast),
+      ...moreThan(losing, limits.lostRolesPercent, limits.lostRolesAtLeast),
+      ...blanked.flatMap((changes) => moreThan(changes, limits.blankedPercent, limits.blankedAtLeast)),
+      ...(leaving.length > limits.deletedAtLeast && this.#hasShrunk(linked, usersNow) ? leaving : []),
+    ];
+  }
+
+  #hasShrunk(linked: number, usersNow: number | null): boolean {
+    if (usersNow === null || this.#usersBefore === null) return false;
+    const refused = this.live.filter((change) => change.state === 'rejected' && change.cause === 'left');
+    const before = Math.max(this.#usersBefore, linked - refused.length);
+    return before - usersNow > Math.floor((before * this.limits.shrunkenPercent) / 100);
+  }
+
+  decide(externalId: string, state: 'approved' | 'rejected'): void {
+    for (const change of this.live) {
+      if (change.externalId !== externalId) continue;
+      if (state === 'approved' && change.kind === 'conflict') continue;
+      if (change.state !== 'moved') change.state = state;
+    }
+  }
+
+  /** By hand, here. */
+  edit(label: string, fields: Values): void {
+    const user = this.users.find((one) => one.label === label);
+    if (user === undefined || user.state === 'deleted') return;
+    if (Object.entries(fields).every(([name, value]) => isDeepStrictEqual(user.fields[name], value))) return;
+    user.fields = { ...user.fields, ...fields };
+    user.version += 1;
+  }
+
+  /** Carries out what is approved, in this order of external ids: who comes first gets an address that two would have. */
+  apply(order: readonly string[]): void {
+    for (const externalId of order) {
+      const change = this.live.find((one) => one.externalId === externalId && one.state === 'approved');
+      if (change !== undefined) change.state = this.#carryOut(change) ? 'applied' : 'moved';
+    }
+  }
+
+  #carryOut(change: TwinChange): boolean {
+    const { after, externalId } = change;
+    const linked = this.users.find((user) => user.externalId === externalId);
+    if (after === null) return false;
+    if (change.user === null) return linked === undefined && this.#create(externalId, after);
+    const user = this.users.find((one) => one.label === change.user);
+    if (user === undefined || user.version !== change.baseVersion) return false;
+    const free = user.externalId === null && linked === undefined;
+    if (change.kind === 'link' ? !free : linked !== user) return false;
+    const fields: Record<string, Value> = { ...user.fields };
+    for (const { field, after: value } of change.fields) {
+      if (value === null) delete fields[field];
+      else fields[field] = value;
+    }
+    user.fields = fields;
+    user.state = after.state;
+    user.roles = sortedOnce([...user.roles.filter((role) => !change.lost.includes(role)), ...change.gained]);
+    user.externalId = externalId;
+    user.version += 1;
+    user.agreedVersion = user.version;
+    return true;
+  }
+
+  #create(externalId: string, { fields, roles }: Side): boolean {
+    const key = keyOf(fields);
+    const holders = this.users.filter((user) => user.state !== 'deleted' && keyOf(user.fields) === key);
+    if (key !== null && holders.length > 0) return false;
+    const made = { label: externalId, externalId, linkedElsewhere: false, version: 1, agreedVersion: 1 };
+    this.users.push({ ...made, state: 'active', fields, roles });
+    return true;
+  }
+}
+
+function blanks(change: TwinChange, field: string): boolean {
+  const kinds = ['update', 'reactivate'];
+  return (
+    kinds.includes(change.kind) && change.fields.some((one) => one.field === field && one.after === null)
+  );
+}
+
+/** What a decision is about. */
+function content({ baseVersion: _, state: __, heldByGuard: ___, cause: ____, ...shown }: TwinChange) {
+  return shown;
+}
+
+function removal(kind: string, cause: string, externalId: string, stored: TwinUser): TwinChange {
+  const { state, fields, roles } = stored;
+  return {
+    externalId,
+    kind,
+    cause,
+    user: stored.label,
+    before: { state, fields, roles },
+    after: { state: kind === 'suspend' ? 'suspended' : 'deleted', fields, roles },
+    fields: [],
+    gained: [],
+    lost: [],
+    candidates: [],
+    baseVersion: stored.version,
+    state: 'open',
+    heldByGuard: false,
+  };
+}
+
+function sortedOnce(values: readonly string[]): readonly string[] {
+  return [...new Set(values)].sort();
+}
+
+function keyOf(fields: Values): string | null {
+  const address = fields['email'];
+  return typeof address === 'string' ? emailKey(address) : null;
+}

@@ -1,0 +1,303 @@
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConnectionId } from '../../src/domain/ids.ts';
+import { Mapping } from '../../src/domain/mapping.ts';
+import { Policy } from '../../src/domain/policy.ts';
+import { aDirectory, type Faults, type SomeDirectoryUser, type TestDirectory } from '../support/directory.ts';
+import { type Connected, Install, noGuards } from '../support/install.ts';
+import { aUser, unknownId } from '../support/tenancy.ts';
+import { Twin, type TwinChange, whatARunSees } from '../support/twin.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open();
+});
+afterAll(() => install.close());
+
+/** Text as directories have it: what is cut, composed, escaped or compared wrongly somewhere turns into a phantom change. */
+const nasty = [
+  'Ada Lovelace',
+  'ADA LOVELACE',
+  '  blanks around  ',
+  'zero\u200bwidth',
+  'Zo\u00eb composed',
+  'Zoe\u0308 composed',
+  '\u0130stanbul',
+  'dotless \u0131',
+  'tab\tand\nline\r\nbreak',
+  'back\\slash \\N \\. \\t',
+  '"double" \'single\' `tick`',
+  '{"json": [1, null]} {a,b}',
+  'NUL\u0000inside',
+  '👩‍🚒 fire & 🇮🇹',
+  '\ud800 half a pair',
+  '%_\\% $1 :name ?',
+  'x'.repeat(10_240),
+  '   ',
+  '\u200b',
+];
+
+const text = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom(...nasty) },
+  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 20 }) },
+);
+const optional = fc.option(text, { nil: null });
+const shared = fc.constantFrom(
+  'shared@example.test',
+  'SHARED@Example.Test',
+  ' shared@example.test\u200b',
+  'other@else.test',
+  'no address',
+);
+const address = fc.oneof(
+  { weight: 9, arbitrary: fc.constant('own') },
+  { weight: 2, arbitrary: shared },
+  fc.constant(null),
+);
+const state = fc.oneof(
+  { weight: 8, arbitrary: fc.constant('active' as const) },
+  fc.constantFrom('suspended' as const, 'deprovisioned' as const),
+);
+const note = fc.oneof(text, fc.integer(), fc.boolean(), fc.array(text, { maxLength: 3 }));
+const attributes = fc.record({
+  state,
+  address,
+  displayName: optional,
+  department: optional,
+  jobTitle: optional,
+  note: fc.option(note, { nil: undefined }),
+});
+type Attributes = typeof attributes extends fc.Arbitrary<infer T> ? T : never;
+
+function asUser(id: string, { address: chosen, note: value, ...rest }: Attributes): SomeDirectoryUser {
+  const email = chosen === 'own' ? `${id}@example.test` : chosen;
+  return { id, ...rest, email, userName: email, custom: value === undefined ? {} : { note: value } };
+}
+
+const who = fc.nat(70);
+const edit = fc.oneof(
+  fc.record({ does: fc.constant('edit' as const), who, to: attributes }),
+  fc.record({ does: fc.constant('remove' as const), who }),
+  fc.record({ does: fc.constant('add' as const), who, to: attributes }),
+  fc.record({
+    does: fc.constant('join group' as const),
+    group: fc.constantFrom('g1', 'g2'),
+    members: fc.array(who),
+  }),
+);
+type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never;
+
+const id = (index: number) => `u${index}`;
+const ids = (chosen: readonly number[]) => chosen.map(id);
+const few = fc.array(who, { maxLength: 3 });
+const faults: fc.Arbitrary<Faults> = fc.oneof(
+  { weight: 5, arbitrary: fc.constant({}) },
+  fc.nat(4).map((page) => ({ fails: { page: page + 1 } })),
+  fc.nat(4).map((page) => ({ loopsAfterPage: page + 1 })),
+  few.map((chosen) => ({ unreadable: ids(chosen) })),
+  few.map((chosen) => ({ nameless: ids(chosen) })),
+  fc.constantFrom('g1', 'g2').map((group) => ({ unreadableMembers: [group] })),
+  fc.constantFrom('g1', 'g2').map((group) => ({ unreadableGroups: [group] })),
+  fc.constant({ emptyFirstPage: true }),
+);
+
+const round = fc.record({
+  edits: fc.array(edit, { maxLength: 8 }),
+  faults,
+  approves: fc.constantFrom(0, 2, 3, 1),
+  rejects: fc.constantFrom(0, 5, 7),
+  localEdits: fc.array(fc.record({ who, name: text }), { maxLength: 2 }),
+  applies: fc.boolean(),
+});
+type Round = typeof round extends fc.Arbitrary<infer T> ? T : never;
+
+const life = fc.record({
+  users: fc.array(attributes, { minLength: 20, maxLength: 60 }),
+  g1: fc.array(who),
+  g2: fc.oneof(fc.array(who), fc.constant('everyone' as const)),
+  locals: fc.array(fc.record({ who, elsewhere: fc.boolean() }), { maxLength: 4 }),
+  verified: fc.constantFrom(['example.test'], []),
+  pageSize: fc.constantFrom(7, 10, 100),
+  guarded: fc.boolean(),
+  rounds: fc.array(round, { minLength: 3, maxLength: 6 }),
+});
+type Life = typeof life extends fc.Arbitrary<infer T> ? T : never;
+
+const mapping = Mapping.parse({
+  omit: ['jobTitle'],
+  custom: ['note'],
+  roles: [
+    { group: 'g1', role: 'engineer' },
+    { group: 'Group g2', role: 'a "quoted, role' },
+    { group: 'g2', role: 'back\\slash' },
+  ],
+  everyone: ['member'],
+});
+
+function change(directory: TestDirectory, edits: readonly Edit[]): void {
+  for (const one of edits) {
+    switch (one.does) {
+      case 'edit': {
+        const { id: _, ...to } = asUser(id(one.who), one.to);
+        directory.edit(id(one.who), to);
+        break;
+      }
+      case 'remove':
+        directory.remove(id(one.who));
+        break;
+      case 'add':
+        if (!directory.users.some((user) => user.externalId === id(one.who)))
+          directory.add(asUser(id(one.who), one.to));
+        break;
+      case 'join group':
+        directory.group(one.group, ids(one.members));
+    }
+  }
+}
+
+/** The real thing and the twin, side by side. */
+class Pair {
+  readonly real: Connected;
+  readonly twin: Twin;
+  /** What the auth users are called that were there before the directory. */
+  readonly #labels = new Map<string, string>();
+
+  constructor(real: Connected, twin: Twin) {
+    this.real = real;
+    this.twin = twin;
+  }
+
+  static async begin({ users, g1, g2, locals, verified, pageSize, guarded }: Life): Promise<Pair> {
+    const directory = aDirectory({
+      users: users.map((user, at) => asUser(id(at), user)),
+      groups: [
+        { id: 'g1', members: ids(g1) },
+        { id: 'g2', members: g2 === 'everyone' ? g2 : ids(g2) },
+      ],
+      pageSize,
+    });
+    const guards = guarded ? {} : noGuards;
+    const real = await install.connect({ directory, mapping, guards, verifiedDomains: verified });
+    const pair = new Pair(real, new Twin(mapping, Policy.parse({ guards }).guards, verified));
+    for (const [at, local] of locals.entries()) await pair.#addLocal(`local ${at}`, local);
+    return pair;
+  }
+
+  async #addLocal(
+    label: string,
+    { who: like, elsewhere }: { who: number; elsewhere: boolean },
+  ): Promise<void> {
+    const email = `${id(like)}@example.test`;
+    const link = elsewhere ? { connection: ConnectionId.parse(unknownId()) } : {};
+    const user = await aUser(install.database.url, this.real.tenant, { email, displayName: label, ...link });
+    this.#labels.set(user, label);
+    this.twin.users.push({
+      label,
+      externalId: null,
+      linkedElsewhere: elsewhere,
+      state: 'active',
+      fields: { email, displayName: label },
+      roles: [],
+      version: 1,
+      agreedVersion: 0,
+    });
+  }
+
+  async live({ round: { edits, faults: broken, ...people } }: { round: Round }): Promise<void> {
+    const { real, twin } = this;
+    change(real.directory, edits);
+    real.directory.faults = broken;
+    const snapshot = whatARunSees(real.directory);
+    const outcome = await real.sync();
+    expect(outcome.result).toBe(snapshot === null ? 'failed' : 'finished');
+    if (snapshot !== null) twin.plan(snapshot);
+    await this.compare();
+    await this.#decide(people);
+    await this.#editHere(people.localEdits);
+    if (!people.applies) return;
+    const waiting = await real.changes({ state: ['approved'] });
+    twin.apply(waiting.map((one) => one.externalId));
+    if (waiting.length > 0) await real.apply();
+    await this.compare();
+  }
+
+  async #decide({ approves, rejects }: Pick<Round, 'approves' | 'rejects'>): Promise<void> {
+    const waiting = (await this.real.changes({ state: ['open', 'held'] })).map((one) => one.externalId);
+    const every = (nth: number) => waiting.filter((_, at) => nth > 0 && at % nth === 0);
+    if (every(approves).length > 0) await this.real.approve(...every(approves));
+    for (const externalId of every(approves)) this.twin.decide(externalId, 'approved');
+    if (every(rejects).length > 0) await this.real.decide('reject', ...every(rejects));
+    for (const externalId of every(rejects)) this.twin.decide(externalId, 'rejected');
+  }
+
+  async #editHere(edits: Round['localEdits']): Promise<void> {
+    for (const { who: chosen, name } of edits) {
+      const found = (await this.real.users()).find((user) => user.externalId === id(chosen));
+      const displayName = name.replace(/\P{L}/gu, '').slice(0, 100);
+      if (found === undefined || found.state === 'deleted' || displayName === '') continue;
+      await this.real.edit(id(chosen), { displayName, attributes: { local: displayName } });
+      this.twin.edit(this.#label(found), { displayName, local: displayName });
+    }
+  }
+
+  #label({ id: user, externalId }: { id: string; externalId: string | null }): string {
+    return this.#labels.get(user) ?? externalId ?? 'nobody';
+  }
+
+  async compare(): Promise<void> {
+    const stored = await this.real.users();
+    const labels = new Map(stored.map((user) => [user.id as string, this.#label(user)]));
+    const users = stored.map(({ externalId, state: is, version, fields, roles }, at) => {
+      const label = labels.get(stored[at]?.id ?? '');
+      return { label, externalId, state: is, version, fields, roles };
+    });
+    const twins = this.twin.users.map(({ label, externalId, state: is, version, fields, roles }) => {
+      return { label, externalId, state: is, version, fields, roles };
+    });
+    expect(unlike(users, twins)).toEqual([]);
+    const changes = (await this.real.live()).map((one): Omit<TwinChange, 'heldByGuard'> => {
+      const named = (user: string) => labels.get(user) ?? 'nobody';
+      return {
+        externalId: one.externalId,
+        kind: one.kind,
+        cause: one.cause,
+        user: one.authUser === null ? null : named(one.authUser),
+        before: one.before as TwinChange['before'],
+        after: one.after as TwinChange['after'],
+        fields: byField(one.fields),
+        gained: one.rolesGained,
+        lost: one.rolesLost,
+        candidates: one.candidates.map((candidate) => named(candidate.authUser)).sort(),
+        baseVersion: one.baseVersion,
+        state: one.state,
+      };
+    });
+    const expected = this.twin.live.map(({ heldByGuard: _, ...one }) => ({
+      ...one,
+      fields: byField(one.fields),
+    }));
+    expect(unlike(changes, expected)).toEqual([]);
+  }
+}
+
+const byField = <T extends { field: string }>(fields: readonly T[]) =>
+  fields.toSorted((one, other) => (one.field < other.field ? -1 : 1));
+/** What only one of the two lists has, whatever their order. */
+function unlike<T extends object>(real: readonly T[], twin: readonly T[]) {
+  const more = real.filter((one) => !twin.some((other) => isDeepStrictEqual(one, other)));
+  const less = twin.filter((one) => !real.some((other) => isDeepStrictEqual(one, other)));
+  return [...more.map((one) => ({ real: one })), ...less.map((one) => ({ twin: one }))];
+}
+
+describe('plan and apply, beside their twin', () => {
+  it('propose, keep, supersede and carry out the same over whole lives of directories', async () => {
+    await fc.assert(
+      fc.asyncProperty(life, async (given) => {
+        const pair = await Pair.begin(given);
+        for (const one of given.rounds) await pair.live({ round: one });
+      }),
+      { numRuns: Number(process.env['RUNS'] ?? 20), endOnFailure: true },
+    );
+  }, 120_000);
+});
