@@ -42,6 +42,8 @@ export const causes = {
   suspended: 'suspended in the directory',
   deprovisioned: 'deleted or deactivated in the directory',
   left: 'no longer in the directory',
+  'scope-changed':
+    'no longer among those whom the connection reads, which was reconfigured since its last complete run',
   'address-taken': 'the address belongs to an auth user who is linked to somebody else',
   'address-unverified': 'an auth user has the same address, but the tenant has not verified its domain',
   'several-candidates': 'several auth users have the same address',

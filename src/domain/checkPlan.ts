@@ -14,7 +14,8 @@ export function checkProposal(
 ): void {
   if (change.kind === 'suspend' || change.kind === 'delete') {
     const told = known.seen && (change.cause === 'suspended' || change.cause === 'deprovisioned');
-    const absent = !known.seen && change.cause === 'left' && known.snapshot.kind === 'complete';
+    const away = change.cause === 'left' || change.cause === 'scope-changed';
+    const absent = !known.seen && away && known.snapshot.kind === 'complete';
     if (!told && !absent)
       throw new Error(`rule 1: ${change.kind} of ${change.externalId} without knowledge that it left`);
   }

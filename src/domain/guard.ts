@@ -20,7 +20,10 @@ export type Finding = {
 export type Counted = {
   /** Auth users that the connection has linked and that are not deleted, before anything of this set is applied. */
   readonly linkedUsers: number;
-  /** Users in the last complete snapshot of the connection; null when there was none. */
+  /**
+   * Users that the directory was known to have: those of the last complete snapshot, or the linked ones whose deletion nobody has
+   * refused where these are more, because that snapshot may be the shrunken one already. null when there was no complete snapshot.
+   */
   readonly usersBefore: number | null;
   /** Users in the snapshot at hand; null when it is partial, which proves nothing about size. */
   readonly usersNow: number | null;
@@ -65,7 +68,7 @@ export function explainFinding(finding: Finding): string {
     case 'too-many-deletions':
       return `${counted} users would be suspended or deleted; up to ${limit} go without a person looking at them`;
     case 'shrunken-directory':
-      return `the directory lists ${counted} users fewer than in the last complete run; up to ${limit} are unremarkable`;
+      return `the directory lists ${counted} users fewer than before; up to ${limit} are unremarkable`;
     case 'too-many-lost-roles':
       return `${counted} users would lose roles; up to ${limit} go without a person looking at them`;
     case 'bulk-blanking':

@@ -30,8 +30,8 @@ export type PlanContext = {
   readonly tenant: TenantId;
   /** Lower case, punycode. */
   readonly verifiedDomains: ReadonlySet<string>;
-  /** The mapping is not the one of the last complete snapshot: it is then the cause of what differs. */
-  readonly mappingChanged: boolean;
+  /** Provider, settings or mapping are not those of the last complete snapshot: that is then the cause of what differs, and of who is absent. */
+  readonly readingChanged: boolean;
 };
 
 /** The change for a directory user that was seen, or null where nothing is to be done. */
@@ -46,7 +46,8 @@ export function planAbsent(
   _proof: CompleteSnapshot,
 ): ProposedChange | null {
   if (absent.linked.state === 'deleted') return null;
-  return removal('delete', 'left', absent.externalId, absent.linked, ABSENT_HASH, context);
+  const cause = context.readingChanged ? 'scope-changed' : 'left';
+  return removal('delete', cause, absent.externalId, absent.linked, ABSENT_HASH, context);
 }
 
 /** Only `concludeSnapshot` (src/domain/snapshot.ts) makes one: absence is evidence only when everything was read. */
@@ -97,7 +98,7 @@ function causeOfUpdate(
   linked: NonNullable<Seen['linked']>,
   context: PlanContext,
 ): Cause {
-  if (context.mappingChanged) return 'mapping-changed';
+  if (context.readingChanged) return 'mapping-changed';
   if (linked.version !== linked.agreedVersion) return 'local-edit';
   return change.fields.length === 0 ? 'group-membership' : 'edited';
 }

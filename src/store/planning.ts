@@ -131,9 +131,12 @@ export class Plan {
   async *#cursor<Row>(select: string, values: readonly unknown[]): AsyncGenerator<readonly Row[]> {
     await this.#tx.query(`DECLARE plan_rows NO SCROLL CURSOR FOR ${select}`, values);
     try {
-      for (;;) {
-        const batch = await this.#tx.query<Row>(`FETCH ${BATCH} FROM plan_rows`);
+      const fetch = () => this.#tx.query<Row>(`FETCH ${BATCH} FROM plan_rows`);
+      for (let coming = fetch(); ; ) {
+        const batch = await coming;
         if (batch.length === 0) return;
+        coming = fetch(); // PostgreSQL looks for the next rows while we think about these
+        coming.catch(() => {}); // awaited in the next round, or the transaction has failed for another reason
         yield batch;
       }
     } finally {
@@ -195,12 +198,13 @@ export class Plan {
 
   /** What the guards look at. */
   async count(): Promise<Counted> {
-    const [row] = await this.#tx.query<{ deletions: number; lost: number; linked: number }>(
-      `SELECT count(*) FILTER (WHERE kind IN ('suspend', 'delete'))::int AS deletions,
-         count(*) FILTER (WHERE roles_lost <> '{}')::int AS lost,
+    const [row] = await this.#tx.query<{ deletions: number; lost: number; refused: number; linked: number }>(
+      `SELECT count(*) FILTER (WHERE kind IN ('suspend', 'delete') AND state <> 'rejected')::int AS deletions,
+         count(*) FILTER (WHERE roles_lost <> '{}' AND state <> 'rejected')::int AS lost,
+         count(*) FILTER (WHERE kind = 'delete' AND state = 'rejected')::int AS refused,
          (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
           WHERE i.connection_id = $1 AND a.state <> 'deleted') AS linked
-       FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved')`,
+       FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
       [this.#run.connection],
     );
     const blanked = await this.#tx.query<{ field: string; users: number }>(
@@ -209,9 +213,11 @@ export class Plan {
          AND f -> 'after' = 'null' GROUP BY 1`,
       [this.#run.connection],
     );
+    const { linked = 0, refused = 0 } = row ?? {};
+    const { lastComplete } = this.facts;
     return {
-      linkedUsers: row?.linked ?? 0,
-      usersBefore: this.facts.lastComplete?.users ?? null,
+      linkedUsers: linked,
+      usersBefore: lastComplete === null ? null : Math.max(lastComplete.users, linked - refused),
       usersNow: this.facts.snapshot.kind === 'complete' ? this.facts.snapshot.users : null,
       deletions: row?.deletions ?? 0,
       usersWhoLoseRoles: row?.lost ?? 0,

@@ -20,7 +20,7 @@ export function plan(deps: PlanDeps, run: TakenRun): Promise<RunCounts> {
     const context: PlanContext = {
       tenant: run.tenant,
       verifiedDomains: plan.facts.verifiedDomains,
-      mappingChanged: lastComplete !== null && lastComplete.readingFingerprint !== run.readingFingerprint,
+      readingChanged: lastComplete !== null && lastComplete.readingFingerprint !== run.readingFingerprint,
     };
     await proposeSeen(plan, compileMapping(run.mapping), context);
     await proposeAbsent(plan, context);

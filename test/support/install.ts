@@ -18,7 +18,7 @@ import type { EventView } from '../../src/store/events.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type RunOutcome, type SyncRequest, syncConnection } from '../../src/sync/sync.ts';
 import { createConnection, openStoredConnector, updateConnection } from '../../src/tenancy/connections.ts';
-import { grantRole } from '../../src/tenancy/roles.ts';
+import { ensureRoles, grantRole } from '../../src/tenancy/roles.ts';
 import { createTenant, verifyDomain } from '../../src/tenancy/tenants.ts';
 import { editUser } from '../../src/tenancy/users.ts';
 import { clockAt, type TestClock } from './clock.ts';
@@ -119,6 +119,10 @@ export class Install {
     this.#directories.set(name, directory);
     const given = { settings: { directory: name }, credentials: { directory: name } };
     await updateConnection(this, this.operator, { connection, ...given });
+  }
+
+  async remap(connection: ConnectionId, mapping: Partial<Mapping>): Promise<void> {
+    await updateConnection(this, this.operator, { connection, mapping });
   }
 
   async auditIsWhole(): Promise<boolean> {
@@ -226,14 +230,14 @@ export class Connected {
   }
 
   /** On all that waits at the revision shown now. */
-  async decideAll(verdict: 'approve' | 'reject' | 'hold', filter: object = {}): Promise<number> {
-    const ruling = {
-      verdict,
-      reason: 'test',
-      connection: this.connection,
-      revision: await this.revision(),
-      filter,
-    };
+  async decideAll(
+    verdict: 'approve' | 'reject' | 'hold',
+    filter: object = {},
+    more: { revision?: number; includeHeld?: boolean } = {},
+  ): Promise<number> {
+    const { connection } = this;
+    const revision = await this.revision();
+    const ruling = { verdict, reason: 'test', connection, revision, filter, ...more };
     return (await decide(this.install, this.administrator, ruling)).decided;
   }
 
@@ -287,6 +291,7 @@ export class Connected {
 
   async grant(externalId: string, role: string): Promise<void> {
     const { id } = await this.user(externalId);
+    await ensureRoles(this.install, this.install.operator, [role], 'role');
     await grantRole(this.install, this.administrator, { user: id, role });
   }
 

@@ -278,7 +278,7 @@ export class Twin {
 
   #hasShrunk(linked: number, usersNow: number | null): boolean {
     if (usersNow === null || this.#usersBefore === null) return false;
-    const refused = this.live.filter((change) => change.state === 'rejected' && change.cause === 'left');
+    const refused = this.live.filter((change) => change.state === 'rejected' && change.kind === 'delete');
     const before = Math.max(this.#usersBefore, linked - refused.length);
     return before - usersNow > Math.floor((before * this.limits.shrunkenPercent) / 100);
   }

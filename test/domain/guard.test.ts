@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type Counted,
+  evaluateGuards,
+  explainFinding,
+  type Finding,
+  GUARDS,
+} from '../../src/domain/guard.ts';
+import { Policy } from '../../src/domain/policy.ts';
+
+const limits = Policy.parse({}).guards;
+const quiet: Counted = {
+  linkedUsers: 100,
+  usersBefore: 100,
+  usersNow: 100,
+  deletions: 0,
+  usersWhoLoseRoles: 0,
+  blanked: new Map(),
+};
+const found = (counted: Partial<Counted>) =>
+  evaluateGuards({ ...quiet, ...counted }, limits).map(({ guard }) => guard);
+
+describe('evaluateGuards', () => {
+  it.each<[string, Partial<Counted>, readonly string[]]>([
+    ['nothing', {}, []],
+    ['deletions exactly at the limit', { deletions: 10 }, []],
+    ['one deletion over', { deletions: 11 }, ['too-many-deletions']],
+    ['lost roles exactly at the limit', { usersWhoLoseRoles: 20 }, []],
+    ['one lost role over', { usersWhoLoseRoles: 21 }, ['too-many-lost-roles']],
+    ['a field blanked exactly at the limit', { blanked: new Map([['email', 10]]) }, []],
+    ['one blanked over', { blanked: new Map([['email', 11]]) }, ['bulk-blanking']],
+    ['shrunken exactly at the limit', { usersNow: 75, deletions: 10 }, []],
+    ['one user fewer than that', { usersNow: 74, deletions: 10 }, ['shrunken-directory']],
+    ['shrunken, but nobody would be deleted', { usersNow: 10, deletions: 0 }, []],
+    ['shrunken by what a small directory may lose', { usersNow: 10, deletions: 5 }, []],
+    ['a partial snapshot says nothing about size', { usersNow: null, deletions: 10 }, []],
+    ['a first run has nothing to compare with', { usersBefore: null, deletions: 10 }, []],
+    ['a percentage is rounded down', { linkedUsers: 109, deletions: 11 }, ['too-many-deletions']],
+    ['two users, both leave', { linkedUsers: 2, usersBefore: 2, usersNow: 0, deletions: 2 }, []],
+    ['five of five leave', { linkedUsers: 5, deletions: 5 }, []],
+    ['six of six leave', { linkedUsers: 6, deletions: 6 }, ['too-many-deletions']],
+    [
+      'everything at once',
+      { usersNow: 1, deletions: 99, usersWhoLoseRoles: 99, blanked: new Map([['email', 99]]) },
+      ['too-many-deletions', 'too-many-lost-roles', 'bulk-blanking', 'shrunken-directory'],
+    ],
+  ])('%s', (_, counted, guards) => {
+    expect(found(counted)).toEqual(guards);
+  });
+
+  it('names the field of each that is blanked, with its count and limit', () => {
+    const blanked = new Map([
+      ['email', 30],
+      ['phone', 3],
+      ['department', 31],
+    ]);
+    expect(evaluateGuards({ ...quiet, blanked }, limits)).toEqual([
+      { guard: 'bulk-blanking', counted: 30, limit: 10, field: 'email' },
+      { guard: 'bulk-blanking', counted: 31, limit: 10, field: 'department' },
+    ]);
+  });
+
+  it('lets nothing through at limits of nought', () => {
+    const nought = { ...limits, deletedPercent: 0, deletedAtLeast: 0 };
+    expect(evaluateGuards({ ...quiet, deletions: 1 }, nought)).toMatchObject([{ counted: 1, limit: 0 }]);
+  });
+});
+
+describe('explainFinding', () => {
+  it.each(GUARDS)('says for %s what was counted and what would go', (guard) => {
+    const finding: Finding = {
+      guard,
+      counted: 123,
+      limit: 45,
+      ...(guard === 'bulk-blanking' && { field: 'phone' }),
+    };
+    expect(explainFinding(finding)).toMatch(/123 users.* up to 45 /);
+  });
+});

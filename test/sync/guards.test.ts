@@ -1,0 +1,222 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { aDirectory } from '../support/directory.ts';
+import { type Connected, Install } from '../support/install.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open();
+});
+afterAll(() => install.close());
+
+const names = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => `u${from + at}`);
+
+/** All applied. */
+async function settled(
+  count: number,
+  more: { guards?: object; everyone?: string[]; engineers?: number } = {},
+) {
+  const users = names(1, count).map((id) => ({ id, department: 'Engines', phone: '1' }));
+  const groups = [{ id: 'g', members: names(1, more.engineers ?? 0) }];
+  const roles = [{ group: 'g', role: 'engineer' }];
+  const acme = await install.connect({
+    directory: aDirectory({ users, groups }),
+    mapping: { roles, everyone: more.everyone ?? [] },
+    guards: more.guards ?? {},
+  });
+  await acme.syncAndApply();
+  return acme;
+}
+
+const held = (acme: Connected) => acme.inState('held');
+const because = async (acme: Connected) => (await acme.summary()).heldBecause;
+
+describe('Deletions', () => {
+  it('go exactly up to the limit', async () => {
+    const acme = await settled(100);
+    acme.directory.remove(...names(1, 10));
+    await acme.sync();
+    expect(await acme.inState('open')).toHaveLength(10);
+    expect(await held(acme)).toEqual([]);
+  });
+
+  it('are all held one over the limit, with the reason, and nothing else is', async () => {
+    const acme = await settled(100);
+    acme.directory.remove(...names(1, 11));
+    acme.directory.edit('u50', { displayName: 'Edited' });
+    acme.directory.add({ id: 'joiner' });
+    expect(await acme.sync()).toMatchObject({ counts: { held: 11, deleted: 11, changed: 1, new: 1 } });
+    expect(await held(acme)).toEqual(names(1, 11).sort());
+    expect(await acme.inState('open')).toEqual(['joiner', 'u50']);
+    expect(await because(acme)).toEqual([
+      '11 users would be suspended or deleted; up to 10 go without a person looking at them',
+    ]);
+    expect((await acme.changeOf('u1')).decision).toMatchObject({
+      madeBy: 'guard',
+      verdict: 'hold',
+      by: null,
+    });
+  });
+
+  it('count suspensions too', async () => {
+    const acme = await settled(100);
+    acme.directory.remove(...names(1, 6));
+    for (const id of names(7, 11)) acme.directory.edit(id, { state: 'suspended' });
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(11);
+  });
+
+  it('in a tenant of two users are let through, up to what a small directory may lose', async () => {
+    const acme = await settled(2);
+    acme.directory.remove('u1');
+    await acme.sync();
+    expect(await acme.inState('open')).toEqual(['u1']);
+  });
+
+  it('of a whole directory are not even proposed: it is empty, and that is no news', async () => {
+    const acme = await settled(2);
+    acme.directory.remove('u1', 'u2');
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial', partialReason: 'empty-directory' });
+    expect(await acme.pending()).toEqual([]);
+  });
+
+  it('of everybody whom the provider itself calls deactivated are held', async () => {
+    const acme = await settled(6);
+    for (const id of names(1, 6)) acme.directory.edit(id, { state: 'deprovisioned' });
+    await acme.sync();
+    expect(await held(acme)).toEqual(names(1, 6));
+  });
+
+  it('are not let through by approving the whole set, but where it is said', async () => {
+    const acme = await settled(100);
+    acme.directory.remove(...names(1, 11));
+    await acme.sync();
+    expect(await acme.approveAll()).toBe(0);
+    expect(await acme.decideAll('approve', {}, { includeHeld: true })).toBe(11);
+  });
+
+  it('that a person let through stay so at the next run, and the others stay held', async () => {
+    const acme = await settled(100);
+    acme.directory.remove(...names(1, 12));
+    await acme.sync();
+    await acme.approve('u1', 'u2');
+    await acme.decide('reject', 'u3');
+    await acme.sync();
+    expect(await acme.inState('approved')).toEqual(['u1', 'u2']);
+    expect(await acme.inState('rejected')).toEqual(['u3']);
+    expect(await held(acme)).toEqual(names(4, 12).sort());
+    expect(await acme.apply()).toMatchObject({ applied: 2 });
+  });
+
+  it('are open again when the directory recovers, for those who are still missing', async () => {
+    const acme = await settled(100);
+    acme.directory.remove(...names(1, 40));
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(40);
+    acme.directory.add(...names(3, 40).map((id) => ({ id, department: 'Engines', phone: '1' })));
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+    expect(await acme.inState('open')).toEqual(['u1', 'u2']);
+    expect((await acme.changeOf('u1')).decision).toBeNull();
+  });
+
+  it('that a person holds stay held when every guard is content', async () => {
+    const acme = await settled(10);
+    acme.directory.remove('u1');
+    await acme.sync();
+    await acme.decide('hold', 'u1');
+    await acme.sync();
+    expect(await held(acme)).toEqual(['u1']);
+    expect((await acme.changeOf('u1')).decision).toMatchObject({ madeBy: 'person' });
+  });
+});
+
+describe('A directory that has shrunk', () => {
+  const guards = { deletedPercent: 100 };
+
+  it.each([
+    [25, 0],
+    [26, 26],
+  ])('by %i of a hundred users has %i deletions held', async (gone, expected) => {
+    const acme = await settled(100, { guards });
+    acme.directory.remove(...names(1, gone));
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(expected);
+  });
+
+  it('is held at every later run too, until a person has decided', async () => {
+    const acme = await settled(100, { guards });
+    acme.directory.remove(...names(1, 50));
+    await acme.sync();
+    await acme.sync();
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(50);
+    expect(await because(acme)).toEqual([expect.stringMatching(/^the directory lists 50 users fewer/)]);
+    await acme.decideAll('approve', {}, { includeHeld: true });
+    expect(await acme.apply()).toMatchObject({ applied: 50 });
+    acme.directory.remove(...names(51, 57));
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+    expect(await acme.inState('open')).toHaveLength(7);
+  });
+
+  it('and whose deletions were refused does not hold later ones for ever', async () => {
+    const acme = await settled(100, { guards });
+    acme.directory.remove(...names(1, 50));
+    await acme.sync();
+    await acme.decideAll('reject');
+    acme.directory.remove(...names(51, 57));
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+    expect(await acme.inState('open')).toHaveLength(7);
+  });
+});
+
+describe('A credential that has lost a permission', () => {
+  it.each([
+    [10, 0],
+    [11, 11],
+  ])('and blanks a field of %i of a hundred users has %i changes held', async (blanked, expected) => {
+    const acme = await settled(100);
+    for (const id of names(1, blanked)) acme.directory.edit(id, { phone: null });
+    acme.directory.edit('u50', { phone: '2' });
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(expected);
+    expect(await acme.inState('open')).toContain('u50');
+  });
+
+  it('is named by every field, and is forgotten when the fields are back', async () => {
+    const acme = await settled(30);
+    for (const id of names(1, 30)) acme.directory.edit(id, { phone: null, department: null });
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(30);
+    for (const id of names(1, 30)) acme.directory.edit(id, { phone: '1', department: 'Engines' });
+    acme.directory.edit('u1', { displayName: 'Edited' });
+    await acme.sync();
+    expect(await acme.pending()).toEqual(['u1']);
+    expect(await held(acme)).toEqual([]);
+  });
+});
+
+describe('Roles', () => {
+  it.each([
+    [6, 0],
+    [7, 7],
+  ])('lost by %i of thirty users hold %i changes', async (losing, expected) => {
+    const acme = await settled(30, { engineers: 30 });
+    acme.directory.group('g', names(losing + 1, 30));
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(expected);
+  });
+});
+
+describe('An apply', () => {
+  it('takes nothing that is held', async () => {
+    const acme = await settled(20);
+    acme.directory.remove(...names(1, 8));
+    acme.directory.edit('u20', { displayName: 'Edited' });
+    await acme.sync();
+    await acme.approveAll();
+    expect(await acme.apply()).toMatchObject({ applied: 1 });
+    expect((await acme.users()).filter(({ state }) => state === 'active')).toHaveLength(20);
+  });
+});

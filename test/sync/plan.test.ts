@@ -1,0 +1,350 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConnectionId } from '../../src/domain/ids.ts';
+import { aDirectory, type SomeDirectoryUser } from '../support/directory.ts';
+import { type Connected, Install, noGuards } from '../support/install.ts';
+import { aUser, unknownId } from '../support/tenancy.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open();
+});
+afterAll(() => install.close());
+
+const kinds = async (acme: Connected) =>
+  Object.fromEntries((await acme.changes()).map((one) => [one.externalId as string, one.kind]));
+const causes = async (acme: Connected) =>
+  Object.fromEntries((await acme.changes()).map((one) => [one.externalId as string, one.cause]));
+
+/** All applied, guards aside. */
+async function settled(users: readonly SomeDirectoryUser[], verifiedDomains: readonly string[] = []) {
+  const acme = await install.connect({ directory: aDirectory({ users }), guards: noGuards, verifiedDomains });
+  await acme.syncAndApply();
+  return acme;
+}
+
+const ada = (id: string) => ({ id, email: 'ada@example.test' });
+
+describe('The same address with another id', () => {
+  it.each([
+    ['after the one who leaves', (users: SomeDirectoryUser[]) => users],
+    ['before the one who leaves', (users: SomeDirectoryUser[]) => users.toReversed()],
+  ])('is a conflict while the old account is there (%s)', async (_, inOrder) => {
+    const acme = await settled([ada('old'), { id: 'u1' }]);
+    acme.directory.edit('old', { state: 'deprovisioned' });
+    const order = inOrder([{ id: 'old' }, { id: 'new' }]).map(({ id }) => id);
+    acme.directory.add(ada('new'));
+    acme.directory.reorder((at) => (at === 1 ? 2 : order.indexOf(at === 0 ? 'old' : 'new')));
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ old: 'delete', new: 'conflict' });
+    expect(await causes(acme)).toEqual({ old: 'deprovisioned', new: 'address-taken' });
+    expect(await acme.approveAll()).toBe(1);
+  });
+
+  it('never inherits the old account: once that is deleted, a new one is proposed', async () => {
+    const acme = await settled([ada('old'), { id: 'u1' }], ['example.test']);
+    await acme.grant('old', 'approver');
+    const before = await acme.user('old');
+    acme.directory.remove('old');
+    acme.directory.add(ada('new'));
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ old: 'delete', new: 'conflict' });
+    await acme.approve('old');
+    await acme.apply();
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ new: 'create' });
+    await acme.approveAll();
+    await acme.apply();
+    const after = await acme.user('new');
+    expect(after.id).not.toBe(before.id);
+    expect(after).toMatchObject({ state: 'active', manualRoles: [] });
+    expect(await acme.user('old')).toMatchObject({ id: before.id, state: 'deleted' });
+  });
+
+  it('of two joiners makes one account; the other joiner waits for a person', async () => {
+    const acme = await install.connect({ directory: aDirectory({ users: [ada('one'), ada('two')] }) });
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ one: 'create', two: 'create' });
+    await acme.approveAll();
+    expect(await acme.apply()).toMatchObject({ applied: 1, moved: 1, failed: 0 });
+    expect(await acme.users()).toHaveLength(1);
+    await acme.sync();
+    expect(Object.values(await kinds(acme))).toEqual(['conflict']);
+  });
+
+  it('of two joiners links an auth user without a link to one of them at the most', async () => {
+    const acme = await install.connect({
+      directory: aDirectory({ users: [ada('one'), ada('two')] }),
+      verifiedDomains: ['example.test'],
+    });
+    const local = await aUser(install.database.url, acme.tenant, { email: 'ada@example.test' });
+    await acme.sync();
+    await acme.approveAll();
+    expect(await acme.apply()).toMatchObject({ applied: 1, moved: 1, failed: 0 });
+    expect((await acme.users()).map(({ id }) => id)).toEqual([local]);
+    await acme.sync();
+    expect(await causes(acme)).toMatchObject({ [(await acme.pending())[0] ?? '']: 'address-taken' });
+  });
+});
+
+describe('An auth user who is there already', () => {
+  const joiner = () => aDirectory({ users: [{ id: 'u1', email: ' ADA@Example.test\u200b' }] });
+
+  it('is linked by an address of a verified domain, keeping what is theirs', async () => {
+    const acme = await install.connect({ directory: joiner(), verifiedDomains: ['example.test'] });
+    const local = await aUser(install.database.url, acme.tenant, {
+      email: 'ada@example.test',
+      attributes: { nickname: 'Countess' },
+    });
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ u1: 'link' });
+    await acme.approveAll();
+    await acme.apply();
+    expect(await acme.users()).toMatchObject([
+      { id: local, externalId: 'u1', fields: { nickname: 'Countess', displayName: 'User u1' } },
+    ]);
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+  });
+
+  it.each<[string, string[], { email: string; linked?: boolean }[]]>([
+    ['address-unverified', [], [{ email: 'ada@example.test' }]],
+    ['address-unverified', ['other.test'], [{ email: 'ada@example.test' }]],
+    ['address-taken', ['example.test'], [{ email: 'ada@example.test', linked: true }]],
+    ['several-candidates', ['example.test'], [{ email: 'ada@example.test' }, { email: 'Ada@Example.test' }]],
+  ])('is not taken over: %s, with %j verified', async (cause, verifiedDomains, locals) => {
+    const acme = await install.connect({ directory: joiner(), verifiedDomains });
+    for (const { email, linked } of locals) {
+      const link = linked === true ? { connection: ConnectionId.parse(unknownId()) } : {};
+      await aUser(install.database.url, acme.tenant, { email, ...link });
+    }
+    await acme.sync();
+    expect(await causes(acme)).toEqual({ u1: cause });
+    const { candidates, actions } = await acme.changeOf('u1');
+    expect(candidates).toHaveLength(locals.length);
+    expect(actions).not.toContain('approve');
+    const before = await acme.users();
+    expect(await acme.approve('u1')).toMatchObject({ decided: 0, refused: [{ because: 'not-allowed-now' }] });
+    expect(await acme.users()).toEqual(before);
+  });
+
+  it('and belongs to nobody in the directory is never touched: local users, and those of another connection', async () => {
+    const tenant = await install.tenant();
+    const one = await install.connect({ directory: aDirectory({ users: 3 }), tenant, guards: noGuards });
+    const otherDirectory = aDirectory({ users: [{ id: 'u1', email: 'else@example.test' }] });
+    const other = await install.connect({ directory: otherDirectory, tenant, guards: noGuards });
+    await aUser(install.database.url, tenant, { displayName: 'A service account' });
+    await one.syncAndApply();
+    await other.syncAndApply();
+    one.directory.remove('u2', 'u3');
+    await one.sync();
+    await other.sync();
+    expect(await one.pending()).toEqual(['u2', 'u3']);
+    expect(await other.pending()).toEqual([]);
+    await one.approveAll();
+    await one.apply();
+    const states = (await one.users()).map(({ externalId, state }) => `${externalId} ${state}`);
+    expect(states.toSorted()).toEqual([
+      'null active',
+      'null active',
+      'u1 active',
+      'u2 deleted',
+      'u3 deleted',
+    ]);
+  });
+});
+
+describe('A directory that is renamed', () => {
+  it('changes a thousand addresses by updates, never by delete and create', async () => {
+    const acme = await settled(Array.from({ length: 1_000 }, (_, at) => ({ id: `u${at}` })));
+    for (const { externalId } of acme.directory.users) {
+      const address = `${externalId}@renamed.test`;
+      acme.directory.edit(externalId, { email: address, userName: address, orgUnit: '/renamed' });
+    }
+    await acme.sync();
+    expect(await acme.summary()).toMatchObject({ new: 0, changed: 1_000, deleted: 0, conflicts: 0 });
+    await acme.approveAll();
+    expect(await acme.apply()).toEqual({ applied: 1_000, alreadyApplied: 0, moved: 0, failed: 0 });
+  });
+
+  it('may hand one address on to another user within one run', async () => {
+    const acme = await settled([
+      { id: 'u1', email: 'one@example.test' },
+      { id: 'u2', email: 'two@example.test' },
+    ]);
+    acme.directory.edit('u1', { email: 'two@example.test' });
+    acme.directory.edit('u2', { email: 'one@example.test' });
+    expect(await acme.syncAndApply()).toMatchObject({ applied: 2 });
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+  });
+});
+
+describe('Users without or with strange values', () => {
+  it.each<[string, Omit<SomeDirectoryUser, 'id'>]>([
+    ['neither address nor name', { email: null, userName: null, displayName: null }],
+    ['an attribute of 10 kB', { custom: { note: 'x'.repeat(10_240) } }],
+    ['blanks, tabs and NUL', { displayName: '  a\t\u0000b ' }],
+    ['decomposed letters', { displayName: 'Zoe\u0308' }],
+    ['the Turkish i', { email: '\u0130brahim@example.test' }],
+    ['a guest name', { userName: 'ada_example.org#EXT#@example.test', userType: 'guest' }],
+    ['a domain beyond ASCII', { email: 'ada@b\u00fccher.test' }],
+    ['a tagged address', { email: 'Ada+tag@Example.Test' }],
+    ['backslashes and quotes', { displayName: '\\N "quoted" \\. \'' }],
+    ['emoji', { displayName: '👩‍🚒 🇮🇹' }],
+  ])('with %s are made once and then come to rest', async (_, values) => {
+    const mapping = { custom: ['note'] };
+    const directory = aDirectory({ users: [{ id: 'u1', ...values }] });
+    const acme = await install.connect({ directory, mapping });
+    expect(await acme.syncAndApply()).toMatchObject({ applied: 1 });
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+    const wanted = directory.users[0];
+    const { displayName, userName, email } = wanted ?? {};
+    const owned = Object.entries({ displayName, userName, email }).filter(([, value]) => value !== null);
+    expect((await acme.user('u1')).fields).toMatchObject(Object.fromEntries(owned));
+  });
+
+  it('whose attribute turns from text into a list are updated once', async () => {
+    const mapping = { custom: ['tags'] };
+    const acme = await install.connect({
+      directory: aDirectory({ users: [{ id: 'u1', custom: { tags: 'one' } }] }),
+      mapping,
+    });
+    await acme.syncAndApply();
+    acme.directory.edit('u1', { custom: { tags: ['one', 'two'] } });
+    await acme.sync();
+    expect((await acme.changeOf('u1')).fields).toEqual([
+      { field: 'custom.tags', before: 'one', after: ['one', 'two'] },
+    ]);
+    await acme.approveAll();
+    await acme.apply();
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+  });
+});
+
+describe('What happened to a user', () => {
+  it('is told apart: suspended, deactivated, gone', async () => {
+    const acme = await settled([{ id: 'u1' }, { id: 'u2' }, { id: 'u3' }, { id: 'u4' }]);
+    acme.directory.edit('u1', { state: 'suspended' });
+    acme.directory.edit('u2', { state: 'deprovisioned' });
+    acme.directory.remove('u3');
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ u1: 'suspend', u2: 'delete', u3: 'delete' });
+    expect(await causes(acme)).toEqual({ u1: 'suspended', u2: 'deprovisioned', u3: 'left' });
+  });
+
+  it('is undone when they come back, as the account they had', async () => {
+    const acme = await settled([{ id: 'u1' }, { id: 'u2' }, { id: 'u3' }]);
+    const before = await acme.user('u1');
+    acme.directory.edit('u1', { state: 'suspended' });
+    acme.directory.remove('u2');
+    await acme.syncAndApply();
+    expect((await acme.users()).map(({ state }) => state).sort()).toEqual(['active', 'deleted', 'suspended']);
+    acme.directory.edit('u1', { state: 'active', displayName: 'Back again' });
+    acme.directory.add({ id: 'u2' });
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ u1: 'reactivate', u2: 'reactivate' });
+    await acme.approveAll();
+    await acme.apply();
+    expect(await acme.user('u1')).toMatchObject({
+      id: before.id,
+      state: 'active',
+      fields: { displayName: 'Back again' },
+    });
+  });
+
+  it('flips on every run, and each time one change waits, never two', async () => {
+    const acme = await settled([{ id: 'u1' }, { id: 'u2' }]);
+    for (const state of ['suspended', 'active', 'suspended', 'active'] as const) {
+      acme.directory.edit('u1', { state });
+      await acme.sync();
+      expect(await kinds(acme)).toEqual(state === 'suspended' ? { u1: 'suspend' } : {});
+    }
+    expect(await acme.inState('superseded')).toEqual(['u1', 'u1']);
+  });
+
+  it('makes no account for somebody who was suspended before they came', async () => {
+    const users = [
+      { id: 'u1', state: 'suspended' as const },
+      { id: 'u2', state: 'deprovisioned' as const },
+    ];
+    const acme = await install.connect({ directory: aDirectory({ users }) });
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+    acme.directory.edit('u1', { state: 'active' });
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ u1: 'create' });
+  });
+
+  it('is a group that they joined or left', async () => {
+    const groups = [{ id: 'g', members: ['u1'] }];
+    const mapping = { roles: [{ group: 'g', role: 'engineer' }] };
+    const acme = await install.connect({ directory: aDirectory({ users: 2, groups }), mapping });
+    await acme.syncAndApply();
+    acme.directory.group('g', ['u2']);
+    await acme.sync();
+    expect(await causes(acme)).toEqual({ u1: 'group-membership', u2: 'group-membership' });
+    expect(await acme.changeOf('u1')).toMatchObject({ fields: [], rolesLost: ['engineer'], rolesGained: [] });
+    expect(await acme.changeOf('u2')).toMatchObject({ fields: [], rolesLost: [], rolesGained: ['engineer'] });
+  });
+});
+
+describe('What the directory does not own', () => {
+  it('survives every run: roles given by hand, and fields that the mapping leaves out', async () => {
+    const groups = [{ id: 'g', members: ['u1'] }];
+    const mapping = { omit: ['jobTitle' as const], roles: [{ group: 'g', role: 'engineer' }] };
+    const acme = await install.connect({
+      directory: aDirectory({ users: 2, groups }),
+      mapping,
+      guards: noGuards,
+    });
+    await acme.syncAndApply();
+    await acme.grant('u1', 'engineer');
+    await acme.edit('u1', { attributes: { jobTitle: 'Countess', nickname: 'Ada' } });
+    acme.directory.edit('u1', { jobTitle: 'Analyst', department: 'Engines' });
+    acme.directory.group('g', []);
+    await acme.syncAndApply();
+    const kept = {
+      roles: [],
+      manualRoles: ['engineer'],
+      fields: { jobTitle: 'Countess', nickname: 'Ada', department: 'Engines' },
+    };
+    expect(await acme.user('u1')).toMatchObject(kept);
+    acme.directory.edit('u1', { state: 'suspended' });
+    await acme.syncAndApply();
+    acme.directory.edit('u1', { state: 'active' });
+    await acme.syncAndApply();
+    expect(await acme.user('u1')).toMatchObject(kept);
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+  });
+
+  it('is told from what it does: an edit here of a field of the directory is proposed to be set back', async () => {
+    const acme = await settled([{ id: 'u1' }, { id: 'u2' }]);
+    await acme.edit('u1', { displayName: 'Edited here' });
+    await acme.sync();
+    expect(await causes(acme)).toEqual({ u1: 'local-edit' });
+    expect((await acme.changeOf('u1')).fields).toEqual([
+      { field: 'displayName', before: 'Edited here', after: 'User u1' },
+    ]);
+  });
+});
+
+describe('A mapping that changes', () => {
+  it('is the cause of what differs then', async () => {
+    const acme = await settled([{ id: 'u1' }, { id: 'u2' }]);
+    await install.remap(acme.connection, { everyone: ['member'] });
+    await acme.sync();
+    expect(await causes(acme)).toEqual({ u1: 'mapping-changed', u2: 'mapping-changed' });
+    expect(await acme.changeOf('u1')).toMatchObject({ rolesGained: ['member'], fields: [] });
+  });
+
+  it('or another directory behind the connection is the cause of who is absent then', async () => {
+    const acme = await settled([{ id: 'u1' }, { id: 'u2' }]);
+    await install.redirect(acme.connection, aDirectory({ users: [{ id: 'u1' }, { id: 'u9' }] }));
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ u2: 'delete', u9: 'create' });
+    expect((await causes(acme))['u2']).toBe('scope-changed');
+  });
+});
