@@ -1,6 +1,6 @@
 /** The feed of events: what applications hear about applied changes. */
 import { z } from 'zod';
-import { PageOptions } from '../domain/page.ts';
+import { FeedOptions } from '../domain/page.ts';
 import { listEvents } from '../review/changes.ts';
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
@@ -8,6 +8,7 @@ import { route } from './route.ts';
 const Event = z
   .object({
     id: z.uuid(),
+    cursor: z.string().describe('Handed in as `after`, goes on behind this event, now or later.'),
     tenant: z.uuid(),
     authUser: z.uuid(),
     change: z.uuid(),
@@ -27,7 +28,7 @@ export const events = [
     operation: 'listEvents',
     summary: 'Read the feed of events, oldest first',
     needs: 'events.read',
-    input: PageOptions,
+    input: FeedOptions,
     status: 200,
     answer: pageOf(Event),
     handle: ({ deps, caller, input }) => listEvents(deps, caller, input),

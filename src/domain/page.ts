@@ -26,3 +26,22 @@ export function toPage<T extends { readonly id: string }>(rows: readonly T[], li
   const more = rows.length > limit && last !== undefined;
   return { items, next: more ? Buffer.from(last.id, 'utf8').toString('base64url') : null };
 }
+
+/** A place in the feed of events: the transaction that wrote an event, and the event. */
+export type FeedPlace = { readonly position: string; readonly id: string };
+
+const FeedCursor = z.string().transform((text, context): FeedPlace => {
+  const [position = '', id = '', ...more] = Buffer.from(text, 'base64url').toString('utf8').split('.');
+  if (/^\d{1,19}$/.test(position) && z.uuid().safeParse(id).success && more.length === 0)
+    return { position, id };
+  context.addIssue({ code: 'custom', message: 'is not the `cursor` of an event' });
+  return z.NEVER;
+});
+
+/** Like PageOptions, for the feed, which is never at its end: the last event's own cursor says where to go on later. */
+export const FeedOptions = PageOptions.extend({ after: FeedCursor.nullable().default(null) });
+export type FeedOptions = z.infer<typeof FeedOptions>;
+
+export function feedCursor({ position, id }: FeedPlace): string {
+  return Buffer.from(`${position}.${id}`, 'utf8').toString('base64url');
+}

@@ -14,5 +14,16 @@ export type Principal = {
   readonly createdAt: Date;
 };
 
+/** What is known of a key: the key itself is stored nowhere. */
+export type ApiKey = {
+  readonly id: ApiKeyId;
+  readonly principal: PrincipalId;
+  readonly createdAt: Date;
+  /** null: never. */
+  readonly expiresAt: Date | null;
+  /** null: it is good. */
+  readonly revokedAt: Date | null;
+};
+
 /** Principals of people with a shell on the server are called so; no other principal can be. */
 export const OPERATOR_PREFIX = 'operator:';

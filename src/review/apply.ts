@@ -40,6 +40,15 @@ export async function startApply(
   });
 }
 
+/** While PostgreSQL writes one batch, this process makes the next one ready. */
+const BATCHES_AT_ONCE = 2;
+
+/** Waits for all, also when one fails: nothing may go on behind the back of whoever is told of the failure. */
+async function allOf(work: readonly Promise<void>[]): Promise<void> {
+  const ended = await Promise.allSettled(work);
+  for (const one of ended) if (one.status === 'rejected') throw one.reason;
+}
+
 /**
  * Carries an apply out to its end, beside other processes that may do the same. Stopping at the signal, or dying, loses nothing:
  * each batch commits as a whole, and the next process goes on with what is left. An apply that is finished is left alone.
@@ -56,13 +65,16 @@ export async function carryOutApply(
   const apply = await deps.store.applying.open(id);
   if (apply === null) return { applied: 0, alreadyApplied: 0, moved: 0, failed: 0 };
   let done = 0;
-  for (;;) {
-    how.signal.throwIfAborted();
-    const carriedOut = await deps.store.applying.next(apply, deps.clock.now());
-    if (carriedOut === 0) break;
-    done += carriedOut;
-    how.onProgress?.({ done, total: Math.max(how.total ?? done, done) });
-  }
+  const work = async () => {
+    for (;;) {
+      how.signal.throwIfAborted();
+      const carriedOut = await deps.store.applying.next(apply, deps.clock.now());
+      if (carriedOut === 0) return;
+      done += carriedOut;
+      how.onProgress?.({ done, total: Math.max(how.total ?? done, done) });
+    }
+  };
+  await allOf(Array.from({ length: BATCHES_AT_ONCE }, work));
   await deps.store.applying.finish(apply, deps.clock.now());
   return await deps.store.applying.counts(apply);
 }

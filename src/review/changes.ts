@@ -11,7 +11,7 @@ import {
 } from '../domain/change.ts';
 import { ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
-import { type Listed, PageOptions } from '../domain/page.ts';
+import { FeedOptions, type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import type { ChangeView, ChangeFilter as StoredFilter, Summary } from '../store/changes.ts';
 import type { EventView } from '../store/events.ts';
@@ -86,12 +86,12 @@ export async function summarise(
   return await deps.store.changes.summarise(caller.tenant, parseInput(SummaryFilter, input));
 }
 
-/** Events of the caller's subtree after a cursor, oldest first. */
+/** Events of the caller's subtree after a cursor, in the order in which they were committed. */
 export async function listEvents(
   deps: ReviewDeps,
   caller: Caller,
   input: unknown,
 ): Promise<Listed<EventView>> {
   authorise(caller, 'events.read');
-  return await deps.store.events.list(caller.tenant, parseInput(PageOptions, input));
+  return await deps.store.events.list(caller.tenant, parseInput(FeedOptions, input));
 }

@@ -1,5 +1,4 @@
 /** One batch of an apply: what each change means for the auth user as it is now, and everything that is written for it. */
-import { v7 } from 'uuid';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { StoredAuthUser } from '../domain/authUser.ts';
 import { type Approved, type CarriedOut, carryOut, eventTypes, type Ground } from '../domain/carryOut.ts';
@@ -8,6 +7,7 @@ import { emailKey } from '../domain/email.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction } from './database.ts';
+import { manyIds } from './ids.ts';
 import { lockForApply } from './locks.ts';
 import { type AuthUserRow, toColumns, toStoredAuthUser } from './rows.ts';
 
@@ -117,7 +117,8 @@ export class Batch {
     changes: readonly ClaimedChange[],
     ground: { users: ReadonlyMap<AuthUserId, { user: StoredAuthUser; links: number }>; held: Set<string> },
   ): readonly Done[] {
-    return changes.map((change) => {
+    const ids = manyIds(changes.length);
+    return changes.map((change, at) => {
       const found = change.authUser === null ? undefined : ground.users.get(change.authUser);
       const address = change.authUser === null ? addressOf(change) : null;
       const here: Ground = {
@@ -131,7 +132,7 @@ export class Batch {
       if (address !== null) ground.held.add(address); // two joiners with one address: the second has to wait for a person
       return {
         change,
-        user: change.authUser ?? (v7() as AuthUserId),
+        user: change.authUser ?? (ids[at] as AuthUserId),
         version: (found?.user.version ?? 0) + 1,
         result,
       };
@@ -216,7 +217,8 @@ export class Batch {
   }
 
   async #writeEvents(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
-    const rows = applied.flatMap(({ change, user, version }) => {
+    const ids = manyIds(applied.length);
+    const rows = applied.flatMap(({ change, user, version }, at) => {
       if (change.kind === 'conflict') return [];
       const data = {
         externalId: change.externalId,
@@ -229,7 +231,7 @@ export class Batch {
       };
       return [
         {
-          id: v7(),
+          id: ids[at],
           tenant_id: change.tenant,
           auth_user_id: user,
           change_id: change.id,

@@ -88,8 +88,7 @@ async function inBulkTransaction<T>(
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query('BEGIN');
-    await client.query(`SELECT set_config('rollcall.tenant', $1, true)`, [tenant]);
+    await client.query(`BEGIN; SELECT set_config('rollcall.tenant', ${client.escapeLiteral(tenant)}, true)`);
     const result = await work({
       client,
       query: async (text, values = []) => (await client.query(text, [...values])).rows,

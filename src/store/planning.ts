@@ -15,6 +15,7 @@ import type { Snapshot } from '../domain/snapshot.ts';
 import { appendAudit } from './audit.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database } from './database.ts';
+import { manyIds } from './ids.ts';
 import { lockForPlan } from './locks.ts';
 import { type AuthUserRow, toStoredAuthUser } from './rows.ts';
 import { finishRun } from './runs.ts';
@@ -145,7 +146,13 @@ export class Plan {
   }
 
   async propose(changes: readonly ProposedChange[]): Promise<void> {
-    if (changes.length > 0) await copyInto(this.#tx.client, 'planned', changes.map(toPlannedRow));
+    if (changes.length === 0) return;
+    const ids = manyIds(changes.length);
+    await copyInto(
+      this.#tx.client,
+      'planned',
+      changes.map((change, at) => toPlannedRow(ids[at] ?? v7(), change)),
+    );
   }
 
   /** These rows were looked at and need no change: the next run skips them unless they move again. */
@@ -348,9 +355,9 @@ function toDiffering(row: DifferingSql): DifferingRow {
   };
 }
 
-function toPlannedRow(change: ProposedChange): readonly (string | null)[] {
+function toPlannedRow(id: string, change: ProposedChange): readonly (string | null)[] {
   return [
-    v7(),
+    id,
     change.externalId,
     change.tenant satisfies TenantId,
     change.authUser,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PrincipalId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { PRINCIPAL_ROLES } from '../domain/permission.ts';
-import type { ApiKeyId, Principal } from '../domain/principal.ts';
+import { type ApiKey, ApiKeyId, type Principal } from '../domain/principal.ts';
 import { type Audited, record } from './audited.ts';
 import type { Database } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
@@ -29,6 +29,8 @@ export type PrincipalStore = {
   list(scope: TenantId, filter: PageOptions & { readonly tenant: TenantId }): Promise<Listed<Principal>>;
   get(scope: TenantId, id: PrincipalId): Promise<Principal | null>;
   insertKey(scope: TenantId, key: NewKey, audit: Audited): Promise<void>;
+  /** Of the principals of the subtree of `tenant`, the worthless ones too. */
+  listKeys(scope: TenantId, filter: PageOptions & { readonly tenant: TenantId }): Promise<Listed<ApiKey>>;
   /** Whose key it is. */
   ownerOfKey(scope: TenantId, id: ApiKeyId): Promise<Principal | null>;
   /** Again is no error; only the first time is audited. */
@@ -80,7 +82,7 @@ export function principalStore(database: Database): PrincipalStore {
 
 function keys(
   database: Database,
-): Pick<PrincipalStore, 'insertKey' | 'ownerOfKey' | 'revokeKey' | 'authenticate'> {
+): Pick<PrincipalStore, 'insertKey' | 'listKeys' | 'ownerOfKey' | 'revokeKey' | 'authenticate'> {
   return {
     insertKey: (scope, { id, principal, hash, expiresAt }, audit) =>
       database.ordinary(scope, async (tx) => {
@@ -88,6 +90,23 @@ function keys(
         const data = { id, ...owner, secretHash: hash, expiresAt, createdAt: audit.at };
         await tx.apiKey.createMany({ data: [data] });
         await record(tx, principal.tenant, audit);
+      }),
+    listKeys: (scope, filter) =>
+      database.ordinary(scope, async (tx) => {
+        const { position, order } = pageQuery(filter);
+        const rows = await tx.apiKey.findMany({
+          where: { tenant: await subtree(tx, scope, filter.tenant), ...position },
+          omit: { secretHash: true },
+          ...order,
+        });
+        const keys = rows.map(({ id, principalId, createdAt, expiresAt, revokedAt }) => ({
+          id: ApiKeyId.parse(id),
+          principal: PrincipalId.parse(principalId),
+          createdAt,
+          expiresAt,
+          revokedAt,
+        }));
+        return toPage(keys, filter.limit);
       }),
     ownerOfKey: (scope, id) =>
       database.ordinary(scope, async (tx) => {

@@ -104,14 +104,14 @@ export class Staging {
     );
   }
 
-  /** The ids of the groups of each of these users; users in no group are missing. */
+  /** The ids of the groups of each of these users, one perhaps twice; users in no group are missing. */
   groupsOf(
     run: TakenRun,
     users: readonly ExternalId[],
   ): Promise<ReadonlyMap<string, readonly GroupRef['externalId'][]>> {
     return this.#inRun(run, async (tx) => {
       const rows = await tx.query<{ user: string; groups: GroupRef['externalId'][] }>(
-        `SELECT user_id AS "user", array_agg(DISTINCT group_id) AS groups FROM staged_membership
+        `SELECT user_id AS "user", json_agg(group_id) AS groups FROM staged_membership
          WHERE run_id = $1 AND user_id = ANY ($2::text[]) GROUP BY user_id`,
         [run.id, users],
       );

@@ -115,23 +115,43 @@ async function pullUsers(
   );
   const ofEveryone = groups
     .filter((group) => group.everyone)
-    .map(({ externalId, name }) => ({ externalId, name }));
+    .flatMap(({ externalId }) => byId.get(externalId) ?? []);
   const from = run.phase === 'users' ? run.cursor : null;
-  for await (const page of readPages((cursor) => deps.connector.fetchUsers(cursor, signal), from)) {
-    const ids = page.records.flatMap((record) => (record.kind === 'user' ? [record.user.externalId] : []));
-    const memberships =
-      byId.size === 0 ? new Map<string, readonly ExternalId[]>() : await deps.staging.groupsOf(run, ids);
-    const groupsOf = (user: ExternalId): readonly GroupRef[] => {
-      const own = (memberships.get(user) ?? []).flatMap((id) => byId.get(id) ?? []);
-      return [...new Set([...ofEveryone, ...own])].sort((one, other) =>
-        one.externalId < other.externalId ? -1 : 1,
-      );
-    };
-    const rows = page.records.flatMap((record) => toStaged(record, mapping, groupsOf));
-    // The end of the chain is a state of its own: a run that dies after its last page must not take it for the first one.
-    const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN };
-    await deps.staging.stageUsers(run, rows, page.records.length - rows.length, next);
-    progress.page('users', rows.length);
+  const staged = new InOrder();
+  try {
+    for await (const page of readPages((cursor) => deps.connector.fetchUsers(cursor, signal), from)) {
+      const ids = page.records.flatMap((record) => (record.kind === 'user' ? [record.user.externalId] : []));
+      const memberships =
+        byId.size === 0 ? new Map<string, readonly ExternalId[]>() : await deps.staging.groupsOf(run, ids);
+      const groupsOf = (user: ExternalId): readonly GroupRef[] => {
+        const own = (memberships.get(user) ?? []).flatMap((id) => byId.get(id) ?? []);
+        return [...new Set([...ofEveryone, ...own])].sort((one, other) =>
+          one.externalId < other.externalId ? -1 : 1,
+        );
+      };
+      const rows = page.records.flatMap((record) => toStaged(record, mapping, groupsOf));
+      // The end of the chain is a state of its own: a run that dies after its last page must not take it for the first one.
+      const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN };
+      await staged.add(() => deps.staging.stageUsers(run, rows, page.records.length - rows.length, next));
+      progress.page('users', rows.length);
+    }
+  } finally {
+    await staged.end();
+  }
+}
+
+/** One page is being stored while the next is made ready, and never two: a cursor is saved only after all pages before it. */
+class InOrder {
+  #underWay: Promise<void> = Promise.resolve();
+
+  async add(work: () => Promise<void>): Promise<void> {
+    await this.#underWay;
+    this.#underWay = work();
+    this.#underWay.catch(() => {}); // reported by the next call, or by `end`
+  }
+
+  end(): Promise<void> {
+    return this.#underWay;
   }
 }
 

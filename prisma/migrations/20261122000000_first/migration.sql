@@ -312,9 +312,12 @@ CREATE TABLE event (
   -- Version of the auth user after the change: orders the events of one user.
   user_version integer NOT NULL,
   data jsonb NOT NULL,
+  -- The transaction that wrote it. The feed shows an event only when no older transaction is open any more: what commits later
+  -- then always comes later, and a reader who goes on from where it was misses nothing.
+  position bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
   created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX event_tenant ON event (tenant_id, id);
+CREATE INDEX event_feed ON event (position, id);
 
 CREATE TABLE audit_entry (
   tenant_id uuid NOT NULL,
