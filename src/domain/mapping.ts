@@ -25,7 +25,6 @@ export const FIELD_NAMES = [
   'userType',
   'manager',
 ] as const satisfies readonly (keyof typeof DirectoryUserSchema.shape)[];
-export type FieldName = (typeof FIELD_NAMES)[number];
 
 const RoleName = z.string().min(1).max(100);
 
