@@ -32,6 +32,9 @@ function runPackaged() {
 }
 
 if (isRecent(process.versions.node)) {
+  // Compiled code is kept within node_modules, not in a folder that others may write to; where that is read-only, nothing is kept.
+  const { enableCompileCache } = await import('node:module');
+  enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/rollcall', import.meta.url)));
   await import('../src/main.ts');
 } else if (existsSync(packaged)) {
   runPackaged();

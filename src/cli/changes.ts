@@ -77,7 +77,7 @@ async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions)
   if (found === 0) return terminal.note('No such change waits.');
   if (next !== null) terminal.note('\nThere are more: --limit or --all.');
   const [only, ...others] = summaries;
-  if (only !== undefined && others.length === 0) suggest(terminal, only, options);
+  if (only !== undefined && others.length === 0) suggest(cli, only, options);
 }
 
 type Pages = AsyncIterable<{ readonly items: readonly ShownChange[]; readonly next: string | null }>;
@@ -134,14 +134,15 @@ function rowOf(change: ShownChange, connection: string | null): Cell[] {
   ];
 }
 
-function suggest(terminal: Terminal, summary: ChangeSetSummary, options: Criteria): void {
+function suggest(cli: Cli, summary: ChangeSetSummary, options: Criteria): void {
   const { connection, revision } = summary;
   const criteria = criteriaAsTyped(options);
-  terminal.note(`\nNext: rollcall show CHANGE`);
-  terminal.note(
-    `      rollcall approve --connection ${connection} --all${criteria} --revision ${revision} --reason TEXT`,
+  cli.terminal.note('');
+  cli.next(
+    'show CHANGE',
+    `approve --connection ${connection} --all${criteria} --revision ${revision} --reason TEXT`,
+    `apply ${connection}`,
   );
-  terminal.note(`      rollcall apply ${connection}`);
 }
 
 async function showChange(cli: Cli, { operator }: App, id: string): Promise<void> {
@@ -154,5 +155,5 @@ async function showChange(cli: Cli, { operator }: App, id: string): Promise<void
   ]);
   writeChange(terminal, change, { connection: connection.name, tenant: tenant.name });
   const next = (['approve', 'reject', 'hold'] as const).filter((action) => change.actions.includes(action));
-  if (next.length > 0) terminal.note(`Next: rollcall ${next.join('|')} ${change.id} --reason TEXT`);
+  if (next.length > 0) cli.next(...next.map((action) => `${action} ${change.id} --reason TEXT`));
 }

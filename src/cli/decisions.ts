@@ -96,17 +96,20 @@ async function decide(
   const which = ids.length > 0 ? await named(app, ids) : await wholeSet(cli, app, verdict, options);
   if (which === null) return EXIT.notNow;
   const reason = options.reason ?? (await askForReason(cli, verdict));
-  const { decided, refused } = await app.operator.decide({ verdict, reason, ...which });
-  if (terminal.json) {
-    terminal.document({ verdict, decided, refused });
-  } else {
-    terminal.line(`${PAST[verdict]} ${counted(decided, 'change')}.`);
-    for (const { id, because } of refused)
-      terminal.note(`${terminal.noteStyle('yellow', 'refused')}: ${id}: ${IN_WORDS[because]}`);
-    if (verdict === 'approve' && decided > 0)
-      cli.next(`apply ${'connection' in which ? which.connection : 'CONNECTION'}`);
-  }
-  return refused.length === 0 ? EXIT.ok : EXIT.notNow;
+  const result = await app.operator.decide({ verdict, reason, ...which });
+  if (terminal.json) terminal.document({ verdict, ...result });
+  else writeDecided(cli, verdict, result);
+  if (verdict === 'approve' && result.decided > 0)
+    cli.next(`apply ${'connection' in which ? which.connection : 'CONNECTION'}`);
+  return result.refused.length === 0 ? EXIT.ok : EXIT.notNow;
+}
+
+type Decided = Awaited<ReturnType<App['operator']['decide']>>;
+
+function writeDecided({ terminal }: Cli, verdict: Verdict, { decided, refused }: Decided): void {
+  terminal.line(`${PAST[verdict]} ${counted(decided, 'change')}.`);
+  for (const { id, because } of refused)
+    terminal.note(`${terminal.noteStyle('yellow', 'refused')}: ${id}: ${IN_WORDS[because]}`);
 }
 
 const IN_WORDS = {

@@ -2,6 +2,7 @@
 import type { AuthUserState, FieldValue } from '../domain/authUser.ts';
 import { type ChangeSetName, type ChangeState, causes, setOf } from '../domain/change.ts';
 import { explainFinding } from '../domain/guard.ts';
+import { FIELD_NAMES } from '../domain/mapping.ts';
 import type { Operator } from './operator.ts';
 import { harmless, type Style, type Terminal } from './terminal.ts';
 
@@ -50,7 +51,7 @@ export function effectOf(change: ShownChange): string {
     case 'delete':
       return `${states.before ?? 'active'} → ${states.after ?? change.kind}`;
     case 'conflict':
-      return change.candidates.map((candidate) => candidate.because).join('; ') || 'needs a person';
+      return change.candidates.map(({ because }) => `an auth user ${because}`).join('; ') || 'needs a person';
   }
 }
 
@@ -97,15 +98,13 @@ export function writeChange(
   if (decision !== null) facts('decision', decision);
   if (change.outcome !== null)
     facts('outcome', `${change.outcome}${change.outcomeReason === null ? '' : `: ${change.outcomeReason}`}`);
-  facts(
-    'effect',
-    effectOf({ ...change, fields: [], rolesGained: [], rolesLost: [] }) || 'fields or roles change',
-  );
+  const effect = effectOf({ ...change, fields: [], rolesGained: [], rolesLost: [] });
+  if (effect !== '') facts('effect', effect);
   if (change.fields.length > 0) {
     line();
     terminal.table(
       ['field', 'before', '', 'after'],
-      change.fields.map(({ field, before, after }) => [
+      inReadingOrder(change.fields).map(({ field, before, after }) => [
         field,
         { text: valueInWords(before), style: 'red' as const },
         '→',
@@ -117,6 +116,15 @@ export function writeChange(
   writeCandidates(terminal, change);
   line();
   facts('allowed', change.actions.join(', ') || 'nothing any more');
+}
+
+/** As the mapping lists them; what it does not list comes last. */
+function inReadingOrder(fields: ShownChange['fields']): ShownChange['fields'] {
+  const place = ({ field }: { field: string }) => {
+    const at = (FIELD_NAMES as readonly string[]).indexOf(field);
+    return at === -1 ? FIELD_NAMES.length : at;
+  };
+  return fields.toSorted((a, b) => place(a) - place(b));
 }
 
 function writeRoles(terminal: Terminal, change: ShownChange): void {

@@ -60,11 +60,6 @@ type Told = {
   readonly exit: number;
 };
 
-/** Wrong use that commander cannot know of. */
-export function misuse(message: string, remedy: string): Problem {
-  return new Problem({ code: 'invalid-input', message, remedy });
-}
-
 /** The lines about a connector's failure, wherever it stands: an error, a run, a step of a test. */
 export function failureLines(failure: Pick<ConnectorFailure, 'message' | 'remedy' | 'kind'>): string[] {
   return [
@@ -100,7 +95,8 @@ function tellUsage(error: CommanderError, terminal: Terminal): number {
   return EXIT.usage;
 }
 
-function toldOf(error: unknown): Told {
+/** What is to be said about anything that was thrown. */
+export function toldOf(error: unknown): Told {
   if (error instanceof Problem) {
     const { code, message, remedy, fields } = error;
     const told = { code, message, remedy, who: problemCodes[code], exit: exitOf[code] };

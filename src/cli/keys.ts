@@ -1,11 +1,12 @@
 /** `rollcall keys`: who may call the API, and the keys that prove it. */
 import { type Command, Option } from 'commander';
 import { PRINCIPAL_ROLES, type PrincipalRole } from '../domain/permission.ts';
+import type { ApiKey } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { everything, remembered } from './lists.ts';
-import { harmless } from './terminal.ts';
+import { type Cell, harmless } from './terminal.ts';
 
 type AddOptions = { readonly role: PrincipalRole; readonly tenant?: string };
 
@@ -41,17 +42,31 @@ export function addKeyCommands(program: Command, cli: Cli): void {
 
 async function listKeys(cli: Cli, { operator }: App): Promise<void> {
   const { terminal } = cli;
-  const principals = await everything((page) => operator.listPrincipals(page));
-  if (terminal.json) return terminal.document({ items: principals });
-  const tenantName = remembered(async (id: string) => (await operator.getTenant(id)).name);
-  const rows = principals.map(async (one) => [
-    one.name,
-    one.role,
-    await tenantName(one.tenant),
-    one.createdAt.toISOString().slice(0, 10),
-    one.id,
+  const [principals, keys] = await Promise.all([
+    everything((page) => operator.listPrincipals(page)),
+    everything((page) => operator.listKeys(page)),
   ]);
-  terminal.table(['principal', 'role', 'tenant', 'since', 'id'], await Promise.all(rows));
+  const items = principals.map((one) => ({ ...one, keys: keys.filter((key) => key.principal === one.id) }));
+  if (terminal.json) return terminal.document({ items });
+  const tenantName = remembered(async (id: string) => (await operator.getTenant(id)).name);
+  const rows = items.map(async ({ name, role, tenant, keys: own }): Promise<Cell[][]> => {
+    const whose = [name, role, await tenantName(tenant)];
+    return own.length === 0 ? [[...whose, 'no key', '', '']] : own.map((key) => [...whose, ...cellsOf(key)]);
+  });
+  terminal.table(
+    ['principal', 'role', 'tenant', 'key', 'since', 'id of the key'],
+    (await Promise.all(rows)).flat(),
+  );
+}
+
+function cellsOf({ id, createdAt, expiresAt, revokedAt }: ApiKey): Cell[] {
+  const expired = expiresAt !== null && expiresAt.getTime() <= Date.now();
+  const state = revokedAt !== null ? 'revoked' : expired ? 'expired' : 'good';
+  return [
+    { text: state, style: state === 'good' ? 'green' : 'dim' },
+    createdAt.toISOString().slice(0, 10),
+    id,
+  ];
 }
 
 async function addKey(cli: Cli, { operator }: App, name: string, options: AddOptions): Promise<void> {

@@ -22,6 +22,7 @@ import {
   createKey,
   createPrincipal,
   ensureOperator,
+  listKeys,
   listPrincipals,
   revokeKey,
 } from '../tenancy/principals.ts';
@@ -64,6 +65,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     createPrincipal: bound(createPrincipal),
     listPrincipals: bound(listPrincipals),
     createKey: bound(createKey),
+    listKeys: bound(listKeys),
     revokeKey: bound(revokeKey),
     createRole: bound(createRole),
     listRoles: bound(listRoles),

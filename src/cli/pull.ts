@@ -1,5 +1,5 @@
 /** `rollcall pull`: a directory into a file, without a database, to see what Rollcall would read. */
-import { open, rename } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { ConnectorError, type ConnectorFailure } from '../../connectors/contract.ts';
 import { Problem } from '../domain/problem.ts';
@@ -51,7 +51,7 @@ async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
   const file = await openForWriting(partial);
   const progress = terminal.progress();
   const started = Date.now();
-  const read: { counts: ReadCounts; failure: ConnectorFailure | null } = {
+  const read: { counts: ReadCounts; failure: Read['failure'] } = {
     counts: { pages: 0, groups: 0, users: 0, unreadable: 0 },
     failure: null,
   };
@@ -77,16 +77,17 @@ async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
     await file.close();
     await connector.close();
   }
+  if (read.failure !== null && read.counts.users === 0) {
+    await rm(partial);
+    throw new ConnectorError(read.failure);
+  }
   if (read.failure === null) await rename(partial, options.out);
   return report(cli, options, read, (Date.now() - started) / 1000);
 }
 
-function report(
-  cli: Cli,
-  options: PullOptions,
-  { counts, failure }: { counts: ReadCounts; failure: ConnectorFailure | null },
-  seconds: number,
-): number {
+type Read = { readonly counts: ReadCounts; readonly failure: ConnectorFailure | null };
+
+function report(cli: Cli, options: PullOptions, { counts, failure }: Read, seconds: number): number {
   const { terminal } = cli;
   const file = failure === null ? options.out : `${options.out}.partial`;
   if (failure !== null) {
@@ -111,9 +112,8 @@ function report(
   } else {
     const unread =
       counts.unreadable === 0 ? '' : `, ${counted(counts.unreadable, 'record')} could not be read`;
-    terminal.line(
-      `${counted(counts.users, 'user')} and ${counted(counts.groups, 'group')} in ${seconds.toFixed(1)} s${unread}: ${file}`,
-    );
+    const read = `${counted(counts.users, 'user')} and ${counted(counts.groups, 'group')}`;
+    terminal.line(`${read} in ${seconds.toFixed(1)} s${unread}: ${file}`);
   }
   return failure === null ? EXIT.ok : EXIT.failed;
 }
@@ -133,7 +133,13 @@ async function openConnectorFor(cli: Cli, options: PullOptions) {
         'Okta: --token-file; Entra ID: --client-secret-file or --private-key-file; Google: --service-account-file.',
     });
   }
-  return await cli.installation.openConnector(provider, given);
+  try {
+    return await cli.installation.openConnector(provider, given);
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error;
+    const { message, remedy } = error.failure;
+    throw new Problem({ code: 'invalid-input', message, remedy }, { cause: error });
+  }
 }
 
 async function openForWriting(path: string) {

@@ -9,7 +9,7 @@ import { partialReasons } from '../domain/snapshot.ts';
 import { chosenConnections } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
-import { EXIT, failureLines } from './failure.ts';
+import { EXIT, failureLines, tell, toldOf } from './failure.ts';
 import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
 import {
   type Cell,
@@ -59,32 +59,54 @@ async function readAndPlan(
   const connections = await chosenConnections(app.operator, names, options.all === true);
   const progress = terminal.progress();
   const waiting = [...connections];
-  const ended: { readonly connection: Connection; readonly run: RunView }[] = [];
+  const ended: Ended[] = [];
   const work = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const run = await syncOne(app, next, { progress, signal: cli.signal, note: terminal.note });
-      ended.push({ connection: next, run });
+      const one = await syncOrFail(app, next, { progress, signal: cli.signal, note: terminal.note });
+      ended.push(one);
       progress.clear();
-      if (!terminal.json) describeRun(terminal, next, run);
+      if (!terminal.json) describe(cli, one);
     }
   };
-  try {
-    await Promise.all(Array.from({ length: Math.min(SIDE_BY_SIDE, waiting.length) }, work));
-  } finally {
-    progress.clear();
-  }
-  if (terminal.json) {
-    terminal.document({
-      runs: ended.map(({ connection, run }) => ({
-        name: connection.name,
-        provider: connection.provider,
-        ...run,
-      })),
-    });
-  }
-  if (ended.some(({ run }) => run.state !== 'finished' || run.snapshot !== 'complete')) return EXIT.failed;
-  const open = ended.some(({ run }) => run.counts !== null && total(run.counts) > 0);
+  await Promise.all(Array.from({ length: Math.min(SIDE_BY_SIDE, waiting.length) }, work));
+  progress.clear();
+  cli.signal.throwIfAborted();
+  if (terminal.json) terminal.document({ runs: ended.map(documentOf) });
+  if (ended.some(({ run }) => run === null || run.state !== 'finished' || run.snapshot !== 'complete'))
+    return EXIT.failed;
+  const open = ended.some(({ run }) => run !== null && run.counts !== null && total(run.counts) > 0);
   return options.detailedExitcode === true && open ? EXIT.changesWait : EXIT.ok;
+}
+
+type Ended =
+  | { readonly connection: Connection; readonly run: RunView; readonly error: null }
+  /** It did not come to a run, or the run ended in a way that is recorded nowhere. */
+  | { readonly connection: Connection; readonly run: null; readonly error: unknown };
+
+/** One connection that cannot be run does not keep the others from it. */
+async function syncOrFail(app: App, connection: Connection, watching: Watching): Promise<Ended> {
+  try {
+    watching.signal.throwIfAborted();
+    return { connection, run: await syncOne(app, connection, watching), error: null };
+  } catch (error) {
+    return { connection, run: null, error };
+  }
+}
+
+function documentOf({ connection, run, error }: Ended) {
+  const { id, name, provider } = connection;
+  if (run !== null) return { name, provider, ...run };
+  const { exit: _, ...told } = toldOf(error);
+  return { name, provider, connection: id, error: told };
+}
+
+function describe(cli: Cli, { connection, run, error }: Ended): void {
+  if (run !== null) describeRun(cli, connection, run);
+  if (run !== null || cli.signal.aborted) return;
+  cli.terminal.line(
+    `${cli.terminal.style('bold', harmless(connection.name))}: ${cli.terminal.style('red', 'not run')}.`,
+  );
+  tell(error, cli.terminal);
 }
 
 type Watching = {
@@ -152,7 +174,8 @@ export function countsInWords(counts: RunCounts, style: Terminal['style']): stri
   return words.join(' · ');
 }
 
-function describeRun(terminal: Terminal, connection: Connection, run: RunView): void {
+function describeRun(cli: Cli, connection: Connection, run: RunView): void {
+  const { terminal } = cli;
   const name = terminal.style('bold', harmless(connection.name));
   if (run.failure !== null) {
     for (const line of failureInWords(run.failure)) terminal.note(harmlessLine(line));
@@ -179,7 +202,7 @@ function describeRun(terminal: Terminal, connection: Connection, run: RunView): 
   terminal.line(
     `  ${total(run.counts) === 0 ? 'no change waits' : countsInWords(run.counts, terminal.style)}`,
   );
-  if (total(run.counts) > 0) terminal.note(`  Next: rollcall changes --connection ${connection.id}`);
+  if (total(run.counts) > 0) cli.next(`changes --connection ${connection.id}`);
 }
 
 function harmlessLine(line: string): string {

@@ -17,7 +17,7 @@ export function addTenantCommands(program: Command, cli: Cli): void {
   const list = tenants
     .command('list', { isDefault: true })
     .description('list tenants, the oldest first')
-    .option('--parent <tenant>', 'only this tenant and what is below it')
+    .option('--parent <tenant>', 'only the direct parts of this tenant')
     .option('--limit <number>', 'at most so many', atLeastOne, 100)
     .option('--all', 'all of them')
     .action((options: ListOptions) => cli.withApp((app) => listTenants(cli, app, options)));
@@ -93,8 +93,7 @@ async function addTenant(
   const tenant = await operator.createTenant({ name, ...above });
   if (cli.terminal.json) return cli.terminal.document(tenant);
   cli.terminal.line(`Added the tenant ${tenant.name} (${tenant.id}).`);
-  cli.next(`connections add NAME --tenant ${tenant.id} --provider 'entra|okta|google' …`,
-  );
+  cli.next(`connections add NAME --tenant ${tenant.id} --provider 'entra|okta|google' …`);
 }
 
 async function renameTenant(cli: Cli, { operator }: App, tenant: string, name: string): Promise<void> {

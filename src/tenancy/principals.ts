@@ -15,7 +15,7 @@ import {
   PRINCIPAL_ROLES,
   type PrincipalRole,
 } from '../domain/permission.ts';
-import { ApiKeyId, OPERATOR_PREFIX, type Principal } from '../domain/principal.ts';
+import { type ApiKey, ApiKeyId, OPERATOR_PREFIX, type Principal } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Store } from '../store/store.ts';
 
@@ -112,6 +112,17 @@ export async function createKey(
     },
   );
   return { id, key };
+}
+
+/** Which keys there are, never the keys themselves. Throws `invalid-input`, `not-found` for the tenant. */
+export async function listKeys(
+  { store }: Pick<PrincipalDeps, 'store'>,
+  caller: Caller,
+  input: z.input<typeof ListPrincipals> = {},
+): Promise<Listed<ApiKey>> {
+  authorise(caller, 'principals.read');
+  const { tenant, ...page } = parseInput(ListPrincipals, input);
+  return await store.principals.listKeys(caller.tenant, { ...page, tenant: tenant ?? caller.tenant });
 }
 
 /** From now on the key opens nothing. Again is no error. Throws `not-found`, `forbidden` where its principal can do more than the caller. */

@@ -1,0 +1,59 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
+import { aFolder, bin, rollcall } from './command.ts';
+
+/** A Node on the PATH that cannot run TypeScript, such as many machines have. */
+function olderNode(): string | null {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    try {
+      const node = join(folder, 'node');
+      const [major = 0, minor = 0] = execFileSync(node, ['-p', 'process.versions.node'], { encoding: 'utf8' })
+        .split('.')
+        .map(Number);
+      if (major < 24 || (major === 24 && minor < 12)) return node;
+    } catch {
+      // there is no Node in this folder
+    }
+  }
+  return null;
+}
+
+it('says its version, and helps, without opening anything', async () => {
+  expect(await rollcall(['--version'])).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: '' });
+  const help = await rollcall(['--help'], { env: { DATABASE_URL: 'nonsense', ROLLCALL_PORT: 'nonsense' } });
+  expect(help).toMatchObject({ code: 0, stderr: '' });
+  expect(help.stdout).toContain('Exit codes: 0 done');
+});
+
+it('without a command shows what there is and ends with 2', async () => {
+  expect(await rollcall([])).toMatchObject({ code: 2, stderr: expect.stringContaining('Usage: rollcall') });
+});
+
+const node = olderNode();
+describe.skipIf(node === null)('started by an older Node', () => {
+  const options = { node: node ?? '' };
+
+  it('runs with the Node that npm installed, and ends with its exit code', async () => {
+    expect(await rollcall(['--version'], options)).toMatchObject({
+      code: 0,
+      stdout: `${packageJson.version}\n`,
+    });
+    expect(await rollcall(['nonsense'], options)).toMatchObject({ code: 2 });
+  });
+
+  it('says what to do where npm has not installed one', () => {
+    const folder = aFolder();
+    try {
+      mkdirSync(join(folder.path, 'bin'));
+      cpSync(bin, join(folder.path, 'bin', 'rollcall.mjs'));
+      expect(() =>
+        execFileSync(String(node), [join(folder.path, 'bin', 'rollcall.mjs')], { stdio: 'pipe' }),
+      ).toThrow(/newer is needed[\s\S]*Remedy: run `npm ci`/);
+    } finally {
+      folder.remove();
+    }
+  });
+});

@@ -1,0 +1,88 @@
+/** Runs the real command in a process of its own, on data folders that are thrown away. */
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const bin = fileURLToPath(new URL('../../bin/rollcall.js', import.meta.url));
+
+export type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
+
+export type Running = {
+  readonly pid: number;
+  /** Resolves when the text has been written to either stream; rejects when the process ends without it. */
+  said(text: string): Promise<void>;
+  signal(signal: NodeJS.Signals): void;
+  readonly ended: Promise<Ended>;
+};
+
+export type Options = {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  /** Another Node than the one that runs the tests. */
+  readonly node?: string;
+};
+
+/** What the environment of the tests says must not reach the command. */
+const foreign = ['DATABASE_URL', 'REDIS_URL', 'NO_COLOR', 'FORCE_COLOR'];
+
+function environment(): NodeJS.ProcessEnv {
+  const names = Object.keys(process.env).filter(
+    (name) => !foreign.includes(name) && !name.startsWith('ROLLCALL_'),
+  );
+  return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+}
+
+export function start(
+  args: readonly string[],
+  { env = {}, input, node = process.execPath }: Options = {},
+): Running {
+  const child = spawn(node, [bin, ...args], { env: { ...environment(), ...env }, stdio: 'pipe' });
+  let stdout = '';
+  let stderr = '';
+  const heard = new Set<() => void>();
+  const hear = () => {
+    for (const listener of heard) listener();
+  };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    hear();
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    hear();
+  });
+  child.stdin.end(input ?? '');
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    signal: (signal) => child.kill(signal),
+    said: (text) =>
+      new Promise((resolve, reject) => {
+        const listen = () => {
+          if (!`${stdout}${stderr}`.includes(text)) return;
+          heard.delete(listen);
+          resolve();
+        };
+        heard.add(listen);
+        listen();
+        ended.then(() => reject(new Error(`it ended without saying ${text}: ${stdout}${stderr}`)), reject);
+      }),
+  };
+}
+
+export function rollcall(args: readonly string[], options: Options = {}): Promise<Ended> {
+  return start(args, options).ended;
+}
+
+/** A folder that PostgreSQL can enter when the tests run as root. */
+export function aFolder(): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'rollcall-cli-'));
+  chmodSync(path, 0o755);
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}

@@ -1,0 +1,174 @@
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { type Simulator, startSimulator } from '../../simulators/start.ts';
+import { aFolder, type Ended, rollcall } from './command.ts';
+
+const folder = aFolder();
+const simulators: Record<'entra' | 'okta' | 'google', Simulator> = {} as never;
+
+beforeAll(async () => {
+  for (const provider of ['entra', 'okta', 'google'] as const) {
+    simulators[provider] = await startSimulator(provider, { users: 250, seed: 8 });
+  }
+  writeFileSync(join(folder.path, 'token'), `${simulators.okta.credentials['token']}\n`);
+  writeFileSync(join(folder.path, 'secret'), `${simulators.entra.credentials['clientSecret']}\n`);
+  writeFileSync(join(folder.path, 'key.json'), JSON.stringify(simulators.google.credentials));
+});
+
+afterAll(async () => {
+  for (const simulator of Object.values(simulators)) await simulator.close();
+  folder.remove();
+});
+
+beforeEach(() => simulators.okta.control.clearFaults());
+
+const out = (name: string) => join(folder.path, name);
+
+function pull(provider: 'entra' | 'okta' | 'google', ...more: string[]): Promise<Ended> {
+  const { origin, ca, settings } = simulators[provider];
+  writeFileSync(out(`${provider}.pem`), ca);
+  const own = {
+    entra: [
+      '--directory-id',
+      String(settings['directoryId']),
+      '--client-id',
+      String(settings['clientId']),
+      '--client-secret-file',
+      out('secret'),
+    ],
+    okta: ['--token-file', out('token')],
+    google: ['--admin-email', String(settings['adminEmail']), '--service-account-file', out('key.json')],
+  };
+  const reach = ['--provider', provider, '--url', origin, '--ca', out(`${provider}.pem`), ...own[provider]];
+  return rollcall(['pull', ...reach, ...more]);
+}
+
+function lines(
+  name: string,
+): { externalId: string; state: string; email: string; groups?: { name: string }[] }[] {
+  return readFileSync(out(name), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+it.each(['entra', 'okta', 'google'] as const)(
+  'reads a whole %s directory with its groups into a file of its own',
+  async (provider) => {
+    const name = `${provider}.ndjson`;
+    const ended = await pull(provider, '--out', out(name), '--json');
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    const summary = JSON.parse(ended.stdout);
+    const users = lines(name);
+    expect(summary).toMatchObject({
+      complete: true,
+      file: out(name),
+      users: users.length,
+      unreadable: 0,
+      failure: null,
+    });
+    const { listed } = (await simulators[provider].control.state()).users;
+    expect(users.length).toBeGreaterThanOrEqual(listed);
+    expect(new Set(users.map((user) => user.externalId)).size).toBe(users.length);
+    const [first] = users;
+    expect(first?.groups?.map((group) => group.name)).toContain('Administrators');
+    expect(statSync(out(name)).mode & 0o777).toBe(0o600);
+    expect(existsSync(`${out(name)}.partial`)).toBe(false);
+  },
+);
+
+it('leaves groups out on request, and takes the token from the environment', async () => {
+  const { origin } = simulators.okta;
+  const args = [
+    'pull',
+    '--provider',
+    'okta',
+    '--url',
+    origin,
+    '--ca',
+    out('okta.pem'),
+    '--no-groups',
+    '--out',
+    out('plain.ndjson'),
+  ];
+  const ended = await rollcall(args, {
+    env: { ROLLCALL_PULL_TOKEN: String(simulators.okta.credentials['token']) },
+  });
+  expect(ended.code).toBe(0);
+  expect(lines('plain.ndjson')[0]).not.toHaveProperty('groups');
+});
+
+it('keeps what it read of a directory that stops half way, says so, and leaves the earlier file alone', async () => {
+  expect(await pull('okta', '--no-groups', '--out', out('kept.ndjson'))).toMatchObject({ code: 0 });
+  const before = readFileSync(out('kept.ndjson'), 'utf8');
+  await simulators.okta.control.fault({ name: 'status-403', on: 'users', nth: 2, times: null });
+  const ended = await pull('okta', '--no-groups', '--out', out('kept.ndjson'), '--json');
+  expect(ended.code).toBe(1);
+  expect(ended.stderr).toMatch(
+    /only part of the directory was read[\s\S]*mended by: the administrator[\s\S]*remedy:/,
+  );
+  const summary = JSON.parse(ended.stdout);
+  expect(summary).toMatchObject({
+    complete: false,
+    file: out('kept.ndjson.partial'),
+    failure: { kind: 'permission-missing' },
+  });
+  expect(lines('kept.ndjson.partial')).toHaveLength(summary.users);
+  expect(summary.users).toBeGreaterThan(0);
+  expect(readFileSync(out('kept.ndjson'), 'utf8')).toBe(before);
+});
+
+it('does not follow pages in a circle', async () => {
+  await simulators.okta.control.fault({ name: 'looping-link', on: 'users' });
+  const ended = await pull('okta', '--no-groups', '--out', out('circle.ndjson'));
+  expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining('only part of the directory') });
+});
+
+it('writes a record that it cannot read as what it is', async () => {
+  await simulators.okta.control.fault({ name: 'unreadable-record', on: 'users' });
+  const ended = await pull('okta', '--no-groups', '--out', out('odd.ndjson'), '--json');
+  const { users, unreadable } = JSON.parse(ended.stdout);
+  expect(unreadable).toBeGreaterThan(0);
+  expect(lines('odd.ndjson').filter((line) => 'problem' in line)).toHaveLength(unreadable);
+  expect(lines('odd.ndjson')).toHaveLength(users + unreadable);
+});
+
+it('leaves no file where nothing could be read', async () => {
+  await simulators.okta.control.fault({ name: 'status-401', times: null });
+  const ended = await pull('okta', '--out', out('none.ndjson'));
+  expect(ended).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('does not accept the credential'),
+  });
+  expect(existsSync(out('none.ndjson')) || existsSync(out('none.ndjson.partial'))).toBe(false);
+});
+
+it('names what is wrong with its options before it reads anything', async () => {
+  const url = simulators.okta.origin;
+  const noFile = await rollcall([
+    'pull',
+    '--provider',
+    'okta',
+    '--url',
+    url,
+    '--token-file',
+    out('missing'),
+    '--out',
+    out('x'),
+  ]);
+  expect(noFile).toMatchObject({ code: 2, stderr: expect.stringContaining('--token-file') });
+  const noUrl = await rollcall([
+    'pull',
+    '--provider',
+    'okta',
+    '--token-file',
+    out('token'),
+    '--out',
+    out('x'),
+  ]);
+  expect(noUrl).toMatchObject({ code: 2, stderr: expect.stringContaining('settings.orgUrl: missing') });
+  const noFolder = await pull('okta', '--out', out('missing/x'));
+  expect(noFolder).toMatchObject({ code: 2, stderr: expect.stringContaining('--out') });
+});
