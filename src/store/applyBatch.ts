@@ -32,6 +32,9 @@ type ClaimedChange = Approved & {
   readonly linkedTo: AuthUserId | null;
 };
 
+/** How many changes to take hold of at the most, and, where it is not whatever comes next, which. */
+export type Claim = { readonly limit: number; readonly only: readonly ChangeId[] | null };
+
 type Done = {
   readonly change: ClaimedChange;
   readonly user: AuthUserId | null;
@@ -50,10 +53,7 @@ export class Batch {
     this.#at = at;
   }
 
-  async carryOut(
-    tx: BulkTransaction,
-    claim: { limit: number; only: readonly ChangeId[] | null },
-  ): Promise<number> {
+  async carryOut(tx: BulkTransaction, claim: Claim): Promise<number> {
     await lockForApply(tx, this.#apply.connection);
     const changes = await this.#claim(tx, claim);
     this.claimed = changes.map((change) => change.id);
@@ -71,13 +71,11 @@ export class Batch {
       this.#at,
       done.map((one) => this.#auditEntry(one)),
     );
+    await this.#seeWhoWasFirst(tx, applied);
     return changes.length;
   }
 
-  #claim(
-    tx: BulkTransaction,
-    { limit, only }: { limit: number; only: readonly ChangeId[] | null },
-  ): Promise<readonly ClaimedChange[]> {
+  #claim(tx: BulkTransaction, { limit, only }: Claim): Promise<readonly ClaimedChange[]> {
     return tx.query<ClaimedChange>(
       `SELECT c.id, c.tenant_id AS tenant, c.external_id AS "externalId", c.auth_user_id AS "authUser", c.kind, c.after, c.fields,
          c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.base_version AS "baseVersion",
@@ -137,6 +135,22 @@ export class Batch {
         result,
       };
     });
+  }
+
+  /**
+   * Batches that are under way at the same time do not see each other's new users. The end of the tenant's audit log, which this one
+   * holds now, lets them commit one after the other: whoever comes second sees here that an address was given out by the first.
+   */
+  async #seeWhoWasFirst(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
+    const given = applied.flatMap(({ change }) =>
+      change.authUser === null ? (addressOf(change) ?? []) : [],
+    );
+    if (given.length === 0) return;
+    const others = await tx.query(
+      `SELECT FROM auth_user WHERE tenant_id = $1 AND email_key = ANY ($2::text[]) AND state <> 'deleted' AND id <> ALL ($3::uuid[]) LIMIT 1`,
+      [this.#apply.tenant, given, applied.map(({ user }) => user)],
+    );
+    if (others.length > 0) throw new AddressGivenOut();
   }
 
   async #writeUsers(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
@@ -263,6 +277,11 @@ export class Batch {
       details,
     };
   }
+}
+
+/** Another batch gave one of the addresses to somebody in the meantime: tried again from its beginning, this batch sees that. */
+export class AddressGivenOut extends Error {
+  override readonly name = 'AddressGivenOut';
 }
 
 function addressOf(change: ClaimedChange): string | null {

@@ -7,7 +7,7 @@
 import { v7 } from 'uuid';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
-import { Batch, type RunningApply } from './applyBatch.ts';
+import { AddressGivenOut, Batch, type Claim, type RunningApply } from './applyBatch.ts';
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { lockForApply } from './locks.ts';
@@ -96,11 +96,21 @@ export class Applying {
     const batch = new Batch(apply, at);
     const claim = { limit: BATCH, only: null };
     try {
-      return await this.#database.bulk(apply.tenant, (tx) => batch.carryOut(tx, claim));
+      return await this.#carryOut(apply, batch, claim);
     } catch (error) {
       if (!blamesTheData(error)) throw error;
       await this.#bisect(apply, at, batch.claimed, error);
       return batch.claimed.length;
+    }
+  }
+
+  async #carryOut(apply: RunningApply, batch: Batch, claim: Claim): Promise<number> {
+    for (;;) {
+      try {
+        return await this.#database.bulk(apply.tenant, (tx) => batch.carryOut(tx, claim));
+      } catch (error) {
+        if (!(error instanceof AddressGivenOut)) throw error;
+      }
     }
   }
 
@@ -113,9 +123,7 @@ export class Applying {
     const middle = Math.ceil(ids.length / 2);
     for (const half of [ids.slice(0, middle), ids.slice(middle)]) {
       try {
-        await this.#database.bulk(apply.tenant, (tx) =>
-          new Batch(apply, at).carryOut(tx, { limit: half.length, only: half }),
-        );
+        await this.#carryOut(apply, new Batch(apply, at), { limit: half.length, only: half });
       } catch (error) {
         if (!blamesTheData(error)) throw error;
         await this.#bisect(apply, at, half, error);
@@ -134,6 +142,7 @@ export class Applying {
       );
       if (rows.length === 0) return;
       const counts = await count(tx, apply.id);
+      await tx.query('UPDATE apply SET counts = $2 WHERE id = $1', [apply.id, counts]);
       const subject = { kind: 'apply', id: apply.id } as const;
       const details = { connection: apply.connection, ...counts };
       await appendAudit(tx, apply.tenant, at, [
@@ -150,6 +159,7 @@ export class Applying {
         [apply.id, at.toISOString()],
       );
       if (rows.length === 0) return;
+      await tx.query('UPDATE apply SET counts = $2 WHERE id = $1', [apply.id, await count(tx, apply.id)]);
       const entry: AuditEntry = {
         actor: { kind: 'system', id: null, name: 'worker' },
         action: 'apply.abandoned',
@@ -184,8 +194,9 @@ export class Applying {
         Omit<ApplyView, 'createdAt' | 'finishedAt'> & { createdAt: Date; finishedAt: Date | null }
       >(
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.actor ->> 'name' AS by, a.total, a.created_at AS "createdAt",
-           a.finished_at AS "finishedAt", n.applied, n."alreadyApplied", n.moved, n.failed
-         FROM apply a, LATERAL (${COUNTED} WHERE c.apply_id = a.id) n
+           a.finished_at AS "finishedAt", n.*
+         FROM apply a, LATERAL (${COUNTED} WHERE a.counts IS NULL AND c.apply_id = a.id) c,
+           LATERAL jsonb_to_record(coalesce(a.counts, to_jsonb(c))) AS n (applied int, "alreadyApplied" int, moved int, failed int)
          WHERE a.tenant_id IN (SELECT t.id FROM tenant t, tenant top WHERE top.id = $1 AND t.path LIKE top.path || '%')
            AND ($2::uuid IS NULL OR a.connection_id = $2) AND ($3::uuid IS NULL OR a.id = $3) AND ($4::uuid IS NULL OR a.id > $4)
          ORDER BY a.id LIMIT $5::int`,

@@ -50,15 +50,16 @@ export class Decisions {
         same: boolean;
         allowed: boolean;
       }>(
-        `SELECT c.id, c.tenant_id AS tenant, c.connection_id AS connection, encode(c.fingerprint, 'hex') = s.fingerprint AS same,
+        `SELECT c.id, c.tenant_id AS tenant, c.connection_id AS connection, encode(c.fingerprint, 'hex') = ALL (s.fingerprints) AS same,
            c.state = ANY ($2::text[]) AND ${notAConflict(ruling)} AS allowed
-         FROM change c JOIN jsonb_to_recordset($1::jsonb) AS s (id uuid, fingerprint text) ON s.id = c.id
+         FROM change c JOIN (SELECT id, array_agg(fingerprint) AS fingerprints
+           FROM jsonb_to_recordset($1::jsonb) AS named (id uuid, fingerprint text) GROUP BY id) s ON s.id = c.id
          WHERE c.tenant_id IN (SELECT t.id FROM tenant t, tenant top WHERE top.id = $3 AND t.path LIKE top.path || '%')
          ORDER BY c.id FOR UPDATE OF c`,
         [JSON.stringify(shown), allowedIn[ruling.verdict], within],
       );
       const found = new Map(rows.map((row) => [row.id, row]));
-      const refused = shown.flatMap(({ id }): Refusal[] => {
+      const refused = [...new Set(shown.map(({ id }) => id))].flatMap((id): Refusal[] => {
         const row = found.get(id);
         if (row === undefined) return [{ id, because: 'not-found' }];
         if (!row.same) return [{ id, because: 'changed-since-shown' }];

@@ -248,7 +248,9 @@ CREATE TABLE apply (
   decisions uuid[] NOT NULL,
   total integer NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
-  finished_at timestamptz
+  finished_at timestamptz,
+  -- Once it is finished: {"applied", "alreadyApplied", "moved", "failed"}. What moved or failed is given another outcome later.
+  counts jsonb
 );
 CREATE INDEX apply_connection ON apply (connection_id, id);
 CREATE UNIQUE INDEX apply_one_running ON apply (connection_id) WHERE state = 'running';
