@@ -96,7 +96,10 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
     await program.parseAsync([...argv], { from: 'user' });
     return ended.code;
   } catch (error) {
-    if (signals.signal.aborted) return signals.exitCode();
+    if (signals.signal.aborted) {
+      terminal.note('Interrupted before it was done.');
+      return signals.exitCode();
+    }
     const code = tell(error, terminal);
     // As Terraform does: with this option 2 means one thing only.
     return code !== EXIT.ok && argv.includes('--detailed-exitcode') ? EXIT.failed : code;

@@ -51,9 +51,10 @@ async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
   const file = await openForWriting(partial);
   const progress = terminal.progress();
   const started = Date.now();
-  const read: { counts: ReadCounts; failure: Read['failure'] } = {
+  const read: { counts: ReadCounts; failure: Read['failure']; complete: boolean } = {
     counts: { pages: 0, groups: 0, users: 0, unreadable: 0 },
     failure: null,
+    complete: false,
   };
   try {
     for await (const counts of readDirectory(connector, {
@@ -62,27 +63,25 @@ async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
       write: async (lines) => void (await file.write(lines)),
     })) {
       read.counts = counts;
-      const pace = Math.round(counts.users / Math.max(0.001, (Date.now() - started) / 1000));
-      const rate = counts.users === 0 ? '' : `, ${grouped(pace)}/s`;
-      progress.update(
-        options.provider,
-        `${counted(counts.groups, 'group')}, ${counted(counts.users, 'user')}, ${counted(counts.pages, 'page')}${rate}`,
-      );
+      progress.update(options.provider, progressInWords(counts, (Date.now() - started) / 1000));
     }
+    read.complete = true;
   } catch (error) {
-    if (!(error instanceof ConnectorError)) throw error;
+    if (!(error instanceof ConnectorError) || read.counts.users === 0) throw error;
     read.failure = error.failure;
   } finally {
     progress.clear();
     await file.close();
     await connector.close();
+    if (!read.complete && read.counts.users === 0) await rm(partial);
   }
-  if (read.failure !== null && read.counts.users === 0) {
-    await rm(partial);
-    throw new ConnectorError(read.failure);
-  }
-  if (read.failure === null) await rename(partial, options.out);
+  if (read.complete) await rename(partial, options.out);
   return report(cli, options, read, (Date.now() - started) / 1000);
+}
+
+function progressInWords({ groups, users, pages }: ReadCounts, seconds: number): string {
+  const rate = users === 0 ? '' : `, ${grouped(Math.round(users / Math.max(0.001, seconds)))}/s`;
+  return `${counted(groups, 'group')}, ${counted(users, 'user')}, ${counted(pages, 'page')}${rate}`;
 }
 
 type Read = { readonly counts: ReadCounts; readonly failure: ConnectorFailure | null };

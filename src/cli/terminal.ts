@@ -34,7 +34,7 @@ export type Terminal = {
   /** Colours text for standard error. */
   noteStyle(style: Style, text: string): string;
   progress(): Progress;
-  /** The answer without surrounding blanks. Only where `interactive`. Throws the signal's reason. */
+  /** The answer without surrounding blanks; empty at Ctrl-D. Only where `interactive`. Throws the signal's reason. */
   ask(question: string, signal: AbortSignal): Promise<string>;
 };
 
@@ -79,6 +79,10 @@ export function openTerminal(json: boolean): Terminal {
       reader.on('SIGINT', () => process.kill(process.pid, 'SIGINT')); // raw mode swallows Ctrl-C
       try {
         return (await reader.question(question, { signal })).trim();
+      } catch (error) {
+        signal.throwIfAborted();
+        if ((error as NodeJS.ErrnoException).code === 'ABORT_ERR') return '';
+        throw error;
       } finally {
         reader.close();
       }

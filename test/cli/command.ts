@@ -27,7 +27,7 @@ export type Options = {
 /** What the environment of the tests says must not reach the command. */
 const foreign = ['DATABASE_URL', 'REDIS_URL', 'NO_COLOR', 'FORCE_COLOR'];
 
-function environment(): NodeJS.ProcessEnv {
+export function environment(): NodeJS.ProcessEnv {
   const names = Object.keys(process.env).filter(
     (name) => !foreign.includes(name) && !name.startsWith('ROLLCALL_'),
   );
