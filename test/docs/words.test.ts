@@ -1,0 +1,73 @@
+import { expect, it } from 'vitest';
+import { causes } from '../../src/domain/change.ts';
+import { PROVIDERS } from '../../src/domain/directory.ts';
+import { GUARDS } from '../../src/domain/guard.ts';
+import { FIELD_NAMES, Mapping } from '../../src/domain/mapping.ts';
+import { allowedTo, PRINCIPAL_ROLES } from '../../src/domain/permission.ts';
+import { Policy } from '../../src/domain/policy.ts';
+import { parsePrismaSchema } from '../support/prismaSchema.ts';
+import { documentAt, rowsOf, sectionOf } from './documents.ts';
+
+const glossary = documentAt('docs/glossary.md');
+const mapping = documentAt('docs/mapping.md');
+const review = documentAt('docs/review.md');
+const operations = documentAt('docs/operations.md');
+
+it('the glossary says of every table what a row of it is, and of no other', () => {
+  const tables = Object.keys(parsePrismaSchema(documentAt('prisma/schema.prisma').text));
+  const described = rowsOf(glossary, 2).map(([table]) => table);
+  expect(tables.length).toBeGreaterThan(15);
+  expect(described.slice(1).sort()).toEqual(tables.sort());
+});
+
+it('the glossary names no file that is not there', async () => {
+  const { existsSync } = await import('node:fs');
+  const files = [...glossary.text.matchAll(/`((?:src|connectors|jobs|prisma|simulators)\/[\w./]+)`/g)];
+  expect(files.length).toBeGreaterThan(20);
+  expect(files.flatMap(([, path = '']) => (existsSync(path) ? [] : [path]))).toEqual([]);
+});
+
+it.each(['README.md', 'docs/connectors.md'])(
+  'the table of connectors in %s lists exactly the providers there are',
+  (path) => {
+    const listed = rowsOf(documentAt(path), 3).flatMap(([provider = '']) =>
+      rowsOf(documentAt(path), 3).length > 0 && /^\w+$/.test(provider) ? [provider] : [],
+    );
+    expect(listed.filter((word) => word !== 'provider')).toEqual([...PROVIDERS]);
+  },
+);
+
+it('the page about mapping has every key with its default', () => {
+  const defaults = Object.entries(Mapping.parse({})).map(([key, value]) => [key, JSON.stringify(value)]);
+  const rows = rowsOf(sectionOf(mapping, '## Mapping'), 3).slice(1);
+  expect(rows.map(([key, value]) => [key, value])).toEqual(defaults);
+});
+
+it('the page about mapping lists the fields', () => {
+  const sentence = /The fields, unless omitted: ([^.]*)\./.exec(mapping.text)?.[1] ?? '';
+  expect([...sentence.matchAll(/`(\w+)`/g)].map(([, name]) => name)).toEqual([...FIELD_NAMES]);
+});
+
+it('the page about mapping has every guard, and every limit with its default', () => {
+  const guards = sectionOf(mapping, '## Guards');
+  const limits = Object.entries(Policy.parse({}).guards).map(([key, value]) => [key, String(value)]);
+  expect(
+    rowsOf(guards, 4)
+      .slice(1)
+      .map(([guard]) => guard)
+      .sort(),
+  ).toEqual([...GUARDS].sort());
+  expect(rowsOf(guards, 2).slice(1)).toEqual(limits);
+});
+
+it('the guide for reviewers has every cause in its own words', () => {
+  const rows = rowsOf(sectionOf(review, '## Look'), 2).slice(1);
+  expect(rows.map(([cause]) => cause)).toEqual(Object.keys(causes));
+  for (const [cause, words = ''] of rows) expect(words).toContain(causes[cause as keyof typeof causes]);
+});
+
+it('the guide for operators has every role of principals', () => {
+  const rows = rowsOf(sectionOf(operations, '## Keys of the API'), 2).slice(1);
+  expect(rows.map(([role]) => role)).toEqual([...PRINCIPAL_ROLES]);
+  expect(Object.keys(allowedTo)).toEqual([...PRINCIPAL_ROLES]);
+});
