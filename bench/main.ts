@@ -9,6 +9,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import memory from '../bin/memory.json' with { type: 'json' };
 import { spawnSimulator } from '../simulators/start.ts';
 import { joinEmbeddedPostgres } from '../src/store/embedded.ts';
 import { migrate } from '../src/store/migrate.ts';
@@ -78,7 +79,8 @@ async function bench(users: number): Promise<readonly Figure[]> {
 }
 
 async function startWorker(setup: Setup) {
-  const child = fork(join(import.meta.dirname, 'worker.ts'));
+  const env = { ...process.env, NODE_OPTIONS: memory.nodeOptions }; // as bin/rollcall.js starts it
+  const child = fork(join(import.meta.dirname, 'worker.ts'), { env });
   child.send(setup);
   await answer(child);
   return {

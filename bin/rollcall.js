@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 // The command `rollcall`. Runs src/main.ts with a Node that can run TypeScript: this one, or the one that came with
-// `npm install` (the package `node`). Written so that an old Node can still read it and say what is wrong.
+// `npm install` (the package `node`), and with the memory settings of memory.json: left to itself, Node lets garbage pile up to
+// half a gigabyte before it looks. NODE_OPTIONS still wins. Written so that an old Node can read it and say what is wrong.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -12,18 +13,25 @@ const packaged = fileURLToPath(
   new URL(`../node_modules/node/bin/node${process.platform === 'win32' ? '.exe' : ''}`, import.meta.url),
 );
 
+const { nodeOptions } = JSON.parse(readFileSync(new URL('memory.json', import.meta.url), 'utf8'));
+const given = process.env.NODE_OPTIONS ?? '';
+
+// Compiled code is kept within node_modules, not in a folder that others may write to; where that is read-only, nothing is kept.
+const compileCache = fileURLToPath(new URL('../node_modules/.cache/rollcall', import.meta.url));
+
 function isRecent(version) {
   const [major, minor] = version.split('.').map(Number);
   return major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1]);
 }
 
 /** Ends like the child ended, so that whoever waits for this process cannot tell the two apart. */
-function runPackaged() {
-  const child = spawn(packaged, [program, ...process.argv.slice(2)], { stdio: 'inherit' });
+function runWith(node) {
+  const env = { NODE_COMPILE_CACHE: compileCache, ...process.env, NODE_OPTIONS: `${nodeOptions} ${given}`.trim() };
+  const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: 'inherit', env });
   // A terminal sends Ctrl-C to both; then the child hears it twice, and takes the two for one.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
-    process.stderr.write(`rollcall: ${packaged} cannot be run: ${error.message}\nRemedy: run \`npm ci\` again.\n`);
+    process.stderr.write(`rollcall: ${node} cannot be run: ${error.message}\nRemedy: run \`npm ci\` again.\n`);
     process.exitCode = 1;
   });
   child.on('exit', (code, signal) => {
@@ -31,13 +39,14 @@ function runPackaged() {
   });
 }
 
-if (isRecent(process.versions.node)) {
-  // Compiled code is kept within node_modules, not in a folder that others may write to; where that is read-only, nothing is kept.
+if (isRecent(process.versions.node) && !given.includes(nodeOptions)) {
+  runWith(process.execPath);
+} else if (isRecent(process.versions.node)) {
   const { enableCompileCache } = await import('node:module');
-  enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/rollcall', import.meta.url)));
+  enableCompileCache(compileCache);
   await import('../src/main.ts');
 } else if (existsSync(packaged)) {
-  runPackaged();
+  runWith(packaged);
 } else {
   process.stderr.write(
     `rollcall: Node ${OLDEST.join('.')} or newer is needed, this is ${process.versions.node}.\n` +

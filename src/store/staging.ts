@@ -130,7 +130,7 @@ export class Staging {
       // COPY cannot write into a table with row-level security; it fills a table of this session, and the policy sees the INSERT.
       await tx.query(
         `CREATE TEMP TABLE IF NOT EXISTS page_of_users
-         (external_id text, problem text, directory jsonb, email_key text, desired_hash bytea) ON COMMIT DELETE ROWS`,
+         (external_id text, problem text, directory json, email_key text, desired_hash bytea) ON COMMIT DELETE ROWS`,
       );
       const once = new Map(users.map((user) => [user.externalId, user])); // in one page too, the last mention of a user counts
       await copyInto(tx.client, 'page_of_users', [...once.values()].map(toRow));

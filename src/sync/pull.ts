@@ -110,25 +110,17 @@ async function pullUsers(
   progress: Progress,
 ) {
   const groups = await deps.staging.readGroups(run);
-  const byId = new Map(
-    groups.map((group) => [group.externalId as string, { externalId: group.externalId, name: group.name }]),
-  );
-  const ofEveryone = groups
-    .filter((group) => group.everyone)
-    .flatMap(({ externalId }) => byId.get(externalId) ?? []);
+  const sets = new GroupSets(groups);
   const from = run.phase === 'users' ? run.cursor : null;
   const staged = new InOrder();
   try {
     for await (const page of readPages((cursor) => deps.connector.fetchUsers(cursor, signal), from)) {
       const ids = page.records.flatMap((record) => (record.kind === 'user' ? [record.user.externalId] : []));
       const memberships =
-        byId.size === 0 ? new Map<string, readonly ExternalId[]>() : await deps.staging.groupsOf(run, ids);
-      const groupsOf = (user: ExternalId): readonly GroupRef[] => {
-        const own = (memberships.get(user) ?? []).flatMap((id) => byId.get(id) ?? []);
-        return [...new Set([...ofEveryone, ...own])].sort((one, other) =>
-          one.externalId < other.externalId ? -1 : 1,
-        );
-      };
+        groups.length === 0
+          ? new Map<string, readonly ExternalId[]>()
+          : await deps.staging.groupsOf(run, ids);
+      const groupsOf = (user: ExternalId) => sets.of(memberships.get(user) ?? []);
       const rows = page.records.flatMap((record) => toStaged(record, mapping, groupsOf));
       // The end of the chain is a state of its own: a run that dies after its last page must not take it for the first one.
       const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN };
@@ -137,6 +129,30 @@ async function pullUsers(
     }
   } finally {
     await staged.end();
+  }
+}
+
+/** The groups of a user, with the names of the groups. Many people are in the same ones: what is made for one serves the others. */
+class GroupSets {
+  readonly #byId: ReadonlyMap<string, GroupRef>;
+  readonly #ofEveryone: readonly string[];
+  readonly #made = new Map<string, readonly GroupRef[]>();
+
+  constructor(groups: readonly (GroupRef & { readonly everyone: boolean })[]) {
+    this.#byId = new Map(groups.map(({ externalId, name }) => [externalId, { externalId, name }]));
+    this.#ofEveryone = groups.filter((group) => group.everyone).map((group) => group.externalId);
+  }
+
+  /** In the order of their ids, each once. */
+  of(ids: readonly string[]): readonly GroupRef[] {
+    const sorted = [...new Set([...this.#ofEveryone, ...ids])].sort();
+    const key = sorted.join('\n');
+    const known = this.#made.get(key);
+    if (known !== undefined) return known;
+    const set = sorted.flatMap((id) => this.#byId.get(id) ?? []);
+    if (this.#made.size > 5_000) this.#made.clear(); // bounded, whatever the directory is like
+    this.#made.set(key, set);
+    return set;
   }
 }
 

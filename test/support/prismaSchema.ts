@@ -18,6 +18,7 @@ const typeOf: Readonly<Record<string, string>> = {
   Boolean: 'bool',
   DateTime: 'timestamp',
   Json: 'jsonb',
+  '@db.Json': 'json',
   Bytes: 'bytea',
   '@db.Uuid': 'uuid',
   '@db.Timestamptz': 'timestamptz',

@@ -214,7 +214,8 @@ CREATE TABLE staged_user (
   -- What could not be understood; such a user is unknown, and the columns below are null.
   problem text,
   -- {"user": DirectoryUser, "groups": [{externalId, name}]}: the desired state follows from it by the run's mapping.
-  directory jsonb,
+  -- json and not jsonb: written once and read as a whole, it need not be taken apart.
+  directory json,
   email_key text,
   desired_hash bytea,
   PRIMARY KEY (run_id, external_id),
