@@ -1,6 +1,7 @@
 /** An install of one database, and connections to directories in memory whose tests read like prose. */
 import { v7 } from 'uuid';
 import type { ConnectorDefinition } from '../../connectors/contract.ts';
+import type { SimulatorAccess } from '../../simulators/start.ts';
 import type { Json } from '../../src/domain/canonical.ts';
 import type { ChangeKind, ChangeSetName, ChangeState } from '../../src/domain/change.ts';
 import type { Provider } from '../../src/domain/directory.ts';
@@ -66,18 +67,19 @@ export class Install {
   readonly #directories: Map<string, TestDirectory>;
   readonly connectors: Readonly<Record<Provider, ConnectorDefinition>>;
 
-  private constructor(database: FreshStore, operator: Caller) {
+  private constructor(database: FreshStore, operator: Caller, connectors: Install['connectors'] | null) {
     this.database = database;
     this.operator = operator;
     this.#directories = new Map();
-    const definition = definitionOf(this.#directories);
-    this.connectors = { entra: definition, okta: definition, google: definition };
+    const inMemory = definitionOf(this.#directories);
+    this.connectors = connectors ?? { entra: inMemory, okta: inMemory, google: inMemory };
   }
 
-  static async open(): Promise<Install> {
+  /** `connectors`: the real ones, for an install that speaks to simulators instead of directories in memory. */
+  static async open(connectors: Install['connectors'] | null = null): Promise<Install> {
     const database = await freshStore();
     const operator = await anOperator({ store: database.store, clock: clockAt('2026-05-01T09:00:00Z') });
-    return new Install(database, operator);
+    return new Install(database, operator, connectors);
   }
 
   get store(): Store {
@@ -113,6 +115,18 @@ export class Install {
     return new Connected(this, { connection: connection.id, tenant: owner, directory, administrator });
   }
 
+  /** A tenant with a connection to a simulator. */
+  async connectTo(simulator: SimulatorAccess, mapping: Partial<Mapping> = {}): Promise<Connected> {
+    const tenant = await this.tenant();
+    const { provider, settings, credentials, origin, ca } = simulator;
+    const connection = await createConnection(this, this.operator, {
+      ...{ tenant, name: 'directory', provider, settings, credentials, mapping },
+      network: { baseUrl: origin, ca, proxy: null },
+    });
+    const administrator = await aCaller(this, tenant);
+    return new Connected(this, { connection: connection.id, tenant, directory: null, administrator });
+  }
+
   /** Points a connection to another directory, as a changed setting would. */
   async redirect(connection: ConnectionId, directory: TestDirectory): Promise<void> {
     const name = `directory ${v7()}`;
@@ -137,7 +151,7 @@ export class Install {
 type Parts = {
   readonly connection: ConnectionId;
   readonly tenant: TenantId;
-  readonly directory: TestDirectory;
+  readonly directory: TestDirectory | null;
   readonly administrator: Caller;
 };
 
@@ -149,7 +163,7 @@ export class Connected {
   readonly install: Install;
   readonly connection: ConnectionId;
   readonly tenant: TenantId;
-  readonly directory: TestDirectory;
+  readonly #directory: TestDirectory | null;
   /** A tenant administrator of the connection's tenant. */
   readonly administrator: Caller;
 
@@ -157,8 +171,13 @@ export class Connected {
     this.install = install;
     this.connection = connection;
     this.tenant = tenant;
-    this.directory = directory;
+    this.#directory = directory;
     this.administrator = administrator;
+  }
+
+  get directory(): TestDirectory {
+    if (this.#directory === null) throw new Error('this connection leads to a simulator');
+    return this.#directory;
   }
 
   /** One run, as a worker that has just started carries it out. */

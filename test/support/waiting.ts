@@ -6,10 +6,10 @@ import { asOwner } from './database.ts';
 
 /** Asks until the answer is neither null nor false; fails after half a minute, saying what it waited for. */
 export async function until<T>(what: string, ask: () => Promise<T | null | false>): Promise<T> {
-  for (let left = 3_000; left > 0; left--) {
+  for (let left = 6_000; left > 0; left--) {
     const answer = await ask();
     if (answer !== null && answer !== false) return answer;
-    await sleep(10);
+    await sleep(5);
   }
   throw new Error(`waited in vain until ${what}`);
 }
@@ -24,26 +24,56 @@ export async function whileAuditIsLocked<T>(
   waiting: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  return await asOwner(url, async (client) => {
-    await client.query('BEGIN');
-    await client.query('SELECT FROM audit_head WHERE tenant_id = $1 FOR UPDATE', [tenant]);
+  return await lockingAudit(url, tenant, async (unlock, client) => {
     const working = work();
     try {
       await untilWaiting(client, waiting);
     } finally {
-      await client.query('COMMIT');
+      await unlock();
     }
     return await working;
+  });
+}
+
+/** The other way round: does `work` when so many transactions wait at that point. */
+export async function whileHeldAtAudit(
+  url: string,
+  tenant: TenantId,
+  waiting: number,
+  work: () => Promise<void>,
+): Promise<void> {
+  await lockingAudit(url, tenant, async (unlock, client) => {
+    try {
+      await untilWaiting(client, waiting);
+      await work();
+    } finally {
+      await unlock();
+    }
+    await untilWaiting(client, 0);
+  });
+}
+
+async function lockingAudit<T>(
+  url: string,
+  tenant: TenantId,
+  work: (unlock: () => Promise<unknown>, client: pg.Client) => Promise<T>,
+): Promise<T> {
+  return await asOwner(url, async (client) => {
+    await client.query('BEGIN');
+    await client.query('SELECT FROM audit_head WHERE tenant_id = $1 FOR UPDATE', [tenant]);
+    return await work(() => client.query('COMMIT'), client);
   });
 }
 
 /** Until so many sessions of this database wait for a lock. */
 export async function untilWaiting(client: pg.Client, count: number): Promise<void> {
   await until(`${count} transactions wait for a lock`, async () => {
+    await client.query('SELECT pg_stat_clear_snapshot()'); // within a transaction the view stays as it was first seen
     const { rows } = await client.query<{ waiting: number }>(
       `SELECT count(*)::int AS waiting FROM pg_stat_activity
        WHERE datname = current_database() AND wait_event_type = 'Lock'`,
     );
-    return (rows[0]?.waiting ?? 0) >= count;
+    const now = rows[0]?.waiting ?? 0;
+    return count === 0 ? now === 0 : now >= count;
   });
 }

@@ -1,0 +1,38 @@
+/** A process that works on one run or one apply: started by tests that kill it. One line of JSON in, lines of JSON out. */
+import { text } from 'node:stream/consumers';
+import { connectors } from '../../connectors/registry.ts';
+import { ApplyId, ConnectionId } from '../../src/domain/ids.ts';
+import { carryOutApply } from '../../src/review/apply.ts';
+import { openStore } from '../../src/store/store.ts';
+import { syncConnection } from '../../src/sync/sync.ts';
+import { openStoredConnector } from '../../src/tenancy/connections.ts';
+
+export type WorkerOrder = {
+  readonly url: string;
+  readonly secretKey: string;
+  readonly work: { readonly sync: string } | { readonly apply: string };
+};
+
+const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
+const order = JSON.parse(await text(process.stdin)) as WorkerOrder;
+const store = await openStore(order.url, order.secretKey);
+const clock = { now: () => new Date() };
+const signal = new AbortController().signal;
+try {
+  if ('sync' in order.work) {
+    const deps = {
+      store,
+      clock,
+      log: { info: (fields: object) => say({ log: fields }), warn: (fields: object) => say({ log: fields }) },
+      openConnector: (id: ConnectionId) => openStoredConnector({ store, connectors }, id),
+    };
+    const connection = ConnectionId.parse(order.work.sync);
+    const request = { connection, trigger: 'schedule', requestedBy: 'worker', signal } as const;
+    say({ outcome: await syncConnection(deps, request) });
+  } else {
+    const apply = ApplyId.parse(order.work.apply);
+    say({ outcome: await carryOutApply({ store, clock }, apply, { signal }) });
+  }
+} finally {
+  await store.close();
+}
