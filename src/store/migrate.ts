@@ -76,6 +76,19 @@ async function applyOne(client: pg.Client, migration: Migration): Promise<void> 
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');
+    if ((error as { code?: string }).code === '42501') throw lacksRights(error);
     throw new Error(`migration ${migration.name} failed; nothing of it was kept`, { cause: error });
   }
+}
+
+function lacksRights(cause: unknown): Problem {
+  return new Problem(
+    {
+      code: 'bad-configuration',
+      message: `The role in DATABASE_URL may not prepare the database: ${(cause as Error).message}.`,
+      remedy:
+        'Let it own the database and be a member of the role rollcall_app; docs/operations.md says how, and who can grant that.',
+    },
+    { cause },
+  );
 }

@@ -164,7 +164,7 @@ async function pullOrStartOver(
       event: 'run.restarted',
       run: run.id,
       connection: run.connection,
-      because: 'cursor-expired',
+      reason: 'cursor-expired',
     });
     await deps.store.staging.discard(run);
     return await pull(pullDeps, { ...run, phase: 'groups', cursor: null }, signal, progress);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -63,6 +64,26 @@ describe('migrate', () => {
     await asOwner(altered.url, (client) => client.query(`UPDATE _prisma_migrations SET checksum = 'other'`));
     await expect(migrate(altered.url)).rejects.toMatchObject({ code: 'database-newer' });
     await altered.drop();
+  });
+
+  it('asks for the role rollcall_app where the owner is no member of it, and works for one who is', async () => {
+    const { url, drop } = await freshDatabase({ migrated: false });
+    const owner = `owner_${randomBytes(4).toString('hex')}`;
+    const asRestricted = Object.assign(new URL(url), { username: owner, password: 'x' }).href;
+    await asOwner(url, async (client) => {
+      await client.query(`CREATE ROLE ${owner} LOGIN PASSWORD 'x'`);
+      await client.query(`ALTER DATABASE ${new URL(url).pathname.slice(1)} OWNER TO ${owner}`);
+      await client.query(`ALTER SCHEMA public OWNER TO ${owner}`);
+    });
+    await expect(migrate(asRestricted)).rejects.toMatchObject({ code: 'bad-configuration' });
+    await asOwner(url, (client) => client.query(`GRANT rollcall_app TO ${owner}`));
+    expect(await migrate(asRestricted)).not.toEqual([]);
+    await asOwner(url, async (client) => {
+      await client.query(
+        `REASSIGN OWNED BY ${owner} TO CURRENT_USER; DROP OWNED BY ${owner}; DROP ROLE ${owner}`,
+      );
+    });
+    await drop();
   });
 
   it('says without the password which database cannot be reached', async () => {

@@ -7,7 +7,9 @@
 -- The role is of the whole cluster while migrations are of one database: two databases may be migrated at the same moment.
 DO $$
 BEGIN
-  CREATE ROLE rollcall_app NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rollcall_app') THEN
+    CREATE ROLE rollcall_app NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+  END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 
