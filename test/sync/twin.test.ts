@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConnectionId } from '../../src/domain/ids.ts';
 import { Mapping } from '../../src/domain/mapping.ts';
 import { Policy } from '../../src/domain/policy.ts';
+import type { ChangeView } from '../../src/store/changes.ts';
 import { aDirectory, type Faults, type SomeDirectoryUser, type TestDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aUser, unknownId } from '../support/tenancy.ts';
@@ -118,7 +119,7 @@ const life = fc.record({
   g2: fc.oneof(fc.array(who), fc.constant('everyone' as const)),
   locals: fc.array(fc.record({ who, elsewhere: fc.boolean() }), { maxLength: 4 }),
   verified: fc.constantFrom(['example.test'], []),
-  pageSize: fc.constantFrom(7, 10, 100),
+  pageSize: fc.constantFrom<number[]>(7, 10, 100),
   guarded: fc.boolean(),
   rounds: fc.array(round, { minLength: 3, maxLength: 6 }),
 });
@@ -290,6 +291,9 @@ function unlike<T extends object>(real: readonly T[], twin: readonly T[]) {
   return [...more.map((one) => ({ real: one })), ...less.map((one) => ({ twin: one }))];
 }
 
+/** More of them find more: RUNS=200 npx vitest run test/sync/twin.test.ts */
+const RUNS = Number(process.env['RUNS'] ?? 16);
+
 describe('plan and apply, beside their twin', () => {
   it('propose, keep, supersede and carry out the same over whole lives of directories', async () => {
     await fc.assert(
@@ -297,7 +301,100 @@ describe('plan and apply, beside their twin', () => {
         const pair = await Pair.begin(given);
         for (const one of given.rounds) await pair.live({ round: one });
       }),
-      { numRuns: Number(process.env['RUNS'] ?? 20), endOnFailure: true },
+      { numRuns: RUNS, endOnFailure: true },
+    );
+  }, 120_000);
+
+  it('bring the auth users to what the directory says, and then find nothing more', async () => {
+    await fc.assert(
+      fc.asyncProperty(life, async (given) => {
+        const pair = await Pair.begin({ ...given, locals: [], guarded: false });
+        await bringsAllUsers(pair);
+        for (const { edits } of given.rounds.slice(0, 2)) {
+          change(pair.real.directory, edits);
+          await bringsAllUsers(pair);
+        }
+      }),
+      { numRuns: RUNS / 2, endOnFailure: true },
+    );
+  }, 120_000);
+
+  it('do not depend on the order or the size of the pages', async () => {
+    const shuffled = fc.record({
+      given: life,
+      order: fc.array(fc.nat()),
+      pageSize: fc.integer({ min: 1, max: 70 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(shuffled, async ({ given, order, pageSize }) => {
+        const changes = [];
+        for (const [size, rank] of [
+          [given.pageSize, (at: number) => at],
+          [pageSize, (at: number) => order[at % (order.length + 1)] ?? 0],
+        ] as const) {
+          const { real } = await Pair.begin({ ...given, locals: [], pageSize: size });
+          await syncAll(real, given, rank);
+          changes.push((await real.live()).map(shownOf).sort());
+        }
+        expect(changes[1]).toEqual(changes[0]);
+      }),
+      { numRuns: RUNS / 2, endOnFailure: true },
     );
   }, 120_000);
 });
+
+/** First everybody with an address of their own is applied, so that the second run has something of each kind to propose. */
+async function syncAll(
+  real: Connected,
+  { rounds: [one] }: Life,
+  rank: (at: number) => number,
+): Promise<void> {
+  real.directory.reorder(rank);
+  await real.sync();
+  const own = (await real.changes()).filter(({ externalId, after }) => {
+    const { email } = (after as { fields: { email?: string } }).fields;
+    return email === undefined || email === `${externalId}@example.test`;
+  });
+  if (own.length > 0) await real.approve(...own.map(({ externalId }) => externalId));
+  if ((await real.inState('approved')).length > 0) await real.apply();
+  change(real.directory, one?.edits ?? []);
+  real.directory.reorder(rank);
+  await real.sync();
+}
+
+const shownOf = ({ externalId, kind, cause, fields, rolesGained, rolesLost, state: is }: ChangeView) =>
+  JSON.stringify({ externalId, kind, cause, fields: byField(fields), rolesGained, rolesLost, is });
+
+/** Runs and applies until nothing can be approved any more: an address that one user leaves is free for another one then. */
+async function bringsAllUsers({ real, twin }: Pair): Promise<void> {
+  for (let rounds = 0; rounds < 5; rounds++) {
+    expect(await real.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+    if ((await real.approveAll()) === 0) break;
+    await real.apply();
+  }
+  const waiting = await real.changes();
+  expect(waiting.filter(({ kind }) => kind !== 'conflict')).toEqual([]);
+  const conflicts = waiting.map(({ externalId }) => externalId as string);
+  const stored = (await real.users()).filter(({ state: is }) => is === 'active');
+  const listed = real.directory.users.filter(
+    (user) => user.state === 'active' && !conflicts.includes(user.externalId),
+  );
+  const described = ({
+    externalId,
+    fields,
+    roles,
+  }: {
+    externalId: string | null;
+    fields: object;
+    roles: unknown;
+  }) => ({
+    externalId,
+    fields,
+    roles,
+  });
+  const desired = listed.map((user) => {
+    const { fields, roles } = twin.desired(user, real.directory.groups);
+    return { externalId: user.externalId as string, fields, roles };
+  });
+  expect(unlike(stored.map(described), desired)).toEqual([]);
+}

@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest';
+import { type Approved, carryOut, type Ground } from '../../src/domain/carryOut.ts';
+import { actionsFor, CHANGE_KINDS, CHANGE_STATES, statesDecidedAsSet } from '../../src/domain/change.ts';
+import { AuthUserId } from '../../src/domain/ids.ts';
+import { aStoredUser } from '../support/builders.ts';
+import { unknownId } from '../support/tenancy.ts';
+
+const user = aStoredUser({ fields: { email: 'ada@example.test', nickname: 'Countess' }, version: 3 });
+const other = AuthUserId.parse(unknownId());
+const update: Approved = {
+  kind: 'update',
+  authUser: user.id,
+  after: { state: 'active', fields: { email: 'new@example.test' } },
+  fields: [{ field: 'email', before: 'ada@example.test', after: 'new@example.test' }],
+  baseVersion: 3,
+};
+const create: Approved = { ...update, kind: 'create', authUser: null, fields: [], baseVersion: null };
+const link: Approved = { ...update, kind: 'link' };
+const here: Ground = { user, linkedTo: user.id, addressHeldByOther: false, links: 1 };
+const nowhere: Ground = { user: null, linkedTo: null, addressHeldByOther: false, links: 0 };
+const free: Ground = { user, linkedTo: null, addressHeldByOther: false, links: 0 };
+
+describe('carryOut', () => {
+  it.each<[string, Approved, Ground]>([
+    ['an update of the version that it was made from', update, here],
+    ['a joiner', create, nowhere],
+    ['a link to an auth user who has none', link, free],
+  ])('applies %s', (_, change, ground) => {
+    expect(carryOut(change, ground).outcome).toBe('applied');
+  });
+
+  it('writes the fields that change and leaves all others', () => {
+    expect(carryOut(update, here)).toMatchObject({
+      fields: { email: 'new@example.test', nickname: 'Countess' },
+      state: 'active',
+    });
+  });
+
+  it.each<[string, Approved, Ground]>([
+    ['an update of another version', { ...update, baseVersion: 2 }, here],
+    ['an update of a user who is gone', update, { ...here, user: null }],
+    ['an update of a user who is linked no more', update, { ...here, linkedTo: null }],
+    ['an update of a user of somebody else', update, { ...here, linkedTo: other }],
+    ['a joiner who has been linked', create, { ...nowhere, linkedTo: other }],
+    ['a joiner whose address was given away', create, { ...nowhere, addressHeldByOther: true }],
+    ['a link to an auth user who has got one', link, { ...free, links: 1 }],
+    ['a link of somebody who is linked', link, { ...free, linkedTo: other }],
+    ['a link to another version', { ...link, baseVersion: 2 }, free],
+    ['a conflict', { ...update, kind: 'conflict' }, here],
+    ['a change without content', { ...update, after: null }, here],
+  ])('sends %s back', (_, change, ground) => {
+    expect(carryOut(change, ground).outcome).toBe('moved');
+  });
+});
+
+describe('What is allowed', () => {
+  it('is nothing where a change is history or waits for the next run', () => {
+    for (const state of ['moved', 'applied', 'superseded'] as const)
+      expect(actionsFor({ kind: 'update', state })).toEqual([]);
+  });
+
+  it('is never to approve or apply a conflict', () => {
+    for (const state of CHANGE_STATES) {
+      const actions = actionsFor({ kind: 'conflict', state });
+      expect(actions).not.toContain('approve');
+      expect(actions).not.toContain('apply');
+    }
+  });
+
+  it('is to apply what is approved, and nothing else', () => {
+    for (const kind of CHANGE_KINDS) {
+      for (const state of CHANGE_STATES) {
+        const applicable = state === 'approved' && kind !== 'conflict';
+        expect(actionsFor({ kind, state }).includes('apply')).toBe(applicable);
+      }
+    }
+  });
+
+  it('to a decision on a whole set is less: it approves nothing refused, and nothing held unless it says so', () => {
+    expect(statesDecidedAsSet('approve', false)).toEqual(['open', 'failed']);
+    expect(statesDecidedAsSet('approve', true)).toEqual(['open', 'held', 'failed']);
+    expect(statesDecidedAsSet('reject', false)).toContain('held');
+  });
+});

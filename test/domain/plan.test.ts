@@ -1,0 +1,252 @@
+import { describe, expect, it } from 'vitest';
+import type { AuthUserState } from '../../src/domain/authUser.ts';
+import { type ChangeKind, fingerprintOfChange } from '../../src/domain/change.ts';
+import { checkProposal } from '../../src/domain/checkPlan.ts';
+import { AuthUserId, ExternalId } from '../../src/domain/ids.ts';
+import { type CompleteSnapshot, planAbsent, planSeen } from '../../src/domain/plan.ts';
+import type { Snapshot } from '../../src/domain/snapshot.ts';
+import { aCandidate, aPlanContext, aSeenUser, aStoredUser } from '../support/builders.ts';
+import { unknownId } from '../support/tenancy.ts';
+
+const context = aPlanContext();
+const complete: CompleteSnapshot = { kind: 'complete', users: 10 };
+const linked = (state: AuthUserState = 'active', more = {}) => ({
+  ...aStoredUser({ state, ...more }),
+  agreedVersion: 3,
+});
+
+describe('planSeen, of a user who is linked', () => {
+  it.each<['active' | 'suspended' | 'deleted', AuthUserState, ChangeKind | null, string | null]>([
+    ['active', 'active', null, null],
+    ['active', 'suspended', 'reactivate', 'returned'],
+    ['active', 'deleted', 'reactivate', 'returned'],
+    ['suspended', 'active', 'suspend', 'suspended'],
+    ['suspended', 'suspended', null, null],
+    ['suspended', 'deleted', null, null],
+    ['deleted', 'active', 'delete', 'deprovisioned'],
+    ['deleted', 'suspended', 'delete', 'deprovisioned'],
+    ['deleted', 'deleted', null, null],
+  ])('wanted %s, stored %s: %s', (wanted, stored, kind, cause) => {
+    const change = planSeen(aSeenUser({ desired: { state: wanted }, linked: linked(stored) }), context);
+    expect(change?.kind ?? null).toBe(kind);
+    expect(change?.cause ?? null).toBe(cause);
+  });
+
+  it.each([
+    ['edited', { fields: { email: 'ada@example.test', displayName: 'Ada L' } }, {}, context],
+    ['group-membership', { roles: ['engineer'] }, {}, context],
+    ['local-edit', { roles: ['engineer'] }, { agreedVersion: 2 }, context],
+    [
+      'mapping-changed',
+      { roles: ['engineer'] },
+      { agreedVersion: 2 },
+      aPlanContext({ readingChanged: true }),
+    ],
+  ])('says %s as the cause of an update', (cause, desired, more, within) => {
+    const change = planSeen(aSeenUser({ desired, linked: { ...linked(), ...more } }), within);
+    expect(change).toMatchObject({ kind: 'update', cause });
+  });
+
+  it('shows field by field what differs of what the directory owns, and roles gained and lost', () => {
+    const stored = linked('active', {
+      fields: { email: 'ada@example.test', displayName: 'Ada', phone: '1', nickname: 'Countess' },
+      roles: ['engineer', 'member'],
+      version: 7,
+    });
+    const desired = {
+      fields: { email: 'ada@example.test', displayName: 'Ada L', phone: null, department: 'Engines' },
+      roles: ['analyst', 'member'],
+    };
+    expect(planSeen(aSeenUser({ desired, linked: stored }), context)).toMatchObject({
+      before: {
+        state: 'active',
+        fields: { email: 'ada@example.test', displayName: 'Ada', phone: '1' },
+        roles: ['engineer', 'member'],
+      },
+      after: {
+        state: 'active',
+        fields: { email: 'ada@example.test', displayName: 'Ada L', department: 'Engines' },
+        roles: ['analyst', 'member'],
+      },
+      fields: [
+        { field: 'displayName', before: 'Ada', after: 'Ada L' },
+        { field: 'phone', before: '1', after: null },
+        { field: 'department', before: null, after: 'Engines' },
+      ],
+      rolesGained: ['analyst'],
+      rolesLost: ['engineer'],
+      baseVersion: 7,
+      authUser: stored.id,
+    });
+  });
+
+  it.each<[string, object, object]>([
+    ['null and a field that is not there', {}, { phone: null }],
+    ['equal lists', { tags: ['a', 'b'] }, { tags: ['a', 'b'] }],
+  ])('takes %s for the same', (_, stored, wanted) => {
+    const seen = aSeenUser({
+      desired: { fields: { ...wanted } },
+      linked: linked('active', { fields: stored }),
+    });
+    expect(planSeen(seen, context)).toBeNull();
+  });
+
+  it.each<[string, object, object]>([
+    ['lists in another order', { tags: ['a', 'b'] }, { tags: ['b', 'a'] }],
+    ['a text and a list of it', { tags: 'a' }, { tags: ['a'] }],
+    ['a number and its text', { tags: 1 }, { tags: '1' }],
+    ['another case', { tags: 'a' }, { tags: 'A' }],
+  ])('takes %s for different', (_, stored, wanted) => {
+    const seen = aSeenUser({
+      desired: { fields: { ...wanted } },
+      linked: linked('active', { fields: stored }),
+    });
+    expect(planSeen(seen, context)?.fields).toHaveLength(1);
+  });
+
+  it('keeps fields and roles on a user who is taken away, so that it can be undone', () => {
+    const stored = linked('active', { roles: ['engineer'] });
+    const change = planSeen(aSeenUser({ desired: { state: 'deleted' }, linked: stored }), context);
+    expect(change).toMatchObject({
+      after: { state: 'deleted', fields: stored.fields, roles: ['engineer'] },
+      fields: [],
+      rolesLost: [],
+    });
+  });
+});
+
+describe('planSeen, of a user without a link', () => {
+  it.each<['active' | 'suspended' | 'deleted', ChangeKind | null]>([
+    ['active', 'create'],
+    ['suspended', null],
+    ['deleted', null],
+  ])('who is %s in the directory: %s', (state, kind) => {
+    expect(planSeen(aSeenUser({ desired: { state } }), context)?.kind ?? null).toBe(kind);
+  });
+
+  it.each<[string, number[], string[], ChangeKind, string]>([
+    ['nobody', [], ['example.test'], 'create', 'joined'],
+    ['one without a link, at a verified domain', [0], ['example.test'], 'link', 'matched-by-email'],
+    ['one without a link, at another domain', [0], ['other.test'], 'conflict', 'address-unverified'],
+    ['one with a link', [1], ['example.test'], 'conflict', 'address-taken'],
+    ['one with a link, at another domain', [1], [], 'conflict', 'address-taken'],
+    ['two without a link', [0, 0], ['example.test'], 'conflict', 'several-candidates'],
+    ['two, one of them linked', [0, 1], ['example.test'], 'conflict', 'several-candidates'],
+  ])('whose address %s has', (_, links, domains, kind, cause) => {
+    const sameAddress = links.map((count) => aCandidate({ links: count }));
+    const change = planSeen(aSeenUser({ sameAddress }), aPlanContext({ verifiedDomains: new Set(domains) }));
+    expect(change).toMatchObject({ kind, cause });
+    expect(change?.candidates).toHaveLength(kind === 'conflict' ? links.length : 0);
+  });
+
+  it('never inherits a deleted account', () => {
+    const change = planSeen(aSeenUser({ sameAddress: [aCandidate({ state: 'deleted' })] }), context);
+    expect(change).toMatchObject({ kind: 'create', authUser: null });
+  });
+
+  it('matches no domain that only ends like a verified one', () => {
+    const fields = { email: 'ada@evil-example.test', displayName: 'Ada' };
+    const change = planSeen(aSeenUser({ desired: { fields }, sameAddress: [aCandidate()] }), context);
+    expect(change).toMatchObject({ kind: 'conflict', cause: 'address-unverified' });
+  });
+});
+
+describe('planAbsent', () => {
+  const externalId = ExternalId.parse('u1');
+
+  it.each<[AuthUserState, ChangeKind | null]>([
+    ['active', 'delete'],
+    ['suspended', 'delete'],
+    ['deleted', null],
+  ])('of a user who is stored as %s: %s', (state, kind) => {
+    const change = planAbsent({ externalId, linked: aStoredUser({ state }) }, context, complete);
+    expect(change === null ? null : change.kind).toBe(kind);
+  });
+
+  it.each([
+    [false, 'left'],
+    [true, 'scope-changed'],
+  ])('where the reading changed is %s says %s', (readingChanged, cause) => {
+    const change = planAbsent(
+      { externalId, linked: aStoredUser() },
+      aPlanContext({ readingChanged }),
+      complete,
+    );
+    expect(change?.cause).toBe(cause);
+  });
+});
+
+describe('checkProposal', () => {
+  const partial: Snapshot = { kind: 'partial', reason: 'page-failed' };
+  const removal = (kind: 'suspend' | 'delete', cause: 'left' | 'suspended' | 'deprovisioned' | 'edited') => {
+    const change = planAbsent(
+      { externalId: ExternalId.parse('u1'), linked: aStoredUser() },
+      context,
+      complete,
+    );
+    if (change === null) throw new Error('an active user who is absent is a change');
+    return { ...change, kind, cause };
+  };
+
+  it.each([
+    ['delete', 'left', false, complete],
+    ['delete', 'deprovisioned', true, complete],
+    ['delete', 'deprovisioned', true, partial],
+    ['suspend', 'suspended', true, partial],
+  ] as const)('lets %s because %s (seen: %s) through', (kind, cause, seen, snapshot) => {
+    expect(() => checkProposal(removal(kind, cause), { snapshot, seen, candidates: [] })).not.toThrow();
+  });
+
+  it.each([
+    ['delete', 'left', false, partial],
+    ['delete', 'left', true, complete],
+    ['delete', 'edited', true, complete],
+    ['suspend', 'suspended', false, complete],
+    ['delete', 'deprovisioned', false, partial],
+  ] as const)('refuses %s because %s (seen: %s): absence of knowledge', (kind, cause, seen, snapshot) => {
+    expect(() => checkProposal(removal(kind, cause), { snapshot, seen, candidates: [] })).toThrow('rule 1');
+  });
+
+  it('refuses to link an auth user who is linked, or who was not found by address', () => {
+    const free = aCandidate();
+    const link = planSeen(aSeenUser({ sameAddress: [free] }), context);
+    if (link === null) throw new Error('a user with a certain match is a change');
+    const known = (candidates: readonly ReturnType<typeof aCandidate>[]) => ({
+      snapshot: complete,
+      seen: true,
+      candidates,
+    });
+    expect(() => checkProposal(link, known([free]))).not.toThrow();
+    expect(() => checkProposal(link, known([{ ...free, links: 1 }]))).toThrow('rule 5');
+    expect(() => checkProposal(link, known([]))).toThrow('rule 5');
+    const authUser = AuthUserId.parse(unknownId());
+    expect(() => checkProposal({ ...link, kind: 'create', authUser }, known([]))).toThrow('rule 5');
+  });
+});
+
+describe('fingerprintOfChange', () => {
+  const change = planSeen(aSeenUser({ linked: linked(), desired: { roles: ['engineer'] } }), context);
+  if (change === null) throw new Error('a role that is missing is a change');
+
+  it.each([
+    ['cause', { cause: 'local-edit' as const }],
+    ['version', { baseVersion: 99 }],
+    ['desired hash', { desiredHash: '00' }],
+  ])('does not depend on the %s', (_, other) => {
+    expect(fingerprintOfChange({ ...change, ...other })).toBe(fingerprintOfChange(change));
+  });
+
+  it.each([
+    ['kind', { kind: 'reactivate' as const }],
+    ['external id', { externalId: ExternalId.parse('u2') }],
+    ['tenant', { tenant: aStoredUser().tenant.replace(/.$/, 'x') as typeof change.tenant }],
+    ['auth user', { authUser: null }],
+    ['before', { before: null }],
+    ['after', { after: { state: 'active' } }],
+    ['roles gained', { rolesGained: [] }],
+    ['roles lost', { rolesLost: ['member'] }],
+    ['candidates', { candidates: [{ authUser: aStoredUser().id, because: 'it' }] }],
+  ])('depends on the %s', (_, other) => {
+    expect(fingerprintOfChange({ ...change, ...other })).not.toBe(fingerprintOfChange(change));
+  });
+});

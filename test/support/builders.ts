@@ -1,0 +1,61 @@
+/** Values of the domain, of which a test says only what matters to it. */
+import { v7 } from 'uuid';
+import { type DesiredAuthUser, desiredHashOf, type StoredAuthUser } from '../../src/domain/authUser.ts';
+import type { DirectoryUser } from '../../src/domain/directory.ts';
+import { AuthUserId, ExternalId, TenantId } from '../../src/domain/ids.ts';
+import type { FoundAuthUser } from '../../src/domain/matching.ts';
+import type { PlanContext, Seen } from '../../src/domain/plan.ts';
+import { aDirectory, type SomeDirectoryUser } from './directory.ts';
+
+export const aTenantId = TenantId.parse(v7());
+
+export function aDirectoryUser(given: Omit<SomeDirectoryUser, 'id'> = {}): DirectoryUser {
+  const [user] = aDirectory({ users: [{ id: 'u1', ...given }] }).users;
+  if (user === undefined) throw new Error('the directory has a user');
+  return user;
+}
+
+export function aStoredUser(given: Partial<StoredAuthUser> = {}): StoredAuthUser {
+  return {
+    id: AuthUserId.parse(v7()),
+    tenant: aTenantId,
+    state: 'active',
+    fields: { email: 'ada@example.test', displayName: 'Ada' },
+    roles: [],
+    version: 3,
+    ...given,
+  };
+}
+
+export const aCandidate = ({ links = 0, ...given }: Partial<FoundAuthUser> = {}): FoundAuthUser => ({
+  ...aStoredUser(given),
+  links,
+});
+
+/** Wants what `aStoredUser` has, unless it is said otherwise; linked to nobody. */
+export function aSeenUser({
+  desired = {},
+  ...given
+}: Partial<Omit<Seen, 'desired'>> & { readonly desired?: Partial<DesiredAuthUser> } = {}): Seen {
+  const wanted: DesiredAuthUser = {
+    state: 'active',
+    fields: { email: 'ada@example.test', displayName: 'Ada' },
+    roles: [],
+    ...desired,
+  };
+  return {
+    externalId: ExternalId.parse('u1'),
+    desired: wanted,
+    desiredHash: desiredHashOf(wanted),
+    linked: null,
+    sameAddress: [],
+    ...given,
+  };
+}
+
+export const aPlanContext = (given: Partial<PlanContext> = {}): PlanContext => ({
+  tenant: aTenantId,
+  verifiedDomains: new Set(['example.test']),
+  readingChanged: false,
+  ...given,
+});

@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { getRun, listRuns, requestRun } from '../../src/sync/runs.ts';
+import { asOwner } from '../support/database.ts';
+import { aDirectory } from '../support/directory.ts';
+import { type Connected, Install } from '../support/install.ts';
+import { auditOf } from '../support/tenancy.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open();
+});
+afterAll(() => install.close());
+
+const connected = (pageSize = 2) => install.connect({ directory: aDirectory({ users: 6, pageSize }) });
+
+/** A page of users that is given when the test says so. */
+function gate(acme: Connected, page: number) {
+  const reached = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  let first = true;
+  acme.directory.faults = {
+    beforePage: async (list, at) => {
+      if (list !== 'users' || at !== page || !first) return;
+      first = false;
+      reached.resolve();
+      await opened.promise;
+    },
+  };
+  return { reached: reached.promise, open: opened.resolve };
+}
+
+/** As when the network between a worker and the database breaks: the worker lives on, and its lock is gone. */
+async function loseLocks(): Promise<void> {
+  await asOwner(install.database.url, async (client) => {
+    const { rows } = await client.query<{ pid: number }>(
+      `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 7271
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    );
+    expect(rows).toHaveLength(1);
+    await client.query('SELECT pg_terminate_backend($1, 5000)', [rows[0]?.pid]);
+  });
+}
+
+describe('Runs of one connection', () => {
+  it('never overlap: whoever comes second is told that it is busy, and reads nothing', async () => {
+    const acme = await connected();
+    const { reached, open } = gate(acme, 2);
+    const first = acme.sync();
+    await reached;
+    const requests = acme.directory.requests.length;
+    expect(await acme.sync()).toEqual({ result: 'busy' });
+    expect(acme.directory.requests).toHaveLength(requests);
+    open();
+    expect(await first).toMatchObject({ result: 'finished' });
+    expect((await listRuns(install, acme.administrator, {})).items).toHaveLength(1);
+  });
+
+  it('do not keep those of another connection waiting', async () => {
+    const [slow, other] = [await connected(), await connected()];
+    const { reached, open } = gate(slow, 2);
+    const hanging = slow.sync();
+    await reached;
+    expect(await other.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+    open();
+    await hanging;
+  });
+
+  it('are over for a worker whose run another one has taken: it stores nothing more', async () => {
+    const acme = await connected();
+    const { reached, open } = gate(acme, 3);
+    const first = acme.sync();
+    first.catch(() => {});
+    await reached;
+    await loseLocks();
+    acme.directory.edit('u6', { displayName: 'As the second worker saw it' });
+    const second = await acme.sync();
+    expect(second).toMatchObject({ result: 'finished', snapshot: 'complete' });
+    const stored = await acme.live();
+    open();
+    await expect(first).rejects.toMatchObject({ name: 'RunTakenOver' });
+    expect(await acme.live()).toEqual(stored);
+    const { items } = await listRuns(install, acme.administrator, {});
+    expect(items).toMatchObject([{ state: 'finished', pages: 4, users: 6 }]);
+  });
+
+  it('are not finished, failed, started over or planned by a worker that has lost them', async () => {
+    const acme = await connected();
+    const { runs, staging, planning } = install.store;
+    const work = { connection: acme.connection, tenant: acme.tenant };
+    const reading = { mapping: (await readingOfStored(acme)).mapping, readingFingerprint: 'the same' };
+    const how = { wanted: null, trigger: 'demand' as const, requestedBy: 'test', at: install.clock.now() };
+    const lost = await runs.take(work, reading, how);
+    const taken = await runs.take(work, reading, how);
+    if (lost === null || taken === null) throw new Error('there is a run to take');
+    expect(taken).toMatchObject({ resumed: true, run: { id: lost.run.id } });
+    const failure = { kind: 'unavailable', message: 'gone', remedy: 'wait' };
+    const next = { phase: 'users' as const, cursor: null };
+    const attempts = [
+      () => staging.stageUsers(lost.run, [], 0, next),
+      () => staging.stageGroups(lost.run, [], 0, next),
+      () => staging.discard(lost.run),
+      () => runs.concludePull(lost.run, { kind: 'complete', users: 0 }, null),
+      () => runs.fail(lost.run, failure, install.clock.now()),
+      () => planning.inPlan(lost.run, async () => 'planned'),
+    ];
+    for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject({ name: 'RunTakenOver' });
+    await staging.stageUsers(taken.run, [], 0, next);
+    expect(await getRun(install, acme.administrator, taken.run.id)).toMatchObject({
+      state: 'pulling',
+      pages: 1,
+    });
+  });
+});
+
+async function readingOfStored(acme: Connected) {
+  const connection = await install.store.connections.get(acme.tenant, acme.connection);
+  if (connection === null) throw new Error('the connection is there');
+  return connection;
+}
+
+describe('A run that was asked for', () => {
+  it('waits once, however often it is asked for, and is the one that is carried out', async () => {
+    const acme = await connected();
+    const request = { connection: acme.connection };
+    const first = await requestRun(install, acme.administrator, request);
+    expect(await requestRun(install, acme.administrator, request)).toEqual({ run: first.run, already: true });
+    expect(await acme.sync({ run: first.run })).toMatchObject({ result: 'finished', run: first.run });
+    expect(await acme.sync({ run: first.run })).toEqual({ result: 'done-before', run: first.run });
+    const { items } = await listRuns(install, acme.administrator, {});
+    expect(items).toMatchObject([{ id: first.run, requestedBy: acme.administrator.actor.name }]);
+  });
+
+  it('is kept while one is under way, and comes after it', async () => {
+    const acme = await connected();
+    const { reached, open } = gate(acme, 2);
+    const first = acme.sync();
+    await reached;
+    const { run, already } = await requestRun(install, acme.administrator, { connection: acme.connection });
+    expect(already).toBe(false);
+    open();
+    expect(await first).not.toMatchObject({ run });
+    expect(await acme.sync({ run })).toMatchObject({ result: 'finished', run });
+  });
+
+  it('and finished is in the audit log with what it found, by connection and count', async () => {
+    const acme = await connected();
+    await acme.sync();
+    expect((await auditOf(install.database.url, acme.tenant)).at(-1)).toMatchObject({
+      actor: { kind: 'system' },
+      action: 'plan.stored',
+      details: { connection: acme.connection, revision: 1, counts: { new: 6 } },
+    });
+  });
+});
+
+describe('Work that nobody does', () => {
+  it('is found: queued runs and those whose process has gone, not those under way', async () => {
+    const [queued, dead, alive] = [await connected(), await connected(), await connected()];
+    await requestRun(install, queued.administrator, { connection: queued.connection });
+    const stop = new AbortController();
+    const stopped = dead.sync({ signal: stop.signal, onProgress: () => stop.abort(new Error('stopped')) });
+    await expect(stopped).rejects.toThrow('stopped');
+    const { reached, open } = gate(alive, 2);
+    const running = alive.sync();
+    await reached;
+    const found = (await install.store.runs.unfinished()).map(({ connection }) => connection);
+    expect(found).toEqual(expect.arrayContaining([queued.connection, dead.connection]));
+    expect(found).not.toContain(alive.connection);
+    open();
+    await running;
+    await dead.sync();
+    const left = (await install.store.runs.unfinished()).map(({ connection }) => connection);
+    expect(left).not.toContain(dead.connection);
+  });
+});
+
+describe('A preview', () => {
+  it('has no effect: a run writes no auth user and no event', async () => {
+    const acme = await connected();
+    await acme.sync();
+    expect(await acme.users()).toEqual([]);
+    expect(await acme.events()).toEqual([]);
+  });
+});
