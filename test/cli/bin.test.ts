@@ -49,6 +49,7 @@ describe.skipIf(node === null)('started by an older Node', () => {
     try {
       mkdirSync(join(folder.path, 'bin'));
       cpSync(bin, join(folder.path, 'bin', 'rollcall.mjs'));
+      cpSync(join(bin, '..', 'memory.json'), join(folder.path, 'bin', 'memory.json'));
       expect(() =>
         execFileSync(String(node), [join(folder.path, 'bin', 'rollcall.mjs')], { stdio: 'pipe' }),
       ).toThrow(/newer is needed[\s\S]*Remedy: run `npm ci`/);
