@@ -80,7 +80,8 @@ export function tell(error: unknown, terminal: Terminal): number {
     terminal.note(harmless(`  ${field.path || 'input'}: ${field.message}`));
   terminal.note(`  can be mended by: ${whoIs[told.who]}`);
   terminal.note(`  remedy: ${harmless(told.remedy)}`);
-  if (terminal.json) terminal.document({ error: shown });
+  // A list that broke off stays broken off: a second document would hide that.
+  if (terminal.json && !terminal.hasBegun()) terminal.document({ error: shown });
   return exit;
 }
 

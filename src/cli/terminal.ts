@@ -23,6 +23,8 @@ export type Terminal = {
   line(text?: string): void;
   /** Part of a result, as it is. */
   write(text: string): void;
+  /** Whether any of the result has been written. */
+  hasBegun(): boolean;
   /** The whole result, with --json. */
   document(value: unknown): void;
   /** Rows below their headings, columns aligned. The last column is cut at the edge of a terminal. */
@@ -50,6 +52,7 @@ const REDRAW_INTERVAL_MS = 80;
 
 export function openTerminal(json: boolean): Terminal {
   let readerGone = false;
+  let begun = false;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     readerGone = true;
@@ -57,6 +60,7 @@ export function openTerminal(json: boolean): Terminal {
   process.stderr.on('error', () => {}); // nobody is left to be told
   const write = (text: string) => {
     if (readerGone) throw new ReaderGone();
+    begun = true;
     process.stdout.write(text);
   };
   const style = (format: Style, text: string) => styled(format, text, process.stdout);
@@ -64,6 +68,7 @@ export function openTerminal(json: boolean): Terminal {
     json,
     interactive: process.stdin.isTTY === true && process.stderr.isTTY === true,
     write,
+    hasBegun: () => begun,
     line: (text = '') => write(`${text}\n`),
     document: (value) => write(`${JSON.stringify(value, null, 2)}\n`),
     table: (headings, rows) => {

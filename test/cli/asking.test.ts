@@ -6,10 +6,12 @@ import { type Simulator, startSimulator } from '../../simulators/start.ts';
 import { type EmbeddedPostgres, joinEmbeddedPostgres } from '../../src/store/embedded.ts';
 import { aFolder, bin, environment, rollcall } from './command.ts';
 
+const withTerminal = 'script';
+
 /** util-linux's `script` gives a command a terminal; other systems' differ or have none, and these tests are skipped there. */
 function hasScript(): boolean {
   try {
-    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux');
+    return execFileSync(withTerminal, ['--version'], { encoding: 'utf8' }).includes('util-linux');
   } catch {
     return false;
   }
@@ -52,7 +54,7 @@ describe.skipIf(!hasScript())('on a terminal', () => {
   /** Types each answer when its question stands there. */
   async function typed(args: string, answers: readonly (readonly [question: string, answer: string])[]) {
     const command = `'${process.execPath}' '${bin}' ${args} --data '${data}'`;
-    const child = spawn('script', ['-qec', command, '/dev/null'], {
+    const child = spawn(withTerminal, ['-qec', command, '/dev/null'], {
       env: { ...environment(), TERM: 'xterm' },
     });
     const open = [...answers];
