@@ -217,9 +217,14 @@ class Pair {
     await this.#decide(people);
     await this.#editHere(people.localEdits);
     if (!people.applies) return;
-    const waiting = await real.changes({ state: ['approved'] });
-    twin.apply(waiting.map((one) => one.externalId));
+    const waiting = (await real.changes({ state: ['approved'] })).map((one) => one.id);
     if (waiting.length > 0) await real.apply();
+    // Which of two joiners with one address comes first is nobody's business: the twin is told, and has to agree with the rest.
+    const ended = (await real.changes({ state: ['applied', 'moved'] })).filter(({ id: it }) =>
+      waiting.includes(it),
+    );
+    const byOutcome = ended.toSorted((one, other) => (one.state < other.state ? -1 : 1));
+    twin.apply(byOutcome.map((one) => one.externalId));
     await this.compare();
   }
 

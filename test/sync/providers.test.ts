@@ -1,0 +1,100 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { connectors } from '../../connectors/registry.ts';
+import type { FaultOrder } from '../../simulators/faults.ts';
+import { type Simulator, startSimulator } from '../../simulators/start.ts';
+import { PROVIDERS } from '../../src/domain/directory.ts';
+import { type Connected, Install } from '../support/install.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open(connectors);
+});
+afterAll(() => install.close());
+
+const always = { times: null } as const;
+
+describe.each(PROVIDERS)('A run against %s', (provider) => {
+  let simulator: Simulator;
+  let acme: Connected;
+  let count: number;
+  beforeAll(async () => {
+    simulator = await startSimulator(provider, { users: 40, groups: 4, plain: true });
+    acme = await install.connectTo(simulator, { everyone: ['member'] });
+    await acme.syncAndApply();
+    count = (await acme.users()).length;
+  });
+  afterEach(() => simulator.control.clearFaults());
+  afterAll(() => simulator.close());
+
+  it('finds nothing to do when it is repeated', async () => {
+    expect(count).toBeGreaterThanOrEqual(40);
+    expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+    expect(await acme.pending()).toEqual([]);
+  });
+
+  it.each<[FaultOrder, object]>([
+    [{ name: 'empty-first-page' }, { snapshot: 'partial', partialReason: 'empty-directory' }],
+    // Google leaves the list out where there is nobody; from the others that is no answer.
+    [
+      { name: 'list-key-missing', ...always },
+      provider === 'google'
+        ? { partialReason: 'empty-directory' }
+        : { failure: { kind: 'unexpected-response' } },
+    ],
+    [
+      { name: 'list-key-null', ...always },
+      { result: 'failed', failure: { kind: 'unexpected-response' } },
+    ],
+    [
+      { name: 'status-403', ...always },
+      { result: 'failed', failure: { kind: 'permission-missing' } },
+    ],
+    [{ name: 'looping-link' }, { snapshot: 'partial' }],
+    [{ name: 'unreadable-record', ...always }, { snapshot: 'complete' }],
+    [
+      { name: 'unreadable-id', ...always },
+      { snapshot: 'partial', partialReason: 'nameless-record' },
+    ],
+    [
+      { name: 'status-401', ...always },
+      { result: 'failed', failure: { kind: 'credentials-rejected' } },
+    ],
+  ])('with $name proposes nothing', async (fault, outcome) => {
+    await simulator.control.expireTokens();
+    await simulator.control.fault(fault);
+    expect(await acme.sync()).toMatchObject(outcome);
+    await simulator.control.clearFaults();
+    expect(await acme.pending()).toEqual([]);
+  });
+
+  it('with a permission lost blanks nothing and takes no role away', async () => {
+    await simulator.control.fault({ name: 'permission-lost' });
+    await acme.sync();
+    await simulator.control.clearFaults();
+    expect(await acme.inState('open', 'approved')).toEqual([]);
+  });
+
+  it('with half of the users missing holds every deletion, and forgets them when the users are back', async () => {
+    await simulator.control.fault({ name: 'half-missing' });
+    expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+    await simulator.control.clearFaults();
+    expect((await acme.inState('held')).length).toBeGreaterThanOrEqual(20);
+    expect(await acme.inState('open')).toEqual([]);
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+  });
+
+  it('follows leavers, joiners and people who change', async () => {
+    const { ids: renamed } = await simulator.control.rename(2);
+    const { ids: hired } = await simulator.control.hire(1);
+    const { ids: left } = await simulator.control.leave(1, 'delete');
+    await acme.sync();
+    expect(await acme.pending('update')).toEqual(renamed.filter((one) => !left.includes(one)).toSorted());
+    expect(await acme.pending('create')).toEqual(hired);
+    expect(await acme.pending('delete')).toEqual(left);
+    await acme.approveAll();
+    expect(await acme.apply()).toMatchObject({ moved: 0, failed: 0 });
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+  });
+});
