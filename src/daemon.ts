@@ -7,8 +7,8 @@ import { type Abandoned, openWorker } from '../jobs/worker.ts';
 import { openServer } from './api/server.ts';
 import type { Config } from './config.ts';
 import type { Connection } from './domain/connection.ts';
-import { ApplyId } from './domain/ids.ts';
-import type { RunFailure } from './domain/run.ts';
+import { ApplyId, type RunId } from './domain/ids.ts';
+import type { RunFailure, RunTrigger } from './domain/run.ts';
 import type { Install } from './install.ts';
 import { Opened } from './opened.ts';
 import { carryOutApply } from './review/apply.ts';
@@ -95,7 +95,7 @@ function runsOf({ deps }: Install): SyncConnection {
       connection,
       trigger,
       signal,
-      requestedBy: trigger,
+      requestedBy: await whoAsked(deps, run, trigger),
       // An earlier attempt has recorded its failure with the run that was meant: this one makes a new run.
       ...(run === undefined || attempt > 1 ? {} : { run }),
     });
@@ -113,6 +113,16 @@ function runsOf({ deps }: Install): SyncConnection {
 
 function isConnectorFailure(failure: RunFailure): failure is ConnectorFailure {
   return Object.hasOwn(whoActs, failure.kind);
+}
+
+/** A later attempt is a run of its own, and still that person's. */
+async function whoAsked(
+  { store }: Install['deps'],
+  run: RunId | undefined,
+  trigger: RunTrigger,
+): Promise<string> {
+  const asked = run === undefined ? null : await store.runs.get(store.root, run);
+  return asked?.requestedBy ?? trigger;
 }
 
 async function everyConnection({ deps }: Install): Promise<readonly Connection[]> {
@@ -143,7 +153,10 @@ async function abandon({ deps }: Install, work: Abandoned, reason: string): Prom
     return;
   }
   const left = (await store.runs.unfinished()).find(
-    (one) => one.connection === work.connection && (work.run === null || one.run === work.run),
+    // A scheduled job speaks of no run by its id: it gives up what was begun, not what somebody has asked for since.
+    (one) =>
+      one.connection === work.connection &&
+      (work.run === null ? one.state !== 'queued' : one.run === work.run),
   );
   const connection = await store.connections.get(store.root, work.connection);
   if (left === undefined || connection === null) return;

@@ -1,5 +1,6 @@
 /** What carrying out an approved change means for the auth user as it is now. Makes no new decision: applies, or says that the ground has moved. */
 import type { AuthUserState, Fields, StoredAuthUser } from './authUser.ts';
+import { canonical } from './canonical.ts';
 import type { ChangeKind, FieldChange } from './change.ts';
 import type { AuthUserId } from './ids.ts';
 
@@ -10,6 +11,8 @@ export type Approved = {
   /** State and fields afterwards. */
   readonly after: { readonly state: AuthUserState; readonly fields: Fields } | null;
   readonly fields: readonly FieldChange[];
+  readonly rolesGained: readonly string[];
+  readonly rolesLost: readonly string[];
   readonly baseVersion: number | null;
 };
 
@@ -19,7 +22,7 @@ export type Ground = {
   readonly user: StoredAuthUser | null;
   /** Which auth user the directory user is linked to by now. */
   readonly linkedTo: AuthUserId | null;
-  /** Some auth user that is not deleted has the address that the change would give. */
+  /** Another auth user that is not deleted has the address that the change would give. */
   readonly addressHeldByOther: boolean;
   /** Identities that the auth user of the change has. */
   readonly links: number;
@@ -44,10 +47,34 @@ export function carryOut(change: Approved, ground: Ground): CarriedOut {
   } else if (ground.linkedTo !== user.id) {
     return moved('the directory user is not linked to this auth user any more');
   }
-  if (user.version !== change.baseVersion) return moved('the auth user was changed since this was proposed');
+  if (ground.addressHeldByOther) return moved('another auth user has the address that this would give');
+  if (user.version !== change.baseVersion) return overtaken(change, change.after, user);
   const fields = { ...user.fields };
   for (const { field, after } of change.fields) fields[field] = after;
   return { outcome: 'applied', state: change.after.state, fields };
+}
+
+/** The auth user has changed since: perhaps into just what was approved. */
+function overtaken(
+  change: Approved,
+  after: NonNullable<Approved['after']>,
+  user: StoredAuthUser,
+): CarriedOut {
+  const same = (one: FieldChange) => canonical(user.fields[one.field] ?? null) === canonical(one.after);
+  const already =
+    user.state === after.state &&
+    change.fields.every(same) &&
+    change.rolesGained.length === 0 &&
+    change.rolesLost.length === 0;
+  return already
+    ? { outcome: 'already-applied' }
+    : moved('the auth user was changed since this was proposed');
+}
+
+/** Whether the change gives the auth user an address that they do not hold now. */
+export function givesAddress(change: Pick<Approved, 'kind' | 'authUser' | 'fields'>): boolean {
+  if (change.authUser === null || change.kind === 'reactivate') return true;
+  return change.fields.some(({ field }) => field === 'email');
 }
 
 function createFrom(after: { readonly fields: Fields }, ground: Ground): CarriedOut {

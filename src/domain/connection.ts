@@ -32,6 +32,8 @@ export type Connection = {
   readonly state: ConnectionState;
   /** Of the change set: grows with every plan that alters it. */
   readonly changeRevision: number;
+  /** Grows when settings, credentials or network change: another part of the directory may then be visible. */
+  readonly accessVersion: number;
   readonly version: number;
   readonly createdAt: Date;
 };

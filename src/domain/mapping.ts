@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { DesiredAuthUser, FieldValue } from './authUser.ts';
 import type { DirectoryUser, DirectoryUser as DirectoryUserSchema, GroupRef } from './directory.ts';
+import { RoleName } from './role.ts';
 
 /** Attributes of a directory user that are a field of the same name of the auth user unless the mapping omits them. */
 export const FIELD_NAMES = [
@@ -26,8 +27,6 @@ export const FIELD_NAMES = [
   'manager',
 ] as const satisfies readonly (keyof typeof DirectoryUserSchema.shape)[];
 
-const RoleName = z.string().min(1).max(100);
-
 export const Mapping = z.strictObject({
   /** Fields that this connection's directory does not own. userName, email and displayName cannot be left out. */
   omit: z.array(z.enum(FIELD_NAMES).exclude(['userName', 'email', 'displayName'])).default([]),
@@ -48,9 +47,20 @@ const desiredState = {
   deprovisioned: 'deleted',
 } as const satisfies Record<DirectoryUser['state'], DesiredAuthUser['state']>;
 
+/** What a run could not read of the groups. */
+export type UnreadGroups = {
+  /** Groups whose members are not, or not all, known. */
+  readonly membersUnknown: readonly GroupRef[];
+  /** Some records of groups could not be read: any group that is not among `read` may be one of them. */
+  readonly someUnreadable: boolean;
+  readonly read: readonly GroupRef[];
+};
+
 /** A mapping made ready to map many users: look-ups instead of searches. */
 export type CompiledMapping = {
   readonly map: (user: DirectoryUser, groups: readonly GroupRef[]) => DesiredAuthUser;
+  /** Roles that may follow from groups that could not be read. Nobody loses one of these by such a run. */
+  readonly rolesInDoubt: (unread: UnreadGroups) => ReadonlySet<string>;
   /** Whether the members of this group have to be read. */
   readonly reads: (group: { readonly externalId: string; readonly name: string }) => boolean;
 };
@@ -80,6 +90,15 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
       for (const name of names) fields[name] = user[name];
       for (const name of mapping.custom) fields[`custom.${name}`] = user.custom[name] ?? null;
       return { state: desiredState[user.state], fields, roles: rolesOf(groups) };
+    },
+    rolesInDoubt: ({ membersUnknown, someUnreadable, read }) => {
+      const named = (groups: readonly GroupRef[]) =>
+        new Set(groups.flatMap(({ externalId, name }) => [externalId as string, name]));
+      const [unknown, known] = [named(membersUnknown), named(read)];
+      const doubtful = mapping.roles.filter(
+        ({ group }) => unknown.has(group) || (someUnreadable && !known.has(group)),
+      );
+      return new Set(doubtful.map(({ role }) => role));
     },
     reads: (group) => chosen === null || chosen.has(group.externalId) || chosen.has(group.name),
   };

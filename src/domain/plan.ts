@@ -30,8 +30,10 @@ export type PlanContext = {
   readonly tenant: TenantId;
   /** Lower case, punycode. */
   readonly verifiedDomains: ReadonlySet<string>;
-  /** Provider, settings or mapping are not those of the last complete snapshot: that is then the cause of what differs, and of who is absent. */
+  /** What decides who is in a snapshot is not as it was for the last complete one: that is then the cause of who is absent. */
   readonly readingChanged: boolean;
+  /** The mapping is not the one of the last complete snapshot: that is then the cause of what differs. */
+  readonly mappingChanged: boolean;
 };
 
 /** The change for a directory user that was seen, or null where nothing is to be done. */
@@ -98,7 +100,7 @@ function causeOfUpdate(
   linked: NonNullable<Seen['linked']>,
   context: PlanContext,
 ): Cause {
-  if (context.readingChanged) return 'mapping-changed';
+  if (context.mappingChanged) return 'mapping-changed';
   if (linked.version !== linked.agreedVersion) return 'local-edit';
   return change.fields.length === 0 ? 'group-membership' : 'edited';
 }

@@ -1,7 +1,7 @@
 /** Carrying out what was approved. */
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
-import { ApplyId, ConnectionId } from '../domain/ids.ts';
+import { ApplyId, type ChangeId, ConnectionId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions, toPage } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
@@ -26,6 +26,13 @@ export async function startApply(
   const { connection: id } = parseInput(z.strictObject({ connection: ConnectionId }), input);
   const connection = await deps.store.connections.get(caller.tenant, id);
   if (connection === null) throw notFound('connection');
+  if (connection.state === 'paused') {
+    throw new Problem({
+      code: 'not-allowed-now',
+      message: 'The connection is paused.',
+      remedy: 'Set its state to active first.',
+    });
+  }
   const of = { connection: connection.id, tenant: connection.tenant };
   const started = await deps.store.applying.start(
     of,
@@ -63,20 +70,22 @@ export async function carryOutApply(
   },
 ): Promise<ApplyCounts> {
   const apply = await deps.store.applying.open(id);
-  if (apply === null) return { applied: 0, alreadyApplied: 0, moved: 0, failed: 0 };
+  if (apply === null) return await deps.store.applying.counts(id); // another process was faster
   let done = 0;
   const work = async () => {
+    let after: ChangeId | null = null;
     for (;;) {
       how.signal.throwIfAborted();
-      const carriedOut = await deps.store.applying.next(apply, deps.clock.now());
-      if (carriedOut === 0) return;
-      done += carriedOut;
+      const batch = await deps.store.applying.next(apply, deps.clock.now(), after);
+      if (batch.last === null && after === null) return;
+      after = batch.last; // at the end once more from the beginning, for what another process let go of
+      done += batch.done;
       how.onProgress?.({ done, total: Math.max(how.total ?? done, done) });
     }
   };
   await allOf(Array.from({ length: BATCHES_AT_ONCE }, work));
   await deps.store.applying.finish(apply, deps.clock.now());
-  return await deps.store.applying.counts(apply);
+  return await deps.store.applying.counts(id);
 }
 
 /** Oldest first. */

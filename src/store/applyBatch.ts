@@ -1,7 +1,7 @@
 /** One batch of an apply: what each change means for the auth user as it is now, and everything that is written for it. */
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { StoredAuthUser } from '../domain/authUser.ts';
-import { type Approved, type CarriedOut, carryOut, eventTypes, type Ground } from '../domain/carryOut.ts';
+import { type Approved, type CarriedOut, carryOut, eventTypes, givesAddress } from '../domain/carryOut.ts';
 import type { ChangeKind } from '../domain/change.ts';
 import { emailKey } from '../domain/email.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
@@ -26,14 +26,24 @@ type ClaimedChange = Approved & {
   readonly tenant: TenantId;
   readonly externalId: ExternalId;
   readonly kind: ChangeKind;
-  readonly rolesGained: readonly string[];
-  readonly rolesLost: readonly string[];
   readonly desiredHash: string;
   readonly linkedTo: AuthUserId | null;
 };
 
-/** How many changes to take hold of at the most, and, where it is not whatever comes next, which. */
-export type Claim = { readonly limit: number; readonly only: readonly ChangeId[] | null };
+/**
+ * How many changes to take hold of at the most; after which one, so that what is done already need not be looked over again; and,
+ * where it is not whatever comes next, which.
+ */
+export type Claim = {
+  readonly limit: number;
+  readonly after: ChangeId | null;
+  readonly only: readonly ChangeId[] | null;
+};
+
+type FoundGround = {
+  readonly users: ReadonlyMap<AuthUserId, { readonly user: StoredAuthUser; readonly links: number }>;
+  readonly holders: Holders;
+};
 
 type Done = {
   readonly change: ClaimedChange;
@@ -75,7 +85,7 @@ export class Batch {
     return changes.length;
   }
 
-  #claim(tx: BulkTransaction, { limit, only }: Claim): Promise<readonly ClaimedChange[]> {
+  #claim(tx: BulkTransaction, { limit, only, after }: Claim): Promise<readonly ClaimedChange[]> {
     return tx.query<ClaimedChange>(
       `SELECT c.id, c.tenant_id AS tenant, c.external_id AS "externalId", c.auth_user_id AS "authUser", c.kind, c.after, c.fields,
          c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.base_version AS "baseVersion",
@@ -83,9 +93,9 @@ export class Batch {
          (SELECT i.auth_user_id FROM identity i WHERE i.connection_id = c.connection_id AND i.external_id = c.external_id) AS "linkedTo"
        FROM change c
        WHERE c.connection_id = $1 AND c.state = 'approved' AND c.decision_id = ANY ($4::uuid[])
-         AND ($3::uuid[] IS NULL OR c.id = ANY ($3::uuid[]))
+         AND ($3::uuid[] IS NULL OR c.id = ANY ($3::uuid[])) AND ($5::uuid IS NULL OR c.id > $5::uuid)
        ORDER BY c.id LIMIT $2::int FOR UPDATE OF c SKIP LOCKED`,
-      [this.#apply.connection, limit, only, this.#apply.decisions],
+      [this.#apply.connection, limit, only, this.#apply.decisions, after],
     );
   }
 
@@ -98,42 +108,34 @@ export class Batch {
        FROM auth_user a WHERE a.id = ANY ($1::uuid[]) ORDER BY a.id FOR UPDATE OF a`,
       [ids],
     );
-    const addresses = changes.flatMap((change) =>
-      change.authUser === null ? (addressOf(change) ?? []) : [],
-    );
-    const held = await tx.query<{ key: string }>(
-      `SELECT DISTINCT email_key AS key FROM auth_user WHERE tenant_id = $1 AND email_key = ANY ($2::text[]) AND state <> 'deleted'`,
-      [this.#apply.tenant, addresses],
+    const holders = await tx.query<{ key: string; users: AuthUserId[] }>(
+      `SELECT email_key AS key, json_agg(id) AS users FROM auth_user
+       WHERE tenant_id = $1 AND email_key = ANY ($2::text[]) AND state <> 'deleted' GROUP BY email_key`,
+      [this.#apply.tenant, changes.flatMap((change) => addressGivenBy(change) ?? [])],
     );
     return {
       users: new Map(users.map((row) => [row.id, { user: toStoredAuthUser(row), links: row.links }])),
-      held: new Set(held.map((row) => row.key)),
+      holders: new Holders(holders),
     };
   }
 
-  #decide(
-    changes: readonly ClaimedChange[],
-    ground: { users: ReadonlyMap<AuthUserId, { user: StoredAuthUser; links: number }>; held: Set<string> },
-  ): readonly Done[] {
+  #decide(changes: readonly ClaimedChange[], ground: FoundGround): readonly Done[] {
     const ids = manyIds(changes.length);
     return changes.map((change, at) => {
       const found = change.authUser === null ? undefined : ground.users.get(change.authUser);
-      const address = change.authUser === null ? addressOf(change) : null;
-      const here: Ground = {
+      const user = change.authUser ?? (ids[at] as AuthUserId);
+      const address = addressGivenBy(change);
+      const result = carryOut(change, {
         user: found?.user ?? null,
         linkedTo: change.linkedTo,
-        addressHeldByOther: address !== null && ground.held.has(address),
+        addressHeldByOther: address !== null && ground.holders.hasOtherThan(address, user),
         links: found?.links ?? 0,
-      };
-      const result = carryOut(change, here);
+      });
       if (result.outcome !== 'applied') return { change, user: change.authUser, version: null, result };
-      if (address !== null) ground.held.add(address); // two joiners with one address: the second has to wait for a person
-      return {
-        change,
-        user: change.authUser ?? (ids[at] as AuthUserId),
-        version: (found?.user.version ?? 0) + 1,
-        result,
-      };
+      // Two joiners with one address: the second has to wait for a person. A leaver's address is free for who comes after.
+      const kept = result.state === 'deleted' ? null : toColumns(result.fields).email_key;
+      ground.holders.move(user, found === undefined ? null : toColumns(found.user.fields).email_key, kept);
+      return { change, user, version: (found?.user.version ?? 0) + 1, result };
     });
   }
 
@@ -142,9 +144,7 @@ export class Batch {
    * holds now, lets them commit one after the other: whoever comes second sees here that an address was given out by the first.
    */
   async #seeWhoWasFirst(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
-    const given = applied.flatMap(({ change }) =>
-      change.authUser === null ? (addressOf(change) ?? []) : [],
-    );
+    const given = applied.flatMap(({ change }) => addressGivenBy(change) ?? []);
     if (given.length === 0) return;
     const others = await tx.query(
       `SELECT FROM auth_user WHERE tenant_id = $1 AND email_key = ANY ($2::text[]) AND state <> 'deleted' AND id <> ALL ($3::uuid[]) LIMIT 1`,
@@ -284,7 +284,29 @@ export class AddressGivenOut extends Error {
   override readonly name = 'AddressGivenOut';
 }
 
-function addressOf(change: ClaimedChange): string | null {
-  const email = change.after?.fields['email'];
+/** As it is compared; null where the change gives none that the auth user does not hold already. */
+function addressGivenBy(change: ClaimedChange): string | null {
+  const email = givesAddress(change) ? change.after?.fields['email'] : null;
   return typeof email === 'string' ? emailKey(email) : null;
+}
+
+/** Who has which of the addresses in question, while a batch is being decided. */
+class Holders {
+  readonly #byAddress: Map<string, Set<AuthUserId>>;
+
+  constructor(rows: readonly { readonly key: string; readonly users: readonly AuthUserId[] }[]) {
+    this.#byAddress = new Map(rows.map(({ key, users }) => [key, new Set(users)]));
+  }
+
+  hasOtherThan(address: string, user: AuthUserId): boolean {
+    const holders = this.#byAddress.get(address);
+    return holders !== undefined && holders.size > (holders.has(user) ? 1 : 0);
+  }
+
+  move(user: AuthUserId, from: string | null, to: string | null): void {
+    if (from !== null) this.#byAddress.get(from)?.delete(user);
+    if (to === null) return;
+    const holders = this.#byAddress.get(to) ?? new Set();
+    this.#byAddress.set(to, holders.add(user));
+  }
 }

@@ -91,17 +91,20 @@ export class Applying {
     });
   }
 
-  /** Carries out the next batch that no other process has; gives how many changes are done now, 0 when none is left to take. */
-  async next(apply: RunningApply, at: Date): Promise<number> {
+  /** Carries out the next batch, behind `after`, that no other process has; `last` is null when none is left to take there. */
+  async next(
+    apply: RunningApply,
+    at: Date,
+    after: ChangeId | null,
+  ): Promise<{ done: number; last: ChangeId | null }> {
     const batch = new Batch(apply, at);
-    const claim = { limit: BATCH, only: null };
     try {
-      return await this.#carryOut(apply, batch, claim);
+      await this.#carryOut(apply, batch, { limit: BATCH, after, only: null });
     } catch (error) {
       if (!blamesTheData(error)) throw error;
       await this.#bisect(apply, at, batch.claimed, error);
-      return batch.claimed.length;
     }
+    return { done: batch.claimed.length, last: batch.claimed.at(-1) ?? null };
   }
 
   async #carryOut(apply: RunningApply, batch: Batch, claim: Claim): Promise<number> {
@@ -123,7 +126,7 @@ export class Applying {
     const middle = Math.ceil(ids.length / 2);
     for (const half of [ids.slice(0, middle), ids.slice(middle)]) {
       try {
-        await this.#carryOut(apply, new Batch(apply, at), { limit: half.length, only: half });
+        await this.#carryOut(apply, new Batch(apply, at), { limit: half.length, after: null, only: half });
       } catch (error) {
         if (!blamesTheData(error)) throw error;
         await this.#bisect(apply, at, half, error);
@@ -170,8 +173,9 @@ export class Applying {
     });
   }
 
-  counts(apply: RunningApply): Promise<ApplyCounts> {
-    return this.#database.bulk(apply.tenant, (tx) => count(tx, apply.id));
+  /** What the changes of an apply came to, finished or not. */
+  counts(id: ApplyId): Promise<ApplyCounts> {
+    return this.#database.bulk(this.#database.root, (tx) => count(tx, id));
   }
 
   /** Applies that no process may be working on any more; carrying one out again finds what is done done. */

@@ -14,7 +14,7 @@ import type { Connection as ConnectionRow, Prisma } from './generated/client.ts'
 import { pageQuery, subtree } from './scope.ts';
 import type { SecretBox } from './secrets.ts';
 
-export type NewConnection = Omit<Connection, 'changeRevision' | 'version' | 'createdAt'> & {
+export type NewConnection = Omit<Connection, 'changeRevision' | 'accessVersion' | 'version' | 'createdAt'> & {
   readonly credentials: unknown;
 };
 
@@ -90,7 +90,11 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
         database.ordinary(scope, async (tx) => {
           const [row] = await tx.connection.updateManyAndReturn({
             where: { id, version, tenant: await subtree(tx, scope) },
-            data: { ...columnsOf(box, id, patch), version: { increment: 1 } },
+            data: {
+              ...columnsOf(box, id, patch),
+              version: { increment: 1 },
+              ...(touchesAccess(patch) ? { accessVersion: { increment: 1 } } : {}),
+            },
           });
           if (row === undefined) return null;
           const connection = toConnection(row);
@@ -99,6 +103,10 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
         }),
       ),
   };
+}
+
+function touchesAccess({ settings, credentials, network }: ConnectionPatch): boolean {
+  return settings !== undefined || credentials !== undefined || network !== undefined;
 }
 
 function reading(
@@ -156,6 +164,7 @@ function toConnection(row: ConnectionRow): Connection {
     timeZone: row.timeZone,
     state: State.parse(row.state),
     changeRevision: Number(row.changeRevision),
+    accessVersion: row.accessVersion,
     version: row.version,
     createdAt: row.createdAt,
   };

@@ -13,7 +13,7 @@ export function copyInto(
 ): Promise<void> {
   return new Promise((done, failed) => {
     const stream = client.query(from(`COPY ${target} FROM STDIN`));
-    stream.once('error', failed);
+    stream.on('error', failed); // a session that ends may say so twice
     stream.once('finish', done);
     stream.end(rows.map(line).join(''));
   });

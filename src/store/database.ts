@@ -40,19 +40,47 @@ export function sqlOf(tx: OrdinaryTransaction): Sql {
   return { query: (text, values = []) => tx.$queryRawUnsafe(text, ...values) };
 }
 
-/** The options that make every session of a pool work as the role that owns no table. */
+/**
+ * What makes every session work as the role that owns no table. Options that the URL itself carries stay; taken from it, they would
+ * otherwise replace ours (`pg` lets the URL win), and row-level security would be off without a word.
+ */
 function asApplication(url: string): pg.ClientConfig {
+  const given = new URL(url);
+  const options = [given.searchParams.get('options'), '-c role=rollcall_app']
+    .filter((one) => one !== null)
+    .join(' ');
+  given.searchParams.delete('options');
   return {
-    connectionString: url,
-    options: '-c role=rollcall_app',
+    connectionString: given.href,
+    options,
     application_name: 'rollcall',
+    connectionTimeoutMillis: 60_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
   };
+}
+
+/** Throws `bad-configuration` for a session that is not bound by row-level security, as behind a pooler that drops start-up options. */
+async function refuseUnboundSession(client: pg.ClientBase): Promise<void> {
+  const { rows } = await client.query<{ role: string }>('SELECT current_user AS role');
+  if (rows[0]?.role === 'rollcall_app') return;
+  throw new Problem({
+    code: 'bad-configuration',
+    message:
+      'Sessions with the database do not work as the role rollcall_app, so that tenants would not be kept apart.',
+    remedy:
+      'Connect to PostgreSQL directly, or through a pooler that passes on start-up options (session mode).',
+  });
 }
 
 /** `url` is the owner's: the role rollcall_app is entered at the start of each session. The schema must have been migrated. */
 export async function openDatabase(url: string, poolSize = 20): Promise<Database> {
-  const pool = new pg.Pool({ ...asApplication(url), max: poolSize, idleTimeoutMillis: 30_000 });
+  const pool = new pg.Pool({
+    ...asApplication(url),
+    max: poolSize,
+    idleTimeoutMillis: 30_000,
+    verify: (client, done) => refuseUnboundSession(client).then(() => done(), done),
+  });
   pool.on('error', () => {}); // an idle connection that breaks is replaced at the next use, which reports what is wrong
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
   const root = await findRoot(url);
@@ -71,6 +99,7 @@ export async function openDatabase(url: string, poolSize = 20): Promise<Database
       const client = new pg.Client(asApplication(url));
       client.on('error', () => {}); // shows at the next query
       await client.connect();
+      await refuseUnboundSession(client);
       return client;
     },
     close: async () => {
@@ -87,6 +116,11 @@ async function inBulkTransaction<T>(
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
+  // Whoever takes a client from the pool has to listen: a session that PostgreSQL ends would otherwise end this process.
+  const noteBroken = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', noteBroken);
   try {
     await client.query(`BEGIN; SELECT set_config('rollcall.tenant', ${client.escapeLiteral(tenant)}, true)`);
     const result = await work({
@@ -101,6 +135,7 @@ async function inBulkTransaction<T>(
     });
     throw error;
   } finally {
+    client.off('error', noteBroken);
     client.release(broken);
   }
 }

@@ -14,11 +14,16 @@ export async function lockConnection(
   connection: ConnectionId,
 ): Promise<{ release(): Promise<void> } | null> {
   const client = await database.dedicated();
-  const { rows } = await client.query<{ taken: boolean }>(
-    'SELECT pg_try_advisory_lock($1, hashtext($2)) AS taken',
-    [RUN, connection],
-  );
-  if (rows[0]?.taken === true) return { release: () => client.end() };
+  try {
+    const { rows } = await client.query<{ taken: boolean }>(
+      'SELECT pg_try_advisory_lock($1, hashtext($2)) AS taken',
+      [RUN, connection],
+    );
+    if (rows[0]?.taken === true) return { release: () => client.end() };
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
   await client.end();
   return null;
 }

@@ -8,8 +8,10 @@ import { type Cause, fingerprintOfChange, type ProposedChange } from '../domain/
 import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
 import { type Counted, explainFinding, type Finding } from '../domain/guard.ts';
 import type { AuthUserId, ExternalId, TenantId } from '../domain/ids.ts';
+import { Mapping, type UnreadGroups } from '../domain/mapping.ts';
 import type { FoundAuthUser } from '../domain/matching.ts';
 import type { Absent, Seen } from '../domain/plan.ts';
+import { type GuardLimits, Policy } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import { appendAudit } from './audit.ts';
@@ -37,10 +39,15 @@ export type DifferingRow = Omit<Seen, 'desired'> & {
 export type PlanFacts = {
   readonly snapshot: Snapshot;
   readonly verifiedDomains: ReadonlySet<string>;
-  /** By the fingerprint of its configuration; null when there was no complete run yet. */
-  readonly lastComplete: { readonly readingFingerprint: string; readonly users: number } | null;
-  /** Groups or members could not be read: no role is lost by this run. */
-  readonly rolesUnknown: boolean;
+  /** null when there was no complete run yet. */
+  readonly lastComplete: {
+    readonly readingFingerprint: string;
+    readonly mapping: Mapping;
+    readonly users: number;
+  } | null;
+  readonly unreadGroups: UnreadGroups;
+  /** As they stand when the plan is stored, not when the run began. */
+  readonly limits: GuardLimits;
 };
 
 export class Planning {
@@ -74,8 +81,9 @@ export class Plan {
   }
 
   static async begin(tx: BulkTransaction, run: TakenRun): Promise<Plan> {
-    const [connection] = await tx.query<{ revision: string }>(
-      `SELECT change_revision AS revision FROM connection WHERE id = $1 FOR UPDATE`,
+    // NO KEY: a decision or a queued run refers to the connection's key, and waits for no plan.
+    const [connection] = await tx.query<{ revision: string; policy: unknown }>(
+      `SELECT change_revision AS revision, policy FROM connection WHERE id = $1 FOR NO KEY UPDATE`,
       [run.connection],
     );
     if (connection === undefined) throw new RunTakenOver(run.id);
@@ -89,7 +97,11 @@ export class Plan {
     await tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS agreed (external_id text, hash bytea, version integer) ON COMMIT DELETE ROWS`,
     );
-    return new Plan(tx, run, Number(connection.revision) + 1, await readFacts(tx, run));
+    const { guards } = Policy.parse(connection.policy);
+    return new Plan(tx, run, Number(connection.revision) + 1, {
+      ...(await readFacts(tx, run)),
+      limits: guards,
+    });
   }
 
   /** The staged users that are new or differ, a batch at a time. */
@@ -185,12 +197,15 @@ export class Plan {
       [connection, run, this.facts.snapshot.kind === 'complete'],
     );
     await this.#tx.query(
-      `UPDATE change c SET base_version = p.base_version, state = CASE WHEN c.state IN ('moved', 'failed') THEN 'open' ELSE c.state END,
-         decision_id = CASE WHEN c.state IN ('moved', 'failed') THEN NULL ELSE c.decision_id END
-       FROM planned p
+      `UPDATE change c SET base_version = p.base_version FROM planned p
        WHERE c.connection_id = $1 AND c.state IN ${LIVE} AND p.external_id = c.external_id AND p.fingerprint = c.fingerprint
-         AND (c.base_version IS DISTINCT FROM p.base_version OR c.state IN ('moved', 'failed'))`,
+         AND c.base_version IS DISTINCT FROM p.base_version`,
       [connection],
+    );
+    await this.#tx.query(
+      `UPDATE change c SET ${OPEN_AGAIN('$2')} FROM planned p
+       WHERE c.connection_id = $1 AND c.state IN ('moved', 'failed') AND p.external_id = c.external_id AND p.fingerprint = c.fingerprint`,
+      [connection, this.#revision],
     );
     await this.#tx.query(
       `INSERT INTO change (id, tenant_id, connection_id, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained,
@@ -232,15 +247,21 @@ export class Plan {
     };
   }
 
-  /** Holds what the findings concern; what a guard held earlier and no finding concerns any more is open again. */
+  /**
+   * Holds what the findings concern. What a guard held earlier is open again where a complete snapshot shows that the guard has
+   * nothing to find any more; but not what was held because the directory had shrunk: the next run compares with the shrunken
+   * one, so that its silence proves nothing. That waits for a person, or for the people to be back.
+   */
   async hold(findings: readonly Finding[]): Promise<void> {
-    await this.#tx.query(
-      `UPDATE change c SET state = 'open', decision_id = NULL FROM decision d
+    if (this.facts.snapshot.kind === 'complete')
+      await this.#tx.query(
+        `UPDATE change c SET ${OPEN_AGAIN('$3')} FROM decision d
        WHERE c.connection_id = $1 AND c.state = 'held' AND d.id = c.decision_id AND d.made_by = 'guard'
+         AND d.finding ->> 'guard' <> 'shrunken-directory'
          AND NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text)
                          WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field')`,
-      [this.#run.connection, JSON.stringify(findings)],
-    );
+        [this.#run.connection, JSON.stringify(findings), this.#revision],
+      );
     for (const finding of findings) await this.#holdFor(finding); // a handful at the most: guards times fields
   }
 
@@ -255,7 +276,8 @@ export class Plan {
        evidence AS (
          INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint)
          SELECT $2, id, tenant_id, fingerprint FROM concerned)
-       UPDATE change c SET state = 'held', decision_id = $2 FROM concerned WHERE c.id = concerned.id`,
+       UPDATE change c SET state = 'held', decision_id = $2 FROM concerned
+       WHERE c.id = concerned.id AND c.state = 'open'`, // a person may have decided since
       [this.#run.connection, v7(), this.#run.tenant, explainFinding(finding), JSON.stringify(finding)],
     );
   }
@@ -279,6 +301,10 @@ export class Plan {
   }
 }
 
+/** A change that waits again, as if it had come with this plan: an approval of an earlier revision does not take it in. */
+const OPEN_AGAIN = (revision: string) =>
+  `state = 'open', revision = ${revision}, decision_id = NULL, outcome = NULL, outcome_reason = NULL, apply_id = NULL, closed_at = NULL`;
+
 /** Which changes a guard's finding concerns. `$5` is the finding. */
 const concernedBy = {
   'too-many-deletions': `kind IN ('suspend', 'delete')`,
@@ -291,15 +317,20 @@ const rolesGivenBy = (connection: string, user: string) =>
   `(SELECT array_agg(r.name ORDER BY r.name COLLATE "C") FROM role_assignment g JOIN role r ON r.id = g.role_id
     WHERE g.auth_user_id = ${user} AND g.connection_id = ${connection})`;
 
-async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<PlanFacts> {
-  const [now] = await tx.query<{ snapshot: string; reason: string | null; users: number; unknown: number }>(
-    `SELECT snapshot, partial_reason AS reason, users_read AS users, unknown_memberships AS unknown FROM sync_run
+async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<Omit<PlanFacts, 'limits'>> {
+  const [now] = await tx.query<{
+    snapshot: string;
+    reason: string | null;
+    users: number;
+    unreadable: number;
+  }>(
+    `SELECT snapshot, partial_reason AS reason, users_read AS users, unreadable_groups AS unreadable FROM sync_run
      WHERE id = $1 AND worker = $2 AND state = 'planning' FOR UPDATE`,
     [run.id, run.worker],
   );
   if (now === undefined) throw new RunTakenOver(run.id);
-  const [last] = await tx.query<{ readingFingerprint: string; users: number }>(
-    `SELECT reading_fingerprint AS "readingFingerprint", users_read AS users FROM sync_run
+  const [last] = await tx.query<{ readingFingerprint: string; mapping: unknown; users: number }>(
+    `SELECT reading_fingerprint AS "readingFingerprint", mapping, users_read AS users FROM sync_run
      WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,
     [run.connection],
   );
@@ -311,9 +342,22 @@ async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<PlanFacts>
   return {
     snapshot: now.snapshot === 'complete' ? complete : ({ kind: 'partial', reason: now.reason } as Snapshot),
     verifiedDomains: new Set(domains.map((row) => row.domain)),
-    lastComplete: last ?? null,
-    rolesUnknown: now.unknown > 0,
+    lastComplete: last === undefined ? null : { ...last, mapping: Mapping.parse(last.mapping) },
+    unreadGroups: await readUnreadGroups(tx, run, now.unreadable > 0),
   };
+}
+
+async function readUnreadGroups(
+  tx: BulkTransaction,
+  run: TakenRun,
+  someUnreadable: boolean,
+): Promise<UnreadGroups> {
+  const groups = await tx.query<GroupRef & { unknown: boolean }>(
+    `SELECT external_id AS "externalId", name, members_unknown AS unknown FROM staged_group
+     WHERE run_id = $1 AND (members_unknown OR $2)`,
+    [run.id, someUnreadable],
+  );
+  return { membersUnknown: groups.filter((group) => group.unknown), someUnreadable, read: groups };
 }
 
 async function countPending(tx: BulkTransaction, run: TakenRun): Promise<RunCounts> {

@@ -3,7 +3,7 @@ import { v7 } from 'uuid';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import { ConnectionId, type RunId, RunId as RunIdSchema, type TenantId } from '../domain/ids.ts';
 import { Mapping } from '../domain/mapping.ts';
-import type { RunCounts, RunFailure, RunTrigger, RunView, TakenRun } from '../domain/run.ts';
+import type { RunCounts, RunFailure, RunState, RunTrigger, RunView, TakenRun } from '../domain/run.ts';
 import type { PartialReason, PullEvidence, Snapshot } from '../domain/snapshot.ts';
 import { appendAudit } from './audit.ts';
 import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
@@ -25,22 +25,34 @@ export class Runs {
   }
 
   /** Queues a run, or gives the one that already waits for this connection. */
-  queue(
+  async queue(
     work: Omit<RunWork, 'run'>,
     reading: Reading,
     by: Actor,
     at: Date,
   ): Promise<{ run: RunId; already: boolean }> {
+    for (;;) {
+      const queued = await this.#tryToQueue(work, reading, by, at);
+      if (queued !== null) return queued; // else the waiting one was taken up between our two looks: ours has room now
+    }
+  }
+
+  #tryToQueue(
+    work: Omit<RunWork, 'run'>,
+    reading: Reading,
+    by: Actor,
+    at: Date,
+  ): Promise<{ run: RunId; already: boolean } | null> {
     return this.#database.ordinary(work.tenant, async (tx) => {
       const [made] = await tx.syncRun.createManyAndReturn({
         data: [newRun(work, reading, 'demand', by.name)],
         skipDuplicates: true,
       });
       if (made === undefined) {
-        const waiting = await tx.syncRun.findFirstOrThrow({
+        const waiting = await tx.syncRun.findFirst({
           where: { connectionId: work.connection, state: 'queued' },
         });
-        return { run: RunIdSchema.parse(waiting.id), already: true };
+        return waiting === null ? null : { run: RunIdSchema.parse(waiting.id), already: true };
       }
       const entry: AuditEntry = {
         actor: by,
@@ -55,7 +67,7 @@ export class Runs {
 
   /**
    * Gives the run that the holder of the connection's lock works on now: one that another process left unfinished (`resumed`), as
-   * long as it was reading by the same configuration; else the queued one; else a new one. null: `wanted` is finished already.
+   * long as it was reading by the same configuration, and not so long ago that its pages would be of another time; else the queued one; else a new one. null: `wanted` is finished already.
    */
   take(
     work: Omit<RunWork, 'run'>,
@@ -67,13 +79,14 @@ export class Runs {
       const left = await tx.syncRun.findFirst({
         where: { connectionId: work.connection, state: { in: ['pulling', 'planning'] } },
       });
-      if (left !== null && left.readingFingerprint === reading.readingFingerprint) {
+      const tooOld = how.at.getTime() - (left?.startedAt?.getTime() ?? 0) > RESUMABLE_MS;
+      if (left !== null && left.readingFingerprint === reading.readingFingerprint && !tooOld) {
         return {
           run: toTaken(await tx.syncRun.update({ where: { id: left.id }, data: { worker } })),
           resumed: true,
         };
       }
-      if (left !== null) await failRun(tx, left.id, CONFIGURATION_CHANGED, how.at);
+      if (left !== null) await failRun(tx, left.id, tooOld ? TOO_OLD : CONFIGURATION_CHANGED, how.at);
       const queued = await tx.syncRun.findFirst({
         where: { connectionId: work.connection, state: 'queued' },
       });
@@ -164,9 +177,9 @@ export class Runs {
   }
 
   /** Work that is recorded and that no process is doing: queued runs, and runs whose process has died. */
-  unfinished(): Promise<readonly RunWork[]> {
+  unfinished(): Promise<readonly (RunWork & { readonly state: RunState })[]> {
     return this.#database.bulk(this.#database.root, async (tx) => {
-      const rows = await tx.query<RunWork & { state: string }>(
+      const rows = await tx.query<RunWork & { state: RunState }>(
         `SELECT id AS run, connection_id AS connection, tenant_id AS tenant, state FROM sync_run
          WHERE state IN ('queued', 'pulling', 'planning') ORDER BY id`,
       );
@@ -174,12 +187,19 @@ export class Runs {
         tx,
         rows.map((row) => row.connection),
       );
-      return rows
-        .filter((row) => !alive.has(row.connection))
-        .map(({ run, connection, tenant }) => ({ run, connection, tenant }));
+      return rows.filter((row) => !alive.has(row.connection));
     });
   }
 }
+
+/** Pages that were read further apart than this are no picture of one directory: whoever moved between them may be in none. */
+const RESUMABLE_MS = 60 * 60_000;
+
+const TOO_OLD: RunFailure = {
+  kind: 'too-old',
+  message: 'The run was interrupted for so long that it was begun anew.',
+  remedy: 'Nothing: the next run reads the whole directory.',
+};
 
 const CONFIGURATION_CHANGED: RunFailure = {
   kind: 'configuration-changed',

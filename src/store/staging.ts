@@ -30,6 +30,8 @@ export type StagedMembers = {
   readonly unreadable: number;
 };
 
+const STAGED = ['staged_user', 'staged_membership', 'staged_group'];
+
 export class Staging {
   readonly #database: Database;
 
@@ -54,7 +56,7 @@ export class Staging {
          ON CONFLICT (run_id, external_id) DO UPDATE SET name = excluded.name`,
         [run.id, run.tenant, groups.map((group) => group.externalId), groups.map((group) => group.name)],
       );
-      await advance(tx, run, progress, { groups: groups.length, unreadable, unknownMemberships: unreadable });
+      await advance(tx, run, progress, { groups: groups.length, unreadable, unreadableGroups: unreadable });
     });
   }
 
@@ -77,9 +79,10 @@ export class Staging {
         [run.id, group, run.tenant, page.users],
       );
       await tx.query(
-        `UPDATE staged_group SET everyone = everyone OR $3, members_cursor = $4::text, members_done = ($4::text IS NULL)
+        `UPDATE staged_group SET everyone = everyone OR $3, members_cursor = $4::text, members_done = ($4::text IS NULL),
+           members_unknown = members_unknown OR $5
          WHERE run_id = $1 AND external_id = $2`,
-        [run.id, group, page.everyone, page.next],
+        [run.id, group, page.everyone, page.next, page.unreadable > 0],
       );
       await advance(
         tx,
@@ -88,9 +91,19 @@ export class Staging {
         {
           members: page.users.length,
           unreadable: page.unreadable,
-          unknownMemberships: page.unreadable,
         },
       );
+    });
+  }
+
+  /** Nothing more can be read of this group's members, so that who is in it stays unknown. */
+  stageUnknownMembers(run: TakenRun, group: ExternalId): Promise<void> {
+    return this.#inRun(run, async (tx) => {
+      await tx.query(
+        `UPDATE staged_group SET members_done = true, members_unknown = true WHERE run_id = $1 AND external_id = $2`,
+        [run.id, group],
+      );
+      await advance(tx, run, { phase: 'members', cursor: null }, { unreadable: 1 });
     });
   }
 
@@ -152,14 +165,21 @@ export class Staging {
   /** Forgets what was staged, for a run that has to start over. */
   discard(run: TakenRun) {
     return this.#inRun(run, async (tx) => {
-      for (const table of ['staged_user', 'staged_membership', 'staged_group']) {
+      for (const table of STAGED) {
         await tx.query(`DELETE FROM ${table} WHERE run_id = $1`, [run.id]);
       }
       await update(
         tx,
         run,
-        `phase = 'groups', cursor = NULL, pages = 0, groups_read = 0, members_read = 0, users_read = 0, unreadable = 0, nameless = 0, unknown_memberships = 0`,
+        `phase = 'groups', cursor = NULL, pages = 0, groups_read = 0, members_read = 0, users_read = 0, unreadable = 0, nameless = 0, unreadable_groups = 0`,
       );
+    });
+  }
+
+  /** Removes what a run staged that has ended without a plan. */
+  forget(run: TakenRun): Promise<void> {
+    return this.#inRun(run, async (tx) => {
+      for (const table of STAGED) await tx.query(`DELETE FROM ${table} WHERE run_id = $1`, [run.id]);
     });
   }
 
@@ -175,7 +195,7 @@ export class Staging {
       );
       const ids = old.map((row) => row.id);
       if (ids.length === 0) return;
-      for (const table of ['staged_user', 'staged_membership', 'staged_group']) {
+      for (const table of STAGED) {
         await tx.query(`DELETE FROM ${table} WHERE run_id = ANY ($1::uuid[])`, [ids]);
       }
     });
@@ -193,7 +213,7 @@ type Counted = {
   readonly users?: number;
   readonly unreadable?: number;
   readonly nameless?: number;
-  readonly unknownMemberships?: number;
+  readonly unreadableGroups?: number;
 };
 
 async function advance(sql: Sql, run: TakenRun, progress: Progress, counted: Counted): Promise<void> {
@@ -201,7 +221,7 @@ async function advance(sql: Sql, run: TakenRun, progress: Progress, counted: Cou
     sql,
     run,
     `phase = $3, cursor = $4, pages = pages + 1, groups_read = groups_read + $5, members_read = members_read + $6,
-     users_read = users_read + $7, unreadable = unreadable + $8, nameless = nameless + $9, unknown_memberships = unknown_memberships + $10`,
+     users_read = users_read + $7, unreadable = unreadable + $8, nameless = nameless + $9, unreadable_groups = unreadable_groups + $10`,
     [
       progress.phase,
       progress.cursor,
@@ -210,7 +230,7 @@ async function advance(sql: Sql, run: TakenRun, progress: Progress, counted: Cou
       counted.users ?? 0,
       counted.unreadable ?? 0,
       counted.nameless ?? 0,
-      counted.unknownMemberships ?? 0,
+      counted.unreadableGroups ?? 0,
     ],
   );
 }

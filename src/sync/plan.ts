@@ -1,17 +1,17 @@
 /** Turns a run's snapshot into changes: the rows that differ, what each means, what is to be held. All of it, or nothing. */
 
 import { desiredHashOf } from '../domain/authUser.ts';
+import { fingerprintOf } from '../domain/canonical.ts';
 import type { ProposedChange } from '../domain/change.ts';
 import { checkProposal } from '../domain/checkPlan.ts';
 import type { Clock } from '../domain/clock.ts';
 import { evaluateGuards } from '../domain/guard.ts';
 import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
 import { type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
-import type { GuardLimits } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import type { DifferingRow, Plan, Planning } from '../store/planning.ts';
 
-export type PlanDeps = { readonly planning: Planning; readonly clock: Clock; readonly limits: GuardLimits };
+export type PlanDeps = { readonly planning: Planning; readonly clock: Clock };
 
 /** Throws `RunTakenOver` when another process works on the run by now. */
 export function plan(deps: PlanDeps, run: TakenRun): Promise<RunCounts> {
@@ -21,26 +21,29 @@ export function plan(deps: PlanDeps, run: TakenRun): Promise<RunCounts> {
       tenant: run.tenant,
       verifiedDomains: plan.facts.verifiedDomains,
       readingChanged: lastComplete !== null && lastComplete.readingFingerprint !== run.readingFingerprint,
+      mappingChanged:
+        lastComplete !== null && fingerprintOf(lastComplete.mapping) !== fingerprintOf(run.mapping),
     };
     await proposeSeen(plan, compileMapping(run.mapping), context);
     await proposeAbsent(plan, context);
     await plan.merge();
-    const findings = evaluateGuards(await plan.count(), deps.limits);
+    const findings = evaluateGuards(await plan.count(), plan.facts.limits);
     await plan.hold(findings);
     return await plan.finish(findings, deps.clock.now());
   });
 }
 
 async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanContext): Promise<void> {
+  const doubt = mapping.rolesInDoubt(plan.facts.unreadGroups);
   for await (const rows of plan.differing()) {
     const proposals: ProposedChange[] = [];
     const agreed: { externalId: Seen['externalId']; hash: string; version: number }[] = [];
     for (const row of rows) {
-      const change = planSeen(toSeen(row, mapping, plan.facts.rolesUnknown), context);
+      const change = planSeen(toSeen(row, mapping, doubt), context);
       if (change !== null) {
         checkProposal(change, { snapshot: plan.facts.snapshot, seen: true, candidates: row.sameAddress });
         proposals.push(change);
-      } else if (row.linked !== null && !plan.facts.rolesUnknown) {
+      } else if (row.linked !== null && doubt.size === 0) {
         agreed.push({ externalId: row.externalId, hash: row.desiredHash, version: row.linked.version });
       }
     }
@@ -50,15 +53,15 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
 }
 
 /**
- * Where a group could not be read, nobody loses a role for seeming not to be in it. The hash is of what is wanted then, so that the
- * next run, which may read the group, looks at the user again.
+ * Where a group could not be read, nobody loses a role that it may give. The hash is of what is wanted then, so that the next run,
+ * which may read the group, looks at the user again.
  */
-function toSeen(row: DifferingRow, mapping: CompiledMapping, rolesUnknown: boolean): Seen {
+function toSeen(row: DifferingRow, mapping: CompiledMapping, doubt: ReadonlySet<string>): Seen {
   const desired = mapping.map(row.user, row.groups);
-  if (!rolesUnknown || row.linked === null) return { ...row, desired };
-  const roles = [...new Set([...desired.roles, ...row.linked.roles])].sort();
-  const kept = { ...desired, roles };
-  return { ...row, desired: kept, desiredHash: desiredHashOf(kept) };
+  const kept = row.linked?.roles.filter((role) => doubt.has(role) && !desired.roles.includes(role)) ?? [];
+  if (kept.length === 0) return { ...row, desired };
+  const doubtful = { ...desired, roles: [...desired.roles, ...kept].sort() };
+  return { ...row, desired: doubtful, desiredHash: desiredHashOf(doubtful) };
 }
 
 async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {

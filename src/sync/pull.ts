@@ -6,6 +6,7 @@ import {
   type Connector,
   ConnectorError,
   type Cursor,
+  type FailureKind,
   type Page,
   type UserRecord,
 } from '../../connectors/contract.ts';
@@ -16,7 +17,7 @@ import { emailKey } from '../domain/email.ts';
 import type { ExternalId } from '../domain/ids.ts';
 import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
-import type { StagedUser, Staging } from '../store/staging.ts';
+import type { GroupToRead, StagedUser, Staging } from '../store/staging.ts';
 import type { Progress } from './progress.ts';
 
 export type PullDeps = { readonly staging: Staging; readonly connector: Connector; readonly clock: Clock };
@@ -85,20 +86,33 @@ async function pullMembers(deps: PullDeps, run: TakenRun, signal: AbortSignal, p
     const groups = await deps.staging.groupsToRead(run, 500);
     if (groups.length === 0) return;
     for (const group of groups) {
-      const fetch = (cursor: Cursor | null) => deps.connector.fetchMembers(group.externalId, cursor, signal);
-      for await (const page of readPages(fetch, group.cursor)) {
-        const users = page.records.flatMap((record) => (record.kind === 'user' ? [record.externalId] : []));
-        const unreadable = page.records.filter((record) => record.kind === 'unreadable').length;
-        const everyone = page.records.some((record) => record.kind === 'everyone');
-        await deps.staging.stageMembers(run, group.externalId, {
-          users,
-          everyone,
-          next: page.next,
-          unreadable,
-        });
-        progress.page('members', 0);
+      try {
+        await pullGroup(deps, run, group, signal, progress);
+      } catch (error) {
+        // Gone since it was listed, or closed to this credential: who is in it is unknown, and the other groups are read.
+        if (!(error instanceof ConnectorError) || !CLOSED_GROUP.has(error.failure.kind)) throw error;
+        await deps.staging.stageUnknownMembers(run, group.externalId);
       }
     }
+  }
+}
+
+const CLOSED_GROUP: ReadonlySet<FailureKind> = new Set<FailureKind>(['not-found', 'permission-missing']);
+
+async function pullGroup(
+  deps: PullDeps,
+  run: TakenRun,
+  group: GroupToRead,
+  signal: AbortSignal,
+  progress: Progress,
+) {
+  const fetch = (cursor: Cursor | null) => deps.connector.fetchMembers(group.externalId, cursor, signal);
+  for await (const page of readPages(fetch, group.cursor)) {
+    const users = page.records.flatMap((record) => (record.kind === 'user' ? [record.externalId] : []));
+    const unreadable = page.records.filter((record) => record.kind === 'unreadable').length;
+    const everyone = page.records.some((record) => record.kind === 'everyone');
+    await deps.staging.stageMembers(run, group.externalId, { users, everyone, next: page.next, unreadable });
+    progress.page('members', 0);
   }
 }
 

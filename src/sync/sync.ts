@@ -9,6 +9,8 @@ import { fingerprintOf } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Connection } from '../domain/connection.ts';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
+import { notFound } from '../domain/input.ts';
+import { Problem } from '../domain/problem.ts';
 import type { RunCounts, RunFailure, RunTrigger, TakenRun } from '../domain/run.ts';
 import { concludeSnapshot, type PartialReason } from '../domain/snapshot.ts';
 import type { Store } from '../store/store.ts';
@@ -23,9 +25,7 @@ export type SyncDeps = {
   readonly clock: Clock;
   readonly log: Log;
   /** Reads a connection with its credentials. Throws `Problem` or `ConnectorError` where they cannot be used. */
-  readonly openConnector: (
-    connection: ConnectionId,
-  ) => Promise<{ connection: Connection; connector: Connector }>;
+  readonly openConnector: (connection: ConnectionId) => Promise<{ readonly connector: Connector }>;
 };
 
 export type SyncRequest = {
@@ -59,73 +59,77 @@ export async function syncConnection(deps: SyncDeps, request: SyncRequest): Prom
   const lock = await deps.store.lockConnection(request.connection);
   if (lock === null) return { result: 'busy' };
   try {
-    const { connection, connector } = await deps.openConnector(request.connection);
-    try {
-      return await runLocked(deps, request, connection, connector);
-    } finally {
-      await connector.close();
-    }
+    const connection = await deps.store.connections.get(deps.store.root, request.connection);
+    if (connection === null) throw notFound('connection');
+    return await runLocked(deps, request, connection);
   } finally {
     await lock.release();
   }
 }
 
-async function runLocked(
-  deps: SyncDeps,
-  request: SyncRequest,
-  connection: Connection,
-  connector: Connector,
-): Promise<RunOutcome> {
+async function runLocked(deps: SyncDeps, request: SyncRequest, connection: Connection): Promise<RunOutcome> {
   const work = { connection: connection.id, tenant: connection.tenant };
-  const how = {
-    wanted: request.run ?? null,
-    trigger: request.trigger,
-    requestedBy: request.requestedBy,
-    at: deps.clock.now(),
-  };
+  const { trigger, requestedBy } = request;
+  const how = { wanted: request.run ?? null, trigger, requestedBy, at: deps.clock.now() };
   const taken = await deps.store.runs.take(work, readingOf(connection), how);
   if (taken === null) return { result: 'done-before', run: request.run as RunId };
   const { run, resumed } = taken;
   deps.log.info({ event: resumed ? 'run.resumed' : 'run.started', run: run.id, ...work });
+  try {
+    if (connection.state === 'paused') throw new Problem(PAUSED);
+    const planned = await carryOut(deps, run, request);
+    const { counts, snapshot, partialReason } = planned;
+    deps.log.info({ event: 'run.finished', run: run.id, ...work, snapshot, partialReason, counts });
+    return { result: 'finished', run: run.id, ...planned };
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure === null) throw error;
+    await deps.store.runs.fail(run, failure, deps.clock.now());
+    await deps.store.staging.forget(run);
+    deps.log.warn({
+      event: 'run.failed',
+      run: run.id,
+      ...work,
+      kind: failure.kind,
+      requestId: failure.requestId,
+    });
+    return { result: 'failed', run: run.id, failure };
+  }
+}
+
+const PAUSED = {
+  code: 'not-allowed-now',
+  message: 'The connection is paused.',
+  remedy: 'Set its state to active, then start a run.',
+} as const;
+
+/** What a run's record says of an error that ends it. null: the run is not at fault, and is gone on with later. */
+function failureOf(error: unknown): RunFailure | null {
+  if (error instanceof ConnectorError) return error.failure;
+  if (!(error instanceof Problem)) return null;
+  return { kind: error.code, message: error.message, remedy: error.remedy };
+}
+
+type Planned = Omit<Extract<RunOutcome, { result: 'finished' }>, 'result' | 'run'>;
+
+async function carryOut(deps: SyncDeps, run: TakenRun, request: SyncRequest): Promise<Planned> {
   const progress = new Progress(deps.clock, run, request.onProgress ?? (() => {}));
+  const { connector } = await deps.openConnector(run.connection);
   try {
     const read =
       run.state === 'pulling'
         ? await readSnapshot(deps, connector, run, request.signal, progress)
         : { run, failure: null };
     progress.planning();
-    const limits = connection.policy.guards;
-    const counts = await plan({ planning: deps.store.planning, clock: deps.clock, limits }, read.run);
-    await deps.store.staging.forgetOlder(read.run);
+    const counts = await plan({ planning: deps.store.planning, clock: deps.clock }, read.run);
     const snapshot = await deps.store.runs.snapshotOf(read.run);
     const partialReason = snapshot.kind === 'partial' ? snapshot.reason : null;
-    deps.log.info({
-      event: 'run.finished',
-      run: run.id,
-      ...work,
-      snapshot: snapshot.kind,
-      partialReason,
-      counts,
+    await deps.store.staging.forgetOlder(read.run).catch((error: Error) => {
+      deps.log.warn({ event: 'staging.kept', run: run.id, error }); // the run is finished; the next one tidies up
     });
-    return {
-      result: 'finished',
-      run: run.id,
-      snapshot: snapshot.kind,
-      partialReason,
-      failure: read.failure,
-      counts,
-    };
-  } catch (error) {
-    if (!(error instanceof ConnectorError)) throw error;
-    await deps.store.runs.fail(run, error.failure, deps.clock.now());
-    deps.log.warn({
-      event: 'run.failed',
-      run: run.id,
-      ...work,
-      kind: error.failure.kind,
-      requestId: error.failure.requestId,
-    });
-    return { result: 'failed', run: run.id, failure: error.failure };
+    return { snapshot: snapshot.kind, partialReason, failure: read.failure, counts };
+  } finally {
+    await connector.close();
   }
 }
 
@@ -176,6 +180,6 @@ export function readingOf(connection: Connection): {
   mapping: Connection['mapping'];
   readingFingerprint: string;
 } {
-  const { provider, settings, mapping } = connection;
-  return { mapping, readingFingerprint: fingerprintOf({ provider, settings, mapping }) };
+  const { provider, accessVersion, settings, mapping } = connection;
+  return { mapping, readingFingerprint: fingerprintOf({ provider, accessVersion, settings, mapping }) };
 }

@@ -12,6 +12,8 @@ const update: Approved = {
   authUser: user.id,
   after: { state: 'active', fields: { email: 'new@example.test' } },
   fields: [{ field: 'email', before: 'ada@example.test', after: 'new@example.test' }],
+  rolesGained: [],
+  rolesLost: [],
   baseVersion: 3,
 };
 const create: Approved = { ...update, kind: 'create', authUser: null, fields: [], baseVersion: null };

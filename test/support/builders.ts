@@ -57,5 +57,7 @@ export const aPlanContext = (given: Partial<PlanContext> = {}): PlanContext => (
   tenant: aTenantId,
   verifiedDomains: new Set(['example.test']),
   readingChanged: false,
+  mappingChanged: false,
+  mappingChanged: false,
   ...given,
 });

@@ -100,6 +100,8 @@ CREATE TABLE connection (
   state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused')),
   -- Of the change set: grows with every plan that alters it.
   change_revision bigint NOT NULL DEFAULT 0,
+  -- Grows when credentials, settings or network change: what a snapshot can see may then be another part of the directory.
+  access_version integer NOT NULL DEFAULT 1,
   version integer NOT NULL DEFAULT 1,
   created_at timestamptz NOT NULL DEFAULT now(),
   UNIQUE (tenant_id, name)
@@ -175,8 +177,8 @@ CREATE TABLE sync_run (
   unreadable integer NOT NULL DEFAULT 0,
   -- Unreadable records whose id could not be read either.
   nameless integer NOT NULL DEFAULT 0,
-  -- Groups and members that could not be read: what roles follow from them is then unknown.
-  unknown_memberships integer NOT NULL DEFAULT 0,
+  -- Group records that could not be read: which groups these are, and so which roles follow from them, is unknown.
+  unreadable_groups integer NOT NULL DEFAULT 0,
   -- The process that works on it: another value than one's own means that somebody else took the run over.
   worker uuid,
   -- Changes by set when the plan was stored: {"new", "changed", "deleted", "conflicts", "held"}
@@ -198,6 +200,8 @@ CREATE TABLE staged_group (
   everyone boolean NOT NULL DEFAULT false,
   members_cursor text,
   members_done boolean NOT NULL DEFAULT false,
+  -- Who is in it could not be read, or not wholly.
+  members_unknown boolean NOT NULL DEFAULT false,
   PRIMARY KEY (run_id, external_id)
 );
 
