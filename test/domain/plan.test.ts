@@ -40,7 +40,7 @@ describe('planSeen, of a user who is linked', () => {
       'mapping-changed',
       { roles: ['engineer'] },
       { agreedVersion: 2 },
-      aPlanContext({ readingChanged: true }),
+      aPlanContext({ mappingChanged: true }),
     ],
   ])('says %s as the cause of an update', (cause, desired, more, within) => {
     const change = planSeen(aSeenUser({ desired, linked: { ...linked(), ...more } }), within);

@@ -58,6 +58,5 @@ export const aPlanContext = (given: Partial<PlanContext> = {}): PlanContext => (
   verifiedDomains: new Set(['example.test']),
   readingChanged: false,
   mappingChanged: false,
-  mappingChanged: false,
   ...given,
 });

@@ -30,7 +30,13 @@ export type SomeGroup = {
 
 export type Faults = {
   /** Page `page` (from 1) of a list fails with an error of this kind, as long as the fault is there. */
-  readonly fails?: { readonly page: number; readonly list?: List; readonly kind?: FailureKind };
+  readonly fails?: {
+    readonly page: number;
+    readonly list?: List;
+    /** Of members: of this group only. */
+    readonly group?: string;
+    readonly kind?: FailureKind;
+  };
   readonly emptyFirstPage?: boolean;
   /** The next link of this page of users leads to the first page again. */
   readonly loopsAfterPage?: number;
@@ -167,9 +173,8 @@ export class TestDirectory {
     signal.throwIfAborted();
     await beforePage?.(list, page);
     if (oldCursorsExpire === true && madeBy !== session) throw failure('cursor-expired');
-    if (fails !== undefined && fails.page === page && (fails.list ?? 'users') === list) {
-      throw failure(fails.kind ?? 'unavailable');
-    }
+    const { page: failing, list: of = 'users', group: only = group, kind = 'unavailable' } = fails ?? {};
+    if (failing === page && of === list && only === group) throw failure(kind);
     if (list === 'users' && hangsOnPage === page) await untilAborted(signal);
     if (list === 'users' && emptyFirstPage === true && page === 1) return { records: [], next: null };
     const from = (page - 1) * this.pageSize;

@@ -40,7 +40,8 @@ export type TwinChange = {
   readonly candidates: readonly string[];
   baseVersion: number | null;
   state: string;
-  heldByGuard: boolean;
+  /** The guard that holds it; null where none does. */
+  heldBy: string | null;
 };
 
 export type TwinSnapshot = {
@@ -50,7 +51,10 @@ export type TwinSnapshot = {
   /** Ids of records that were read and not understood. */
   readonly unreadable: readonly string[];
   readonly groups: readonly SomeGroup[];
-  readonly rolesUnknown: boolean;
+  /** Whose members are not all known. */
+  readonly brokenGroups: readonly SomeGroup[];
+  /** Any group that was not read may be one whose record was not understood. */
+  readonly someGroupUnreadable: boolean;
 };
 
 /** What a run reads of a directory with its faults; null where it reads nothing and fails. */
@@ -75,7 +79,8 @@ export function whatARunSees(directory: TestDirectory): TwinSnapshot | null {
     groups: groups.map((group) =>
       broken(group) && group.members !== 'everyone' ? { ...group, members: group.members.slice(1) } : group,
     ),
-    rolesUnknown: groups.length < directory.groups.length || groups.some(broken),
+    brokenGroups: groups.filter(broken),
+    someGroupUnreadable: groups.length < directory.groups.length,
   };
 }
 
@@ -122,6 +127,15 @@ export class Twin {
     return sortedOnce([...this.mapping.everyone, ...given]);
   }
 
+  /** Roles that may follow from groups that could not be read: nobody loses one of these. */
+  #inDoubt({ groups, brokenGroups, someGroupUnreadable }: TwinSnapshot): readonly string[] {
+    const isOneOf = (among: readonly SomeGroup[], named: string) =>
+      among.some((group) => group.id === named || group.name === named);
+    return this.mapping.roles
+      .filter(({ group }) => isOneOf(brokenGroups, group) || (someGroupUnreadable && !isOneOf(groups, group)))
+      .map(({ role }) => role);
+  }
+
   /** Fields that the connection's directory owns, whether they have a value or not. */
   #owned(): readonly string[] {
     const names: readonly string[] = FIELD_NAMES.filter(
@@ -166,7 +180,8 @@ export class Twin {
   }
 
   #presence(externalId: string, wanted: Side, stored: TwinUser, snapshot: TwinSnapshot): TwinChange | null {
-    const roles = snapshot.rolesUnknown ? sortedOnce([...wanted.roles, ...stored.roles]) : wanted.roles;
+    const doubtful = this.#inDoubt(snapshot);
+    const roles = sortedOnce([...wanted.roles, ...stored.roles.filter((role) => doubtful.includes(role))]);
     const change = this.#arrival('update', 'edited', externalId, { ...wanted, roles }, stored);
     if (stored.state !== 'active') return { ...change, kind: 'reactivate', cause: 'returned' };
     if (change.fields.length + change.gained.length + change.lost.length === 0) {
@@ -177,7 +192,7 @@ export class Twin {
   }
 
   #nothingFor(stored: TwinUser, snapshot: TwinSnapshot): null {
-    if (!snapshot.rolesUnknown) stored.agreedVersion = stored.version;
+    if (this.#inDoubt(snapshot).length === 0) stored.agreedVersion = stored.version;
     return null;
   }
 
@@ -228,7 +243,7 @@ export class Twin {
       candidates: [],
       baseVersion: stored?.version ?? null,
       state: 'open',
-      heldByGuard: false,
+      heldBy: null,
     };
   }
 
@@ -250,29 +265,45 @@ export class Twin {
   }
 
   #guard(usersNow: number | null): void {
-    const pending = this.live.filter((change) => ['open', 'held', 'approved'].includes(change.state));
-    const dangerous = this.#dangerous(pending, usersNow);
-    for (const change of pending) {
-      if (change.state === 'held' && change.heldByGuard) change.state = 'open';
-      if (change.state !== 'open') continue;
-      change.heldByGuard = dangerous.includes(change);
-      if (change.heldByGuard) change.state = 'held';
+    const findings = this.#findings(usersNow);
+    for (const change of this.live) {
+      const { heldBy } = change;
+      // A partial snapshot proves nothing, and after one that has shrunk the next compares with the shrunken one.
+      const stays =
+        usersNow === null || heldBy === 'shrunken' || findings.some(({ guard }) => guard === heldBy);
+      if (change.state !== 'held' || heldBy === null || stays) continue;
+      change.state = 'open';
+      change.heldBy = null;
+    }
+    for (const { guard, concerned } of findings) {
+      for (const change of concerned) {
+        if (change.state !== 'open') continue;
+        change.state = 'held';
+        change.heldBy = guard;
+      }
     }
   }
 
-  #dangerous(pending: readonly TwinChange[], usersNow: number | null): readonly TwinChange[] {
+  #findings(usersNow: number | null) {
     const { limits } = this;
+    const pending = this.live.filter((change) => ['open', 'held', 'approved'].includes(change.state));
     const linked = this.users.filter((user) => user.externalId !== null && user.state !== 'deleted').length;
-    const moreThan = (changes: readonly TwinChange[], percent: number, atLeast: number) =>
-      changes.length > Math.max(atLeast, Math.floor((linked * percent) / 100)) ? changes : [];
+    const found = (guard: string, concerned: readonly TwinChange[], percent: number, atLeast: number) =>
+      concerned.length > Math.max(atLeast, Math.floor((linked * percent) / 100))
+        ? [{ guard, concerned }]
+        : [];
     const leaving = pending.filter((change) => change.kind === 'delete' || change.kind === 'suspend');
     const losing = pending.filter((change) => change.lost.length > 0);
-    const blanked = this.#owned().map((field) => pending.filter((change) => blanks(change, field)));
+    const { deletedPercent, deletedAtLeast, lostRolesPercent, lostRolesAtLeast } = limits;
+    const shrunken = leaving.length > deletedAtLeast && this.#hasShrunk(linked, usersNow);
     return [
-      ...moreThan(leaving, limits.deletedPercent, limits.deletedAtLeast),
-      ...moreThan(losing, limits.lostRolesPercent, limits.lostRolesAtLeast),
-      ...blanked.flatMap((changes) => moreThan(changes, limits.blankedPercent, limits.blankedAtLeast)),
-      ...(leaving.length > limits.deletedAtLeast && this.#hasShrunk(linked, usersNow) ? leaving : []),
+      ...found('deletions', leaving, deletedPercent, deletedAtLeast),
+      ...found('lost roles', losing, lostRolesPercent, lostRolesAtLeast),
+      ...this.#owned().flatMap((field) => {
+        const blanked = pending.filter((change) => blanks(change, field));
+        return found(`blanked ${field}`, blanked, limits.blankedPercent, limits.blankedAtLeast);
+      }),
+      ...(shrunken ? [{ guard: 'shrunken', concerned: leaving }] : []),
     ];
   }
 
@@ -287,7 +318,9 @@ export class Twin {
     for (const change of this.live) {
       if (change.externalId !== externalId) continue;
       if (state === 'approved' && change.kind === 'conflict') continue;
-      if (change.state !== 'moved') change.state = state;
+      if (change.state === 'moved') continue;
+      change.state = state;
+      change.heldBy = null;
     }
   }
 
@@ -300,23 +333,26 @@ export class Twin {
     user.version += 1;
   }
 
-  /** Carries out what is approved, in this order of external ids: who comes first gets an address that two would have. */
-  apply(order: readonly string[]): void {
-    for (const externalId of order) {
-      const change = this.live.find((one) => one.externalId === externalId && one.state === 'approved');
-      if (change !== undefined) change.state = this.#carryOut(change) ? 'applied' : 'moved';
-    }
+  /**
+   * Carries out what is approved. Who comes first decides who gets an address that two would have, so the twin is told for whom it
+   * was taken; everybody else's change it has to be able to carry out, in some order, or has to send back itself.
+   */
+  apply(addressTaken: readonly string[]): void {
+    const approved = () => this.live.filter((change) => change.state === 'approved');
+    for (const change of approved()) if (addressTaken.includes(change.externalId)) change.state = 'moved';
+    const carriedOut = () => approved().find((change) => this.#carryOut(change));
+    for (let change = carriedOut(); change !== undefined; change = carriedOut()) change.state = 'applied';
+    for (const change of approved()) change.state = 'moved';
   }
 
-  #carryOut(change: TwinChange): boolean {
-    const { after, externalId } = change;
+  #carryOut({ after, externalId, kind, user: label, baseVersion, ...change }: TwinChange): boolean {
     const linked = this.users.find((user) => user.externalId === externalId);
-    if (after === null) return false;
-    if (change.user === null) return linked === undefined && this.#create(externalId, after);
-    const user = this.users.find((one) => one.label === change.user);
-    if (user === undefined || user.version !== change.baseVersion) return false;
-    const free = user.externalId === null && linked === undefined;
-    if (change.kind === 'link' ? !free : linked !== user) return false;
+    if (after === null || this.#isTaken(after.fields, kind, label, change)) return false;
+    if (label === null) return linked === undefined && this.#create(externalId, after);
+    const user = this.users.find((one) => one.label === label);
+    const free = user?.externalId === null && linked === undefined;
+    if (user === undefined || (kind === 'link' ? !free : linked !== user)) return false;
+    if (user.version !== baseVersion) return isAlready(user, after.state, change);
     const fields: Record<string, Value> = { ...user.fields };
     for (const { field, after: value } of change.fields) {
       if (value === null) delete fields[field];
@@ -331,14 +367,34 @@ export class Twin {
     return true;
   }
 
-  #create(externalId: string, { fields, roles }: Side): boolean {
-    const key = keyOf(fields);
+  /** Whether the address that a change gives to somebody is somebody else's. */
+  #isTaken(
+    after: Values,
+    kind: string,
+    label: string | null,
+    { fields }: Pick<TwinChange, 'fields'>,
+  ): boolean {
+    const gives = label === null || kind === 'reactivate' || fields.some(({ field }) => field === 'email');
+    const key = gives ? keyOf(after) : null;
     const holders = this.users.filter((user) => user.state !== 'deleted' && keyOf(user.fields) === key);
-    if (key !== null && holders.length > 0) return false;
+    return key !== null && holders.some((user) => user.label !== label);
+  }
+
+  #create(externalId: string, { fields, roles }: Side): true {
     const made = { label: externalId, externalId, linkedElsewhere: false, version: 1, agreedVersion: 1 };
     this.users.push({ ...made, state: 'active', fields, roles });
     return true;
   }
+}
+
+/** The auth user was changed here, into just what was approved. */
+function isAlready(
+  user: TwinUser,
+  state: string,
+  { fields, gained, lost }: Pick<TwinChange, 'fields' | 'gained' | 'lost'>,
+): boolean {
+  const same = fields.every(({ field, after }) => isDeepStrictEqual(user.fields[field] ?? null, after));
+  return user.state === state && same && gained.length + lost.length === 0;
 }
 
 function blanks(change: TwinChange, field: string): boolean {
@@ -349,7 +405,7 @@ function blanks(change: TwinChange, field: string): boolean {
 }
 
 /** What a decision is about. */
-function content({ baseVersion: _, state: __, heldByGuard: ___, cause: ____, ...shown }: TwinChange) {
+function content({ baseVersion: _, state: __, heldBy: ___, cause: ____, ...shown }: TwinChange) {
   return shown;
 }
 
@@ -368,7 +424,7 @@ function removal(kind: string, cause: string, externalId: string, stored: TwinUs
     candidates: [],
     baseVersion: stored.version,
     state: 'open',
-    heldByGuard: false,
+    heldBy: null,
   };
 }
 

@@ -119,6 +119,17 @@ describe('Deletions', () => {
     expect((await acme.changeOf('u1')).decision).toBeNull();
   });
 
+  it('are not open again because a later run read only a part', async () => {
+    const acme = await settled(100);
+    acme.directory.remove(...names(1, 12));
+    await acme.sync();
+    acme.directory.pageSize = 10;
+    acme.directory.add({ id: 'u1', department: 'Engines', phone: '1' });
+    acme.directory.faults = { fails: { page: 3 } };
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial' });
+    expect(await held(acme)).toEqual(names(1, 12).sort());
+  });
+
   it('that a person holds stay held when every guard is content', async () => {
     const acme = await settled(10);
     acme.directory.remove('u1');
@@ -157,6 +168,16 @@ describe('A directory that has shrunk', () => {
     await acme.sync();
     expect(await held(acme)).toEqual([]);
     expect(await acme.inState('open')).toHaveLength(7);
+  });
+
+  it('and has recovered in part leaves those who are still missing to a person', async () => {
+    const acme = await settled(100, { guards });
+    acme.directory.remove(...names(1, 50));
+    await acme.sync();
+    acme.directory.add(...names(4, 50).map((id) => ({ id, department: 'Engines', phone: '1' })));
+    await acme.sync();
+    expect(await held(acme)).toEqual(names(1, 3));
+    expect(await acme.inState('open')).toEqual([]);
   });
 
   it('and whose deletions were refused does not hold later ones for ever', async () => {

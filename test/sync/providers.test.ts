@@ -49,7 +49,8 @@ describe.each(PROVIDERS)('A run against %s', (provider) => {
       { name: 'status-403', ...always },
       { result: 'failed', failure: { kind: 'permission-missing' } },
     ],
-    [{ name: 'looping-link' }, { snapshot: 'partial' }],
+    // Okta's deactivated users are a list of their own, and come first: nothing was read by then.
+    [{ name: 'looping-link' }, provider === 'okta' ? { result: 'failed' } : { snapshot: 'partial' }],
     [{ name: 'unreadable-record', ...always }, { snapshot: 'complete' }],
     [
       { name: 'unreadable-id', ...always },

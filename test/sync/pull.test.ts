@@ -1,14 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FailureKind, whoActs } from '../../connectors/contract.ts';
+import { ConnectionId } from '../../src/domain/ids.ts';
 import { getRun } from '../../src/sync/runs.ts';
 import { aDirectory, type Faults } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
+import { unknownId } from '../support/tenancy.ts';
 
 let install: Install;
 beforeAll(async () => {
   install = await Install.open();
 });
 afterAll(() => install.close());
+
+const unknownConnection = ConnectionId.parse(unknownId());
 
 /** A connection whose ten users are all applied; pages of three. */
 async function settled(mapping = {}): Promise<Connected> {
@@ -144,6 +148,27 @@ describe('Groups that cannot be read', () => {
     expect((await acme.changeOf('u1')).rolesLost).toEqual([]);
   });
 
+  it.each(['not-found', 'permission-missing'] as const)(
+    'because they are closed to us (%s) keep their roles in doubt; other groups are read, and the run goes on',
+    async (kind) => {
+      const groups = [
+        { id: 'analysts', members: ['u1', 'u2'] },
+        { id: 'engineers', members: ['u1', 'u2'] },
+      ];
+      const roles = [
+        { group: 'analysts', role: 'analyst' },
+        { group: 'engineers', role: 'engineer' },
+      ];
+      const acme = await install.connect({ directory: aDirectory({ users: 3, groups }), mapping: { roles } });
+      await acme.syncAndApply();
+      acme.directory.faults = { fails: { page: 1, list: 'members', group: 'analysts', kind } };
+      acme.directory.group('engineers', ['u2']);
+      expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+      expect(await acme.pending()).toEqual(['u1']);
+      expect((await acme.changeOf('u1')).rolesLost).toEqual(['engineer']);
+    },
+  );
+
   it('do not make a role that is lost later stay for ever', async () => {
     const acme = await settled(mapping);
     acme.directory.faults = { unreadableGroups: ['engineers'] };
@@ -190,6 +215,17 @@ describe('Groups that cannot be read', () => {
     await acme.sync();
     const asked = acme.directory.requests.filter(({ list }) => list === 'members');
     expect(asked.map(({ group }) => group)).toEqual(['g1']);
+  });
+});
+
+describe('A connection that cannot be opened', () => {
+  it('is not kept locked by the attempt', async () => {
+    const acme = await settled();
+    const attempt = acme.sync({ connection: unknownConnection });
+    await expect(attempt).rejects.toMatchObject({ code: 'not-found' });
+    const lock = await install.store.lockConnection(unknownConnection);
+    expect(lock).not.toBeNull();
+    await lock?.release();
   });
 });
 

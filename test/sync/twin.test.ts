@@ -219,12 +219,9 @@ class Pair {
     if (!people.applies) return;
     const waiting = (await real.changes({ state: ['approved'] })).map((one) => one.id);
     if (waiting.length > 0) await real.apply();
-    // Which of two joiners with one address comes first is nobody's business: the twin is told, and has to agree with the rest.
-    const ended = (await real.changes({ state: ['applied', 'moved'] })).filter(({ id: it }) =>
-      waiting.includes(it),
-    );
-    const byOutcome = ended.toSorted((one, other) => (one.state < other.state ? -1 : 1));
-    twin.apply(byOutcome.map((one) => one.externalId));
+    const sentBack = (await real.changes({ state: ['moved'] })).filter(({ id: it }) => waiting.includes(it));
+    const taken = sentBack.filter(({ outcomeReason }) => outcomeReason?.startsWith('another auth user has'));
+    twin.apply(taken.map((one) => one.externalId));
     await this.compare();
   }
 
@@ -262,7 +259,7 @@ class Pair {
       return { label, externalId, state: is, version, fields, roles };
     });
     expect(unlike(users, twins)).toEqual([]);
-    const changes = (await this.real.live()).map((one): Omit<TwinChange, 'heldByGuard'> => {
+    const changes = (await this.real.live()).map((one): Omit<TwinChange, 'heldBy'> => {
       const named = (user: string) => labels.get(user) ?? 'nobody';
       return {
         externalId: one.externalId,
@@ -279,7 +276,7 @@ class Pair {
         state: one.state,
       };
     });
-    const expected = this.twin.live.map(({ heldByGuard: _, ...one }) => ({
+    const expected = this.twin.live.map(({ heldBy: _, ...one }) => ({
       ...one,
       fields: byField(one.fields),
     }));
