@@ -42,7 +42,8 @@ export type Claim = {
 
 type FoundGround = {
   readonly users: ReadonlyMap<AuthUserId, { readonly user: StoredAuthUser; readonly links: number }>;
-  readonly holders: Holders;
+  /** Of the addresses that would be given. */
+  readonly holders: readonly { readonly key: string; readonly users: readonly AuthUserId[] }[];
 };
 
 type Done = {
@@ -115,28 +116,31 @@ export class Batch {
     );
     return {
       users: new Map(users.map((row) => [row.id, { user: toStoredAuthUser(row), links: row.links }])),
-      holders: new Holders(holders),
+      holders,
     };
   }
 
+  /** An address goes to one auth user: who comes for one that somebody else keeps, or got first, has to wait for a person. */
   #decide(changes: readonly ClaimedChange[], ground: FoundGround): readonly Done[] {
     const ids = manyIds(changes.length);
-    return changes.map((change, at) => {
-      const found = change.authUser === null ? undefined : ground.users.get(change.authUser);
-      const user = change.authUser ?? (ids[at] as AuthUserId);
-      const address = addressGivenBy(change);
-      const result = carryOut(change, {
-        user: found?.user ?? null,
-        linkedTo: change.linkedTo,
-        addressHeldByOther: address !== null && ground.holders.hasOtherThan(address, user),
-        links: found?.links ?? 0,
+    const tooLate = new Set<ChangeId>();
+    for (;;) {
+      const done = changes.map((change, at): Done => {
+        const found = change.authUser === null ? undefined : ground.users.get(change.authUser);
+        const result = carryOut(change, {
+          user: found?.user ?? null,
+          linkedTo: change.linkedTo,
+          addressHeldByOther: tooLate.has(change.id),
+          links: found?.links ?? 0,
+        });
+        if (result.outcome !== 'applied') return { change, user: change.authUser, version: null, result };
+        const user = change.authUser ?? (ids[at] as AuthUserId);
+        return { change, user, version: (found?.user.version ?? 0) + 1, result };
       });
-      if (result.outcome !== 'applied') return { change, user: change.authUser, version: null, result };
-      // Two joiners with one address: the second has to wait for a person. A leaver's address is free for who comes after.
-      const kept = result.state === 'deleted' ? null : toColumns(result.fields).email_key;
-      ground.holders.move(user, found === undefined ? null : toColumns(found.user.fields).email_key, kept);
-      return { change, user, version: (found?.user.version ?? 0) + 1, result };
-    });
+      const late = whoComesTooLate(done, ground);
+      if (late.length === 0) return done;
+      for (const id of late) tooLate.add(id); // and keeps their own address, which may make others late
+    }
   }
 
   /**
@@ -290,23 +294,27 @@ function addressGivenBy(change: ClaimedChange): string | null {
   return typeof email === 'string' ? emailKey(email) : null;
 }
 
-/** Who has which of the addresses in question, while a batch is being decided. */
-class Holders {
-  readonly #byAddress: Map<string, Set<AuthUserId>>;
-
-  constructor(rows: readonly { readonly key: string; readonly users: readonly AuthUserId[] }[]) {
-    this.#byAddress = new Map(rows.map(({ key, users }) => [key, new Set(users)]));
+/**
+ * Of the changes that would be applied, those whose address somebody else would have afterwards. All leave their old address first,
+ * so that two may exchange theirs; then each takes the new one, in order.
+ */
+function whoComesTooLate(done: readonly Done[], ground: FoundGround): readonly ChangeId[] {
+  const holders = new Map(ground.holders.map(({ key, users }) => [key, new Set(users)]));
+  const applied = done.flatMap(({ change, user, result }) => {
+    return result.outcome === 'applied' && user !== null ? [{ change, user, result }] : [];
+  });
+  for (const { user, result } of applied) {
+    const before = ground.users.get(user);
+    const old = before === undefined ? null : toColumns(before.user.fields).email_key;
+    const keeps = result.state !== 'deleted' && toColumns(result.fields).email_key === old;
+    if (old !== null && !keeps) holders.get(old)?.delete(user);
   }
-
-  hasOtherThan(address: string, user: AuthUserId): boolean {
-    const holders = this.#byAddress.get(address);
-    return holders !== undefined && holders.size > (holders.has(user) ? 1 : 0);
-  }
-
-  move(user: AuthUserId, from: string | null, to: string | null): void {
-    if (from !== null) this.#byAddress.get(from)?.delete(user);
-    if (to === null) return;
-    const holders = this.#byAddress.get(to) ?? new Set();
-    this.#byAddress.set(to, holders.add(user));
-  }
+  return applied.flatMap(({ change, user }) => {
+    const address = addressGivenBy(change);
+    if (address === null) return [];
+    const have = holders.get(address) ?? new Set();
+    if (have.size > (have.has(user) ? 1 : 0)) return [change.id];
+    holders.set(address, have.add(user));
+    return [];
+  });
 }
