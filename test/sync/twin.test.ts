@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConnectionId } from '../../src/domain/ids.ts';
 import { Mapping } from '../../src/domain/mapping.ts';
+import { cleanText } from '../../src/domain/normalise.ts';
 import { Policy } from '../../src/domain/policy.ts';
 import type { ChangeView } from '../../src/store/changes.ts';
 import { aDirectory, type Faults, type SomeDirectoryUser, type TestDirectory } from '../support/directory.ts';
@@ -237,7 +238,7 @@ class Pair {
   async #editHere(edits: Round['localEdits']): Promise<void> {
     for (const { who: chosen, name } of edits) {
       const found = (await this.real.users()).find((user) => user.externalId === id(chosen));
-      const displayName = name.replace(/\P{L}/gu, '').slice(0, 100);
+      const displayName = cleanText(name.replace(/[^\p{L}]/gu, '').slice(0, 100)) ?? '';
       if (found === undefined || found.state === 'deleted' || displayName === '') continue;
       await this.real.edit(id(chosen), { displayName, attributes: { local: displayName } });
       this.twin.edit(this.#label(found), { displayName, local: displayName });
@@ -310,10 +311,12 @@ describe('plan and apply, beside their twin', () => {
   it('bring the auth users to what the directory says, and then find nothing more', async () => {
     await fc.assert(
       fc.asyncProperty(life, async (given) => {
-        const pair = await Pair.begin({ ...given, locals: [], guarded: false });
+        const users = given.users.map(withOwnAddress);
+        const pair = await Pair.begin({ ...given, users, locals: [], guarded: false });
         await bringsAllUsers(pair);
         for (const { edits } of given.rounds.slice(0, 2)) {
-          change(pair.real.directory, edits);
+          const own = edits.map((one) => ('to' in one ? { ...one, to: withOwnAddress(one.to) } : one));
+          change(pair.real.directory, own);
           await bringsAllUsers(pair);
         }
       }),
@@ -345,6 +348,12 @@ describe('plan and apply, beside their twin', () => {
   }, 120_000);
 });
 
+/** An address that two share is somebody's to decide on: it is not brought to rest by runs alone. */
+const withOwnAddress = (given: Attributes): Attributes => ({
+  ...given,
+  address: given.address === null ? null : 'own',
+});
+
 /** First everybody with an address of their own is applied, so that the second run has something of each kind to propose. */
 async function syncAll(
   real: Connected,
@@ -367,20 +376,14 @@ async function syncAll(
 const shownOf = ({ externalId, kind, cause, fields, rolesGained, rolesLost, state: is }: ChangeView) =>
   JSON.stringify({ externalId, kind, cause, fields: byField(fields), rolesGained, rolesLost, is });
 
-/** Runs and applies until nothing can be approved any more: an address that one user leaves is free for another one then. */
+/** One run and one apply, and the next run finds nothing. */
 async function bringsAllUsers({ real, twin }: Pair): Promise<void> {
-  for (let rounds = 0; rounds < 5; rounds++) {
-    expect(await real.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
-    if ((await real.approveAll()) === 0) break;
-    await real.apply();
-  }
-  const waiting = await real.changes();
-  expect(waiting.filter(({ kind }) => kind !== 'conflict')).toEqual([]);
-  const conflicts = waiting.map(({ externalId }) => externalId as string);
+  expect(await real.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+  if ((await real.approveAll()) > 0) expect(await real.apply()).toMatchObject({ moved: 0, failed: 0 });
+  await real.sync();
+  expect(await real.changes()).toEqual([]);
   const stored = (await real.users()).filter(({ state: is }) => is === 'active');
-  const listed = real.directory.users.filter(
-    (user) => user.state === 'active' && !conflicts.includes(user.externalId),
-  );
+  const listed = real.directory.users.filter((user) => user.state === 'active');
   const described = ({
     externalId,
     fields,
