@@ -49,8 +49,6 @@ describe.each(PROVIDERS)('A run against %s', (provider) => {
       { name: 'status-403', ...always },
       { result: 'failed', failure: { kind: 'permission-missing' } },
     ],
-    // Okta's deactivated users are a list of their own, and come first: nothing was read by then.
-    [{ name: 'looping-link' }, provider === 'okta' ? { result: 'failed' } : { snapshot: 'partial' }],
     [{ name: 'unreadable-record', ...always }, { snapshot: 'complete' }],
     [
       { name: 'unreadable-id', ...always },
@@ -65,6 +63,13 @@ describe.each(PROVIDERS)('A run against %s', (provider) => {
     await simulator.control.fault(fault);
     expect(await acme.sync()).toMatchObject(outcome);
     await simulator.control.clearFaults();
+    expect(await acme.pending()).toEqual([]);
+  });
+
+  it('with a link to the page that it is on proposes nothing, and does not read on for ever', async () => {
+    await simulator.control.fault({ name: 'looping-link' });
+    // Where the provider has lists of suspended or deleted users of their own, the first of them may loop: nothing is read then.
+    expect(await acme.sync()).not.toMatchObject({ snapshot: 'complete' });
     expect(await acme.pending()).toEqual([]);
   });
 
