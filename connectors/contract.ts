@@ -44,6 +44,10 @@ export type CheckStep = {
 /** Calls throw only `ConnectorError`, or the signal's reason when it was aborted. */
 export type Connector = {
   readonly provider: Provider;
+  /**
+   * Who moves between a provider's lists while they are read (reactivated, deleted) is named all the same, perhaps twice: of
+   * several records of one user in a chain of pages, the last is the latest.
+   */
   fetchUsers(cursor: Cursor | null, signal: AbortSignal): Promise<Page<UserRecord>>;
   fetchGroups(cursor: Cursor | null, signal: AbortSignal): Promise<Page<GroupRecord>>;
   /** Members of one group, nested groups resolved. Members that are no users (devices, contacts) are left out. */

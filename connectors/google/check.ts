@@ -7,15 +7,19 @@ import {
   type Cursor,
   type Page,
 } from '../contract.ts';
+import { liveUsers, toCursor } from './places.ts';
 
 type Step = CheckStep['step'];
 type Tried<T> =
   | { readonly ok: true; readonly records: readonly T[] }
   | { readonly ok: false; readonly failure: ConnectorFailure };
 
-/** Stops at the first step that fails: the later ones need what it needs. */
+/**
+ * Stops at the first step that fails: the later ones need what it needs. Of the users, the living are looked at, who show more of
+ * what the administrator sees than the deleted.
+ */
 export async function* checkGoogle(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
-  const users = await tried((cursor) => connector.fetchUsers(cursor, signal));
+  const users = await tried((cursor) => connector.fetchUsers(cursor ?? toCursor(liveUsers), signal));
   const broken = users.ok ? null : stepOf(users.failure);
   if (!users.ok && broken === 'reach') return yield failed('reach', users.failure);
   yield { step: 'reach', ok: true, detail: 'Google answers.' };

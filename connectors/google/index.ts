@@ -1,14 +1,14 @@
 /** Google Workspace: one page at a time of the Directory API's users, groups and members. README.md has the whole picture. */
 import { admin } from '@googleapis/admin';
-import type { Connector, ConnectorDefinition, Cursor, Network } from '../contract.ts';
-import { ConnectorError } from '../contract.ts';
+import type { Connector, ConnectorDefinition, Network } from '../contract.ts';
 import { openSession, type SessionTuning } from '../session.ts';
 import { checkGoogle } from './check.ts';
 import { GoogleCredentials, GoogleSettings } from './credentials.ts';
 import { ORIGINS, sendOver } from './library.ts';
 import { openLists } from './lists.ts';
-import { type Listing, toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
-import { expiredToken, isQuota } from './refusals.ts';
+import { deletedBefore, toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
+import { deletedUsers, placeBehind, sinceOf, toPlace } from './places.ts';
+import { isQuota } from './refusals.ts';
 import { openTokens } from './token.ts';
 
 type Options = {
@@ -31,21 +31,29 @@ export function openGoogle(
   const { customer } = settings;
   return {
     provider: 'google',
-    /** Google lists the living or the deleted, never both; the deleted come second, in one chain of pages. */
+    /**
+     * Of the deleted whom the third list names again, only those deleted since the first are passed on: the others have not moved,
+     * or they are in the second list and then in the third with a later time.
+     */
     async fetchUsers(cursor, signal) {
-      const { listing, pageToken } = placeOf(cursor);
+      const at = cursor === null ? deletedUsers : toPlace(cursor);
+      const listing = at.list === 'live' ? 'live' : 'deleted';
       const which = { customer, projection: 'full', ...(listing === 'live' ? {} : { showDeleted: 'true' }) };
-      const { objects, next } = await readPage({ list: 'users', pageToken, signal }, (common, options) =>
+      const place = { list: 'users', pageToken: at.pageToken, isStart: at.since === null, signal } as const;
+      const { objects, next, date } = await readPage(place, (common, options) =>
         users.list({ ...which, ...common }, options),
       );
+      const since = at.since ?? sinceOf(date);
+      const news =
+        at.list === 'deleted-again' ? objects.filter((one) => !deletedBefore(one, since)) : objects;
       return {
-        records: objects.map((object) => toUserRecord(object, listing)),
-        next: cursorAfter(listing, next),
+        records: news.map((object) => toUserRecord(object, listing)),
+        next: placeBehind(at, next, since),
       };
     },
     async fetchGroups(cursor, signal) {
       const { objects, next } = await readPage(
-        { list: 'groups', pageToken: cursor, signal },
+        { list: 'groups', pageToken: cursor, isStart: cursor === null, signal },
         (common, options) => groups.list({ customer, ...common }, options),
       );
       return { records: objects.map(toGroupRecord), next };
@@ -54,27 +62,13 @@ export function openGoogle(
     async fetchMembers(group, cursor, signal) {
       const which = { groupKey: group, includeDerivedMembership: true };
       const { objects, next } = await readPage(
-        { list: 'members', pageToken: cursor, signal },
+        { list: 'members', pageToken: cursor, isStart: false, signal },
         (common, options) => members.list({ ...which, ...common }, options),
       );
       return { records: objects.map(toMemberRecord).filter((record) => record !== null), next };
     },
     close: () => session.close(),
   };
-}
-
-/** The cursor of users names the listing and the page token in it; the deleted begin without a token. */
-function placeOf(cursor: Cursor | null): { readonly listing: Listing; readonly pageToken: string | null } {
-  if (cursor === null) return { listing: 'live', pageToken: null };
-  const [, listing, pageToken] = /^(live|deleted):(.*)$/s.exec(cursor) ?? [];
-  if (listing === 'deleted') return { listing, pageToken: pageToken || null };
-  if (listing === 'live' && pageToken) return { listing, pageToken };
-  throw new ConnectorError(expiredToken);
-}
-
-function cursorAfter(listing: Listing, pageToken: string | null): Cursor | null {
-  if (pageToken !== null) return `${listing}:${pageToken}`;
-  return listing === 'live' ? 'deleted:' : null;
 }
 
 export const googleDefinition: ConnectorDefinition<GoogleSettings, GoogleCredentials> = {

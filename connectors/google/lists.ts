@@ -1,7 +1,7 @@
 /** One page of any of Google's lists: what is asked for, a refused token replaced once, and what an answer must look like. */
 import { z } from 'zod';
 import { ConnectorError, type ConnectorFailure } from '../contract.ts';
-import { parseJson } from '../session.ts';
+import { parseJson, type SessionResponse } from '../session.ts';
 import { type LibraryRequest, type Send, settled, through } from './library.ts';
 import { apiRefusal, type List } from './refusals.ts';
 import { fieldsOf, ListPage } from './schema.ts';
@@ -10,9 +10,20 @@ import type { Tokens } from './token.ts';
 /** The largest pages that Google gives (reference: users.list, groups.list, members.list, parameter maxResults). */
 const PAGE_SIZE = { users: 500, groups: 200, members: 200 } as const satisfies Record<List, number>;
 
-type Place = { readonly list: List; readonly pageToken: string | null; readonly signal: AbortSignal };
+/** `isStart`: nothing was answered before, so that a refusal can only be about how the account is asked for. */
+type Place = {
+  readonly list: List;
+  readonly pageToken: string | null;
+  readonly isStart: boolean;
+  readonly signal: AbortSignal;
+};
 type Common = { readonly maxResults: number; readonly fields: string; readonly pageToken?: string };
-type Found = { readonly objects: readonly unknown[]; readonly next: string | null };
+/** `date`: the answer's own, as it stands in its header. */
+type Found = {
+  readonly objects: readonly unknown[];
+  readonly next: string | null;
+  readonly date: string | null;
+};
 
 /** `call` is the library's own list method, given the parameters that all lists share and the way to the session. */
 export type ReadPage = (
@@ -21,7 +32,8 @@ export type ReadPage = (
 ) => Promise<Found>;
 
 export function openLists(send: Send, tokens: Tokens, clientId: string | null): ReadPage {
-  async function exchange(request: LibraryRequest, { list, pageToken, signal }: Place): Promise<unknown> {
+  async function exchange(request: LibraryRequest, place: Place): Promise<SessionResponse> {
+    const { list, pageToken, isStart, signal } = place;
     const headers = async () => {
       const token = await tokens.current(signal);
       return { ...request.headers, authorization: `Bearer ${token}` };
@@ -31,14 +43,19 @@ export function openLists(send: Send, tokens: Tokens, clientId: string | null): 
       tokens.discard();
       response = await send({ ...request, headers, signal });
     }
-    if (response.status === 200) return parseJson(response);
-    throw new ConnectorError(apiRefusal(response, { list, resumed: pageToken !== null, clientId }));
+    if (response.status === 200) return response;
+    throw new ConnectorError(apiRefusal(response, { list, isStart, resumed: pageToken !== null, clientId }));
   }
 
   return async (place, call) => {
     const { list, pageToken, signal } = place;
     const common = { maxResults: PAGE_SIZE[list], fields: fieldsOf[list] };
-    const options = through((request) => exchange(request, place));
+    let date: string | null = null;
+    const options = through(async (request) => {
+      const response = await exchange(request, place);
+      date = response.headers.get('date');
+      return parseJson(response);
+    });
     const { data } = await settled(
       call(pageToken === null ? common : { ...common, pageToken }, options),
       signal,
@@ -48,7 +65,7 @@ export function openLists(send: Send, tokens: Tokens, clientId: string | null): 
     const { objects, nextPageToken } = page.data;
     if (nextPageToken !== null && nextPageToken === pageToken)
       throw new ConnectorError(noPage(list, 'it names itself as the next page'));
-    return { objects, next: nextPageToken };
+    return { objects, next: nextPageToken, date };
   };
 }
 

@@ -3,10 +3,16 @@ import type { z } from 'zod';
 import type { CustomValue, DirectoryUser } from '../../src/domain/directory.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import type { GroupRecord, MemberRecord, UnreadableRecord, UserRecord } from '../contract.ts';
-import { DeletedUser, type GoogleUser, Group, Identified, LiveUser, Member } from './schema.ts';
+import { Dated, DeletedUser, type GoogleUser, Group, Identified, LiveUser, Member } from './schema.ts';
 
 /** Google lists live users and, apart from them, those deleted in the last 20 days. */
 export type Listing = 'live' | 'deleted';
+
+/** Whether a deleted user was so before that time, in milliseconds since 1970. Where Google does not say when, it was not. */
+export function deletedBefore(object: unknown, ms: number): boolean {
+  const { data } = Dated.safeParse(object);
+  return data !== undefined && Date.parse(data.deletionTime) < ms;
+}
 
 export function toUserRecord(object: unknown, listing: Listing): UserRecord {
   const read = (listing === 'live' ? LiveUser : DeletedUser).safeParse(object);

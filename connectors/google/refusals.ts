@@ -34,17 +34,24 @@ export function isQuota(response: SessionResponse): boolean {
   return response.status === 403 && reasonsOf(response)?.some((reason) => QUOTA.has(reason)) === true;
 }
 
-/** A refusal of the Directory API. `resumed`: a page token was sent, and with everything else as on the first page. */
+/**
+ * A refusal of the Directory API. `isStart`: it is the first answer of all to this listing. `resumed`: a page token was sent, and
+ * everything else as on the first page.
+ */
 export function apiRefusal(
   response: SessionResponse,
-  asked: { readonly list: List; readonly resumed: boolean; readonly clientId: string | null },
+  asked: {
+    readonly list: List;
+    readonly isStart: boolean;
+    readonly resumed: boolean;
+    readonly clientId: string | null;
+  },
 ): ConnectorFailure {
   const { status } = response;
   const reasons = reasonsOf(response);
   if (reasons === null) return failureOf(response); // not Google's words, so it is not Google's meaning
   if (asked.resumed && (status === 400 || status === 410)) return failureOf(response, expiredToken);
-  const isStart = asked.list !== 'members' && !asked.resumed;
-  if (isStart && (status === 400 || status === 404)) return failureOf(response, wrongCustomer);
+  if (asked.isStart && (status === 400 || status === 404)) return failureOf(response, wrongCustomer);
   if (status === 401) return failureOf(response, refusedToken);
   if (status === 403) return failureOf(response, missingPermission(reasons, asked));
   return failureOf(response);

@@ -56,6 +56,9 @@ const customField = z.union([customScalar.nullable(), listed(z.object({ value: c
 /** The id alone, to report an object of which nothing else can be read. A bare number has lost digits beyond 2^53. */
 export const Identified = z.object({ id: ExternalId });
 
+/** When a user was deleted, to tell who was so before. */
+export const Dated = z.object({ deletionTime: z.string() });
+
 export const DeletedUser = Identified.extend({
   primaryEmail: text,
   name: z.object({ givenName: text, familyName: text, fullName: text, displayName: text }).nullish(),

@@ -3,6 +3,7 @@ import {
   type Connector,
   type ConnectorDefinition,
   ConnectorError,
+  type Cursor,
   type Network,
   type Page,
 } from '../contract.ts';
@@ -13,12 +14,14 @@ import { restMs, waitAfterRefusalMs } from './limits.ts';
 import {
   allGroups,
   deprovisionedUsers,
-  liveUsers,
+  listBehind,
   membersOf,
   type Place,
   readList,
+  recentSince,
   toCursor,
   toPlace,
+  USER_LISTS,
 } from './lists.ts';
 import { toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
 import { type Access, apiTokenAccess, ServiceAppAccess } from './token.ts';
@@ -48,10 +51,17 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
   });
   const access = accessOf({ settings, credentials, session, origin });
 
-  async function read<T>(at: Place, toRecord: (record: unknown) => T, signal: AbortSignal) {
-    const answer = await get(at, signal);
-    const { records, next } = readList(answer, at, [settings.orgUrl, origin]);
-    return { records: records.map(toRecord), next };
+  const origins = [settings.orgUrl, origin];
+
+  async function read<T>(
+    start: Place,
+    cursor: Cursor | null,
+    toRecord: (record: unknown) => T,
+    signal: AbortSignal,
+  ) {
+    const at = cursor === null ? start : toPlace(cursor, [start.list], start);
+    const { records, next } = readList(await get(at, signal), at, origins);
+    return page(records.map(toRecord), next);
   }
 
   /** A refused access token is replaced once; whatever Okta says then is its answer. */
@@ -79,24 +89,17 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
 
   return {
     provider: 'okta',
-    /** The deactivated ones come after the live ones, in one chain of pages. */
+    /** Three lists in one chain of pages (see lists.ts): whoever moves between them may be named twice, the last time as it is. */
     async fetchUsers(cursor, signal) {
-      const at = cursor === null ? liveUsers : toPlace(cursor, [liveUsers, deprovisionedUsers]);
-      const { records, next } = await read(at, toUserRecord, signal);
-      return page(records, next ?? (at.list === 'live-users' ? deprovisionedUsers : null));
+      const at = cursor === null ? deprovisionedUsers : toPlace(cursor, USER_LISTS, deprovisionedUsers);
+      const answer = await get(at, signal);
+      const { records, next } = readList(answer, at, origins);
+      const since = at.since ?? recentSince(answer);
+      return page(records.map(toUserRecord), next === null ? listBehind(at, since) : { ...next, since });
     },
-    async fetchGroups(cursor, signal) {
-      const at = cursor === null ? allGroups : toPlace(cursor, [allGroups]);
-      const { records, next } = await read(at, toGroupRecord, signal);
-      return page(records, next);
-    },
+    fetchGroups: (cursor, signal) => read(allGroups, cursor, toGroupRecord, signal),
     /** Okta's groups do not nest. Everyone is listed like any other: its id does not tell what it is. */
-    async fetchMembers(group, cursor, signal) {
-      const start = membersOf(group);
-      const at = cursor === null ? start : toPlace(cursor, [start]);
-      const { records, next } = await read(at, toMemberRecord, signal);
-      return page(records, next);
-    },
+    fetchMembers: (group, cursor, signal) => read(membersOf(group), cursor, toMemberRecord, signal),
     close: () => session.close(),
   };
 }

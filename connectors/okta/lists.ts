@@ -5,34 +5,97 @@ import { failureOf, parseJson, type SessionResponse } from '../session.ts';
 import { readLinks } from './link.ts';
 import { ApiError, OktaList } from './schema.ts';
 
-/** Users come in two lists: without a filter, `GET /api/v1/users` leaves out who was deactivated (API reference, "Users"). */
-export type ListName = 'live-users' | 'deprovisioned-users' | 'groups' | 'members';
+/**
+ * Without a filter, `GET /api/v1/users` leaves out who was deactivated (API reference, "Users"), so users come in lists that are
+ * read one after the other while people move between them: first the deactivated, then the living, then everybody who has
+ * changed since the first of these requests. Who is reactivated after the first list is in the second or, where the
+ * second had passed that place already, in the third; so is who is deactivated before the second comes to that place. Nobody is
+ * missed, and the last mention of a user is the latest.
+ */
+export const USER_LISTS = ['deprovisioned-users', 'live-users', 'recent-users'] as const;
+export type UserList = (typeof USER_LISTS)[number];
+export type ListName = UserList | 'groups' | 'members';
 
 /** `path` is relative to the org, so that a cursor holds on when the org gets another address. */
-export type Place = { readonly list: ListName; readonly path: string };
+export type Place<List extends ListName = ListName> = {
+  readonly list: List;
+  readonly path: string;
+  /**
+   * Since when a change of a user is a recent one, in milliseconds since 1970 by Okta's clock. null before the first answer, and
+   * where the list holds no users to come back to.
+   */
+  readonly since: number | null;
+};
 
 /** What Okta recommends for users, groups and members alike. */
 export const PAGE_SIZE = 200;
 
-export const liveUsers: Place = { list: 'live-users', path: `/api/v1/users?limit=${PAGE_SIZE}` };
-export const deprovisionedUsers: Place = {
+/** Taken off the time of the first answer: its clock and the one that stamps `lastUpdated` need not be the same. */
+const OVERLAP_MS = 300_000;
+
+export const deprovisionedUsers: Place<UserList> = {
   list: 'deprovisioned-users',
-  path: `/api/v1/users?filter=status%20eq%20%22DEPROVISIONED%22&limit=${PAGE_SIZE}`,
+  path: usersWhere('status eq "DEPROVISIONED"'),
+  since: null,
 };
-export const allGroups: Place = { list: 'groups', path: `/api/v1/groups?limit=${PAGE_SIZE}` };
+/** Also where to look at who is there without reading everybody. */
+export const liveUsers: Place<UserList> = {
+  list: 'live-users',
+  path: `/api/v1/users?limit=${PAGE_SIZE}`,
+  since: null,
+};
+/** This filter finds users of every status, the deactivated ones too (API reference, "List all users"). */
+function recentUsers(since: number): Place<UserList> {
+  return {
+    list: 'recent-users',
+    path: usersWhere(`lastUpdated gt "${new Date(since).toISOString()}"`),
+    since,
+  };
+}
+
+export const allGroups: Place = { list: 'groups', path: `/api/v1/groups?limit=${PAGE_SIZE}`, since: null };
 export function membersOf(group: ExternalId): Place {
-  return { list: 'members', path: `/api/v1/groups/${encodeURIComponent(group)}/users?limit=${PAGE_SIZE}` };
+  const path = `/api/v1/groups/${encodeURIComponent(group)}/users?limit=${PAGE_SIZE}`;
+  return { list: 'members', path, since: null };
 }
 
-export function toCursor(place: Place): Cursor {
-  return `${place.list} ${place.path}`;
+function usersWhere(filter: string): string {
+  return `/api/v1/users?filter=${encodeURIComponent(filter)}&limit=${PAGE_SIZE}`;
 }
 
-/** `starts`: the places where this listing begins. A cursor of another listing, or of nobody's making, is not followed. */
-export function toPlace(cursor: Cursor, starts: readonly Place[]): Place {
-  const [list, path = ''] = cursor.split(' ', 2);
-  const start = starts.find((place) => place.list === list);
-  if (start !== undefined && pathnameOf(path) === pathnameOf(start.path)) return { list: start.list, path };
+/** Where the reading of users goes on when this page is the last of its list. null: everybody has been named. */
+export function listBehind(at: Place<UserList>, since: number): Place<UserList> | null {
+  switch (at.list) {
+    case 'deprovisioned-users':
+      return { ...liveUsers, since };
+    case 'live-users':
+      return recentUsers(since);
+    case 'recent-users':
+      return null;
+  }
+}
+
+/** An answer without a Date says nothing about Okta's clock: then everybody counts as changed, and is read once more. */
+export function recentSince({ headers }: SessionResponse): number {
+  const answered = Date.parse(headers.get('date') ?? '');
+  return Number.isNaN(answered) ? 0 : Math.max(0, answered - OVERLAP_MS);
+}
+
+export function toCursor({ list, path, since }: Place): Cursor {
+  return since === null ? `${list} ${path}` : `${list} ${path} ${since}`;
+}
+
+/** `lists`: those that begin at this path. A cursor of another listing, or of nobody's making, is not followed. */
+export function toPlace<List extends ListName>(
+  cursor: Cursor,
+  lists: readonly List[],
+  start: Place,
+): Place<List> {
+  const [, name, path = '', since] = /^([a-z-]+) (\S+)(?: (\d{1,15}))?$/.exec(cursor) ?? [];
+  const list = lists.find((one) => one === name);
+  if (list !== undefined && pathnameOf(path) === pathnameOf(start.path)) {
+    return { list, path, since: since === undefined ? null : Number(since) };
+  }
   throw new ConnectorError({
     kind: 'cursor-expired',
     message: 'The saved place in the list is none of this list.',
@@ -66,12 +129,13 @@ export function readList(answer: SessionResponse, at: Place, origins: readonly s
   if (path === at.path) throw odd(answer, at, 'names itself as the next one');
   if (next.pathname !== pathnameOf(at.path))
     throw odd(answer, at, 'names a page of another list as the next one');
-  return { records: records.data, next: { list: at.list, path } };
+  return { records: records.data, next: { ...at, path } };
 }
 
 const titleOf = {
   'live-users': 'users',
   'deprovisioned-users': 'deactivated users',
+  'recent-users': 'users who have changed recently',
   groups: 'groups',
   members: "a group's members",
 } as const satisfies Record<ListName, string>;
@@ -79,6 +143,7 @@ const titleOf = {
 const scopeOf = {
   'live-users': 'okta.users.read',
   'deprovisioned-users': 'okta.users.read',
+  'recent-users': 'okta.users.read',
   groups: 'okta.groups.read',
   members: 'okta.groups.read',
 } as const satisfies Record<ListName, string>;
@@ -113,7 +178,8 @@ function refusal(answer: SessionResponse, at: Place): ConnectorFailure {
   if (answer.status === 404 && at.list === 'members') {
     return failureOf(answer, { message: `Okta has no such group any more: ${what}.` });
   }
-  if ((answer.status === 404 && !goesOn) || (answer.status >= 300 && answer.status < 400)) {
+  const isStart = !goesOn && at.since === null;
+  if ((answer.status === 404 && isStart) || (answer.status >= 300 && answer.status < 400)) {
     return failureOf(answer, {
       kind: 'misconfigured',
       message: `${new URL(answer.url).host} does not serve ${what}.`,

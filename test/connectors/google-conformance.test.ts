@@ -48,7 +48,8 @@ async function simulated(options: SimulatorOptions): Promise<{ simulator: Simula
 describe('against a simulated account', () => {
   it('a page whose token leads to itself ends the listing with an error', async () => {
     const { simulator, connector } = await simulated({ users: 1_200 });
-    const { next } = await connector.fetchUsers(null, signal);
+    const { next: living } = await connector.fetchUsers(null, signal);
+    const { next } = await connector.fetchUsers(living, signal);
     await simulator.control.fault({ name: 'looping-link' });
     await expect(connector.fetchUsers(next, signal)).rejects.toMatchObject({
       failure: { kind: 'unexpected-response' },
@@ -57,7 +58,7 @@ describe('against a simulated account', () => {
 
   it('a page token that Google does not know starts the list again', async () => {
     const { connector } = await simulated({ users: 20 });
-    await expect(connector.fetchUsers('live:unknown', signal)).rejects.toMatchObject({
+    await expect(connector.fetchUsers('live:0:unknown', signal)).rejects.toMatchObject({
       failure: { kind: 'cursor-expired', status: 400 },
     });
   });

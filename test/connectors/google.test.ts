@@ -12,6 +12,7 @@ import {
   refusal,
   usersBody,
 } from './googleAccount.ts';
+import { allPages } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
 const group = ExternalId.parse('g1');
@@ -25,45 +26,66 @@ function inTurn(...answers: readonly Answered[]) {
 
 describe('the list of users', () => {
   const living: Answered = { body: usersBody([aUser('1')], 'second page/+') };
-  const account3 = ({ query }: Asked): Answered => {
-    if (query['showDeleted'] === 'true')
-      return { body: usersBody([aUser('9', { deletionTime: '2026-03-01T09:00:00.000Z' })]) };
-    return !('pageToken' in query) ? living : { body: usersBody([aUser('2', { suspended: true })]) };
+  const gone = (id: string, deletionTime?: string) => aUser(id, { deletionTime });
+  const date = new Date(Date.UTC(2026, 2, 1, 9)).toUTCString();
+  /** Between its first and its last request somebody else is deleted. */
+  const accountOf = (asked: readonly Asked[], headers: Readonly<Record<string, string>> = { date }) => {
+    const old = gone('9', '2026-02-20T09:00:00.000Z');
+    const fresh = [gone('8', '2026-03-01T08:55:01.000Z'), gone('7')];
+    return ({ query }: Asked): Answered => {
+      if (query['showDeleted'] === 'true')
+        return { headers, body: usersBody(asked.length === 1 ? [old] : [old, ...fresh]) };
+      return 'pageToken' in query ? { body: usersBody([aUser('2', { suspended: true })]) } : living;
+    };
   };
+  const anAccount = async (headers?: Readonly<Record<string, string>>) => {
+    const google = await account((asked) => accountOf(google.asked, headers)(asked));
+    return google;
+  };
+  const allOf = (google: Awaited<ReturnType<typeof account>>) =>
+    allPages((cursor) => connected(google).fetchUsers(cursor, signal));
 
-  it('leads from the living to the deleted, who arrive as deprovisioned', async () => {
-    const google = await account(account3);
-    const connector = connected(google);
-    const first = await connector.fetchUsers(null, signal);
-    const second = await connector.fetchUsers(first.next, signal);
-    const third = await connector.fetchUsers(second.next, signal);
-    expect([...first.records, ...second.records, ...third.records]).toMatchObject([
+  it('leads from the deleted to the living, and to who has been deleted since, as deprovisioned', async () => {
+    const google = await anAccount();
+    expect(await allOf(google)).toMatchObject([
+      { user: { externalId: '9', state: 'deprovisioned' } },
       { user: { externalId: '1', state: 'active' } },
       { user: { externalId: '2', state: 'suspended' } },
-      { user: { externalId: '9', state: 'deprovisioned' } },
+      { user: { externalId: '8', state: 'deprovisioned' } },
+      { user: { externalId: '7', state: 'deprovisioned' } },
     ]);
-    expect(third.next).toBeNull();
+    expect(google.asked.map(({ query }) => [query['showDeleted'], query['pageToken']])).toEqual([
+      ['true', undefined],
+      [undefined, undefined],
+      [undefined, 'second page/+'],
+      ['true', undefined],
+    ]);
+  });
+
+  it("names all the deleted once more where no answer tells Google's time", async () => {
+    expect((await allOf(await anAccount({ date: 'today' }))).slice(3)).toMatchObject([
+      { user: { externalId: '9' } },
+      { user: { externalId: '8' } },
+      { user: { externalId: '7' } },
+    ]);
+  });
+
+  it('asks for one token, however many pages', async () => {
+    const google = await anAccount();
+    const connector = connected(google);
+    await allPages((cursor) => connector.fetchUsers(cursor, signal));
     expect(google.tokenRequests).toHaveLength(1);
   });
 
-  it('goes on from a saved cursor in another process', async () => {
-    const google = await account(account3);
-    const { next } = await connected(google).fetchUsers(null, signal);
-    const second = await connected(google).fetchUsers(next, signal);
-    expect(google.asked[1]?.query).toMatchObject({ pageToken: 'second page/+' });
-    const third = await connected(google).fetchUsers(second.next, signal);
-    expect(third.records).toMatchObject([{ user: { externalId: '9' } }]);
-  });
-
   it('is asked for in full, in the largest pages, with what tells where the next page is', async () => {
-    const google = await account(account3);
-    await connected(google).fetchUsers(null, signal);
-    const { path, query, headers } = google.asked[0] ?? {};
+    const google = await anAccount();
+    await allOf(google);
+    const { path, query, headers } = google.asked[1] ?? {};
     expect(path).toBe('/admin/directory/v1/users');
     expect(query).toMatchObject({ customer: 'my_customer', projection: 'full', maxResults: '500' });
     expect(query?.['fields']).toMatch(/^kind,nextPageToken,users\(/);
     expect(query).not.toHaveProperty('showDeleted');
-    expect(headers).toMatchObject({ authorization: 'Bearer token-1', 'accept-encoding': 'gzip' });
+    expect(headers).toMatchObject({ authorization: 'Bearer token-2', 'accept-encoding': 'gzip' });
     expect(headers?.['user-agent']).toContain('gzip');
   });
 
@@ -220,7 +242,7 @@ describe('other refusals', () => {
     expect(await failureOf(connector.fetchUsers(next, signal))).toMatchObject({ kind: 'cursor-expired' });
   });
 
-  it.each(['', 'live:', 'gone:x', 'p.1'])(
+  it.each(['', 'live:', 'live:x', 'live:soon:x', 'gone:0:x', 'p.1'])(
     'a cursor that is none of ours (%o) starts the list again',
     async (cursor) => {
       const google = await account(() => nobody);

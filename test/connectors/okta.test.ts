@@ -44,17 +44,25 @@ const idsOf = (records: readonly unknown[]) =>
   });
 
 describe('the chain of pages', () => {
-  it('leads from the live users to the deactivated ones', async () => {
-    const acme = await org(usersOf([anOktaUser('00u1')], [anOktaUser('00u2', { status: 'DEPROVISIONED' })]));
-    const connector = connected(acme);
-    const records = await allPages((cursor) => connector.fetchUsers(cursor, signal));
+  it('leads from the deactivated users to the living, and to those who have changed since it began', async () => {
+    const gone = anOktaUser('00u2', { status: 'DEPROVISIONED' });
+    const lists = usersOf([anOktaUser('00u1')], { deprovisioned: [gone], recent: [gone] });
+    let minutes = 0;
+    const acme = await org((asked, origin) => {
+      const date = new Date(Date.UTC(2026, 2, 1, 9, minutes++)).toUTCString();
+      const answered = lists(asked, origin);
+      return { ...answered, headers: { ...answered.headers, date } };
+    });
+    const records = await allPages(async (cursor) => connected(acme).fetchUsers(cursor, signal));
     expect(records).toMatchObject([
+      { kind: 'user', user: { externalId: '00u2', state: 'deprovisioned' } },
       { kind: 'user', user: { externalId: '00u1', state: 'active' } },
       { kind: 'user', user: { externalId: '00u2', state: 'deprovisioned' } },
     ]);
     expect(acme.asked.map(({ path }) => decodeURIComponent(path))).toEqual([
-      '/api/v1/users?limit=200',
       '/api/v1/users?filter=status eq "DEPROVISIONED"&limit=200',
+      '/api/v1/users?limit=200',
+      '/api/v1/users?filter=lastUpdated gt "2026-03-01T08:55:00.000Z"&limit=200',
     ]);
     for (const { headers } of acme.asked) {
       expect(headers).toMatchObject({
@@ -63,6 +71,15 @@ describe('the chain of pages', () => {
           'application/json; okta-response=omitCredentials,omitCredentialsLinks,omitTransitioningToStatus',
       });
     }
+  });
+
+  it("reads everybody once more where no answer tells Okta's time", async () => {
+    const acme = await org(() => ({ headers: { date: 'today' }, body: [] }));
+    const connector = connected(acme);
+    await allPages((cursor) => connector.fetchUsers(cursor, signal));
+    expect(decodeURIComponent(acme.asked[2]?.path ?? '')).toContain(
+      'lastUpdated gt "1970-01-01T00:00:00.000Z"',
+    );
   });
 
   it('goes on behind an empty page, in another process too', async () => {
@@ -85,9 +102,12 @@ describe('the chain of pages', () => {
   });
 
   it('keeps the others where one record cannot be understood', async () => {
-    const acme = await org(
-      usersOf([anOktaUser('00u1'), anOktaUser('00u2', { status: 'FUTURE_STATE' }), anOktaUser('00u3')]),
-    );
+    const deprovisioned = [
+      anOktaUser('00u1'),
+      anOktaUser('00u2', { status: 'FUTURE_STATE' }),
+      anOktaUser('00u3'),
+    ];
+    const acme = await org(usersOf([], { deprovisioned }));
     const { records } = await connected(acme).fetchUsers(null, signal);
     expect(records.map(({ kind }) => kind)).toEqual(['user', 'unreadable', 'user']);
   });
@@ -155,14 +175,14 @@ describe('a page of a list', () => {
     });
   });
 
-  it.each(['/api/v1/users?limit=200', '/api/v1/groups?after=1'])(
+  it.each(['/api/v1/groups?limit=200', '/api/v1/users?after=1'])(
     'breaks the chain when it leads in a circle or astray: %s',
     async (next) => {
       const acme = await org((_, origin) => ({
         headers: { link: `<${origin}${next}>; rel="next"` },
         body: [],
       }));
-      expect(await failing(connected(acme).fetchUsers(null, signal))).toMatchObject({
+      expect(await failing(connected(acme).fetchGroups(null, signal))).toMatchObject({
         kind: 'unexpected-response',
       });
     },
@@ -176,6 +196,8 @@ describe('a place in a list', () => {
     'live-users https://evil.example/api/v1/users',
     'live-users //evil.example/api/v1/users',
     'live-users',
+    'recent-users /api/v1/users?filter=x soon',
+    'members /api/v1/users?limit=200',
   ])('is not followed where it is none of this list: %j', async (cursor) => {
     const acme = await org(usersOf([]));
     expect(await failing(connected(acme).fetchUsers(cursor, signal))).toMatchObject({

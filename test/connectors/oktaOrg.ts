@@ -118,12 +118,16 @@ export function anOktaUser(id: string, more: { status?: string; profile?: Record
   };
 }
 
-/** Answers the two lists of users and, to all others, 404. */
-export function usersOf(live: readonly unknown[], deprovisioned: readonly unknown[] = []) {
+/** Answers the lists of users and, to all others, 404. */
+export function usersOf(
+  live: readonly unknown[],
+  { deprovisioned = [], recent = [] }: Partial<Record<'deprovisioned' | 'recent', readonly unknown[]>> = {},
+) {
   return ({ path }: Asked, origin: string): Answered => {
     const headers = { link: `<${origin}${path}>; rel="self"` };
     if (path === '/api/v1/users?limit=200') return { headers, body: live };
-    if (path.startsWith('/api/v1/users?filter=')) return { headers, body: deprovisioned };
+    if (path.startsWith('/api/v1/users?filter=status')) return { headers, body: deprovisioned };
+    if (path.startsWith('/api/v1/users?filter=lastUpdated')) return { headers, body: recent };
     return { status: 404, body: { errorCode: 'E0000007', errorSummary: 'Not found' } };
   };
 }
