@@ -205,7 +205,7 @@ class Session implements HttpSession {
   async #read(url: URL, answer: Dispatcher.ResponseData): Promise<SessionResponse> {
     const { headers, body } = await readAnswer(url.host, answer);
     const id = headers.get(this.#options.requestIdHeader ?? 'x-request-id');
-    const requestId = id !== null && /^[\w.:+/=-]{1,128}$/.test(id) ? id : null;
+    const requestId = id !== null && /^[\w.:+/=@-]{1,128}$/.test(id) ? id : null;
     return { url: url.href, status: answer.statusCode, headers, body, requestId };
   }
 

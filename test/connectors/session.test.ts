@@ -28,6 +28,18 @@ describe('answers', () => {
   });
 
   it.each([
+    ['X0f4WkCQjts@CWVeq4@7HQAABZo', 'X0f4WkCQjts@CWVeq4@7HQAABZo'],
+    ['9f1f9f0e-3c8b-4a5e-8f5d-0c9e5f5b7a10', '9f1f9f0e-3c8b-4a5e-8f5d-0c9e5f5b7a10'],
+    ['<b>ada</b> is not here', null],
+    ['x'.repeat(129), null],
+    [undefined, null],
+  ])("tells the provider's own name of the exchange, where it is one: %s", async (id, requestId) => {
+    const host = await answering([404, id === undefined ? {} : { 'x-okta-request-id': id }]);
+    const { get } = opened(host, { requestIdHeader: 'x-okta-request-id' });
+    expect((await get('/')).requestId).toBe(requestId);
+  });
+
+  it.each([
     ['an HTML page', 'text/html; charset=utf-8', `<html>${SECRET}</html>`],
     ['cut-off JSON', 'application/json', `{"value":["${SECRET}`],
     ['nothing', 'application/json', ''],
