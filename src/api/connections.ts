@@ -35,6 +35,12 @@ const Connection = z
     timeZone: z.string(),
     state: z.enum(CONNECTION_STATES),
     changeRevision: z.number().int().describe('Of the change set: grows with every plan that alters it.'),
+    accessVersion: z
+      .number()
+      .int()
+      .describe(
+        'Grows when settings, credentials or network change: another part of the directory may then be visible.',
+      ),
     version: z.number().int(),
     createdAt: Moment,
   })
