@@ -1,7 +1,7 @@
 /** Graph's words to ours. The table in README.md says the same for people. */
 import { z } from 'zod';
 import type { CustomValue, DirectoryUser } from '../../src/domain/directory.ts';
-import { ExternalId } from '../../src/domain/ids.ts';
+import { ExternalId, isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import type { GroupRecord, MemberRecord, UnreadableRecord, UserRecord } from '../contract.ts';
 import { EntraGroup, EntraMember, EntraUser, ExtensionValue } from './schema.ts';
@@ -96,7 +96,7 @@ function withoutRepeats(addresses: readonly string[], main: string | null): stri
   return kept;
 }
 
-/** Nothing is kept of empty values: a never-set property, a null and an empty text are the same. */
+/** Nothing is kept of empty values (a never-set property, a null and an empty text are the same), nor under a name that cannot be stored. */
 function customOf(user: EntraUser): Record<string, CustomValue> {
   const custom: Record<string, CustomValue> = {};
   for (const name of KEPT_AS_CUSTOM) keepText(custom, name, user[name]);
@@ -104,7 +104,7 @@ function customOf(user: EntraUser): Record<string, CustomValue> {
   keep(custom, 'otherMails', user.otherMails);
   if ((user.businessPhones?.length ?? 0) > 1) keep(custom, 'businessPhones', user.businessPhones);
   const attributes = user.onPremisesExtensionAttributes;
-  for (const name in attributes) keepText(custom, name, attributes[name]);
+  for (const name in attributes) if (isStorable(name)) keepText(custom, name, attributes[name]);
   return custom;
 }
 

@@ -1,6 +1,7 @@
 /** Google's words to ours. Pure: what is in the object decides, and which of the two listings it came from. README.md has the table. */
 import type { z } from 'zod';
 import type { CustomValue, DirectoryUser } from '../../src/domain/directory.ts';
+import { isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import type { GroupRecord, MemberRecord, UnreadableRecord, UserRecord } from '../contract.ts';
 import { Dated, DeletedUser, type GoogleUser, Group, Identified, LiveUser, Member } from './schema.ts';
@@ -117,12 +118,14 @@ function otherAddresses(user: GoogleUser, main: string | null): string[] {
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, address]) => address);
 }
 
+/** Fields whose name cannot be stored are left out. */
 function customOf(user: GoogleUser): Record<string, CustomValue> {
   const custom: Record<string, CustomValue> = {};
   for (const [schema, fields] of Object.entries(user.customSchemas ?? {})) {
     for (const [field, value] of Object.entries(fields)) {
       const held = customValue(value);
-      if (held !== null) custom[`${schema}.${field}`] = held;
+      const name = `${schema}.${field}`;
+      if (held !== null && isStorable(name)) custom[name] = held;
     }
   }
   return custom;
@@ -140,9 +143,10 @@ function customValue(value: CustomField): CustomValue | null {
 
 function unreadable(object: unknown, error: z.ZodError): UnreadableRecord {
   const known = Identified.safeParse(object);
+  const problems = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   return {
     kind: 'unreadable',
     externalId: known.success ? known.data.id : null,
-    problem: error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
+    problem: cleanText(problems.join('; ')) ?? '', // a field's name may hold anything
   };
 }

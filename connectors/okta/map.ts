@@ -7,7 +7,7 @@ import type {
   DirectoryState,
   DirectoryUser,
 } from '../../src/domain/directory.ts';
-import { ExternalId } from '../../src/domain/ids.ts';
+import { ExternalId, isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import type { GroupRecord, MemberRecord, UnreadableRecord, UserRecord } from '../contract.ts';
 import { type CustomAttribute, OktaGroup, OktaMember, OktaProfile, OktaUser } from './schema.ts';
@@ -57,12 +57,15 @@ export function toDirectoryUser({ id, status, profile }: OktaUser): DirectoryUse
 
 const withOwnField: ReadonlySet<string> = new Set(Object.keys(OktaProfile.shape));
 
-/** Empty attributes are left out, so that an attribute that an organisation has just defined changes nobody. */
+/**
+ * Empty attributes are left out, so that an attribute that an organisation has just defined changes nobody; so are those whose
+ * name cannot be stored.
+ */
 function customOf(profile: OktaUser['profile']): Record<string, CustomValue> {
   const custom: Record<string, CustomValue> = {};
   for (const name in profile) {
     const value = withOwnField.has(name) ? null : toCustomValue(profile[name] ?? null);
-    if (value !== null) custom[name] = value;
+    if (value !== null && isStorable(name)) custom[name] = value;
   }
   const managersName = cleanText(profile.manager);
   if (managersName !== null && cleanText(profile.managerId) !== null) custom['manager'] = managersName;
@@ -99,12 +102,13 @@ function toDirectoryGroup(group: OktaGroup): DirectoryGroup {
 
 const Identified = z.object({ id: ExternalId });
 
-/** Zod's messages name the expected type and the field, never the value that was there. */
+/** Zod's messages name the expected type and the field, whose name may hold anything, never the value that was there. */
 function unreadable(record: unknown, error: z.ZodError): UnreadableRecord {
   const identified = Identified.safeParse(record);
+  const problems = error.issues.map((issue) => `${issue.path.join('.') || 'record'}: ${issue.message}`);
   return {
     kind: 'unreadable',
     externalId: identified.success ? identified.data.id : null,
-    problem: error.issues.map((issue) => `${issue.path.join('.') || 'record'}: ${issue.message}`).join('; '),
+    problem: cleanText(problems.join('; ')) ?? '',
   };
 }

@@ -25,6 +25,19 @@ export type ApplyId = z.infer<typeof ApplyId>;
 export const PrincipalId = z.uuid().brand<'PrincipalId'>();
 export type PrincipalId = z.infer<typeof PrincipalId>;
 
+/** Control characters, of which PostgreSQL refuses NUL, and halves of surrogate pairs, which no UTF-8 can hold. */
+const UNFIT = /[\p{Cc}\p{Cs}]/u;
+
+/** Whether a text that must stay as it is, an id or the name of an attribute, can be stored: one that cannot takes a whole page with it. */
+export function isStorable(text: string): boolean {
+  return !UNFIT.test(text);
+}
+
 /** The provider's immutable id of a user or a group: never an address or a name, which change and get reused. */
-export const ExternalId = z.string().min(1).max(256).brand<'ExternalId'>();
+export const ExternalId = z
+  .string()
+  .min(1)
+  .max(256)
+  .refine(isStorable, 'holds control characters')
+  .brand<'ExternalId'>();
 export type ExternalId = z.infer<typeof ExternalId>;

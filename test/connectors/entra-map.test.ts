@@ -157,6 +157,15 @@ describe('attributes without a field of their own', () => {
     });
   });
 
+  it('are left out where their name holds control characters; values lose theirs', () => {
+    const onPremisesExtensionAttributes = {
+      'extension\u0000Attribute1': 'A',
+      'half\udc00': 'B',
+      note: 'a\u0000b',
+    };
+    expect(userFrom({ onPremisesExtensionAttributes }).custom).toEqual({ note: 'ab' });
+  });
+
   it.each([
     ['text', 'text'],
     [7, 7],
@@ -174,6 +183,10 @@ describe('what cannot be read', () => {
     [{ id: 'u1', accountEnabled: null }, 'u1', 'accountEnabled'],
     [{ accountEnabled: true }, null, 'id'],
     [{ id: '', accountEnabled: true }, null, 'id'],
+    [{ id: 'u1\u0000', accountEnabled: true }, null, 'id'],
+    [{ id: 'u1\n', accountEnabled: true }, null, 'id'],
+    [{ id: 'u1\ud800', accountEnabled: true }, null, 'id'],
+    [{ id: 'u1', accountEnabled: true, manager: { id: 'u\u0000' } }, 'u1', 'manager.id'],
     [{ id: 'u1', accountEnabled: true, mail: 17 }, 'u1', 'mail'],
     [{ id: 'u1', accountEnabled: true, proxyAddresses: 'hunter2' }, 'u1', 'proxyAddresses'],
     [{ id: 'u1', accountEnabled: true, proxyAddresses: [1] }, 'u1', 'proxyAddresses.0'],
@@ -201,9 +214,21 @@ describe('what cannot be read', () => {
     expect(readMember({ [type]: '#microsoft.graph.group', id: 'g1' })).toBeNull();
     expect(readMember({ [type]: '#microsoft.graph.device', id: 'd1' })).toBeNull();
     expect(readMember({ id: 'u1' })).toMatchObject({ kind: 'unreadable', externalId: 'u1' });
-    expect(readMember({ [type]: '#microsoft.graph.user' })).toMatchObject({
+    for (const id of [undefined, 'u1\u0000']) {
+      expect(readMember({ [type]: '#microsoft.graph.user', id })).toMatchObject({
+        kind: 'unreadable',
+        externalId: null,
+      });
+    }
+  });
+
+  it('is a group with a control character in its id; its name loses them', () => {
+    expect(readGroup({ id: 'g1\u0000', displayName: 'Sales' })).toMatchObject({
       kind: 'unreadable',
       externalId: null,
+    });
+    expect(readGroup({ id: 'g1', displayName: 'Sa\u0000les\u0007' })).toMatchObject({
+      group: { name: 'Sales' },
     });
   });
 

@@ -153,6 +153,16 @@ describe('an attribute of a user', () => {
   });
 });
 
+describe('custom fields', () => {
+  it('are left out where their name holds control characters; values lose theirs', () => {
+    const customSchemas = {
+      'H\u0000R': { grade: '7' },
+      HR: { 'le\u001fvel': 3, 'half\udc00': true, note: 'a\u0000b' },
+    };
+    expect(userOf({ ...bare, customSchemas }).custom).toEqual({ 'HR.note': 'ab' });
+  });
+});
+
 describe('the other addresses of a user', () => {
   it('are the same in whatever order Google lists them', () => {
     const turned = { ...full, emails: full.emails.toReversed(), aliases: full.aliases.toReversed() };
@@ -169,6 +179,11 @@ describe('an object that cannot be read', () => {
     ['no flag at all', { suspended: undefined }, 'suspended'],
     ['null in place of the flag', { suspended: null }, 'suspended'],
     ['an odd custom field', { customSchemas: { HR: { grade: { deep: 1 } } } }, 'customSchemas.HR.grade'],
+    [
+      'an odd custom field with an odd name',
+      { customSchemas: { 'H\u0000R': { grade: { deep: 1 } } } },
+      'customSchemas.HR.grade',
+    ],
   ])('because of %s is named with its id and the field, without its value', (_what, broken, field) => {
     const record = toUserRecord({ ...full, ...broken }, 'live');
     expect(record).toMatchObject({ kind: 'unreadable', externalId: full.id });
@@ -177,13 +192,19 @@ describe('an object that cannot be read', () => {
     expect(record.problem).not.toMatch(/\+49|false'|"false"/);
   });
 
-  it.each([[{ ...full, id: 1e20 }], [{ ...full, id: '' }], [null], ['ada'], [[]]])(
-    'and has no readable id is reported as unknown to all: %o',
-    (object) => {
-      for (const record of [toUserRecord(object, 'live'), toGroupRecord(object), toMemberRecord(object)])
-        expect(record).toMatchObject({ kind: 'unreadable', externalId: null });
-    },
-  );
+  it.each([
+    [{ ...full, id: 1e20 }],
+    [{ ...full, id: '' }],
+    [{ ...full, id: '1\u0000', type: 'USER' }],
+    [{ ...full, id: '1\n', type: 'USER' }],
+    [{ ...full, id: '1\ud800', type: 'USER' }],
+    [null],
+    ['ada'],
+    [[]],
+  ])('and has no readable id is reported as unknown to all: %o', (object) => {
+    for (const record of [toUserRecord(object, 'live'), toGroupRecord(object), toMemberRecord(object)])
+      expect(record).toMatchObject({ kind: 'unreadable', externalId: null });
+  });
 });
 
 describe('groups and members', () => {
@@ -195,6 +216,7 @@ describe('groups and members', () => {
       'staff@example.com',
     ],
     [{ id: 'g1', name: ' ' }, 'g1', null],
+    [{ id: 'g1', name: 'St\u0000aff\u0007' }, 'Staff', null],
   ])('a group always has a name: %o', (object, name, email) => {
     expect(toGroupRecord(object)).toEqual({ kind: 'group', group: { externalId: 'g1', name, email } });
   });

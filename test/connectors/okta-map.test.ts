@@ -116,6 +116,14 @@ describe("a user's fields, in odd cases,", () => {
     });
   });
 
+  it('leave out an attribute whose name holds control characters, and take them out of values', () => {
+    expect(
+      mapped({ 'bad\u0000ge': 'x', 'le\u001fvel': 7, 'half\udc00': true, note: 'a\u0000b' }).custom,
+    ).toEqual({
+      note: 'ab',
+    });
+  });
+
   it('are those of a DirectoryUser', () => {
     const user = mapped({ skills: ['a'], managerId: '00u9' });
     expect(DirectoryUser.parse(user)).toEqual(user);
@@ -138,6 +146,15 @@ describe('a record that cannot be understood', () => {
     ],
     ['no profile', { id: '00u1', status: 'ACTIVE' }, '00u1', 'profile'],
     ['no id', { ...anOktaUser('00u1'), id: '' }, null, 'id'],
+    ['a NUL in its id', anOktaUser('00u1\u0000'), null, 'id'],
+    ['a line break in its id', anOktaUser('00u1\n'), null, 'id'],
+    ['half a surrogate pair in its id', anOktaUser('00u1\ud800'), null, 'id'],
+    [
+      'an attribute with an odd name that holds an object',
+      anOktaUser('00u1', { profile: { 'bad\u0000ge': { no: 'secret value' } } }),
+      '00u1',
+      'profile.badge',
+    ],
     ['null', null, null, 'record'],
     ['a text', 'secret value', null, 'record'],
   ])('is reported with its id and field, without any value: %s', (_, record, externalId, field) => {
@@ -147,7 +164,7 @@ describe('a record that cannot be understood', () => {
       externalId,
       problem: expect.stringContaining(`${field}:`),
     });
-    expect(JSON.stringify(read)).not.toContain('secret value');
+    expect(JSON.stringify(read)).not.toMatch(/secret value|\\u0000/);
   });
 });
 
@@ -175,9 +192,23 @@ describe('groups and members', () => {
     },
   );
 
-  it.each([{}, null, { id: 7 }])('are unreadable members without an id: %j', (member) => {
-    expect(toMemberRecord(member)).toMatchObject({ kind: 'unreadable', externalId: null });
+  it('have names without control characters', () => {
+    expect(toGroupRecord({ id: '00g1', profile: { name: 'St\u0000aff\u0007' } })).toMatchObject({
+      group: { name: 'Staff' },
+    });
   });
+
+  it('are unreadable groups with a control character in their id', () => {
+    const group = { id: '00g1\u0000', profile: { name: 'Staff' } };
+    expect(toGroupRecord(group)).toMatchObject({ kind: 'unreadable', externalId: null });
+  });
+
+  it.each([{}, null, { id: 7 }, { id: '00u1\u0000' }])(
+    'are unreadable members without an id: %j',
+    (member) => {
+      expect(toMemberRecord(member)).toMatchObject({ kind: 'unreadable', externalId: null });
+    },
+  );
 });
 
 it('the README has a row for every field of a directory user and names every scope', () => {
