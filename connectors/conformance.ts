@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { ExternalId } from '../src/domain/ids.ts';
 import { type Connector, ConnectorError, type Cursor, type Page, type UserRecord } from './contract.ts';
 import type { SessionTuning } from './session.ts';
 
@@ -265,6 +266,24 @@ function namesFailures({ connect, control, failing }: Get): void {
     await control().fault({ name: 'token-refused' });
     await control().fault({ name: 'status-401', times: null });
     expect(await failing(connect().fetchUsers(null, never))).toMatchObject({ kind: 'credentials-rejected' });
+  });
+
+  it.each([
+    ['status-404', 'not-found'],
+    ['status-403', 'permission-missing'],
+  ] as const)("calls lasting %s on the first page of one group's members %s", async (name, kind) => {
+    const connector = connect();
+    const [first, other] = (await connector.fetchGroups(null, never)).records;
+    if (first?.kind !== 'group' || other?.kind !== 'group') return expect.unreachable('there are no groups');
+    await control().fault({ name, on: 'members', times: 1 });
+    const gone = connector.fetchMembers(first.group.externalId, null, never);
+    expect(await failing(gone)).toMatchObject({ kind });
+    await expect(connector.fetchMembers(other.group.externalId, null, never)).resolves.toBeDefined();
+  });
+
+  it('calls a group that is not there not found', async () => {
+    const gone = ExternalId.parse('00000000-0000-4000-8000-000000000000');
+    expect(await failing(connect().fetchMembers(gone, null, never))).toMatchObject({ kind: 'not-found' });
   });
 
   it.each(['groups', 'members'] as const)('says which permission is missing for %s', async (on) => {

@@ -50,7 +50,11 @@ export type Connector = {
    */
   fetchUsers(cursor: Cursor | null, signal: AbortSignal): Promise<Page<UserRecord>>;
   fetchGroups(cursor: Cursor | null, signal: AbortSignal): Promise<Page<GroupRecord>>;
-  /** Members of one group, nested groups resolved. Members that are no users (devices, contacts) are left out. */
+  /**
+   * Members of one group, nested groups resolved. Members that are no users (devices, contacts) are left out. Throws 'not-found'
+   * for a group that is not there any more and 'permission-missing' for one that the credential may not see, on every page:
+   * the members of that one group are unknown then, and no group's members are none.
+   */
   fetchMembers(group: ExternalId, cursor: Cursor | null, signal: AbortSignal): Promise<Page<MemberRecord>>;
   /** Gives back sockets and timers. The connector is not used afterwards. */
   close(): Promise<void>;

@@ -201,11 +201,22 @@ describe('reading', () => {
     });
   });
 
-  it('calls a group that is gone not found', async () => {
-    const gone = ExternalId.parse(crypto.randomUUID());
-    const failure = await failing(connected(await simulated()).fetchMembers(gone, null, never));
-    expect(failure).toMatchObject({ kind: 'not-found', requestId: expect.any(String) });
-  });
+  it.each([
+    ['status-404', 'not-found'],
+    ['status-403', 'permission-missing'],
+  ] as const)(
+    "calls %s on any page of one group's members %s, and names the exchange",
+    async (name, kind) => {
+      const simulator = await simulated();
+      const group = ExternalId.parse(crypto.randomUUID());
+      const inTheMiddle = `${simulator.origin}/v1.0/groups/${group}/transitiveMembers?$top=999&$skiptoken=x`;
+      for (const cursor of [null, inTheMiddle]) {
+        await simulator.control.fault({ name, on: 'members' });
+        const failure = await failing(connected(simulator).fetchMembers(group, cursor, never));
+        expect(failure).toMatchObject({ kind, requestId: expect.any(String) });
+      }
+    },
+  );
 
   it.each(['https://evil.example/v1.0/users', 'ORIGIN/beta/users', 'ORIGIN/_control/state', 'nonsense'])(
     'refuses the cursor %s before a token is asked for',

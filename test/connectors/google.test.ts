@@ -163,10 +163,15 @@ describe('groups and members', () => {
     for (const { query } of google.asked) expect(query['fields']).toContain('nextPageToken');
   });
 
-  it('of a group deleted meanwhile are not found, which is no empty group', async () => {
-    const google = await account(() => refusal(404, 'notFound'));
-    const failure = await failureOf(connected(google).fetchMembers(group, null, signal));
-    expect(failure).toMatchObject({ kind: 'not-found', status: 404 });
+  it.each([
+    ['deleted meanwhile', 404, 'notFound', 'not-found'],
+    ['that the administrator may not see', 403, 'forbidden', 'permission-missing'],
+  ])('of a group %s are unknown, which is no empty group, on any page', async (_, status, reason, kind) => {
+    const google = await account(() => refusal(status, reason));
+    for (const cursor of [null, 'm2']) {
+      const failure = await failureOf(connected(google).fetchMembers(group, cursor, signal));
+      expect(failure).toMatchObject({ kind, status });
+    }
   });
 });
 

@@ -257,13 +257,20 @@ describe('a refusal', () => {
     }
   });
 
-  it('of the members of a group that was deleted meanwhile is no wrong address', async () => {
-    const acme = await org(usersOf([]));
-    expect(await failing(connected(acme).fetchMembers(group, null, signal))).toMatchObject({
-      kind: 'not-found',
-      status: 404,
-    });
-  });
+  it.each([
+    [404, 'E0000007', 'not-found'],
+    [403, 'E0000006', 'permission-missing'],
+  ] as const)(
+    "of one group's members with status %i is about that group and no wrong address, on any page: %s",
+    async (status, errorCode, kind) => {
+      const acme = await org(() => ({ status, body: { errorCode, errorSummary: 'x' } }));
+      const inTheMiddle = 'members /api/v1/groups/00g1/users?after=00u7&limit=200';
+      for (const cursor of [null, inTheMiddle]) {
+        const failure = await failing(connected(acme).fetchMembers(group, cursor, signal));
+        expect(failure).toMatchObject({ kind, status });
+      }
+    },
+  );
 });
 
 describe('the pace', () => {

@@ -13,9 +13,9 @@ describe('what can go wrong on the way', () => {
       if (first) response.write('[');
       first = false;
     });
-    expect(await failing(opened(host, { timeoutMs: 50, maxRetries: 1 }).get('/'))).toMatchObject({
+    expect(await failing(opened(host, { timeoutMs: 500, maxRetries: 1 }).get('/'))).toMatchObject({
       kind: 'unavailable',
-      message: `${new URL(host.origin).host} did not answer completely within 0.05 s, 2 times.`,
+      message: `${new URL(host.origin).host} did not answer completely within 0.5 s, 2 times.`,
     });
     expect(host.asked).toHaveLength(2);
   });
