@@ -20,6 +20,14 @@ export type Sql = {
 /** A connection within an open transaction. `client` is there for COPY alone. */
 export type BulkTransaction = Sql & { readonly client: pg.ClientBase };
 
+export type BulkOptions = {
+  /**
+   * The commit does not wait for the disk: should PostgreSQL itself crash, the last transactions may be gone, whole and in order.
+   * Only for what is then simply done again.
+   */
+  readonly mayBeRedone?: boolean;
+};
+
 /** A Prisma transaction that sees one subtree. */
 export type OrdinaryTransaction = Prisma.TransactionClient;
 
@@ -27,7 +35,7 @@ export type Database = {
   /** Ordinary queries, through Prisma, in one transaction that sees the subtree of `tenant`. */
   ordinary<T>(tenant: TenantId, work: (tx: OrdinaryTransaction) => Promise<T>): Promise<T>;
   /** Bulk statements, in one transaction that sees the subtree of `tenant`. */
-  bulk<T>(tenant: TenantId, work: (tx: BulkTransaction) => Promise<T>): Promise<T>;
+  bulk<T>(tenant: TenantId, work: (tx: BulkTransaction) => Promise<T>, how?: BulkOptions): Promise<T>;
   /** A connection of its own, for a lock that must end with the process that holds it. */
   dedicated(): Promise<pg.Client>;
   /** The tenant that all others descend from. */
@@ -94,7 +102,7 @@ export async function openDatabase(url: string, poolSize = 20): Promise<Database
         },
         { maxWait: 30_000, timeout: 60_000 },
       ),
-    bulk: (tenant, work) => inBulkTransaction(pool, tenant, work),
+    bulk: (tenant, work, how) => inBulkTransaction(pool, tenant, work, how),
     dedicated: async () => {
       const client = new pg.Client(asApplication(url));
       client.on('error', () => {}); // shows at the next query
@@ -113,6 +121,7 @@ async function inBulkTransaction<T>(
   pool: pg.Pool,
   tenant: TenantId,
   work: (tx: BulkTransaction) => Promise<T>,
+  { mayBeRedone = false }: BulkOptions = {},
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
@@ -122,7 +131,10 @@ async function inBulkTransaction<T>(
   };
   client.on('error', noteBroken);
   try {
-    await client.query(`BEGIN; SELECT set_config('rollcall.tenant', ${client.escapeLiteral(tenant)}, true)`);
+    const commit = mayBeRedone ? 'SET LOCAL synchronous_commit = off; ' : '';
+    await client.query(
+      `BEGIN; ${commit}SELECT set_config('rollcall.tenant', ${client.escapeLiteral(tenant)}, true)`,
+    );
     const result = await work({
       client,
       query: async (text, values = []) => (await client.query(text, [...values])).rows,

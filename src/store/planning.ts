@@ -119,7 +119,7 @@ export class Plan {
        FROM staged_user s
        LEFT JOIN identity i ON i.connection_id = $2 AND i.external_id = s.external_id
        LEFT JOIN auth_user a ON a.id = i.auth_user_id
-       WHERE s.run_id = $1 AND s.problem IS NULL
+       WHERE s.run_id = $1 AND s.directory IS NOT NULL
          AND (i.auth_user_id IS NULL OR s.desired_hash <> i.agreed_hash OR a.version <> i.agreed_version)`,
       [this.#run.id, this.#run.connection],
     );

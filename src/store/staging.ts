@@ -7,12 +7,12 @@ import type { BulkTransaction, Database, Sql } from './database.ts';
 
 export type StagedGroup = { readonly externalId: ExternalId; readonly name: string };
 
-/** `directory` is the JSON text of {user, groups}. */
+/** `directory` is the JSON text of {user, groups}; null where the auth user agrees with the desired state already. */
 export type StagedUser =
   | { readonly externalId: ExternalId; readonly problem: string }
   | {
       readonly externalId: ExternalId;
-      readonly directory: string;
+      readonly directory: string | null;
       readonly emailKey: string | null;
       readonly desiredHash: string;
     };
@@ -22,25 +22,37 @@ export type Progress = { readonly phase: RunPhase; readonly cursor: string | nul
 
 export type GroupToRead = StagedGroup & { readonly cursor: string | null };
 
-/** One page of a group's members. `next: null`: there are no more. */
+/** One page of a group's members. `next: null`: there are no more, or (`unknown`) no more can be read. */
 export type StagedMembers = {
+  readonly group: ExternalId;
   readonly users: readonly ExternalId[];
   readonly everyone: boolean;
   readonly next: string | null;
   readonly unreadable: number;
 };
 
+/** What is known of a directory user before it is looked at. */
+export type KnownUser = {
+  /** Ids of the groups that it is in, one perhaps twice. */
+  readonly groups: readonly GroupRef['externalId'][];
+  /** Hash of the desired state that its auth user agrees with; null where there is none, or the auth user has moved since. */
+  readonly agreedHash: string | null;
+};
+
 const STAGED = ['staged_user', 'staged_membership', 'staged_group'];
 
 export class Staging {
   readonly #database: Database;
+  /** Sessions that have the table for pages already. */
+  readonly #prepared = new WeakSet<object>();
 
   constructor(database: Database) {
     this.#database = database;
   }
 
+  /** A page that is lost is lost with the cursor that follows it, and read again. */
   #inRun<T>(run: TakenRun, work: (tx: BulkTransaction) => Promise<T>): Promise<T> {
-    return this.#database.bulk(run.tenant, work);
+    return this.#database.bulk(run.tenant, work, { mayBeRedone: true });
   }
 
   stageGroups(
@@ -71,39 +83,36 @@ export class Staging {
     );
   }
 
-  stageMembers(run: TakenRun, group: ExternalId, page: StagedMembers): Promise<void> {
+  /** Pages of one or of many groups at once: a directory may have ten thousand groups of three. */
+  stageMembers(run: TakenRun, pages: readonly StagedMembers[]): Promise<void> {
     return this.#inRun(run, async (tx) => {
+      const members = pages.flatMap(({ group, users }) => users.map((user) => ({ group, user })));
       await tx.query(
         `INSERT INTO staged_membership (run_id, user_id, group_id, tenant_id)
-         SELECT $1, user_id, $2, $3 FROM unnest($4::text[]) AS user_id`,
-        [run.id, group, run.tenant, page.users],
+         SELECT $1, user_id, group_id, $2 FROM unnest($3::text[], $4::text[]) AS row (user_id, group_id)`,
+        [run.id, run.tenant, members.map(({ user }) => user), members.map(({ group }) => group)],
       );
+      // Of several pages of one group, the last one says where to go on.
+      const last = new Map(pages.map(({ group, next }) => [group, next]));
+      const groups = [...last].map(([group, next]) => {
+        const own = pages.filter((page) => page.group === group);
+        return {
+          id: group,
+          next,
+          everyone: own.some((page) => page.everyone),
+          unknown: own.some((page) => page.unreadable > 0),
+        };
+      });
       await tx.query(
-        `UPDATE staged_group SET everyone = everyone OR $3, members_cursor = $4::text, members_done = ($4::text IS NULL),
-           members_unknown = members_unknown OR $5
-         WHERE run_id = $1 AND external_id = $2`,
-        [run.id, group, page.everyone, page.next, page.unreadable > 0],
+        `UPDATE staged_group g SET everyone = g.everyone OR r.everyone, members_cursor = r.next, members_done = r.next IS NULL,
+           members_unknown = members_unknown OR r.unknown
+         FROM jsonb_to_recordset($2::jsonb) AS r (id text, next text, everyone boolean, unknown boolean)
+         WHERE g.run_id = $1 AND g.external_id = r.id`,
+        [run.id, JSON.stringify(groups)],
       );
-      await advance(
-        tx,
-        run,
-        { phase: 'members', cursor: null },
-        {
-          members: page.users.length,
-          unreadable: page.unreadable,
-        },
-      );
-    });
-  }
-
-  /** Nothing more can be read of this group's members, so that who is in it stays unknown. */
-  stageUnknownMembers(run: TakenRun, group: ExternalId): Promise<void> {
-    return this.#inRun(run, async (tx) => {
-      await tx.query(
-        `UPDATE staged_group SET members_done = true, members_unknown = true WHERE run_id = $1 AND external_id = $2`,
-        [run.id, group],
-      );
-      await advance(tx, run, { phase: 'members', cursor: null }, { unreadable: 1 });
+      const unreadable = pages.reduce((sum, page) => sum + page.unreadable, 0);
+      const counted = { pages: pages.length, members: members.length, unreadable };
+      await advance(tx, run, { phase: 'members', cursor: null }, counted);
     });
   }
 
@@ -117,34 +126,35 @@ export class Staging {
     );
   }
 
-  /** The ids of the groups of each of these users, one perhaps twice; users in no group are missing. */
-  groupsOf(
-    run: TakenRun,
-    users: readonly ExternalId[],
-  ): Promise<ReadonlyMap<string, readonly GroupRef['externalId'][]>> {
+  knownUsers(run: TakenRun, users: readonly ExternalId[]): Promise<ReadonlyMap<string, KnownUser>> {
     return this.#inRun(run, async (tx) => {
-      const rows = await tx.query<{ user: string; groups: GroupRef['externalId'][] }>(
-        `SELECT user_id AS "user", json_agg(group_id) AS groups FROM staged_membership
-         WHERE run_id = $1 AND user_id = ANY ($2::text[]) GROUP BY user_id`,
-        [run.id, users],
+      const rows = await tx.query<{ id: string; groups: KnownUser['groups'] | null; hash: string | null }>(
+        `SELECT u.id,
+           (SELECT json_agg(m.group_id) FROM staged_membership m WHERE m.run_id = $1 AND m.user_id = u.id) AS groups,
+           (SELECT encode(i.agreed_hash, 'hex') FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+            WHERE i.connection_id = $3 AND i.external_id = u.id AND a.version = i.agreed_version) AS hash
+         FROM unnest($2::text[]) AS u (id)`,
+        [run.id, users, run.connection],
       );
-      return new Map(rows.map((row) => [row.user, row.groups]));
+      return new Map(rows.map(({ id, groups, hash }) => [id, { groups: groups ?? [], agreedHash: hash }]));
     });
   }
 
   /** `nameless`: records without a readable id, which leave nothing to store but must be known of. */
-  stageUsers(
+  async stageUsers(
     run: TakenRun,
     users: readonly StagedUser[],
     nameless: number,
     progress: Progress,
   ): Promise<void> {
-    return this.#inRun(run, async (tx) => {
+    const client = await this.#inRun(run, async (tx) => {
       // COPY cannot write into a table with row-level security; it fills a table of this session, and the policy sees the INSERT.
-      await tx.query(
-        `CREATE TEMP TABLE IF NOT EXISTS page_of_users
-         (external_id text, problem text, directory json, email_key text, desired_hash bytea) ON COMMIT DELETE ROWS`,
-      );
+      if (!this.#prepared.has(tx.client)) {
+        await tx.query(
+          `CREATE TEMP TABLE IF NOT EXISTS page_of_users
+           (external_id text, problem text, directory json, email_key text, desired_hash bytea) ON COMMIT DELETE ROWS`,
+        );
+      }
       const once = new Map(users.map((user) => [user.externalId, user])); // in one page too, the last mention of a user counts
       await copyInto(tx.client, 'page_of_users', [...once.values()].map(toRow));
       const [stored] = await tx.query<{ fresh: number }>(
@@ -159,7 +169,9 @@ export class Staging {
       );
       const unreadable = users.filter((user) => 'problem' in user).length + nameless;
       await advance(tx, run, progress, { users: stored?.fresh ?? 0, unreadable, nameless });
+      return tx.client;
     });
+    this.#prepared.add(client); // only now: a table made in a transaction that fails is gone with it
   }
 
   /** Forgets what was staged, for a run that has to start over. */
@@ -208,6 +220,8 @@ function toRow(user: StagedUser): readonly (string | null)[] {
 }
 
 type Counted = {
+  /** 1 where it is not said. */
+  readonly pages?: number;
   readonly groups?: number;
   readonly members?: number;
   readonly users?: number;
@@ -220,7 +234,7 @@ async function advance(sql: Sql, run: TakenRun, progress: Progress, counted: Cou
   await update(
     sql,
     run,
-    `phase = $3, cursor = $4, pages = pages + 1, groups_read = groups_read + $5, members_read = members_read + $6,
+    `phase = $3, cursor = $4, pages = pages + $11, groups_read = groups_read + $5, members_read = members_read + $6,
      users_read = users_read + $7, unreadable = unreadable + $8, nameless = nameless + $9, unreadable_groups = unreadable_groups + $10`,
     [
       progress.phase,
@@ -231,6 +245,7 @@ async function advance(sql: Sql, run: TakenRun, progress: Progress, counted: Cou
       counted.unreadable ?? 0,
       counted.nameless ?? 0,
       counted.unreadableGroups ?? 0,
+      counted.pages ?? 1,
     ],
   );
 }

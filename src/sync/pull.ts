@@ -14,10 +14,9 @@ import { desiredHashOf } from '../domain/authUser.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { GroupRef } from '../domain/directory.ts';
 import { emailKey } from '../domain/email.ts';
-import type { ExternalId } from '../domain/ids.ts';
 import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
-import type { GroupToRead, StagedUser, Staging } from '../store/staging.ts';
+import type { GroupToRead, KnownUser, StagedMembers, StagedUser, Staging } from '../store/staging.ts';
 import type { Progress } from './progress.ts';
 
 export type PullDeps = { readonly staging: Staging; readonly connector: Connector; readonly clock: Clock };
@@ -82,39 +81,54 @@ async function pullGroups(
 
 /** Each group remembers how far its members were read, so that the groups need no cursor of their own. */
 async function pullMembers(deps: PullDeps, run: TakenRun, signal: AbortSignal, progress: Progress) {
+  const staged = new InOrder();
+  const waiting: StagedMembers[] = [];
+  const flush = async (atLeast: number) => {
+    const rows = waiting.reduce((sum, page) => sum + page.users.length, waiting.length);
+    if (rows < atLeast) return;
+    const pages = waiting.splice(0);
+    await staged.add(() => deps.staging.stageMembers(run, pages));
+  };
   for (;;) {
-    const groups = await deps.staging.groupsToRead(run, 500);
+    const groups = await deps.staging.groupsToRead(run, GROUPS_AT_ONCE);
     if (groups.length === 0) return;
     for (const group of groups) {
-      try {
-        await pullGroup(deps, run, group, signal, progress);
-      } catch (error) {
-        // Gone since it was listed, or closed to this credential: who is in it is unknown, and the other groups are read.
-        if (!(error instanceof ConnectorError) || !CLOSED_GROUP.has(error.failure.kind)) throw error;
-        await deps.staging.stageUnknownMembers(run, group.externalId);
+      for await (const page of membersOf(deps, group, signal)) {
+        waiting.push(page);
+        progress.page('members', 0);
+        await flush(MEMBERS_AT_ONCE);
       }
     }
+    await flush(1);
+    await staged.end(); // the next look is for groups that are still to be read
+  }
+}
+
+/** Members that are stored in one transaction: many small groups, or a few pages of a large one. */
+const MEMBERS_AT_ONCE = 5_000;
+const GROUPS_AT_ONCE = 500;
+
+async function* membersOf(
+  deps: PullDeps,
+  group: GroupToRead,
+  signal: AbortSignal,
+): AsyncGenerator<StagedMembers> {
+  const fetch = (cursor: Cursor | null) => deps.connector.fetchMembers(group.externalId, cursor, signal);
+  try {
+    for await (const page of readPages(fetch, group.cursor)) {
+      const users = page.records.flatMap((record) => (record.kind === 'user' ? [record.externalId] : []));
+      const unreadable = page.records.filter((record) => record.kind === 'unreadable').length;
+      const everyone = page.records.some((record) => record.kind === 'everyone');
+      yield { group: group.externalId, users, everyone, next: page.next, unreadable };
+    }
+  } catch (error) {
+    // Gone since it was listed, or closed to this credential: who is in it is unknown, and the other groups are read.
+    if (!(error instanceof ConnectorError) || !CLOSED_GROUP.has(error.failure.kind)) throw error;
+    yield { group: group.externalId, users: [], everyone: false, next: null, unreadable: 1 };
   }
 }
 
 const CLOSED_GROUP: ReadonlySet<FailureKind> = new Set<FailureKind>(['not-found', 'permission-missing']);
-
-async function pullGroup(
-  deps: PullDeps,
-  run: TakenRun,
-  group: GroupToRead,
-  signal: AbortSignal,
-  progress: Progress,
-) {
-  const fetch = (cursor: Cursor | null) => deps.connector.fetchMembers(group.externalId, cursor, signal);
-  for await (const page of readPages(fetch, group.cursor)) {
-    const users = page.records.flatMap((record) => (record.kind === 'user' ? [record.externalId] : []));
-    const unreadable = page.records.filter((record) => record.kind === 'unreadable').length;
-    const everyone = page.records.some((record) => record.kind === 'everyone');
-    await deps.staging.stageMembers(run, group.externalId, { users, everyone, next: page.next, unreadable });
-    progress.page('members', 0);
-  }
-}
 
 async function pullUsers(
   deps: PullDeps,
@@ -130,12 +144,8 @@ async function pullUsers(
   try {
     for await (const page of readPages((cursor) => deps.connector.fetchUsers(cursor, signal), from)) {
       const ids = page.records.flatMap((record) => (record.kind === 'user' ? [record.user.externalId] : []));
-      const memberships =
-        groups.length === 0
-          ? new Map<string, readonly ExternalId[]>()
-          : await deps.staging.groupsOf(run, ids);
-      const groupsOf = (user: ExternalId) => sets.of(memberships.get(user) ?? []);
-      const rows = page.records.flatMap((record) => toStaged(record, mapping, groupsOf));
+      const known = await deps.staging.knownUsers(run, ids);
+      const rows = page.records.flatMap((record) => toStaged(record, mapping, sets, known));
       // The end of the chain is a state of its own: a run that dies after its last page must not take it for the first one.
       const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN };
       await staged.add(() => deps.staging.stageUsers(run, rows, page.records.length - rows.length, next));
@@ -191,21 +201,21 @@ const END_OF_CHAIN = '\u0001end';
 function toStaged(
   record: UserRecord,
   mapping: CompiledMapping,
-  groupsOf: (user: ExternalId) => readonly GroupRef[],
+  sets: GroupSets,
+  known: ReadonlyMap<string, KnownUser>,
 ): readonly StagedUser[] {
   if (record.kind === 'unreadable') {
     return record.externalId === null ? [] : [{ externalId: record.externalId, problem: record.problem }];
   }
   const { user } = record;
-  const groups = groupsOf(user.externalId);
+  const { externalId } = user;
+  const before = known.get(externalId);
+  const groups = sets.of(before?.groups ?? []);
   const desiredHash = desiredHashOf(mapping.map(user, groups));
+  if (before?.agreedHash === desiredHash)
+    return [{ externalId, directory: null, emailKey: null, desiredHash }];
   return [
-    {
-      externalId: user.externalId,
-      directory: JSON.stringify({ user, groups }),
-      emailKey: emailKey(user.email),
-      desiredHash,
-    },
+    { externalId, directory: JSON.stringify({ user, groups }), emailKey: emailKey(user.email), desiredHash },
   ];
 }
 

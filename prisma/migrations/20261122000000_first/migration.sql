@@ -220,12 +220,14 @@ CREATE TABLE staged_user (
   -- What could not be understood; such a user is unknown, and the columns below are null.
   problem text,
   -- {"user": DirectoryUser, "groups": [{externalId, name}]}: the desired state follows from it by the run's mapping.
+  -- null for a user who is as their auth user was last agreed to be: nobody has to look at them, so nothing of them is kept.
   -- json and not jsonb: written once and read as a whole, it need not be taken apart.
   directory json,
   email_key text,
   desired_hash bytea,
   PRIMARY KEY (run_id, external_id),
-  CHECK ((problem IS NULL) = (directory IS NOT NULL AND desired_hash IS NOT NULL))
+  CHECK ((problem IS NULL) = (desired_hash IS NOT NULL)),
+  CHECK (problem IS NULL OR directory IS NULL)
 );
 
 CREATE TABLE decision (
