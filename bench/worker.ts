@@ -9,6 +9,7 @@ import { type RunOutcome, syncConnection } from '../src/sync/sync.ts';
 import { createConnection, openStoredConnector } from '../src/tenancy/connections.ts';
 import { ensureOperator } from '../src/tenancy/principals.ts';
 import { createTenant } from '../src/tenancy/tenants.ts';
+import { MAPPED_GROUP } from './floor.ts';
 
 export type Setup = {
   readonly url: string;
@@ -67,7 +68,7 @@ async function prepare(setup: Setup) {
     settings,
     credentials,
     network: { baseUrl: origin, ca, proxy: null },
-    mapping: { roles: [{ group: 'Engineering', role: 'engineer' }], everyone: ['member'] },
+    mapping: { roles: [{ group: MAPPED_GROUP, role: 'engineer' }], everyone: ['member'] },
   });
   const openConnector = (id: ConnectionId) => openStoredConnector(deps, id);
 

@@ -36,8 +36,11 @@ export const Mapping = z.strictObject({
   roles: z.array(z.strictObject({ group: z.string().min(1), role: RoleName })).default([]),
   /** Roles of everybody whom the directory has. */
   everyone: z.array(RoleName).default([]),
-  /** Groups to read, by external id or name. null: all. Groups that `roles` names are always read. */
-  groups: z.array(z.string().min(1)).nullable().default(null),
+  /**
+   * Groups to read besides those that `roles` names, by external id or name; null: all that the directory has. What nobody needs is
+   * not read: a directory may have ten thousand groups, and each costs a request.
+   */
+  groups: z.array(z.string().min(1)).nullable().default([]),
 });
 export type Mapping = z.infer<typeof Mapping>;
 

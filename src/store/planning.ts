@@ -142,7 +142,10 @@ export class Plan {
   }
 
   async *#cursor<Row>(select: string, values: readonly unknown[]): AsyncGenerator<readonly Row[]> {
+    // Rows that were staged a moment ago have no statistics: PostgreSQL takes them for a few, and would look each of them up.
+    await this.#tx.query(`SET LOCAL enable_nestloop = off`);
     await this.#tx.query(`DECLARE plan_rows NO SCROLL CURSOR FOR ${select}`, values);
+    await this.#tx.query(`SET LOCAL enable_nestloop = on`);
     try {
       const fetch = () => this.#tx.query<Row>(`FETCH ${BATCH} FROM plan_rows`);
       for (let coming = fetch(); ; ) {
