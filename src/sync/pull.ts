@@ -89,18 +89,23 @@ async function pullMembers(deps: PullDeps, run: TakenRun, signal: AbortSignal, p
     const pages = waiting.splice(0);
     await staged.add(() => deps.staging.stageMembers(run, pages));
   };
-  for (;;) {
-    const groups = await deps.staging.groupsToRead(run, GROUPS_AT_ONCE);
-    if (groups.length === 0) return;
-    for (const group of groups) {
-      for await (const page of membersOf(deps, group, signal)) {
-        waiting.push(page);
-        progress.page('members', 0);
-        await flush(MEMBERS_AT_ONCE);
+  try {
+    for (;;) {
+      const groups = await deps.staging.groupsToRead(run, GROUPS_AT_ONCE);
+      if (groups.length === 0) return;
+      for (const group of groups) {
+        for await (const page of membersOf(deps, group, signal)) {
+          waiting.push(page);
+          progress.page('members', 0);
+          await flush(MEMBERS_AT_ONCE);
+        }
       }
+      await flush(1);
+      await staged.end(); // the next look is for groups that are still to be read
     }
-    await flush(1);
-    await staged.end(); // the next look is for groups that are still to be read
+  } finally {
+    await flush(1); // what was read before the reading broke off need not be read again
+    await staged.end();
   }
 }
 

@@ -57,7 +57,8 @@ describe('A mapping', () => {
   });
 
   it.each<[string, object, boolean, boolean]>([
-    ['by default', {}, true, true],
+    ['by default', {}, false, false],
+    ['where it asks for all', { groups: null }, true, true],
     ['where it names none', { groups: [] }, false, false],
     ['where it names some', { groups: ['Analysts'] }, false, true],
     ['where roles name one', { groups: [], roles: [{ group: 'g1', role: 'r' }] }, true, false],

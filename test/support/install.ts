@@ -108,7 +108,7 @@ export class Install {
       provider: 'okta',
       settings: { directory: name },
       credentials: { directory: name },
-      mapping: mapping ?? {},
+      mapping: { groups: null, ...mapping },
       policy: { guards: guards ?? {} },
     });
     const administrator = await aCaller(this, owner);
@@ -120,7 +120,14 @@ export class Install {
     const tenant = await this.tenant();
     const { provider, settings, credentials, origin, ca } = simulator;
     const connection = await createConnection(this, this.operator, {
-      ...{ tenant, name: 'directory', provider, settings, credentials, mapping },
+      ...{
+        tenant,
+        name: 'directory',
+        provider,
+        settings,
+        credentials,
+        mapping: { groups: null, ...mapping },
+      },
       network: { baseUrl: origin, ca, proxy: null },
     });
     const administrator = await aCaller(this, tenant);
@@ -136,7 +143,10 @@ export class Install {
   }
 
   async remap(connection: ConnectionId, mapping: Partial<Mapping>): Promise<void> {
-    await updateConnection(this, this.operator, { connection, mapping });
+    await updateConnection(this, this.operator, {
+      connection,
+      mapping: { groups: null, ...mapping },
+    });
   }
 
   async auditIsWhole(): Promise<boolean> {
