@@ -8,17 +8,16 @@ import { type Cause, fingerprintOfChange, type ProposedChange } from '../domain/
 import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
 import { type Counted, explainFinding, type Finding } from '../domain/guard.ts';
 import type { AuthUserId, ExternalId, TenantId } from '../domain/ids.ts';
-import { Mapping, type UnreadGroups } from '../domain/mapping.ts';
 import type { FoundAuthUser } from '../domain/matching.ts';
 import type { Absent, Seen } from '../domain/plan.ts';
-import { type GuardLimits, Policy } from '../domain/policy.ts';
+import { Policy } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
-import type { Snapshot } from '../domain/snapshot.ts';
 import { appendAudit } from './audit.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { manyIds } from './ids.ts';
 import { lockForPlan } from './locks.ts';
+import { countPending, type PlanFacts, readFacts } from './planFacts.ts';
 import { type AuthUserRow, toStoredAuthUser } from './rows.ts';
 import { finishRun } from './runs.ts';
 import { RunTakenOver } from './staging.ts';
@@ -33,21 +32,6 @@ export const LIVE = `('open', 'approved', 'rejected', 'held', 'moved', 'failed')
 export type DifferingRow = Omit<Seen, 'desired'> & {
   readonly user: DirectoryUser;
   readonly groups: readonly GroupRef[];
-};
-
-/** What a plan has to know besides the rows. */
-export type PlanFacts = {
-  readonly snapshot: Snapshot;
-  readonly verifiedDomains: ReadonlySet<string>;
-  /** null when there was no complete run yet. */
-  readonly lastComplete: {
-    readonly readingFingerprint: string;
-    readonly mapping: Mapping;
-    readonly users: number;
-  } | null;
-  readonly unreadGroups: UnreadGroups;
-  /** As they stand when the plan is stored, not when the run began. */
-  readonly limits: GuardLimits;
 };
 
 export class Planning {
@@ -319,62 +303,6 @@ const concernedBy = {
 const rolesGivenBy = (connection: string, user: string) =>
   `(SELECT array_agg(r.name ORDER BY r.name COLLATE "C") FROM role_assignment g JOIN role r ON r.id = g.role_id
     WHERE g.auth_user_id = ${user} AND g.connection_id = ${connection})`;
-
-async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<Omit<PlanFacts, 'limits'>> {
-  const [now] = await tx.query<{
-    snapshot: string;
-    reason: string | null;
-    users: number;
-    unreadable: number;
-  }>(
-    `SELECT snapshot, partial_reason AS reason, users_read AS users, unreadable_groups AS unreadable FROM sync_run
-     WHERE id = $1 AND worker = $2 AND state = 'planning' FOR UPDATE`,
-    [run.id, run.worker],
-  );
-  if (now === undefined) throw new RunTakenOver(run.id);
-  const [last] = await tx.query<{ readingFingerprint: string; mapping: unknown; users: number }>(
-    `SELECT reading_fingerprint AS "readingFingerprint", mapping, users_read AS users FROM sync_run
-     WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,
-    [run.connection],
-  );
-  const domains = await tx.query<{ domain: string }>(
-    'SELECT domain FROM tenant_domain WHERE tenant_id = $1',
-    [run.tenant],
-  );
-  const complete: Snapshot = { kind: 'complete', users: now.users };
-  return {
-    snapshot: now.snapshot === 'complete' ? complete : ({ kind: 'partial', reason: now.reason } as Snapshot),
-    verifiedDomains: new Set(domains.map((row) => row.domain)),
-    lastComplete: last === undefined ? null : { ...last, mapping: Mapping.parse(last.mapping) },
-    unreadGroups: await readUnreadGroups(tx, run, now.unreadable > 0),
-  };
-}
-
-async function readUnreadGroups(
-  tx: BulkTransaction,
-  run: TakenRun,
-  someUnreadable: boolean,
-): Promise<UnreadGroups> {
-  const groups = await tx.query<GroupRef & { unknown: boolean }>(
-    `SELECT external_id AS "externalId", name, members_unknown AS unknown FROM staged_group
-     WHERE run_id = $1 AND (members_unknown OR $2)`,
-    [run.id, someUnreadable],
-  );
-  return { membersUnknown: groups.filter((group) => group.unknown), someUnreadable, read: groups };
-}
-
-async function countPending(tx: BulkTransaction, run: TakenRun): Promise<RunCounts> {
-  const [counts] = await tx.query<RunCounts>(
-    `SELECT count(*) FILTER (WHERE kind IN ('create', 'link', 'reactivate'))::int AS new,
-       count(*) FILTER (WHERE kind = 'update')::int AS changed,
-       count(*) FILTER (WHERE kind IN ('suspend', 'delete'))::int AS deleted,
-       count(*) FILTER (WHERE kind = 'conflict')::int AS conflicts,
-       count(*) FILTER (WHERE state = 'held')::int AS held
-     FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'failed')`,
-    [run.connection],
-  );
-  return counts ?? { new: 0, changed: 0, deleted: 0, conflicts: 0, held: 0 };
-}
 
 type DifferingSql = {
   readonly external_id: ExternalId;

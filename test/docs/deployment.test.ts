@@ -63,3 +63,8 @@ function folderOfEveryImport() {
   const outside = [...text.matchAll(/'\.\.\/([\w-]+)\//g)].map(([, folder = '']) => folder);
   return { imports: new Set(['src', 'bin', ...outside]) };
 }
+
+it('the Dockerfile gives Node the memory that bin/rollcall.js gives it', () => {
+  const { nodeOptions } = JSON.parse(readFileSync('bin/memory.json', 'utf8'));
+  expect(/NODE_OPTIONS="([^"]*)"/.exec(dockerfile)?.[1]).toBe(nodeOptions);
+});

@@ -1,0 +1,81 @@
+/** What a plan has to know besides the rows that differ, and what it leaves waiting: small reads around the large ones. */
+import type { GroupRef } from '../domain/directory.ts';
+import { Mapping, type UnreadGroups } from '../domain/mapping.ts';
+import type { GuardLimits } from '../domain/policy.ts';
+import type { RunCounts, TakenRun } from '../domain/run.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
+import type { BulkTransaction } from './database.ts';
+import { RunTakenOver } from './staging.ts';
+
+/** What a plan has to know besides the rows. */
+export type PlanFacts = {
+  readonly snapshot: Snapshot;
+  readonly verifiedDomains: ReadonlySet<string>;
+  /** null when there was no complete run yet. */
+  readonly lastComplete: {
+    readonly readingFingerprint: string;
+    readonly mapping: Mapping;
+    readonly users: number;
+  } | null;
+  readonly unreadGroups: UnreadGroups;
+  /** As they stand when the plan is stored, not when the run began. */
+  readonly limits: GuardLimits;
+};
+
+/** Throws `RunTakenOver` when the run is not this worker's, or not in planning, any more. */
+export async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<Omit<PlanFacts, 'limits'>> {
+  const [now] = await tx.query<{
+    snapshot: string;
+    reason: string | null;
+    users: number;
+    unreadable: number;
+  }>(
+    `SELECT snapshot, partial_reason AS reason, users_read AS users, unreadable_groups AS unreadable FROM sync_run
+     WHERE id = $1 AND worker = $2 AND state = 'planning' FOR UPDATE`,
+    [run.id, run.worker],
+  );
+  if (now === undefined) throw new RunTakenOver(run.id);
+  const [last] = await tx.query<{ readingFingerprint: string; mapping: unknown; users: number }>(
+    `SELECT reading_fingerprint AS "readingFingerprint", mapping, users_read AS users FROM sync_run
+     WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,
+    [run.connection],
+  );
+  const domains = await tx.query<{ domain: string }>(
+    'SELECT domain FROM tenant_domain WHERE tenant_id = $1',
+    [run.tenant],
+  );
+  const complete: Snapshot = { kind: 'complete', users: now.users };
+  return {
+    snapshot: now.snapshot === 'complete' ? complete : ({ kind: 'partial', reason: now.reason } as Snapshot),
+    verifiedDomains: new Set(domains.map((row) => row.domain)),
+    lastComplete: last === undefined ? null : { ...last, mapping: Mapping.parse(last.mapping) },
+    unreadGroups: await readUnreadGroups(tx, run, now.unreadable > 0),
+  };
+}
+
+async function readUnreadGroups(
+  tx: BulkTransaction,
+  run: TakenRun,
+  someUnreadable: boolean,
+): Promise<UnreadGroups> {
+  const groups = await tx.query<GroupRef & { unknown: boolean }>(
+    `SELECT external_id AS "externalId", name, members_unknown AS unknown FROM staged_group
+     WHERE run_id = $1 AND (members_unknown OR $2)`,
+    [run.id, someUnreadable],
+  );
+  return { membersUnknown: groups.filter((group) => group.unknown), someUnreadable, read: groups };
+}
+
+/** The changes of the connection that wait, by set. */
+export async function countPending(tx: BulkTransaction, run: TakenRun): Promise<RunCounts> {
+  const [counts] = await tx.query<RunCounts>(
+    `SELECT count(*) FILTER (WHERE kind IN ('create', 'link', 'reactivate'))::int AS new,
+       count(*) FILTER (WHERE kind = 'update')::int AS changed,
+       count(*) FILTER (WHERE kind IN ('suspend', 'delete'))::int AS deleted,
+       count(*) FILTER (WHERE kind = 'conflict')::int AS conflicts,
+       count(*) FILTER (WHERE state = 'held')::int AS held
+     FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'failed')`,
+    [run.connection],
+  );
+  return counts ?? { new: 0, changed: 0, deleted: 0, conflicts: 0, held: 0 };
+}
