@@ -25,7 +25,7 @@ export type Options = {
 };
 
 /** What the environment of the tests says must not reach the command. */
-const foreign = ['DATABASE_URL', 'REDIS_URL', 'NO_COLOR', 'FORCE_COLOR'];
+const foreign = ['DATABASE_URL', 'REDIS_URL', 'NO_COLOR', 'NODE_DISABLE_COLORS', 'FORCE_COLOR', 'CI']; // under CI Node takes a terminal for one without colours
 
 export function environment(): NodeJS.ProcessEnv {
   const names = Object.keys(process.env).filter(
