@@ -21,7 +21,7 @@ const flags = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-const help = `Usage: node simulators/main.ts entra|okta|google [options]
+const help = `Usage: npm run --silent simulator -- entra|okta|google [options]
 
 Starts a stand-in for Microsoft Entra ID, Okta or Google Workspace on 127.0.0.1. When it is ready it prints one line of JSON
 on standard output: origin, CA certificate, and the settings and credentials that a connection needs.
@@ -41,9 +41,9 @@ on standard output: origin, CA certificate, and the settings and credentials tha
   -h, --help
 
 Examples:
-  node simulators/main.ts entra --users 1200
-  node simulators/main.ts okta --users 350 --seed 7 --port 9443 --ca-dir ./keys
-  node simulators/main.ts google --users 90 | jq .settings
+  npm run --silent simulator -- entra --users 1200
+  npm run --silent simulator -- okta --users 350 --seed 7 --port 9443 --ca-dir ./keys
+  npm run --silent simulator -- google --users 90 | jq .settings
 
 While it runs it can be steered: POST JSON to ORIGIN/_control/VERB (see simulators/README.md).
   verbs:  ${Object.keys(VERBS).join(' ')}
@@ -127,7 +127,7 @@ function complaintAbout(error: unknown): string {
   if ('syscall' in error) return `${error.message}. Choose another port or folder.`;
   const isUsage =
     error instanceof UsageError || String('code' in error && error.code).startsWith('ERR_PARSE_ARGS');
-  return isUsage ? `${error.message}\nSee: node simulators/main.ts --help` : (error.stack ?? error.message);
+  return isUsage ? `${error.message}\nSee: npm run --silent simulator -- --help` : (error.stack ?? error.message);
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

@@ -11,7 +11,6 @@ import {
   accessSync,
   chownSync,
   constants,
-  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -28,6 +27,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { Problem } from '../domain/problem.ts';
+import { copyForOthers } from './copyForOthers.ts';
 
 const run = promisify(execFile);
 
@@ -104,12 +104,8 @@ function preparePlace(dataFolder: string, runAs: RunAs): Place {
   try {
     if (runAs.uid !== undefined) {
       if (!othersCanEnter(binaries)) {
-        const version = createHash('sha256').update(binaries).digest('hex').slice(0, 12);
-        const copy = join('/var/lib/rollcall', `postgres-${version}`);
-        if (!existsSync(join(copy, 'complete'))) {
-          cpSync(dirname(binaries), copy, { recursive: true });
-          writeFileSync(join(copy, 'complete'), '');
-        }
+        const copy = join('/var/lib/rollcall', `postgres-${versionOf(binaries)}-${process.arch}`);
+        copyForOthers(dirname(binaries), copy);
         binaries = join(copy, 'bin');
       }
       mkdirSync(dataFolder, { recursive: true, mode: 0o755 });
@@ -130,6 +126,14 @@ function preparePlace(dataFolder: string, runAs: RunAs): Place {
     );
   }
   return { folder, cluster: join(folder, 'cluster'), binaries };
+}
+
+/** Of the package that the binaries came in: another version is another copy. */
+function versionOf(binaries: string): string {
+  const { version } = JSON.parse(readFileSync(join(binaries, '..', '..', 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return version;
 }
 
 function packagedBinaries(): string {
