@@ -127,7 +127,9 @@ function complaintAbout(error: unknown): string {
   if ('syscall' in error) return `${error.message}. Choose another port or folder.`;
   const isUsage =
     error instanceof UsageError || String('code' in error && error.code).startsWith('ERR_PARSE_ARGS');
-  return isUsage ? `${error.message}\nSee: npm run --silent simulator -- --help` : (error.stack ?? error.message);
+  return isUsage
+    ? `${error.message}\nSee: npm run --silent simulator -- --help`
+    : (error.stack ?? error.message);
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
