@@ -107,7 +107,7 @@ it('says in one line that a folder for its keys cannot be made', async () => {
 it('explains itself with --help', async () => {
   const { code, out } = await run('--help').ended;
   expect(code).toBe(0);
-  expect(out).toContain('node simulators/main.ts entra --users 1200');
+  expect(out).toContain('npm run --silent simulator -- entra --users 1200');
 });
 
 it('gives the same people, ids and secrets for the same seed, and others for another', async () => {
