@@ -35,10 +35,83 @@ export type MemberRecord =
 
 /** One step of `rollcall connections test`. `remedy` is there when the step failed: who has to do what, and where. */
 export type CheckStep = {
-  readonly step: 'reach' | 'credential' | 'users' | 'groups' | 'members';
+  readonly step:
+    | 'reach'
+    | 'credential'
+    | 'permission'
+    | 'users'
+    | 'groups'
+    | 'members'
+    | 'look-up'
+    | 'changes';
   readonly ok: boolean;
+  /** A full pull works without it; where the step failed, `detail` says what does not. */
+  readonly optional?: true;
+  /** What was found; for a permission, its exact name. */
   readonly detail: string;
   readonly remedy?: string;
+};
+
+/** What speaks for a listing being whole, besides its own closed chain of pages. */
+export type Evidence = {
+  /** How many users the provider itself says that `fetchUsers` will name; null where it keeps no such number. */
+  readonly users: number | null;
+  /** What the credential may do, in the provider's own words, sorted; null where the provider does not tell. */
+  readonly permissions: readonly string[] | null;
+};
+
+/** What came of asking for one user by id. */
+export type FoundUser =
+  | {
+      readonly kind: 'user';
+      readonly user: DirectoryUser;
+      /** Those of the groups asked about that the user is in, nested groups resolved, those of everybody included. */
+      readonly groups: readonly ExternalId[];
+    }
+  /** The provider says that there is no such user any more: knowledge, not absence of it. */
+  | { readonly kind: 'gone'; readonly externalId: ExternalId }
+  /** The user is there, but the connection's settings leave it out. */
+  | { readonly kind: 'out-of-scope'; readonly externalId: ExternalId }
+  | UnreadableRecord;
+
+/** Says from where on changes are wanted. Opaque, stored between runs. */
+export type DeltaToken = string;
+
+/**
+ * Whom to look at again. A provider's change feed names people late, twice and out of order, and what it says of them may be
+ * overtaken: only `lookUp` says how they are now.
+ */
+export type ChangesPage = {
+  readonly users: readonly ExternalId[];
+  /** Groups in which somebody joined or left who is not named (a nested group, a rule): only a full pull tells who. */
+  readonly groups: readonly ExternalId[];
+  /** Entries that could not be read so far as to know whom they are about. Any makes a full pull necessary. */
+  readonly unreadable: number;
+  readonly next: Cursor | null;
+  /** Where the next reading goes on: on the last page, and nowhere else. */
+  readonly token: DeltaToken | null;
+};
+
+export type Changes = {
+  /** How long a token is good for, in milliseconds; an older one is not tried. null: it does not age. */
+  readonly tokenLifetimeMs: number | null;
+  /** A token for what happens from now on. Asked for before a full pull begins, so that nothing falls between the two. */
+  begin(signal: AbortSignal): Promise<DeltaToken>;
+  /** Throws 'cursor-expired' for a token or cursor that the provider does not honour any more: a full pull follows. */
+  fetch(token: DeltaToken, cursor: Cursor | null, signal: AbortSignal): Promise<ChangesPage>;
+};
+
+/** What was asked of the provider since the connector was opened. */
+export type Usage = {
+  readonly requests: number;
+  /** Of `requests`: tries after the first. */
+  readonly retries: number;
+  /** Answers that said "too many requests", in whatever way the provider says it. */
+  readonly throttled: number;
+  /** Spent waiting for the provider's limits and between tries. */
+  readonly waitedMs: number;
+  /** Bodies received, as they came over the wire. */
+  readonly bytes: number;
 };
 
 /** Calls throw only `ConnectorError`, or the signal's reason when it was aborted. */
@@ -56,6 +129,22 @@ export type Connector = {
    * the members of that one group are unknown then, and no group's members are none.
    */
   fetchMembers(group: ExternalId, cursor: Cursor | null, signal: AbortSignal): Promise<Page<MemberRecord>>;
+  /** Asked once, before a full pull. */
+  evidence(signal: AbortSignal): Promise<Evidence>;
+  /**
+   * How these users (100 at the most) are now: one answer for each, in any order. `groups`: the groups that matter; null for all.
+   * null where the registry does not declare the ability.
+   */
+  readonly lookUp:
+    | ((
+        ids: readonly ExternalId[],
+        groups: readonly ExternalId[] | null,
+        signal: AbortSignal,
+      ) => Promise<readonly FoundUser[]>)
+    | null;
+  /** null where the registry does not declare `delta`. */
+  readonly changes: Changes | null;
+  usage(): Usage;
   /** Gives back sockets and timers. The connector is not used afterwards. */
   close(): Promise<void>;
 };
@@ -121,6 +210,14 @@ export type Abilities = {
   readonly groups: boolean;
   readonly nestedGroups: boolean;
   readonly orgUnits: boolean;
+  /** Its lists also name users that it has deleted or deactivated for good. */
+  readonly deletedUsers: boolean;
+  /** `lookUp`: named users can be read alone. */
+  readonly lookUp: boolean;
+  /** `changes`: it tells who changed since the last reading. */
+  readonly delta: boolean;
+  /** It calls us when something changes. */
+  readonly notifications: boolean;
 };
 
 /** One line of the registry: all that the rest of Rollcall knows about a provider. */

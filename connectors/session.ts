@@ -1,19 +1,9 @@
 /** The one way to a provider: allowed origins only, trust and proxy, pacing, bounded retry, and failures without secrets. */
-import type { Buffer } from 'node:buffer';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
-import { ConnectorError, type ConnectorFailure, type FailureKind, type Network } from './contract.ts';
+import { failureOf, rateLimitedRemedy, type SessionResponse } from './answer.ts';
+import { ConnectorError, type ConnectorFailure, type Network, type Usage } from './contract.ts';
 import { dispatcherFor, type Fault, faultOf, readAnswer, TimedOut } from './transport.ts';
-
-export type SessionResponse = {
-  readonly url: string;
-  readonly status: number;
-  readonly headers: Headers;
-  /** Content decoded, at most 64 MB. */
-  readonly body: Buffer;
-  /** The provider's own name of this exchange, where `requestIdHeader` names the header that carries it. */
-  readonly requestId: string | null;
-};
 
 /** What only the provider's connector knows about an answer. A request's own hooks go before the session's. */
 export type ThrottleHooks = {
@@ -65,6 +55,7 @@ export type HttpSession = {
   request(request: SessionRequest): Promise<SessionResponse>;
   /** The same as a WHATWG fetch, for the vendors' libraries: they get no sockets of their own. */
   readonly fetch: typeof globalThis.fetch;
+  usage(): Usage;
   close(): Promise<void>;
 };
 
@@ -87,6 +78,7 @@ class Session implements HttpSession {
   readonly #notBefore = new Map<string, number>();
   readonly #reached = new Set<string>();
   readonly #closed = new AbortController();
+  readonly #usage = { requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 };
   readonly #timeoutMs: number;
   readonly #maxRetries: number;
   readonly #maxWaitMs: number;
@@ -109,6 +101,8 @@ class Session implements HttpSession {
     for (let retries = 0; ; retries++) {
       request.signal.throwIfAborted();
       await this.#waitForTurn(url, request.signal);
+      this.#usage.requests += 1;
+      if (retries > 0) this.#usage.retries += 1;
       const outcome = await this.#try(url, request);
       const again = this.#judge(url, request, outcome, retries);
       if (again === null && outcome.ok) return outcome.response;
@@ -133,6 +127,10 @@ class Session implements HttpSession {
     const response = new Response(bodyless ? null : new Uint8Array(answer.body), { status, headers });
     return Object.defineProperty(response, 'url', { value: answer.url });
   };
+
+  usage(): Usage {
+    return { ...this.#usage };
+  }
 
   async close(): Promise<void> {
     this.#closed.abort(new ConnectorError(sessionClosed));
@@ -162,6 +160,7 @@ class Session implements HttpSession {
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
     const either = joined(signal, this.#closed.signal);
     try {
+      this.#usage.waitedMs += ms;
       await this.#sleep(ms, either.signal);
     } catch (error) {
       throw either.signal.aborted ? either.signal.reason : error;
@@ -203,7 +202,8 @@ class Session implements HttpSession {
   }
 
   async #read(url: URL, answer: Dispatcher.ResponseData): Promise<SessionResponse> {
-    const { headers, body } = await readAnswer(url.host, answer);
+    const { headers, body, bytes } = await readAnswer(url.host, answer);
+    this.#usage.bytes += bytes;
     const id = headers.get(this.#options.requestIdHeader ?? 'x-request-id');
     const requestId = id !== null && /^[\w.:+/=@-]{1,128}$/.test(id) ? id : null;
     return { url: url.href, status: answer.statusCode, headers, body, requestId };
@@ -218,6 +218,7 @@ class Session implements HttpSession {
     }
     const { response } = outcome;
     const throttled = this.#isThrottled(request, response);
+    if (throttled) this.#usage.throttled += 1;
     if (!throttled && !RETRIED.has(response.status)) return null;
     const demanded = this.#demandedWaitMs(request, response);
     const waitMs = Math.max(demanded ?? 0, backOff(retries));
@@ -305,86 +306,6 @@ function retryAfterMs(headers: Headers, now: number): number | undefined {
   if (Number.isNaN(until)) return undefined;
   const sent = Date.parse(headers.get('date') ?? '');
   return until - (Number.isNaN(sent) ? now : sent);
-}
-
-/**
- * The body as JSON. Throws ConnectorError 'unexpected-response' for anything else (an HTML page, a cut-off answer), saying
- * its content type and length, never its content.
- */
-export function parseJson(response: SessionResponse): unknown {
-  try {
-    return JSON.parse(response.body.toString('utf8'));
-  } catch {
-    const type =
-      /^[\w.+-]+\/[\w.+-]+/.exec(response.headers.get('content-type') ?? '')?.[0] ?? 'no content type';
-    throw new ConnectorError(
-      failureOf(response, {
-        kind: 'unexpected-response',
-        message: `${hostOf(response)} answered with status ${response.status}, but not with complete JSON (${type}, ${response.body.length} bytes).`,
-        remedy:
-          'If a proxy or a sign-in page stands between Rollcall and the provider, let Rollcall pass. Otherwise report this as a defect.',
-      }),
-    );
-  }
-}
-
-/** What a status means where the provider says nothing more precise; `refined` replaces what the connector knows better. */
-export function failureOf(
-  response: SessionResponse,
-  refined: Partial<Pick<ConnectorFailure, 'kind' | 'message' | 'remedy'>> = {},
-): ConnectorFailure {
-  const generic = meaningOf(response.status);
-  return {
-    kind: generic.kind,
-    message: `${hostOf(response)} answered with status ${response.status}${generic.meaning}.`,
-    remedy: generic.remedy,
-    ...refined,
-    status: response.status,
-    ...(response.requestId === null ? {} : { requestId: response.requestId }),
-  };
-}
-
-type Meaning = { readonly kind: FailureKind; readonly meaning: string; readonly remedy: string };
-
-const rateLimitedRemedy =
-  'Nobody has to act: Rollcall waits and goes on. If it stays, look for other clients of the same directory.';
-const MEANING: Readonly<Record<number, Meaning>> = {
-  401: {
-    kind: 'credentials-rejected',
-    meaning: ': it does not accept the credential',
-    remedy: "Renew the connection's credential.",
-  },
-  403: {
-    kind: 'permission-missing',
-    meaning: ': the credential may not do this',
-    remedy: "Grant the permissions that the connector's README lists.",
-  },
-  404: {
-    kind: 'not-found',
-    meaning: ': what was asked for is not there',
-    remedy: 'Nobody has to act, unless every request says so: then check the base URL.',
-  },
-  429: { kind: 'rate-limited', meaning: ': too many requests', remedy: rateLimitedRemedy },
-};
-
-function meaningOf(status: number): Meaning {
-  const known = MEANING[status];
-  if (known !== undefined) return known;
-  if (status >= 500) {
-    const remedy =
-      "Nobody has to act: Rollcall tries again. If it stays, look at the provider's status page.";
-    return { kind: 'unavailable', meaning: ': it is in trouble', remedy };
-  }
-  const remedy = 'Check the base URL and a proxy on the way; if both are right, report this as a defect.';
-  return {
-    kind: 'unexpected-response',
-    meaning: status < 400 && status >= 300 ? ', a redirect, which is not followed' : '',
-    remedy,
-  };
-}
-
-function hostOf(response: SessionResponse): string {
-  return new URL(response.url).host;
 }
 
 const stillPaused = (host: string, waitMs: number): ConnectorFailure => ({

@@ -87,7 +87,7 @@ export async function readAnswer(host: string, answer: Dispatcher.ResponseData) 
   }
   const body = await decoded(host, Buffer.concat(chunks, bytes), headers.get('content-encoding'));
   for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) headers.delete(name);
-  return { headers, body };
+  return { headers, body, bytes };
 }
 
 async function decoded(host: string, body: Buffer, encoding: string | null): Promise<Buffer> {

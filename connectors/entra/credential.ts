@@ -6,8 +6,9 @@ import {
   type TokenCredentialOptions,
 } from '@azure/identity';
 import { z } from 'zod';
+import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type ConnectorFailure } from '../contract.ts';
-import { failureOf, type HttpSession, parseJson, type SessionResponse } from '../session.ts';
+import type { HttpSession } from '../session.ts';
 import { TokenClaims, TokenGrant, TokenRefusal } from './schema.ts';
 
 export const EntraCredentials = z.discriminatedUnion('kind', [

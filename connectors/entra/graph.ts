@@ -6,8 +6,9 @@ import {
   type MiddlewareOptions,
   ResponseType,
 } from '@microsoft/microsoft-graph-client';
+import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type ConnectorFailure, type Cursor } from '../contract.ts';
-import { failureOf, type HttpSession, parseJson, type SessionResponse } from '../session.ts';
+import type { HttpSession } from '../session.ts';
 import type { Tokens } from './credential.ts';
 import { EntraError, EntraList } from './schema.ts';
 

@@ -1,6 +1,7 @@
 /** Microsoft Entra ID through Microsoft Graph v1.0. Settings, permissions, mapping and oddities: README.md beside this file. */
 import { z } from 'zod';
 import type { ExternalId } from '../../src/domain/ids.ts';
+import type { SessionResponse } from '../answer.ts';
 import {
   type CheckStep,
   type Connector,
@@ -10,7 +11,7 @@ import {
   type Network,
   type Page,
 } from '../contract.ts';
-import { openSession, type SessionResponse, type SessionTuning } from '../session.ts';
+import { type HttpSession, openSession, type SessionTuning } from '../session.ts';
 import { EntraCredentials, tokensFor } from './credential.ts';
 import { type Graph, graphOver, type ListRequest } from './graph.ts';
 import { readGroup, readMember, readUser } from './map.ts';
@@ -69,10 +70,10 @@ export function openEntra(
     scope: `${cloud.graph}/.default`,
     credentials,
   });
-  return connectorOver(graphOver(session, tokens, graphUrl), settings.extensions, () => session.close());
+  return connectorOver(graphOver(session, tokens, graphUrl), settings.extensions, session);
 }
 
-function connectorOver(graph: Graph, extensions: readonly string[], close: () => Promise<void>): Connector {
+function connectorOver(graph: Graph, extensions: readonly string[], session: HttpSession): Connector {
   const users: ListRequest = {
     path: '/users',
     select: [...USER_PROPERTIES, ...extensions],
@@ -103,7 +104,11 @@ function connectorOver(graph: Graph, extensions: readonly string[], close: () =>
     fetchUsers: (cursor, signal) => page(users, cursor, signal, (item) => readUser(item, extensions)),
     fetchGroups: (cursor, signal) => page(groups, cursor, signal, readGroup),
     fetchMembers: (group, cursor, signal) => page(membersOf(group), cursor, signal, readMember),
-    close,
+    evidence: async () => ({ users: null, permissions: null }),
+    lookUp: null,
+    changes: null,
+    usage: () => session.usage(),
+    close: () => session.close(),
   };
 }
 
@@ -169,7 +174,15 @@ function stepOf<T>(step: CheckStep['step'], tried: Attempt<T>, detail: (page: Pa
 export const entraDefinition: ConnectorDefinition<EntraSettings, EntraCredentials> = {
   provider: 'entra',
   title: 'Microsoft Entra ID',
-  abilities: { groups: true, nestedGroups: true, orgUnits: false },
+  abilities: {
+    groups: true,
+    nestedGroups: true,
+    orgUnits: false,
+    deletedUsers: false,
+    lookUp: false,
+    delta: false,
+    notifications: false,
+  },
   settings: EntraSettings,
   credentials: EntraCredentials,
   open: (options) => openEntra(options),

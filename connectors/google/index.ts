@@ -67,6 +67,10 @@ export function openGoogle(
       );
       return { records: objects.map(toMemberRecord).filter((record) => record !== null), next };
     },
+    evidence: async () => ({ users: null, permissions: null }),
+    lookUp: null,
+    changes: null,
+    usage: () => session.usage(),
     close: () => session.close(),
   };
 }
@@ -74,7 +78,15 @@ export function openGoogle(
 export const googleDefinition: ConnectorDefinition<GoogleSettings, GoogleCredentials> = {
   provider: 'google',
   title: 'Google Workspace',
-  abilities: { groups: true, nestedGroups: true, orgUnits: true },
+  abilities: {
+    groups: true,
+    nestedGroups: true,
+    orgUnits: true,
+    deletedUsers: true,
+    lookUp: false,
+    delta: false,
+    notifications: false,
+  },
   settings: GoogleSettings,
   credentials: GoogleCredentials,
   open: (options) => openGoogle(options),

@@ -1,6 +1,8 @@
 /** Google's client libraries on the shared session: they build and sign requests, the session alone opens connections. */
+
+import type { SessionResponse } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
-import type { HttpSession, SessionRequest, SessionResponse } from '../session.ts';
+import type { HttpSession, SessionRequest } from '../session.ts';
 
 /** The libraries know these addresses by heart. */
 export const ORIGINS = ['https://admin.googleapis.com', 'https://oauth2.googleapis.com'] as const;

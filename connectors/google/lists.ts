@@ -1,7 +1,7 @@
 /** One page of any of Google's lists: what is asked for, a refused token replaced once, and what an answer must look like. */
 import { z } from 'zod';
+import { parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type ConnectorFailure } from '../contract.ts';
-import { parseJson, type SessionResponse } from '../session.ts';
 import { type LibraryRequest, type Send, settled, through } from './library.ts';
 import { apiRefusal, type List } from './refusals.ts';
 import { fieldsOf, ListPage } from './schema.ts';

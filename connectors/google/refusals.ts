@@ -4,8 +4,8 @@
  * applications", error codes; the errors of the Admin SDK reference.
  */
 import type { z } from 'zod';
+import { failureOf, type SessionResponse } from '../answer.ts';
 import type { ConnectorFailure } from '../contract.ts';
-import { failureOf, type SessionResponse } from '../session.ts';
 import { ApiError, type fieldsOf, TokenError } from './schema.ts';
 
 /** All that a pull needs, each read-only. The admin console must list every one: one that is missing fails the whole token. */

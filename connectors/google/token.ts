@@ -1,8 +1,8 @@
 /** Access tokens: the service account signs an assertion in the administrator's name, Google gives a token for an hour. */
 import { JWT } from 'google-auth-library';
 import { z } from 'zod';
+import { failureOf, parseJson } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
-import { failureOf, parseJson } from '../session.ts';
 import type { GoogleCredentials } from './credentials.ts';
 import { type LibraryRequest, type Send, settled, through } from './library.ts';
 import { SCOPES, tokenRefusal } from './refusals.ts';

@@ -100,6 +100,10 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
     fetchGroups: (cursor, signal) => read(allGroups, cursor, toGroupRecord, signal),
     /** Okta's groups do not nest. Everyone is listed like any other: its id does not tell what it is. */
     fetchMembers: (group, cursor, signal) => read(membersOf(group), cursor, toMemberRecord, signal),
+    evidence: async () => ({ users: null, permissions: null }),
+    lookUp: null,
+    changes: null,
+    usage: () => session.usage(),
     close: () => session.close(),
   };
 }
@@ -144,7 +148,15 @@ function misconfigured(message: string): ConnectorError {
 export const oktaDefinition: ConnectorDefinition<OktaSettings, OktaCredentials> = {
   provider: 'okta',
   title: 'Okta',
-  abilities: { groups: true, nestedGroups: false, orgUnits: false },
+  abilities: {
+    groups: true,
+    nestedGroups: false,
+    orgUnits: false,
+    deletedUsers: true,
+    lookUp: false,
+    delta: false,
+    notifications: false,
+  },
   settings: OktaSettings,
   credentials: OktaCredentials,
   open: (options) => openOkta(options),

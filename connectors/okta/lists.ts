@@ -1,7 +1,7 @@
 /** Okta's lists: where each begins, how a cursor names a place in one, and what a refusal means there. */
 import type { ExternalId } from '../../src/domain/ids.ts';
+import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type ConnectorFailure, type Cursor } from '../contract.ts';
-import { failureOf, parseJson, type SessionResponse } from '../session.ts';
 import { readLinks } from './link.ts';
 import { ApiError, OktaList } from './schema.ts';
 

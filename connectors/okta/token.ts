@@ -4,8 +4,9 @@
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { type JWK, SignJWT } from 'jose';
+import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
-import { failureOf, type HttpSession, parseJson, type SessionResponse } from '../session.ts';
+import type { HttpSession } from '../session.ts';
 import type { SigningKey } from './credentials.ts';
 import { TokenAnswer, TokenError } from './schema.ts';
 

@@ -48,8 +48,9 @@ const Connection = z
 
 const CheckStep = z
   .object({
-    step: z.enum(['reach', 'credential', 'users', 'groups', 'members']),
+    step: z.enum(['reach', 'credential', 'permission', 'users', 'groups', 'members', 'look-up', 'changes']),
     ok: z.boolean(),
+    optional: z.literal(true).optional().describe('A full pull works without it.'),
     detail: z.string(),
     remedy: z.string().optional().describe('Who has to do what, where the step failed.'),
   })

@@ -9,7 +9,15 @@ const ProviderView = z
   .object({
     provider: Provider,
     title: z.string().describe('What people call it.'),
-    abilities: z.object({ groups: z.boolean(), nestedGroups: z.boolean(), orgUnits: z.boolean() }),
+    abilities: z.object({
+      groups: z.boolean(),
+      nestedGroups: z.boolean(),
+      orgUnits: z.boolean(),
+      deletedUsers: z.boolean(),
+      lookUp: z.boolean(),
+      delta: z.boolean(),
+      notifications: z.boolean(),
+    }),
     settings: JsonSchema.describe('JSON Schema of a connection’s `settings`.'),
     credentials: JsonSchema.describe('JSON Schema of a connection’s `credentials`.'),
   })

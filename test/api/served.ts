@@ -196,6 +196,10 @@ function aDirectory(users: number): Connector {
     fetchUsers: async () => ({ records, next: null }),
     fetchGroups: async () => ({ records: [], next: null }),
     fetchMembers: async () => ({ records: [], next: null }),
+    evidence: async () => ({ users: null, permissions: null }),
+    lookUp: null,
+    changes: null,
+    usage: () => ({ requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 }),
     close: async () => {},
   };
 }

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { parseJson } from '../../connectors/session.ts';
+import { parseJson } from '../../connectors/answer.ts';
 import { aClock, answering, failing, never, opened, SECRET } from './aSession.ts';
 import { aHost } from './httpsHost.ts';
 

@@ -1,7 +1,8 @@
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openSession, parseJson } from '../../connectors/session.ts';
+import { parseJson } from '../../connectors/answer.ts';
+import { openSession } from '../../connectors/session.ts';
 import { openKeys } from '../../simulators/certificates.ts';
 import { aClock, answering, failing, opened, SECRET } from './aSession.ts';
 import { aHost, aProxy, listening } from './httpsHost.ts';

@@ -123,6 +123,10 @@ export class TestDirectory {
         this.#page('groups', null, this.#groupRecords(), cursor, signal, session),
       fetchMembers: (group, cursor, signal) =>
         this.#page('members', group, this.#memberRecords(group), cursor, signal, session),
+      evidence: async () => ({ users: null, permissions: null }),
+      lookUp: null,
+      changes: null,
+      usage: () => ({ requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 }),
       close: async () => {},
     };
   }
@@ -211,7 +215,15 @@ export function definitionOf(directories: ReadonlyMap<string, TestDirectory>): C
   return {
     provider: 'okta',
     title: 'A directory in memory',
-    abilities: { groups: true, nestedGroups: false, orgUnits: false },
+    abilities: {
+      groups: true,
+      nestedGroups: false,
+      orgUnits: false,
+      deletedUsers: false,
+      lookUp: false,
+      delta: false,
+      notifications: false,
+    },
     settings: DirectoryName,
     credentials: DirectoryName,
     open: ({ settings }) => {
