@@ -23,9 +23,11 @@ async function simulated(which: 'credentials' | 'alternativeCredentials', pages:
 }
 
 connectorConformance('Okta with an API token', ({ pages }) => simulated('credentials', pages), {
+  abilities: oktaDefinition.abilities,
   cannot: ['expiring-tokens'],
 });
 connectorConformance('Okta with a private key', ({ pages }) => simulated('alternativeCredentials', pages), {
+  abilities: oktaDefinition.abilities,
   cannot: [],
 });
 
@@ -47,7 +49,10 @@ describe('the check of a connection to a simulated org', () => {
   it.each(['credentials', 'alternativeCredentials'] as const)('is good with right %s', async (which) => {
     const steps = await checked(which, ['okta.users.read', 'okta.groups.read']);
     expect(steps.map(({ step, ok }) => [step, ok])).toEqual(
-      ['reach', 'credential', 'users', 'groups', 'members'].map((step) => [step, true]),
+      ['reach', 'credential', 'permission', 'users', 'permission', 'groups', 'members'].map((step) => [
+        step,
+        true,
+      ]),
     );
   });
 
@@ -56,7 +61,7 @@ describe('the check of a connection to a simulated org', () => {
     async (which) => {
       const steps = await checked(which, ['okta.users.read']);
       expect(steps.filter(({ ok }) => !ok).at(-1)).toMatchObject({
-        step: 'groups',
+        step: 'permission',
         remedy: expect.stringContaining('Grant'),
       });
     },

@@ -357,7 +357,9 @@ describe('the check of a connection', () => {
     expect(await steps(await org(everything))).toEqual([
       { step: 'reach', ok: true, detail: 'Okta answers.' },
       { step: 'credential', ok: true, detail: 'Okta accepts the credential.' },
+      { step: 'permission', ok: true, detail: 'okta.users.read' },
       { step: 'users', ok: true, detail: 'Users on the first page: 2, not understood: 1.' },
+      { step: 'permission', ok: true, detail: 'okta.groups.read' },
       { step: 'groups', ok: true, detail: 'Groups on the first page: 1.' },
       { step: 'members', ok: true, detail: 'Members of one group on the first page: 2.' },
     ]);
@@ -383,8 +385,18 @@ describe('the check of a connection', () => {
     expect(await steps(acme)).toMatchObject([
       { step: 'reach', ok: true },
       { step: 'credential', ok: true },
-      { step: 'users', ok: false, remedy: expect.stringContaining('okta.users.read') },
-      { step: 'groups', ok: false, remedy: expect.stringContaining('okta.groups.read') },
+      {
+        step: 'permission',
+        ok: false,
+        detail: 'okta.users.read',
+        remedy: expect.stringContaining('okta.users.read'),
+      },
+      {
+        step: 'permission',
+        ok: false,
+        detail: 'okta.groups.read',
+        remedy: expect.stringContaining('okta.groups.read'),
+      },
     ]);
   });
 
