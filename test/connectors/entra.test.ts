@@ -31,7 +31,7 @@ connectorConformance(
       close: () => simulator.close(),
     };
   },
-  { cannot: ['deleted-users'] },
+  { abilities: entraDefinition.abilities, cannot: [] },
 );
 
 async function simulated(options: Parameters<typeof startSimulator>[1] = { users: 20 }): Promise<Simulator> {
