@@ -33,7 +33,7 @@ export function dispatcherFor(network: Network): Dispatcher {
 }
 
 /** The operating system's authorities as well as Node's own: an inspecting proxy's CA is usually installed there. */
-function trusted(own: string | null): string[] {
+export function trusted(own: string | null): string[] {
   const all = new Set([...tls.getCACertificates('default'), ...tls.getCACertificates('system')]);
   if (own !== null) for (const certificate of certificatesIn(own)) all.add(certificate);
   return [...all];
