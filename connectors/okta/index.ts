@@ -23,8 +23,9 @@ import {
   toPlace,
   USER_LISTS,
 } from './lists.ts';
+import { lookUp } from './lookUp.ts';
 import { toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
-import { type Access, apiTokenAccess, ServiceAppAccess } from './token.ts';
+import { type Access, apiTokenAccess, ServiceAppAccess, scopesWanted } from './token.ts';
 
 /**
  * Spares Okta the work for what is not read here, and makes the list faster; yes, on a GET (API reference, "List all users").
@@ -60,13 +61,13 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
     signal: AbortSignal,
   ) {
     const at = cursor === null ? start : toPlace(cursor, [start.list], start);
-    const { records, next } = readList(await get(at, signal), at, origins);
+    const { records, next } = readList(await get(at.path, signal), at, origins);
     return page(records.map(toRecord), next);
   }
 
   /** A refused access token is replaced once; whatever Okta says then is its answer. */
-  async function get(at: Place, signal: AbortSignal) {
-    const url = origin + at.path;
+  async function get(path: string, signal: AbortSignal) {
+    const url = origin + path;
     for (let renewed = false; ; renewed = true) {
       let headers: Record<string, string> = {};
       const answer = await session.request({
@@ -76,7 +77,7 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
           headers = {
             accept: 'application/json',
             'user-agent': 'rollcall',
-            ...(at.list.endsWith('-users') ? { 'content-type': WITHOUT_CREDENTIALS } : {}),
+            ...(path.startsWith('/api/v1/users?') ? { 'content-type': WITHOUT_CREDENTIALS } : {}),
             ...(await access.headers({ method: 'GET', url, signal })),
           };
           return headers;
@@ -92,7 +93,7 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
     /** Three lists in one chain of pages (see lists.ts): whoever moves between them may be named twice, the last time as it is. */
     async fetchUsers(cursor, signal) {
       const at = cursor === null ? deprovisionedUsers : toPlace(cursor, USER_LISTS, deprovisionedUsers);
-      const answer = await get(at, signal);
+      const answer = await get(at.path, signal);
       const { records, next } = readList(answer, at, origins);
       const since = at.since ?? recentSince(answer);
       return page(records.map(toUserRecord), next === null ? listBehind(at, since) : { ...next, since });
@@ -100,8 +101,9 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
     fetchGroups: (cursor, signal) => read(allGroups, cursor, toGroupRecord, signal),
     /** Okta's groups do not nest. Everyone is listed like any other: its id does not tell what it is. */
     fetchMembers: (group, cursor, signal) => read(membersOf(group), cursor, toMemberRecord, signal),
-    evidence: async () => ({ users: null, permissions: null }),
-    lookUp: null,
+    /** Okta counts nobody. An API token has an administrator's rights, which Okta does not spell out. */
+    evidence: async (signal) => ({ users: null, permissions: await access.permissions(signal) }),
+    lookUp: (ids, groups, signal) => lookUp({ origins, get }, ids, groups, signal),
     changes: null,
     usage: () => session.usage(),
     close: () => session.close(),
@@ -134,6 +136,7 @@ function accessOf({ settings, credentials, session, origin }: Opened): Access {
     clientId,
     keyId: credentials.keyId,
     signing: read.signing,
+    scopes: scopesWanted,
   });
 }
 
@@ -153,7 +156,7 @@ export const oktaDefinition: ConnectorDefinition<OktaSettings, OktaCredentials> 
     nestedGroups: false,
     orgUnits: false,
     deletedUsers: true,
-    lookUp: false,
+    lookUp: true,
     delta: false,
     notifications: false,
   },

@@ -3,7 +3,8 @@ import type { ExternalId } from '../../src/domain/ids.ts';
 import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type ConnectorFailure, type Cursor } from '../contract.ts';
 import { readLinks } from './link.ts';
-import { ApiError, OktaList } from './schema.ts';
+import { odd, refused } from './refusals.ts';
+import { OktaList } from './schema.ts';
 
 /**
  * Without a filter, `GET /api/v1/users` leaves out who was deactivated (API reference, "Users"), so users come in lists that are
@@ -14,7 +15,18 @@ import { ApiError, OktaList } from './schema.ts';
  */
 export const USER_LISTS = ['deprovisioned-users', 'live-users', 'recent-users'] as const;
 export type UserList = (typeof USER_LISTS)[number];
-export type ListName = UserList | 'groups' | 'members';
+
+/** What each list is called, the scope that shows it, and the most that Okta puts on one of its pages. */
+const LISTS = {
+  'deprovisioned-users': { title: 'deactivated users', scope: 'okta.users.read', pageSize: 200 },
+  'live-users': { title: 'users', scope: 'okta.users.read', pageSize: 200 },
+  'recent-users': { title: 'users who have changed recently', scope: 'okta.users.read', pageSize: 200 },
+  'named-users': { title: 'named users', scope: 'okta.users.read', pageSize: 200 },
+  groups: { title: 'groups', scope: 'okta.groups.read', pageSize: 200 },
+  members: { title: "a group's members", scope: 'okta.groups.read', pageSize: 200 },
+  'groups-of-user': { title: "a user's groups", scope: 'okta.groups.read', pageSize: 200 },
+} as const satisfies Record<string, { title: string; scope: string; pageSize: number }>;
+export type ListName = keyof typeof LISTS;
 
 /** `path` is relative to the org, so that a cursor holds on when the org gets another address. */
 export type Place<List extends ListName = ListName> = {
@@ -27,9 +39,6 @@ export type Place<List extends ListName = ListName> = {
   readonly since: number | null;
 };
 
-/** What Okta recommends for users, groups and members alike. */
-export const PAGE_SIZE = 200;
-
 /** Taken off the time of the first answer: its clock and the one that stamps `lastUpdated` need not be the same. */
 const OVERLAP_MS = 300_000;
 
@@ -41,7 +50,7 @@ export const deprovisionedUsers: Place<UserList> = {
 /** Also where to look at who is there without reading everybody. */
 export const liveUsers: Place<UserList> = {
   list: 'live-users',
-  path: `/api/v1/users?limit=${PAGE_SIZE}`,
+  path: `/api/v1/users?limit=${LISTS['live-users'].pageSize}`,
   since: null,
 };
 /** This filter finds users of every status, the deactivated ones too (API reference, "List all users"). */
@@ -53,14 +62,28 @@ function recentUsers(since: number): Place<UserList> {
   };
 }
 
-export const allGroups: Place = { list: 'groups', path: `/api/v1/groups?limit=${PAGE_SIZE}`, since: null };
+/** These users, whatever their status, in any order; who is not there any more is left out. */
+export function namedUsers(ids: readonly ExternalId[]): Place {
+  const filter = ids.map((id) => `id eq "${id}"`).join(' or ');
+  return { list: 'named-users', path: usersWhere(filter), since: null };
+}
+
+export const allGroups: Place = {
+  list: 'groups',
+  path: `/api/v1/groups?limit=${LISTS.groups.pageSize}`,
+  since: null,
+};
 export function membersOf(group: ExternalId): Place {
-  const path = `/api/v1/groups/${encodeURIComponent(group)}/users?limit=${PAGE_SIZE}`;
+  const path = `/api/v1/groups/${encodeURIComponent(group)}/users?limit=${LISTS.members.pageSize}`;
   return { list: 'members', path, since: null };
+}
+export function groupsOf(user: ExternalId): Place {
+  const path = `/api/v1/users/${encodeURIComponent(user)}/groups?limit=${LISTS['groups-of-user'].pageSize}`;
+  return { list: 'groups-of-user', path, since: null };
 }
 
 function usersWhere(filter: string): string {
-  return `/api/v1/users?filter=${encodeURIComponent(filter)}&limit=${PAGE_SIZE}`;
+  return `/api/v1/users?filter=${encodeURIComponent(filter)}&limit=${LISTS['live-users'].pageSize}`;
 }
 
 /** Where the reading of users goes on when this page is the last of its list. null: everybody has been named. */
@@ -108,96 +131,37 @@ export function toPlace<List extends ListName>(
  * Throws ConnectorError when the page cannot be vouched for: then nobody may conclude that the list ends here.
  */
 export function readList(answer: SessionResponse, at: Place, origins: readonly string[]) {
-  if (answer.status !== 200) throw new ConnectorError(refusal(answer, at));
+  const { title, scope, pageSize } = LISTS[at.list];
+  if (answer.status !== 200)
+    throw refused(answer, {
+      title: `the list of ${title}`,
+      scope,
+      gone: goneOf(at),
+      isStart: at.since === null,
+    });
+  const strange = (how: string) => odd(answer, `A page of ${title} ${how}.`);
   const records = OktaList.safeParse(parseJson(answer));
-  if (!records.success) throw odd(answer, at, 'is no list');
+  if (!records.success) throw strange('is no list');
   const header = answer.headers.get('link');
   const links = readLinks(header ?? '');
-  if (links.kind === 'malformed') throw odd(answer, at, 'has a Link header that cannot be read');
-  if (header === null && records.data.length >= PAGE_SIZE) {
-    throw odd(
-      answer,
-      at,
-      'is full, but its Link header is missing, as if something on the way had removed it',
-    );
+  if (links.kind === 'malformed') throw strange('has a Link header that cannot be read');
+  if (header === null && records.data.length >= pageSize) {
+    throw strange('is full, but its Link header is missing, as if something on the way had removed it');
   }
   if (links.next === null) return { records: records.data, next: null };
   const next = URL.parse(links.next);
   if (next === null || !origins.includes(next.origin))
     throw new ConnectorError(foreign(answer, at, next, origins));
   const path = next.pathname + next.search;
-  if (path === at.path) throw odd(answer, at, 'names itself as the next one');
-  if (next.pathname !== pathnameOf(at.path))
-    throw odd(answer, at, 'names a page of another list as the next one');
+  if (path === at.path) throw strange('names itself as the next one');
+  if (next.pathname !== pathnameOf(at.path)) throw strange('names a page of another list as the next one');
   return { records: records.data, next: { ...at, path } };
 }
 
-const titleOf = {
-  'live-users': 'users',
-  'deprovisioned-users': 'deactivated users',
-  'recent-users': 'users who have changed recently',
-  groups: 'groups',
-  members: "a group's members",
-} as const satisfies Record<ListName, string>;
-
-const scopeOf = {
-  'live-users': 'okta.users.read',
-  'deprovisioned-users': 'okta.users.read',
-  'recent-users': 'okta.users.read',
-  groups: 'okta.groups.read',
-  members: 'okta.groups.read',
-} as const satisfies Record<ListName, string>;
-
-/** The HTTP status decides; `errorCode` only refines, because Okta uses some codes with more than one status. */
-function refusal(answer: SessionResponse, at: Place): ConnectorFailure {
-  const code = errorCodeIn(answer);
-  const goesOn = new URL(answer.url).searchParams.has('after');
-  const what = `the list of ${titleOf[at.list]} (status ${answer.status}${code === '' ? '' : `, ${code}`})`;
-  if (answer.status === 403 || code === 'E0000015') {
-    return failureOf(answer, {
-      kind: 'permission-missing',
-      message: `Okta does not show this credential ${what}.`,
-      remedy: `A super administrator grants ${scopeOf[at.list]} in the Admin Console (Applications › your app › Okta API Scopes › Grant) and gives the app a role that sees all users and groups (Applications › your app › Admin roles). An API token has the rights of the administrator who made it.`,
-    });
-  }
-  if (answer.status === 401) {
-    return failureOf(answer, {
-      kind: 'credentials-rejected',
-      message: `Okta does not accept the credential for ${what}.`,
-      remedy:
-        'An API token ends after 30 days without use and with its administrator: make a new one (Security › API › Tokens). For a service app, check that the app is active (Applications › your app).',
-    });
-  }
-  if (answer.status === 400 && goesOn) {
-    return failureOf(answer, {
-      kind: 'cursor-expired',
-      message: `Okta no longer knows the place where ${what} was to go on.`,
-      remedy: 'Nobody has to act: the next run reads the list from its beginning.',
-    });
-  }
-  if (answer.status === 404 && at.list === 'members') {
-    return failureOf(answer, { message: `Okta has no such group any more: ${what}.` });
-  }
-  const isStart = !goesOn && at.since === null;
-  if ((answer.status === 404 && isStart) || (answer.status >= 300 && answer.status < 400)) {
-    return failureOf(answer, {
-      kind: 'misconfigured',
-      message: `${new URL(answer.url).host} does not serve ${what}.`,
-      remedy: 'Check orgUrl: the address of the org itself, such as https://acme.okta.com.',
-    });
-  }
-  return failureOf(answer, { message: `Okta refused ${what}.` });
-}
-
-function odd(answer: SessionResponse, at: Place, how: string): ConnectorError {
-  return new ConnectorError(
-    failureOf(answer, {
-      kind: 'unexpected-response',
-      message: `A page of ${titleOf[at.list]} ${how}.`,
-      remedy:
-        'If a proxy or gateway stands between Rollcall and Okta, let it pass answers on unchanged. Otherwise report this as a defect.',
-    }),
-  );
+/** What a 404 says about the list: of one group or user, that it is gone; of the others, that this is no Okta org. */
+function goneOf(at: Place): string | null {
+  if (at.list === 'members') return 'Okta has no such group any more';
+  return at.list === 'groups-of-user' ? 'Okta has no such user any more' : null;
 }
 
 function foreign(
@@ -208,19 +172,9 @@ function foreign(
 ): ConnectorFailure {
   return failureOf(answer, {
     kind: 'foreign-link',
-    message: `The next page of ${titleOf[at.list]} is said to be at ${next?.origin ?? 'no valid address'}; nothing was sent there.`,
+    message: `The next page of ${LISTS[at.list].title} is said to be at ${next?.origin ?? 'no valid address'}; nothing was sent there.`,
     remedy: `Only ${origins.join(' and ')} may be asked. If the org has another address now, change orgUrl; otherwise report this as a defect.`,
   });
-}
-
-/** The API's error code, '' where the answer holds none (a proxy's page, an empty body). */
-function errorCodeIn(answer: SessionResponse): string {
-  try {
-    const code = ApiError.parse(parseJson(answer)).errorCode;
-    return /^E\d{7}$/.test(code) ? code : '';
-  } catch {
-    return '';
-  }
 }
 
 function pathnameOf(path: string): string {

@@ -82,5 +82,7 @@ export const TokenAnswer = z.object({
     .transform((type) => type.toLowerCase())
     .pipe(z.enum(['bearer', 'dpop'])),
   expires_in: z.number().positive(),
+  /** Separated by blanks. */
+  scope: z.string().optional(),
 });
 export type TokenAnswer = z.infer<typeof TokenAnswer>;

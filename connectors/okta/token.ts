@@ -15,14 +15,26 @@ export type Access = {
   headers(request: { method: string; url: string; signal: AbortSignal }): Promise<Record<string, string>>;
   /** After a 401: forgets the access token behind these headers; false where no other can be had. */
   refused(headers: Readonly<Record<string, string>>): boolean;
+  /** The scopes that Okta says it has granted, sorted; null where it does not say. */
+  permissions(signal: AbortSignal): Promise<readonly string[] | null>;
 };
 
 /** `Authorization: SSWS` (Okta developer documentation, "Create an API token"). */
 export function apiTokenAccess(token: string): Access {
-  return { headers: async () => ({ authorization: `SSWS ${token}` }), refused: () => false };
+  return {
+    headers: async () => ({ authorization: `SSWS ${token}` }),
+    refused: () => false,
+    permissions: async () => null,
+  };
 }
 
-export const SCOPES = ['okta.users.read', 'okta.groups.read'] as const;
+/** A full pull works without the optional ones. */
+export type Scopes = { readonly needed: readonly string[]; readonly optional: readonly string[] };
+export const scopesWanted: Scopes = {
+  needed: ['okta.users.read', 'okta.groups.read'],
+  /** The System Log names who was deleted for good, and who joined or left a group. */
+  optional: ['okta.logs.read'],
+};
 
 /** Okta takes assertions of up to an hour; a short one is worth less to a thief and still bears a clock that is a bit wrong. */
 const ASSERTION_SECONDS = 300;
@@ -36,9 +48,15 @@ type App = {
   readonly clientId: string;
   readonly keyId: string;
   readonly signing: SigningKey;
+  readonly scopes: Scopes;
 };
 
-type Token = { readonly value: string; readonly scheme: 'Bearer' | 'DPoP'; readonly renewAtMs: number };
+type Token = {
+  readonly value: string;
+  readonly scheme: 'Bearer' | 'DPoP';
+  readonly renewAtMs: number;
+  readonly scopes: readonly string[];
+};
 
 /** Okta developer documentation, "Implement OAuth for Okta with a service app": the org's own authorization server only. */
 const TOKEN_PATH = '/oauth2/v1/token';
@@ -52,9 +70,16 @@ export class ServiceAppAccess implements Access {
   #token: Token | null = null;
   #asked: { readonly token: Promise<Token>; readonly signal: AbortSignal } | null = null;
   #proofs: Proofs | null = null;
+  /** Asked for next: all at first, afterwards what turned out to be granted. */
+  #scopes: readonly string[];
 
   constructor(app: App) {
     this.#app = app;
+    this.#scopes = [...app.scopes.needed, ...app.scopes.optional];
+  }
+
+  async permissions(signal: AbortSignal): Promise<readonly string[]> {
+    return (await this.#current(signal)).scopes;
   }
 
   async headers({ method, url, signal }: { method: string; url: string; signal: AbortSignal }) {
@@ -94,26 +119,52 @@ export class ServiceAppAccess implements Access {
   }
 
   /**
-   * At most three requests: one as it is, one with a proof where the app requires DPoP, one with the nonce that Okta then
-   * demands (Okta developer documentation, "Configure OAuth 2.0 Demonstrating Proof-of-Possession").
+   * Okta gives no token at all when one of the scopes asked for is not granted, and does not say which one. So fewer are asked
+   * for: first without the optional ones; then each that is needed alone, and those together that are granted. What is missing is
+   * so named by the request that needs it, and what is granted can be tried.
    */
   async #ask(signal: AbortSignal): Promise<Token> {
+    const { needed, optional } = this.#app.scopes;
+    const asked = await this.#askFor(this.#scopes, signal);
+    if (asked.ok) return asked.token;
+    const fewer = optional.length === 0 ? asked : await this.#askFor(needed, signal);
+    if (fewer.ok) return this.#keep(needed, fewer.token);
+    const granted: string[] = [];
+    for (const scope of needed) if ((await this.#askFor([scope], signal)).ok) granted.push(scope);
+    const last = granted.length === 0 ? fewer : await this.#askFor(granted, signal);
+    if (last.ok) return this.#keep(granted, last.token);
+    throw this.#failure(last.answer, 'invalid_scope');
+  }
+
+  #keep(scopes: readonly string[], token: Token): Token {
+    this.#scopes = scopes;
+    return token;
+  }
+
+  /**
+   * At most three requests: one as it is, one with a proof where the app requires DPoP, one with the nonce that Okta then
+   * demands (Okta developer documentation, "Configure OAuth 2.0 Demonstrating Proof-of-Possession"). Not ok: a scope is not granted.
+   */
+  async #askFor(scopes: readonly string[], signal: AbortSignal): Promise<Asked> {
     const askedAtMs = Date.now();
     for (let tries = this.#proofs === null ? 3 : 2; ; tries--) {
-      const answer = await this.#send(signal);
+      const answer = await this.#send(scopes, signal);
       const nonce = answer.headers.get('dpop-nonce');
       if (nonce !== null) this.#proofs?.remember(nonce);
-      if (answer.status === 200) return this.#read(answer, askedAtMs);
+      if (answer.status === 200) return { ok: true, token: this.#read(answer, askedAtMs, scopes) };
       const error = errorIn(answer);
-      const wantsProof =
-        error === 'use_dpop_nonce' || (error === 'invalid_dpop_proof' && this.#proofs === null);
-      if (!wantsProof || tries === 1) throw this.#failure(answer, error);
+      if (error === 'invalid_scope') return { ok: false, answer };
+      if (!this.#wantsProof(error) || tries === 1) throw this.#failure(answer, error);
       this.#proofs ??= new Proofs();
       if (nonce !== null) this.#proofs.remember(nonce);
     }
   }
 
-  #send(signal: AbortSignal): Promise<SessionResponse> {
+  #wantsProof(error: string): boolean {
+    return error === 'use_dpop_nonce' || (error === 'invalid_dpop_proof' && this.#proofs === null);
+  }
+
+  #send(scopes: readonly string[], signal: AbortSignal): Promise<SessionResponse> {
     const { session, origin } = this.#app;
     return session.request({
       method: 'POST',
@@ -129,7 +180,7 @@ export class ServiceAppAccess implements Access {
       body: async () =>
         new URLSearchParams({
           grant_type: 'client_credentials',
-          scope: SCOPES.join(' '),
+          scope: scopes.join(' '),
           client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
           client_assertion: await this.#assertion(),
         }).toString(),
@@ -151,7 +202,8 @@ export class ServiceAppAccess implements Access {
       .sign(signing.key);
   }
 
-  #read(answer: SessionResponse, askedAtMs: number): Token {
+  /** An answer that names no scopes has granted those asked for (RFC 6749, section 5.1). */
+  #read(answer: SessionResponse, askedAtMs: number, asked: readonly string[]): Token {
     const read = TokenAnswer.safeParse(parseJson(answer));
     if (!read.success) {
       throw new ConnectorError(
@@ -161,8 +213,14 @@ export class ServiceAppAccess implements Access {
         }),
       );
     }
-    const { access_token: value, token_type: type, expires_in: seconds } = read.data;
-    return { value, scheme: type === 'dpop' ? 'DPoP' : 'Bearer', renewAtMs: askedAtMs + seconds * 900 };
+    const { access_token: value, token_type: type, expires_in: seconds, scope } = read.data;
+    const scopes = scope === undefined ? asked : scope.split(' ').filter((name) => name !== '');
+    return {
+      value,
+      scheme: type === 'dpop' ? 'DPoP' : 'Bearer',
+      renewAtMs: askedAtMs + seconds * 900,
+      scopes: [...new Set(scopes)].sort(),
+    };
   }
 
   #failure(answer: SessionResponse, error: string): ConnectorError {
@@ -171,8 +229,8 @@ export class ServiceAppAccess implements Access {
       return new ConnectorError(
         failureOf(answer, {
           kind: 'permission-missing',
-          message: `Okta gives the service app no token for ${SCOPES.join(' and ')}${code}.`,
-          remedy: `A super administrator grants both in the Admin Console: Applications › your app › Okta API Scopes › Grant.`,
+          message: `Okta gives the service app no token for ${this.#app.scopes.needed.join(', ')}${code}.`,
+          remedy: `A super administrator grants them in the Admin Console: Applications › your app › Okta API Scopes › Grant.`,
         }),
       );
     }
@@ -203,6 +261,10 @@ export class ServiceAppAccess implements Access {
     return this.#app.orgUrl + url.slice(this.#app.origin.length);
   }
 }
+
+type Asked =
+  | { readonly ok: true; readonly token: Token }
+  | { readonly ok: false; readonly answer: SessionResponse };
 
 /** The OAuth error code, '' where the answer holds none (a proxy's page). */
 function errorIn(answer: SessionResponse): string {

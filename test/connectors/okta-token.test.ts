@@ -72,7 +72,7 @@ function verified(asked: Asked | undefined, key: KeyObject, acme: Org) {
 }
 
 describe('the service app', () => {
-  it('asks for a token with a signed assertion, and for both scopes', async () => {
+  it('asks for a token with a signed assertion, and for all scopes', async () => {
     const { acme, connector, tokenRequests, listRequests } = await aServiceApp((_, times) => aToken(times));
     await connector.fetchUsers(null, signal);
     const [asked] = tokenRequests();
@@ -84,7 +84,7 @@ describe('the service app', () => {
     expect(asked?.headers['dpop']).toBeUndefined();
     expect(form).toMatchObject({
       grant_type: 'client_credentials',
-      scope: 'okta.users.read okta.groups.read',
+      scope: 'okta.users.read okta.groups.read okta.logs.read',
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
     });
     const { payload, protectedHeader } = await verified(asked, rsa.publicKey, acme);
