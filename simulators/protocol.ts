@@ -76,8 +76,11 @@ export type Route = {
   readonly class: RequestClass;
   /** The permission, scope or role it needs; null for routes open to everyone. */
   readonly permission: string | null;
-  readonly handle: (request: ApiRequest) => Answer | Promise<Answer>;
+  /** `ask` answers another request of the same caller, as a batch holds them: with its own status, and its own faults. */
+  readonly handle: (request: ApiRequest, ask: Ask) => Answer | Promise<Answer>;
 };
+
+export type Ask = (request: Omit<ApiRequest, 'params'>) => Promise<Plain>;
 
 /** What a provider's protocol says about a request's credential. */
 export type Caller = { readonly permissions: readonly string[] };

@@ -121,7 +121,9 @@ export class SimulatorServer {
 
   async #serveApi(request: ApiRequest, response: ServerResponse): Promise<void> {
     const pace = this.#nextPace();
-    const answer = await this.#answer(request, pace);
+    const matched = match(this.#protocol.routes, request.method, request.url.pathname);
+    this.#conditions.counters[matched?.route.class ?? 'other'] += 1;
+    const answer = await this.#answer(request, matched, pace);
     if (this.#conditions.latencyMs > 0) await sleep(this.#conditions.latencyMs);
     if (answer === 'hang') return;
     if (answer === 'reset') response.destroy();
@@ -133,10 +135,8 @@ export class SimulatorServer {
       );
   }
 
-  async #answer(bare: ApiRequest, pace: Pace): Promise<Plain | Silence> {
-    const matched = match(this.#protocol.routes, bare.method, bare.url.pathname);
+  async #answer(bare: ApiRequest, matched: Matched | null, pace: Pace): Promise<Plain | Silence> {
     const requestClass = matched?.route.class ?? 'other';
-    this.#conditions.counters[requestClass] += 1;
     if (!matched) return this.#protocol.refuse({ because: 'no-such-method' });
     const request = { ...bare, params: matched.params };
     const cursor = this.#protocol.cursorOf(request);
@@ -166,7 +166,14 @@ export class SimulatorServer {
         return this.#protocol.refuse({ because: 'forbidden', permission: route.permission });
       }
     }
-    return route.handle(request);
+    return route.handle(request, (part) => this.#answerPart(part, pace));
+  }
+
+  /** A part of a batch: not counted as a request, and silence is not possible there. */
+  async #answerPart(part: Omit<ApiRequest, 'params'>, pace: Pace): Promise<Plain> {
+    const matched = match(this.#protocol.routes, part.method, part.url.pathname);
+    const answer = await this.#answer({ ...part, params: new Map() }, matched, pace);
+    return typeof answer === 'string' ? this.#protocol.refuse({ because: 'broken', status: 503 }) : answer;
   }
 
   #written(request: ApiRequest, answer: Answer, bent: Bend): Plain {

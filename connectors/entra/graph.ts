@@ -1,4 +1,4 @@
-/** Microsoft Graph lists, one page at a time: Microsoft's client builds the requests, the connection's session carries them. */
+/** Microsoft Graph over the connection's session: lists, one page at a time, built by Microsoft's client, and batches. */
 import {
   Client,
   type Context,
@@ -7,12 +7,14 @@ import {
   ResponseType,
 } from '@microsoft/microsoft-graph-client';
 import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
-import { ConnectorError, type ConnectorFailure, type Cursor } from '../contract.ts';
-import type { HttpSession } from '../session.ts';
+import { ConnectorError, type Cursor } from '../contract.ts';
+import type { HttpSession, ThrottleHooks } from '../session.ts';
+import { askAll, type Part } from './batch.ts';
 import type { Tokens } from './credential.ts';
-import { EntraError, EntraList } from './schema.ts';
+import { refusalOf } from './refusals.ts';
+import { EntraList } from './schema.ts';
 
-const VERSION = 'v1.0';
+export const VERSION = 'v1.0';
 /** "List users": 1 to 999. */
 const PAGE_SIZE = 999;
 
@@ -20,28 +22,52 @@ export type ListRequest = {
   readonly path: string;
   readonly select: readonly string[];
   readonly expand?: string;
+  /** Graph's own links do not carry headers on ("Paging Microsoft Graph data"): they go with every page. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** The application permission that this list needs, for the remedy. */
   readonly permission: string;
+  /** A change feed: what Graph refuses there with 400 is the link that it gave itself. */
+  readonly isFeed?: true;
 };
 
-export type GraphPage = { readonly items: readonly unknown[]; readonly next: Cursor | null };
+export type GraphPage = {
+  readonly items: readonly unknown[];
+  readonly next: Cursor | null;
+  /** Where a change feed goes on another time; only on its last page. */
+  readonly delta: string | null;
+  /** The answer's own clock. */
+  readonly date: string | null;
+};
 
 export type Graph = {
-  list(request: ListRequest, cursor: Cursor | null, signal: AbortSignal): Promise<GraphPage>;
+  /** One page: the first, or the one that a link of an earlier answer leads to. */
+  list(request: ListRequest, link: Cursor | null, signal: AbortSignal): Promise<GraphPage>;
+  /**
+   * One answer for each part, in the order of the parts, whatever its status; what Graph is too busy for is asked again.
+   * `permission`: what the parts need, for the remedy of a refusal of the whole.
+   */
+  batch(parts: readonly Part[], permission: string, signal: AbortSignal): Promise<readonly SessionResponse[]>;
+  /** Throws what the answer to a part of a batch means; for answers that are no success. */
+  refuse(answer: SessionResponse, permission: string): ConnectorError;
+  /** Throws 'foreign-link' for a link that leads elsewhere. */
+  admit(link: string): void;
+  /** The application permissions of the token in use; null where they cannot be read. */
+  permissions(signal: AbortSignal): Promise<readonly string[] | null>;
 };
 
 /** `baseUrl`: Graph's origin, and path where it has one, without a slash at the end. */
 export function graphOver(session: HttpSession, tokens: Tokens, baseUrl: string): Graph {
+  const send = authorizedOver(session, tokens);
   const client = Client.initWithMiddleware({
     baseUrl,
     defaultVersion: VERSION,
     customHosts: new Set([new URL(baseUrl).hostname]),
-    middleware: [new SessionHandler(session, tokens)],
+    middleware: [new SessionHandler(send)],
   });
   return {
-    async list(request, cursor, signal) {
-      if (cursor !== null) refuseForeign(cursor, baseUrl);
-      const exchange = new Exchange(signal, cursor);
+    async list(request, link, signal) {
+      if (link !== null) refuseForeign(link, baseUrl);
+      const exchange = new Exchange(signal, link, request.headers ?? {});
       const query = client
         .api(request.path)
         .select([...request.select])
@@ -54,9 +80,49 @@ export function graphOver(session: HttpSession, tokens: Tokens, baseUrl: string)
       }
       const { answer } = exchange;
       if (answer === null) throw new Error('The Graph client did not send the request.');
-      if (answer.status !== 200) throw new ConnectorError(refusalOf(answer, request, tokens));
+      if (answer.status !== 200) throw new ConnectorError(refusalOf(answer, request, tokens.permissions()));
       return pageOf(answer, baseUrl);
     },
+    batch: (parts, permission, signal) =>
+      askAll(parts, async (body, hooks) => {
+        const url = `${baseUrl}/${VERSION}/$batch`;
+        const headers = { 'content-type': 'application/json' };
+        const answer = await send({ method: 'POST', url, headers, body, signal, ...hooks });
+        if (answer.status === 200) return answer;
+        throw new ConnectorError(refusalOf(answer, { permission }, tokens.permissions()));
+      }),
+    refuse: (answer, permission) =>
+      new ConnectorError(refusalOf(answer, { permission }, tokens.permissions())),
+    admit: (link) => refuseForeign(link, baseUrl),
+    async permissions(signal) {
+      await tokens.current(signal);
+      return tokens.permissions();
+    },
+  };
+}
+
+type Outgoing = ThrottleHooks & {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: () => string;
+  readonly signal: AbortSignal;
+};
+type Send = (outgoing: Outgoing) => Promise<SessionResponse>;
+
+/** A token can be revoked before its time: one 401 is answered with a new token. */
+function authorizedOver(session: HttpSession, tokens: Tokens): Send {
+  return async (outgoing) => {
+    let used = '';
+    const headers = async () => {
+      used = await tokens.current(outgoing.signal);
+      return { accept: 'application/json', ...outgoing.headers, authorization: `Bearer ${used}` };
+    };
+    const request = { ...outgoing, headers };
+    const answer = await session.request(request);
+    if (answer.status !== 401) return answer;
+    tokens.discard(used);
+    return session.request(request);
   };
 }
 
@@ -67,12 +133,14 @@ export function graphOver(session: HttpSession, tokens: Tokens, baseUrl: string)
 class Exchange implements MiddlewareOptions {
   readonly signal: AbortSignal;
   readonly link: string | null;
+  readonly headers: Readonly<Record<string, string>>;
   answer: SessionResponse | null = null;
   failure: unknown = null;
 
-  constructor(signal: AbortSignal, link: string | null) {
+  constructor(signal: AbortSignal, link: string | null, headers: Readonly<Record<string, string>>) {
     this.signal = signal;
     this.link = link;
+    this.headers = headers;
   }
 }
 
@@ -81,38 +149,23 @@ class Exchange implements MiddlewareOptions {
  * a long Retry-After is over, and follow redirects.
  */
 class SessionHandler implements Middleware {
-  readonly #session: HttpSession;
-  readonly #tokens: Tokens;
+  readonly #send: Send;
 
-  constructor(session: HttpSession, tokens: Tokens) {
-    this.#session = session;
-    this.#tokens = tokens;
+  constructor(send: Send) {
+    this.#send = send;
   }
 
   async execute(context: Context): Promise<void> {
     const exchange = context.middlewareControl?.getMiddlewareOptions(Exchange) as Exchange;
+    const { headers, signal } = exchange;
     const url = exchange.link ?? String(context.request);
     try {
-      exchange.answer = await this.#send(url, exchange.signal);
+      exchange.answer = await this.#send({ method: 'GET', url, headers, signal });
     } catch (error) {
       exchange.failure = error;
       throw error;
     }
     context.response = new Response(null, { status: exchange.answer.status });
-  }
-
-  /** A token can be revoked before its time: one 401 is answered with a new token. */
-  async #send(url: string, signal: AbortSignal): Promise<SessionResponse> {
-    let used = '';
-    const authorized = async () => {
-      used = await this.#tokens.current(signal);
-      return { accept: 'application/json', authorization: `Bearer ${used}` };
-    };
-    const request = { method: 'GET', url, headers: authorized, signal };
-    const answer = await this.#session.request(request);
-    if (answer.status !== 401) return answer;
-    this.#tokens.discard(used);
-    return this.#session.request(request);
   }
 }
 
@@ -140,7 +193,8 @@ function pageOf(answer: SessionResponse, baseUrl: string): GraphPage {
     );
   }
   const next = list.data['@odata.nextLink'] ?? null;
-  if (next !== null) refuseForeign(next, baseUrl);
+  const delta = list.data['@odata.deltaLink'] ?? null;
+  for (const link of [next, delta]) if (link !== null) refuseForeign(link, baseUrl);
   if (next === answer.url) {
     throw new ConnectorError(
       failureOf(answer, {
@@ -150,61 +204,5 @@ function pageOf(answer: SessionResponse, baseUrl: string): GraphPage {
       }),
     );
   }
-  return { items: list.data.value, next };
-}
-
-/** "Microsoft Graph error responses" and "Paging"; a page token lives for a time that Microsoft does not state. */
-const EXPIRED: ReadonlySet<string> = new Set([
-  'Directory_ExpiredPageToken',
-  'syncStateNotFound',
-  'resyncRequired',
-]);
-
-function refusalOf(answer: SessionResponse, request: ListRequest, tokens: Tokens): ConnectorFailure {
-  const codes = codesIn(answer);
-  if (answer.status === 410 || codes.some((code) => EXPIRED.has(code))) {
-    return failureOf(answer, {
-      kind: 'cursor-expired',
-      message: 'The link to the next page is no longer valid.',
-      remedy: 'Nobody has to act: the list is read again from its first page.',
-    });
-  }
-  const code = codes[0] === undefined ? '' : ` (${codes[0]})`;
-  if (answer.status === 401) {
-    return failureOf(answer, {
-      message: `Microsoft Graph does not accept the application's access token${code}.`,
-      remedy:
-        'Check that the cloud of the connection is that of the directory, and that the application is not disabled.',
-    });
-  }
-  if (answer.status === 403) return missingPermission(answer, request, tokens.permissions(), code);
-  return failureOf(answer, { message: `Microsoft Graph answered with status ${answer.status}${code}.` });
-}
-
-function missingPermission(
-  answer: SessionResponse,
-  { permission }: ListRequest,
-  granted: readonly string[] | null,
-  code: string,
-): ConnectorFailure {
-  const withoutRoles = granted !== null && granted.length === 0;
-  const has = withoutRoles
-    ? 'the token carries no application permission at all: Entra ID issues one also where nobody consented'
-    : `the application permission ${permission} is missing or was withdrawn`;
-  return failureOf(answer, {
-    kind: 'permission-missing',
-    message: `Microsoft Graph refuses the request${code}: ${has}.`,
-    remedy: `Entra admin center › App registrations › your app › API permissions › Add a permission › Microsoft Graph › Application permissions: ${permission}. Then "Grant admin consent". It can take some minutes to work.`,
-  });
-}
-
-/** The precise code first. Codes are Microsoft's own words; anything else in the answer may be about people. */
-function codesIn(answer: SessionResponse): string[] {
-  if (answer.body.length === 0) return [];
-  const parsed = EntraError.safeParse(parseJson(answer));
-  if (!parsed.success) return [];
-  const { code, innerError, innererror } = parsed.data.error;
-  return [innerError?.code, innererror?.code, code].filter(
-    (one) => one !== undefined && /^\w{1,80}$/.test(one),
-  ) as string[];
+  return { items: list.data.value, next, delta, date: answer.headers.get('date') };
 }

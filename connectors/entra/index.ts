@@ -13,6 +13,7 @@ import {
 } from '../contract.ts';
 import { type HttpSession, openSession, type SessionTuning } from '../session.ts';
 import { EntraCredentials, tokensFor } from './credential.ts';
+import { evidenceOf } from './evidence.ts';
 import { type Graph, graphOver, type ListRequest } from './graph.ts';
 import { readGroup, readMember, readUser } from './map.ts';
 import { ExtensionName, GROUP_PROPERTIES, USER_PROPERTIES } from './schema.ts';
@@ -104,7 +105,7 @@ function connectorOver(graph: Graph, extensions: readonly string[], session: Htt
     fetchUsers: (cursor, signal) => page(users, cursor, signal, (item) => readUser(item, extensions)),
     fetchGroups: (cursor, signal) => page(groups, cursor, signal, readGroup),
     fetchMembers: (group, cursor, signal) => page(membersOf(group), cursor, signal, readMember),
-    evidence: async () => ({ users: null, permissions: null }),
+    evidence: (signal) => evidenceOf(graph, ['/users'], signal),
     lookUp: null,
     changes: null,
     usage: () => session.usage(),

@@ -77,7 +77,26 @@ export type EntraMember = z.infer<typeof EntraMember>;
 export const EntraList = z.object({
   value: z.array(z.unknown()),
   '@odata.nextLink': z.string().min(1).nullish(),
+  '@odata.deltaLink': z.string().min(1).nullish(),
 });
+
+/** "JSON batching": the parts come in any order, each with a status of its own. */
+export const BatchAnswer = z.object({
+  responses: z.array(
+    z.object({
+      id: z.string(),
+      status: z.int(),
+      headers: z
+        .record(z.string(), z.string())
+        .nullish()
+        .transform((headers) => headers ?? {}),
+      body: z.unknown().optional(),
+    }),
+  ),
+});
+
+/** A list of which only the size is wanted; Graph counts where `$count=true` asks it to. */
+export const Counted = z.object({ '@odata.count': z.int().min(0) });
 
 /** "Microsoft Graph error responses": the inner error may hold the more precise code. */
 const innerError = z.object({ code: z.string().optional() }).optional();

@@ -87,7 +87,9 @@ function userFields(
     `${siteAt(person.site).dial}${two(person.serial)}${two(person.serial >> 7)}`;
   const fields: Record<string, Field<Person>> = {
     id: (person) => `"${ids(person.serial)}"`,
-    userPrincipalName: (person) => `"${upnOf(person)}"`,
+    /** Of the deleted the object id comes before it, so that the name is free for somebody else. */
+    userPrincipalName: (person) =>
+      `"${person.state === 'deleted' ? ids(person.serial).replaceAll('-', '') : ''}${upnOf(person)}"`,
     mail: (person) => (person.hasMail ? `"${mailOf(person)}"` : 'null'),
     mailNickname: (person) => `"${person.local}"`,
     displayName: (person) => `"${given(person.given).json} ${family(person.family).json}"`,

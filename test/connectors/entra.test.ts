@@ -7,17 +7,8 @@ import { type Simulator, startSimulator } from '../../simulators/start.ts';
 import { DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
 import { failing, never } from './aSession.ts';
+import { type Connecting, connected, connectingTo, simulated } from './entraDirectory.ts';
 import { aProxy } from './httpsHost.ts';
-
-type Connecting = { readonly settings?: object; readonly credentials?: object };
-
-function connectingTo(simulator: Simulator, { settings = {}, credentials = {} }: Connecting = {}) {
-  return {
-    settings: entraDefinition.settings.parse({ ...simulator.settings, ...settings }),
-    credentials: entraDefinition.credentials.parse({ ...simulator.credentials, ...credentials }),
-    network: Network.parse({ baseUrl: simulator.origin, ca: simulator.ca }),
-  };
-}
 
 connectorConformance(
   'Entra ID',
@@ -33,18 +24,6 @@ connectorConformance(
   },
   { abilities: entraDefinition.abilities, cannot: [] },
 );
-
-async function simulated(options: Parameters<typeof startSimulator>[1] = { users: 20 }): Promise<Simulator> {
-  const simulator = await startSimulator('entra', options);
-  onTestFinished(() => simulator.close());
-  return simulator;
-}
-
-function connected(simulator: Simulator, connecting?: Connecting) {
-  const connector = openEntra(connectingTo(simulator, connecting), { maxRetries: 0 });
-  onTestFinished(() => connector.close());
-  return connector;
-}
 
 async function stepsOf(simulator: Simulator, connecting?: Connecting): Promise<CheckStep[]> {
   const steps: CheckStep[] = [];
