@@ -202,6 +202,8 @@ export const Network = z.object({
     .url({ protocol: /^https?$/ })
     .nullable()
     .default(null),
+  /** Of the provider's rate limits, what this connection may use; the rest is its other programs'. A half where it is missing. */
+  share: z.number().gt(0).max(1).optional(),
 });
 export type Network = z.infer<typeof Network>;
 

@@ -1,9 +1,23 @@
 /** The one way to a provider: allowed origins only, trust and proxy, pacing, bounded retry, and failures without secrets. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
-import { failureOf, rateLimitedRemedy, type SessionResponse } from './answer.ts';
-import { ConnectorError, type ConnectorFailure, type Network, type Usage } from './contract.ts';
-import { dispatcherFor, type Fault, faultOf, readAnswer, TimedOut } from './transport.ts';
+import { joined } from './abort.ts';
+import type { SessionResponse } from './answer.ts';
+import { Breaker, type BreakerOptions, type Pass } from './breaker.ts';
+import { ConnectorError, type Network, type Usage } from './contract.ts';
+import { fetchOver } from './fetch.ts';
+import { foreignLink, givenUp, type Outcome, sessionClosed, stillPaused } from './givingUp.ts';
+import { type RateLimit, rateLimitIn } from './limits.ts';
+import { Bucket, type Turn } from './pacing.ts';
+import {
+  backOffMs,
+  LONGEST_WAIT_MS,
+  RETRIED,
+  type RetryAllowance,
+  RetryBudget,
+  retryAfterMs,
+} from './retry.ts';
+import { dispatcherFor, faultOf, readAnswer, TimedOut } from './transport.ts';
 
 /** What only the provider's connector knows about an answer. A request's own hooks go before the session's. */
 export type ThrottleHooks = {
@@ -23,32 +37,54 @@ export type SessionRequest = ThrottleHooks & {
 };
 type Fresh<T> = T | (() => T | Promise<T>);
 
-/** How patient a session is. The defaults suit a pull; tests are in more of a hurry. */
+/** How patient and how modest a session is. The defaults suit a pull; tests are in more of a hurry. */
 export type SessionTuning = {
-  /** Limit of one try, the whole body included. */
+  /** Limit of one try, the whole body included. Default: 30 seconds. */
   readonly timeoutMs?: number;
-  /** Tries after the first. */
+  /** Tries of one request after the first. Default: 5. */
   readonly maxRetries?: number;
-  /** The longest wait that a request sits out; a longer one ends it, with `retryAfterMs` in the failure. */
+  /** Bounds the retries of all requests together. Default: 20, and a tenth of the requests. */
+  readonly retryBudget?: RetryAllowance;
+  /** The longest wait that a request sits out; a longer one ends it, with `retryAfterMs` in the failure. Default: 5 minutes. */
   readonly maxWaitMs?: number;
+  /** Of the provider's limits, what this connection may use: more than 0, at most 1. Default: the network's `share`, else a half. */
+  readonly share?: number;
+  /** Requests under way at once, for each limit that the provider keeps. Default: 8, which is also the size of the pool. */
+  readonly concurrency?: number;
+  /** When to stop asking a provider that is down. Default: after 5 failed requests in a row, for 30 seconds at first. */
+  readonly breaker?: BreakerOptions;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 };
 
+/** What a provider's limits look like. All is about one bucket: what counts against the same limit. */
+export type PacingHooks = {
+  /** The name of the limit that a request counts against (Okta keeps one for each endpoint). Default: one for each origin. */
+  readonly bucketOf?: (request: { readonly method: string; readonly url: URL }) => string;
+  /** What an answer says about its limit; null: nothing. Default: the IETF's RateLimit headers (`rateLimitIn`). */
+  readonly limitOf?: (response: SessionResponse) => RateLimit | null;
+  /** The limit of each bucket until, and unless, an answer tells another. Default: none, as fast as the answers come. */
+  readonly assumedLimit?: { readonly limit: number; readonly windowMs: number };
+  /** What an answer has cost in the limit's units (Graph's `x-ms-resource-unit`). Default: 1. */
+  readonly costOf?: (response: SessionResponse) => number;
+  /** Sees every answer; the milliseconds it gives back are left free before the next request of that bucket. */
+  readonly observe?: (response: SessionResponse) => number;
+};
+
 export type SessionOptions = SessionTuning &
-  ThrottleHooks & {
+  ThrottleHooks &
+  PacingHooks & {
     /** The only origins ever spoken to, checked before anything is sent. */
     readonly origins: readonly string[];
     readonly network: Network;
-    /** Sees every answer; the milliseconds it gives back are left free before the next request to that origin. */
-    readonly observe?: (response: SessionResponse) => number;
     readonly requestIdHeader?: string;
   };
 
 export type HttpSession = {
   /**
-   * Sends with pacing, bounded retry (429, 500, 502, 503, 504, network errors), a time-out for each try and abort.
+   * Sends with pacing, bounded retry (429, 500, 502, 503, 504, network errors), a time-out for each try and abort. As many
+   * requests as one likes may be asked for at once: they are sent in that order, no faster and no more at a time than agreed.
    * Resolves with any answer that is not retried, refusals included; redirects are answers and are not followed.
    * Throws ConnectorError when retries are spent or cannot help, and the signal's reason when it was aborted.
    */
@@ -59,74 +95,83 @@ export type HttpSession = {
   close(): Promise<void>;
 };
 
-const LONGEST_WAIT_MS = 24 * 3_600_000;
-const BACKOFF_MS = { first: 500, cap: 30_000 };
-const RETRIED: ReadonlySet<number> = new Set([429, 500, 502, 503, 504, 509]);
+const DEFAULTS = {
+  timeoutMs: 30_000,
+  maxRetries: 5,
+  maxWaitMs: 300_000,
+  share: 0.5,
+  concurrency: 8,
+  retryBudget: { atLeast: 20, share: 0.1 },
+  breaker: { failures: 5, openMs: 30_000 },
+} as const satisfies SessionTuning;
 
 export function openSession(options: SessionOptions): HttpSession {
   return new Session(options);
 }
 
-/**
- * Per origin, `notBefore` holds the time before which nothing is sent: set by Retry-After, by `waitMs` and by `observe`,
- * and kept by every request of the session, not only by the one that was refused.
- */
+/** A request's way through its tries. */
+type Errand = {
+  readonly url: URL;
+  readonly request: SessionRequest;
+  readonly bucket: Bucket;
+  /** The request's own, or the end of the session. */
+  readonly signal: AbortSignal;
+};
+
 class Session implements HttpSession {
-  readonly #options: SessionOptions;
+  readonly #options: SessionOptions & Required<Pick<SessionTuning, keyof typeof DEFAULTS>>;
   readonly #dispatcher: Dispatcher;
   readonly #origins: ReadonlySet<string>;
-  readonly #notBefore = new Map<string, number>();
+  readonly #buckets = new Map<string, Bucket>();
+  readonly #budget: RetryBudget;
+  readonly #breaker: Breaker;
   readonly #reached = new Set<string>();
   readonly #closed = new AbortController();
   readonly #usage = { requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 };
-  readonly #timeoutMs: number;
-  readonly #maxRetries: number;
-  readonly #maxWaitMs: number;
   readonly #now: () => number;
-  readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 
   constructor(options: SessionOptions) {
-    this.#options = options;
+    const { share = DEFAULTS.share } = options.network;
+    this.#options = { ...DEFAULTS, share, ...options };
     this.#origins = new Set(options.origins.map((origin) => new URL(origin).origin));
     this.#dispatcher = dispatcherFor(options.network);
-    this.#timeoutMs = options.timeoutMs ?? 30_000;
-    this.#maxRetries = options.maxRetries ?? 5;
-    this.#maxWaitMs = options.maxWaitMs ?? 300_000;
     this.#now = options.clock ?? Date.now;
-    this.#sleep = options.sleep ?? ((ms, signal) => wait(ms, undefined, { signal }));
+    this.#budget = new RetryBudget(this.#options.retryBudget);
+    this.#breaker = new Breaker(this.#options.breaker, this.#now);
   }
 
   async request(request: SessionRequest): Promise<SessionResponse> {
     const url = this.#allowed(request.url);
-    for (let retries = 0; ; retries++) {
-      request.signal.throwIfAborted();
-      await this.#waitForTurn(url, request.signal);
-      this.#usage.requests += 1;
-      if (retries > 0) this.#usage.retries += 1;
-      const outcome = await this.#try(url, request);
-      const again = this.#judge(url, request, outcome, retries);
-      if (again === null && outcome.ok) return outcome.response;
-      if (again === null || retries >= this.#maxRetries) throw this.#failed(url, request, outcome, retries);
-      if (again.waitMs > this.#maxWaitMs) throw this.#failed(url, request, outcome, retries, again.waitMs);
-      await this.#pause(again.waitMs, request.signal);
+    request.signal.throwIfAborted();
+    this.#budget.asked();
+    const either = joined(request.signal, this.#closed.signal);
+    try {
+      return await this.#untilSettled({
+        url,
+        request,
+        bucket: this.#bucketOf(request, url),
+        signal: either.signal,
+      });
+    } finally {
+      either.release();
     }
   }
 
-  readonly fetch: typeof globalThis.fetch = async (input, init) => {
-    const request = new Request(input, init);
-    const body = request.body === null ? undefined : new Uint8Array(await request.arrayBuffer());
-    const answer = await this.request({
-      method: request.method,
-      url: request.url,
-      headers: Object.fromEntries(request.headers),
-      ...(body === undefined ? {} : { body }),
-      signal: request.signal,
-    });
-    const { status, headers } = answer;
-    const bodyless = status === 204 || status === 205 || status === 304;
-    const response = new Response(bodyless ? null : new Uint8Array(answer.body), { status, headers });
-    return Object.defineProperty(response, 'url', { value: answer.url });
-  };
+  async #untilSettled(errand: Errand): Promise<SessionResponse> {
+    const { maxRetries, maxWaitMs } = this.#options;
+    for (let retries = 0; ; retries++) {
+      this.#breaker.refuseWhileOpen();
+      const { outcome, pass } = await this.#try(errand, retries);
+      const waitMs = this.#judge(errand, outcome, retries);
+      if (waitMs === null && outcome.ok) return outcome.response;
+      const fails = (because?: string) => this.#giveUp(errand, outcome, { pass, retries, because });
+      if (waitMs === null || retries >= maxRetries || waitMs > maxWaitMs || pass === 'probe') throw fails();
+      if (!this.#budget.take()) throw fails('no more retries are left for this run');
+      await this.#pause(waitMs, errand.signal);
+    }
+  }
+
+  readonly fetch = fetchOver((request) => this.request(request));
 
   usage(): Usage {
     return { ...this.#usage };
@@ -141,55 +186,74 @@ class Session implements HttpSession {
     const url = URL.parse(link);
     if (url !== null && this.#origins.has(url.origin) && url.username === '' && url.password === '')
       return url;
-    throw new ConnectorError({
-      kind: 'foreign-link',
-      message: `A link leads to ${url?.host ?? 'no valid address'}, which is no address of this provider; nothing was sent there.`,
-      remedy: `Only ${[...this.#origins].join(', ')} may be asked. Check the connection's base URL; if it is right, report this answer as a defect.`,
-    });
+    throw new ConnectorError(foreignLink(url, [...this.#origins]));
   }
 
-  async #waitForTurn(url: URL, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const waitMs = (this.#notBefore.get(url.origin) ?? 0) - this.#now();
-      if (waitMs <= 0) return;
-      if (waitMs > this.#maxWaitMs) throw new ConnectorError(stillPaused(url.host, waitMs));
-      await this.#pause(waitMs, signal);
-    }
+  #bucketOf({ method }: SessionRequest, url: URL): Bucket {
+    const { bucketOf, share, concurrency, assumedLimit: limit = null } = this.#options;
+    const name = bucketOf === undefined ? url.origin : bucketOf({ method, url });
+    const known = this.#buckets.get(name);
+    if (known !== undefined) return known;
+    const pause = (ms: number, signal: AbortSignal) => this.#pause(ms, signal);
+    const bucket = new Bucket({ share, concurrency, limit, now: this.#now, pause });
+    this.#buckets.set(name, bucket);
+    return bucket;
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    const either = joined(signal, this.#closed.signal);
+    const { sleep = (slept: number) => wait(slept, undefined, { signal }) } = this.#options;
     try {
       this.#usage.waitedMs += ms;
-      await this.#sleep(ms, either.signal);
+      await sleep(ms, signal);
     } catch (error) {
-      throw either.signal.aborted ? either.signal.reason : error;
-    } finally {
-      either.release();
+      throw signal.aborted ? signal.reason : error;
     }
   }
 
-  async #try(url: URL, request: SessionRequest): Promise<Outcome> {
+  /** The headers are made after the wait for the turn: they may be good for a short time only, and may take a request themselves. */
+  async #try(errand: Errand, retries: number): Promise<{ outcome: Outcome; pass: Pass }> {
+    const { url, request, bucket, signal } = errand;
+    const turn = await bucket.turn(signal, (waitMs) => {
+      if (waitMs > this.#options.maxWaitMs) throw new ConnectorError(stillPaused(url.host, waitMs));
+    });
     const headers = await fresh(request.headers);
     const body = await fresh(request.body);
-    const either = joined(request.signal, this.#closed.signal);
-    const timer = setTimeout(() => either.abort(new TimedOut()), this.#timeoutMs);
+    await bucket.begin(signal);
+    try {
+      const pass = this.#breaker.admit();
+      this.#usage.requests += 1;
+      if (retries > 0) this.#usage.retries += 1;
+      try {
+        const outcome = await this.#send(errand, { headers: headers ?? {}, body: body ?? null });
+        if (outcome.ok) this.#learn(bucket, turn, outcome.response);
+        return { outcome, pass };
+      } catch (error) {
+        this.#breaker.abandoned(pass);
+        throw error;
+      }
+    } finally {
+      bucket.end();
+    }
+  }
+
+  async #send({ url, request, signal }: Errand, sent: Sent): Promise<Outcome> {
+    const either = joined(signal);
+    const timer = setTimeout(() => either.abort(new TimedOut()), this.#options.timeoutMs);
     try {
       const answer = await this.#dispatcher.request({
         origin: url.origin,
         path: url.pathname + url.search,
         method: request.method as Dispatcher.HttpMethod,
-        headers: { 'accept-encoding': 'gzip', ...headers },
-        body: body ?? null,
+        headers: { 'accept-encoding': 'gzip', ...sent.headers },
+        body: sent.body,
         signal: either.signal,
         headersTimeout: 0,
         bodyTimeout: 0,
       });
       const response = await this.#read(url, answer);
       this.#reached.add(url.origin);
-      const restMs = Math.min(this.#options.observe?.(response) ?? 0, this.#maxWaitMs);
-      if (restMs > 0) this.#holdBack(url, restMs);
-      return { ok: true, response };
+      const throttled = this.#isThrottled(request, response);
+      return { ok: true, response, throttled, waitMs: this.#demandedWaitMs(request, response) };
     } catch (error) {
       if (error instanceof ConnectorError) throw error;
       const reason: unknown = either.signal.aborted ? either.signal.reason : error;
@@ -201,6 +265,13 @@ class Session implements HttpSession {
     }
   }
 
+  #learn(bucket: Bucket, turn: Turn, response: SessionResponse): void {
+    const { limitOf = rateLimitIn, costOf, observe, maxWaitMs } = this.#options;
+    bucket.answered(turn, limitOf(response), costOf?.(response) ?? 1);
+    const restMs = Math.min(observe?.(response) ?? 0, maxWaitMs);
+    if (restMs > 0) bucket.hold(restMs);
+  }
+
   async #read(url: URL, answer: Dispatcher.ResponseData): Promise<SessionResponse> {
     const { headers, body, bytes } = await readAnswer(url.host, answer);
     this.#usage.bytes += bytes;
@@ -209,21 +280,35 @@ class Session implements HttpSession {
     return { url: url.href, status: answer.statusCode, headers, body, requestId };
   }
 
-  /** null: final. Otherwise how long to wait before the next try. */
-  #judge(url: URL, request: SessionRequest, outcome: Outcome, retries: number): { waitMs: number } | null {
+  /** Milliseconds to wait before the next try; null: there is no use in one. */
+  #judge({ url, bucket }: Errand, outcome: Outcome, retries: number): number | null {
     if (!outcome.ok) {
       // A host that never answered is more likely misspelt or blocked than busy: say so soon.
       const hopeless = outcome.fault.unreachable && !this.#reached.has(url.origin) && retries >= 1;
-      return outcome.fault.retry && !hopeless ? { waitMs: backOff(retries) } : null;
+      return outcome.fault.retry && !hopeless ? backOffMs(retries) : null;
     }
-    const { response } = outcome;
-    const throttled = this.#isThrottled(request, response);
-    if (throttled) this.#usage.throttled += 1;
-    if (!throttled && !RETRIED.has(response.status)) return null;
-    const demanded = this.#demandedWaitMs(request, response);
-    const waitMs = Math.max(demanded ?? 0, backOff(retries));
-    if (throttled || demanded !== undefined) this.#holdBack(url, waitMs);
-    return { waitMs };
+    const { response, throttled, waitMs } = outcome;
+    if (!throttled && !RETRIED.has(response.status)) {
+      this.#breaker.answered();
+      bucket.calm();
+      return null;
+    }
+    if (throttled) {
+      this.#usage.throttled += 1;
+      bucket.throttled();
+    }
+    const restMs = Math.max(waitMs ?? 0, backOffMs(retries));
+    if (throttled || waitMs !== undefined) bucket.hold(restMs);
+    return restMs;
+  }
+
+  #giveUp({ url }: Errand, outcome: Outcome, { pass, retries, because }: Giving): ConnectorError {
+    const { network, timeoutMs } = this.#options;
+    const error = givenUp(outcome, { host: url.host, proxy: network.proxy, timeoutMs, retries, because });
+    if (error.failure.kind === 'unavailable') this.#breaker.failed(pass);
+    else if (outcome.ok) this.#breaker.answered();
+    else this.#breaker.abandoned(pass);
+    return error;
   }
 
   #isThrottled(request: SessionRequest, response: SessionResponse): boolean {
@@ -236,87 +321,11 @@ class Session implements HttpSession {
     const ms = hook?.(response) ?? retryAfterMs(response.headers, this.#now());
     return ms === undefined || Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), LONGEST_WAIT_MS);
   }
-
-  #holdBack(url: URL, ms: number): void {
-    this.#notBefore.set(url.origin, Math.max(this.#notBefore.get(url.origin) ?? 0, this.#now() + ms));
-  }
-
-  #failed(
-    url: URL,
-    request: SessionRequest,
-    outcome: Outcome,
-    retries: number,
-    waitMs?: number,
-  ): ConnectorError {
-    const tries = retries === 0 ? '' : `, ${retries + 1} times`;
-    if (!outcome.ok) {
-      const { kind, happened, remedy, code, unreachable } = outcome.fault;
-      const { proxy } = this.#options.network; // behind one, the only host that Rollcall itself connects to
-      const host = unreachable && proxy !== null ? `The proxy ${new URL(proxy).host}` : url.host;
-      const what = happened.replace('HOST', host).replace('LIMIT', `${this.#timeoutMs / 1000} s`);
-      return new ConnectorError({ kind, message: `${what}${tries}.`, remedy }, { cause: new Error(code) });
-    }
-    const { response } = outcome;
-    const throttled = this.#isThrottled(request, response);
-    const retryAfter = waitMs ?? this.#demandedWaitMs(request, response);
-    const waits = retryAfter === undefined ? '' : ` and asks to wait ${Math.ceil(retryAfter / 1000)} s`;
-    return new ConnectorError({
-      ...failureOf(response, {
-        ...(throttled ? { kind: 'rate-limited', remedy: rateLimitedRemedy } : {}),
-        message: `${url.host} answered with status ${response.status}${tries}${waits}.`,
-      }),
-      ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
-    });
-  }
 }
 
-type Outcome = { ok: true; response: SessionResponse } | { ok: false; fault: Fault };
+type Giving = { readonly pass: Pass; readonly retries: number; readonly because: string | undefined };
+type Sent = { readonly headers: Readonly<Record<string, string>>; readonly body: string | Uint8Array | null };
 
 async function fresh<T>(value: Fresh<T> | undefined): Promise<T | undefined> {
   return value instanceof Function ? await value() : value;
 }
-
-/** Like AbortSignal.any, but leaves no listener behind on a signal that lives as long as a run. */
-function joined(...signals: readonly AbortSignal[]) {
-  const controller = new AbortController();
-  const listeners = signals.map((signal) => ({ signal, abort: () => controller.abort(signal.reason) }));
-  for (const { signal, abort } of listeners) {
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort);
-  }
-  return {
-    signal: controller.signal,
-    abort: (reason: Error) => controller.abort(reason),
-    release: () => {
-      for (const { signal, abort } of listeners) signal.removeEventListener('abort', abort);
-    },
-  };
-}
-
-/** Doubles with each retry; between half and the whole of it, so that clients that failed together do not return together. */
-function backOff(retries: number): number {
-  return Math.min(BACKOFF_MS.first * 2 ** retries, BACKOFF_MS.cap) * (0.5 + Math.random() / 2);
-}
-
-/** RFC 9110 section 10.2.3: seconds or a date. A date is measured against the answer's own Date: clocks differ. */
-function retryAfterMs(headers: Headers, now: number): number | undefined {
-  const value = headers.get('retry-after')?.trim() ?? '';
-  if (/^\d+$/.test(value)) return Number(value) * 1000;
-  const until = /^[A-Z][a-z]{2}/.test(value) ? Date.parse(value) : Number.NaN;
-  if (Number.isNaN(until)) return undefined;
-  const sent = Date.parse(headers.get('date') ?? '');
-  return until - (Number.isNaN(sent) ? now : sent);
-}
-
-const stillPaused = (host: string, waitMs: number): ConnectorFailure => ({
-  kind: 'rate-limited',
-  message: `${host} asked for a pause that lasts another ${Math.ceil(waitMs / 1000)} s.`,
-  remedy: rateLimitedRemedy,
-  retryAfterMs: waitMs,
-});
-
-const sessionClosed: ConnectorFailure = {
-  kind: 'unavailable',
-  message: 'The connection to the provider was closed on this side.',
-  remedy: 'Nobody has to act: the next run opens a new one.',
-};
