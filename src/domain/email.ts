@@ -3,6 +3,12 @@ import { cleanText } from './normalise.ts';
 
 /** Without blanks, controls, and what only quoted local parts may have. */
 const LOCAL_PART = /^[^\s@"(),:;<>[\\\]\p{C}]{1,64}$/u;
+/**
+ * What nearly every address is: ASCII, at a domain whose name is neither punycode nor an address of the internet protocol. Its key
+ * is its lower case, which is found here several times as fast.
+ */
+const PLAIN =
+  /^[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?=.{1,253}$)(?:(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/i;
 /** Letters (also of other scripts), digits, hyphens and dots: nothing that a URL would understand as port, path or user. */
 const DOMAIN = /^[\p{L}\p{M}\p{N}.-]+$/u;
 const ASCII_DOMAIN =
@@ -15,6 +21,7 @@ const ASCII_DOMAIN =
 export function emailKey(address: string | null | undefined): string | null {
   const text = cleanText(address);
   if (text === null) return null;
+  if (PLAIN.test(text)) return text.toLowerCase();
   const at = text.lastIndexOf('@');
   const local = lowerCase(text.slice(0, Math.max(at, 0)));
   const domain = domainKey(text.slice(at + 1));

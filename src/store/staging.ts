@@ -39,6 +39,10 @@ export type KnownUser = {
   readonly agreedHash: string | null;
 };
 
+const UNIQUE_VIOLATION = '23505';
+const REPLACE_STAGED = `ON CONFLICT (run_id, external_id) DO UPDATE SET problem = excluded.problem, directory = excluded.directory,
+  email_key = excluded.email_key, desired_hash = excluded.desired_hash`;
+
 const STAGED = ['staged_user', 'staged_membership', 'staged_group'];
 
 export class Staging {
@@ -140,38 +144,48 @@ export class Staging {
     });
   }
 
-  /** `nameless`: records without a readable id, which leave nothing to store but must be known of. */
+  /**
+   * `nameless`: records without a readable id, which leave nothing to store but must be known of. Of several mentions of a user, the
+   * last counts. Few directories name anybody twice, so that the cheaper INSERT is tried first.
+   */
   async stageUsers(
     run: TakenRun,
     users: readonly StagedUser[],
     nameless: number,
     progress: Progress,
   ): Promise<void> {
-    const client = await this.#inRun(run, async (tx) => {
-      // COPY cannot write into a table with row-level security; it fills a table of this session, and the policy sees the INSERT.
-      if (!this.#prepared.has(tx.client)) {
-        await tx.query(
-          `CREATE TEMP TABLE IF NOT EXISTS page_of_users
-           (external_id text, problem text, directory json, email_key text, desired_hash bytea) ON COMMIT DELETE ROWS`,
+    const once = [...new Map(users.map((user) => [user.externalId, user])).values()];
+    const unreadable = users.filter((user) => 'problem' in user).length + nameless;
+    const stage = (onConflict: string) =>
+      this.#inRun(run, async (tx) => {
+        await this.#fillPage(tx, once);
+        const stored = await tx.query<{ fresh: number }>(
+          `WITH stored AS (
+             INSERT INTO staged_user (run_id, external_id, tenant_id, problem, directory, email_key, desired_hash)
+             SELECT $1, external_id, $2, problem, directory, email_key, desired_hash FROM page_of_users
+             ${onConflict} RETURNING xmax = 0 AS fresh)
+           SELECT count(*) FILTER (WHERE fresh)::int AS fresh FROM stored`,
+          [run.id, run.tenant],
         );
-      }
-      const once = new Map(users.map((user) => [user.externalId, user])); // in one page too, the last mention of a user counts
-      await copyInto(tx.client, 'page_of_users', [...once.values()].map(toRow));
-      const [stored] = await tx.query<{ fresh: number }>(
-        `WITH stored AS (
-           INSERT INTO staged_user (run_id, external_id, tenant_id, problem, directory, email_key, desired_hash)
-           SELECT $1, external_id, $2, problem, directory, email_key, desired_hash FROM page_of_users
-           ON CONFLICT (run_id, external_id) DO UPDATE SET problem = excluded.problem, directory = excluded.directory,
-             email_key = excluded.email_key, desired_hash = excluded.desired_hash
-           RETURNING xmax = 0 AS fresh)
-         SELECT count(*) FILTER (WHERE fresh)::int AS fresh FROM stored`,
-        [run.id, run.tenant],
-      );
-      const unreadable = users.filter((user) => 'problem' in user).length + nameless;
-      await advance(tx, run, progress, { users: stored?.fresh ?? 0, unreadable, nameless });
-      return tx.client;
+        await advance(tx, run, progress, { users: stored[0]?.fresh ?? 0, unreadable, nameless });
+        return tx.client;
+      });
+    const client = await stage('').catch((error: unknown) => {
+      if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
+      return stage(REPLACE_STAGED);
     });
     this.#prepared.add(client); // only now: a table made in a transaction that fails is gone with it
+  }
+
+  /** COPY cannot write into a table with row-level security; it fills a table of this session, and the policy sees the INSERT. */
+  async #fillPage(tx: BulkTransaction, users: readonly StagedUser[]): Promise<void> {
+    if (!this.#prepared.has(tx.client)) {
+      await tx.query(
+        `CREATE TEMP TABLE IF NOT EXISTS page_of_users
+         (external_id text, problem text, directory json, email_key text, desired_hash bytea) ON COMMIT DELETE ROWS`,
+      );
+    }
+    await copyInto(tx.client, 'page_of_users', users.map(toRow));
   }
 
   /** Forgets what was staged, for a run that has to start over. */
