@@ -2,6 +2,7 @@
 import { admin } from '@googleapis/admin';
 import type { Connector, ConnectorDefinition, Network } from '../contract.ts';
 import { openSession, type SessionTuning } from '../session.ts';
+import { openApi } from './api.ts';
 import { checkGoogle } from './check.ts';
 import { GoogleCredentials, GoogleSettings } from './credentials.ts';
 import { ORIGINS, sendOver } from './library.ts';
@@ -9,6 +10,9 @@ import { openLists } from './lists.ts';
 import { deletedBefore, toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
 import { deletedUsers, placeBehind, sinceOf, toPlace } from './places.ts';
 import { isQuota } from './refusals.ts';
+import { Administrator } from './schema.ts';
+import { neededScopes, scopeOf } from './scopes.ts';
+import { signIn } from './signIn.ts';
 import { openTokens } from './token.ts';
 
 type Options = {
@@ -25,10 +29,13 @@ export function openGoogle(
   const origins = network.baseUrl === null ? ORIGINS : [network.baseUrl];
   const session = openSession({ ...tuning, origins, network, isThrottled: isQuota });
   const send = sendOver(session, network.baseUrl);
-  const tokens = openTokens(credentials, settings.adminEmail, send);
-  const readPage = openLists(send, tokens, credentials.clientId ?? null);
+  const { adminEmail, customer } = settings;
+  const clientId = credentials.clientId ?? null;
+  const needed = neededScopes({ namesOrgUnits: false });
+  const tokens = openTokens(signIn(credentials, adminEmail, send), needed, scopeOf('activities'), clientId);
+  const api = openApi(send, tokens, clientId);
+  const lists = openLists(api);
   const { users, groups, members } = admin('directory_v1');
-  const { customer } = settings;
   return {
     provider: 'google',
     /**
@@ -40,7 +47,7 @@ export function openGoogle(
       const listing = at.list === 'live' ? 'live' : 'deleted';
       const which = { customer, projection: 'full', ...(listing === 'live' ? {} : { showDeleted: 'true' }) };
       const place = { list: 'users', pageToken: at.pageToken, isStart: at.since === null, signal } as const;
-      const { objects, next, date } = await readPage(place, (common, options) =>
+      const { objects, next, date } = await lists.page(place, (common, options) =>
         users.list({ ...which, ...common }, options),
       );
       const since = at.since ?? sinceOf(date);
@@ -52,7 +59,7 @@ export function openGoogle(
       };
     },
     async fetchGroups(cursor, signal) {
-      const { objects, next } = await readPage(
+      const { objects, next } = await lists.page(
         { list: 'groups', pageToken: cursor, isStart: cursor === null, signal },
         (common, options) => groups.list({ customer, ...common }, options),
       );
@@ -61,13 +68,24 @@ export function openGoogle(
     /** Google resolves nested groups itself: the users in them come as members, beside the groups, which are left out. */
     async fetchMembers(group, cursor, signal) {
       const which = { groupKey: group, includeDerivedMembership: true };
-      const { objects, next } = await readPage(
+      const { objects, next } = await lists.page(
         { list: 'members', pageToken: cursor, isStart: false, signal },
         (common, options) => members.list({ ...which, ...common }, options),
       );
       return { records: objects.map(toMemberRecord).filter((record) => record !== null), next };
     },
-    evidence: async () => ({ users: null, permissions: null }),
+    /**
+     * Google keeps no count of users. Of permissions it tells the scopes, and whether the administrator has every right: who is
+     * no super administrator any more may see less of the account than before without being refused anything.
+     */
+    async evidence(signal) {
+      const scopes = await tokens.granted(signal);
+      const rank = await api.find({ subject: 'users', signal }, Administrator, (options) =>
+        users.get({ userKey: adminEmail, fields: 'id,isAdmin' }, options),
+      );
+      const permissions = rank?.isAdmin === true ? [...scopes, 'isAdmin'] : scopes;
+      return { users: null, permissions: permissions.toSorted() };
+    },
     lookUp: null,
     changes: null,
     usage: () => session.usage(),

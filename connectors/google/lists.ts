@@ -1,14 +1,19 @@
-/** One page of any of Google's lists: what is asked for, a refused token replaced once, and what an answer must look like. */
+/** One page of any of Google's lists: what is asked for, and what an answer must look like. */
 import { z } from 'zod';
-import { parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type ConnectorFailure } from '../contract.ts';
-import { type LibraryRequest, type Send, settled, through } from './library.ts';
-import { apiRefusal, type List } from './refusals.ts';
+import type { Api } from './api.ts';
+import type { through } from './library.ts';
 import { fieldsOf, ListPage } from './schema.ts';
-import type { Tokens } from './token.ts';
 
-/** The largest pages that Google gives (reference: users.list, groups.list, members.list, parameter maxResults). */
-const PAGE_SIZE = { users: 500, groups: 200, members: 200 } as const satisfies Record<List, number>;
+export type List = keyof typeof fieldsOf;
+
+/** The largest pages that Google gives (references: users.list, groups.list, members.list, activities.list, parameter maxResults). */
+const PAGE_SIZE = {
+  users: 500,
+  groups: 200,
+  members: 200,
+  activities: 1_000,
+} as const satisfies Record<List, number>;
 
 /** `isStart`: nothing was answered before, so that a refusal can only be about how the account is asked for. */
 type Place = {
@@ -26,46 +31,46 @@ type Found = {
 };
 
 /** `call` is the library's own list method, given the parameters that all lists share and the way to the session. */
-export type ReadPage = (
-  place: Place,
-  call: (common: Common, options: ReturnType<typeof through>) => Promise<{ data: unknown }>,
-) => Promise<Found>;
+type Call = (common: Common, options: ReturnType<typeof through>) => Promise<{ data: unknown }>;
 
-export function openLists(send: Send, tokens: Tokens, clientId: string | null): ReadPage {
-  async function exchange(request: LibraryRequest, place: Place): Promise<SessionResponse> {
-    const { list, pageToken, isStart, signal } = place;
-    const headers = async () => {
-      const token = await tokens.current(signal);
-      return { ...request.headers, authorization: `Bearer ${token}` };
-    };
-    let response = await send({ ...request, headers, signal });
-    if (response.status === 401) {
-      tokens.discard();
-      response = await send({ ...request, headers, signal });
-    }
-    if (response.status === 200) return response;
-    throw new ConnectorError(apiRefusal(response, { list, isStart, resumed: pageToken !== null, clientId }));
-  }
+export type Lists = {
+  page(place: Place, call: Call): Promise<Found>;
+  /** All pages, one after the other, as long as `wanted` says so of what was found last; the whole list unless it is given. */
+  all(
+    place: Omit<Place, 'pageToken'>,
+    call: Call,
+    wanted?: (objects: readonly unknown[]) => boolean,
+  ): Promise<readonly unknown[]>;
+};
 
-  return async (place, call) => {
-    const { list, pageToken, signal } = place;
+export function openLists(api: Api): Lists {
+  const page: Lists['page'] = async ({ list, pageToken, isStart, signal }, call) => {
     const common = { maxResults: PAGE_SIZE[list], fields: fieldsOf[list] };
-    let date: string | null = null;
-    const options = through(async (request) => {
-      const response = await exchange(request, place);
-      date = response.headers.get('date');
-      return parseJson(response);
-    });
-    const { data } = await settled(
-      call(pageToken === null ? common : { ...common, pageToken }, options),
-      signal,
+    const { data, date } = await api.ask(
+      { subject: list, isStart, resumed: pageToken !== null, signal },
+      (options) => call(pageToken === null ? common : { ...common, pageToken }, options),
     );
-    const page = ListPage[list].safeParse(data);
-    if (!page.success) throw new ConnectorError(noPage(list, z.prettifyError(page.error)));
-    const { objects, nextPageToken } = page.data;
+    const read = ListPage[list].safeParse(data);
+    if (!read.success) throw new ConnectorError(noPage(list, z.prettifyError(read.error)));
+    const { objects, nextPageToken } = read.data;
     if (nextPageToken !== null && nextPageToken === pageToken)
       throw new ConnectorError(noPage(list, 'it names itself as the next page'));
     return { objects, next: nextPageToken, date };
+  };
+  return {
+    page,
+    async all(place, call, wanted = () => true) {
+      const found: unknown[] = [];
+      const seen = new Set<string | null>();
+      for (let pageToken: string | null = null; ; ) {
+        seen.add(pageToken);
+        const { objects, next } = await page({ ...place, pageToken }, call);
+        found.push(...objects);
+        if (next === null || !wanted(objects)) return found;
+        if (seen.has(next)) throw new ConnectorError(noPage(place.list, 'its pages lead in a circle'));
+        pageToken = next;
+      }
+    },
   };
 }
 

@@ -6,23 +6,19 @@
 import type { z } from 'zod';
 import { failureOf, type SessionResponse } from '../answer.ts';
 import type { ConnectorFailure } from '../contract.ts';
-import { ApiError, type fieldsOf, TokenError } from './schema.ts';
+import { ApiError, TokenError } from './schema.ts';
+import { privilegeOf, type Scope, type Subject, scopeOf, verbOf } from './scopes.ts';
 
-/** All that a pull needs, each read-only. The admin console must list every one: one that is missing fails the whole token. */
-export const SCOPES = [
-  'https://www.googleapis.com/auth/admin.directory.user.readonly',
-  'https://www.googleapis.com/auth/admin.directory.group.readonly',
-  'https://www.googleapis.com/auth/admin.directory.group.member.readonly',
-] as const;
-
-export type List = keyof typeof fieldsOf;
-
+/** The last is the status of newer answers, which may come without a reason. */
 const QUOTA: ReadonlySet<string> = new Set([
   'userRateLimitExceeded',
   'rateLimitExceeded',
   'quotaExceeded',
+  'dailyLimitExceeded',
   'RATE_LIMIT_EXCEEDED',
+  'RESOURCE_EXHAUSTED',
 ]);
+const NOT_THERE: ReadonlySet<string> = new Set(['notFound', 'NOT_FOUND']);
 const API_DISABLED: ReadonlySet<string> = new Set(['accessNotConfigured', 'SERVICE_DISABLED']);
 const SCOPE_MISSING: ReadonlySet<string> = new Set([
   'insufficientPermissions',
@@ -34,14 +30,19 @@ export function isQuota(response: SessionResponse): boolean {
   return response.status === 403 && reasonsOf(response)?.some((reason) => QUOTA.has(reason)) === true;
 }
 
+/** Whether Google itself says that there is no such thing: a proxy's 404 says nothing about anybody. */
+export function saysNotThere(response: SessionResponse): boolean {
+  return response.status === 404 && reasonsOf(response)?.some((reason) => NOT_THERE.has(reason)) === true;
+}
+
 /**
- * A refusal of the Directory API. `isStart`: it is the first answer of all to this listing. `resumed`: a page token was sent, and
+ * A refusal of the API. `isStart`: it is the first answer of all to this listing. `resumed`: a page token was sent, and
  * everything else as on the first page.
  */
 export function apiRefusal(
   response: SessionResponse,
   asked: {
-    readonly list: List;
+    readonly subject: Subject;
     readonly isStart: boolean;
     readonly resumed: boolean;
     readonly clientId: string | null;
@@ -57,19 +58,35 @@ export function apiRefusal(
   return failureOf(response);
 }
 
+/** Whether the token endpoint knows the service account, but not that it may do all this in the account's name. */
+export function isNotDelegated(response: SessionResponse): boolean {
+  const body = response.status === 200 ? null : read(TokenError, response);
+  return body !== null && NOT_DELEGATED.has(body.error);
+}
+
 /** A refusal of the token endpoint. Its `error` is RFC 6749's; its description is Google's prose and is never passed on. */
-export function tokenRefusal(response: SessionResponse, clientId: string | null): ConnectorFailure {
+export function tokenRefusal(response: SessionResponse): ConnectorFailure {
   const body = read(TokenError, response);
   if (body === null) return failureOf(response);
-  const kind = 'credentials-rejected';
-  if (body.error !== 'invalid_grant') {
-    const message =
-      'Google does not let this service account act for the Workspace account: domain-wide delegation is missing or lacks a scope.';
-    return failureOf(response, { kind, message, remedy: delegationRemedy(clientId) });
-  }
   const { cause, remedy } = grantProblem(body.error_description ?? '');
   const message = `Google refuses a token for the impersonated administrator: ${cause}.`;
-  return failureOf(response, { kind, message, remedy });
+  return failureOf(response, { kind: 'credentials-rejected', message, remedy });
+}
+
+/** `refusal`: the token endpoint's own. `scope`: the only one that is missing, or one of few; null: none is granted. */
+export function notDelegated(
+  refusal: ConnectorFailure,
+  scope: Scope | null,
+  asked: { readonly scopes: readonly Scope[]; readonly clientId: string | null },
+): ConnectorFailure {
+  const remedy = delegationRemedy(asked);
+  if (scope === null) {
+    const message =
+      'Google does not let this service account act for the Workspace account: there is no domain-wide delegation to it.';
+    return { ...refusal, kind: 'credentials-rejected', message, remedy };
+  }
+  const message = `The domain-wide delegation to the service account lacks the scope ${scope}.`;
+  return { ...refusal, kind: 'permission-missing', message, remedy };
 }
 
 export const expiredToken = {
@@ -94,7 +111,7 @@ const refusedToken = {
 
 function missingPermission(
   reasons: readonly string[],
-  { list, clientId }: { readonly list: List; readonly clientId: string | null },
+  { subject, clientId }: { readonly subject: Subject; readonly clientId: string | null },
 ): { kind: 'permission-missing'; message: string; remedy: string } {
   const kind = 'permission-missing';
   if (reasons.some((reason) => API_DISABLED.has(reason))) {
@@ -104,24 +121,32 @@ function missingPermission(
     return { kind, message, remedy };
   }
   if (reasons.some((reason) => SCOPE_MISSING.has(reason))) {
-    const message = `The access token lacks the scope to list ${list}.`;
-    return { kind, message, remedy: delegationRemedy(clientId) };
+    const message = `The access token lacks the scope to ${verbOf(subject)}.`;
+    return { kind, message, remedy: delegationRemedy({ scopes: [scopeOf(subject)], clientId }) };
   }
-  const privilege = list === 'users' ? 'Users › Read' : 'Groups › Read';
-  const message = `The impersonated administrator may not list ${list}.`;
-  const remedy = `In the Admin console, Account › Admin roles, give the administrator named in "adminEmail" a role with the Admin API privilege "${privilege}", for all organisational units.`;
+  const message = `The impersonated administrator may not ${verbOf(subject)}.`;
+  const remedy = `In the Admin console, Account › Admin roles, give the administrator named in "adminEmail" a role with the ${privilegeOf(subject)}.`;
   return { kind, message, remedy };
 }
 
-function delegationRemedy(clientId: string | null): string {
+function delegationRemedy({
+  scopes,
+  clientId,
+}: {
+  readonly scopes: readonly Scope[];
+  readonly clientId: string | null;
+}): string {
   const client =
     clientId ??
     '("client_id" in the key file, "Unique ID" on the service account\'s page in the Google Cloud console)';
   return (
     'In the Admin console, Security › Access and data control › API controls › Domain-wide delegation › Manage domain-wide delegation, ' +
-    `authorise the service account's numeric client ID ${client} for exactly these scopes: ${SCOPES.join(',')}. A change can take up to a day to work.`
+    `authorise the service account's numeric client ID ${client} for at least these scopes: ${scopes.join(',')}. A change can take up to a day to work.`
   );
 }
+
+/** `unauthorized_client` by its documentation; the others for a scope that Google does not know or no longer gives. */
+const NOT_DELEGATED: ReadonlySet<string> = new Set(['unauthorized_client', 'access_denied', 'invalid_scope']);
 
 /** The descriptions are not documented as stable, so an unknown one names all that is possible. */
 const GRANT_PROBLEMS = [
@@ -152,7 +177,9 @@ function grantProblem(description: string): { readonly cause: string; readonly r
 /** null when the body is no error of Google's. */
 function reasonsOf(response: SessionResponse): string[] | null {
   const body = read(ApiError, response);
-  return body && [...body.error.errors, ...body.error.details].flatMap(({ reason }) => reason ?? []);
+  if (body === null) return null;
+  const { errors, details, status } = body.error;
+  return [...[...errors, ...details].flatMap(({ reason }) => reason ?? []), ...(status ? [status] : [])];
 }
 
 /** null for a proxy's page, a cut-off answer, or nothing. */

@@ -5,24 +5,28 @@
 import { z } from 'zod';
 import { ExternalId } from '../../src/domain/ids.ts';
 
+/** All that is read of a user. */
+export const USER_FIELDS =
+  'id,primaryEmail,name(givenName,familyName,fullName,displayName),suspended,archived,' +
+  'deletionTime,isGuestUser,orgUnitPath,aliases,nonEditableAliases,emails,externalIds,relations,organizations,phones,' +
+  'locations,languages,customSchemas';
+
 /** What is asked for. `nextPageToken` must be among it, or every list ends after one page; `kind` tells an empty page from no list. */
 export const fieldsOf = {
-  users:
-    'kind,nextPageToken,users(id,primaryEmail,name(givenName,familyName,fullName,displayName),suspended,archived,' +
-    'deletionTime,isGuestUser,orgUnitPath,aliases,nonEditableAliases,emails,externalIds,relations,organizations,phones,' +
-    'locations,languages,customSchemas)',
+  users: `kind,nextPageToken,users(${USER_FIELDS})`,
   groups: 'kind,nextPageToken,groups(id,name,email)',
   members: 'kind,nextPageToken,members(id,type)',
+  activities: 'kind,nextPageToken,items(id(time,uniqueQualifier),events(type,name,parameters(name,value)))',
 } as const satisfies Record<string, string>;
 
 /**
  * One page of a list. Google leaves the list's key out when the page is empty; an answer without it is a page only when
  * `kind` says so, and a `null` in its place never is.
  */
-const pageOf = (key: keyof typeof fieldsOf) =>
+const pageOf = (key: string, kind: string) =>
   z
     .looseObject({
-      kind: z.literal(`admin#directory#${key}`).optional(),
+      kind: z.literal(kind).optional(),
       nextPageToken: z.string().min(1).optional(),
     })
     .transform((body, context) => {
@@ -36,7 +40,12 @@ const pageOf = (key: keyof typeof fieldsOf) =>
       return z.NEVER;
     });
 
-export const ListPage = { users: pageOf('users'), groups: pageOf('groups'), members: pageOf('members') };
+export const ListPage = {
+  users: pageOf('users', 'admin#directory#users'),
+  groups: pageOf('groups', 'admin#directory#groups'),
+  members: pageOf('members', 'admin#directory#members'),
+  activities: pageOf('items', 'admin#reports#activities'),
+};
 
 const text = z.string().nullish();
 const flag = z.boolean().nullish();
@@ -92,6 +101,9 @@ export const DeletedUser = Identified.extend({
 /** Among live users nobody is active because a flag was not there: without `suspended` the state is unknown. */
 export const LiveUser = DeletedUser.extend({ suspended: z.boolean() });
 
+/** What Google tells of an administrator's rank: every right, or those of a role. */
+export const Administrator = z.object({ id: ExternalId, isAdmin: flag });
+
 /** A user of either listing. */
 export type GoogleUser = z.infer<typeof DeletedUser>;
 
@@ -104,10 +116,16 @@ export const ApiError = z.object({
   error: z.object({
     errors: listed(z.object({ reason: text })),
     details: listed(z.object({ reason: text })),
+    status: text,
   }),
 });
 
 /** A refusal of the token endpoint (RFC 6749, section 5.2). */
 export const TokenError = z.object({ error: z.string(), error_description: text });
 
-export const AccessToken = z.object({ access_token: z.string().min(1), expires_in: z.number().positive() });
+export const AccessToken = z.object({
+  access_token: z.string().min(1),
+  expires_in: z.number().positive(),
+  /** What was granted, separated by blanks. Google leaves it out where that is what was asked for. */
+  scope: z.string().exactOptional(),
+});

@@ -1,48 +1,99 @@
-/** Access tokens: the service account signs an assertion in the administrator's name, Google gives a token for an hour. */
-import { JWT } from 'google-auth-library';
-import { z } from 'zod';
-import { failureOf, parseJson } from '../answer.ts';
-import { ConnectorError } from '../contract.ts';
-import type { GoogleCredentials } from './credentials.ts';
-import { type LibraryRequest, type Send, settled, through } from './library.ts';
-import { SCOPES, tokenRefusal } from './refusals.ts';
-import { AccessToken } from './schema.ts';
+/**
+ * Access tokens: the service account signs an assertion in the administrator's name, Google gives a token for an hour.
+ *
+ * Google gives a token for all the scopes that are asked for, or none. So all are asked for at once, to need one token only; where
+ * that is refused, those that a pull needs, without what is optional; where that is refused too, each scope by itself, so that
+ * what is not delegated fails alone and by its name.
+ */
+import { ConnectorError, type ConnectorFailure } from '../contract.ts';
+import { settled } from './library.ts';
+import { notDelegated } from './refusals.ts';
+import { type Scope, type Subject, scopeOf } from './scopes.ts';
+
+/** `scopes`: as Google words them, where its answer does; else what was asked for. */
+export type Grant = { readonly token: string; readonly scopes: readonly string[]; readonly lastsMs: number };
+/** null: these scopes are not delegated, or not all of them; `refusal` says so. Throws ConnectorError for anything else. */
+export type RequestGrant = (
+  scopes: readonly Scope[],
+) => Promise<Grant | { readonly refusal: ConnectorFailure }>;
 
 export type Tokens = {
-  /** The token to use now; a new one when less than five minutes of it are left. */
-  current(signal: AbortSignal): Promise<string>;
-  /** Google refused it before its time: the next call asks for another. */
+  /**
+   * A token to ask about the subject with; a new one when less than five minutes of it are left. Throws 'permission-missing' where
+   * its scope is not delegated, and 'credentials-rejected' where none is.
+   */
+  current(subject: Subject, signal: AbortSignal): Promise<string>;
+  /** Those of the needed scopes that Google grants. Throws 'credentials-rejected' where it grants none. */
+  granted(signal: AbortSignal): Promise<readonly string[]>;
+  /** Google refused one before its time: the next call asks for another. */
   discard(): void;
 };
 
-export function openTokens(credentials: GoogleCredentials, adminEmail: string, send: Send): Tokens {
-  const exchange = async (request: LibraryRequest): Promise<unknown> => {
-    const headers = { ...request.headers, 'content-type': 'application/x-www-form-urlencoded' };
-    // Callers share one request for a token, so that none of them may abort it. Closing the session does.
-    const response = await send({ ...request, headers, signal: new AbortController().signal });
-    if (response.status !== 200)
-      throw new ConnectorError(tokenRefusal(response, credentials.clientId ?? null));
-    const token = AccessToken.safeParse(parseJson(response));
-    if (token.success) return token.data;
-    const message = `The answer of Google's token endpoint holds no token: ${z.prettifyError(token.error)}`;
-    throw new ConnectorError(failureOf(response, { kind: 'unexpected-response', message }));
-  };
-  const signIn = () =>
-    new JWT({
-      email: credentials.clientEmail,
-      key: credentials.privateKey,
-      subject: adminEmail,
-      scopes: [...SCOPES],
-      transporterOptions: through(exchange),
-    });
-  let client = signIn();
+const LEEWAY_MS = 300_000;
+/** Delegations are changed by people: a refusal is believed for so long. */
+const REFUSED_FOR_MS = 300_000;
+
+type Held = {
+  readonly answer: Promise<Grant | { readonly refusal: ConnectorFailure }>;
+  /** Infinite until it is answered. */
+  until: number;
+};
+
+export function openTokens(
+  request: RequestGrant,
+  needed: readonly Scope[],
+  optional: Scope,
+  clientId: string | null,
+): Tokens {
+  const all = [...needed, optional];
+  const asked = { scopes: all, clientId };
+  const held = new Map<string, Held>();
+
+  /** Callers share one request, so that none of them may abort it. Closing the session does. */
+  function ask(scopes: readonly Scope[]): Held['answer'] {
+    const key = scopes.join(' ');
+    const known = held.get(key);
+    if (known !== undefined && known.until > Date.now()) return known.answer;
+    const fresh: Held = { answer: request(scopes), until: Number.POSITIVE_INFINITY };
+    held.set(key, fresh);
+    fresh.answer.then(
+      (answer) => {
+        fresh.until = Date.now() + ('refusal' in answer ? REFUSED_FOR_MS : answer.lastsMs - LEEWAY_MS);
+      },
+      () => {
+        if (held.get(key) === fresh) held.delete(key);
+      },
+    );
+    return fresh.answer;
+  }
+
+  async function grantFor(scope: Scope): Promise<Grant | { readonly refusal: ConnectorFailure }> {
+    const whole = await ask(all);
+    if (!('refusal' in whole)) return whole;
+    const most = await ask(needed);
+    if (!('refusal' in most)) return scope === optional ? whole : most;
+    return ask([scope]);
+  }
+
   return {
-    async current(signal) {
-      const { token } = await settled(client.getAccessToken(), signal);
-      return token ?? ''; // never: an answer without a token was refused above
+    async current(subject, signal) {
+      const scope = scopeOf(subject);
+      const answer = await settled(grantFor(scope), signal);
+      if (!('refusal' in answer)) return answer.token;
+      const others = await settled(Promise.all(all.map(grantFor)), signal);
+      const isAlone = others.some((other) => !('refusal' in other));
+      throw new ConnectorError(notDelegated(answer.refusal, isAlone ? scope : null, asked));
+    },
+    async granted(signal) {
+      const answers = await settled(Promise.all(needed.map(grantFor)), signal);
+      const given = answers.flatMap((answer) => ('refusal' in answer ? [] : answer.scopes));
+      const [refused] = answers.flatMap((answer) => ('refusal' in answer ? [answer.refusal] : []));
+      if (given.length === 0 && refused !== undefined)
+        throw new ConnectorError(notDelegated(refused, null, asked));
+      return [...new Set(given)].filter((scope) => scope !== optional);
     },
     discard() {
-      client = signIn();
+      held.clear();
     },
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Connector } from '../../connectors/contract.ts';
+import type { CheckStep, Connector } from '../../connectors/contract.ts';
 import { googleDefinition } from '../../connectors/google/index.ts';
 import {
   type Answered,
@@ -26,43 +26,56 @@ describe('the check', () => {
     return { body: usersBody([aUser('1')]) };
   };
 
+  const permission = (name: string) => `permission …${name}.readonly`;
+  const named = (steps: readonly CheckStep[]) =>
+    steps.map(({ step, detail }) =>
+      step === 'permission' ? detail.replace(/^.*directory[.]/, 'permission …') : step,
+    );
+  const upTo = ['reach', 'credential'];
+  const users = [permission('user'), 'users'];
+  const groups = [permission('group'), 'groups'];
+  const members = [permission('group.member'), 'members'];
+
   it('passes all steps of a connection that works', async () => {
     const google = await account(lists);
     const steps = await all(connected(google));
-    expect(steps.map(({ step, ok }) => [step, ok])).toEqual([
-      ['reach', true],
-      ['credential', true],
-      ['users', true],
-      ['groups', true],
-      ['members', true],
-    ]);
+    expect(named(steps)).toEqual([...upTo, ...users, ...groups, ...members]);
+    expect(steps.filter(({ ok }) => !ok)).toEqual([]);
   });
 
   it.each<[string, (asked: Asked) => Answered, Answered | null, readonly string[]]>([
     ['nobody answers', () => ({ status: 503 }), null, ['reach']],
-    [
-      'the token is refused',
-      lists,
-      { status: 400, body: { error: 'invalid_grant' } },
-      ['reach', 'credential'],
-    ],
-    ['users may not be listed', () => refusal(403, 'forbidden'), null, ['reach', 'credential', 'users']],
-    [
-      'groups may not be listed',
-      (asked) => (asked.path.endsWith('/groups') ? refusal(403, 'forbidden') : lists(asked)),
-      null,
-      ['reach', 'credential', 'users', 'groups'],
-    ],
+    ['the token is refused', lists, { status: 400, body: { error: 'invalid_grant' } }, upTo],
+    ['nothing is delegated', lists, { status: 401, body: { error: 'unauthorized_client' } }, upTo],
   ])('ends at the step that fails when %s, with a remedy', async (_when, answer, token, names) => {
     const google = await account(answer, token === null ? undefined : () => token);
     const steps = await all(connected(google));
-    expect(steps.map(({ step }) => step)).toEqual(names);
+    expect(named(steps)).toEqual(names);
     expect(steps.slice(0, -1).every(({ ok }) => ok)).toBe(true);
     expect(steps.at(-1)).toMatchObject({ ok: false, remedy: expect.stringMatching(/\w/) });
   });
 
+  it.each([
+    ['users', permission('user'), [...upTo, permission('user'), ...groups, ...members]],
+    ['groups', permission('group'), [...upTo, ...users, permission('group')]],
+    ['members', permission('group.member'), [...upTo, ...users, ...groups, permission('group.member')]],
+  ])('goes on when %s may not be listed, and names what is missing', async (list, missing, names) => {
+    const google = await account((asked) =>
+      asked.path.endsWith(`/${list}`) ? refusal(403, 'forbidden') : lists(asked),
+    );
+    const steps = await all(connected(google));
+    expect(named(steps)).toEqual(names);
+    const broken = steps.filter(({ ok }) => !ok);
+    expect(named(broken)).toEqual([missing]);
+    expect(broken[0]?.remedy).toContain('Admin roles');
+  });
+
   it('does not take an account without anybody for one that works', async () => {
-    const google = await account(() => nobody);
-    expect((await all(connected(google)))[2]).toMatchObject({ step: 'users', ok: false });
+    const google = await account((asked) => (asked.path.endsWith('/users') ? nobody : lists(asked)));
+    const steps = await all(connected(google));
+    expect(steps.find(({ step }) => step === 'users')).toMatchObject({
+      ok: false,
+      remedy: expect.stringContaining('adminEmail'),
+    });
   });
 });
