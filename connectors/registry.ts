@@ -3,6 +3,8 @@ import type { z } from 'zod';
 import { PROVIDERS, Provider } from '../src/domain/directory.ts';
 import { type Connector, type ConnectorDefinition, ConnectorError, Network } from './contract.ts';
 import { entraDefinition } from './entra/index.ts';
+import { fileDefinition } from './file/index.ts';
+import type { FileAccess } from './file/place.ts';
 import { googleDefinition } from './google/index.ts';
 import { oktaDefinition } from './okta/index.ts';
 
@@ -10,7 +12,13 @@ export const connectors: Readonly<Record<Provider, ConnectorDefinition>> = {
   entra: entraDefinition,
   okta: oktaDefinition,
   google: googleDefinition,
+  file: fileDefinition({ root: null, keyed: true }),
 };
+
+/** The same, with files where this install lets them be read. */
+export function connectorsWith(files: FileAccess): typeof connectors {
+  return { ...connectors, file: fileDefinition(files) };
+}
 
 /** As it comes from a form, a file or the database. */
 export type ConnectorInput = {
@@ -23,16 +31,20 @@ export type ConnectorInput = {
  * A connector for what somebody typed or stored; it opens no connection yet. Throws ConnectorError 'misconfigured' that names
  * each wrong field and never holds a value.
  */
-export function openConnector(provider: unknown, input: ConnectorInput): Connector {
-  const known = Provider.safeParse(provider);
-  if (!known.success) {
+export function openConnector(
+  provider: unknown,
+  input: ConnectorInput,
+  known: typeof connectors = connectors,
+): Connector {
+  const named = Provider.safeParse(provider);
+  if (!named.success) {
     throw new ConnectorError({
       kind: 'misconfigured',
       message: 'There is no such provider.',
       remedy: `Choose one of: ${PROVIDERS.join(', ')}.`,
     });
   }
-  const definition = connectors[known.data];
+  const definition = known[named.data];
   return definition.open({
     settings: read(definition, 'settings', definition.settings, input.settings),
     credentials: read(definition, 'credentials', definition.credentials, input.credentials),

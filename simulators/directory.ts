@@ -14,7 +14,8 @@ import {
 import type { Random } from './population/random.ts';
 import { randomFrom, saltOf } from './population/random.ts';
 
-export type Provider = 'entra' | 'okta' | 'google';
+export const SIMULATED = ['entra', 'okta', 'google'] as const;
+export type Provider = (typeof SIMULATED)[number];
 
 export type DirectoryOptions = {
   /** How many people the provider's ordinary user list shows at first. */

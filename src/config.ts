@@ -22,6 +22,7 @@ const Environment = z.object({
     empty,
     z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   ),
+  ROLLCALL_FILE_ROOT: z.preprocess(empty, z.string().optional()),
   ROLLCALL_CONCURRENCY: z.preprocess(empty, z.coerce.number().int().min(1).max(64).default(4)),
 });
 
@@ -36,6 +37,8 @@ export type Config = {
   readonly host: string;
   readonly port: number;
   readonly logLevel: z.infer<typeof Environment>['ROLLCALL_LOG_LEVEL'];
+  /** Below it lie the files that connections may read; null: none may. */
+  readonly fileRoot: string | null;
   /** How many runs one worker carries out side by side. */
   readonly concurrency: number;
 };
@@ -67,6 +70,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     host: env.ROLLCALL_HOST,
     port: env.ROLLCALL_PORT,
     logLevel: env.ROLLCALL_LOG_LEVEL,
+    fileRoot: env.ROLLCALL_FILE_ROOT === undefined ? null : resolve(env.ROLLCALL_FILE_ROOT),
     concurrency: env.ROLLCALL_CONCURRENCY,
   };
 }

@@ -7,11 +7,11 @@ import { openLogger } from './log.ts';
 
 /** Loaded when they are first needed: the vendors' libraries take longer to load than most commands take to run. */
 async function openParts(config: Config, log: ReturnType<typeof openLogger>) {
-  const [{ openInstall }, { connectors }] = await Promise.all([
+  const [{ openInstall }, { connectorsWith }] = await Promise.all([
     import('./install.ts'),
     import('../connectors/registry.ts'),
   ]);
-  return await openInstall(config, log, connectors);
+  return await openInstall(config, log, connectorsWith({ root: config.fileRoot, keyed: true }));
 }
 
 /** A command tells people what happens; its log is for whoever looks for a fault. */
@@ -42,15 +42,16 @@ const installation: Installation = {
     await eraseEmbedded(config);
   },
   openConnector: async (provider, input) => {
-    const { openConnector } = await import('../connectors/registry.ts');
-    return openConnector(provider, input);
+    const { connectorsWith, openConnector } = await import('../connectors/registry.ts');
+    // Whoever sits at the terminal reads with their own rights.
+    return openConnector(provider, input, connectorsWith({ root: process.cwd(), keyed: false }));
   },
   checkUp: async function* (config) {
-    const [{ checkUp }, { connectors }] = await Promise.all([
+    const [{ checkUp }, { connectorsWith }] = await Promise.all([
       import('./checkUp.ts'),
       import('../connectors/registry.ts'),
     ]);
-    yield* checkUp(config, connectors, commandLog(config));
+    yield* checkUp(config, connectorsWith({ root: config.fileRoot, keyed: true }), commandLog(config));
   },
 };
 

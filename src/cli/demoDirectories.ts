@@ -1,11 +1,10 @@
 /** The three made-up companies of the demo, and what happens in their directories while nobody looks. */
 import type { Simulator } from '../../simulators/start.ts';
-import type { Provider } from '../domain/directory.ts';
 
 export type Company = {
   readonly tenant: string;
   readonly connection: string;
-  readonly provider: Provider;
+  readonly provider: Simulator['provider'];
   readonly providerTitle: string;
   readonly domain: string;
   readonly users: number;

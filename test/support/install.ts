@@ -72,7 +72,7 @@ export class Install {
     this.operator = operator;
     this.#directories = new Map();
     const inMemory = definitionOf(this.#directories);
-    this.connectors = connectors ?? { entra: inMemory, okta: inMemory, google: inMemory };
+    this.connectors = connectors ?? { entra: inMemory, okta: inMemory, google: inMemory, file: inMemory };
   }
 
   /** `connectors`: the real ones, for an install that speaks to simulators instead of directories in memory. */

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connectors } from '../../connectors/registry.ts';
+import { SIMULATED } from '../../simulators/directory.ts';
 import type { FaultOrder } from '../../simulators/faults.ts';
 import { type Simulator, startSimulator } from '../../simulators/start.ts';
-import { PROVIDERS } from '../../src/domain/directory.ts';
 import { type Connected, Install } from '../support/install.ts';
 
 let install: Install;
@@ -13,7 +13,7 @@ afterAll(() => install.close());
 
 const always = { times: null } as const;
 
-describe.each(PROVIDERS)('A run against %s', (provider) => {
+describe.each(SIMULATED)('A run against %s', (provider) => {
   let simulator: Simulator;
   let acme: Connected;
   let count: number;

@@ -1,0 +1,77 @@
+/** What `rollcall connections test` tries of a file. */
+import type { ExternalId } from '../../src/domain/ids.ts';
+import { type Attempt, checkInSteps, counted, type Found, firstRecords } from '../check.ts';
+import type { CheckStep, Connector, UserRecord } from '../contract.ts';
+import type { Files } from './files.ts';
+import { columnsIn, type FileSettings } from './settings.ts';
+
+/** How many column names, and how many problems, one step repeats. */
+const SHOWN = 40;
+const PROBLEMS = 3;
+
+type Inside = { readonly settings: FileSettings; readonly files: Files };
+
+/** `inside`: what the connector reads, where it is one of this registry's. */
+export function checkFile(
+  connector: Connector,
+  inside: Inside | null,
+  signal: AbortSignal,
+): AsyncIterable<CheckStep> {
+  let group: ExternalId | null = null;
+  const attempts: readonly Attempt[] = [
+    {
+      step: 'users',
+      attempt: async () => {
+        const columns = inside === null ? '' : await columnsOf(inside, signal);
+        const users = await firstRecords((cursor) => connector.fetchUsers(cursor, signal));
+        return seen(users, columns);
+      },
+    },
+    {
+      step: 'groups',
+      attempt: async () => {
+        const groups = await firstRecords((cursor) => connector.fetchGroups(cursor, signal));
+        group = groups.find((record) => record.kind === 'group')?.group.externalId ?? null;
+        return { detail: counted('Groups', groups) };
+      },
+    },
+    {
+      step: 'members',
+      after: ['groups'],
+      attempt: async () => {
+        if (group === null) return null;
+        const { records } = await connector.fetchMembers(group, null, signal);
+        return { detail: counted('Members of one group', records) };
+      },
+    },
+  ];
+  return checkInSteps('The file', attempts);
+}
+
+/** For whoever asked, who may see what the first line holds. */
+async function columnsOf({ settings, files }: Inside, signal: AbortSignal): Promise<string> {
+  const looked = await files.look(signal);
+  if (looked === null) return 'The file is empty. ';
+  if (looked.columns === null) return '';
+  const expected = new Set(columnsIn(settings));
+  const unused = looked.columns.filter((column) => !expected.has(column));
+  const left = unused.length === 0 ? '' : `; not used: ${listed(unused)}`;
+  return `Columns found: ${listed([...expected])}${left}. `;
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
+  return `${names.slice(0, SHOWN).join(', ')}${more}`;
+}
+
+function seen(users: readonly UserRecord[], columns: string): Found {
+  const problems = users.flatMap((record) => (record.kind === 'unreadable' ? [record.problem] : []));
+  const first = problems.length === 0 ? '' : ` ${problems.slice(0, PROBLEMS).join('; ')}.`;
+  const detail = `${columns}${counted('Users', users)}${first}`;
+  if (users.length > problems.length) return { detail };
+  const remedy =
+    users.length === 0
+      ? 'Have people written to the file: nobody is concluded to have left from an empty one.'
+      : 'Correct the columns and the spellings of states in the settings, or the export.';
+  return { detail, remedy };
+}
