@@ -15,6 +15,7 @@ import { type HttpSession, openSession, type SessionTuning } from '../session.ts
 import { EntraCredentials, tokensFor } from './credential.ts';
 import { evidenceOf } from './evidence.ts';
 import { type Graph, graphOver, type ListRequest } from './graph.ts';
+import { lookUpUsers } from './lookUp.ts';
 import { readGroup, readMember, readUser } from './map.ts';
 import { ExtensionName, GROUP_PROPERTIES, USER_PROPERTIES } from './schema.ts';
 
@@ -81,6 +82,12 @@ function connectorOver(graph: Graph, extensions: readonly string[], session: Htt
     expand: 'manager($select=id)',
     permission: 'User.Read.All',
   };
+  const deletedUsers: ListRequest = {
+    path: '/directory/deletedItems/microsoft.graph.user',
+    select: users.select,
+    permission: users.permission,
+  };
+  const people = { users, deletedUsers, extensions };
   const groups: ListRequest = {
     path: '/groups',
     select: GROUP_PROPERTIES,
@@ -106,7 +113,7 @@ function connectorOver(graph: Graph, extensions: readonly string[], session: Htt
     fetchGroups: (cursor, signal) => page(groups, cursor, signal, readGroup),
     fetchMembers: (group, cursor, signal) => page(membersOf(group), cursor, signal, readMember),
     evidence: (signal) => evidenceOf(graph, ['/users'], signal),
-    lookUp: null,
+    lookUp: (ids, wanted, signal) => lookUpUsers(ids, { graph, people, groups: wanted, signal }),
     changes: null,
     usage: () => session.usage(),
     close: () => session.close(),
@@ -180,7 +187,7 @@ export const entraDefinition: ConnectorDefinition<EntraSettings, EntraCredential
     nestedGroups: true,
     orgUnits: false,
     deletedUsers: false,
-    lookUp: false,
+    lookUp: true,
     delta: false,
     notifications: false,
   },

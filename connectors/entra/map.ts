@@ -4,7 +4,7 @@ import type { CustomValue, DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId, isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import type { GroupRecord, MemberRecord, UnreadableRecord, UserRecord } from '../contract.ts';
-import { EntraGroup, EntraMember, EntraUser, ExtensionValue } from './schema.ts';
+import { DeletedEntraUser, EntraGroup, EntraMember, EntraUser, ExtensionValue } from './schema.ts';
 
 /** Properties without a field of their own; they keep Graph's names in `custom`. */
 const KEPT_AS_CUSTOM = [
@@ -24,27 +24,55 @@ const KEPT_AS_CUSTOM = [
 ] as const satisfies readonly (keyof EntraUser)[];
 
 const USER_KIND = '#microsoft.graph.user';
+const GROUP_KIND = '#microsoft.graph.group';
 
 /** `extensions`: names of the directory extensions that the connection asks for. */
 export function readUser(item: unknown, extensions: readonly string[]): UserRecord {
   const parsed = EntraUser.safeParse(item);
   if (!parsed.success) return unreadable(item, parsed.error);
-  const custom = customOf(parsed.data);
+  return recordOf(item, parsed.data, parsed.data.accountEnabled ? 'active' : 'suspended', extensions);
+}
+
+/** Somebody among the deleted items. Whether the account was enabled does not matter any more. */
+export function readDeletedUser(item: unknown, extensions: readonly string[]): UserRecord {
+  const parsed = DeletedEntraUser.safeParse(item);
+  if (!parsed.success) return unreadable(item, parsed.error);
+  const { id, userPrincipalName } = parsed.data;
+  const own = withoutPrefix(userPrincipalName, id.replaceAll('-', ''));
+  return recordOf(item, { ...parsed.data, userPrincipalName: own }, 'deprovisioned', extensions);
+}
+
+/** Entra ID puts the object id before the name of whom it deletes, so that the name is free for somebody else. */
+function withoutPrefix(name: string | null | undefined, prefix: string) {
+  return name?.toLowerCase().startsWith(prefix.toLowerCase()) ? name.slice(prefix.length) : name;
+}
+
+function recordOf(
+  item: unknown,
+  user: DeletedEntraUser,
+  state: DirectoryUser['state'],
+  extensions: readonly string[],
+): UserRecord {
+  const custom = customOf(user);
   for (const name of extensions) {
     const value = ExtensionValue.safeParse(Reflect.get(item as object, name));
     if (!value.success)
       return unreadable(item, `${name}: neither text, number, true or false, nor a list of texts`);
     keep(custom, name, value.data);
   }
-  return { kind: 'user', user: toDirectoryUser(parsed.data, custom) };
+  return { kind: 'user', user: toDirectoryUser(user, state, custom) };
 }
 
-function toDirectoryUser(user: EntraUser, custom: Record<string, CustomValue>): DirectoryUser {
+function toDirectoryUser(
+  user: DeletedEntraUser,
+  state: DirectoryUser['state'],
+  custom: Record<string, CustomValue>,
+): DirectoryUser {
   const addresses = smtpAddresses(user.proxyAddresses);
   const email = cleanText(user.mail) ?? addresses.primary;
   return {
     externalId: user.id,
-    state: user.accountEnabled ? 'active' : 'suspended',
+    state,
     userName: cleanText(user.userPrincipalName),
     email,
     displayName: cleanText(user.displayName),
@@ -97,7 +125,7 @@ function withoutRepeats(addresses: readonly string[], main: string | null): stri
 }
 
 /** Nothing is kept of empty values (a never-set property, a null and an empty text are the same), nor under a name that cannot be stored. */
-function customOf(user: EntraUser): Record<string, CustomValue> {
+function customOf(user: DeletedEntraUser): Record<string, CustomValue> {
   const custom: Record<string, CustomValue> = {};
   for (const name of KEPT_AS_CUSTOM) keepText(custom, name, user[name]);
   keep(custom, 'onPremisesSyncEnabled', user.onPremisesSyncEnabled);
@@ -127,6 +155,13 @@ function keep(
   } else {
     custom[name] = value;
   }
+}
+
+/** The groups among what somebody is a member of; null where one of the objects cannot be read. */
+export function readMemberOf(items: readonly unknown[]): readonly ExternalId[] | null {
+  const parsed = z.array(EntraMember).safeParse(items);
+  if (!parsed.success) return null;
+  return parsed.data.filter((one) => one['@odata.type'].toLowerCase() === GROUP_KIND).map(({ id }) => id);
 }
 
 export function readGroup(item: unknown): GroupRecord {

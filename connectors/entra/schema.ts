@@ -59,6 +59,10 @@ export const EntraUser = z.object({
 });
 export type EntraUser = z.infer<typeof EntraUser>;
 
+/** "List deletedItems": of these nothing but the id has to be there. */
+export const DeletedEntraUser = EntraUser.extend({ accountEnabled: z.boolean().nullish() });
+export type DeletedEntraUser = z.infer<typeof DeletedEntraUser>;
+
 /** All of EntraUser but the navigation property, which is expanded instead. */
 export const USER_PROPERTIES: readonly string[] = Object.keys(EntraUser.shape).filter(
   (name) => name !== 'manager',

@@ -202,3 +202,75 @@ it('answers 401 without a token and after it expired, and 403 where a permission
   const groups = await limited.get('/v1.0/groups');
   expect([groups.status, groups.json()['error']?.['code']]).toEqual([403, 'Authorization_RequestDenied']);
 });
+
+type Part = { readonly id: string; readonly url: string; readonly headers?: Record<string, string> };
+
+async function batched(visitor: Visitor, requests: readonly Part[]) {
+  const body = { requests: requests.map((part) => ({ method: 'GET', ...part })) };
+  const reply = await visitor.postJson('/v1.0/$batch', body);
+  const answers = reply.status === 200 ? list(reply.json()['responses']) : [];
+  return { reply, answers: new Map(answers.map((one) => [String(one['id']), one])) };
+}
+
+it('answers the parts of a batch each with its own status, faults included, and in any order', async () => {
+  const visitor = await visit('entra', { users: 5 });
+  const [user] = await everyPage(visitor, '/v1.0/users?$select=id');
+  await visitor.simulator.control.fault({ name: 'throttled-seconds', on: 'user', nth: 2, seconds: 9 });
+  await visitor.simulator.control.resetCounters();
+  const { reply, answers } = await batched(visitor, [
+    { id: 'a', url: `/users/${user?.['id']}?$select=id` },
+    { id: 'b', url: `/users/${crypto.randomUUID()}` },
+    { id: 'c', url: `/users/${user?.['id']}?$select=id` },
+    { id: 'd', url: '/users?$count=true&$top=1&$select=id', headers: { ConsistencyLevel: 'eventual' } },
+  ]);
+  expect(reply.status).toBe(200);
+  expect([...answers.keys()]).toEqual(['d', 'c', 'b', 'a']);
+  expect(answers.get('c')).toMatchObject({ status: 200, body: { id: user?.['id'] } });
+  expect(answers.get('b')).toMatchObject({ status: 429, headers: { 'retry-after': '9' } });
+  expect(answers.get('a')).toMatchObject({ status: 200 });
+  expect(answers.get('d')).toMatchObject({ status: 200, body: { '@odata.count': 5 } });
+  const { requests } = await visitor.simulator.control.state();
+  expect(requests).toMatchObject({ other: 1, user: 0, users: 0 });
+});
+
+it('refuses a batch of more than twenty, of equal ids, of nothing, and without a token', async () => {
+  const visitor = await visit('entra', { users: 1 });
+  const parts = Array.from({ length: 21 }, (_, at) => ({ id: String(at), url: '/users' }));
+  for (const requests of [
+    parts,
+    [
+      { id: 'a', url: '/users' },
+      { id: 'A', url: '/users' },
+    ],
+    [],
+  ]) {
+    expect((await batched(visitor, requests)).reply.status).toBe(400);
+  }
+  const anonymous = await visitor.postJson(
+    '/v1.0/$batch',
+    { requests: parts.slice(1) },
+    { authorization: '' },
+  );
+  expect(anonymous.status).toBe(401);
+});
+
+it('counts users only for those who accept a count that lags, and shows one deleted user with its altered name', async () => {
+  const visitor = await visit('entra', { users: 12 });
+  const eventual = { ConsistencyLevel: 'eventual' };
+  expect((await visitor.get('/v1.0/users/$count', eventual)).text).toBe('12');
+  expect((await visitor.get('/v1.0/users/$count')).status).toBe(400);
+  expect((await visitor.get('/v1.0/users?$count=true')).json()).not.toHaveProperty('@odata.count');
+  const {
+    ids: [id = ''],
+  } = await visitor.simulator.control.leave(1, 'delete');
+  expect((await visitor.get('/v1.0/users?$count=true', eventual)).json()['@odata.count']).toBe(11);
+  const select = '$select=id,userPrincipalName,deletedDateTime';
+  const deleted = await visitor.get(`/v1.0/directory/deletedItems/${id}/microsoft.graph.user?${select}`);
+  expect(deleted.json()).toMatchObject({
+    id,
+    userPrincipalName: expect.stringMatching(`^${id.replaceAll('-', '')}.+@meridian`),
+    deletedDateTime: expect.stringMatching(/^2026-06-/),
+  });
+  const living = (await everyPage(visitor, '/v1.0/users?$select=id')).find((user) => user['id']);
+  expect((await visitor.get(`/v1.0/directory/deletedItems/${living?.['id']}`)).status).toBe(404);
+});

@@ -30,6 +30,8 @@ export type Visitor = {
   /** `pathOrUrl` on the simulator's origin; signed in unless `headers` say otherwise. */
   get(pathOrUrl: string, headers?: Record<string, string>): Promise<Reply>;
   post(path: string, form: Record<string, string>, headers?: Record<string, string>): Promise<Reply>;
+  /** Signed in unless `headers` say otherwise. */
+  postJson(path: string, body: unknown, headers?: Record<string, string>): Promise<Reply>;
 };
 
 export const googleScope = 'https://www.googleapis.com/auth/admin.directory.';
@@ -140,14 +142,17 @@ export async function visit(provider: Provider, options: SimulatorOptions = {}):
     return { status: statusCode, headers, text, json: () => JSON.parse(text) as Json };
   };
   let authorization: string | null = null;
+  const signedIn = async (headers: Record<string, string>): Promise<Record<string, string>> => {
+    if (!('authorization' in headers)) authorization ??= await authorizationOf(visitor);
+    return authorization === null ? headers : { authorization, ...headers };
+  };
   const visitor: Visitor = {
     simulator,
-    get: async (pathOrUrl, headers = {}) => {
-      if (headers['authorization'] === undefined) authorization ??= await authorizationOf(visitor);
-      return send(pathOrUrl, {
-        method: 'GET',
-        headers: authorization === null ? headers : { authorization, ...headers },
-      });
+    get: async (pathOrUrl, headers = {}) =>
+      send(pathOrUrl, { method: 'GET', headers: await signedIn(headers) }),
+    postJson: async (path, body, headers = {}) => {
+      const all = { 'content-type': 'application/json', ...(await signedIn(headers)) };
+      return send(path, { method: 'POST', headers: all, body: JSON.stringify(body) });
     },
     post: (path, form, headers = {}) => {
       const type = { 'content-type': 'application/x-www-form-urlencoded' };
