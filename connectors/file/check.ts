@@ -1,7 +1,7 @@
 /** What `rollcall connections test` tries of a file. */
 import type { ExternalId } from '../../src/domain/ids.ts';
 import { type Attempt, checkInSteps, counted, type Found, firstRecords } from '../check.ts';
-import type { CheckStep, Connector, UserRecord } from '../contract.ts';
+import { type CheckStep, type Connector, ConnectorError, type UserRecord } from '../contract.ts';
 import type { Files } from './files.ts';
 import { columnsIn, type FileSettings } from './settings.ts';
 
@@ -22,9 +22,11 @@ export function checkFile(
     {
       step: 'users',
       attempt: async () => {
-        const columns = inside === null ? '' : await columnsOf(inside, signal);
-        const users = await firstRecords((cursor) => connector.fetchUsers(cursor, signal));
-        return seen(users, columns);
+        await inside?.files.reach(signal); // what fails here is about the place, what fails below about the content
+        return await orWhatIsWrong(async () => {
+          const columns = inside === null ? '' : await columnsOf(inside, signal);
+          return seen(await firstRecords((cursor) => connector.fetchUsers(cursor, signal)), columns);
+        });
       },
     },
     {
@@ -46,6 +48,16 @@ export function checkFile(
     },
   ];
   return checkInSteps('The file', attempts);
+}
+
+async function orWhatIsWrong(attempt: () => Promise<Found>): Promise<Found> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error;
+    const { message, remedy } = error.failure;
+    return { detail: message, remedy };
+  }
 }
 
 /** For whoever asked, who may see what the first line holds. */

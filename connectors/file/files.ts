@@ -109,11 +109,15 @@ export class Files {
     );
   }
 
+  /** Whether the file of users is there and may be read. Throws ConnectorError. */
+  async reach(signal: AbortSignal): Promise<void> {
+    const file = await this.#open(this.#settings.file, signal);
+    await file.handle.close();
+  }
+
   /** The file of users as it is laid out, for the test of a connection; null where it is empty. */
-  async look(signal: AbortSignal): Promise<{ file: OpenedFile; columns: readonly string[] | null } | null> {
-    return await this.#using(this.#settings.file, signal, async ({ file, table }) =>
-      table === null ? null : { file, columns: table.columns },
-    );
+  async look(signal: AbortSignal): Promise<Table | null> {
+    return await this.#using(this.#settings.file, signal, async ({ table }) => table);
   }
 
   /** `changed`: what to say of a file that changes meanwhile. */
