@@ -61,6 +61,16 @@ export const FAULTS = {
     times: null,
   },
   'half-missing': { says: 'Every second user is left out of the list, all with status 200.', ...always },
+  'changes-expired': {
+    says: 'The provider does not honour the link to changes any more.',
+    on: ['changes'],
+    times: 1,
+  },
+  'changes-repeated': {
+    says: 'Each entry of a page of changes comes twice, in another order.',
+    on: ['changes'],
+    times: null,
+  },
   'token-refused': { says: 'The token endpoint refuses the credential.', on: ['token'], times: null },
 } as const satisfies Record<string, Description>;
 
@@ -156,6 +166,8 @@ export function insteadOf(
       return 'reset';
     case 'token-refused':
       return { because: 'token-refused' };
+    case 'changes-expired':
+      return { because: 'bad-cursor', ofChanges: true };
     case 'permission-lost':
       return requestClass === 'users' || requestClass === 'user'
         ? null
@@ -170,6 +182,7 @@ export function insteadOf(
     case 'looping-link':
     case 'foreign-link':
     case 'half-missing':
+    case 'changes-repeated':
       return null;
   }
 }
@@ -235,6 +248,8 @@ export function bend(
         page: { ...page, items: page.items.map((item) => rewritten(item, how.withoutPermission)) },
         bend: straight,
       };
+    case 'changes-repeated':
+      return { page: { ...page, items: [...page.items.toReversed(), ...page.items] }, bend: straight };
     case 'half-missing':
       return { page: { ...page, items: page.items.filter((_, at) => at % 2 === 0) }, bend: straight };
     default:

@@ -10,6 +10,7 @@ export const REQUEST_CLASSES = [
   'groups',
   'group',
   'members',
+  'changes',
   'other',
 ] as const;
 export type RequestClass = (typeof REQUEST_CLASSES)[number];
@@ -55,7 +56,9 @@ export type Bend = {
 
 /** Reasons for which a provider turns a request away in its own words. */
 export type Refusal =
-  | { readonly because: 'unauthenticated' | 'expired-token' | 'not-found' | 'bad-cursor' | 'no-such-method' }
+  | { readonly because: 'unauthenticated' | 'expired-token' | 'not-found' | 'no-such-method' }
+  /** `ofChanges`: it said since when changes are wanted. */
+  | { readonly because: 'bad-cursor'; readonly ofChanges?: true }
   | { readonly because: 'forbidden'; readonly permission: string }
   | { readonly because: 'bad-request'; readonly detail: string }
   | {
@@ -91,7 +94,7 @@ export type Pace = { readonly limit: number; readonly remaining: number; readonl
 export type ProviderProtocol = {
   readonly routes: readonly Route[];
   /** The caller of a request by its access token, or how it is turned away. */
-  authenticate(request: ApiRequest): Caller | Plain;
+  authenticate(request: ApiRequest): Caller | Plain | Promise<Caller | Plain>;
   refuse(refusal: Refusal): Plain;
   /** Writes a page out: body and headers, with the link to the next page. */
   render(request: ApiRequest, page: Listing, bend: Bend): Plain;

@@ -160,7 +160,7 @@ export class SimulatorServer {
       return this.#protocol.refuse({ because: 'throttled', status: 429, seconds, headers });
     }
     if (route.permission !== null) {
-      const caller = this.#protocol.authenticate(request);
+      const caller = await this.#protocol.authenticate(request);
       if ('status' in caller) return caller;
       if (!caller.permissions.includes(route.permission)) {
         return this.#protocol.refuse({ because: 'forbidden', permission: route.permission });
