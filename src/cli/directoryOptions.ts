@@ -11,6 +11,7 @@ export type DirectoryOptions = {
   readonly cloud?: string;
   readonly adminEmail?: string;
   readonly customer?: string;
+  readonly file?: string;
   readonly settingsFile?: string;
   readonly credentialsFile?: string;
   readonly tokenFile?: string;
@@ -18,6 +19,7 @@ export type DirectoryOptions = {
   readonly privateKeyFile?: string;
   readonly keyId?: string;
   readonly serviceAccountFile?: string;
+  readonly folderKeyFile?: string;
   readonly ca?: string;
   readonly proxy?: string;
   /** Only `pull` has these two: on the command line everybody who lists processes sees them. */
@@ -33,12 +35,14 @@ export function addDirectoryOptions(command: Command): Command {
     .option('--cloud <cloud>', 'Entra ID: global, us-gov, us-dod or china')
     .option('--admin-email <address>', 'Google: the administrator in whose name is read')
     .option('--customer <id>', 'Google: customer ID, unless it is the account of that administrator')
+    .option('--file <path>', "Files: path of the people's file, beginning with the folder that the key opens")
     .option('--settings-file <file>', 'all settings as JSON; the options above go before it')
     .option('--token-file <file>', 'Okta: API token')
     .option('--client-secret-file <file>', 'Entra ID: client secret')
     .option('--private-key-file <file>', 'Okta: private key; Entra ID: certificate and private key, both PEM')
     .option('--key-id <id>', 'Okta: ID of the registered key that the private key belongs to')
     .option('--service-account-file <file>', 'Google: key of the service account, JSON as downloaded')
+    .option('--folder-key-file <file>', 'Files: key of the folder that the path begins with')
     .option('--credentials-file <file>', 'all credentials as JSON; - reads them from standard input')
     .option('--ca <file>', "PEM certificates to trust besides the system's")
     .option('--proxy <url>', 'forward proxy, http://[user:password@]host:port');
@@ -61,8 +65,8 @@ export function addInlineSecrets(command: Command): Command {
 
 /** null where no option speaks of settings. */
 export function settingsFrom(provider: Provider, options: DirectoryOptions): Record<string, unknown> | null {
-  const { url, directoryId, clientId, cloud, adminEmail, customer, settingsFile } = options;
-  const file = settingsFile === undefined ? {} : objectIn(settingsFile, '--settings-file');
+  const { url, directoryId, clientId, cloud, adminEmail, customer, file, settingsFile } = options;
+  const stored = settingsFile === undefined ? {} : objectIn(settingsFile, '--settings-file');
   const given = present({
     orgUrl: isAddressASetting(provider) ? url : undefined,
     directoryId,
@@ -70,8 +74,9 @@ export function settingsFrom(provider: Provider, options: DirectoryOptions): Rec
     cloud,
     adminEmail,
     customer,
+    file,
   });
-  const settings = { ...file, ...given };
+  const settings = { ...stored, ...given };
   return settingsFile === undefined && Object.keys(given).length === 0 ? null : settings;
 }
 
@@ -105,6 +110,8 @@ export function credentialsFrom(options: DirectoryOptions): unknown {
     const withId = { kind: 'private-key', privateKey: keyRead, keyId };
     kinds.push(keyId === undefined ? { kind: 'certificate', pem: keyRead } : withId);
   }
+  const folderKey = read(options.folderKeyFile, '--folder-key-file');
+  if (folderKey !== undefined) kinds.push({ folderKey });
   if (options.serviceAccountFile !== undefined)
     kinds.push(objectIn(options.serviceAccountFile, '--service-account-file'));
   if (options.credentialsFile !== undefined)
@@ -114,7 +121,7 @@ export function credentialsFrom(options: DirectoryOptions): unknown {
       code: 'invalid-input',
       message: 'More than one kind of credential is given.',
       remedy:
-        'Give one: a token, a client secret, a private key, a service account or a file of credentials.',
+        'Give one: a token, a client secret, a private key, a service account, a folder key or a file of credentials.',
     });
   }
   return kinds[0] ?? null;
