@@ -9,6 +9,8 @@ import type { RateLimit } from './limits.ts';
  * and no window, wherever it begins, still holds more than the share.
  */
 const RESERVE = 0.05;
+/** Of each window, what is never taken as long as the share is less than everything. */
+const LEFT_TO_OTHERS = 0.1;
 /** A window is over by the provider's clock; so long after its end the next one has surely begun. */
 const MARGIN_MS = 1_000;
 
@@ -32,7 +34,7 @@ export type Turn = number;
  * Allowed is `share × limit` in any window. The schedule is a leaky bucket (GCRA): `#due` is when the next request would be due at
  * an even pace of 95 % of that, and one may go ahead of it by as much as 5 % of a window, so that pauses of the others are made
  * up for. Where the provider says that less is left, other programs are at work: then the share of what is left is spread
- * over the rest of the running window, and the last of it is never taken.
+ * over the rest of the running window, and the last tenth of the window is never taken.
  */
 export class Bucket {
   readonly #options: BucketOptions;
@@ -147,10 +149,13 @@ export class Bucket {
   #sparingly(): number {
     if (this.#running === null) return 0;
     const { requests, until } = this.#running;
-    if (this.#options.now() >= until) return requests >= 1 ? 0 : until + MARGIN_MS;
-    const ours = (this.#options.share * requests) / this.#cost;
-    const spread = ours <= 0 ? until : this.#lastSent + (until - this.#lastSent) / ours;
-    return ours < 1 ? until + MARGIN_MS : spread;
+    const { share, now } = this.#options;
+    const limit = this.#limit?.limit ?? 0;
+    const theirs = Math.min(LEFT_TO_OTHERS, 1 - share) * limit;
+    const ours = (share * (requests - theirs)) / this.#cost;
+    // With one request left to spread, the others may take all of the rest while it waits.
+    if (ours < Math.min(2, (share * limit) / 2)) return until + MARGIN_MS;
+    return now() >= until ? 0 : this.#lastSent + (until - this.#lastSent) / ours;
   }
 }
 
