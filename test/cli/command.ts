@@ -20,6 +20,8 @@ export type Running = {
 export type Options = {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** The folder to start in. */
+  readonly cwd?: string;
   /** Another Node than the one that runs the tests. */
   readonly node?: string;
 };
@@ -36,9 +38,9 @@ export function environment(): NodeJS.ProcessEnv {
 
 export function start(
   args: readonly string[],
-  { env = {}, input, node = process.execPath }: Options = {},
+  { env = {}, input, cwd = process.cwd(), node = process.execPath }: Options = {},
 ): Running {
-  const child = spawn(node, [bin, ...args], { env: { ...environment(), ...env }, stdio: 'pipe' });
+  const child = spawn(node, [bin, ...args], { cwd, env: { ...environment(), ...env }, stdio: 'pipe' });
   let stdout = '';
   let stderr = '';
   const heard = new Set<() => void>();

@@ -172,3 +172,34 @@ it('names what is wrong with its options before it reads anything', async () => 
   const noFolder = await pull('okta', '--out', out('missing/x'));
   expect(noFolder).toMatchObject({ code: 2, stderr: expect.stringContaining('--out') });
 });
+
+it('reads a file below the folder that it is started in, without a key and without an install', async () => {
+  writeFileSync(out('people.csv'), 'nr;mail;teams\n1;a@acme.example;Staff\n2;;\n');
+  writeFileSync(
+    out('people.json'),
+    JSON.stringify({
+      file: 'people.csv',
+      format: 'csv',
+      delimiter: ';',
+      columns: { externalId: 'nr', email: 'mail' },
+      groups: { column: 'teams' },
+      quietSeconds: 0,
+    }),
+  );
+  const pulling = (...more: string[]) =>
+    rollcall(
+      ['pull', '--provider', 'file', '--settings-file', 'people.json', '--out', 'file.ndjson', ...more],
+      {
+        cwd: folder.path,
+      },
+    );
+  expect(await pulling()).toMatchObject({ code: 0, stdout: expect.stringContaining('2 users and 1 group') });
+  expect(lines('file.ndjson')).toMatchObject([
+    { externalId: '1', email: 'a@acme.example', groups: [{ name: 'Staff' }] },
+    { externalId: '2', email: null, groups: [] },
+  ]);
+  expect(await pulling('--file', '../people.csv')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('settings.file: must be a path below the folder of files'),
+  });
+});
