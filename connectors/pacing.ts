@@ -88,7 +88,11 @@ export class Bucket {
     this.#due += (cost - this.#cost) * this.#intervalMs();
     this.#cost = cost;
     if (limit === null) return;
+    const isNews = this.#limit === null;
     this.#limit = { limit: limit.limit, windowMs: this.#windowOf(limit) };
+    // What was sent before anything was known of a limit has counted against it too.
+    if (isNews)
+      this.#due = this.#lastSent + Math.min(this.#turns, this.#options.concurrency) * this.#intervalMs();
     const sentSince = (this.#turns - turn) * cost;
     this.#running =
       limit.left === null
