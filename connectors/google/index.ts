@@ -1,13 +1,15 @@
 /** Google Workspace: one page at a time of the Directory API's users, groups and members. README.md has the whole picture. */
-import { admin } from '@googleapis/admin';
 import type { Connector, ConnectorDefinition, Network } from '../contract.ts';
 import { openSession, type SessionTuning } from '../session.ts';
+import { accountOf } from './account.ts';
 import { openApi } from './api.ts';
 import { checkGoogle } from './check.ts';
 import { GoogleCredentials, GoogleSettings } from './credentials.ts';
 import { ORIGINS, sendOver } from './library.ts';
 import { openLists } from './lists.ts';
-import { deletedBefore, toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
+import { lookUp } from './lookUp.ts';
+import { deletedBefore, toGroupRecord, toUserRecord } from './map.ts';
+import { membersPage } from './memberships.ts';
 import { deletedUsers, placeBehind, sinceOf, toPlace } from './places.ts';
 import { isQuota } from './refusals.ts';
 import { Administrator } from './schema.ts';
@@ -21,13 +23,16 @@ type Options = {
   readonly network: Network;
 };
 
+/** Google does not tell its limits with its answers; this one holds for each project and impersonated user ("Limits and quotas"). */
+const pacing = { isThrottled: isQuota, assumedLimit: { limit: 2_400, windowMs: 60_000 } } as const;
+
 /** `tuning` is for tests, which cannot wait as long as a pull. */
 export function openGoogle(
   { settings, credentials, network }: Options,
   tuning: SessionTuning = {},
 ): Connector {
   const origins = network.baseUrl === null ? ORIGINS : [network.baseUrl];
-  const session = openSession({ ...tuning, origins, network, isThrottled: isQuota });
+  const session = openSession({ ...tuning, ...pacing, origins, network });
   const send = sendOver(session, network.baseUrl);
   const { adminEmail, customer } = settings;
   const clientId = credentials.clientId ?? null;
@@ -35,7 +40,8 @@ export function openGoogle(
   const tokens = openTokens(signIn(credentials, adminEmail, send), needed, scopeOf('activities'), clientId);
   const api = openApi(send, tokens, clientId);
   const lists = openLists(api);
-  const { users, groups, members } = admin('directory_v1');
+  const account = accountOf(api, lists, customer);
+  const { users, groups } = account.directory;
   return {
     provider: 'google',
     /**
@@ -65,15 +71,7 @@ export function openGoogle(
       );
       return { records: objects.map(toGroupRecord), next };
     },
-    /** Google resolves nested groups itself: the users in them come as members, beside the groups, which are left out. */
-    async fetchMembers(group, cursor, signal) {
-      const which = { groupKey: group, includeDerivedMembership: true };
-      const { objects, next } = await lists.page(
-        { list: 'members', pageToken: cursor, isStart: false, signal },
-        (common, options) => members.list({ ...which, ...common }, options),
-      );
-      return { records: objects.map(toMemberRecord).filter((record) => record !== null), next };
-    },
+    fetchMembers: (group, cursor, signal) => membersPage(account, group, cursor, signal),
     /**
      * Google keeps no count of users. Of permissions it tells the scopes, and whether the administrator has every right: who is
      * no super administrator any more may see less of the account than before without being refused anything.
@@ -86,7 +84,7 @@ export function openGoogle(
       const permissions = rank?.isAdmin === true ? [...scopes, 'isAdmin'] : scopes;
       return { users: null, permissions: permissions.toSorted() };
     },
-    lookUp: null,
+    lookUp: (ids, asked, signal) => lookUp(account, ids, asked, signal),
     changes: null,
     usage: () => session.usage(),
     close: () => session.close(),
@@ -101,7 +99,7 @@ export const googleDefinition: ConnectorDefinition<GoogleSettings, GoogleCredent
     nestedGroups: true,
     orgUnits: true,
     deletedUsers: true,
-    lookUp: false,
+    lookUp: true,
     delta: false,
     notifications: false,
   },

@@ -35,11 +35,11 @@ type Call = (common: Common, options: ReturnType<typeof through>) => Promise<{ d
 
 export type Lists = {
   page(place: Place, call: Call): Promise<Found>;
-  /** All pages, one after the other, as long as `wanted` says so of what was found last; the whole list unless it is given. */
+  /** All pages, one after the other. `goOn` sees each, the last one too, and ends the reading where it says no. */
   all(
     place: Omit<Place, 'pageToken'>,
     call: Call,
-    wanted?: (objects: readonly unknown[]) => boolean,
+    goOn?: (objects: readonly unknown[]) => boolean,
   ): Promise<readonly unknown[]>;
 };
 
@@ -59,14 +59,14 @@ export function openLists(api: Api): Lists {
   };
   return {
     page,
-    async all(place, call, wanted = () => true) {
+    async all(place, call, goOn = () => true) {
       const found: unknown[] = [];
       const seen = new Set<string | null>();
       for (let pageToken: string | null = null; ; ) {
         seen.add(pageToken);
         const { objects, next } = await page({ ...place, pageToken }, call);
         found.push(...objects);
-        if (next === null || !wanted(objects)) return found;
+        if (!goOn(objects) || next === null) return found;
         if (seen.has(next)) throw new ConnectorError(noPage(place.list, 'its pages lead in a circle'));
         pageToken = next;
       }

@@ -111,6 +111,11 @@ export const Group = Identified.extend({ name: text, email: text });
 
 export const Member = Identified.extend({ type: z.enum(['USER', 'GROUP', 'CUSTOMER', 'EXTERNAL']) });
 
+export const HasMember = z.object({ isMember: z.boolean() });
+
+/** As members of groups name the whole account. */
+export const CustomerOf = z.object({ customerId: z.string().min(1) });
+
 /** A refusal of the API. Where the reason stands depends on the age of the check that refuses. */
 export const ApiError = z.object({
   error: z.object({

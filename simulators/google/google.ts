@@ -167,14 +167,32 @@ class DirectoryApi {
     return [...customers, ...children.map(this.#objects.memberGroup), ...externals];
   }
 
+  /** Of users, also through other groups. The whole account as a member counts for nobody here. */
   hasMember(request: ApiRequest): Plain {
     const group = this.#group(request);
     if (isPlain(group)) return group;
     const person = this.#objects.findUser(request.params.get('member') ?? '');
     if (!person || !exists(person)) return notFound('Resource Not Found: memberKey');
     const within = this.#directory.groupsWithin(group);
-    const inside = within.some((inner) => inner.kind === 'everyone' || isMember(inner, person.serial));
-    return json(200, { isMember: inside });
+    return json(200, { isMember: within.some((inner) => isMember(inner, person.serial)) });
+  }
+
+  /** By the member's own id or address, the account's ID included. */
+  member(request: ApiRequest): Plain {
+    const group = this.#group(request);
+    if (isPlain(group)) return group;
+    const key = request.params.get('member') ?? '';
+    const body = this.#directMember(group, key);
+    return body === null ? notFound('Resource Not Found: memberKey') : { ...json(200, null), body };
+  }
+
+  #directMember(group: Group, key: string): Buffer | null {
+    if (key === this.#objects.customerId)
+      return group.kind === 'everyone' ? this.#objects.memberCustomer() : null;
+    const inner = this.#objects.findGroup(key);
+    if (inner) return group.children.includes(inner.serial) ? this.#objects.memberGroup(inner) : null;
+    const person = this.#objects.findUser(key);
+    return person && isMember(group, person.serial) ? this.#objects.memberUser(person, group) : null;
   }
 
   /** Not paged. */
@@ -222,6 +240,7 @@ function routesOf(api: DirectoryApi, account: ServiceAccount, tokens: Tokens): r
     get('/groups', 'groups', group, (request) => api.groups(request)),
     get('/groups/:group', 'group', group, (request) => api.group(request)),
     get('/groups/:group/members', 'members', member, (request) => api.members(request)),
+    get('/groups/:group/members/:member', 'other', member, (request) => api.member(request)),
     get('/groups/:group/hasMember/:member', 'other', member, (request) => api.hasMember(request)),
     get('/customer/:customer/orgunits', 'other', orgUnit, (request) => api.orgUnits(request)),
   ];
