@@ -5,8 +5,12 @@ import { type Attempt, checkInSteps, counted, type Found, firstRecords } from '.
 import type { CheckStep, Connector } from '../contract.ts';
 import { liveUsers, toCursor } from './lists.ts';
 
+const REPORT =
+  'Try once more: the user may have been deleted in between. If it stays, report this as a defect.';
+
 export function checkOkta(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
   let group: ExternalId | null = null;
+  let user: ExternalId | null = null;
   const attempts: readonly Attempt[] = [
     {
       step: 'users',
@@ -14,7 +18,9 @@ export function checkOkta(connector: Connector, signal: AbortSignal): AsyncItera
       /** The living: the deactivated, whom a pull reads first, show less of what the credential sees. */
       attempt: async () => {
         const live = toCursor(liveUsers);
-        return seen(await firstRecords((cursor) => connector.fetchUsers(cursor ?? live, signal)));
+        const users = await firstRecords((cursor) => connector.fetchUsers(cursor ?? live, signal));
+        user = users.find((record) => record.kind === 'user')?.user.externalId ?? null;
+        return seen(users);
       },
     },
     {
@@ -33,6 +39,26 @@ export function checkOkta(connector: Connector, signal: AbortSignal): AsyncItera
         if (group === null) return null;
         const { records } = await connector.fetchMembers(group, null, signal);
         return { detail: counted('Members of one group', records) };
+      },
+    },
+    {
+      step: 'look-up',
+      after: ['users', 'groups'],
+      attempt: async () => {
+        if (user === null || connector.lookUp === null) return null;
+        const [found] = await connector.lookUp([user], null, signal);
+        if (found?.kind === 'user')
+          return { detail: `One user by id; groups of that user: ${found.groups.length}.` };
+        return { detail: 'A user who was listed is not found by id.', remedy: REPORT };
+      },
+    },
+    {
+      step: 'changes',
+      permission: 'okta.logs.read',
+      without: 'Between full pulls nobody sees who changes: every run reads the whole directory.',
+      attempt: async () => {
+        await connector.changes?.begin(signal);
+        return { detail: 'The System Log can be read.' };
       },
     },
   ];

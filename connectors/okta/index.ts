@@ -8,6 +8,7 @@ import {
   type Page,
 } from '../contract.ts';
 import { type HttpSession, openSession, type SessionTuning } from '../session.ts';
+import { changesOf } from './changes.ts';
 import { checkOkta } from './check.ts';
 import { OktaCredentials, OktaSettings, readPrivateKey } from './credentials.ts';
 import { restMs, waitAfterRefusalMs } from './limits.ts';
@@ -104,7 +105,7 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
     /** Okta counts nobody. An API token has an administrator's rights, which Okta does not spell out. */
     evidence: async (signal) => ({ users: null, permissions: await access.permissions(signal) }),
     lookUp: (ids, groups, signal) => lookUp({ origins, get }, ids, groups, signal),
-    changes: null,
+    changes: changesOf({ origins, get }, null),
     usage: () => session.usage(),
     close: () => session.close(),
   };
@@ -157,7 +158,7 @@ export const oktaDefinition: ConnectorDefinition<OktaSettings, OktaCredentials> 
     orgUnits: false,
     deletedUsers: true,
     lookUp: true,
-    delta: false,
+    delta: true,
     notifications: false,
   },
   settings: OktaSettings,

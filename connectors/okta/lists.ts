@@ -24,6 +24,8 @@ const LISTS = {
   'named-users': { title: 'named users', scope: 'okta.users.read', pageSize: 200 },
   groups: { title: 'groups', scope: 'okta.groups.read', pageSize: 200 },
   members: { title: "a group's members", scope: 'okta.groups.read', pageSize: 200 },
+  'changed-users': { title: 'users who have changed', scope: 'okta.users.read', pageSize: 200 },
+  log: { title: 'entries of the System Log', scope: 'okta.logs.read', pageSize: 1000 },
   'groups-of-user': { title: "a user's groups", scope: 'okta.groups.read', pageSize: 200 },
 } as const satisfies Record<string, { title: string; scope: string; pageSize: number }>;
 export type ListName = keyof typeof LISTS;
@@ -53,13 +55,12 @@ export const liveUsers: Place<UserList> = {
   path: `/api/v1/users?limit=${LISTS['live-users'].pageSize}`,
   since: null,
 };
-/** This filter finds users of every status, the deactivated ones too (API reference, "List all users"). */
 function recentUsers(since: number): Place<UserList> {
-  return {
-    list: 'recent-users',
-    path: usersWhere(`lastUpdated gt "${new Date(since).toISOString()}"`),
-    since,
-  };
+  return { list: 'recent-users', path: usersSince(since), since };
+}
+/** `since`: in milliseconds since 1970 by Okta's clock. */
+export function changedUsers(since: number): Place<'changed-users'> {
+  return { list: 'changed-users', path: usersSince(since), since: null };
 }
 
 /** These users, whatever their status, in any order; who is not there any more is left out. */
@@ -82,6 +83,16 @@ export function groupsOf(user: ExternalId): Place {
   return { list: 'groups-of-user', path, since: null };
 }
 
+/** `path`: with its query, from a saved position. */
+export function logAt(path: string): Place<'log'> {
+  return { list: 'log', path, since: null };
+}
+
+/** This filter finds users of every status, the deactivated ones too (API reference, "List all users"). */
+function usersSince(since: number): string {
+  return usersWhere(`lastUpdated gt "${new Date(since).toISOString()}"`);
+}
+
 function usersWhere(filter: string): string {
   return `/api/v1/users?filter=${encodeURIComponent(filter)}&limit=${LISTS['live-users'].pageSize}`;
 }
@@ -99,9 +110,14 @@ export function listBehind(at: Place<UserList>, since: number): Place<UserList> 
 }
 
 /** An answer without a Date says nothing about Okta's clock: then everybody counts as changed, and is read once more. */
-export function recentSince({ headers }: SessionResponse): number {
+export function recentSince(answer: SessionResponse): number {
+  return Math.max(0, (oktaTimeMs(answer) ?? 0) - OVERLAP_MS);
+}
+
+/** When Okta gave this answer, by its own clock; null where it does not say. */
+export function oktaTimeMs({ headers }: SessionResponse): number | null {
   const answered = Date.parse(headers.get('date') ?? '');
-  return Number.isNaN(answered) ? 0 : Math.max(0, answered - OVERLAP_MS);
+  return Number.isNaN(answered) ? null : answered;
 }
 
 export function toCursor({ list, path, since }: Place): Cursor {
@@ -153,7 +169,8 @@ export function readList(answer: SessionResponse, at: Place, origins: readonly s
   if (next === null || !origins.includes(next.origin))
     throw new ConnectorError(foreign(answer, at, next, origins));
   const path = next.pathname + next.search;
-  if (path === at.path) throw strange('names itself as the next one');
+  const mayStay = at.list === 'log' && records.data.length === 0; // the log's end is where the next reading begins
+  if (path === at.path && !mayStay) throw strange('names itself as the next one');
   if (next.pathname !== pathnameOf(at.path)) throw strange('names a page of another list as the next one');
   return { records: records.data, next: { ...at, path } };
 }

@@ -20,7 +20,8 @@ const ADMIN_ROLES =
 export function refused(answer: SessionResponse, { title, scope, gone, isStart }: AskedFor): ConnectorError {
   const code = errorCodeIn(answer);
   const what = `${title} (status ${answer.status}${code === '' ? '' : `, ${code}`})`;
-  const goesOn = new URL(answer.url).searchParams.has('after');
+  const asked = new URL(answer.url).searchParams;
+  const goesOn = asked.has('after') || asked.has('since'); // the System Log takes a time for a place too
   const because = (refined: Parameters<typeof failureOf>[1]) =>
     new ConnectorError(failureOf(answer, refined));
   if (answer.status === 403 || code === 'E0000015') {

@@ -65,6 +65,13 @@ export type OktaGroup = z.infer<typeof OktaGroup>;
 /** Of a group's member, which Okta lists as a whole user, only the id matters. */
 export const OktaMember = z.object({ id: ExternalId });
 
+/** An entry of the System Log (Okta API reference, "System Log"): what it is about stands in `target`, in any order. */
+export const LogEvent = z.object({
+  eventType: z.string(),
+  outcome: z.object({ result: z.string().nullish() }).nullish(),
+  target: z.array(z.object({ id: z.unknown(), type: z.unknown() })).nullish(),
+});
+
 /** A list is a bare array: an object, or null, in its place is no empty list. */
 export const OktaList = z.array(z.unknown());
 

@@ -22,7 +22,7 @@ function timeTest(secondsOf: (person: Person) => number, operator: string, value
 
 function testOf(text: string, objects: OktaObjects): Test | null {
   const [, field, operator = '', value = ''] = comparison.exec(text) ?? [];
-  if (field === 'lastUpdated') return timeTest((person) => person.updated, operator, value);
+  if (field === 'lastUpdated') return timeTest(objects.lastUpdatedOf, operator, value);
   if (field === 'created') return timeTest((person) => person.created, operator, value);
   if (operator !== 'eq') return null;
   if (field === 'status') return (person) => statusOf(person) === value;

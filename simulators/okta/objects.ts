@@ -6,6 +6,7 @@ import { oktaIds } from '../population/ids.ts';
 import { family, given } from '../population/names.ts';
 import { exists, type Person, type State } from '../population/people.ts';
 import { bytes, keeping, type Room } from '../written.ts';
+import type { Journal } from './journal.ts';
 
 export type OktaStatus =
   | 'ACTIVE'
@@ -36,6 +37,8 @@ export type OktaObjects = {
   /** By id, full login or the part of the login before the @. Deactivated users are found too. */
   findUser(key: string): Person | null;
   findGroup(id: string): Group | null;
+  /** Seconds since 1970. */
+  readonly lastUpdatedOf: (person: Person) => number;
   /** The user as JSON text. */
   user(person: Person): Buffer;
   group(group: Group): Buffer;
@@ -66,7 +69,7 @@ const siteParts = Array.from({ length: 20 }, (_, index) => {
   return JSON.stringify(profile).slice(1, -1);
 });
 
-export function oktaObjects(directory: Directory, origin: string, room: Room): OktaObjects {
+export function oktaObjects(directory: Directory, journal: Journal, origin: string, room: Room): OktaObjects {
   const users = oktaIds(directory.seed, '00u');
   const groups = oktaIds(directory.seed, '00g');
   const userType = oktaIds(directory.seed, 'oty').of(1);
@@ -95,6 +98,7 @@ export function oktaObjects(directory: Directory, origin: string, room: Room): O
 
   return {
     userIdOf: users.of,
+    lastUpdatedOf: (person) => journal.lastUpdatedOf(person),
     groupIdOf: groups.of,
     findUser: (key) => {
       const serial = users.serialOf(key);
@@ -107,7 +111,7 @@ export function oktaObjects(directory: Directory, origin: string, room: Room): O
       const id = users.of(person.serial);
       const created = date(person.created);
       const activated = person.state === 'staged' ? 'null' : `"${created}"`;
-      const updated = date(person.updated);
+      const updated = date(journal.lastUpdatedOf(person));
       const times = `"created":"${created}","activated":${activated},"statusChanged":"${created}","lastLogin":null,"lastUpdated":"${updated}","passwordChanged":${activated}`;
       return `{"id":"${id}","status":"${statusOf(person)}",${times},"type":{"id":"${userType}"},"profile":${profileOf(person)},"credentials":{"provider":{"type":"OKTA","name":"OKTA"}},"_links":{"self":{"href":"${origin}/api/v1/users/${id}"}}}`;
     }),

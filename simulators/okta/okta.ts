@@ -1,6 +1,5 @@
 /** Okta: the Core API routes that a directory sync uses, and the org's token endpoint. */
 import { createHash, randomBytes } from 'node:crypto';
-import type { OutgoingHttpHeaders } from 'node:http';
 import type { Keys } from '../certificates.ts';
 import type { Directory } from '../directory.ts';
 import { isMember } from '../population/groups.ts';
@@ -16,62 +15,27 @@ import {
   json,
   type Listing,
   type Plain,
-  type Refusal,
   type Route,
   type SimulatedProvider,
   wholeNumber,
 } from '../protocol.ts';
 import type { Tokens } from '../tokens.ts';
 import { joined, roomFor } from '../written.ts';
+import { oktaError, refuse } from './answers.ts';
+import { type Assignments, assignmentsIn } from './apps.ts';
+import { type Proofs, proofs } from './dpop.ts';
 import { filterOf } from './filter.ts';
+import { Journal } from './journal.ts';
+import { logPage } from './log.ts';
 import { type OktaObjects, oktaObjects } from './objects.ts';
-import { invalidClient, issueToken, type OktaApp } from './token.ts';
+import { issueToken, type OktaApp } from './token.ts';
 
-export const oktaScopes = ['okta.users.read', 'okta.groups.read'] as const;
-
-function oktaError(status: number, code: string, summary: string, headers: OutgoingHttpHeaders = {}): Plain {
-  const errorId = `oae${randomBytes(16).toString('base64url')}`;
-  return json(
-    status,
-    { errorCode: code, errorSummary: summary, errorLink: code, errorId, errorCauses: [] },
-    headers,
-  );
-}
-
-/** Codes as Okta's error reference lists them. */
-function refuse(refusal: Refusal): Plain {
-  switch (refusal.because) {
-    case 'unauthenticated':
-    case 'expired-token':
-      return oktaError(401, 'E0000011', 'Invalid token provided');
-    case 'forbidden':
-      return oktaError(403, 'E0000006', 'You do not have permission to perform the requested action');
-    case 'not-found':
-      return oktaError(404, 'E0000007', 'Not found: Resource not found');
-    case 'no-such-method':
-      return oktaError(405, 'E0000022', 'The endpoint does not support the provided HTTP method');
-    case 'bad-cursor':
-      return oktaError(400, 'E0000001', 'Api validation failed: after');
-    case 'bad-request':
-      return oktaError(400, 'E0000053', refusal.detail);
-    case 'throttled':
-      return oktaError(429, 'E0000047', 'API call exceeded rate limit due to too many requests.', {
-        ...refusal.headers,
-        ...(refusal.seconds === null ? {} : untilReset(refusal.seconds)),
-      });
-    case 'broken':
-      return refusal.status === 500
-        ? oktaError(500, 'E0000009', 'Internal Server Error')
-        : oktaError(503, 'E0000010', 'Service is in read only mode');
-    case 'token-refused':
-      return invalidClient('The client application is not active.');
-  }
-}
-
-const untilReset = (seconds: number): OutgoingHttpHeaders => ({
-  'x-rate-limit-remaining': '0',
-  'x-rate-limit-reset': String(Math.ceil(Date.now() / 1000) + seconds),
-});
+export const oktaScopes = [
+  'okta.users.read',
+  'okta.groups.read',
+  'okta.logs.read',
+  'okta.apps.read',
+] as const;
 
 type Query = { readonly start: number; readonly limit: number };
 
@@ -93,13 +57,73 @@ const listing = (items: readonly Buffer[], start: number, next: number | null): 
   return { kind: 'list', key: '', items, start, next, around: {} };
 };
 
+type Parts = {
+  readonly directory: Directory;
+  readonly objects: OktaObjects;
+  readonly journal: Journal;
+  readonly assignments: Assignments;
+  /** Of the org's one app that people are assigned to. */
+  readonly appId: string;
+};
+
 class CoreApi {
+  readonly #parts: Parts;
   readonly #directory: Directory;
   readonly #objects: OktaObjects;
 
-  constructor(directory: Directory, objects: OktaObjects) {
-    this.#directory = directory;
-    this.#objects = objects;
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#directory = parts.directory;
+    this.#objects = parts.objects;
+  }
+
+  logs(request: ApiRequest): Answer {
+    const { journal, objects, appId } = this.#parts;
+    return logPage(journal, { ...objects, appId }, request, oktaError);
+  }
+
+  app(request: ApiRequest): Plain {
+    const { appId } = this.#parts;
+    const asked = request.params.get('app');
+    return asked === appId
+      ? json(200, { id: appId, label: 'Intranet', status: 'ACTIVE' })
+      : oktaError(404, 'E0000007', `Not found: Resource not found: ${asked} (AppInstance)`);
+  }
+
+  appUsers(request: ApiRequest): Answer {
+    const app = this.app(request);
+    const query = queryOf(request, 50, 500);
+    if (app.status !== 200 || isPlain(query)) return isPlain(query) ? query : app;
+    const { isAssigned } = this.#parts.assignments;
+    const page = this.#directory.page(
+      query.start,
+      query.limit,
+      (person) => person.visible && isAssigned(person),
+    );
+    return listing(
+      page.people.map((person) => this.#assignment(person, request)),
+      query.start,
+      page.next,
+    );
+  }
+
+  appUser(request: ApiRequest): Plain {
+    const app = this.app(request);
+    if (app.status !== 200) return app;
+    const person = this.#objects.findUser(request.params.get('user') ?? '');
+    if (person && this.#parts.assignments.isAssigned(person))
+      return { ...json(200, null), body: this.#assignment(person, request) };
+    return oktaError(
+      404,
+      'E0000007',
+      `Not found: Resource not found: ${request.params.get('user')} (AppUser)`,
+    );
+  }
+
+  #assignment(person: Person, request: ApiRequest): Buffer {
+    const expanded = request.url.searchParams.get('expand') === 'user';
+    const user = expanded ? this.#objects.user(person) : null;
+    return this.#parts.assignments.assignment(person, this.#objects.userIdOf(person.serial), user);
   }
 
   users(request: ApiRequest): Answer {
@@ -205,21 +229,31 @@ function nextLink(request: ApiRequest, page: Listing, bend: Bend): string | null
   const kept = request.url.search
     .slice(1)
     .split('&')
-    .filter((pair) => pair !== '' && !pair.startsWith('after='));
+    .filter((pair) => pair !== '' && !/^(after|since)=/.test(pair));
   return `${foreign ?? request.url.origin}${request.url.pathname}?${[`after=${after}`, ...kept].join('&')}`;
 }
 
-/** `SSWS` API tokens act with their administrator's rights, `Bearer` tokens with their scopes. */
-function authenticate(
-  apiToken: string,
-  granted: readonly string[],
-  tokens: Tokens,
-  request: ApiRequest,
-): Caller | Plain {
+type Authority = {
+  readonly app: OktaApp;
+  readonly apiToken: string;
+  readonly tokens: Tokens;
+  readonly proofs: Proofs;
+};
+
+/**
+ * `SSWS` API tokens act with their administrator's rights, access tokens with their scopes. One that is bound to a key is no good as
+ * `Bearer`, nor without a proof of that key.
+ */
+async function authenticate(authority: Authority, request: ApiRequest): Promise<Caller | Plain> {
+  const { app, apiToken, tokens, proofs } = authority;
   const [scheme = '', value = ''] = (request.headers.authorization ?? '').split(' ');
+  const granted = app.granted();
   if (scheme === 'SSWS' && value === apiToken) return { permissions: granted };
-  const caller = scheme === 'Bearer' ? tokens.find(value) : 'unknown';
-  if (caller === 'unknown') return refuse({ because: 'unauthenticated' });
+  const caller = tokens.find(value);
+  const key = proofs.boundTo(value);
+  const proof = scheme === 'DPoP' ? await proofs.check(request, value) : null;
+  const fits = key === null ? scheme === 'Bearer' : proof?.thumbprint === key;
+  if (caller === 'unknown' || !fits) return refuse({ because: 'unauthenticated' });
   if (caller === 'expired') return refuse({ because: 'expired-token' });
   return { permissions: caller.permissions.filter((scope) => granted.includes(scope)) };
 }
@@ -233,13 +267,23 @@ function withoutPermission(user: Record<string, unknown>): Record<string, unknow
   };
 }
 
-function routesOf(api: CoreApi, app: OktaApp, tokens: Tokens): readonly Route[] {
-  const [user, group] = oktaScopes;
+function routesOf(api: CoreApi, journal: Journal, authority: Authority): readonly Route[] {
+  const [user, group, log, apps] = oktaScopes;
   const usedIds = new Set<string>();
-  const get = (path: string, cls: Route['class'], permission: string, handle: Route['handle']): Route => {
+  const get = (
+    path: string,
+    cls: Route['class'],
+    permission: string,
+    answer: (r: ApiRequest) => Answer,
+  ): Route => {
+    const handle = (request: ApiRequest): Answer => {
+      journal.observe();
+      return answer(request);
+    };
     return { method: 'GET', path, class: cls, permission, handle };
   };
-  const token = (request: ApiRequest): Promise<Plain> => issueToken(app, tokens, usedIds, request);
+  const { app, tokens, proofs } = authority;
+  const token = (request: ApiRequest): Promise<Plain> => issueToken(app, tokens, proofs, usedIds, request);
   return [
     { method: 'POST', path: '/oauth2/v1/token', class: 'token', permission: null, handle: token },
     get('/api/v1/users', 'users', user, (request) => api.users(request)),
@@ -248,6 +292,10 @@ function routesOf(api: CoreApi, app: OktaApp, tokens: Tokens): readonly Route[] 
     get('/api/v1/groups', 'groups', group, (request) => api.groups(request)),
     get('/api/v1/groups/:group', 'group', group, (request) => api.group(request)),
     get('/api/v1/groups/:group/users', 'members', group, (request) => api.members(request)),
+    get('/api/v1/logs', 'changes', log, (request) => api.logs(request)),
+    get('/api/v1/apps/:app', 'other', apps, (request) => api.app(request)),
+    get('/api/v1/apps/:app/users', 'users', apps, (request) => api.appUsers(request)),
+    get('/api/v1/apps/:app/users/:user', 'user', apps, (request) => api.appUser(request)),
   ];
 }
 
@@ -259,11 +307,15 @@ export function okta(
   origin: string,
 ): SimulatedProvider {
   const clientId = oktaIds(directory.seed, '0oa').of(1);
+  const appId = oktaIds(directory.seed, '0oa').of(2);
   const keyId = oktaIds(directory.seed, 'kid').of(1);
   const apiToken = `00${oktaIds(directory.seed, '00t').of(1)}${oktaIds(directory.seed, '00t').of(2)}`;
   const app: OktaApp = { clientId, keyId, privateKey: keys.clientKey, granted: permissions };
-  const objects = oktaObjects(directory, origin, roomFor(160));
-  const api = new CoreApi(directory, objects);
+  const assignments = assignmentsIn(directory);
+  const journal = new Journal(directory, assignments.isAssigned);
+  const objects = oktaObjects(directory, journal, origin, roomFor(160));
+  const api = new CoreApi({ directory, objects, journal, assignments, appId });
+  const authority = { app, apiToken, tokens, proofs: proofs() };
   return {
     userIdOf: objects.userIdOf,
     groupIdOf: objects.groupIdOf,
@@ -272,8 +324,8 @@ export function okta(
     credentials: { kind: 'api-token', token: apiToken },
     alternativeCredentials: { kind: 'private-key', privateKey: keys.clientKey, keyId },
     protocol: {
-      routes: routesOf(api, app, tokens),
-      authenticate: (request) => authenticate(apiToken, permissions(), tokens, request),
+      routes: routesOf(api, journal, authority),
+      authenticate: (request) => authenticate(authority, request),
       refuse,
       render,
       headers: (_, pace) => ({

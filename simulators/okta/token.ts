@@ -3,15 +3,19 @@ import { createPublicKey } from 'node:crypto';
 import { decodeProtectedHeader, jwtVerify } from 'jose';
 import { type ApiRequest, json, type Plain } from '../protocol.ts';
 import { type Tokens, unsignedJwt } from '../tokens.ts';
+import type { Proof, Proofs } from './dpop.ts';
 
 export type OktaApp = {
   readonly clientId: string;
   readonly keyId: string;
   /** PEM. */
   readonly privateKey: string;
-  /** The scopes that a super administrator granted to the app. */
+  /** The scopes that a super administrator granted to the app; `DPOP_REQUIRED` among them turns that setting on. */
   readonly granted: () => readonly string[];
 };
+
+/** What Okta calls the app's setting "Require Demonstrating Proof of Possession (DPoP) header in token requests". */
+export const DPOP_REQUIRED = 'dpop_bound_access_tokens';
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const algorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512'];
@@ -46,10 +50,23 @@ async function problemOf(
   }
 }
 
+/** How a token request is turned away whose proof is missing, no good, or without the nonce; null where it may go on. */
+function proofWanted(app: OktaApp, proofs: Proofs, request: ApiRequest, proof: Proof | null): Plain | null {
+  const isSent = request.headers['dpop'] !== undefined;
+  if (!isSent && !app.granted().includes(DPOP_REQUIRED)) return null;
+  if (proof === null)
+    return refused(400, 'invalid_dpop_proof', 'The DPoP proof JWT header is missing or not valid.');
+  if (proof.nonce === proofs.nonce) return null;
+  const description = 'Authorization server requires nonce in DPoP proof.';
+  const { nonce } = proofs;
+  return json(400, { error: 'use_dpop_nonce', error_description: description }, { 'dpop-nonce': nonce });
+}
+
 /** `POST /oauth2/v1/token` */
 export async function issueToken(
   app: OktaApp,
   tokens: Tokens,
+  proofs: Proofs,
   usedIds: Set<string>,
   request: ApiRequest,
 ): Promise<Plain> {
@@ -67,6 +84,9 @@ export async function issueToken(
       'Client Credentials requests to the Org Authorization Server must use the private_key_jwt token_endpoint_auth_method.',
     );
   }
+  const proof = await proofs.check(request, null);
+  const wanted = proofWanted(app, proofs, request, proof);
+  if (wanted !== null) return wanted;
   const problem = await problemOf(app, assertion, `${request.url.origin}${request.url.pathname}`, usedIds);
   if (problem !== null) return invalidClient(problem);
   const scopes = (form.get('scope') ?? '').split(' ').filter((scope) => scope !== '');
@@ -87,6 +107,8 @@ export async function issueToken(
     scp: scopes,
   };
   const { token, expiresIn } = tokens.issue({ permissions: scopes }, (unique) => unsignedJwt(claims, unique));
-  const body = { token_type: 'Bearer', expires_in: expiresIn, access_token: token, scope: scopes.join(' ') };
+  if (proof !== null) proofs.bind(token, proof.thumbprint);
+  const tokenType = proof === null ? 'Bearer' : 'DPoP';
+  const body = { token_type: tokenType, expires_in: expiresIn, access_token: token, scope: scopes.join(' ') };
   return json(200, body, { 'cache-control': 'no-cache, no-store' });
 }

@@ -47,12 +47,20 @@ describe('the check of a connection to a simulated org', () => {
   }
 
   it.each(['credentials', 'alternativeCredentials'] as const)('is good with right %s', async (which) => {
-    const steps = await checked(which, ['okta.users.read', 'okta.groups.read']);
+    const steps = await checked(which, ['okta.users.read', 'okta.groups.read', 'okta.logs.read']);
     expect(steps.map(({ step, ok }) => [step, ok])).toEqual(
-      ['reach', 'credential', 'permission', 'users', 'permission', 'groups', 'members'].map((step) => [
-        step,
-        true,
-      ]),
+      [
+        'reach',
+        'credential',
+        'permission',
+        'users',
+        'permission',
+        'groups',
+        'members',
+        'look-up',
+        'permission',
+        'changes',
+      ].map((step) => [step, true]),
     );
   });
 
@@ -60,9 +68,11 @@ describe('the check of a connection to a simulated org', () => {
     'names the scope to grant that the %s lack',
     async (which) => {
       const steps = await checked(which, ['okta.users.read']);
-      expect(steps.filter(({ ok }) => !ok).at(-1)).toMatchObject({
+      expect(steps).toContainEqual({
         step: 'permission',
-        remedy: expect.stringContaining('Grant'),
+        ok: false,
+        detail: 'okta.groups.read',
+        remedy: expect.stringContaining('grants okta.groups.read'),
       });
     },
   );

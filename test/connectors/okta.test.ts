@@ -349,6 +349,9 @@ describe('the check of a connection', () => {
     return found;
   };
   const everything = ({ path }: Asked): Answered => {
+    if (path.startsWith('/api/v1/logs?')) return { body: [] };
+    if (/users\/\w+\/groups/.test(path)) return { body: [{ id: '00g1' }] };
+    if (path.includes('id%20eq')) return { body: [anOktaUser('00u1')] };
     if (path.startsWith('/api/v1/groups?')) return { body: [{ id: '00g1', profile: { name: 'Staff' } }] };
     return { body: [anOktaUser('00u1'), anOktaUser('00u2', { status: 'FUTURE_STATE' })] };
   };
@@ -362,6 +365,28 @@ describe('the check of a connection', () => {
       { step: 'permission', ok: true, detail: 'okta.groups.read' },
       { step: 'groups', ok: true, detail: 'Groups on the first page: 1.' },
       { step: 'members', ok: true, detail: 'Members of one group on the first page: 2.' },
+      { step: 'look-up', ok: true, detail: 'One user by id; groups of that user: 1.' },
+      { step: 'permission', ok: true, optional: true, detail: 'okta.logs.read' },
+      { step: 'changes', ok: true, optional: true, detail: 'The System Log can be read.' },
+    ]);
+  });
+
+  it('says that the System Log is missing, what does not work without it, and where to grant it', async () => {
+    const acme = await org((asked) =>
+      asked.path.startsWith('/api/v1/logs?')
+        ? { status: 403, body: { errorCode: 'E0000006' } }
+        : everything(asked),
+    );
+    const remedy = expect.stringContaining('grants okta.logs.read in the Admin Console');
+    expect((await steps(acme)).filter(({ ok }) => !ok)).toEqual([
+      { step: 'permission', ok: false, optional: true, detail: 'okta.logs.read', remedy },
+      {
+        step: 'changes',
+        ok: false,
+        optional: true,
+        detail: expect.stringContaining('every run reads the whole directory'),
+        remedy,
+      },
     ]);
   });
 
@@ -397,6 +422,8 @@ describe('the check of a connection', () => {
         detail: 'okta.groups.read',
         remedy: expect.stringContaining('okta.groups.read'),
       },
+      { step: 'permission', ok: false, optional: true, detail: 'okta.logs.read' },
+      { step: 'changes', ok: false, optional: true },
     ]);
   });
 

@@ -24,7 +24,7 @@ it('issues a token for a private_key_jwt, once for each jti, with granted scopes
     [{ issuer: 'another' }, 401, 'invalid_client'],
     [{ expires: '2h' }, 401, 'invalid_client'],
     [{ expires: '-5m' }, 401, 'invalid_client'],
-    [{ scope: 'okta.users.read okta.logs.read' }, 400, 'invalid_scope'],
+    [{ scope: 'okta.users.read okta.users.manage' }, 400, 'invalid_scope'],
   ] as const;
   for (const [changes, status, error] of refusals) {
     const reply = await ask(changes);
