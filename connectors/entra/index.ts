@@ -12,6 +12,7 @@ import {
   type Page,
 } from '../contract.ts';
 import { type HttpSession, openSession, type SessionTuning } from '../session.ts';
+import { changesOver } from './changes.ts';
 import { EntraCredentials, tokensFor } from './credential.ts';
 import { evidenceOf } from './evidence.ts';
 import { type Graph, graphOver, type ListRequest } from './graph.ts';
@@ -114,7 +115,7 @@ function connectorOver(graph: Graph, extensions: readonly string[], session: Htt
     fetchMembers: (group, cursor, signal) => page(membersOf(group), cursor, signal, readMember),
     evidence: (signal) => evidenceOf(graph, ['/users'], signal),
     lookUp: (ids, wanted, signal) => lookUpUsers(ids, { graph, people, groups: wanted, signal }),
-    changes: null,
+    changes: changesOver(graph, users.select, async () => null),
     usage: () => session.usage(),
     close: () => session.close(),
   };
@@ -188,7 +189,7 @@ export const entraDefinition: ConnectorDefinition<EntraSettings, EntraCredential
     orgUnits: false,
     deletedUsers: false,
     lookUp: true,
-    delta: false,
+    delta: true,
     notifications: false,
   },
   settings: EntraSettings,

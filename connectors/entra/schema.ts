@@ -84,6 +84,19 @@ export const EntraList = z.object({
   '@odata.deltaLink': z.string().min(1).nullish(),
 });
 
+/** "Delta query": of whom or what an entry is. */
+export const DeltaUser = z.object({ id: ExternalId });
+export const DeltaGroup = z.object({
+  id: ExternalId,
+  '@removed': z
+    .object({ reason: text })
+    .nullish()
+    .transform((removed) => removed ?? undefined),
+  'members@delta': z.array(z.unknown()).optional(),
+});
+/** The examples of "Get incremental changes for groups" name the kind; without it, it may be either. */
+export const DeltaMember = z.object({ '@odata.type': z.string().optional(), id: ExternalId });
+
 /** "JSON batching": the parts come in any order, each with a status of its own. */
 export const BatchAnswer = z.object({
   responses: z.array(

@@ -63,6 +63,7 @@ export function refuse(refusal: Refusal): Plain {
     case 'no-such-method':
       return graphError(null, 400, 'BadRequest', 'Resource not found for the segment.');
     case 'bad-cursor':
+      if (refusal.ofChanges) return resync();
       return graphError(
         null,
         400,
@@ -91,11 +92,20 @@ export function refuse(refusal: Refusal): Plain {
   }
 }
 
+/** "Delta query", synchronisation reset: `Location` begins a new round. */
+function resync(): Plain {
+  const location = '/v1.0/users/delta?$deltatoken=';
+  return graphError(null, 410, 'resyncRequired', 'Resync required: begin again without a token.', {
+    location,
+  });
+}
+
 export function render(request: ApiRequest, page: Listing, bend: Bend): Plain {
-  const members = Object.entries(page.around).map(
-    ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`,
-  );
   const link = nextLink(request, page, bend.next);
+  /** A page of changes has one of the two links, never both. */
+  const members = Object.entries(page.around)
+    .filter(([name]) => link === null || name !== '@odata.deltaLink')
+    .map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
   if (link !== null) members.push(`"@odata.nextLink":${JSON.stringify(link)}`);
   const contentType =
     'application/json; odata.metadata=minimal; odata.streaming=true; IEEE754Compatible=false; charset=utf-8';

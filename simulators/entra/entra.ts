@@ -7,13 +7,14 @@ import type { Tokens } from '../tokens.ts';
 import { roomFor } from '../written.ts';
 import { refuse, render, withoutPermission } from './answers.ts';
 import { answerBatch } from './batch.ts';
+import { Changes } from './changes.ts';
 import { Graph } from './graph.ts';
 import { entraObjects } from './objects.ts';
 import { type EntraApp, issueToken, openIdConfiguration } from './token.ts';
 
 export const entraPermissions = ['User.Read.All', 'GroupMember.Read.All'] as const;
 
-function routesOf(graph: Graph, app: EntraApp, tokens: Tokens): readonly Route[] {
+function routesOf(graph: Graph, changes: Changes, app: EntraApp, tokens: Tokens): readonly Route[] {
   const get = (
     path: string,
     cls: Route['class'],
@@ -38,6 +39,8 @@ function routesOf(graph: Graph, app: EntraApp, tokens: Tokens): readonly Route[]
       openIdConfiguration(app, request),
     ),
     get('/v1.0/users', 'users', user, (request) => graph.users(request)),
+    get('/v1.0/users/delta', 'changes', user, (request) => changes.answer('users', request)),
+    get('/v1.0/groups/delta', 'changes', member, (request) => changes.answer('groups', request)),
     get('/v1.0/users/$count', 'users', user, (request) => graph.userCount(request)),
     get('/v1.0/users/:user', 'user', user, (request) => graph.user(request)),
     get('/v1.0/users/:user/manager', 'user', user, (request) => graph.manager(request)),
@@ -109,7 +112,7 @@ export function entra(
     credentials: { kind: 'secret', clientSecret: app.clientSecret },
     alternativeCredentials: { kind: 'certificate', pem },
     protocol: {
-      routes: routesOf(graph, app, tokens),
+      routes: routesOf(graph, new Changes(directory, objects), app, tokens),
       authenticate: (request) => authenticate(tokens, request),
       refuse,
       render,
