@@ -11,7 +11,7 @@ import { type HttpSession, openSession, type SessionTuning } from '../session.ts
 import { changesOf } from './changes.ts';
 import { checkOkta } from './check.ts';
 import { OktaCredentials, OktaSettings, readPrivateKey } from './credentials.ts';
-import { restMs, waitAfterRefusalMs } from './limits.ts';
+import { bucketOf, limitOf, waitAfterRefusalMs } from './limits.ts';
 import {
   allGroups,
   deprovisionedUsers,
@@ -47,7 +47,8 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
     ...tuning,
     origins: [origin],
     network,
-    observe: restMs,
+    bucketOf,
+    limitOf,
     waitMs: waitAfterRefusalMs,
     requestIdHeader: 'x-okta-request-id',
   });

@@ -327,18 +327,39 @@ describe('the pace', () => {
   );
 
   it.each([
-    [600, 61, 0],
-    [600, 60, 31_000],
-    [600, 0, 31_000],
-    [0, 0, 0],
-  ])('leaves a tenth of the limit to others: of %i are %i left', async (limit, remaining, waited) => {
-    const acme = await org(() => ({ body: [], headers: limits(limit, remaining, 30) }));
+    [600, 599, 0, 250],
+    [600, 300, 0, 250],
+    [600, 120, 500, 1_500],
+    [600, 60, 31_000, 31_000],
+    [600, 0, 31_000, 31_000],
+    [0, 0, 0, 0],
+  ])(
+    'uses half of the limit and leaves the last tenth: of %i are %i left',
+    async (limit, remaining, least, most) => {
+      const acme = await org(() => ({ body: [], headers: limits(limit, remaining, 30) }));
+      const { waits, tuning } = patient();
+      const connector = connected(acme, { tuning });
+      await connector.fetchGroups(null, signal);
+      expect(waits).toEqual([]);
+      await connector.fetchGroups(null, signal);
+      const waited = waits.reduce((sum, ms) => sum + ms, 0);
+      expect(waited).toBeGreaterThanOrEqual(least);
+      expect(waited).toBeLessThanOrEqual(most);
+    },
+  );
+
+  it('paces each endpoint by its own limit, whichever group is asked for', async () => {
+    const acme = await org(({ path }) => ({
+      body: [],
+      headers: limits(path.includes('/groups/') ? 60 : 0, 6, 30),
+    }));
     const { waits, tuning } = patient();
     const connector = connected(acme, { tuning });
-    await connector.fetchUsers(null, signal);
-    expect(waits).toEqual([]);
+    await connector.fetchMembers(ExternalId.parse('00g1'), null, signal);
     await connector.fetchGroups(null, signal);
-    expect(waits.reduce((sum, ms) => sum + ms, 0)).toBe(waited);
+    expect(waits).toEqual([]);
+    await connector.fetchMembers(ExternalId.parse('00g2'), null, signal);
+    expect(waits.reduce((sum, ms) => sum + ms, 0)).toBe(31_000);
   });
 });
 
