@@ -1,7 +1,6 @@
 /** Microsoft Entra ID through Microsoft Graph v1.0. Settings, permissions, mapping and oddities: README.md beside this file. */
 import { z } from 'zod';
 import type { ExternalId } from '../../src/domain/ids.ts';
-import type { SessionResponse } from '../answer.ts';
 import {
   type CheckStep,
   type Connector,
@@ -16,6 +15,7 @@ import { changesOver } from './changes.ts';
 import { EntraCredentials, tokensFor } from './credential.ts';
 import { evidenceOf } from './evidence.ts';
 import { type Graph, graphOver, type ListRequest } from './graph.ts';
+import { pacing } from './limits.ts';
 import { lookUpUsers } from './lookUp.ts';
 import { readGroup, readMember, readUser } from './map.ts';
 import { ExtensionName, GROUP_PROPERTIES, USER_PROPERTIES } from './schema.ts';
@@ -62,7 +62,7 @@ export function openEntra(
     ...tuning,
     origins: [authority, graphUrl],
     network,
-    observe,
+    ...pacing,
     requestIdHeader: 'request-id',
   });
   const tokens = tokensFor({
@@ -119,15 +119,6 @@ function connectorOver(graph: Graph, extensions: readonly string[], session: Htt
     usage: () => session.usage(),
     close: () => session.close(),
   };
-}
-
-/**
- * "Microsoft Graph throttling guidance": from 0.8 on, the header tells how much of the limit is used up. Slowing down there
- * leaves a share to the directory's other applications.
- */
-function observe(response: SessionResponse): number {
-  const used = Number(response.headers.get('x-ms-throttle-limit-percentage') ?? 0);
-  return used >= 0.8 ? Math.min(used, 2) * 1000 : 0;
 }
 
 async function* check(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
