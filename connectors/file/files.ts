@@ -27,6 +27,8 @@ export class Files {
   readonly #usage = { requests: 0, waitedMs: 0, bytes: 0 };
   /** Of the files by path, as they were first found: all that is read through this instance is read from them. */
   readonly #found = new Map<string, string>();
+  /** How those files are laid out: their first lines need not be read again for every page. */
+  readonly #tables = new Map<string, Table | null>();
   #survey: Promise<Survey> | null = null;
 
   constructor(settings: FileSettings, place: Place, { clock, sleep }: SessionTuning) {
@@ -56,12 +58,9 @@ export class Files {
 
   /** The next call begins with the files as they are then. */
   #forget(): void {
-    this.#survey?.then(
-      (survey) => survey.close(),
-      () => {}, // whoever waited for it has been told
-    );
     this.#survey = null;
     this.#found.clear();
+    this.#tables.clear();
   }
 
   #fingerprint(): string {
@@ -130,9 +129,7 @@ export class Files {
     signal.throwIfAborted();
     const file = await this.#open(path, signal);
     try {
-      const table = await openTable(file, this.#settings, this.#usage);
-      const expected = path === this.#settings.file ? columnsIn(this.#settings) : this.#groupColumns();
-      if (table !== null) refuseMissing(table, expected, path);
+      const table = await this.#tableOf(file);
       const result = await work({ file, table });
       if (await file.isUnchanged()) return result;
     } catch (error) {
@@ -143,6 +140,17 @@ export class Files {
       await file.handle.close();
     }
     throw changed();
+  }
+
+  async #tableOf(file: OpenedFile): Promise<Table | null> {
+    const { path } = file;
+    const known = this.#tables.get(path);
+    if (known !== undefined) return known;
+    const table = await openTable(file, this.#settings, this.#usage);
+    const expected = path === this.#settings.file ? columnsIn(this.#settings) : this.#groupColumns();
+    if (table !== null) refuseMissing(table, expected, path);
+    this.#tables.set(path, table);
+    return table;
   }
 
   #groupColumns(): readonly string[] {
@@ -196,19 +204,15 @@ export class Files {
   async #read(signal: AbortSignal): Promise<Survey> {
     const { file, groups } = this.#settings;
     this.#found.clear();
+    this.#tables.clear();
     const survey = new Survey(columnsIn(this.#settings));
-    try {
-      await this.#readWhole(file, signal, (batch) => survey.addPeople(batch.entries, this.#settings));
-      if (survey.missingColumns.length > 0) throw withoutColumns(file, survey.missingColumns, null);
-      if (groups !== null && 'file' in groups)
-        await this.#readWhole(groups.file, signal, (batch) =>
-          survey.addMemberships(batch.entries, groups.columns),
-        );
-      return survey;
-    } catch (error) {
-      survey.close();
-      throw error;
-    }
+    await this.#readWhole(file, signal, (batch) => survey.addPeople(batch.entries, this.#settings));
+    if (survey.missingColumns.length > 0) throw withoutColumns(file, survey.missingColumns, null);
+    if (groups !== null && 'file' in groups)
+      await this.#readWhole(groups.file, signal, (batch) =>
+        survey.addMemberships(batch.entries, groups.columns),
+      );
+    return survey;
   }
 
   async #readWhole(path: string, signal: AbortSignal, take: (batch: Batch) => void): Promise<void> {
@@ -251,10 +255,6 @@ export class Files {
     for await (const chunk of handle.createReadStream({ start: 0, autoClose: false, signal }))
       hash.update(chunk);
     return hash.digest('hex');
-  }
-
-  close(): void {
-    this.#forget();
   }
 }
 

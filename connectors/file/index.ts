@@ -1,6 +1,4 @@
 /** Files: people, groups and memberships out of CSV and JSON, for directories that nothing else can reach. */
-import { z } from 'zod';
-import { ExternalId } from '../../src/domain/ids.ts';
 import type {
   Connector,
   ConnectorDefinition,
@@ -52,22 +50,21 @@ function connectorOf(settings: FileSettings, files: Files): Connector {
       };
     },
     async fetchGroups(cursor, signal) {
-      const { survey, fingerprint, after } = await goneOn(files, cursor, signal);
-      const groups = survey.groups(after, PAGE);
+      const { survey, fingerprint, from } = await goneOn(files, cursor, signal);
+      const groups = survey.groups(from, PAGE);
       const records: GroupRecord[] = groups.map((group) => ({ kind: 'group', group }));
-      const last = groups.length < PAGE ? null : groups.at(-1);
-      if (last === null && survey.strayMemberships > 0) records.push(STRAY);
-      return { records, next: last == null ? null : keyCursor(fingerprint, last.externalId) };
+      const isLast = groups.length < PAGE;
+      if (isLast && survey.strayMemberships > 0) records.push(STRAY);
+      return { records, next: isLast ? null : `${from + PAGE}.${fingerprint}` };
     },
+    /** Somebody whom the file names twice as a member is named twice. */
     async fetchMembers(group, cursor, signal) {
-      const { survey, fingerprint, after } = await goneOn(files, cursor, signal);
-      const unread = survey.unreadIn(group);
-      if (unread === null) throw fileError('not-found', 'No entry names this group.', 'Nobody has to act.');
-      const members = survey.members(group, after, PAGE);
-      const records: MemberRecord[] = members.map((externalId) => ({ kind: 'user', externalId }));
-      const last = members.length < PAGE ? null : members.at(-1);
-      if (last === null && unread + survey.strayMemberships > 0) records.push(STRAY);
-      return { records, next: last == null ? null : keyCursor(fingerprint, last) };
+      const { survey, fingerprint, from } = await goneOn(files, cursor, signal);
+      const found = survey.membersOf(group, from, PAGE);
+      if (found === null) throw fileError('not-found', 'No entry names this group.', 'Nobody has to act.');
+      const records: MemberRecord[] = found.members.map((externalId) => ({ kind: 'user', externalId }));
+      if (found.isLast && found.unread + survey.strayMemberships > 0) records.push(STRAY);
+      return { records, next: found.isLast ? null : `${from + PAGE}.${fingerprint}` };
     },
     evidence: async (signal) => {
       const { survey } = await files.surveyed(signal);
@@ -77,7 +74,7 @@ function connectorOf(settings: FileSettings, files: Files): Connector {
     lookUp: null,
     changes: null,
     usage: () => files.usage,
-    close: async () => files.close(),
+    close: async () => {}, // no file stays open between two pages
   };
 }
 
@@ -93,7 +90,7 @@ function namedOnce(entry: Entry, record: UserRecord, unit: Unit, survey: Survey)
   const id = record.kind === 'user' ? record.user.externalId : record.externalId;
   const twice = id === null ? null : survey.twice(id);
   if (twice === null) return record;
-  return unreadable(entry, unit, id, `${unit} ${twice.first} and ${unit} ${twice.second} have the same id`);
+  return unreadable(entry, unit, id, `${unit} ${twice.first} and ${unit} ${twice.last} have the same id`);
 }
 
 const USERS_CURSOR = /^(\d{1,16})\.(\d{1,16})\.([\w-]+)$/;
@@ -104,24 +101,13 @@ function positionIn(cursor: Cursor): { position: Position; fingerprint: string }
   return { position: { offset: Number(offset), at: Number(at) }, fingerprint };
 }
 
-const KeyCursor = z.tuple([z.string(), ExternalId]);
-
-function keyCursor(fingerprint: string, after: ExternalId): Cursor {
-  return JSON.stringify([fingerprint, after]);
-}
+const PLACE_CURSOR = /^(\d{1,16})\.([\w-]+)$/;
 
 async function goneOn(files: Files, cursor: Cursor | null, signal: AbortSignal) {
-  if (cursor === null) return { ...(await files.surveyed(signal)), after: '' };
-  let content: unknown = null;
-  try {
-    content = JSON.parse(cursor);
-  } catch {
-    // not ours: said below
-  }
-  const read = KeyCursor.safeParse(content);
-  if (!read.success) throw notOurs();
-  const [fingerprint, after] = read.data;
-  return { survey: await files.expectSame(fingerprint, signal), fingerprint, after };
+  if (cursor === null) return { ...(await files.surveyed(signal)), from: 0 };
+  const [, from, fingerprint] = PLACE_CURSOR.exec(cursor) ?? [];
+  if (fingerprint === undefined) throw notOurs();
+  return { survey: await files.expectSame(fingerprint, signal), fingerprint, from: Number(from) };
 }
 
 function notOurs(): ConnectorError {

@@ -177,12 +177,6 @@ export function failureOf(error: unknown, path: string): unknown {
   switch (code) {
     case undefined:
       return error;
-    case 'ERR_SQLITE_ERROR':
-      return fileError(
-        'unavailable',
-        'There is no room for temporary files.',
-        'Whoever runs this Rollcall gives it a folder for temporary files that it may write to (/tmp, or the one in SQLITE_TMPDIR).',
-      );
     case 'ENOENT':
     case 'ENOTDIR':
       return fileError(

@@ -26,7 +26,9 @@ export type Batch = { readonly entries: readonly Entry[]; readonly next: Positio
 /** What was read, to be told as usage. */
 export type Meter = { bytes: number };
 
-const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 64 * 1024;
+/** The longest first line. */
+const HEAD_BYTES = 256 * 1024;
 /** The largest entry: what is larger is an open quote or no such file. */
 const LARGEST_ENTRY_BYTES = 4 * 1024 * 1024;
 const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
@@ -34,7 +36,7 @@ const UTF16 = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])];
 
 /** How the file is laid out. null: it is empty. Throws ConnectorError 'misconfigured'. */
 export async function openTable(file: OpenedFile, layout: Layout, meter: Meter): Promise<Table | null> {
-  const head = await readAt(file, 0, CHUNK_BYTES, meter);
+  const head = await readAt(file, 0, HEAD_BYTES, meter);
   if (UTF16.some((mark) => head.subarray(0, 2).equals(mark))) {
     throw fileError(
       'misconfigured',

@@ -1,40 +1,40 @@
 /**
  * What only the whole file tells: how many people are in it, who stands in it twice, which groups there are and who is in them.
- * Read once for each state of the files, and kept in a private temporary database of SQLite, on disk where it gets large, so that
- * memory does not grow with the file. Another process makes it anew: it holds nothing that the files do not say.
+ * Made once for each state of the files; another process makes it anew: it holds nothing that the files do not say.
  */
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { DirectoryGroup } from '../../src/domain/directory.ts';
 import type { ExternalId } from '../../src/domain/ids.ts';
 import type { Entry } from './entry.ts';
 import { groupsIn, idOrNull, nameIn } from './map.ts';
 import type { FileSettings, MembershipColumns } from './settings.ts';
+import { Numbers, Texts } from './texts.ts';
+
+type Members = { readonly starts: Uint32Array; readonly people: Uint32Array };
 
 export class Survey {
-  readonly #database: DatabaseSync;
-  readonly #sql: Readonly<Record<keyof typeof SQL, StatementSync>>;
   readonly #missing: Set<string>;
   #readable = 0;
-  #people = 0;
+  /** Ids of people, and behind them those of members whom the file of people does not name. */
+  readonly #ids = new Texts();
+  /** Where each of the people stands first. */
+  readonly #places = new Numbers();
+  /** Where those who stand there again do so the last time. */
+  readonly #again = new Map<number, number>();
+  readonly #groups = new Texts();
+  readonly #names = new Map<number, string>();
+  readonly #unread = new Map<number, number>();
+  readonly #memberships = { groups: new Numbers(), people: new Numbers() };
   #strayMemberships = 0;
+  #sorted: Members | null = null;
 
   /** `columns`: those whose absence from every entry is to be found. */
   constructor(columns: readonly string[]) {
     this.#missing = new Set(columns);
-    this.#database = new DatabaseSync('');
-    this.#database.exec(`PRAGMA cache_size = -16384;
-      CREATE TABLE person (id TEXT PRIMARY KEY, at INTEGER) WITHOUT ROWID;
-      CREATE TABLE twice (id TEXT PRIMARY KEY, first INTEGER, second INTEGER) WITHOUT ROWID;
-      CREATE TABLE grp (id TEXT PRIMARY KEY, name TEXT, unread INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-      CREATE TABLE member (grp TEXT, person TEXT, PRIMARY KEY (grp, person)) WITHOUT ROWID;`);
-    const prepared = Object.entries(SQL).map(([name, sql]) => [name, this.#database.prepare(sql)]);
-    this.#sql = Object.fromEntries(prepared);
   }
 
+  /** All of them before the first `addMemberships`. */
   addPeople(entries: readonly Entry[], settings: FileSettings): void {
-    this.#inOne(() => {
-      for (const entry of entries) this.#addEntry(entry, settings);
-    });
+    for (const entry of entries) this.#addEntry(entry, settings);
   }
 
   #addEntry(entry: Entry, { columns, groups }: FileSettings): void {
@@ -47,48 +47,43 @@ export class Survey {
   }
 
   #addPerson(id: ExternalId, at: number): void {
-    if (this.#sql.addPerson.run(id, at).changes === 1) this.#people += 1;
-    else this.#sql.addTwice.run(at, id);
+    const person = this.#ids.add(id);
+    if (person === this.#places.count) this.#places.add(at);
+    else this.#again.set(person, at);
   }
 
   /** Whose groups cannot all be read may be in any of them. */
   #addGroupsOf(id: ExternalId | null, { groups, unread }: ReturnType<typeof groupsIn>): void {
     if (unread) this.#strayMemberships += 1;
-    for (const group of groups) {
-      this.#sql.addGroup.run(group, group);
-      if (id === null) this.#sql.addUnread.run(group);
-      else this.#sql.addMember.run(group, id);
+    for (const group of groups) this.#addMembership(this.#groups.add(group), id);
+  }
+
+  addMemberships(entries: readonly Entry[], { group, name, member }: MembershipColumns): void {
+    for (const entry of entries) {
+      const id = entry.kind === 'entry' ? idOrNull(entry, group) : null;
+      if (id === null) {
+        this.#strayMemberships += 1;
+        continue;
+      }
+      const number = this.#groups.add(id);
+      const called = name === undefined ? null : nameIn(entry, name);
+      if (called !== null) this.#names.set(number, called);
+      this.#addMembership(number, idOrNull(entry, member));
     }
   }
 
-  addMemberships(entries: readonly Entry[], columns: MembershipColumns): void {
-    this.#inOne(() => {
-      for (const entry of entries) this.#addMembership(entry, columns);
-    });
-  }
-
-  #addMembership(entry: Entry, { group, name, member }: MembershipColumns): void {
-    const id = entry.kind === 'entry' ? idOrNull(entry, group) : null;
-    if (id === null) {
-      this.#strayMemberships += 1;
+  #addMembership(group: number, person: ExternalId | null): void {
+    if (person === null) {
+      this.#unread.set(group, (this.#unread.get(group) ?? 0) + 1);
       return;
     }
-    this.#sql.addGroup.run(id, (name === undefined ? null : nameIn(entry, name)) ?? id);
-    const person = idOrNull(entry, member);
-    if (person === null) this.#sql.addUnread.run(id);
-    else this.#sql.addMember.run(id, person);
-  }
-
-  /** One transaction for many rows, which spares the disk. */
-  #inOne(work: () => void): void {
-    this.#database.exec('BEGIN');
-    work();
-    this.#database.exec('COMMIT');
+    this.#memberships.groups.add(group);
+    this.#memberships.people.add(this.#ids.add(person));
   }
 
   /** Different people who are named. */
   get people(): number {
-    return this.#people;
+    return this.#places.count;
   }
 
   /** Memberships of which not even the group could be read: they may be in any group. */
@@ -102,44 +97,52 @@ export class Survey {
   }
 
   /** The first and the last place of somebody who stands in the file more than once; null for everybody else. */
-  twice(id: ExternalId): { readonly first: number; readonly second: number } | null {
-    const row = this.#sql.twice.get(id);
-    return row === undefined ? null : { first: Number(row['first']), second: Number(row['second']) };
+  twice(id: ExternalId): { readonly first: number; readonly last: number } | null {
+    const person = this.#again.size === 0 ? null : this.#ids.numberOf(id);
+    const last = person === null ? undefined : this.#again.get(person);
+    return person === null || last === undefined ? null : { first: this.#places.at(person), last };
   }
 
-  /** In the order of their ids; `after`: the id that the last page ended with. */
-  groups(after: string, most: number): readonly DirectoryGroup[] {
-    return this.#sql.groups.all(after, most).map((row) => ({
-      externalId: String(row['id']) as ExternalId,
-      name: String(row['name']),
-      email: null,
-    }));
+  /** In the order in which the file names them first. */
+  groups(from: number, most: number): readonly DirectoryGroup[] {
+    const groups: DirectoryGroup[] = [];
+    for (let number = from; number < Math.min(this.#groups.count, from + most); number += 1) {
+      const id = this.#groups.textAt(number) as ExternalId;
+      groups.push({ externalId: id, name: this.#names.get(number) ?? id, email: null });
+    }
+    return groups;
   }
 
-  /** How many of the group's memberships have no readable person; null where there is no such group. */
-  unreadIn(group: ExternalId): number | null {
-    const row = this.#sql.group.get(group);
-    return row === undefined ? null : Number(row['unread']);
+  /** null: there is no such group. `unread`: memberships without a readable person. */
+  membersOf(group: ExternalId, from: number, most: number) {
+    const number = this.#groups.numberOf(group);
+    if (number === null) return null;
+    this.#sorted ??= this.#sort();
+    const { starts, people } = this.#sorted;
+    const [start = 0, end = 0] = [starts[number], starts[number + 1]];
+    const page = people.subarray(start + from, Math.min(end, start + from + most));
+    return {
+      members: Array.from(page, (person) => this.#ids.textAt(person) as ExternalId),
+      isLast: start + from + most >= end,
+      unread: this.#unread.get(number) ?? 0,
+    };
   }
 
-  members(group: ExternalId, after: string, most: number): readonly ExternalId[] {
-    return this.#sql.members.all(group, after, most).map((row) => String(row['person']) as ExternalId);
-  }
-
-  close(): void {
-    this.#database.close();
+  /** Memberships by group, in the order of the file: counted first, then each put into its place. */
+  #sort(): Members {
+    const { groups, people } = this.#memberships;
+    const starts = new Uint32Array(this.#groups.count + 1);
+    for (let at = 0; at < groups.count; at += 1)
+      starts[groups.at(at) + 1] = (starts[groups.at(at) + 1] ?? 0) + 1;
+    for (let group = 1; group < starts.length; group += 1)
+      starts[group] = (starts[group] ?? 0) + (starts[group - 1] ?? 0);
+    const free = starts.slice();
+    const sorted = new Uint32Array(people.count);
+    for (let at = 0; at < groups.count; at += 1) {
+      const group = groups.at(at);
+      sorted[free[group] ?? 0] = people.at(at);
+      free[group] = (free[group] ?? 0) + 1;
+    }
+    return { starts, people: sorted };
   }
 }
-
-const SQL = {
-  addPerson: 'INSERT OR IGNORE INTO person (id, at) VALUES (?, ?)',
-  addTwice:
-    'INSERT INTO twice (id, first, second) SELECT id, at, ? FROM person WHERE id = ? ON CONFLICT (id) DO UPDATE SET second = excluded.second',
-  addGroup: 'INSERT INTO grp (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name',
-  addUnread: 'UPDATE grp SET unread = unread + 1 WHERE id = ?',
-  addMember: 'INSERT OR IGNORE INTO member (grp, person) VALUES (?, ?)',
-  twice: 'SELECT first, second FROM twice WHERE id = ?',
-  groups: 'SELECT id, name FROM grp WHERE id > ? ORDER BY id LIMIT ?',
-  group: 'SELECT unread FROM grp WHERE id = ?',
-  members: 'SELECT person FROM member WHERE grp = ? AND person > ? ORDER BY person LIMIT ?',
-} as const;
