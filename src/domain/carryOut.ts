@@ -71,12 +71,6 @@ function overtaken(
     : moved('the auth user was changed since this was proposed');
 }
 
-/** Whether the change gives the auth user an address that they do not hold now. */
-export function givesAddress(change: Pick<Approved, 'kind' | 'authUser' | 'fields'>): boolean {
-  if (change.authUser === null || change.kind === 'reactivate') return true;
-  return change.fields.some(({ field }) => field === 'email');
-}
-
 function createFrom(after: { readonly fields: Fields }, ground: Ground): CarriedOut {
   if (ground.linkedTo !== null) return moved('the directory user has been linked since this was proposed');
   if (ground.addressHeldByOther)

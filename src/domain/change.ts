@@ -44,7 +44,8 @@ export const causes = {
   left: 'no longer in the directory',
   'scope-changed':
     'no longer among those whom the connection reads, which was reconfigured since its last complete run',
-  'address-taken': 'the address belongs to an auth user who is linked to somebody else',
+  'address-taken': 'the address belongs to another auth user',
+  'address-shared': 'several directory users come with the same address',
   'address-unverified': 'an auth user has the same address, but the tenant has not verified its domain',
   'several-candidates': 'several auth users have the same address',
 } as const satisfies Record<string, string>;

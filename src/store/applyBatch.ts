@@ -1,9 +1,10 @@
 /** One batch of an apply: what each change means for the auth user as it is now, and everything that is written for it. */
+
+import { addressGivenBy } from '../domain/addresses.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { StoredAuthUser } from '../domain/authUser.ts';
-import { type Approved, type CarriedOut, carryOut, eventTypes, givesAddress } from '../domain/carryOut.ts';
+import { type Approved, type CarriedOut, carryOut, eventTypes } from '../domain/carryOut.ts';
 import type { ChangeKind } from '../domain/change.ts';
-import { emailKey } from '../domain/email.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction } from './database.ts';
@@ -286,12 +287,6 @@ export class Batch {
 /** Another batch gave one of the addresses to somebody in the meantime: tried again from its beginning, this batch sees that. */
 export class AddressGivenOut extends Error {
   override readonly name = 'AddressGivenOut';
-}
-
-/** As it is compared; null where the change gives none that the auth user does not hold already. */
-function addressGivenBy(change: ClaimedChange): string | null {
-  const email = givesAddress(change) ? change.after?.fields['email'] : null;
-  return typeof email === 'string' ? emailKey(email) : null;
 }
 
 /**

@@ -3,6 +3,7 @@
  * the connection's living change set. What a difference means is decided in src/domain; this finds and stores, by sets.
  */
 import { v7 } from 'uuid';
+import { addressSought, type Contest } from '../domain/addresses.ts';
 import type { AuditEntry } from '../domain/audit.ts';
 import { type Cause, fingerprintOfChange, type ProposedChange } from '../domain/change.ts';
 import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
@@ -13,6 +14,7 @@ import type { Absent, Seen } from '../domain/plan.ts';
 import { Policy } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { appendAudit } from './audit.ts';
+import { CONTESTED, findContested, spokenOf } from './contested.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { manyIds } from './ids.ts';
@@ -50,7 +52,7 @@ export class Planning {
   }
 }
 
-/** Use in this order: rows out and changes in, then `merge`, `count`, `hold`, `finish`. */
+/** Use in this order: rows out and changes in, then `contested`, `merge`, `count`, `hold`, `finish`. */
 export class Plan {
   readonly #tx: BulkTransaction;
   readonly #run: TakenRun;
@@ -75,9 +77,11 @@ export class Plan {
     await tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS planned (
          id uuid, external_id text, tenant_id uuid, auth_user_id uuid, kind text, cause text, before jsonb, after jsonb, fields jsonb,
-         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer
+         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer,
+         address text
        ) ON COMMIT DELETE ROWS`,
     );
+    await tx.query(CONTESTED);
     await tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS agreed (external_id text, hash bytea, version integer) ON COMMIT DELETE ROWS`,
     );
@@ -164,10 +168,33 @@ export class Plan {
     );
   }
 
+  /**
+   * The changes whose address is not to be had, with what stands against it. What is proposed in their place, while they are read,
+   * takes their place; so nothing else may be proposed meanwhile.
+   */
+  async *contested(): AsyncGenerator<
+    readonly { readonly change: ProposedChange; readonly contest: Contest }[]
+  > {
+    await this.#tx.query(`ANALYZE planned`);
+    if ((await findContested(this.#tx, this.#run, this.facts.snapshot.kind === 'complete')) === 0) return;
+    const rows = this.#cursor<ProposedChange & Contest>(
+      `SELECT p.external_id AS "externalId", p.tenant_id AS tenant, p.auth_user_id AS "authUser", p.kind, p.cause, p.before, p.after, p.fields,
+         p.roles_gained AS "rolesGained", p.roles_lost AS "rolesLost", '[]'::json AS candidates, p.base_version AS "baseVersion",
+         encode(p.desired_hash, 'hex') AS "desiredHash", c.holders, c.rivals
+       FROM planned p JOIN contested c ON c.external_id = p.external_id`,
+      [],
+    );
+    for await (const batch of rows) {
+      yield batch.map(({ holders, rivals, ...change }) => ({ change, contest: { holders, rivals } }));
+    }
+    await this.#tx.query(
+      `DELETE FROM planned p USING contested c WHERE c.external_id = p.external_id AND p.kind <> 'conflict'`,
+    );
+  }
+
   /** Merges what was proposed into the change set: the same content keeps its decision, other content is a new change. */
   async merge(): Promise<void> {
     const { connection, id: run } = this.#run;
-    await this.#tx.query(`ANALYZE planned`);
     await this.#tx.query(
       `UPDATE identity i SET agreed_hash = g.hash, agreed_version = g.version FROM agreed g
        WHERE i.connection_id = $1 AND i.external_id = g.external_id`,
@@ -179,8 +206,7 @@ export class Plan {
       `UPDATE change c SET state = 'superseded', closed_at = now()
        WHERE c.connection_id = $1 AND c.state IN ${LIVE}
          AND NOT EXISTS (SELECT FROM planned p WHERE p.external_id = c.external_id AND p.fingerprint = c.fingerprint)
-         AND CASE WHEN $3 THEN NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id AND s.problem IS NOT NULL)
-             ELSE EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id AND s.problem IS NULL) END`,
+         AND ${spokenOf('c.external_id', '$2', '$3')}`,
       [connection, run, this.facts.snapshot.kind === 'complete'],
     );
     await this.#tx.query(
@@ -208,8 +234,8 @@ export class Plan {
   /** What the guards look at. */
   async count(): Promise<Counted> {
     const [row] = await this.#tx.query<{ deletions: number; lost: number; refused: number; linked: number }>(
-      `SELECT count(*) FILTER (WHERE kind IN ('suspend', 'delete') AND state <> 'rejected')::int AS deletions,
-         count(*) FILTER (WHERE roles_lost <> '{}' AND state <> 'rejected')::int AS lost,
+      `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
+         count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
          count(*) FILTER (WHERE kind = 'delete' AND state = 'rejected')::int AS refused,
          (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
           WHERE i.connection_id = $1 AND a.state <> 'deleted') AS linked
@@ -296,7 +322,7 @@ const OPEN_AGAIN = (revision: string) =>
 const concernedBy = {
   'too-many-deletions': `kind IN ('suspend', 'delete')`,
   'shrunken-directory': `kind IN ('suspend', 'delete')`,
-  'too-many-lost-roles': `roles_lost <> '{}'`,
+  'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
   'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
 } as const satisfies Record<Finding['guard'], string>;
 
@@ -347,6 +373,7 @@ function toPlannedRow(id: string, change: ProposedChange): readonly (string | nu
     `\\x${fingerprintOfChange(change)}`,
     `\\x${change.desiredHash}`,
     change.baseVersion === null ? null : String(change.baseVersion),
+    addressSought(change),
   ];
 }
 

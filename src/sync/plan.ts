@@ -1,5 +1,6 @@
 /** Turns a run's snapshot into changes: the rows that differ, what each means, what is to be held. All of it, or nothing. */
 
+import { contested } from '../domain/addresses.ts';
 import { desiredHashOf } from '../domain/authUser.ts';
 import { fingerprintOf } from '../domain/canonical.ts';
 import type { ProposedChange } from '../domain/change.ts';
@@ -26,6 +27,7 @@ export function plan(deps: PlanDeps, run: TakenRun): Promise<RunCounts> {
     };
     await proposeSeen(plan, compileMapping(run.mapping), context);
     await proposeAbsent(plan, context);
+    await settleAddresses(plan);
     await plan.merge();
     const findings = evaluateGuards(await plan.count(), plan.facts.limits);
     await plan.hold(findings);
@@ -71,5 +73,12 @@ async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {
     const proposals = rows.flatMap((row) => planAbsent(row, context, snapshot) ?? []);
     for (const change of proposals) checkProposal(change, { snapshot, seen: false, candidates: [] });
     await plan.propose(proposals);
+  }
+}
+
+/** Whoever comes to an address that is not to be had waits for a person: that shows only when all is proposed. */
+async function settleAddresses(plan: Plan): Promise<void> {
+  for await (const rows of plan.contested()) {
+    await plan.propose(rows.map(({ change, contest }) => contested(change, contest)));
   }
 }

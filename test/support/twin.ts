@@ -159,7 +159,9 @@ export class Twin {
       const there = snapshot.seen.some((seen) => seen.externalId === id) || snapshot.unreadable.includes(id);
       if (complete && !there) proposed.push(removal('delete', 'left', id, user));
     }
-    this.#merge(proposed, snapshot, complete);
+    const spokenOf = (id: string) =>
+      complete ? !snapshot.unreadable.includes(id) : snapshot.seen.some((user) => user.externalId === id);
+    this.#merge(this.#settled(proposed, spokenOf), spokenOf);
     this.#guard(complete ? count : null);
     if (complete) this.#usersBefore = count;
   }
@@ -247,12 +249,56 @@ export class Twin {
     };
   }
 
-  #merge(proposed: readonly TwinChange[], snapshot: TwinSnapshot, complete: boolean): void {
+  /** With conflicts in the place of those whose address somebody else keeps, or comes to as well. */
+  #settled(proposed: readonly TwinChange[], spokenOf: (id: string) => boolean): readonly TwinChange[] {
+    const refused = (change: TwinChange) =>
+      this.live.some((one) => one.state === 'rejected' && isDeepStrictEqual(content(one), content(change)));
+    const comers = proposed.filter((change) => change.kind !== 'conflict' && !refused(change));
+    const waiting = this.live.filter((one) => one.state !== 'rejected' && !spokenOf(one.externalId));
+    const late = new Set<string>();
+    const keeping = (change: TwinChange) => {
+      const carriedOut = [...comers.filter((one) => !late.has(one.externalId)), ...waiting];
+      return this.#othersWith(change).filter(
+        (user) => !carriedOut.some((one) => one.user === user.label && leaves(one, user)),
+      );
+    };
+    const comesTooLate = (change: TwinChange) =>
+      keeping(change).length + this.#rivalsOf(change, comers).length > 0;
+    const next = () => comers.find((change) => !late.has(change.externalId) && comesTooLate(change));
+    for (let change = next(); change !== undefined; change = next()) late.add(change.externalId);
+    return proposed.map((change) =>
+      late.has(change.externalId)
+        ? asConflict(change, keeping(change), this.#rivalsOf(change, comers))
+        : change,
+    );
+  }
+
+  /** Auth users who have the address that a change gives to somebody else. */
+  #othersWith(change: TwinChange): readonly TwinUser[] {
+    const key = keyGivenBy(change);
+    const others = this.users.filter((user) => user.state !== 'deleted' && user.label !== change.user);
+    return key === null ? [] : others.filter((user) => keyOf(user.fields) === key);
+  }
+
+  /** Changes that want the very same auth user, or bring somebody else to the same address. */
+  #rivalsOf(change: TwinChange, among: readonly TwinChange[]): readonly TwinChange[] {
+    const others = among.filter((one) => one.externalId !== change.externalId);
+    if (change.kind === 'link') {
+      return others.filter((one) => one.kind === 'link' && one.user === change.user);
+    }
+    const comesTo = (one: TwinChange) => {
+      const has = this.users.find((user) => user.label === one.user && user.state !== 'deleted');
+      const key = one.kind === 'link' ? null : keyGivenBy(one);
+      return has !== undefined && keyOf(has.fields) === key ? null : key;
+    };
+    const key = comesTo(change);
+    return key === null ? [] : others.filter((one) => comesTo(one) === key);
+  }
+
+  #merge(proposed: readonly TwinChange[], spokenOf: (id: string) => boolean): void {
     for (const change of this.live) {
       const again = proposed.find((one) => isDeepStrictEqual(content(one), content(change)));
-      const looked = complete
-        ? !snapshot.unreadable.includes(change.externalId)
-        : snapshot.seen.some((user) => user.externalId === change.externalId);
+      const looked = spokenOf(change.externalId);
       if (again !== undefined) {
         change.baseVersion = again.baseVersion;
         if (change.state === 'moved' || change.state === 'failed') change.state = 'open';
@@ -293,7 +339,7 @@ export class Twin {
         ? [{ guard, concerned }]
         : [];
     const leaving = pending.filter((change) => change.kind === 'delete' || change.kind === 'suspend');
-    const losing = pending.filter((change) => change.lost.length > 0);
+    const losing = pending.filter((change) => change.kind !== 'conflict' && change.lost.length > 0);
     const { deletedPercent, deletedAtLeast, lostRolesPercent, lostRolesAtLeast } = limits;
     const shrunken = leaving.length > deletedAtLeast && this.#hasShrunk(linked, usersNow);
     return [
@@ -345,9 +391,10 @@ export class Twin {
     for (const change of approved()) change.state = 'moved';
   }
 
-  #carryOut({ after, externalId, kind, user: label, baseVersion, ...change }: TwinChange): boolean {
+  #carryOut(change: TwinChange): boolean {
+    const { after, externalId, kind, user: label, baseVersion } = change;
     const linked = this.users.find((user) => user.externalId === externalId);
-    if (after === null || this.#isTaken(after.fields, kind, label, change)) return false;
+    if (after === null || this.#othersWith(change).length > 0) return false;
     if (label === null) return linked === undefined && this.#create(externalId, after);
     const user = this.users.find((one) => one.label === label);
     const free = user?.externalId === null && linked === undefined;
@@ -367,19 +414,6 @@ export class Twin {
     return true;
   }
 
-  /** Whether the address that a change gives to somebody is somebody else's. */
-  #isTaken(
-    after: Values,
-    kind: string,
-    label: string | null,
-    { fields }: Pick<TwinChange, 'fields'>,
-  ): boolean {
-    const gives = label === null || kind === 'reactivate' || fields.some(({ field }) => field === 'email');
-    const key = gives ? keyOf(after) : null;
-    const holders = this.users.filter((user) => user.state !== 'deleted' && keyOf(user.fields) === key);
-    return key !== null && holders.some((user) => user.label !== label);
-  }
-
   #create(externalId: string, { fields, roles }: Side): true {
     const made = { label: externalId, externalId, linkedElsewhere: false, version: 1, agreedVersion: 1 };
     this.users.push({ ...made, state: 'active', fields, roles });
@@ -395,6 +429,34 @@ function isAlready(
 ): boolean {
   const same = fields.every(({ field, after }) => isDeepStrictEqual(user.fields[field] ?? null, after));
   return user.state === state && same && gained.length + lost.length === 0;
+}
+
+/** The address that a change gives to somebody, where it gives one. */
+function keyGivenBy({ kind, user, after, fields }: TwinChange): string | null {
+  if (after?.state !== 'active' || kind === 'conflict') return null;
+  const gives = user === null || kind === 'reactivate' || fields.some(({ field }) => field === 'email');
+  return gives ? keyOf(after.fields) : null;
+}
+
+/** Whether a user no longer has their address after this change to them. */
+function leaves({ kind, after, fields }: TwinChange, user: TwinUser): boolean {
+  if (kind === 'delete') return true;
+  const moves = ['update', 'reactivate'].includes(kind) && fields.some(({ field }) => field === 'email');
+  return moves && keyOf(after?.fields ?? {}) !== keyOf(user.fields);
+}
+
+/** The same difference, as something that cannot be applied. */
+function asConflict(
+  change: TwinChange,
+  keeping: readonly TwinUser[],
+  rivals: readonly TwinChange[],
+): TwinChange {
+  const cause = keeping.length > 0 ? 'address-taken' : 'address-shared';
+  const named = new Set([...keeping.map((user) => user.label), ...rivals.flatMap(({ user }) => user ?? [])]);
+  const conflict = { ...change, kind: 'conflict', cause, candidates: [...named].sort() };
+  if (change.kind !== 'link') return conflict;
+  const gained = change.after?.roles ?? [];
+  return { ...conflict, user: null, before: null, fields: [], gained, lost: [], baseVersion: null };
 }
 
 function blanks(change: TwinChange, field: string): boolean {

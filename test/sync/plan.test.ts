@@ -60,29 +60,198 @@ describe('The same address with another id', () => {
     expect(await acme.user('old')).toMatchObject({ id: before.id, state: 'deleted' });
   });
 
-  it('of two joiners makes one account; the other joiner waits for a person', async () => {
+  it('of two joiners makes no account until a person has told them apart, in whatever order they are listed', async () => {
     const acme = await install.connect({ directory: aDirectory({ users: [ada('one'), ada('two')] }) });
+    await acme.sync();
+    expect(await causes(acme)).toEqual({ one: 'address-shared', two: 'address-shared' });
+    expect(await kinds(acme)).toEqual({ one: 'conflict', two: 'conflict' });
+    expect(await acme.approveAll()).toBe(0);
+    acme.directory.edit('two', { email: 'other.ada@example.test' });
     await acme.sync();
     expect(await kinds(acme)).toEqual({ one: 'create', two: 'create' });
     await acme.approveAll();
-    expect(await acme.apply()).toMatchObject({ applied: 1, moved: 1, failed: 0 });
-    expect(await acme.users()).toHaveLength(1);
-    await acme.sync();
-    expect(Object.values(await kinds(acme))).toEqual(['conflict']);
+    expect(await acme.apply()).toMatchObject({ applied: 2, moved: 0 });
   });
 
-  it('of two joiners links an auth user without a link to one of them at the most', async () => {
+  it('of two joiners links an auth user without a link to neither of them', async () => {
     const acme = await install.connect({
-      directory: aDirectory({ users: [ada('one'), ada('two')] }),
+      directory: aDirectory({ users: [ada('one'), ada('two'), { id: 'u3' }] }),
       verifiedDomains: ['example.test'],
     });
     const local = await aUser(install.database.url, acme.tenant, { email: 'ada@example.test' });
     await acme.sync();
-    await acme.approveAll();
-    expect(await acme.apply()).toMatchObject({ applied: 1, moved: 1, failed: 0 });
-    expect((await acme.users()).map(({ id }) => id)).toEqual([local]);
+    expect(await causes(acme)).toEqual({ one: 'address-shared', two: 'address-shared', u3: 'joined' });
+    expect(await acme.changeOf('one')).toMatchObject({
+      kind: 'conflict',
+      authUser: null,
+      before: null,
+      candidates: [{ authUser: local, because: expect.stringContaining('several directory users come') }],
+    });
+    acme.directory.remove('two');
     await acme.sync();
-    expect(await causes(acme)).toMatchObject({ [(await acme.pending())[0] ?? '']: 'address-taken' });
+    expect(await kinds(acme)).toEqual({ one: 'link', u3: 'create' });
+  });
+});
+
+describe('An address that somebody would be given', () => {
+  const addressOf = (id: string) => `${id}@example.test`;
+  const three = () => settled([{ id: 'u1' }, { id: 'u2' }, { id: 'u3' }]);
+  const appliedInFull = async (acme: Connected) => {
+    await acme.approveAll();
+    expect(await acme.apply()).toMatchObject({ moved: 0, failed: 0 });
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+  };
+
+  it('and that another keeps makes a conflict, which shows who has it, what differs, and nothing to approve', async () => {
+    const acme = await three();
+    acme.directory.edit('u1', { email: addressOf('u2').toUpperCase(), displayName: 'Ada' });
+    await acme.sync();
+    const { id: holder } = await acme.user('u2');
+    const { id: authUser } = await acme.user('u1');
+    const change = await acme.changeOf('u1');
+    expect(await kinds(acme)).toEqual({ u1: 'conflict' });
+    expect(change).toMatchObject({
+      cause: 'address-taken',
+      authUser,
+      candidates: [
+        { authUser: holder, because: expect.stringContaining('linked to another directory user') },
+      ],
+    });
+    expect(change.fields.map(({ field }) => field).toSorted()).toEqual(['displayName', 'email']);
+    expect(change.actions).not.toContain('approve');
+    await acme.sync();
+    expect(await acme.changeOf('u1')).toMatchObject({ id: change.id, state: 'open' });
+  });
+
+  it('and that a user of nobody in the directory has is not taken from them', async () => {
+    const acme = await three();
+    const local = await aUser(install.database.url, acme.tenant, { email: 'desk@example.test' });
+    acme.directory.edit('u1', { email: 'desk@example.test' });
+    await acme.sync();
+    expect(await acme.changeOf('u1')).toMatchObject({
+      kind: 'conflict',
+      cause: 'address-taken',
+      candidates: [{ authUser: local, because: expect.stringContaining('no directory user') }],
+    });
+  });
+
+  it('and that another tenant has, or a deleted user had, is theirs', async () => {
+    const [acme, other] = [await three(), await three()];
+    await aUser(install.database.url, other.tenant, { email: 'desk@example.test' });
+    await aUser(install.database.url, acme.tenant, { email: 'desk@example.test', state: 'deleted' });
+    acme.directory.edit('u1', { email: 'desk@example.test' });
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ u1: 'update' });
+    await appliedInFull(acme);
+  });
+
+  it('by coming back, and that another has by now, makes a conflict', async () => {
+    const acme = await three();
+    acme.directory.remove('u1');
+    await acme.syncAndApply();
+    acme.directory.edit('u2', { email: addressOf('u1') });
+    await acme.syncAndApply();
+    acme.directory.add({ id: 'u1' });
+    await acme.sync();
+    expect(await acme.changeOf('u1')).toMatchObject({
+      kind: 'conflict',
+      cause: 'address-taken',
+      before: { state: 'deleted' },
+      candidates: [{ authUser: (await acme.user('u2')).id }],
+    });
+  });
+
+  it('is free when whoever has it leaves by the same change set', async () => {
+    const acme = await three();
+    acme.directory.remove('u2');
+    acme.directory.edit('u1', { email: addressOf('u2') });
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ u1: 'update', u2: 'delete' });
+    await appliedInFull(acme);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['two exchange theirs', { u1: 'u2', u2: 'u1' }],
+    ['three hand theirs round', { u1: 'u2', u2: 'u3', u3: 'u1' }],
+    ['each takes the next one, and the last a new one', { u1: 'u2', u2: 'u3', u3: 'u9' }],
+  ])('flows where %s', async (_, taking) => {
+    const acme = await three();
+    for (const [id, from] of Object.entries(taking)) acme.directory.edit(id, { email: addressOf(from) });
+    await acme.sync();
+    expect(new Set(Object.values(await kinds(acme)))).toEqual(new Set(['update']));
+    await appliedInFull(acme);
+  });
+
+  it('does not flow along a chain whose last one has to wait', async () => {
+    const acme = await settled([{ id: 'u1' }, { id: 'u2' }, { id: 'u3' }, { id: 'u4' }]);
+    acme.directory.edit('u1', { email: addressOf('u2') });
+    acme.directory.edit('u2', { email: addressOf('u3') });
+    acme.directory.edit('u3', { email: addressOf('u4') });
+    await acme.sync();
+    const names = new Map((await acme.users()).map(({ id, externalId }) => [id as string, externalId]));
+    const candidates = (await acme.changes()).map((one) => [
+      one.externalId as string,
+      one.candidates.map(({ authUser }) => names.get(authUser)),
+    ]);
+    expect(Object.fromEntries(candidates)).toEqual({ u1: ['u2'], u2: ['u3'], u3: ['u4'] });
+    expect(await acme.pending('conflict')).toEqual(['u1', 'u2', 'u3']);
+  });
+
+  it('to two at once, or to a joiner as well, makes all of them wait', async () => {
+    const acme = await three();
+    acme.directory.edit('u1', { email: addressOf('new') });
+    acme.directory.edit('u2', { email: addressOf('new') });
+    acme.directory.add({ id: 'new' });
+    await acme.sync();
+    expect(await causes(acme)).toEqual({ u1: 'address-shared', u2: 'address-shared', new: 'address-shared' });
+    const [one, two] = [await acme.user('u1'), await acme.user('u2')];
+    const named = async (id: string) => (await acme.changeOf(id)).candidates.map(({ authUser }) => authUser);
+    expect(await named('u1')).toEqual([two.id]);
+    expect(await named('u2')).toEqual([one.id]);
+    expect(await named('new')).toEqual([one.id, two.id].toSorted());
+  });
+
+  it('is not freed by a change that was refused, and the refusal is remembered', async () => {
+    const acme = await three();
+    acme.directory.edit('u1', { email: addressOf('u2') });
+    acme.directory.edit('u2', { email: addressOf('u1') });
+    await acme.sync();
+    await acme.decide('reject', 'u2');
+    for (const _ of [1, 2]) {
+      await acme.sync();
+      expect(await kinds(acme)).toEqual({ u1: 'conflict' });
+      expect(await acme.inState('rejected')).toEqual(['u2']);
+    }
+  });
+
+  it('is free when a change that waits since an earlier run frees it, although this run did not come that far', async () => {
+    const acme = await settled([{ id: 'u1' }, { id: 'u2' }, { id: 'u3' }]);
+    acme.directory.edit('u3', { state: 'deprovisioned' });
+    await acme.sync();
+    acme.directory.edit('u1', { email: addressOf('u3') });
+    acme.directory.pageSize = 2;
+    acme.directory.faults = { fails: { page: 2 } };
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial' });
+    expect(await kinds(acme)).toEqual({ u1: 'update', u3: 'delete' });
+    acme.directory.faults = {};
+    await appliedInFull(acme);
+  });
+
+  it('and that another keeps counts for no guard: what cannot be applied takes nothing away', async () => {
+    const groups = [{ id: 'g', members: ['u1', 'u2', 'u3'] }];
+    const acme = await install.connect({
+      directory: aDirectory({ users: 3, groups }),
+      mapping: { roles: [{ group: 'g', role: 'engineer' }] },
+      guards: { ...noGuards, lostRolesPercent: 0, lostRolesAtLeast: 1 },
+    });
+    await acme.syncAndApply();
+    acme.directory.group('g', ['u3']);
+    acme.directory.edit('u1', { email: addressOf('u3') });
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ u1: 'conflict', u2: 'update' });
+    expect(await acme.changeOf('u1')).toMatchObject({ state: 'open', rolesLost: ['engineer'] });
+    expect(await acme.inState('held')).toEqual([]);
   });
 });
 

@@ -55,6 +55,8 @@ const shared = fc.constantFrom(
 const address = fc.oneof(
   { weight: 9, arbitrary: fc.constant('own') },
   { weight: 2, arbitrary: shared },
+  // Somebody's: handed on, exchanged, or come to by several at once.
+  { weight: 2, arbitrary: fc.nat(12).map((of) => `u${of}@example.test`) },
   fc.constant(null),
 );
 const state = fc.oneof(

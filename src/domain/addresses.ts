@@ -1,0 +1,90 @@
+/**
+ * One address, one auth user. A change set may hand addresses on: a leaver's is free, two people may exchange theirs. Who would come
+ * to an address that somebody else keeps, or to which somebody else comes as well, waits for a person.
+ */
+import type { Cause, ChangeKind, ProposedChange } from './change.ts';
+import { emailKey } from './email.ts';
+import type { AuthUserId } from './ids.ts';
+
+type Giving = {
+  readonly kind: ChangeKind;
+  readonly authUser: AuthUserId | null;
+  readonly fields: readonly { readonly field: string }[];
+  /** State, fields and roles. */
+  readonly after: unknown;
+};
+
+/** The address, as it is compared, that a change gives to its auth user; null where it gives none that they do not hold already. */
+export function addressGivenBy(change: Giving): string | null {
+  const gives =
+    change.authUser === null ||
+    change.kind === 'reactivate' ||
+    change.fields.some(({ field }) => field === 'email');
+  return gives ? addressAfter(change) : null;
+}
+
+/** The address that whoever comes or changes by this has afterwards; null for a change that cannot bring anybody to an address. */
+export function addressSought(change: Giving): string | null {
+  switch (change.kind) {
+    case 'link':
+      return addressAfter(change);
+    case 'create':
+    case 'reactivate':
+    case 'update':
+      return addressGivenBy(change);
+    case 'suspend':
+    case 'delete':
+    case 'conflict':
+      return null;
+  }
+}
+
+function addressAfter({ after }: Giving): string | null {
+  const email = (after as { readonly fields?: Readonly<Record<string, unknown>> } | null)?.fields?.['email'];
+  return typeof email === 'string' ? emailKey(email) : null;
+}
+
+/** Who else has, or would come to, the address that a change seeks. Not both are empty, but where all others are joiners. */
+export type Contest = {
+  /** Auth users who have it and keep it, whatever of the change set is applied; with the number of their identities. */
+  readonly holders: readonly { readonly id: AuthUserId; readonly links: number }[];
+  /** Some of the auth users to whom other changes of the same set give it, or to whom others would be linked by it. */
+  readonly rivals: readonly AuthUserId[];
+};
+
+/** What is proposed in the place of a change whose address is not to be had. It shows the same difference, and cannot be applied. */
+export function contested(change: ProposedChange, { holders, rivals }: Contest): ProposedChange {
+  const taken = holders.map(({ id, links }) => ({
+    authUser: id,
+    because:
+      links > 0
+        ? 'has the same address and is linked to another directory user'
+        : 'has the same address and is linked to no directory user',
+  }));
+  const because =
+    change.kind === 'link'
+      ? 'has the same address, with which several directory users come'
+      : 'would be given the same address';
+  const others = rivals.filter((user) => change.kind === 'link' || user !== change.authUser);
+  const cause: Cause = taken.length > 0 ? 'address-taken' : 'address-shared';
+  return {
+    ...(change.kind === 'link' ? unlinked(change) : change),
+    kind: 'conflict',
+    cause,
+    candidates: [...taken, ...others.map((authUser) => ({ authUser, because }))],
+  };
+}
+
+/** Whom the directory user would have been linked to is a candidate now, and no more than that. */
+function unlinked(change: ProposedChange): ProposedChange {
+  const { roles } = change.after as { readonly roles: readonly string[] };
+  return {
+    ...change,
+    authUser: null,
+    before: null,
+    fields: [],
+    rolesGained: roles,
+    rolesLost: [],
+    baseVersion: null,
+  };
+}
