@@ -6,12 +6,14 @@ import { entraDefinition } from './entra/index.ts';
 import { fileDefinition } from './file/index.ts';
 import type { FileAccess } from './file/place.ts';
 import { googleDefinition } from './google/index.ts';
+import { ldapDefinition } from './ldap/index.ts';
 import { oktaDefinition } from './okta/index.ts';
 
 export const connectors: Readonly<Record<Provider, ConnectorDefinition>> = {
   entra: entraDefinition,
   okta: oktaDefinition,
   google: googleDefinition,
+  ldap: ldapDefinition,
   file: fileDefinition({ root: null, keyed: true }),
 };
 

@@ -11,6 +11,8 @@ export type DirectoryOptions = {
   readonly cloud?: string;
   readonly adminEmail?: string;
   readonly customer?: string;
+  readonly baseDn?: string;
+  readonly schema?: string;
   readonly file?: string;
   readonly settingsFile?: string;
   readonly credentialsFile?: string;
@@ -19,6 +21,8 @@ export type DirectoryOptions = {
   readonly privateKeyFile?: string;
   readonly keyId?: string;
   readonly serviceAccountFile?: string;
+  readonly bindDn?: string;
+  readonly bindPasswordFile?: string;
   readonly folderKeyFile?: string;
   readonly ca?: string;
   readonly proxy?: string;
@@ -29,12 +33,17 @@ export type DirectoryOptions = {
 
 export function addDirectoryOptions(command: Command): Command {
   return command
-    .option('--url <url>', "Okta: the org's address; others: address to use in place of the provider's own")
+    .option(
+      '--url <url>',
+      "Okta: the org's address; LDAP: the server's; others: address to use in place of the provider's own",
+    )
     .option('--directory-id <id>', 'Entra ID: Directory (tenant) ID')
     .option('--client-id <id>', 'Entra ID, Okta with a private key: ID of the app')
     .option('--cloud <cloud>', 'Entra ID: global, us-gov, us-dod or china')
     .option('--admin-email <address>', 'Google: the administrator in whose name is read')
     .option('--customer <id>', 'Google: customer ID, unless it is the account of that administrator')
+    .option('--base-dn <dn>', 'LDAP: where the users are')
+    .option('--schema <schema>', 'LDAP: active-directory or openldap')
     .option('--file <path>', "Files: path of the people's file, beginning with the folder that the key opens")
     .option('--settings-file <file>', 'all settings as JSON; the options above go before it')
     .option('--token-file <file>', 'Okta: API token')
@@ -42,6 +51,8 @@ export function addDirectoryOptions(command: Command): Command {
     .option('--private-key-file <file>', 'Okta: private key; Entra ID: certificate and private key, both PEM')
     .option('--key-id <id>', 'Okta: ID of the registered key that the private key belongs to')
     .option('--service-account-file <file>', 'Google: key of the service account, JSON as downloaded')
+    .option('--bind-dn <dn>', 'LDAP: account to sign in with')
+    .option('--bind-password-file <file>', 'LDAP: password of that account')
     .option('--folder-key-file <file>', 'Files: key of the folder that the path begins with')
     .option('--credentials-file <file>', 'all credentials as JSON; - reads them from standard input')
     .option('--ca <file>', "PEM certificates to trust besides the system's")
@@ -65,15 +76,19 @@ export function addInlineSecrets(command: Command): Command {
 
 /** null where no option speaks of settings. */
 export function settingsFrom(provider: Provider, options: DirectoryOptions): Record<string, unknown> | null {
-  const { url, directoryId, clientId, cloud, adminEmail, customer, file, settingsFile } = options;
+  const { url, directoryId, clientId, cloud, adminEmail, customer, baseDn, schema, file, settingsFile } =
+    options;
   const stored = settingsFile === undefined ? {} : objectIn(settingsFile, '--settings-file');
   const given = present({
-    orgUrl: isAddressASetting(provider) ? url : undefined,
+    orgUrl: provider === 'okta' ? url : undefined,
+    url: provider === 'ldap' ? url : undefined,
     directoryId,
     clientId,
     cloud,
     adminEmail,
     customer,
+    baseDn,
+    schema,
     file,
   });
   const settings = { ...stored, ...given };
@@ -90,9 +105,9 @@ export function networkFrom(provider: Provider, options: DirectoryOptions): Reco
   return Object.keys(network).length === 0 ? null : network;
 }
 
-/** Each Okta customer has an address of their own; Entra ID and Google have one for all. */
+/** Each customer of Okta has an address of their own, as each directory server has; Entra ID and Google have one for all. */
 function isAddressASetting(provider: Provider): boolean {
-  return provider === 'okta';
+  return provider === 'okta' || provider === 'ldap';
 }
 
 /** null where no option speaks of credentials. Throws `invalid-input` when two kinds are given or a file cannot be read. */
@@ -112,6 +127,8 @@ export function credentialsFrom(options: DirectoryOptions): unknown {
   }
   const folderKey = read(options.folderKeyFile, '--folder-key-file');
   if (folderKey !== undefined) kinds.push({ folderKey });
+  const password = read(options.bindPasswordFile, '--bind-password-file');
+  if (password !== undefined) kinds.push({ bindDn: options.bindDn, password });
   if (options.serviceAccountFile !== undefined)
     kinds.push(objectIn(options.serviceAccountFile, '--service-account-file'));
   if (options.credentialsFile !== undefined)
@@ -121,7 +138,7 @@ export function credentialsFrom(options: DirectoryOptions): unknown {
       code: 'invalid-input',
       message: 'More than one kind of credential is given.',
       remedy:
-        'Give one: a token, a client secret, a private key, a service account, a folder key or a file of credentials.',
+        'Give one: a token, a client secret, a private key, a service account, a password, a folder key or a file of credentials.',
     });
   }
   return kinds[0] ?? null;

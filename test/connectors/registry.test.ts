@@ -51,7 +51,7 @@ describe('openConnector', () => {
   });
 
   it('lists the providers when there is no such one', async () => {
-    const failure = await opening('ldap', { settings: {}, credentials: {} });
+    const failure = await opening('notes', { settings: {}, credentials: {} });
     expect(failure).toMatchObject({
       kind: 'misconfigured',
       remedy: expect.stringContaining('entra, okta, google'),

@@ -4,7 +4,7 @@ import type { ConnectorDefinition } from '../../connectors/contract.ts';
 import type { SimulatorAccess } from '../../simulators/start.ts';
 import type { Json } from '../../src/domain/canonical.ts';
 import type { ChangeKind, ChangeSetName, ChangeState } from '../../src/domain/change.ts';
-import type { Provider } from '../../src/domain/directory.ts';
+import { PROVIDERS, type Provider } from '../../src/domain/directory.ts';
 import type { AuthUserId, ConnectionId, TenantId } from '../../src/domain/ids.ts';
 import type { Mapping } from '../../src/domain/mapping.ts';
 import type { Caller } from '../../src/domain/permission.ts';
@@ -72,7 +72,8 @@ export class Install {
     this.operator = operator;
     this.#directories = new Map();
     const inMemory = definitionOf(this.#directories);
-    this.connectors = connectors ?? { entra: inMemory, okta: inMemory, google: inMemory, file: inMemory };
+    const allInMemory = Object.fromEntries(PROVIDERS.map((provider) => [provider, inMemory]));
+    this.connectors = connectors ?? (allInMemory as Install['connectors']);
   }
 
   /** `connectors`: the real ones, for an install that speaks to simulators instead of directories in memory. */

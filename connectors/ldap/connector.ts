@@ -1,0 +1,187 @@
+/** One page of users, groups or members at a time; named users; who has changed. */
+import type { ExternalId } from '../../src/domain/ids.ts';
+import type {
+  Connector,
+  Cursor,
+  FoundUser,
+  GroupRecord,
+  MemberRecord,
+  Network,
+  Page,
+  UserRecord,
+} from '../contract.ts';
+import type { SessionTuning } from '../session.ts';
+import { DomainChanges } from './changes.ts';
+import { Directory, type ListingPage, type NamedSearch } from './directory.ts';
+import { filterOf } from './filters.ts';
+import { type GroupTree, type Reading, readTree } from './groups.ts';
+import { lookUpUsers } from './lookUp.ts';
+import { EntryReader } from './map.ts';
+import { explainNobody, groupNamed, type MembersMemory, memberSearches } from './members.ts';
+import { controlsOf, groupBaseOf, readFacts } from './place.ts';
+import { type LdapCredentials, type LdapSettings, type Schema, schemaOf } from './settings.ts';
+
+type Options = {
+  readonly settings: LdapSettings;
+  readonly credentials: LdapCredentials;
+  readonly network: Network;
+};
+
+/** What it learns of the server and of its groups is kept for as long as it is open: one run. */
+export class LdapConnector implements Connector {
+  readonly provider = 'ldap';
+  readonly settings: LdapSettings;
+  readonly directory: Directory;
+  readonly changes: DomainChanges | null;
+  readonly #schema: Schema;
+  readonly #reader: EntryReader;
+  #reading: Promise<Reading> | null = null;
+  #tree: Promise<GroupTree> | null = null;
+
+  constructor(options: Options, tuning: SessionTuning) {
+    const { settings } = options;
+    this.settings = settings;
+    this.directory = new Directory(options, tuning);
+    this.#schema = schemaOf(settings);
+    this.#reader = new EntryReader(settings, tuning.clock ?? Date.now);
+    // OpenLDAP does not tell whom it has deleted: nothing that it says of changes would be all of them.
+    const isActiveDirectory = settings.schema === 'active-directory';
+    this.changes = isActiveDirectory ? new DomainChanges((signal) => this.reading(signal)) : null;
+  }
+
+  async fetchUsers(cursor: Cursor | null, signal: AbortSignal): Promise<Page<UserRecord>> {
+    const { entries, next } = await this.#listed('users', cursor, () => this.#userSearch(), signal);
+    return { records: entries.map((entry) => this.#reader.user(entry)), next };
+  }
+
+  /** The first page, and how often the server said that another one holds more; those are not asked. */
+  async firstUsers(signal: AbortSignal): Promise<{ records: readonly UserRecord[]; references: number }> {
+    const { entries, references } = await this.#listed('users', null, () => this.#userSearch(), signal);
+    return { records: entries.map((entry) => this.#reader.user(entry)), references };
+  }
+
+  async fetchGroups(cursor: Cursor | null, signal: AbortSignal): Promise<Page<GroupRecord>> {
+    const { settings } = this;
+    const search = (): NamedSearch => ({
+      what: 'the list of groups',
+      base: groupBaseOf(settings),
+      scope: 'sub',
+      filter: filterOf(this.#schema.groupFilter),
+      attributes: this.#reader.groupAttributes,
+      controls: controlsOf(settings),
+    });
+    const { entries, next } = await this.#listed('groups', cursor, search, signal);
+    return { records: entries.map((entry) => this.#reader.group(entry)), next };
+  }
+
+  async fetchMembers(
+    id: ExternalId,
+    cursor: Cursor | null,
+    signal: AbortSignal,
+  ): Promise<Page<MemberRecord>> {
+    const kind = `members-of-${id}`;
+    if (cursor !== null) {
+      const page = await this.directory.proceed(kind, cursor, this.#schema.pageSize, signal);
+      return this.#members(page, signal);
+    }
+    const reading = await this.reading(signal);
+    const tree = await this.tree(signal);
+    const group = await groupNamed(reading, tree, id, signal);
+    const searches = await memberSearches(reading, tree, group, signal);
+    const memory: MembersMemory = { group, found: 0 };
+    return this.#members(
+      await this.directory.begin(kind, searches, this.#schema.pageSize, signal, memory),
+      signal,
+    );
+  }
+
+  async #members(page: ListingPage, signal: AbortSignal): Promise<Page<MemberRecord>> {
+    const memory = page.memory as MembersMemory;
+    memory.found += page.entries.length;
+    if (page.next === null && memory.found === 0) {
+      const reading = await this.reading(signal);
+      const moved = await explainNobody(reading, await this.tree(signal), memory.group, signal);
+      if (moved !== null) {
+        this.#tree = null;
+        return this.fetchMembers(moved.id, null, signal);
+      }
+    }
+    const records = page.entries.map((entry): MemberRecord => {
+      const externalId = this.#reader.idOf(entry);
+      if (externalId !== null) return { kind: 'user', externalId };
+      return {
+        kind: 'unreadable',
+        externalId,
+        problem: `${this.#schema.id}: missing, or no id of that kind`,
+      };
+    });
+    return { records, next: page.next };
+  }
+
+  /** No directory server says how many entries a search will find, or what the account may read. */
+  async evidence(): Promise<{ users: null; permissions: null }> {
+    return { users: null, permissions: null };
+  }
+
+  async lookUp(
+    ids: readonly ExternalId[],
+    groups: readonly ExternalId[] | null,
+    signal: AbortSignal,
+  ): Promise<readonly FoundUser[]> {
+    const reading = await this.reading(signal);
+    return lookUpUsers(reading, { ids: [...new Set(ids)], groups }, () => this.tree(signal), signal);
+  }
+
+  usage() {
+    return this.directory.usage();
+  }
+
+  close(): Promise<void> {
+    return this.directory.close();
+  }
+
+  #userSearch(): NamedSearch {
+    return {
+      what: 'the list of users',
+      base: this.settings.baseDn,
+      scope: 'sub',
+      filter: filterOf(this.#schema.userFilter),
+      attributes: this.#reader.userAttributes,
+      controls: controlsOf(this.settings),
+    };
+  }
+
+  reading(signal: AbortSignal): Promise<Reading> {
+    this.#reading ??= this.#readFacts(signal).catch((error: unknown) => {
+      this.#reading = null;
+      throw error;
+    });
+    return this.#reading;
+  }
+
+  async #readFacts(signal: AbortSignal): Promise<Reading> {
+    const { directory, settings } = this;
+    const facts = await readFacts(directory, signal);
+    return { directory, settings, reader: this.#reader, schema: this.#schema, facts };
+  }
+
+  /** Which group is in which. What cannot be read is tried again by the next who asks. */
+  tree(signal: AbortSignal): Promise<GroupTree> {
+    this.#tree ??= this.#readTree(signal).catch((error: unknown) => {
+      this.#tree = null;
+      throw error;
+    });
+    return this.#tree;
+  }
+
+  async #readTree(signal: AbortSignal): Promise<GroupTree> {
+    return readTree(await this.reading(signal), signal);
+  }
+
+  #listed(kind: string, cursor: Cursor | null, search: () => NamedSearch, signal: AbortSignal) {
+    const { pageSize } = this.#schema;
+    return cursor === null
+      ? this.directory.begin(kind, [search()], pageSize, signal)
+      : this.directory.proceed(kind, cursor, pageSize, signal);
+  }
+}

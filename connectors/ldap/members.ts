@@ -1,0 +1,175 @@
+/** Who is in a group: the searches whose entries are its members, and a second look where they find nobody. */
+import type { Filter } from 'ldapts';
+import type { ExternalId } from '../../src/domain/ids.ts';
+import { ConnectorError } from '../contract.ts';
+import { type NamedSearch, SIZE_LIMIT_EXCEEDED } from './directory.ts';
+import { anyOf, both, chunked, equals, filterOf, inChain } from './filters.ts';
+import {
+  DNS_AT_ONCE,
+  equalsId,
+  type Group,
+  type GroupTree,
+  membersOf,
+  type Reading,
+  readGroup,
+} from './groups.ts';
+import { controlsOf, groupBaseOf } from './place.ts';
+import { dnKey, isWithin } from './values.ts';
+
+/** What is remembered from page to page of one group's members. */
+export type MembersMemory = { readonly group: Group; found: number };
+
+/** Reads the group afresh where the tree does not have it. Throws ConnectorError 'not-found'. */
+export async function groupNamed(
+  reading: Reading,
+  tree: GroupTree,
+  id: ExternalId,
+  signal: AbortSignal,
+): Promise<Group> {
+  const group = tree.get(id) ?? (await readGroupNow(reading, id, signal));
+  if (group === null) throw noSuchGroup();
+  return group;
+}
+
+async function readGroupNow(reading: Reading, id: ExternalId, signal: AbortSignal): Promise<Group | null> {
+  const { directory, reader, schema, settings } = reading;
+  const named = equalsId(reader, id);
+  if (named === null) return null;
+  const { entries } = await directory.search(
+    {
+      what: 'a group',
+      base: groupBaseOf(settings),
+      scope: 'sub',
+      filter: both(filterOf(schema.groupFilter), named),
+      attributes: [schema.id, 'objectSid', 'gidNumber'],
+      controls: controlsOf(settings),
+    },
+    signal,
+  );
+  return entries[0] === undefined ? null : readGroup(reading, entries[0]);
+}
+
+/** Throws ConnectorError 'not-found' where the group itself is read and is not there. */
+export async function memberSearches(
+  reading: Reading,
+  tree: GroupTree,
+  group: Group,
+  signal: AbortSignal,
+): Promise<readonly NamedSearch[]> {
+  const { schema } = reading;
+  const groups = tree.within(group);
+  const primary = groups.flatMap((one) =>
+    one.primary === null ? [] : [equals(schema.primaryGroup, one.primary)],
+  );
+  switch (schema.membership) {
+    case 'member-of':
+      return usersWhere(
+        reading,
+        [...groups.map(({ dn }) => equals('memberOf', dn)), ...primary],
+        DNS_AT_ONCE,
+      );
+    case 'in-chain':
+      return usersWhere(reading, [inChain('memberOf', group.dn), ...primary], DNS_AT_ONCE);
+    case 'member': {
+      const dns = await namedBy(reading, group, groups, signal);
+      const users = dns.filter((dn) => isWithin(dn, reading.settings.baseDn) && tree.at(dn) === null);
+      return usersWhere(reading, [...users.map((dn) => equals(schema.dn, dn)), ...primary], schema.pageSize);
+    }
+    case 'member-uid': {
+      const names = await namedBy(reading, group, [group], signal);
+      const users = names.map((name) => equals(schema.memberName, name));
+      return usersWhere(reading, [...users, ...primary], schema.pageSize);
+    }
+  }
+}
+
+async function namedBy(
+  reading: Reading,
+  group: Group,
+  groups: readonly Group[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const read = await membersOf(reading, groups, signal);
+  if (!read.some((one) => one.group.id === group.id)) throw noSuchGroup();
+  return [...new Set(read.flatMap(({ values }) => values))];
+}
+
+function usersWhere(
+  { schema, settings }: Reading,
+  conditions: readonly Filter[],
+  atOnce: number,
+): NamedSearch[] {
+  return chunked(conditions, atOnce).map((some) => ({
+    what: "a group's members",
+    base: settings.baseDn,
+    scope: 'sub',
+    filter: both(filterOf(schema.userFilter), anyOf(some)),
+    attributes: [schema.id],
+    controls: controlsOf(settings),
+  }));
+}
+
+/**
+ * Nobody was found: because nobody is in the group, because it is gone or was moved, or because this account may not read what
+ * leads from group to user. That is told by going the other way round. Gives back the group where it has another DN by now.
+ * Throws ConnectorError 'not-found', 'permission-missing' and 'misconfigured'.
+ */
+export async function explainNobody(
+  reading: Reading,
+  tree: GroupTree,
+  group: Group,
+  signal: AbortSignal,
+): Promise<Group | null> {
+  const { schema } = reading;
+  const now = await readGroupNow(reading, group.id, signal);
+  if (now === null) throw noSuchGroup();
+  if (dnKey(now.dn) !== dnKey(group.dn)) return now;
+  if (schema.membership === 'member-uid') return null;
+  const byMembers = schema.membership === 'member';
+  if (byMembers) await tryFindingByDn(reading, signal);
+  const membership = byMembers ? 'member-of' : 'member';
+  const other: Reading = { ...reading, schema: { ...schema, membership } };
+  for (const search of await memberSearches(other, tree, now, signal)) {
+    const { entries } = await reading.directory.search({ ...search, enough: 1 }, signal, [
+      SIZE_LIMIT_EXCEEDED,
+    ]);
+    if (entries.length > 0) throw new ConnectorError(byMembers ? membersHidden : backLinksHidden);
+  }
+  return null;
+}
+
+/** A server that knows no attribute for an entry's own DN would find no member at all, and say so with success. */
+async function tryFindingByDn({ directory, schema, settings }: Reading, signal: AbortSignal): Promise<void> {
+  const base = settings.baseDn;
+  const filter = equals(schema.dn, base);
+  const search = { what: 'the base', base, scope: 'base', filter, attributes: ['1.1'] } as const;
+  const { entries } = await directory.search(search, signal);
+  if (entries.length > 0) return;
+  throw new ConnectorError({
+    kind: 'misconfigured',
+    message: `The server finds nobody by ${schema.dn}, so that it cannot be told who is in a group.`,
+    remedy:
+      "Let the account read the entry of baseDn itself. If it can, name the attribute that holds an entry's own DN (attributes.dn), or set membership to member-of where the server keeps memberOf.",
+  });
+}
+
+export const backLinksHidden = {
+  kind: 'permission-missing',
+  message: 'The group names members, but asked by memberOf the server finds none of them.',
+  remedy:
+    'Grant the account read access to memberOf of users (Active Directory: "Read Group Membership" on the users\' OU), or set membership to member.',
+} as const;
+const membersHidden = {
+  kind: 'permission-missing',
+  message: 'Users name the group in memberOf, but the group shows no members.',
+  remedy:
+    'Grant the account read access to the members of groups (Active Directory: "Read Members" on the groups\' OU), or set membership to member-of.',
+} as const;
+
+function noSuchGroup(): ConnectorError {
+  return new ConnectorError({
+    kind: 'not-found',
+    message: 'The directory has no such group any more.',
+    remedy: 'Nobody has to act, unless it should be there: then check groupBaseDn and groupFilter.',
+  });
+}
