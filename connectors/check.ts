@@ -65,8 +65,13 @@ function passedBy(steps: readonly CheckStep[]): readonly string[] {
   return steps.filter(({ ok }) => ok).map(({ step, detail }) => (step === 'permission' ? detail : step));
 }
 
+/** A setting that the provider itself calls wrong, in an answer that bears its mark: it was reached. */
+function isOwnWord({ kind, requestId }: ConnectorFailure): boolean {
+  return kind === 'misconfigured' && requestId !== undefined;
+}
+
 function contactSteps(title: string, outcome: Tried<unknown>): readonly CheckStep[] {
-  const broken = outcome.ok ? null : blamed[outcome.failure.kind];
+  const broken = outcome.ok || isOwnWord(outcome.failure) ? null : blamed[outcome.failure.kind];
   if (!outcome.ok && broken === 'reach') return [failed('reach', outcome.failure)];
   const reached: CheckStep = { step: 'reach', ok: true, detail: `${title} answers.` };
   if (!outcome.ok && broken === 'credential') return [reached, failed('credential', outcome.failure)];

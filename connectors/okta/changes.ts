@@ -33,8 +33,8 @@ const Position = z.object({
 });
 type Position = z.infer<typeof Position>;
 
-/** `appScope`: the app whose assignments matter, null where everybody does. */
-export function changesOf(org: Org, appScope: string | null): Changes {
+export function changesOf(org: Org): Changes {
+  const { appScope } = org;
   const query = `sortOrder=ASCENDING&filter=${encodeURIComponent(eventFilter(appScope))}`;
 
   async function changed(position: Position, at: Place, signal: AbortSignal): Promise<ChangesPage> {

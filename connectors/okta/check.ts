@@ -5,22 +5,25 @@ import { type Attempt, checkInSteps, counted, type Found, firstRecords } from '.
 import type { CheckStep, Connector } from '../contract.ts';
 import { liveUsers, toCursor } from './lists.ts';
 
+const ASSIGN =
+  'Assign people or groups to the app that "appScope" names (Admin Console › Applications › the app › Assignments), and see that the role of the credential shows them.';
 const REPORT =
   'Try once more: the user may have been deleted in between. If it stays, report this as a defect.';
 
 export function checkOkta(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
   let group: ExternalId | null = null;
   let user: ExternalId | null = null;
+  const isScoped = 'appScope' in connector && connector.appScope !== null;
   const attempts: readonly Attempt[] = [
     {
       step: 'users',
-      permission: 'okta.users.read',
+      permission: isScoped ? 'okta.apps.read' : 'okta.users.read',
       /** The living: the deactivated, whom a pull reads first, show less of what the credential sees. */
       attempt: async () => {
-        const live = toCursor(liveUsers);
+        const live = isScoped ? null : toCursor(liveUsers);
         const users = await firstRecords((cursor) => connector.fetchUsers(cursor ?? live, signal));
         user = users.find((record) => record.kind === 'user')?.user.externalId ?? null;
-        return seen(users);
+        return seen(users, isScoped);
       },
     },
     {
@@ -43,6 +46,7 @@ export function checkOkta(connector: Connector, signal: AbortSignal): AsyncItera
     },
     {
       step: 'look-up',
+      permission: 'okta.users.read',
       after: ['users', 'groups'],
       attempt: async () => {
         if (user === null || connector.lookUp === null) return null;
@@ -66,9 +70,10 @@ export function checkOkta(connector: Connector, signal: AbortSignal): AsyncItera
 }
 
 /** An org has at least the administrator who connects it: seeing nobody is a lack of rights that Okta answers with 200. */
-function seen(users: readonly { readonly kind: string }[]): Found {
+function seen(users: readonly { readonly kind: string }[], isScoped: boolean): Found {
   const detail = counted('Users', users);
   if (users.length > 0) return { detail };
+  if (isScoped) return { detail, remedy: ASSIGN };
   const remedy =
     'Give the app a role that sees all users and groups (Applications › your app › Admin roles); an API token has the rights of the administrator who made it.';
   return { detail, remedy };

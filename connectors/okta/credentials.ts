@@ -20,6 +20,12 @@ export const OktaSettings = z.object({
     .transform((url) => new URL(url).origin),
   /** Of the API services app; needed with a private key. */
   clientId: z.string().trim().min(1).optional(),
+  /** Only who is assigned to the app with this id is read. Missing: everybody. */
+  appScope: z
+    .string()
+    .trim()
+    .regex(/^\w{1,64}$/, { error: 'must be the id of an app, such as 0oa1gjh63g214q0Hq0g4' })
+    .optional(),
 });
 export type OktaSettings = z.infer<typeof OktaSettings>;
 

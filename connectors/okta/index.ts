@@ -23,10 +23,11 @@ import {
   toCursor,
   toPlace,
   USER_LISTS,
+  usersOfApp,
 } from './lists.ts';
-import { lookUp } from './lookUp.ts';
-import { toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
-import { type Access, apiTokenAccess, ServiceAppAccess, scopesWanted } from './token.ts';
+import { lookUp, type Org } from './lookUp.ts';
+import { toAssignedUserRecord, toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
+import { type Access, apiTokenAccess, ServiceAppAccess, scopesFor } from './token.ts';
 
 /**
  * Spares Okta the work for what is not read here, and makes the list faster; yes, on a GET (API reference, "List all users").
@@ -40,8 +41,14 @@ type Options = {
   readonly network: Network;
 };
 
+/** Carries what its check needs to know besides. */
+type OktaConnector = Connector & { readonly appScope: string | null };
+
 /** `tuning` is for tests, which cannot wait as long as a pull. Throws ConnectorError 'misconfigured'. */
-export function openOkta({ settings, credentials, network }: Options, tuning: SessionTuning = {}): Connector {
+export function openOkta(
+  { settings, credentials, network }: Options,
+  tuning: SessionTuning = {},
+): OktaConnector {
   const origin = network.baseUrl === null ? settings.orgUrl : new URL(network.baseUrl).origin;
   const session = openSession({
     ...tuning,
@@ -53,22 +60,29 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
     requestIdHeader: 'x-okta-request-id',
   });
   const access = accessOf({ settings, credentials, session, origin });
+  const appScope = settings.appScope ?? null;
+  const get = getter(session, access, origin);
+  const org: Org = { origins: [settings.orgUrl, origin], get, appScope };
+  return {
+    provider: 'okta',
+    appScope,
+    fetchUsers: (cursor, signal) =>
+      appScope === null ? everybody(org, cursor, signal) : assigned(org, appScope, cursor, signal),
+    fetchGroups: (cursor, signal) => listed(org, allGroups, cursor, toGroupRecord, signal),
+    /** Okta's groups do not nest. Everyone is listed like any other: its id does not tell what it is. */
+    fetchMembers: (group, cursor, signal) => listed(org, membersOf(group), cursor, toMemberRecord, signal),
+    /** Okta counts nobody. An API token has an administrator's rights, which Okta does not spell out. */
+    evidence: async (signal) => ({ users: null, permissions: await access.permissions(signal) }),
+    lookUp: (ids, groups, signal) => lookUp(org, ids, groups, signal),
+    changes: changesOf(org),
+    usage: () => session.usage(),
+    close: () => session.close(),
+  };
+}
 
-  const origins = [settings.orgUrl, origin];
-
-  async function read<T>(
-    start: Place,
-    cursor: Cursor | null,
-    toRecord: (record: unknown) => T,
-    signal: AbortSignal,
-  ) {
-    const at = cursor === null ? start : toPlace(cursor, [start.list], start);
-    const { records, next } = readList(await get(at.path, signal), at, origins);
-    return page(records.map(toRecord), next);
-  }
-
-  /** A refused access token is replaced once; whatever Okta says then is its answer. */
-  async function get(path: string, signal: AbortSignal) {
+/** A refused access token is replaced once; whatever Okta says then is its answer. */
+function getter(session: HttpSession, access: Access, origin: string): Org['get'] {
+  return async (path, signal) => {
     const url = origin + path;
     for (let renewed = false; ; renewed = true) {
       let headers: Record<string, string> = {};
@@ -88,28 +102,33 @@ export function openOkta({ settings, credentials, network }: Options, tuning: Se
       });
       if (answer.status !== 401 || renewed || !access.refused(headers)) return answer;
     }
-  }
-
-  return {
-    provider: 'okta',
-    /** Three lists in one chain of pages (see lists.ts): whoever moves between them may be named twice, the last time as it is. */
-    async fetchUsers(cursor, signal) {
-      const at = cursor === null ? deprovisionedUsers : toPlace(cursor, USER_LISTS, deprovisionedUsers);
-      const answer = await get(at.path, signal);
-      const { records, next } = readList(answer, at, origins);
-      const since = at.since ?? recentSince(answer);
-      return page(records.map(toUserRecord), next === null ? listBehind(at, since) : { ...next, since });
-    },
-    fetchGroups: (cursor, signal) => read(allGroups, cursor, toGroupRecord, signal),
-    /** Okta's groups do not nest. Everyone is listed like any other: its id does not tell what it is. */
-    fetchMembers: (group, cursor, signal) => read(membersOf(group), cursor, toMemberRecord, signal),
-    /** Okta counts nobody. An API token has an administrator's rights, which Okta does not spell out. */
-    evidence: async (signal) => ({ users: null, permissions: await access.permissions(signal) }),
-    lookUp: (ids, groups, signal) => lookUp({ origins, get }, ids, groups, signal),
-    changes: changesOf({ origins, get }, null),
-    usage: () => session.usage(),
-    close: () => session.close(),
   };
+}
+
+async function listed<T>(
+  { get, origins }: Org,
+  start: Place,
+  cursor: Cursor | null,
+  toRecord: (record: unknown) => T,
+  signal: AbortSignal,
+): Promise<Page<T>> {
+  const at = cursor === null ? start : toPlace(cursor, [start.list], start);
+  const { records, next } = readList(await get(at.path, signal), at, origins);
+  return page(records.map(toRecord), next);
+}
+
+/** Three lists in one chain of pages (see lists.ts): whoever moves between them may be named twice, the last time as it is. */
+async function everybody({ get, origins }: Org, cursor: Cursor | null, signal: AbortSignal) {
+  const at = cursor === null ? deprovisionedUsers : toPlace(cursor, USER_LISTS, deprovisionedUsers);
+  const answer = await get(at.path, signal);
+  const { records, next } = readList(answer, at, origins);
+  const since = at.since ?? recentSince(answer);
+  return page(records.map(toUserRecord), next === null ? listBehind(at, since) : { ...next, since });
+}
+
+async function assigned(org: Org, app: string, cursor: Cursor | null, signal: AbortSignal) {
+  const { records, next } = await listed(org, usersOfApp(app), cursor, toAssignedUserRecord, signal);
+  return { records: records.filter((record) => record !== null), next };
 }
 
 function page<T>(records: readonly T[], next: Place | null): Page<T> {
@@ -138,7 +157,7 @@ function accessOf({ settings, credentials, session, origin }: Opened): Access {
     clientId,
     keyId: credentials.keyId,
     signing: read.signing,
-    scopes: scopesWanted,
+    scopes: scopesFor(settings),
   });
 }
 

@@ -17,7 +17,7 @@ const MARGIN_MS = 1_000;
 export function bucketOf({ url }: { readonly url: URL }): string {
   return url.pathname
     .split('/')
-    .map((part, at, parts) => (at === 4 && parts[1] === 'api' ? ':id' : part))
+    .map((part, at, parts) => ((at === 4 || at === 6) && parts[1] === 'api' ? ':id' : part))
     .join('/');
 }
 

@@ -25,6 +25,7 @@ const LISTS = {
   groups: { title: 'groups', scope: 'okta.groups.read', pageSize: 200 },
   members: { title: "a group's members", scope: 'okta.groups.read', pageSize: 200 },
   'changed-users': { title: 'users who have changed', scope: 'okta.users.read', pageSize: 200 },
+  'app-users': { title: 'users assigned to the app', scope: 'okta.apps.read', pageSize: 500 },
   log: { title: 'entries of the System Log', scope: 'okta.logs.read', pageSize: 1000 },
   'groups-of-user': { title: "a user's groups", scope: 'okta.groups.read', pageSize: 200 },
 } as const satisfies Record<string, { title: string; scope: string; pageSize: number }>;
@@ -67,6 +68,12 @@ export function changedUsers(since: number): Place<'changed-users'> {
 export function namedUsers(ids: readonly ExternalId[]): Place {
   const filter = ids.map((id) => `id eq "${id}"`).join(' or ');
   return { list: 'named-users', path: usersWhere(filter), since: null };
+}
+
+/** Whoever is assigned to this app, by hand or through a group, with the user as `GET /api/v1/users` lists it. */
+export function usersOfApp(app: string): Place<'app-users'> {
+  const path = `/api/v1/apps/${app}/users?limit=${LISTS['app-users'].pageSize}&expand=user`;
+  return { list: 'app-users', path, since: null };
 }
 
 export const allGroups: Place = {
@@ -154,6 +161,7 @@ export function readList(answer: SessionResponse, at: Place, origins: readonly s
       scope,
       gone: goneOf(at),
       isStart: at.since === null,
+      setting: at.list === 'app-users' ? 'appScope' : 'orgUrl',
     });
   const strange = (how: string) => odd(answer, `A page of ${title} ${how}.`);
   const records = OktaList.safeParse(parseJson(answer));

@@ -3,14 +3,17 @@ import type { ExternalId } from '../../src/domain/ids.ts';
 import { parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type FoundUser, type UserRecord } from '../contract.ts';
 import { groupsOf, namedUsers, type Place, readList } from './lists.ts';
-import { toMemberRecord, toUserRecord } from './map.ts';
+import { isAssigned, toMemberRecord, toUserRecord } from './map.ts';
 import { odd, refused, saysGone } from './refusals.ts';
+import { AppUser, Identified } from './schema.ts';
 
 export type Org = {
   /** The addresses of this org; a next link may carry each of them. */
   readonly origins: readonly string[];
   /** `path` is relative to the org. */
   get(path: string, signal: AbortSignal): Promise<SessionResponse>;
+  /** Id of the app whose assignments are the scope; null where everybody is in it. */
+  readonly appScope: string | null;
 };
 
 /** Ids in one filter: the address stays below 2,000 characters, which everything on the way lets pass. */
@@ -44,10 +47,45 @@ export async function lookUp(
     }
   });
   const asked = groups === null ? null : new Set(groups);
-  return abreast(wanted, async (id) => {
+  const inScope = scopeOf(org, signal);
+  return abreast(wanted, async (id): Promise<FoundUser> => {
     const found = listed.get(id) ?? (await alone(org, id, signal));
-    return found.kind === 'user' ? withGroups(org, found, asked, signal) : found;
+    if (found.kind !== 'user') return found;
+    // Whoever is deactivated has lost every assignment, and has left the directory rather than the app.
+    const belongs = found.user.state === 'deprovisioned' || (await inScope(id));
+    return belongs ? withGroups(org, found, asked, signal) : { kind: 'out-of-scope', externalId: id };
   });
+}
+
+/**
+ * Whether a user is assigned to the app of the scope. Okta says "not found" in the same words where the app is gone: before the
+ * first such answer is believed, the app itself is asked for.
+ */
+function scopeOf({ appScope, get }: Org, signal: AbortSignal): (id: ExternalId) => Promise<boolean> {
+  if (appScope === null) return async () => true;
+  const app = `/api/v1/apps/${appScope}`;
+  const asked = { scope: 'okta.apps.read', gone: null, setting: 'appScope' } as const;
+  let appThere: Promise<void> | null = null;
+  const confirmApp = async () => {
+    const answer = await get(app, signal);
+    if (answer.status !== 200) throw refused(answer, { ...asked, title: 'the app', isStart: true });
+    const read = Identified.safeParse(parseJson(answer));
+    if (read.data?.id !== appScope) throw odd(answer, 'What was to be the app of the scope is none.');
+  };
+  return async (id) => {
+    const answer = await get(`${app}/users/${encodeURIComponent(id)}`, signal);
+    if (saysGone(answer)) {
+      appThere ??= confirmApp();
+      await appThere;
+      return false;
+    }
+    if (answer.status !== 200)
+      throw refused(answer, { ...asked, title: "a user's assignment to the app", isStart: false });
+    const read = AppUser.safeParse(parseJson(answer));
+    if (!read.success || read.data.id !== id)
+      throw odd(answer, "What was to be a user's assignment is none.");
+    return isAssigned(read.data.status);
+  };
 }
 
 type Alone = UserRecord | Extract<FoundUser, { kind: 'gone' }>;
@@ -58,7 +96,13 @@ async function alone(org: Org, id: ExternalId, signal: AbortSignal): Promise<Alo
   if (answer.status === 404)
     throw odd(answer, "Something answered 404 for a user, but not with Okta's own error.");
   if (answer.status !== 200)
-    throw refused(answer, { title: 'a user', scope: 'okta.users.read', gone: null, isStart: false });
+    throw refused(answer, {
+      title: 'a user',
+      scope: 'okta.users.read',
+      gone: null,
+      isStart: false,
+      setting: 'orgUrl',
+    });
   const record = toUserRecord(parseJson(answer));
   const named = record.kind === 'user' ? record.user.externalId : record.externalId;
   if (named === id) return record;

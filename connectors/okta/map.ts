@@ -1,16 +1,24 @@
 /** Okta's words -> ours. README.md has the same as a table for people. */
 
-import { z } from 'zod';
+import type { z } from 'zod';
 import type {
   CustomValue,
   DirectoryGroup,
   DirectoryState,
   DirectoryUser,
 } from '../../src/domain/directory.ts';
-import { ExternalId, isStorable } from '../../src/domain/ids.ts';
+import { isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import type { GroupRecord, MemberRecord, UnreadableRecord, UserRecord } from '../contract.ts';
-import { type CustomAttribute, OktaGroup, OktaMember, OktaProfile, OktaUser } from './schema.ts';
+import {
+  type CustomAttribute,
+  ExpandedAppUser,
+  Identified,
+  OktaGroup,
+  OktaMember,
+  OktaProfile,
+  OktaUser,
+} from './schema.ts';
 
 /**
  * Okta API reference, "Users", status. Whoever only has to renew a password or was locked out after failed sign-ins still
@@ -84,6 +92,26 @@ export function toUserRecord(record: unknown): UserRecord {
   return read.success ? { kind: 'user', user: toDirectoryUser(read.data) } : unreadable(record, read.error);
 }
 
+const ENDED: ReadonlySet<string> = new Set(['DEPROVISIONED', 'INACTIVE', 'REVOKED', 'UNASSIGNED']);
+
+/** Whether somebody with an assignment in this state is assigned. */
+export function isAssigned(status: string): boolean {
+  return !ENDED.has(status);
+}
+
+/** The user behind an assignment; null where the assignment has ended, and that is all that is said. */
+export function toAssignedUserRecord(record: unknown): UserRecord | null {
+  const read = ExpandedAppUser.safeParse(record);
+  if (!read.success) return unreadable(record, read.error);
+  const { id, status, _embedded } = read.data;
+  const found = toUserRecord(_embedded.user);
+  const named = found.kind === 'user' ? found.user.externalId : found.externalId;
+  if (named !== id)
+    return { kind: 'unreadable', externalId: id, problem: '_embedded.user.id: not that of the assignment' };
+  const hasLeft = found.kind === 'user' && found.user.state === 'deprovisioned';
+  return isAssigned(status) || hasLeft ? found : null;
+}
+
 export function toGroupRecord(record: unknown): GroupRecord {
   const read = OktaGroup.safeParse(record);
   return read.success
@@ -99,8 +127,6 @@ export function toMemberRecord(record: unknown): MemberRecord {
 function toDirectoryGroup(group: OktaGroup): DirectoryGroup {
   return { externalId: group.id, name: cleanText(group.profile.name) ?? '', email: null };
 }
-
-const Identified = z.object({ id: ExternalId });
 
 /** Zod's messages name the expected type and the field, whose name may hold anything, never the value that was there. */
 function unreadable(record: unknown, error: z.ZodError): UnreadableRecord {

@@ -11,13 +11,24 @@ export type AskedFor = {
   readonly gone: string | null;
   /** The first request of its kind: a 404 then is about the address. */
   readonly isStart: boolean;
+  /** Where the address comes from. */
+  readonly setting: keyof typeof CHECK;
 };
 
+const CHECK = {
+  orgUrl: 'Check orgUrl: the address of the org itself, such as https://acme.okta.com.',
+  appScope:
+    "Check appScope: the app's id, as it stands in the address of the app's page (Admin Console › Applications › the app).",
+} as const;
+
 const ADMIN_ROLES =
-  'gives the app a role that sees all users and groups (Applications › your app › Admin roles)';
+  'gives the service app a role that sees all users, groups and apps (Applications › your app › Admin roles)';
 
 /** The HTTP status decides; `errorCode` only refines, because Okta uses some codes with more than one status. */
-export function refused(answer: SessionResponse, { title, scope, gone, isStart }: AskedFor): ConnectorError {
+export function refused(
+  answer: SessionResponse,
+  { title, scope, gone, isStart, setting }: AskedFor,
+): ConnectorError {
   const code = errorCodeIn(answer);
   const what = `${title} (status ${answer.status}${code === '' ? '' : `, ${code}`})`;
   const asked = new URL(answer.url).searchParams;
@@ -51,7 +62,7 @@ export function refused(answer: SessionResponse, { title, scope, gone, isStart }
     return because({
       kind: 'misconfigured',
       message: `${new URL(answer.url).host} does not serve ${what}.`,
-      remedy: 'Check orgUrl: the address of the org itself, such as https://acme.okta.com.',
+      remedy: CHECK[setting],
     });
   }
   return because({ message: `Okta refused ${what}.` });

@@ -58,6 +58,17 @@ export const OktaUser = z.object({
 });
 export type OktaUser = z.infer<typeof OktaUser>;
 
+export const Identified = z.object({ id: ExternalId });
+
+/**
+ * An assignment of a user to an app (Okta API reference, "Application Users"), which bears the user's id. More states are known and
+ * more may come; whoever is in none of those that end an assignment is assigned.
+ */
+export const AppUser = z.object({ id: ExternalId, status: z.string() });
+
+/** The same with `expand=user`. */
+export const ExpandedAppUser = AppUser.extend({ _embedded: z.object({ user: z.unknown() }) });
+
 /** A group as `GET /api/v1/groups` lists it (Okta API reference, "Groups"). */
 export const OktaGroup = z.object({ id: ExternalId, profile: z.object({ name: z.string() }) });
 export type OktaGroup = z.infer<typeof OktaGroup>;

@@ -30,11 +30,14 @@ export function apiTokenAccess(token: string): Access {
 
 /** A full pull works without the optional ones. */
 export type Scopes = { readonly needed: readonly string[]; readonly optional: readonly string[] };
-export const scopesWanted: Scopes = {
-  needed: ['okta.users.read', 'okta.groups.read'],
-  /** The System Log names who was deleted for good, and who joined or left a group. */
-  optional: ['okta.logs.read'],
-};
+/** The System Log names who was deleted for good, and who joined or left a group; apps matter where one of them is the scope. */
+export function scopesFor({ appScope }: { readonly appScope?: string | undefined }): Scopes {
+  const needed = ['okta.users.read', 'okta.groups.read'];
+  return {
+    needed: appScope === undefined ? needed : [...needed, 'okta.apps.read'],
+    optional: ['okta.logs.read'],
+  };
+}
 
 /** Okta takes assertions of up to an hour; a short one is worth less to a thief and still bears a clock that is a bit wrong. */
 const ASSERTION_SECONDS = 300;
