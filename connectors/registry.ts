@@ -8,12 +8,14 @@ import type { FileAccess } from './file/place.ts';
 import { googleDefinition } from './google/index.ts';
 import { ldapDefinition } from './ldap/index.ts';
 import { oktaDefinition } from './okta/index.ts';
+import { scimDefinition } from './scim/index.ts';
 
 export const connectors: Readonly<Record<Provider, ConnectorDefinition>> = {
   entra: entraDefinition,
   okta: oktaDefinition,
   google: googleDefinition,
   ldap: ldapDefinition,
+  scim: scimDefinition,
   file: fileDefinition({ root: null, keyed: true }),
 };
 

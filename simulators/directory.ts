@@ -14,7 +14,7 @@ import {
 import type { Random } from './population/random.ts';
 import { randomFrom, saltOf } from './population/random.ts';
 
-export const SIMULATED = ['entra', 'okta', 'google'] as const;
+export const SIMULATED = ['entra', 'okta', 'google', 'scim'] as const;
 export type Provider = (typeof SIMULATED)[number];
 
 export type DirectoryOptions = {
@@ -50,6 +50,7 @@ const states: Readonly<Record<Provider, readonly (readonly [State, number])[]>> 
     ['archived', 0.01],
     ['deleted', 0.01],
   ],
+  scim: [['disabled', 0.03]],
 };
 
 function stateFor(provider: Provider, random: Random): State {
@@ -83,7 +84,7 @@ export class Directory {
       seed: options.seed,
       count: options.groups,
       nested: provider !== 'okta',
-      everyone: provider !== 'entra',
+      everyone: provider === 'okta' || provider === 'google',
       seconds: this.#seconds,
     });
   }
@@ -123,6 +124,11 @@ export class Directory {
       person.kind = 'guest';
       if (random.chance(0.3)) person.state = 'invited';
     } else if (draw > 0.98) person.hasMail = false;
+  }
+
+  /** Seconds since 1970, by the directory's own clock. */
+  get seconds(): number {
+    return this.#seconds;
   }
 
   /** Seconds since 1970. Each call is a minute later: changes have different times, in their order. */

@@ -52,7 +52,7 @@ export const FAULTS = {
   'unreadable-id': { says: 'One object of the page has fields of wrong types and no id.', ...once },
   'looping-link': { says: 'The next link leads to the same page again.', ...always },
   'foreign-link': {
-    says: 'The next link leads to another origin (`origin`); Google: a page token that it refuses later.',
+    says: 'The next link leads to another origin (`origin`); Google, SCIM: a cursor that it refuses later.',
     ...once,
   },
   'permission-lost': {

@@ -1,8 +1,9 @@
 /** The command line: one simulated provider in its own process. */
 import { parseArgs } from 'node:util';
 import { VERBS } from './control.ts';
-import type { Provider } from './directory.ts';
+import { type Provider, SIMULATED } from './directory.ts';
 import { FAULTS } from './faults.ts';
+import { isQuirk, QUIRKS } from './scim/quirks.ts';
 import { type SimulatorOptions, startSimulator } from './start.ts';
 
 const flags = {
@@ -17,13 +18,14 @@ const flags = {
   'requests-per-minute': { type: 'string' },
   'token-lifetime': { type: 'string' },
   permissions: { type: 'string' },
+  quirks: { type: 'string' },
   'with-parent': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-const help = `Usage: npm run --silent simulator -- entra|okta|google [options]
+const help = `Usage: npm run --silent simulator -- entra|okta|google|scim [options]
 
-Starts a stand-in for Microsoft Entra ID, Okta or Google Workspace on 127.0.0.1. When it is ready it prints one line of JSON
+Starts a stand-in for Microsoft Entra ID, Okta, Google Workspace or a SCIM 2.0 service on 127.0.0.1. When it is ready it prints one line of JSON
 on standard output: origin, CA certificate, and the settings and credentials that a connection needs.
 
   --users N                how many people the user list shows (100)
@@ -37,6 +39,7 @@ on standard output: origin, CA certificate, and the settings and credentials tha
   --requests-per-minute N  beyond it the provider's 429 comes (100000)
   --token-lifetime S       seconds (3599)
   --permissions A,B        permissions, scopes or roles granted
+  --quirks A,B             SCIM: in what it differs from the RFCs, see below (in nothing)
   --with-parent            end when standard input closes
   -h, --help
 
@@ -48,6 +51,8 @@ Examples:
 While it runs it can be steered: POST JSON to ORIGIN/_control/VERB (see simulators/README.md).
   verbs:  ${Object.keys(VERBS).join(' ')}
   faults: ${Object.keys(FAULTS).join(' ')}
+
+Quirks: ${Object.keys(QUIRKS).join(' ')}
 `;
 
 /** A mistake on the command line; the message is for the person who typed it. */
@@ -55,8 +60,9 @@ class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+const inWords = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 const isProvider = (word: string | undefined): word is Provider =>
-  word === 'entra' || word === 'okta' || word === 'google';
+  SIMULATED.some((provider) => provider === word);
 
 type Given = ReturnType<typeof parse>['values'];
 
@@ -75,6 +81,9 @@ function numberFrom(
   throw new UsageError(`--${flag} needs a whole number from 0 to ${most}, not "${text}".`);
 }
 
+const namesIn = (text: string | undefined): readonly string[] | undefined =>
+  text?.split(',').filter((name) => name !== '');
+
 /** Only what was given: the defaults are startSimulator's. */
 function optionsFrom(given: Given): SimulatorOptions {
   const all = {
@@ -88,7 +97,8 @@ function optionsFrom(given: Given): SimulatorOptions {
     latencyMs: numberFrom(given, 'latency'),
     requestsPerMinute: numberFrom(given, 'requests-per-minute'),
     tokenLifetimeSeconds: numberFrom(given, 'token-lifetime'),
-    permissions: given.permissions?.split(',').filter((name) => name !== ''),
+    permissions: namesIn(given.permissions),
+    quirks: namesIn(given.quirks),
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
@@ -102,7 +112,14 @@ async function main(args: readonly string[]): Promise<void> {
   const [provider, ...rest] = positionals;
   if (!isProvider(provider) || rest.length > 0) {
     throw new UsageError(
-      `Name one provider: entra, okta or google${provider ? `, not "${positionals.join(' ')}"` : ''}.`,
+      `Name one provider: ${inWords.format(SIMULATED)}${provider ? `, not "${positionals.join(' ')}"` : ''}.`,
+    );
+  }
+  const strange =
+    provider === 'scim' ? namesIn(values.quirks)?.find((name) => !isQuirk(name)) : values.quirks;
+  if (strange !== undefined) {
+    throw new UsageError(
+      `--quirks: ${provider} has no quirk "${strange}". SCIM has ${inWords.format(Object.keys(QUIRKS))}.`,
     );
   }
   const end = (): void => process.exit(0);

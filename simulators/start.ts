@@ -14,6 +14,8 @@ import { google, googleScopes } from './google/google.ts';
 import { Life } from './life.ts';
 import { okta, oktaScopes } from './okta/okta.ts';
 import type { SimulatedProvider } from './protocol.ts';
+import { quirksFrom } from './scim/quirks.ts';
+import { scim, scimPermissions } from './scim/scim.ts';
 import { type Conditions, noRequests, SimulatorServer } from './server.ts';
 import { type Tokens, tokenStore } from './tokens.ts';
 
@@ -40,6 +42,8 @@ export type SimulatorOptions = {
   readonly tokenLifetimeSeconds?: number;
   /** Permissions, scopes or roles granted. Default: what reading users and groups needs. */
   readonly permissions?: readonly string[];
+  /** SCIM only: in what it differs from the RFCs, by the names in scim/quirks.ts. Default: in nothing. */
+  readonly quirks?: readonly string[];
 };
 
 /** What a connection to a simulator is made of. */
@@ -64,12 +68,14 @@ const domains = {
   entra: 'meridian.example',
   okta: 'brightwater.example',
   google: 'lumenworks.example',
+  scim: 'fernhill.example',
 } as const satisfies Record<Provider, string>;
 
 const usualPermissions = {
   entra: entraPermissions,
   okta: oktaScopes,
   google: googleScopes,
+  scim: scimPermissions,
 } as const satisfies Record<Provider, readonly string[]>;
 
 type Parts = {
@@ -78,11 +84,12 @@ type Parts = {
   readonly tokens: Tokens;
   readonly permissions: () => readonly string[];
   readonly origin: string;
+  readonly quirks: readonly string[];
 };
 
 function providerOf(
   provider: Provider,
-  { directory, keys, tokens, permissions, origin }: Parts,
+  { directory, keys, tokens, permissions, origin, quirks }: Parts,
 ): SimulatedProvider {
   switch (provider) {
     case 'entra':
@@ -91,6 +98,8 @@ function providerOf(
       return okta(directory, keys, tokens, permissions, origin);
     case 'google':
       return google(directory, keys, tokens, permissions);
+    case 'scim':
+      return scim(directory, tokens, permissions, origin, quirksFrom(quirks));
   }
 }
 
@@ -122,7 +131,8 @@ export async function startSimulator(provider: Provider, options: SimulatorOptio
   const tokens = tokenStore(options.tokenLifetimeSeconds ?? 3_599);
   const granted = { permissions: options.permissions ?? usualPermissions[provider] };
   const permissions = (): readonly string[] => granted.permissions;
-  const simulated = providerOf(provider, { directory, keys, tokens, permissions, origin });
+  const { quirks = [] } = options;
+  const simulated = providerOf(provider, { directory, keys, tokens, permissions, origin, quirks });
   const conditions: Conditions = {
     latencyMs: options.latencyMs ?? 0,
     counters: noRequests(),
@@ -165,6 +175,7 @@ function argumentsFor(provider: Provider, options: SimulatorOptions): string[] {
     'requests-per-minute': options.requestsPerMinute,
     'token-lifetime': options.tokenLifetimeSeconds,
     permissions: options.permissions?.join(','),
+    quirks: options.quirks?.join(','),
   };
   const given = Object.entries(flags).filter(([, value]) => value !== undefined && value !== false);
   return [

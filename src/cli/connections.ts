@@ -80,6 +80,7 @@ function defineAdd(connections: Command, cli: Cli): void {
     "rollcall connections add 'Harbor Okta' --tenant 'Harbor Foods' --provider okta --url https://harbor.okta.com --token-file token.txt",
     "rollcall connections add Entra --tenant Harbor --provider entra --directory-id ID --client-id ID --client-secret-file secret.txt --schedule '0 * * * *' --time-zone Europe/Berlin",
     'rollcall connections add Domain --tenant Harbor --provider ldap --url ldaps://dc1.harbor.example --base-dn DC=harbor,DC=example --schema active-directory --bind-dn rollcall@harbor.example --bind-password-file password.txt',
+    'rollcall connections add Staff --tenant Harbor --provider scim --url https://scim.harbor.example/v2 --token-file token.txt',
     'rollcall connections add Payroll --tenant Harbor --provider file --file harbor/people.csv --settings-file people.json --folder-key-file key.txt',
     'rollcall connections add Google --tenant Harbor --provider google --admin-email admin@harbor.example --service-account-file key.json --mapping mapping.json',
   );

@@ -35,10 +35,10 @@ export function addDirectoryOptions(command: Command): Command {
   return command
     .option(
       '--url <url>',
-      "Okta: the org's address; LDAP: the server's; others: address to use in place of the provider's own",
+      "Okta: the org's address; LDAP: the server's; SCIM: what stands before /Users; others: address to use in place of the provider's own",
     )
     .option('--directory-id <id>', 'Entra ID: Directory (tenant) ID')
-    .option('--client-id <id>', 'Entra ID, Okta with a private key: ID of the app')
+    .option('--client-id <id>', 'Entra ID, Okta with a private key, SCIM with a client secret: ID of the app')
     .option('--cloud <cloud>', 'Entra ID: global, us-gov, us-dod or china')
     .option('--admin-email <address>', 'Google: the administrator in whose name is read')
     .option('--customer <id>', 'Google: customer ID, unless it is the account of that administrator')
@@ -46,8 +46,8 @@ export function addDirectoryOptions(command: Command): Command {
     .option('--schema <schema>', 'LDAP: active-directory or openldap')
     .option('--file <path>', "Files: path of the people's file, beginning with the folder that the key opens")
     .option('--settings-file <file>', 'all settings as JSON; the options above go before it')
-    .option('--token-file <file>', 'Okta: API token')
-    .option('--client-secret-file <file>', 'Entra ID: client secret')
+    .option('--token-file <file>', 'Okta, SCIM: API token')
+    .option('--client-secret-file <file>', 'Entra ID, SCIM: client secret')
     .option('--private-key-file <file>', 'Okta: private key; Entra ID: certificate and private key, both PEM')
     .option('--key-id <id>', 'Okta: ID of the registered key that the private key belongs to')
     .option('--service-account-file <file>', 'Google: key of the service account, JSON as downloaded')
@@ -63,12 +63,13 @@ export function addDirectoryOptions(command: Command): Command {
 export function addInlineSecrets(command: Command): Command {
   return command
     .addOption(
-      new Option('--token <token>', 'Okta: API token; others see it in `ps`, the variable they do not').env(
-        'ROLLCALL_PULL_TOKEN',
-      ),
+      new Option(
+        '--token <token>',
+        'Okta, SCIM: API token; others see it in `ps`, the variable they do not',
+      ).env('ROLLCALL_PULL_TOKEN'),
     )
     .addOption(
-      new Option('--client-secret <secret>', 'Entra ID: client secret; likewise').env(
+      new Option('--client-secret <secret>', 'Entra ID, SCIM: client secret; likewise').env(
         'ROLLCALL_PULL_CLIENT_SECRET',
       ),
     );
@@ -81,6 +82,7 @@ export function settingsFrom(provider: Provider, options: DirectoryOptions): Rec
   const stored = settingsFile === undefined ? {} : objectIn(settingsFile, '--settings-file');
   const given = present({
     orgUrl: provider === 'okta' ? url : undefined,
+    scimUrl: provider === 'scim' ? url : undefined,
     url: provider === 'ldap' ? url : undefined,
     directoryId,
     clientId,
@@ -107,7 +109,7 @@ export function networkFrom(provider: Provider, options: DirectoryOptions): Reco
 
 /** Each customer of Okta has an address of their own, as each directory server has; Entra ID and Google have one for all. */
 function isAddressASetting(provider: Provider): boolean {
-  return provider === 'okta' || provider === 'ldap';
+  return provider === 'okta' || provider === 'ldap' || provider === 'scim';
 }
 
 /** null where no option speaks of credentials. Throws `invalid-input` when two kinds are given or a file cannot be read. */

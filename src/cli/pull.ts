@@ -42,6 +42,7 @@ export function addPullCommand(program: Command, cli: Cli): void {
     'rollcall pull --provider okta --url https://harbor.okta.com --token-file token.txt --out users.ndjson',
     'rollcall pull --provider entra --directory-id ID --client-id ID --client-secret-file secret.txt --out users.ndjson',
     'rollcall pull --provider ldap --url ldaps://dc1.harbor.example --base-dn DC=harbor,DC=example --schema active-directory --bind-dn rollcall@harbor.example --bind-password-file password.txt --out users.ndjson',
+    'rollcall pull --provider scim --url https://scim.harbor.example/v2 --token-file token.txt --out users.ndjson',
     'rollcall pull --provider file --settings-file people.json --out users.ndjson',
     'rollcall pull --provider google --admin-email admin@harbor.example --service-account-file key.json --out users.ndjson',
   );

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ExternalId } from './ids.ts';
 
-export const PROVIDERS = ['entra', 'okta', 'google', 'ldap', 'file'] as const;
+export const PROVIDERS = ['entra', 'okta', 'google', 'ldap', 'scim', 'file'] as const;
 export const Provider = z.enum(PROVIDERS);
 export type Provider = z.infer<typeof Provider>;
 

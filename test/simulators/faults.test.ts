@@ -2,7 +2,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { openKeys } from '../../simulators/certificates.ts';
-import type { Provider } from '../../simulators/directory.ts';
+import { type Provider, SIMULATED as providers } from '../../simulators/directory.ts';
 import { FAULTS, type FaultName, type FaultOrder } from '../../simulators/faults.ts';
 import {
   everyPage,
@@ -15,16 +15,17 @@ import {
   visit,
 } from './visitor.ts';
 
-const providers: readonly Provider[] = ['entra', 'okta', 'google'];
 const members = {
   entra: (group: string) => `/v1.0/groups/${group}/members`,
   okta: (group: string) => `/api/v1/groups/${group}/users`,
   google: (group: string) => `/admin/directory/v1/groups/${group}/members`,
+  scim: (group: string) => `/scim/v2/Groups/${group}?attributes=members`,
 } as const satisfies Record<Provider, (group: string) => string>;
 const groupList = {
   entra: '/v1.0/groups',
   okta: '/api/v1/groups',
   google: '/admin/directory/v1/groups?customer=my_customer',
+  scim: '/scim/v2/Groups?cursor=',
 } as const satisfies Record<Provider, string>;
 
 /** A directory of 120 users in pages of 50, with one fault. */
@@ -68,12 +69,12 @@ it.each(providers)('%s: an empty middle page loses nobody', async (provider) => 
 });
 
 const answers = [
-  ['status-401', 401, 401, 401],
-  ['status-403', 403, 403, 403],
-  ['status-404', 404, 404, 404],
-  ['status-500', 500, 500, 500],
-  ['status-503', 503, 503, 503],
-  ['throttled-403', 429, 429, 403],
+  ['status-401', 401, 401, 401, 401],
+  ['status-403', 403, 403, 403, 403],
+  ['status-404', 404, 404, 404, 404],
+  ['status-500', 500, 500, 500, 500],
+  ['status-503', 503, 503, 503, 503],
+  ['throttled-403', 429, 429, 403, 429],
 ] as const;
 
 it.each(answers)(
@@ -110,7 +111,7 @@ it.each(providers)(
   async (provider) => {
     for (const [name, type] of [
       ['html-page', 'text/html'],
-      ['cut-off', 'application/json'],
+      ['cut-off', provider === 'scim' ? 'application/scim+json' : 'application/json'],
     ] as const) {
       const visitor = await faulty(provider, { name });
       const reply = await visitor.get(path[provider]);
@@ -143,6 +144,7 @@ it('drops the list’s key, or Okta’s list itself, or puts null in its place',
     entra: (body: Json | null) => body?.['value'],
     okta: (body: Json | null) => body,
     google: (body: Json | null) => body?.['users'],
+    scim: (body: Json | null) => body?.['Resources'],
   };
   for (const provider of providers) {
     const visitor = await faulty(provider, { name: 'list-key-missing', times: 1 });
@@ -177,7 +179,7 @@ it.each(providers)('%s: a looping link never ends', async (provider) => {
   expect(new Set(links).size).toBe(1);
 });
 
-it('leads to another origin, or hands out a token that Google refuses', async () => {
+it('leads to another origin, or hands out a token that Google and SCIM refuse', async () => {
   const keys = await openKeys(null);
   const visited: (string | undefined)[] = [];
   const foreign = createServer({ key: keys.serverKey, cert: keys.serverCertificate }, (request, response) => {
@@ -193,8 +195,10 @@ it('leads to another origin, or hands out a token that Google refuses', async ()
     expect(link?.startsWith(`${origin}/`)).toBe(true);
   }
   expect(visited).toEqual([]);
-  const visitor = await faulty('google', { name: 'foreign-link' });
-  expect((await replies(visitor)).map((reply) => reply.status)).toEqual([200, 400]);
+  for (const provider of ['google', 'scim'] as const) {
+    const visitor = await faulty(provider, { name: 'foreign-link' });
+    expect((await replies(visitor)).map((reply) => reply.status)).toEqual([200, 400]);
+  }
 });
 
 it.each(providers)(
@@ -208,6 +212,7 @@ it.each(providers)(
     expect(idsOf(after)).toEqual(idsOf(before));
     const valueIn = (user: Json | undefined) => {
       if (provider === 'entra') return user?.['department'];
+      if (provider === 'scim') return user?.['title'];
       return provider === 'okta' ? user?.['profile']?.['department'] : user?.['organizations'];
     };
     expect(before.every((user) => valueIn(user) !== null)).toBe(true);
@@ -229,8 +234,10 @@ it('refuses tokens in each provider’s words until cleared', async () => {
     entra: (visitor: Visitor) => `/${visitor.simulator.settings['directoryId']}/oauth2/v2.0/token`,
     okta: () => '/oauth2/v1/token',
     google: () => '/token',
+    scim: () => '/oauth/token',
   };
-  const errors = { entra: 'invalid_client', okta: 'invalid_client', google: 'invalid_grant' };
+  const clients = { entra: 'invalid_client', okta: 'invalid_client', scim: 'invalid_client' };
+  const errors = { ...clients, google: 'invalid_grant' };
   for (const provider of providers) {
     const visitor = await faulty(provider, { name: 'token-refused' });
     const reply = await visitor.post(paths[provider](visitor), {});

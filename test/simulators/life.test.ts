@@ -1,8 +1,6 @@
 import { expect, it } from 'vitest';
-import type { Provider } from '../../simulators/directory.ts';
+import { type Provider, SIMULATED as providers } from '../../simulators/directory.ts';
 import { everyPage, type Json, userList, type Visitor, visit } from './visitor.ts';
-
-const providers: readonly Provider[] = ['entra', 'okta', 'google'];
 
 const groups = {
   entra: { list: '/v1.0/groups?$top=999', members: (id: string) => `/v1.0/groups/${id}/members?$select=id` },
@@ -11,13 +9,22 @@ const groups = {
     list: '/admin/directory/v1/groups?customer=my_customer',
     members: (id: string) => `/admin/directory/v1/groups/${id}/members?maxResults=200`,
   },
+  scim: { list: '/scim/v2/Groups?count=200&cursor=', members: (id: string) => `/scim/v2/Groups/${id}` },
 } as const;
 
 const addressIn: Readonly<Record<Provider, (user: Json) => string>> = {
   entra: (user) => String(user['userPrincipalName']),
   okta: (user) => String(user['profile']?.['login']),
   google: (user) => String(user['primaryEmail']),
+  scim: (user) => String(user['userName']),
 };
+
+const oneUser = {
+  entra: '/v1.0/users/',
+  okta: '/api/v1/users/',
+  google: '/admin/directory/v1/users/',
+  scim: '/scim/v2/Users/',
+} as const satisfies Record<Provider, string>;
 
 async function usersOf(visitor: Visitor): Promise<Map<string, Json>> {
   const users = await everyPage(visitor, userList[visitor.simulator.provider]);
@@ -70,12 +77,12 @@ it.each(providers)(
         entra: [false, undefined, undefined],
         okta: [undefined, 'SUSPENDED', undefined],
         google: [undefined, undefined, true],
+        scim: [undefined, undefined, undefined],
       }[provider],
     );
+    expect(state?.['active']).toBe(provider === 'scim' ? false : undefined);
     expect([after.has(deletedId), after.has(purgedId), after.size]).toEqual([false, false, 78]);
-    const one = { entra: '/v1.0/users/', okta: '/api/v1/users/', google: '/admin/directory/v1/users/' }[
-      provider
-    ];
+    const one = oneUser[provider];
     expect((await visitor.get(`${one}${purgedId}`)).status).toBe(404);
     // Okta deactivates: the user can still be read.
     expect((await visitor.get(`${one}${deletedId}`)).status).toBe(provider === 'okta' ? 200 : 404);
@@ -182,9 +189,7 @@ it.each(providers)(
     expect(ids).toHaveLength(40);
     const after = await usersOf(visitor);
     expect([...before.keys()].filter((id) => !after.has(id))).toEqual(ids);
-    const one = { entra: '/v1.0/users/', okta: '/api/v1/users/', google: '/admin/directory/v1/users/' }[
-      provider
-    ];
+    const one = oneUser[provider];
     expect((await visitor.get(`${one}${ids[0]}`)).status).toBe(200);
     await visitor.simulator.control.restore();
     expect(await usersOf(visitor)).toEqual(before);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { VERBS } from '../../simulators/control.ts';
 import { FAULTS } from '../../simulators/faults.ts';
+import { QUIRKS } from '../../simulators/scim/quirks.ts';
 
 const readme = readFileSync(new URL('../../simulators/README.md', import.meta.url), 'utf8').replace(
   / +/g,
@@ -18,6 +19,11 @@ it('lists every fault, in its own words, and no other', () => {
   expect(rowsUnder('Faults')).toEqual(Object.keys(FAULTS));
   for (const [name, { says }] of Object.entries(FAULTS))
     expect(readme).toContain(`| \`${name}\` | ${says} |`);
+});
+
+it('lists every quirk, in its own words, and no other', () => {
+  expect(rowsUnder('Quirks')).toEqual(Object.keys(QUIRKS));
+  for (const [name, says] of Object.entries(QUIRKS)) expect(readme).toContain(`| \`${name}\` | ${says} |`);
 });
 
 it('lists every verb and no other', () => {

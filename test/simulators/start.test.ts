@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { SIMULATED } from '../../simulators/directory.ts';
 import { type SimulatorAccess, spawnSimulator, startSimulator } from '../../simulators/start.ts';
 import { entraForm, everyPage, userList, visit } from './visitor.ts';
 
@@ -46,7 +47,7 @@ async function temporaryFolder(): Promise<string> {
 }
 
 it('prints one line of JSON with all that a connection needs, and hints elsewhere', async () => {
-  for (const provider of ['entra', 'okta', 'google'] as const) {
+  for (const provider of SIMULATED) {
     const { child, ready, ended } = run(provider, '--users', '5');
     const line = JSON.parse(await ready) as SimulatorAccess & { control: { origin: string } };
     expect(line).toMatchObject({ provider, ca: expect.stringContaining('BEGIN CERTIFICATE') });
@@ -58,6 +59,7 @@ it('prints one line of JSON with all that a connection needs, and hints elsewher
         entra: ['clientId', 'clientSecret', 'cloud', 'directoryId', 'kind'],
         okta: ['clientId', 'kind', 'orgUrl', 'token'],
         google: ['adminEmail', 'clientEmail', 'customer', 'kind', 'privateKey'],
+        scim: ['clientId', 'kind', 'scimUrl', 'token', 'tokenUrl'],
       }[provider],
     );
     child.kill('SIGTERM');
@@ -85,9 +87,11 @@ it('says in one line that the port is in use, and exits 1', async () => {
 
 it.each([
   [['workday'], /workday/],
-  [[], /entra, okta or google/],
+  [[], /entra, okta, google or scim/],
   [['entra', '--users', 'many'], /--users needs a whole number/],
   [['entra', '--port', '70000'], /--port/],
+  [['scim', '--quirks', 'shuffled,haunted'], /scim has no quirk "haunted"/],
+  [['okta', '--quirks', 'shuffled'], /okta has no quirk/],
   [['entra', '--usres', '5'], /--usres/],
   [['entra', '--users', '6000000'], /5000000/],
 ])('refuses %j with a sentence and points to --help', async (args, wanted) => {

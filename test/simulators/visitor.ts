@@ -119,6 +119,8 @@ async function authorizationOf(visitor: Visitor): Promise<string> {
       return `Bearer ${(await visitor.post(entraTokenPath(visitor), entraForm(visitor))).json()['access_token']}`;
     case 'okta':
       return `SSWS ${secret(visitor, 'token')}`;
+    case 'scim':
+      return `Bearer ${secret(visitor, 'token')}`;
     case 'google':
       return `Bearer ${(await visitor.post('/token', await googleForm(visitor))).json()['access_token']}`;
   }
@@ -200,6 +202,13 @@ export function pageOf(
       const items = body['users'] ?? body['groups'] ?? body['members'];
       return { items: items ? list(items) : [], link: token ? `${path}&pageToken=${token}` : null };
     }
+    case 'scim': {
+      const { members, nextCursor: cursor } = body;
+      // A group is one answer, with all its members in it.
+      if (members) return { items: list(members).map((one) => ({ id: one['value'] })), link: null };
+      const items = Number(body['totalResults']) === 0 ? [] : list(body['Resources']);
+      return { items, link: cursor ? path.replace(/\bcursor=[^&]*/, `cursor=${cursor}`) : null };
+    }
   }
 }
 
@@ -208,4 +217,5 @@ export const userList = {
     '/v1.0/users?$select=id,userPrincipalName,displayName,surname,accountEnabled,department,jobTitle,proxyAddresses&$top=50',
   okta: '/api/v1/users?limit=50',
   google: '/admin/directory/v1/users?customer=my_customer&maxResults=50',
+  scim: '/scim/v2/Users?count=50&cursor=',
 } as const satisfies Record<Provider, string>;
