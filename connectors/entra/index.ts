@@ -9,6 +9,7 @@ import {
   type Cursor,
   type Network,
   type Page,
+  type UserRecord,
 } from '../contract.ts';
 import { type HttpSession, openSession, type SessionTuning } from '../session.ts';
 import { changesOver } from './changes.ts';
@@ -16,9 +17,11 @@ import { EntraCredentials, tokensFor } from './credential.ts';
 import { evidenceOf } from './evidence.ts';
 import { type Graph, graphOver, type ListRequest } from './graph.ts';
 import { pacing } from './limits.ts';
-import { lookUpUsers } from './lookUp.ts';
-import { readGroup, readMember, readUser } from './map.ts';
+import { lookUpUsers, type People } from './lookUp.ts';
+import { readDeletedUser, readGroup, readMember, readUser } from './map.ts';
+import { deletedBefore, firstPlace, placeBehind, placeOf, sinceOf } from './places.ts';
 import { ExtensionName, GROUP_PROPERTIES, USER_PROPERTIES } from './schema.ts';
+import { ScopeSettings, scopeOver } from './scope.ts';
 
 /** "National cloud deployments": tokens of one are worth nothing in another, so the three belong together. */
 const CLOUDS = {
@@ -44,6 +47,7 @@ export const EntraSettings = z.strictObject({
   cloud: z.enum(['global', 'us-gov', 'us-dod', 'china']).default('global'),
   /** Directory extensions to read besides the built-in properties. */
   extensions: z.array(ExtensionName).max(50).default([]),
+  ...ScopeSettings.shape,
 });
 export type EntraSettings = z.infer<typeof EntraSettings>;
 
@@ -73,10 +77,12 @@ export function openEntra(
     scope: `${cloud.graph}/.default`,
     credentials,
   });
-  return connectorOver(graphOver(session, tokens, graphUrl), settings.extensions, session);
+  return connectorOver(graphOver(session, tokens, graphUrl), settings, session);
 }
 
-function connectorOver(graph: Graph, extensions: readonly string[], session: HttpSession): Connector {
+function connectorOver(graph: Graph, settings: EntraSettings, session: HttpSession): Connector {
+  const { extensions } = settings;
+  const scope = scopeOver(graph, settings);
   const users: ListRequest = {
     path: '/users',
     select: [...USER_PROPERTIES, ...extensions],
@@ -85,10 +91,10 @@ function connectorOver(graph: Graph, extensions: readonly string[], session: Htt
   };
   const deletedUsers: ListRequest = {
     path: '/directory/deletedItems/microsoft.graph.user',
-    select: users.select,
+    select: [...USER_PROPERTIES, 'deletedDateTime', ...extensions],
     permission: users.permission,
   };
-  const people = { users, deletedUsers, extensions };
+  const people = { users, deletedUsers, extensions, scope };
   const groups: ListRequest = {
     path: '/groups',
     select: GROUP_PROPERTIES,
@@ -110,15 +116,39 @@ function connectorOver(graph: Graph, extensions: readonly string[], session: Htt
   };
   return {
     provider: 'entra',
-    fetchUsers: (cursor, signal) => page(users, cursor, signal, (item) => readUser(item, extensions)),
+    fetchUsers: (cursor, signal) => fetchUsers(graph, people, cursor, signal),
     fetchGroups: (cursor, signal) => page(groups, cursor, signal, readGroup),
     fetchMembers: (group, cursor, signal) => page(membersOf(group), cursor, signal, readMember),
-    evidence: (signal) => evidenceOf(graph, ['/users'], signal),
+    evidence: (signal) => evidenceOf(graph, scope.isWhole ? [users.path, deletedUsers.path] : null, signal),
     lookUp: (ids, wanted, signal) => lookUpUsers(ids, { graph, people, groups: wanted, signal }),
-    changes: changesOver(graph, users.select, async () => null),
+    changes: changesOver(graph, users.select, scope.fingerprint),
     usage: () => session.usage(),
     close: () => session.close(),
   };
+}
+
+/** One page of the three lists that hold everybody. */
+async function fetchUsers(
+  graph: Graph,
+  { users, deletedUsers, extensions, scope }: People,
+  cursor: Cursor | null,
+  signal: AbortSignal,
+): Promise<Page<UserRecord>> {
+  const at = cursor === null ? firstPlace : placeOf(cursor);
+  if (at.link !== null) graph.admit(at.link);
+  if (at.list === 'living') {
+    const isInScope = await scope.filter(at.link === null, signal);
+    const { items, next, date } = await graph.list(users, at.link, signal);
+    const records = items.map((item) => readUser(item, extensions)).filter(isInScope);
+    return { records, next: placeBehind(at, next, at.since ?? sinceOf(date)) };
+  }
+  const { items, next, date } = await graph.list(deletedUsers, at.link, signal);
+  const since = at.since ?? sinceOf(date);
+  const news = at.list === 'deleted' ? items : items.filter((item) => !deletedBefore(item, since));
+  const records = news
+    .map((item) => readDeletedUser(item, extensions))
+    .filter((record) => record.kind === 'unreadable' || scope.wantsKind(record.user));
+  return { records, next: placeBehind(at, next, since) };
 }
 
 async function* check(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
@@ -178,7 +208,7 @@ export const entraDefinition: ConnectorDefinition<EntraSettings, EntraCredential
     groups: true,
     nestedGroups: true,
     orgUnits: false,
-    deletedUsers: false,
+    deletedUsers: true,
     lookUp: true,
     delta: true,
     notifications: false,

@@ -9,6 +9,7 @@ import type { Graph, ListRequest } from './graph.ts';
 import { readDeletedUser, readMemberOf, readUser } from './map.ts';
 import { saysNotThere } from './refusals.ts';
 import { EntraList } from './schema.ts';
+import type { Scope } from './scope.ts';
 
 type Id = ExternalId;
 
@@ -16,6 +17,7 @@ export type People = {
   readonly users: ListRequest;
   readonly deletedUsers: ListRequest;
   readonly extensions: readonly string[];
+  readonly scope: Scope;
 };
 
 /** One question, answered for all of `ids`. `groups`: those that matter; null for all. */
@@ -39,7 +41,8 @@ export async function lookUpUsers(ids: readonly Id[], question: Question): Promi
   const restored = nowhere.filter((id) => !gone.has(id));
   const again = await amongTheLiving(restored, question);
   const moving = restored.filter((id) => !again.has(id)).map(notSettled);
-  return [living, deleted, gone, again].flatMap((found) => [...found.values()]).concat(moving);
+  const there = await inScope(new Map([...living, ...again]), question);
+  return [...there, ...deleted.values(), ...gone.values(), ...moving];
 }
 
 const notSettled = (externalId: Id): UnreadableRecord => ({
@@ -113,6 +116,31 @@ async function groupsIn(answer: SessionResponse, { graph, signal }: Question): P
   return readMemberOf(items);
 }
 
+/** Of a group only the direct members are assigned, so that what somebody is in through another group does not count. */
+async function inScope(found: Map<Id, FoundUser>, question: Question): Promise<readonly FoundUser[]> {
+  const { scope } = question.people;
+  const assigned = found.size === 0 ? null : await scope.assigned(question.signal);
+  const asked = [...found.keys()].filter((id) => assigned !== null && !assigned.users.has(id));
+  const direct = await askFor(
+    asked,
+    question,
+    MEMBERS,
+    (key) => `/users/${key}/memberOf?$select=id&$top=999`,
+  );
+  const judged: FoundUser[] = [];
+  for (const [externalId, one] of found) {
+    const answer = direct.get(externalId);
+    const groups = answer === undefined || saysNotThere(answer) ? [] : await groupsIn(answer, question);
+    const isAssigned = answer === undefined || groups?.some((group) => assigned?.groups.has(group));
+    if (one.kind === 'user' && !scope.wantsKind(one.user)) judged.push({ kind: 'out-of-scope', externalId });
+    else if (one.kind === 'unreadable' || isAssigned) judged.push(one);
+    else if (groups === null)
+      judged.push({ kind: 'unreadable', externalId, problem: 'memberOf: cannot be read' });
+    else judged.push({ kind: 'out-of-scope', externalId });
+  }
+  return judged;
+}
+
 async function amongTheDeleted(ids: readonly Id[], question: Question): Promise<Map<Id, FoundUser>> {
   const { graph, people } = question;
   const { permission } = people.deletedUsers;
@@ -127,7 +155,9 @@ async function amongTheDeleted(ids: readonly Id[], question: Question): Promise<
     if (saysNotThere(answer)) continue;
     if (answer.status !== 200) throw graph.refuse(answer, permission);
     const record = readDeletedUser(parseJson(answer), people.extensions);
-    found.set(id, record.kind === 'user' ? { ...record, groups: [] } : { ...record, externalId: id });
+    if (record.kind === 'unreadable') found.set(id, { ...record, externalId: id });
+    else if (people.scope.wantsKind(record.user)) found.set(id, { ...record, groups: [] });
+    else found.set(id, { kind: 'out-of-scope', externalId: id });
   }
   return found;
 }

@@ -84,6 +84,9 @@ export const EntraList = z.object({
   '@odata.deltaLink': z.string().min(1).nullish(),
 });
 
+/** "appRoleAssignment": somebody, or a group whose direct members, may use the application. */
+export const Assignment = z.object({ principalId: ExternalId, principalType: z.string() });
+
 /** "Delta query": of whom or what an entry is. */
 export const DeltaUser = z.object({ id: ExternalId });
 export const DeltaGroup = z.object({

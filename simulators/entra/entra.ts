@@ -6,6 +6,7 @@ import type { Answer, ApiRequest, Caller, Plain, Route, SimulatedProvider } from
 import type { Tokens } from '../tokens.ts';
 import { roomFor } from '../written.ts';
 import { refuse, render, withoutPermission } from './answers.ts';
+import { Assignments } from './assignments.ts';
 import { answerBatch } from './batch.ts';
 import { Changes } from './changes.ts';
 import { Graph } from './graph.ts';
@@ -14,7 +15,9 @@ import { type EntraApp, issueToken, openIdConfiguration } from './token.ts';
 
 export const entraPermissions = ['User.Read.All', 'GroupMember.Read.All'] as const;
 
-function routesOf(graph: Graph, changes: Changes, app: EntraApp, tokens: Tokens): readonly Route[] {
+type Parts = { readonly graph: Graph; readonly changes: Changes; readonly assignments: Assignments };
+
+function routesOf({ graph, changes, assignments }: Parts, app: EntraApp, tokens: Tokens): readonly Route[] {
   const get = (
     path: string,
     cls: Route['class'],
@@ -24,6 +27,7 @@ function routesOf(graph: Graph, changes: Changes, app: EntraApp, tokens: Tokens)
     return { method: 'GET', path, class: cls, permission, handle };
   };
   const [user, member] = entraPermissions;
+  const applications = 'Application.Read.All';
   const members = (request: ApiRequest): Answer => graph.members(request);
   const memberOf = (request: ApiRequest): Answer => graph.memberOf(request);
   const deletedUser = (request: ApiRequest): Answer => graph.deletedUser(request);
@@ -39,6 +43,10 @@ function routesOf(graph: Graph, changes: Changes, app: EntraApp, tokens: Tokens)
       openIdConfiguration(app, request),
     ),
     get('/v1.0/users', 'users', user, (request) => graph.users(request)),
+    get('/v1.0/servicePrincipals', 'other', applications, (request) => assignments.find(request)),
+    get('/v1.0/servicePrincipals/:principal/appRoleAssignedTo', 'other', applications, (request) =>
+      assignments.list(request),
+    ),
     get('/v1.0/users/delta', 'changes', user, (request) => changes.answer('users', request)),
     get('/v1.0/groups/delta', 'changes', member, (request) => changes.answer('groups', request)),
     get('/v1.0/users/$count', 'users', user, (request) => graph.userCount(request)),
@@ -70,10 +78,10 @@ function routesOf(graph: Graph, changes: Changes, app: EntraApp, tokens: Tokens)
   ];
 }
 
-/** `Directory.Read.All` covers both; the ReadWrite variants are not modelled. */
+/** `Directory.Read.All` covers all of them; the ReadWrite variants are not modelled. */
 function withImplied(permissions: readonly string[]): readonly string[] {
   const all = permissions.includes('Directory.Read.All')
-    ? [...permissions, ...entraPermissions]
+    ? [...permissions, ...entraPermissions, 'Application.Read.All']
     : permissions;
   return all.includes('Group.Read.All') ? [...all, 'GroupMember.Read.All'] : all;
 }
@@ -102,7 +110,11 @@ export function entra(
     permissions,
   };
   const objects = entraObjects(directory, roomFor(160));
-  const graph = new Graph(directory, objects);
+  const parts: Parts = {
+    graph: new Graph(directory, objects),
+    changes: new Changes(directory, objects),
+    assignments: new Assignments(directory, objects, app.clientId),
+  };
   const pem = `${keys.clientCertificate.trim()}\n${keys.clientKey.trim()}\n`;
   return {
     userIdOf: objects.userIdOf,
@@ -112,7 +124,7 @@ export function entra(
     credentials: { kind: 'secret', clientSecret: app.clientSecret },
     alternativeCredentials: { kind: 'certificate', pem },
     protocol: {
-      routes: routesOf(graph, new Changes(directory, objects), app, tokens),
+      routes: routesOf(parts, app, tokens),
       authenticate: (request) => authenticate(tokens, request),
       refuse,
       render,

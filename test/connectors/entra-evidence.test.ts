@@ -1,12 +1,23 @@
 import { expect, it } from 'vitest';
 import { failing, never } from './aSession.ts';
-import { connected, simulated } from './entraDirectory.ts';
+import { connected, everyUser, simulated } from './entraDirectory.ts';
 
 it('counts whom a full pull will name, and names the permissions of the token in their order', async () => {
   const simulator = await simulated({ users: 120, permissions: ['User.Read.All', 'Group.Read.All'] });
-  const evidence = await connected(simulator).evidence(never);
-  expect(evidence).toEqual({ users: 120, permissions: ['Group.Read.All', 'User.Read.All'] });
+  const connector = connected(simulator);
+  const { length } = await everyUser(connector);
+  expect(length).toBeGreaterThan(120);
+  const permissions = ['Group.Read.All', 'User.Read.All'];
+  expect(await connector.evidence(never)).toEqual({ users: length, permissions });
 });
+
+it.each([{ guests: 'exclude' }, { appScope: { servicePrincipalId: crypto.randomUUID() } }])(
+  'knows no number that fits where the settings leave somebody out: %j',
+  async (settings) => {
+    const evidence = await connected(await simulated(), { settings }).evidence(never);
+    expect(evidence.users).toBeNull();
+  },
+);
 
 it('knows no number where counting is refused, and fails where Graph cannot be reached', async () => {
   const simulator = await simulated();

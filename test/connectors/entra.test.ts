@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { connectorConformance, type Simulated } from '../../connectors/conformance.ts';
 import { type CheckStep, Network } from '../../connectors/contract.ts';
 import { entraDefinition, openEntra } from '../../connectors/entra/index.ts';
+import { living } from '../../connectors/entra/places.ts';
 import { type Simulator, startSimulator } from '../../simulators/start.ts';
 import { DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
@@ -42,7 +43,7 @@ describe('signing in', () => {
       credentials: entraDefinition.credentials.parse(credentials),
     });
     onTestFinished(() => connector.close());
-    expect((await connector.fetchUsers(null, never)).records).toHaveLength(20);
+    expect((await connector.fetchUsers(living, never)).records).toHaveLength(20);
   });
 
   it.each([
@@ -145,10 +146,12 @@ describe('rollcall connections test', () => {
   });
 });
 
+const placeOfUsers = (link: string) => JSON.stringify({ list: 'living', since: 0, link });
+
 describe('reading', () => {
   it('gives users that hold what a directory user has to', async () => {
     const simulator = await simulated({ users: 300 });
-    const { records } = await connected(simulator).fetchUsers(null, never);
+    const { records } = await connected(simulator).fetchUsers(living, never);
     const users = records.flatMap((record) =>
       record.kind === 'user' ? [DirectoryUser.parse(record.user)] : [],
     );
@@ -164,7 +167,7 @@ describe('reading', () => {
   it('takes nobody for active when the lost permission hides accountEnabled', async () => {
     const simulator = await simulated();
     await simulator.control.fault({ name: 'permission-lost' });
-    const { records } = await connected(simulator).fetchUsers(null, never);
+    const { records } = await connected(simulator).fetchUsers(living, never);
     expect(records).toHaveLength(20);
     for (const record of records) {
       expect(record).toMatchObject({ kind: 'unreadable', externalId: expect.any(String) });
@@ -174,10 +177,12 @@ describe('reading', () => {
 
   it('calls a page token that has run out what it is', async () => {
     const simulator = await simulated();
-    const cursor = `${simulator.origin}/v1.0/users?$top=999&$skiptoken=long-gone`;
-    expect(await failing(connected(simulator).fetchUsers(cursor, never))).toMatchObject({
-      kind: 'cursor-expired',
-    });
+    const link = `${simulator.origin}/v1.0/users?$top=999&$skiptoken=long-gone`;
+    for (const cursor of [placeOfUsers(link), 'of nobody’s making']) {
+      expect(await failing(connected(simulator).fetchUsers(cursor, never))).toMatchObject({
+        kind: 'cursor-expired',
+      });
+    }
   });
 
   it.each([
@@ -201,7 +206,7 @@ describe('reading', () => {
     'refuses the cursor %s before a token is asked for',
     async (link) => {
       const simulator = await simulated();
-      const cursor = link.replace('ORIGIN', simulator.origin);
+      const cursor = placeOfUsers(link.replace('ORIGIN', simulator.origin));
       expect(await failing(connected(simulator).fetchUsers(cursor, never))).toMatchObject({
         kind: 'foreign-link',
       });
@@ -212,7 +217,7 @@ describe('reading', () => {
   it('does not follow a next link that leads to its own page', async () => {
     const simulator = await simulated({ users: 1_200 });
     const connector = connected(simulator);
-    const first = await connector.fetchUsers(null, never);
+    const first = await connector.fetchUsers(living, never);
     await simulator.control.fault({ name: 'looping-link' });
     const failure = await failing(connector.fetchUsers(first.next, never));
     expect(failure).toMatchObject({
