@@ -251,7 +251,10 @@ export function bend(
     case 'changes-repeated':
       return { page: { ...page, items: [...page.items.toReversed(), ...page.items] }, bend: straight };
     case 'half-missing':
-      return { page: { ...page, items: page.items.filter((_, at) => at % 2 === 0) }, bend: straight };
+      return {
+        page: { ...page, items: page.items.filter((_, at) => at % 2 === 0) },
+        bend: { ...straight, halved: true },
+      };
     default:
       return unchanged;
   }

@@ -52,6 +52,8 @@ export type Bend = {
   readonly listKey: 'kept' | 'without' | 'null';
   /** Replaces the link or cursor to the next page. */
   readonly next: { readonly cursor: string } | { readonly foreignOrigin: string } | null;
+  /** Half of the list is left out, here and elsewhere: a provider that counts it counts that half. */
+  readonly halved?: true;
 };
 
 /** Reasons for which a provider turns a request away in its own words. */

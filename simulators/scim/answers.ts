@@ -53,25 +53,22 @@ export function tokenError(error: string, description: string): Plain {
   };
 }
 
-/** What stands in `around` of a page, before it is written. `full`: how many items it had before a fault took some. */
+/** What stands in `around` of a page, before it is written. */
 export type Around = {
   readonly total: number;
-  readonly full: number;
   readonly byCursor: boolean;
   /** Of the directory's own clock. */
   readonly date: string;
   readonly says: 'total' | 'page-length' | 'nothing';
 };
 
-/**
- * A list that a fault has thinned out, or emptied as a whole, says so in its total too: such a service believes what it shows. Where the
- * fault is an empty page in the middle, the total is what it was.
- */
-function totalOf(page: Listing, { total, full, says }: Around, bend: Bend): number | null {
+/** A service whose list a fault has halved, or emptied from the first page on, believes it and counts no more than it shows. */
+function totalOf(page: Listing, { total, says }: Around, bend: Bend): number | null {
   if (says === 'nothing') return null;
   if (says === 'page-length') return page.items.length;
-  if (page.items.length === full || bend.next !== null) return total;
-  return page.items.length === 0 && page.start > 0 ? total : Math.round((total * page.items.length) / full);
+  if (bend.halved) return Math.ceil(total / 2);
+  const emptied = page.items.length === 0 && page.start === 0 && page.next === null && bend.next === null;
+  return emptied ? 0 : total;
 }
 
 /** `stamp`: what the service makes of a cursor before it is sent. */

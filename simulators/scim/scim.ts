@@ -171,7 +171,6 @@ class Service {
     const next = byCursor ? (behind?.serial ?? null) : behind === undefined ? null : from + limit;
     const around: Around = {
       total: all.length,
-      full: items.length,
       byCursor,
       date: new Date(this.#directory.seconds * 1000).toUTCString(),
       says: this.#quirks.has('page-totals')
