@@ -1,13 +1,16 @@
 /** What every connector has to do, as one Vitest suite, run against a source of its kind that can be told to misbehave. */
 import { afterAll, afterEach, beforeAll, describe } from 'vitest';
+import { survivesOddChanges, tellsChanges } from './conformance/changes.ts';
 import { goesOnAfterwards, namesFailures, namesFailuresOfGroups, stops } from './conformance/failures.ts';
 import { completed, failureWithout, impatient, type Suite } from './conformance/harness.ts';
+import { looksUp, looksUpInTrouble } from './conformance/lookUp.ts';
+import { followsMoves } from './conformance/moves.ts';
 import { survivesOddPages } from './conformance/pages.ts';
-import { readsEverything } from './conformance/reading.ts';
+import { readsEverything, readsGroups } from './conformance/reading.ts';
 import { canOf, type Scenario, type Shown, type Simulated } from './conformance/source.ts';
 import type { Connector } from './contract.ts';
 
-export type { Control, Scenario, Showable, Simulated } from './conformance/source.ts';
+export type { Control, Scenario, Showable, Simulated, Touched } from './conformance/source.ts';
 
 /**
  * `simulated` is asked once; its source serves the whole suite. Sections for what `abilities` does not declare, and for what
@@ -41,11 +44,22 @@ export function connectorConformance(
       control,
       failing: (work) => failureWithout(served.secrets, work),
     };
+    const { abilities } = shown;
     readsEverything(suite);
+    if (abilities.groups) readsGroups(suite);
     survivesOddPages(suite);
     namesFailures(suite);
-    if (shown.abilities.groups) namesFailuresOfGroups(suite);
+    if (abilities.groups) namesFailuresOfGroups(suite);
     goesOnAfterwards(suite);
     stops(suite);
+    if (suite.can('moves')) followsMoves(suite);
+    if (abilities.lookUp) {
+      looksUp(suite);
+      looksUpInTrouble(suite);
+    }
+    if (abilities.delta && suite.can('moves')) {
+      tellsChanges(suite);
+      survivesOddChanges(suite);
+    }
   });
 }

@@ -1,6 +1,7 @@
 /** What the sections of the suite share: connectors that are closed again, clean failures, whole chains of pages. */
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
+import type { ExternalId } from '../../src/domain/ids.ts';
 import { type Connector, ConnectorError, type Cursor, type Page, type UserRecord } from '../contract.ts';
 import type { SessionTuning } from '../session.ts';
 import type { Can, Control, Shown, Simulated } from './source.ts';
@@ -37,6 +38,11 @@ export function completed(control: Simulated['control']): Control {
     clearFaults: control.clearFaults ?? (async () => {}),
     resetCounters: control.resetCounters ?? missing('resetCounters'),
     expireTokens: control.expireTokens ?? missing('expireTokens'),
+    hire: control.hire ?? missing('hire'),
+    rename: control.rename ?? missing('rename'),
+    leave: control.leave ?? missing('leave'),
+    restore: control.restore ?? missing('restore'),
+    changeGroup: control.changeGroup ?? missing('changeGroup'),
   };
 }
 
@@ -78,4 +84,30 @@ export const idsIn = (pages: readonly Page<UserRecord>[]) => pages.flatMap((page
 export async function secondPage(connector: Connector): Promise<Page<UserRecord>> {
   const first = await connector.fetchUsers(null, never);
   return connector.fetchUsers(first.next, never);
+}
+
+export type GroupMembers = {
+  readonly group: ExternalId;
+  readonly members: readonly ExternalId[];
+  /** The whole directory is in it. */
+  readonly everyone: boolean;
+  /** How many records each page held. */
+  readonly pages: readonly number[];
+};
+
+export async function membersOf(connector: Connector, group: ExternalId): Promise<GroupMembers> {
+  const pages = await pagesOf((cursor) => connector.fetchMembers(group, cursor, never));
+  const records = pages.flatMap((page) => page.records);
+  const members = records.flatMap((record) => (record.kind === 'user' ? [record.externalId] : []));
+  const everyone = records.some((record) => record.kind === 'everyone');
+  return { group, members, everyone, pages: pages.map((page) => page.records.length) };
+}
+
+export async function groupIdsOf(connector: Connector): Promise<readonly ExternalId[]> {
+  const pages = await pagesOf((cursor) => connector.fetchGroups(cursor, never));
+  return pages
+    .flatMap((page) => page.records)
+    .map((record) =>
+      record.kind === 'group' ? record.group.externalId : expect.unreachable('a group cannot be read'),
+    );
 }

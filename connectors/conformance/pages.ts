@@ -43,6 +43,11 @@ export function survivesOddPages({ connect, control, failing, can }: Suite): voi
     },
   );
 
+  it.skipIf(!can('looping-link'))('does not go round in a circle', async () => {
+    await control().fault({ name: 'looping-link', times: null });
+    expect(await failing(usersOf(connect()))).toMatchObject({ kind: 'unexpected-response' });
+  });
+
   it.skipIf(!can('foreign-link'))(
     'refuses a next link to another host and never connects to it',
     async () => {

@@ -21,6 +21,12 @@ export const FAULTS = {
   network: ['hang', 'connection-reset'],
   /** Says itself where the next page is: it can lead elsewhere. */
   links: ['foreign-link'],
+  /** Can name a page as its own next one. */
+  loops: ['looping-link'],
+  /** Can call a token for changes too old. */
+  'expiring-changes': ['changes-expired'],
+  /** Can name somebody in its changes twice and out of order. */
+  'repeated-changes': ['changes-repeated'],
   /** Can refuse the credential as such. */
   credentials: ['token-refused'],
 } as const satisfies Record<string, readonly string[]>;
@@ -39,9 +45,16 @@ export type Showable =
   /** Access tokens that can be made to expire (`expireTokens`). */
   | 'expiring-tokens'
   /** A cursor that another instance can go on from. Without it, it has to be refused as 'cursor-expired' there. */
-  | 'lasting-cursors';
+  | 'lasting-cursors'
+  /** People can be made to come, change, leave and return (`hire`, `rename`, `leave`, `restore`). */
+  | 'moves'
+  /** Groups can be made to gain and lose members (`changeGroup`). */
+  | 'moving-members'
+  /** Its changes name who was deleted. Without it, they have to make a full pull necessary when somebody was. */
+  | 'deletions-in-changes';
 
-export type ListName = 'users' | 'groups' | 'members';
+/** Kinds of requests: the three lists, one user or group, changes, and whatever else there is. */
+export type RequestKind = 'users' | 'groups' | 'members' | 'user' | 'group' | 'changes' | 'other';
 
 /** The source's control, as far as this suite uses it. `simulators/control.ts` has a client that fits. */
 export type Control = {
@@ -54,7 +67,7 @@ export type Control = {
   /** `on`: users unless given. `nth`: from which request on. `times`: how often; null: until cleared. */
   fault(order: {
     name: FaultName;
-    on?: ListName;
+    on?: RequestKind;
     nth?: number;
     times?: number | null;
     origin?: string;
@@ -62,7 +75,20 @@ export type Control = {
   clearFaults(): Promise<unknown>;
   resetCounters(): Promise<unknown>;
   expireTokens(): Promise<unknown>;
+  /** People of the source's own choice, by their external ids. `disable`: they stay in the list, suspended. */
+  hire(count: number): Promise<Touched>;
+  rename(count: number): Promise<Touched>;
+  leave(who: number | readonly string[], how: 'disable' | 'delete'): Promise<Touched>;
+  /** Those who were deleted are back as they were. */
+  restore(ids: readonly string[]): Promise<Touched>;
+  /** `group`: its external id. */
+  changeGroup(
+    group: string,
+    change: { readonly add?: number; readonly remove?: number },
+  ): Promise<{ readonly added: readonly string[]; readonly removed: readonly string[] }>;
 };
+
+export type Touched = { readonly ids: readonly string[] };
 
 /** `pages`: how many pages the users have to fill at least, at the page size that the connector asks for. */
 export type Scenario = { readonly pages: number };
