@@ -8,8 +8,8 @@ import type { Subject } from './scopes.ts';
 import type { Tokens } from './token.ts';
 
 /**
- * `isStart`: nothing was answered before, so that a refusal can only be about how the account is asked for. `resumed`: a page token
- * is sent.
+ * `isStart`: nothing was answered before, so that a refusal can only be about how the account is asked for. `resumed`: it goes on
+ * from an answer before.
  */
 export type Asked = {
   readonly subject: Subject;

@@ -1,12 +1,13 @@
 /** What `rollcall connections test` tries of a Workspace account. */
 import type { ExternalId } from '../../src/domain/ids.ts';
 import { type Attempt, checkInSteps, counted, type Found, firstRecords } from '../check.ts';
-import type { CheckStep, Connector } from '../contract.ts';
+import type { CheckStep, Connector, FoundUser } from '../contract.ts';
 import { liveUsers, toCursor } from './places.ts';
 import { scopeOf } from './scopes.ts';
 
 /** Google says of each scope whether it is delegated (token.ts), so that each stands for itself here. */
 export function checkGoogle(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
+  let person: ExternalId | null = null;
   let group: ExternalId | null = null;
   const attempts: readonly Attempt[] = [
     {
@@ -15,7 +16,9 @@ export function checkGoogle(connector: Connector, signal: AbortSignal): AsyncIte
       /** The living, who show more of what the administrator sees than the deleted, whom a pull reads first. */
       attempt: async () => {
         const live = toCursor(liveUsers);
-        return seen(await firstRecords((cursor) => connector.fetchUsers(cursor ?? live, signal)));
+        const users = await firstRecords((cursor) => connector.fetchUsers(cursor ?? live, signal));
+        person = users.find((record) => record.kind === 'user')?.user.externalId ?? null;
+        return seen(users);
       },
     },
     {
@@ -37,6 +40,25 @@ export function checkGoogle(connector: Connector, signal: AbortSignal): AsyncIte
         return { detail: counted('Members of one group', records) };
       },
     },
+    {
+      step: 'look-up',
+      after: ['users'],
+      attempt: async () => {
+        if (person === null || connector.lookUp === null) return null;
+        const [found] = await connector.lookUp([person], [], signal);
+        return lookedUp(found);
+      },
+    },
+    {
+      step: 'changes',
+      permission: scopeOf('activities'),
+      without: 'Changes are found by full pulls only, not between them.',
+      attempt: async () => {
+        if (connector.changes === null) return null;
+        await connector.changes.begin(signal);
+        return { detail: 'The admin audit log can be read.' };
+      },
+    },
   ];
   return checkInSteps('Google', attempts);
 }
@@ -48,4 +70,12 @@ function seen(users: readonly { readonly kind: string }[]): Found {
   const remedy =
     'Check that the administrator named in "adminEmail" belongs to this Workspace account and has the privilege "Users › Read" for all organisational units.';
   return { detail, remedy };
+}
+
+function lookedUp(found: FoundUser | undefined): Found {
+  if (found?.kind === 'user') return { detail: 'One user is found by id.' };
+  return {
+    detail: 'A user of the list is not found by id.',
+    remedy: 'Somebody may have been deleted just now: try again. If it stays, report it as a defect.',
+  };
 }

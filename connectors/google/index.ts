@@ -3,6 +3,7 @@ import type { Connector, ConnectorDefinition, Network } from '../contract.ts';
 import { openSession, type SessionTuning } from '../session.ts';
 import { accountOf } from './account.ts';
 import { openApi } from './api.ts';
+import { changesOf } from './changes.ts';
 import { checkGoogle } from './check.ts';
 import { GoogleCredentials, GoogleSettings } from './credentials.ts';
 import { ORIGINS, sendOver } from './library.ts';
@@ -85,7 +86,7 @@ export function openGoogle(
       return { users: null, permissions: permissions.toSorted() };
     },
     lookUp: (ids, asked, signal) => lookUp(account, ids, asked, signal),
-    changes: null,
+    changes: changesOf(account),
     usage: () => session.usage(),
     close: () => session.close(),
   };
@@ -100,7 +101,7 @@ export const googleDefinition: ConnectorDefinition<GoogleSettings, GoogleCredent
     orgUnits: true,
     deletedUsers: true,
     lookUp: true,
-    delta: false,
+    delta: true,
     notifications: false,
   },
   settings: GoogleSettings,

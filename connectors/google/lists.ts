@@ -15,11 +15,15 @@ const PAGE_SIZE = {
   activities: 1_000,
 } as const satisfies Record<List, number>;
 
-/** `isStart`: nothing was answered before, so that a refusal can only be about how the account is asked for. */
+/**
+ * `isStart`: nothing was answered before, so that a refusal can only be about how the account is asked for. `resumed`: what is asked
+ * for goes on from an answer before, so that a refusal can only be about that; always so with a page token.
+ */
 type Place = {
   readonly list: List;
   readonly pageToken: string | null;
   readonly isStart: boolean;
+  readonly resumed?: boolean;
   readonly signal: AbortSignal;
 };
 type Common = { readonly maxResults: number; readonly fields: string; readonly pageToken?: string };
@@ -31,23 +35,23 @@ type Found = {
 };
 
 /** `call` is the library's own list method, given the parameters that all lists share and the way to the session. */
-type Call = (common: Common, options: ReturnType<typeof through>) => Promise<{ data: unknown }>;
+export type CallOfList = (common: Common, options: ReturnType<typeof through>) => Promise<{ data: unknown }>;
 
 export type Lists = {
-  page(place: Place, call: Call): Promise<Found>;
-  /** All pages, one after the other. `goOn` sees each, the last one too, and ends the reading where it says no. */
+  page(place: Place, call: CallOfList): Promise<Found>;
+  /** All pages, one after the other, with the date of the first. `goOn` sees each, the last one too, and ends the reading where it says no. */
   all(
     place: Omit<Place, 'pageToken'>,
-    call: Call,
+    call: CallOfList,
     goOn?: (objects: readonly unknown[]) => boolean,
-  ): Promise<readonly unknown[]>;
+  ): Promise<Pick<Found, 'objects' | 'date'>>;
 };
 
 export function openLists(api: Api): Lists {
-  const page: Lists['page'] = async ({ list, pageToken, isStart, signal }, call) => {
+  const page: Lists['page'] = async ({ list, pageToken, isStart, resumed, signal }, call) => {
     const common = { maxResults: PAGE_SIZE[list], fields: fieldsOf[list] };
     const { data, date } = await api.ask(
-      { subject: list, isStart, resumed: pageToken !== null, signal },
+      { subject: list, isStart, resumed: resumed ?? pageToken !== null, signal },
       (options) => call(pageToken === null ? common : { ...common, pageToken }, options),
     );
     const read = ListPage[list].safeParse(data);
@@ -62,11 +66,13 @@ export function openLists(api: Api): Lists {
     async all(place, call, goOn = () => true) {
       const found: unknown[] = [];
       const seen = new Set<string | null>();
+      let started: string | null = null;
       for (let pageToken: string | null = null; ; ) {
         seen.add(pageToken);
-        const { objects, next } = await page({ ...place, pageToken }, call);
+        const { objects, next, date } = await page({ ...place, pageToken }, call);
+        started ??= date;
         found.push(...objects);
-        if (!goOn(objects) || next === null) return found;
+        if (!goOn(objects) || next === null) return { objects: found, date: started };
         if (seen.has(next)) throw new ConnectorError(noPage(place.list, 'its pages lead in a circle'));
         pageToken = next;
       }

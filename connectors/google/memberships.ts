@@ -39,7 +39,7 @@ export async function membershipsOf(
 }
 
 async function allGroups({ lists, directory, customer }: Account, signal: AbortSignal) {
-  const objects = await lists.all({ list: 'groups', isStart: true, signal }, (common, options) =>
+  const { objects } = await lists.all({ list: 'groups', isStart: true, signal }, (common, options) =>
     directory.groups.list({ customer, ...common }, options),
   );
   return objects.map((object) => {

@@ -36,8 +36,8 @@ export function saysNotThere(response: SessionResponse): boolean {
 }
 
 /**
- * A refusal of the API. `isStart`: it is the first answer of all to this listing. `resumed`: a page token was sent, and
- * everything else as on the first page.
+ * A refusal of the API. `isStart`: it is the first answer of all to this listing. `resumed`: it was to go on from
+ * an answer before, with everything else as it was then.
  */
 export function apiRefusal(
   response: SessionResponse,
@@ -51,7 +51,8 @@ export function apiRefusal(
   const { status } = response;
   const reasons = reasonsOf(response);
   if (reasons === null) return failureOf(response); // not Google's words, so it is not Google's meaning
-  if (asked.resumed && (status === 400 || status === 410)) return failureOf(response, expiredToken);
+  if (asked.resumed && (status === 400 || status === 410))
+    return failureOf(response, asked.subject === 'activities' ? expiredChanges : expiredToken);
   if (asked.isStart && (status === 400 || status === 404)) return failureOf(response, wrongCustomer);
   if (status === 401) return failureOf(response, refusedToken);
   if (status === 403) return failureOf(response, missingPermission(reasons, asked));
@@ -93,6 +94,13 @@ export const expiredToken = {
   kind: 'cursor-expired',
   message: 'Google no longer accepts the page token that this run goes on from; it is valid for three days.',
   remedy: 'Nobody has to act: the list is read again from its first page.',
+} as const;
+
+export const expiredChanges = {
+  kind: 'cursor-expired',
+  message:
+    'Where the reading of the admin audit log was to go on is too long ago, or is not accepted by Google any more.',
+  remedy: 'Nobody has to act: a full pull follows.',
 } as const;
 
 const wrongCustomer = {

@@ -111,6 +111,22 @@ export const Group = Identified.extend({ name: text, email: text });
 
 export const Member = Identified.extend({ type: z.enum(['USER', 'GROUP', 'CUSTOMER', 'EXTERNAL']) });
 
+/** One line of the admin audit log. An event may have no parameters at all. */
+const Event = z.object({
+  type: text,
+  name: z.string(),
+  parameters: listed(z.object({ name: text, value: text })),
+});
+export type Event = z.infer<typeof Event>;
+
+export const Activity = z.object({
+  id: z.object({ time: z.string(), uniqueQualifier: z.string().min(1) }),
+  events: z.array(Event),
+});
+
+/** Who has, or had, an address. */
+export const Addressed = Identified.extend({ primaryEmail: text, aliases: listed(z.string()) });
+
 export const HasMember = z.object({ isMember: z.boolean() });
 
 /** As members of groups name the whole account. */

@@ -1,4 +1,4 @@
-/** Google Workspace: the Directory API v1 routes that a directory sync uses, and the token endpoint. */
+/** Google Workspace: the Directory API v1 routes that a directory sync uses, the admin audit log, and the token endpoint. */
 import type { Keys } from '../certificates.ts';
 import type { Directory } from '../directory.ts';
 import { type Group, isMember } from '../population/groups.ts';
@@ -20,11 +20,18 @@ import { roomFor } from '../written.ts';
 import { googleError, invalid, notFound, refuse, render, withoutPermission } from './answers.ts';
 import { selectionOf } from './fields.ts';
 import { type GoogleObjects, googleObjects } from './objects.ts';
+import { ReportsApi } from './reports.ts';
 import { issueToken, type ServiceAccount } from './token.ts';
 
 const scope = (name: string): string => `https://www.googleapis.com/auth/admin.directory.${name}.readonly`;
 
-export const googleScopes = [scope('user'), scope('group'), scope('group.member'), scope('orgunit')] as const;
+export const googleScopes = [
+  scope('user'),
+  scope('group'),
+  scope('group.member'),
+  scope('orgunit'),
+  'https://www.googleapis.com/auth/admin.reports.audit.readonly',
+] as const;
 
 type Query = { readonly start: number; readonly limit: number };
 
@@ -227,8 +234,13 @@ function authenticate(adminEmail: () => string, tokens: Tokens, request: ApiRequ
   return caller;
 }
 
-function routesOf(api: DirectoryApi, account: ServiceAccount, tokens: Tokens): readonly Route[] {
-  const [user, group, member, orgUnit] = googleScopes;
+function routesOf(
+  api: DirectoryApi,
+  reports: ReportsApi,
+  account: ServiceAccount,
+  tokens: Tokens,
+): readonly Route[] {
+  const [user, group, member, orgUnit, audit] = googleScopes;
   const get = (path: string, cls: Route['class'], permission: string, handle: Route['handle']): Route => {
     return { method: 'GET', path: `/admin/directory/v1${path}`, class: cls, permission, handle };
   };
@@ -243,6 +255,13 @@ function routesOf(api: DirectoryApi, account: ServiceAccount, tokens: Tokens): r
     get('/groups/:group/members/:member', 'other', member, (request) => api.member(request)),
     get('/groups/:group/hasMember/:member', 'other', member, (request) => api.hasMember(request)),
     get('/customer/:customer/orgunits', 'other', orgUnit, (request) => api.orgUnits(request)),
+    {
+      method: 'GET',
+      path: '/admin/reports/v1/activity/users/:user/applications/:application',
+      class: 'changes',
+      permission: audit,
+      handle: (request) => reports.activities(request),
+    },
   ];
 }
 
@@ -253,6 +272,7 @@ export function google(
   permissions: () => readonly string[],
 ): SimulatedProvider {
   const objects = googleObjects(directory, roomFor(160));
+  const reports = new ReportsApi(directory, objects.customerId, objects.addressOfGroup);
   const adminEmail = (): string => {
     const [first] = directory.people;
     return first ? objects.addressOf(first) : '';
@@ -275,7 +295,7 @@ export function google(
     credentials: { kind: 'service-account', clientEmail, privateKey: keys.clientKey },
     alternativeCredentials: null,
     protocol: {
-      routes: routesOf(new DirectoryApi(directory, objects), account, tokens),
+      routes: routesOf(new DirectoryApi(directory, objects), reports, account, tokens),
       authenticate: (request) => authenticate(adminEmail, tokens, request),
       refuse,
       render,

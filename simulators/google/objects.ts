@@ -12,6 +12,7 @@ export type GoogleObjects = {
   readonly userIdOf: (serial: number) => string;
   readonly groupIdOf: (serial: number) => string;
   addressOf(person: Person): string;
+  addressOfGroup(group: Group): string;
   /** By id, primary address or alias. */
   findUser(key: string): Person | null;
   /** By id or address. */
@@ -136,9 +137,7 @@ function userWriters(
   };
 }
 
-type Naming = Pick<GoogleObjects, 'customerId' | 'userIdOf' | 'groupIdOf' | 'addressOf'> & {
-  addressOfGroup(group: Group): string;
-};
+type Naming = Pick<GoogleObjects, 'customerId' | 'userIdOf' | 'groupIdOf' | 'addressOf' | 'addressOfGroup'>;
 
 function memberObjects({
   customerId,
@@ -182,6 +181,7 @@ export function googleObjects(directory: Directory, room: Room): GoogleObjects {
   return {
     customerId,
     addressOf,
+    addressOfGroup,
     userIdOf: people.of,
     groupIdOf: groups.of,
     findUser: (key) => {

@@ -23,23 +23,27 @@ describe('the check', () => {
   const lists = ({ path }: Asked): Answered => {
     if (path.endsWith('/members')) return { body: { kind: 'admin#directory#members', members: [] } };
     if (path.endsWith('/groups')) return { body: { kind: 'admin#directory#groups', groups: [{ id: 'g1' }] } };
-    return { body: usersBody([aUser('1')]) };
+    if (path.includes('/activity/')) return { body: { kind: 'admin#reports#activities' } };
+    return { body: path.endsWith('/users') ? usersBody([aUser('1')]) : aUser('1') };
   };
 
-  const permission = (name: string) => `permission …${name}.readonly`;
+  const permission = (name: string) => `permission …${name}`;
   const named = (steps: readonly CheckStep[]) =>
     steps.map(({ step, detail }) =>
-      step === 'permission' ? detail.replace(/^.*directory[.]/, 'permission …') : step,
+      step === 'permission'
+        ? detail.replace(/^.*[/](admin[.]directory[.])?(.*)[.]readonly$/, 'permission …$2')
+        : step,
     );
   const upTo = ['reach', 'credential'];
   const users = [permission('user'), 'users'];
   const groups = [permission('group'), 'groups'];
   const members = [permission('group.member'), 'members'];
+  const rest = ['look-up', permission('admin.reports.audit'), 'changes'];
 
   it('passes all steps of a connection that works', async () => {
     const google = await account(lists);
     const steps = await all(connected(google));
-    expect(named(steps)).toEqual([...upTo, ...users, ...groups, ...members]);
+    expect(named(steps)).toEqual([...upTo, ...users, ...groups, ...members, ...rest]);
     expect(steps.filter(({ ok }) => !ok)).toEqual([]);
   });
 
@@ -56,9 +60,13 @@ describe('the check', () => {
   });
 
   it.each([
-    ['users', permission('user'), [...upTo, permission('user'), ...groups, ...members]],
-    ['groups', permission('group'), [...upTo, ...users, permission('group')]],
-    ['members', permission('group.member'), [...upTo, ...users, ...groups, permission('group.member')]],
+    ['users', permission('user'), [...upTo, permission('user'), ...groups, ...members, ...rest.slice(1)]],
+    ['groups', permission('group'), [...upTo, ...users, permission('group'), ...rest]],
+    [
+      'members',
+      permission('group.member'),
+      [...upTo, ...users, ...groups, permission('group.member'), ...rest],
+    ],
   ])('goes on when %s may not be listed, and names what is missing', async (list, missing, names) => {
     const google = await account((asked) =>
       asked.path.endsWith(`/${list}`) ? refusal(403, 'forbidden') : lists(asked),
@@ -68,6 +76,29 @@ describe('the check', () => {
     const broken = steps.filter(({ ok }) => !ok);
     expect(named(broken)).toEqual([missing]);
     expect(broken[0]?.remedy).toContain('Admin roles');
+  });
+
+  it.each<[string, Answered, readonly string[]]>([
+    ['may not be read', refusal(403, 'forbidden'), [permission('admin.reports.audit'), 'changes']],
+    ['answers nothing that can be read', { body: '<html></html>' }, ['changes']],
+  ])(
+    'is passed without the audit log that %s, and says what does not work then',
+    async (_, answer, broken) => {
+      const google = await account((asked) => (asked.path.includes('/activity/') ? answer : lists(asked)));
+      const steps = (await all(connected(google))).filter(({ ok }) => !ok);
+      expect(named(steps)).toEqual(broken);
+      expect(steps.every(({ optional }) => optional === true)).toBe(true);
+      expect(steps.at(-1)?.detail).toContain('full pulls only');
+    },
+  );
+
+  it('fails the look-up where a user of the list is not there by id', async () => {
+    const google = await account((asked) => {
+      if (asked.path.endsWith('/1')) return refusal(404, 'notFound');
+      return 'showDeleted' in asked.query ? nobody : lists(asked);
+    });
+    const broken = (await all(connected(google))).filter(({ ok }) => !ok);
+    expect(named(broken)).toEqual(['look-up']);
   });
 
   it('does not take an account without anybody for one that works', async () => {

@@ -151,3 +151,46 @@ it('wants a customer or a domain, and its own', async () => {
   expect(await status('domain=elsewhere.example')).toBe(404);
   expect(await status(`domain=${setting(visitor, 'adminEmail').split('@')[1]}`)).toBe(200);
 });
+
+it('keeps the admin audit log, newest first, with the address from before', async () => {
+  const visitor = await visit('google', { users: 40, plain: true });
+  const scope = 'https://www.googleapis.com/auth/admin.reports.audit.readonly';
+  const { access_token } = (await visitor.post('/token', await googleForm(visitor, { scope }))).json();
+  const log = '/admin/reports/v1/activity/users/all/applications/admin';
+  const read = async (query: string) => {
+    const reply = await visitor.get(`${log}?${query}`, { authorization: `Bearer ${access_token}` });
+    return { status: reply.status, body: reply.json() };
+  };
+  expect((await read('maxResults=1')).body).not.toHaveProperty('items');
+  expect((await visitor.get(log)).status).toBe(403);
+  expect((await read('startTime=soon')).status).toBe(400);
+
+  const before = new Map(
+    (await everyPage(visitor, users)).map((user) => [String(user['id']), user['primaryEmail']]),
+  );
+  const { ids } = await visitor.simulator.control.rename(1);
+  await read('maxResults=1');
+  await visitor.simulator.control.leave(1, 'delete');
+  const first = (await read('maxResults=1')).body;
+  const second = (await read(`maxResults=1&pageToken=${first['nextPageToken']}`)).body;
+  expect(second).not.toHaveProperty('nextPageToken');
+  const events = [first, second].map((page) => list(page['items'])[0]?.['events']?.['0']);
+  expect(events.map((event) => event?.['name'])).toEqual(['DELETE_USER', 'RENAME_USER']);
+  const told = new Map(list(events[1]?.['parameters']).map((one) => [String(one['name']), one['value']]));
+  expect(told.get('USER_EMAIL')).toBe(before.get(String(ids[0])));
+  expect(told.get('NEW_VALUE')).not.toBe(told.get('USER_EMAIL'));
+  expect((await read(`startTime=${new Date(Date.now() - 1_000).toISOString()}`)).status).toBe(200);
+});
+
+it('answers for one member by id, the account itself included', async () => {
+  const visitor = await visit('google', { users: 40, plain: true });
+  const groups = await everyPage(visitor, groupList);
+  const idOf = (name: string) => groups.find((group) => String(group['name']) === name)?.['id'];
+  const everyone = `/admin/directory/v1/groups/${idOf('Everyone')}/members`;
+  const [customer] = await everyPage(visitor, everyone);
+  expect((await visitor.get(`${everyone}/${customer?.['id']}`)).json()).toEqual(customer);
+  const staff = `/admin/directory/v1/groups/${idOf('All Staff')}/members`;
+  const [person] = await everyPage(visitor, staff);
+  expect((await visitor.get(`${staff}/${person?.['id']}`)).json()).toEqual(person);
+  expect((await visitor.get(`${staff}/${customer?.['id']}`)).status).toBe(404);
+});
