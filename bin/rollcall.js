@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { basename, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const OLDEST = [24, 12];
@@ -19,6 +20,17 @@ const given = process.env.NODE_OPTIONS ?? '';
 // Compiled code is kept within node_modules, not in a folder that others may write to; where that is read-only, nothing is kept.
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/rollcall', import.meta.url));
 
+/** What somebody has to type to start this command as it was started now; src/cli/asTyped.ts shows it. */
+function command() {
+  const { npm_lifecycle_event: script, npm_command: npm } = process.env;
+  if (npm === 'run-script' && script === 'rollcall') return 'npm run rollcall --';
+  if (script !== undefined) return 'npx rollcall';
+  const typed = process.argv[1] ?? '';
+  if (basename(typed) === 'rollcall') return 'rollcall';
+  const path = relative(process.cwd(), typed);
+  return `node ${path.startsWith('..') ? typed : path}`;
+}
+
 function isRecent(version) {
   const [major, minor] = version.split('.').map(Number);
   return major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1]);
@@ -26,8 +38,15 @@ function isRecent(version) {
 
 /** Ends like the child ended, so that whoever waits for this process cannot tell the two apart. */
 function runWith(node) {
-  const env = { NODE_COMPILE_CACHE: compileCache, ...process.env, NODE_OPTIONS: `${nodeOptions} ${given}`.trim() };
-  const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: 'inherit', env });
+  const env = {
+    NODE_COMPILE_CACHE: compileCache,
+    ...process.env,
+    NODE_OPTIONS: `${nodeOptions} ${given}`.trim(),
+    ROLLCALL_COMMAND: command(),
+  };
+  // Nothing is said over the channel. It closes with this process, however that ends, and then the child ends too.
+  const stdio = ['inherit', 'inherit', 'inherit', 'ipc'];
+  const child = spawn(node, [program, ...process.argv.slice(2)], { stdio, env });
   // A terminal sends Ctrl-C to both; then the child hears it twice, and takes the two for one.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
@@ -44,6 +63,7 @@ if (isRecent(process.versions.node) && !given.includes(nodeOptions)) {
 } else if (isRecent(process.versions.node)) {
   const { enableCompileCache } = await import('node:module');
   enableCompileCache(compileCache);
+  process.env.ROLLCALL_COMMAND = command();
   await import('../src/main.ts');
 } else if (existsSync(packaged)) {
   runWith(packaged);

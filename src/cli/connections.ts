@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { CheckStep } from '../../connectors/contract.ts';
 import { PROVIDERS, Provider } from '../domain/directory.ts';
 import { Problem } from '../domain/problem.ts';
+import { asTyped } from './asTyped.ts';
 import type { App, Cli } from './cli.ts';
 import {
   addDirectoryOptions,
@@ -138,7 +139,8 @@ async function listConnections(cli: Cli, { operator }: App, options: ListOptions
       );
     next = page.next;
   }
-  if (found === 0) terminal.note('There is no connection yet. Add one: rollcall connections add --help');
+  if (found === 0)
+    terminal.note(asTyped('There is no connection yet. Add one: rollcall connections add --help'));
   if (next !== null) terminal.note('There are more: --limit or --all.');
 }
 

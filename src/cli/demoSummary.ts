@@ -1,5 +1,6 @@
 /** What the demo shows at its end: per company what waits and why, and what to type next. */
 import { causes, setOf } from '../domain/change.ts';
+import { asTyped } from './asTyped.ts';
 import type { ChangeSetSummary } from './changes.ts';
 import { quoted } from './criteria.ts';
 import type { Company } from './demoDirectories.ts';
@@ -79,23 +80,23 @@ function writeNext(terminal: Terminal, { results, seconds, folder, apiKey, url, 
     ),
   );
   const say = (command: string, what: string) =>
-    line(`  ${style('cyan', command)}\n      ${style('dim', what)}`);
+    line(`  ${style('cyan', asTyped(command))}\n      ${style('dim', what)}`);
   if (strange !== undefined)
     say(
-      `npx rollcall changes --tenant ${quoted(strange.company.tenant)}${data}`,
+      `rollcall changes --tenant ${quoted(strange.company.tenant)}${data}`,
       'a directory that lost 40 % of its people: nobody is deleted by that',
     );
   if (puzzle !== undefined)
-    say(`npx rollcall show ${puzzle.id}${data}`, 'a change that only a person can decide on');
+    say(`rollcall show ${puzzle.id}${data}`, 'a change that only a person can decide on');
   if (first !== undefined) {
     const { connection, revision } = first.summary;
     say(
-      `npx rollcall approve --connection ${connection} --all --revision ${revision} --reason 'Looks right'${data}`,
+      `rollcall approve --connection ${connection} --all --revision ${revision} --reason 'Looks right'${data}`,
       `everything that waits for ${first.company.tenant}`,
     );
-    say(`npx rollcall apply ${connection}${data}`, 'carry it out');
+    say(`rollcall apply ${connection}${data}`, 'carry it out');
   }
-  say(`npx rollcall audit verify${data}`, 'who did what, and that nobody has touched the record');
+  say(`rollcall audit verify${data}`, 'who did what, and that nobody has touched the record');
   if (!stays) {
     line(`  The API runs while the demo stays: ${style('cyan', 'npm run demo')} without --exit.`);
     return;

@@ -1,6 +1,7 @@
 /** `rollcall doctor`: everything that Rollcall stands on, looked at once, each line with its remedy. */
 import type { Command } from 'commander';
 import type { Check } from '../checkUp.ts';
+import { asTyped } from './asTyped.ts';
 import type { Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
@@ -30,7 +31,7 @@ async function examine(cli: Cli): Promise<number> {
     terminal.line(
       `${terminal.style(styleOf[check.result], check.result.padEnd(4))}  ${check.check.padEnd(14)}  ${harmless(check.detail)}`,
     );
-    if (check.remedy !== undefined) terminal.line(`      remedy: ${harmless(check.remedy)}`);
+    if (check.remedy !== undefined) terminal.line(`      remedy: ${asTyped(harmless(check.remedy))}`);
   }
   const failed = checks.some((check) => check.result === 'fail');
   if (terminal.json) terminal.document({ ok: !failed, checks });

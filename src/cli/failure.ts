@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander';
 import { ConnectorError, type ConnectorFailure, whoActs } from '../../connectors/contract.ts';
 import { Problem, type ProblemCode, problemCodes } from '../domain/problem.ts';
+import { asTyped } from './asTyped.ts';
 import { harmless, ReaderGone, type Terminal } from './terminal.ts';
 
 /** What scripts can rely on. */
@@ -65,7 +66,7 @@ export function failureLines(failure: Pick<ConnectorFailure, 'message' | 'remedy
   return [
     failure.message,
     `  can be mended by: ${whoIs[whoActs[failure.kind]]}`,
-    `  remedy: ${failure.remedy}`,
+    `  remedy: ${asTyped(failure.remedy)}`,
   ];
 }
 
@@ -79,7 +80,7 @@ export function tell(error: unknown, terminal: Terminal): number {
   for (const field of told.fields ?? [])
     terminal.note(harmless(`  ${field.path || 'input'}: ${field.message}`));
   terminal.note(`  can be mended by: ${whoIs[told.who]}`);
-  terminal.note(`  remedy: ${harmless(told.remedy)}`);
+  terminal.note(`  remedy: ${asTyped(harmless(told.remedy))}`);
   // A list that broke off stays broken off: a second document would hide that.
   if (terminal.json && !terminal.hasBegun()) terminal.document({ error: shown });
   return exit;
@@ -90,7 +91,7 @@ function tellUsage(error: CommanderError, terminal: Terminal): number {
   if (error.exitCode === 0) return EXIT.ok;
   if (terminal.json) {
     const message = error.message.replace(/^error: /, '');
-    const remedy = 'See `rollcall --help`, or add --help to the command.';
+    const remedy = 'Add --help to the command.';
     terminal.document({ error: { code: 'invalid-input', message, remedy, who: 'caller' } });
   }
   return EXIT.usage;

@@ -2,6 +2,7 @@
 import { userInfo } from 'node:os';
 import { Command } from 'commander';
 import { parseConfig } from '../config.ts';
+import { asTyped } from './asTyped.ts';
 import { addAuditCommands } from './audit.ts';
 import { addChangeCommands } from './changes.ts';
 import type { Cli, Ending, Installation } from './cli.ts';
@@ -112,7 +113,7 @@ function writeNext(terminal: Terminal, commands: readonly string[], data: string
   if (terminal.json) return;
   const suffix = data === undefined ? '' : ` --data ${quoted(data)}`;
   for (const [at, command] of commands.entries())
-    terminal.note(`${at === 0 ? 'Next:' : '     '} rollcall ${command}${suffix}`);
+    terminal.note(`${at === 0 ? 'Next:' : '     '} ${asTyped(`rollcall ${command}`)}${suffix}`);
 }
 
 /** --data names an install as a whole: what the environment says about another one does not count then. */
@@ -146,11 +147,15 @@ function listenForSignals(terminal: Terminal) {
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, listen);
+  const orphaned = () => listen('SIGHUP');
+  process.on('disconnect', orphaned); // bin/rollcall.js has ended without a word
+  process.channel?.unref();
   return {
     signal: controller.signal,
     exitCode: () => received?.exitCode ?? EXIT.interrupted,
     stop: () => {
       for (const signal of signals) process.off(signal, listen);
+      process.off('disconnect', orphaned);
     },
   };
 }

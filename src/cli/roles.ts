@@ -1,5 +1,6 @@
 /** `rollcall roles`: what auth users may do in the application. */
 import type { Command } from 'commander';
+import { asTyped } from './asTyped.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { everything } from './lists.ts';
@@ -27,7 +28,7 @@ async function listRoles(cli: Cli, { operator }: App): Promise<void> {
   const { terminal } = cli;
   const roles = await everything((page) => operator.listRoles(page));
   if (terminal.json) return terminal.document({ items: roles });
-  if (roles.length === 0) return terminal.note('There is no role yet: rollcall roles add NAME');
+  if (roles.length === 0) return terminal.note(asTyped('There is no role yet: rollcall roles add NAME'));
   terminal.table(
     ['role', 'since', 'description'],
     roles.map((role) => [role.name, role.createdAt.toISOString().slice(0, 10), role.description]),

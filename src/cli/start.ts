@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import { Problem } from '../domain/problem.ts';
+import { asTyped } from './asTyped.ts';
 import type { Cli } from './cli.ts';
 import { examples } from './examples.ts';
 
@@ -34,7 +35,7 @@ async function runDaemon(cli: Cli, { apiOnly, workerOnly }: StartOptions): Promi
   try {
     if (daemon.url !== null && process.stderr.isTTY) {
       cli.terminal.note(
-        `Rollcall listens on ${daemon.url}. A key for it: rollcall keys add NAME --role auditor`,
+        asTyped(`Rollcall listens on ${daemon.url}. A key for it: rollcall keys add NAME --role auditor`),
       );
     }
     if (!cli.signal.aborted) await once(cli.signal, 'abort');

@@ -6,6 +6,7 @@ import { whoActs } from '../../connectors/contract.ts';
 import type { Connection } from '../domain/connection.ts';
 import type { RunCounts, RunView } from '../domain/run.ts';
 import { partialReasons } from '../domain/snapshot.ts';
+import { asTyped } from './asTyped.ts';
 import { chosenConnections } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
@@ -268,5 +269,5 @@ async function listRuns(cli: Cli, { operator }: App, options: RunsOptions): Prom
       terminal.table(headings, await Promise.all(rows));
     }
   }
-  if (found === 0) terminal.note('There was no run yet: rollcall sync --all');
+  if (found === 0) terminal.note(asTyped('There was no run yet: rollcall sync --all'));
 }

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
-import { aFolder, bin, rollcall } from './command.ts';
+import { aFolder, bin, environment, rollcall, start } from './command.ts';
 
 /** A Node on the PATH that cannot run TypeScript, such as many machines have. */
 function olderNode(): string | null {
@@ -30,6 +30,56 @@ it('says its version, and helps, without opening anything', async () => {
 
 it('without a command shows what there is and ends with 2', async () => {
   expect(await rollcall([])).toMatchObject({ code: 2, stderr: expect.stringContaining('Usage: rollcall') });
+});
+
+it.each([
+  ['npx', { npm_command: 'exec', npm_lifecycle_event: 'npx' }, 'npx rollcall'],
+  ['its npm script', { npm_command: 'run-script', npm_lifecycle_event: 'rollcall' }, 'npm run rollcall --'],
+  ['another npm script', { npm_command: 'run-script', npm_lifecycle_event: 'demo' }, 'npx rollcall'],
+  ['Node', {}, 'node bin/rollcall.js'],
+])('started by %s, it shows commands that can be typed so', async (_, env, command) => {
+  const folder = aFolder();
+  try {
+    const named = await rollcall(['sync', '--data', folder.path], { env });
+    expect(named.stderr).toContain(`\`${command} connections\` lists them`);
+    expect((await rollcall(['sync', '--help'], { env })).stdout).toContain(`  $ ${command} sync --all`);
+  } finally {
+    folder.remove();
+  }
+});
+
+it('shows its own path where it is started from elsewhere, and its name where that is found', async () => {
+  const folder = aFolder();
+  try {
+    const help = (command: string) =>
+      execFileSync(process.execPath, [command, 'sync', '--help'], {
+        cwd: folder.path,
+        env: environment(),
+        encoding: 'utf8',
+      });
+    expect(help(bin)).toContain(`  $ node ${bin} sync --all`);
+    symlinkSync(bin, join(folder.path, 'rollcall'));
+    expect(help(join(folder.path, 'rollcall'))).toContain('  $ rollcall sync --all');
+  } finally {
+    folder.remove();
+  }
+});
+
+it('leaves nobody behind when it is killed: what it has started ends in order', {
+  timeout: 60_000,
+}, async () => {
+  const folder = aFolder();
+  try {
+    const data = join(folder.path, 'data');
+    const daemon = start(['start', '--data', data], { env: { ROLLCALL_PORT: '0' } });
+    await daemon.said('daemon.started');
+    daemon.signal('SIGKILL');
+    // Its output ends when the last process that could write to it has.
+    expect((await daemon.ended).stdout).toContain('daemon.stopping');
+    expect(existsSync(join(data, 'postgres', 'cluster', 'postmaster.pid'))).toBe(false);
+  } finally {
+    folder.remove();
+  }
 });
 
 const node = olderNode();

@@ -31,7 +31,7 @@ const foreign = ['DATABASE_URL', 'REDIS_URL', 'NO_COLOR', 'NODE_DISABLE_COLORS',
 
 export function environment(): NodeJS.ProcessEnv {
   const names = Object.keys(process.env).filter(
-    (name) => !foreign.includes(name) && !name.startsWith('ROLLCALL_'),
+    (name) => !foreign.includes(name) && !/^(ROLLCALL_|npm_)/.test(name),
   );
   return Object.fromEntries(names.map((name) => [name, process.env[name]]));
 }
