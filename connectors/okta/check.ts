@@ -5,6 +5,17 @@ import { type Attempt, checkInSteps, counted, type Found, firstRecords } from '.
 import type { CheckStep, Connector } from '../contract.ts';
 import { liveUsers, toCursor } from './lists.ts';
 
+/** Carries what its check needs to know besides. */
+export type OktaConnector = Connector & {
+  readonly appScope: string | null;
+  /** null where user types are not read. */
+  readonly readTypes: ((signal: AbortSignal) => Promise<unknown>) | null;
+};
+
+function isOkta(connector: Connector): connector is OktaConnector {
+  return 'appScope' in connector;
+}
+
 const ASSIGN =
   'Assign people or groups to the app that "appScope" names (Admin Console › Applications › the app › Assignments), and see that the role of the credential shows them.';
 const REPORT =
@@ -13,8 +24,20 @@ const REPORT =
 export function checkOkta(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
   let group: ExternalId | null = null;
   let user: ExternalId | null = null;
-  const isScoped = 'appScope' in connector && connector.appScope !== null;
+  const { appScope = null, readTypes = null } = isOkta(connector) ? connector : {};
+  const isScoped = appScope !== null;
+  const types: readonly Attempt[] =
+    readTypes === null
+      ? []
+      : [
+          {
+            step: 'users',
+            permission: 'okta.userTypes.read',
+            attempt: () => readTypes(signal).then(() => null),
+          },
+        ];
   const attempts: readonly Attempt[] = [
+    ...types,
     {
       step: 'users',
       permission: isScoped ? 'okta.apps.read' : 'okta.users.read',

@@ -26,6 +26,8 @@ export const OktaSettings = z.object({
     .trim()
     .regex(/^\w{1,64}$/, { error: 'must be the id of an app, such as 0oa1gjh63g214q0Hq0g4' })
     .optional(),
+  /** Whether users bear the name of their user type, as the custom attribute `type.name`. */
+  userTypes: z.boolean().optional(),
 });
 export type OktaSettings = z.infer<typeof OktaSettings>;
 

@@ -1,6 +1,5 @@
 /** Okta: one page of users, groups or members at a time. */
 import {
-  type Connector,
   type ConnectorDefinition,
   ConnectorError,
   type Cursor,
@@ -9,7 +8,7 @@ import {
 } from '../contract.ts';
 import { type HttpSession, openSession, type SessionTuning } from '../session.ts';
 import { changesOf } from './changes.ts';
-import { checkOkta } from './check.ts';
+import { checkOkta, type OktaConnector } from './check.ts';
 import { OktaCredentials, OktaSettings, readPrivateKey } from './credentials.ts';
 import { bucketOf, limitOf, waitAfterRefusalMs } from './limits.ts';
 import {
@@ -28,6 +27,7 @@ import {
 import { lookUp, type Org } from './lookUp.ts';
 import { toAssignedUserRecord, toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
 import { type Access, apiTokenAccess, ServiceAppAccess, scopesFor } from './token.ts';
+import { withTypeNames } from './types.ts';
 
 /**
  * Spares Okta the work for what is not read here, and makes the list faster; yes, on a GET (API reference, "List all users").
@@ -40,9 +40,6 @@ type Options = {
   readonly credentials: OktaCredentials;
   readonly network: Network;
 };
-
-/** Carries what its check needs to know besides. */
-type OktaConnector = Connector & { readonly appScope: string | null };
 
 /** `tuning` is for tests, which cannot wait as long as a pull. Throws ConnectorError 'misconfigured'. */
 export function openOkta(
@@ -62,10 +59,13 @@ export function openOkta(
   const access = accessOf({ settings, credentials, session, origin });
   const appScope = settings.appScope ?? null;
   const get = getter(session, access, origin);
-  const org: Org = { origins: [settings.orgUrl, origin], get, appScope };
+  const origins = [settings.orgUrl, origin];
+  const toUser = settings.userTypes === true ? withTypeNames({ get, origins }) : async () => toUserRecord;
+  const org: Org = { origins, get, appScope, toUser };
   return {
     provider: 'okta',
     appScope,
+    readTypes: settings.userTypes === true ? toUser : null,
     fetchUsers: (cursor, signal) =>
       appScope === null ? everybody(org, cursor, signal) : assigned(org, appScope, cursor, signal),
     fetchGroups: (cursor, signal) => listed(org, allGroups, cursor, toGroupRecord, signal),
@@ -118,16 +118,19 @@ async function listed<T>(
 }
 
 /** Three lists in one chain of pages (see lists.ts): whoever moves between them may be named twice, the last time as it is. */
-async function everybody({ get, origins }: Org, cursor: Cursor | null, signal: AbortSignal) {
+async function everybody({ get, origins, toUser }: Org, cursor: Cursor | null, signal: AbortSignal) {
+  const toRecord = await toUser(signal);
   const at = cursor === null ? deprovisionedUsers : toPlace(cursor, USER_LISTS, deprovisionedUsers);
   const answer = await get(at.path, signal);
   const { records, next } = readList(answer, at, origins);
   const since = at.since ?? recentSince(answer);
-  return page(records.map(toUserRecord), next === null ? listBehind(at, since) : { ...next, since });
+  return page(records.map(toRecord), next === null ? listBehind(at, since) : { ...next, since });
 }
 
 async function assigned(org: Org, app: string, cursor: Cursor | null, signal: AbortSignal) {
-  const { records, next } = await listed(org, usersOfApp(app), cursor, toAssignedUserRecord, signal);
+  const toUser = await org.toUser(signal);
+  const toRecord = (record: unknown) => toAssignedUserRecord(record, toUser);
+  const { records, next } = await listed(org, usersOfApp(app), cursor, toRecord, signal);
   return { records: records.filter((record) => record !== null), next };
 }
 

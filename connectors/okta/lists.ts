@@ -25,6 +25,7 @@ const LISTS = {
   groups: { title: 'groups', scope: 'okta.groups.read', pageSize: 200 },
   members: { title: "a group's members", scope: 'okta.groups.read', pageSize: 200 },
   'changed-users': { title: 'users who have changed', scope: 'okta.users.read', pageSize: 200 },
+  'user-types': { title: 'user types', scope: 'okta.userTypes.read', pageSize: 200 },
   'app-users': { title: 'users assigned to the app', scope: 'okta.apps.read', pageSize: 500 },
   log: { title: 'entries of the System Log', scope: 'okta.logs.read', pageSize: 1000 },
   'groups-of-user': { title: "a user's groups", scope: 'okta.groups.read', pageSize: 200 },

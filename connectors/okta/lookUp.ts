@@ -3,7 +3,7 @@ import type { ExternalId } from '../../src/domain/ids.ts';
 import { parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type FoundUser, type UserRecord } from '../contract.ts';
 import { groupsOf, namedUsers, type Place, readList } from './lists.ts';
-import { isAssigned, toMemberRecord, toUserRecord } from './map.ts';
+import { isAssigned, toMemberRecord } from './map.ts';
 import { odd, refused, saysGone } from './refusals.ts';
 import { AppUser, Identified } from './schema.ts';
 
@@ -14,6 +14,8 @@ export type Org = {
   get(path: string, signal: AbortSignal): Promise<SessionResponse>;
   /** Id of the app whose assignments are the scope; null where everybody is in it. */
   readonly appScope: string | null;
+  /** How this org's users are read. */
+  toUser(signal: AbortSignal): Promise<(record: unknown) => UserRecord>;
 };
 
 /** Ids in one filter: the address stays below 2,000 characters, which everything on the way lets pass. */
@@ -39,9 +41,10 @@ export async function lookUp(
   const batches = Array.from({ length: Math.ceil(fit.length / IDS_A_REQUEST) }, (_, at) =>
     fit.slice(at * IDS_A_REQUEST, (at + 1) * IDS_A_REQUEST),
   );
+  const toUser = await org.toUser(signal);
   const listed = new Map<ExternalId, UserRecord>();
   await abreast(batches, async (batch) => {
-    for (const record of await allOf(org, namedUsers(batch), toUserRecord, signal)) {
+    for (const record of await allOf(org, namedUsers(batch), toUser, signal)) {
       const id = record.kind === 'user' ? record.user.externalId : record.externalId;
       if (id !== null) listed.set(id, record);
     }
@@ -103,7 +106,7 @@ async function alone(org: Org, id: ExternalId, signal: AbortSignal): Promise<Alo
       isStart: false,
       setting: 'orgUrl',
     });
-  const record = toUserRecord(parseJson(answer));
+  const record = (await org.toUser(signal))(parseJson(answer));
   const named = record.kind === 'user' ? record.user.externalId : record.externalId;
   if (named === id) return record;
   // Okta takes logins in this place too ("Retrieve a user"): this is somebody else, or nobody can tell.

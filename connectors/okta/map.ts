@@ -100,11 +100,14 @@ export function isAssigned(status: string): boolean {
 }
 
 /** The user behind an assignment; null where the assignment has ended, and that is all that is said. */
-export function toAssignedUserRecord(record: unknown): UserRecord | null {
+export function toAssignedUserRecord(
+  record: unknown,
+  toUser: (record: unknown) => UserRecord,
+): UserRecord | null {
   const read = ExpandedAppUser.safeParse(record);
   if (!read.success) return unreadable(record, read.error);
   const { id, status, _embedded } = read.data;
-  const found = toUserRecord(_embedded.user);
+  const found = toUser(_embedded.user);
   const named = found.kind === 'user' ? found.user.externalId : found.externalId;
   if (named !== id)
     return { kind: 'unreadable', externalId: id, problem: '_embedded.user.id: not that of the assignment' };

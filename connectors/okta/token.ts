@@ -7,7 +7,7 @@ import { type JWK, SignJWT } from 'jose';
 import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
 import type { HttpSession } from '../session.ts';
-import type { SigningKey } from './credentials.ts';
+import type { OktaSettings, SigningKey } from './credentials.ts';
 import { TokenAnswer, TokenError } from './schema.ts';
 
 export type Access = {
@@ -31,10 +31,14 @@ export function apiTokenAccess(token: string): Access {
 /** A full pull works without the optional ones. */
 export type Scopes = { readonly needed: readonly string[]; readonly optional: readonly string[] };
 /** The System Log names who was deleted for good, and who joined or left a group; apps matter where one of them is the scope. */
-export function scopesFor({ appScope }: { readonly appScope?: string | undefined }): Scopes {
-  const needed = ['okta.users.read', 'okta.groups.read'];
+export function scopesFor({ appScope, userTypes }: Pick<OktaSettings, 'appScope' | 'userTypes'>): Scopes {
   return {
-    needed: appScope === undefined ? needed : [...needed, 'okta.apps.read'],
+    needed: [
+      'okta.users.read',
+      'okta.groups.read',
+      ...(appScope === undefined ? [] : ['okta.apps.read']),
+      ...(userTypes === true ? ['okta.userTypes.read'] : []),
+    ],
     optional: ['okta.logs.read'],
   };
 }

@@ -72,7 +72,8 @@ const siteParts = Array.from({ length: 20 }, (_, index) => {
 export function oktaObjects(directory: Directory, journal: Journal, origin: string, room: Room): OktaObjects {
   const users = oktaIds(directory.seed, '00u');
   const groups = oktaIds(directory.seed, '00g');
-  const userType = oktaIds(directory.seed, 'oty').of(1);
+  const userTypes = oktaIds(directory.seed, 'oty');
+  const [ordinary, contractor] = [userTypes.of(1), userTypes.of(2)];
   const loginOf = (person: Person): string => `${person.local}@${directory.domain}`;
 
   const managerPart = (person: Person): string => {
@@ -113,7 +114,7 @@ export function oktaObjects(directory: Directory, journal: Journal, origin: stri
       const activated = person.state === 'staged' ? 'null' : `"${created}"`;
       const updated = date(journal.lastUpdatedOf(person));
       const times = `"created":"${created}","activated":${activated},"statusChanged":"${created}","lastLogin":null,"lastUpdated":"${updated}","passwordChanged":${activated}`;
-      return `{"id":"${id}","status":"${statusOf(person)}",${times},"type":{"id":"${userType}"},"profile":${profileOf(person)},"credentials":{"provider":{"type":"OKTA","name":"OKTA"}},"_links":{"self":{"href":"${origin}/api/v1/users/${id}"}}}`;
+      return `{"id":"${id}","status":"${statusOf(person)}",${times},"type":{"id":"${person.kind === 'contractor' ? contractor : ordinary}"},"profile":${profileOf(person)},"credentials":{"provider":{"type":"OKTA","name":"OKTA"}},"_links":{"self":{"href":"${origin}/api/v1/users/${id}"}}}`;
     }),
     group: (group) => {
       const id = groups.of(group.serial);

@@ -35,6 +35,7 @@ export const oktaScopes = [
   'okta.groups.read',
   'okta.logs.read',
   'okta.apps.read',
+  'okta.userTypes.read',
 ] as const;
 
 type Query = { readonly start: number; readonly limit: number };
@@ -80,6 +81,15 @@ class CoreApi {
   logs(request: ApiRequest): Answer {
     const { journal, objects, appId } = this.#parts;
     return logPage(journal, { ...objects, appId }, request, oktaError);
+  }
+
+  /** Everybody is of the type that each org has, but for the contractors. */
+  types(): readonly unknown[] {
+    const { of } = oktaIds(this.#directory.seed, 'oty');
+    return [
+      { id: of(1), name: 'user', displayName: 'User', default: true },
+      { id: of(2), name: 'contractor', displayName: 'Contractor', default: false },
+    ];
   }
 
   app(request: ApiRequest): Plain {
@@ -268,7 +278,7 @@ function withoutPermission(user: Record<string, unknown>): Record<string, unknow
 }
 
 function routesOf(api: CoreApi, journal: Journal, authority: Authority): readonly Route[] {
-  const [user, group, log, apps] = oktaScopes;
+  const [user, group, log, apps, types] = oktaScopes;
   const usedIds = new Set<string>();
   const get = (
     path: string,
@@ -292,6 +302,7 @@ function routesOf(api: CoreApi, journal: Journal, authority: Authority): readonl
     get('/api/v1/groups', 'groups', group, (request) => api.groups(request)),
     get('/api/v1/groups/:group', 'group', group, (request) => api.group(request)),
     get('/api/v1/groups/:group/users', 'members', group, (request) => api.members(request)),
+    get('/api/v1/meta/types/user', 'other', types, () => json(200, api.types())),
     get('/api/v1/logs', 'changes', log, (request) => api.logs(request)),
     get('/api/v1/apps/:app', 'other', apps, (request) => api.app(request)),
     get('/api/v1/apps/:app/users', 'users', apps, (request) => api.appUsers(request)),
