@@ -2,7 +2,8 @@
 import type { z } from 'zod';
 import { PROVIDERS, Provider } from '../src/domain/directory.ts';
 import { type Connector, type ConnectorDefinition, ConnectorError, Network } from './contract.ts';
-import { entraDefinition } from './entra/index.ts';
+import { entraDefinition, entraDefinitionWith } from './entra/index.ts';
+import { type MachineIdentity, noMachine } from './entra/machine.ts';
 import { fileDefinition } from './file/index.ts';
 import type { FileAccess } from './file/place.ts';
 import { googleDefinition } from './google/index.ts';
@@ -19,9 +20,9 @@ export const connectors: Readonly<Record<Provider, ConnectorDefinition>> = {
   file: fileDefinition({ root: null, keyed: true }),
 };
 
-/** The same, with files where this install lets them be read. */
-export function connectorsWith(files: FileAccess): typeof connectors {
-  return { ...connectors, file: fileDefinition(files) };
+/** The same, with files where this install lets them be read, and with its own identity where it lends that. */
+export function connectorsWith(files: FileAccess, machine: MachineIdentity = noMachine): typeof connectors {
+  return { ...connectors, entra: entraDefinitionWith(machine), file: fileDefinition(files) };
 }
 
 /** As it comes from a form, a file or the database. */

@@ -23,6 +23,13 @@ const Environment = z.object({
     z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   ),
   ROLLCALL_FILE_ROOT: z.preprocess(empty, z.string().optional()),
+  ROLLCALL_ENTRA_IDENTITY_KEY: z.preprocess(
+    empty,
+    z.string().min(20, 'needs at least 20 characters').optional(),
+  ),
+  AZURE_FEDERATED_TOKEN_FILE: z.preprocess(empty, z.string().optional()),
+  IDENTITY_ENDPOINT: z.preprocess(empty, z.url({ protocol: /^https?$/ }).optional()),
+  IDENTITY_HEADER: z.preprocess(empty, z.string().optional()),
   ROLLCALL_CONCURRENCY: z.preprocess(empty, z.coerce.number().int().min(1).max(64).default(4)),
 });
 
@@ -39,6 +46,12 @@ export type Config = {
   readonly logLevel: z.infer<typeof Environment>['ROLLCALL_LOG_LEVEL'];
   /** Below it lie the files that connections may read; null: none may. */
   readonly fileRoot: string | null;
+  /** How connections may sign in as this machine; the names are those that Azure's platforms set. */
+  readonly machine: {
+    readonly key: string | null;
+    readonly assertionFile: string | null;
+    readonly endpoint: { readonly url: string; readonly header: string } | null;
+  };
   /** How many runs one worker carries out side by side. */
   readonly concurrency: number;
 };
@@ -71,6 +84,14 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     port: env.ROLLCALL_PORT,
     logLevel: env.ROLLCALL_LOG_LEVEL,
     fileRoot: env.ROLLCALL_FILE_ROOT === undefined ? null : resolve(env.ROLLCALL_FILE_ROOT),
+    machine: {
+      key: env.ROLLCALL_ENTRA_IDENTITY_KEY ?? null,
+      assertionFile: env.AZURE_FEDERATED_TOKEN_FILE ?? null,
+      endpoint:
+        env.IDENTITY_ENDPOINT === undefined || env.IDENTITY_HEADER === undefined
+          ? null
+          : { url: env.IDENTITY_ENDPOINT, header: env.IDENTITY_HEADER },
+    },
     concurrency: env.ROLLCALL_CONCURRENCY,
   };
 }

@@ -11,7 +11,11 @@ async function openParts(config: Config, log: ReturnType<typeof openLogger>) {
     import('./install.ts'),
     import('../connectors/registry.ts'),
   ]);
-  return await openInstall(config, log, connectorsWith({ root: config.fileRoot, keyed: true }));
+  return await openInstall(
+    config,
+    log,
+    connectorsWith({ root: config.fileRoot, keyed: true }, config.machine),
+  );
 }
 
 /** A command tells people what happens; its log is for whoever looks for a fault. */
@@ -51,7 +55,11 @@ const installation: Installation = {
       import('./checkUp.ts'),
       import('../connectors/registry.ts'),
     ]);
-    yield* checkUp(config, connectorsWith({ root: config.fileRoot, keyed: true }), commandLog(config));
+    yield* checkUp(
+      config,
+      connectorsWith({ root: config.fileRoot, keyed: true }, config.machine),
+      commandLog(config),
+    );
   },
 };
 

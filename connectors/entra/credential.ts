@@ -1,15 +1,21 @@
 /** Access tokens for Graph by @azure/identity, whose HTTP goes over the connection's session, so that CA and proxy hold. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import {
+  ClientAssertionCredential,
   ClientCertificateCredential,
   ClientSecretCredential,
   type TokenCredentialOptions,
 } from '@azure/identity';
 import { z } from 'zod';
-import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
-import { ConnectorError, type ConnectorFailure } from '../contract.ts';
+import { parseJson } from '../answer.ts';
+import { ConnectorError } from '../contract.ts';
 import type { HttpSession } from '../session.ts';
-import { TokenClaims, TokenGrant, TokenRefusal } from './schema.ts';
+import { claimsIn, type MachineIdentity, managedToken, readAssertion } from './machine.ts';
+import { TokenGrant } from './schema.ts';
+import { notIssued, signInRefusal, withoutToken } from './signInRefusals.ts';
+
+/** The operator's key to signing in as the machine. */
+const identityKey = z.string().min(1, 'the key is empty');
 
 export const EntraCredentials = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -17,6 +23,14 @@ export const EntraCredentials = z.discriminatedUnion('kind', [
     clientSecret: z.string().trim().min(1, 'the client secret is empty'),
   }),
   z.strictObject({ kind: z.literal('certificate'), pem: z.string().superRefine(checkPem) }),
+  /** The assertion in a file of this machine, which the application trusts as a federated credential. */
+  z.strictObject({ kind: z.literal('federated'), identityKey }),
+  /** `user`: the identity whose Client ID the settings name; `system`: the machine's own. */
+  z.strictObject({
+    kind: z.literal('managed-identity'),
+    identity: z.enum(['user', 'system']).default('user'),
+    identityKey,
+  }),
 ]);
 export type EntraCredentials = z.infer<typeof EntraCredentials>;
 
@@ -28,6 +42,9 @@ export type TokenOptions = {
   readonly clientId: string;
   readonly scope: string;
   readonly credentials: EntraCredentials;
+  readonly machine: MachineIdentity;
+  /** For a managed identity, its own session; null for the others. */
+  readonly local: HttpSession | null;
 };
 
 export type Tokens = {
@@ -53,19 +70,25 @@ export function tokensFor(options: TokenOptions): Tokens {
     discard(token) {
       if (held?.token === token) held = null;
     },
-    permissions: () => (held === null ? null : rolesIn(held.token)),
+    permissions: () => (held === null ? null : (claimsIn(held.token)?.roles ?? null)),
   };
 }
 
 /** One credential object for each token: the library keeps tokens too, and would give a rejected one back. */
 async function newToken(options: TokenOptions, signal: AbortSignal) {
+  const { credentials, machine, local, directoryId, scope } = options;
+  if (credentials.kind === 'managed-identity' && local !== null) {
+    const clientId = credentials.identity === 'user' ? options.clientId : null;
+    const resource = scope.replace(/\/\.default$/, '');
+    return managedToken({ machine, local, resource, clientId, directoryId }, signal);
+  }
   const refusals: unknown[] = []; // the library wraps what its HTTP throws, and quotes the answer
   const credential = credentialFor(options, signal, refusals);
   try {
     return await credential.getToken(options.scope);
   } catch (error) {
     signal.throwIfAborted();
-    throw refusals.at(-1) ?? new ConnectorError(notIssued(options, error));
+    throw refusals.at(-1) ?? new ConnectorError(notIssued(credentials.kind, error));
   }
 }
 
@@ -81,6 +104,19 @@ function credentialFor(options: TokenOptions, signal: AbortSignal, refusals: unk
   switch (credentials.kind) {
     case 'secret':
       return new ClientSecretCredential(directoryId, clientId, credentials.clientSecret, common);
+    case 'federated': {
+      const assertion = async () => {
+        try {
+          return await readAssertion(options.machine);
+        } catch (error) {
+          refusals.push(error);
+          throw error;
+        }
+      };
+      return new ClientAssertionCredential(directoryId, clientId, assertion, common);
+    }
+    case 'managed-identity':
+      throw new Error('A managed identity has a session of its own.');
     case 'certificate': {
       const certificate = canonicalPem(credentials.pem);
       return new ClientCertificateCredential(directoryId, clientId, { certificate }, common);
@@ -109,7 +145,7 @@ function httpClientOver(options: TokenOptions, signal: AbortSignal, refusals: un
           signal,
         });
         const content = parseJson(answer);
-        if (answer.status >= 400) throw new ConnectorError(refusalOf(answer, content));
+        if (answer.status >= 400) throw new ConnectorError(signInRefusal(answer, content));
         if (request.method === 'POST' && !TokenGrant.safeParse(content).success) throw withoutToken(answer);
         const { status, headers, body } = answer;
         return { request, status, headers: pipelineHeaders(headers), bodyAsText: body.toString('utf8') };
@@ -143,93 +179,6 @@ function pipelineHeaders(headers: Headers): PipelineHeaders {
     toJSON: () => Object.fromEntries(headers),
     [Symbol.iterator]: () => headers.entries(),
   };
-}
-
-type Refusal = { readonly meaning: string; readonly remedy: string };
-
-const NEW_SECRET =
-  'Entra admin center › App registrations › your app › Certificates & secrets: add a new client secret and give its value (not its id) as the credential of the connection.';
-const CHECK_CERTIFICATE =
-  'Entra admin center › App registrations › your app › Certificates & secrets › Certificates: upload the certificate that belongs to the private key in use, and check that it has not expired.';
-const CHECK_IDS =
-  'Compare directoryId and clientId with Entra admin center › App registrations › your app › Overview (Directory ID, Application ID), and check the cloud.';
-
-/** Codes of "Microsoft Entra authentication and authorization error codes". */
-const REFUSALS: Readonly<Record<number, Refusal>> = {
-  7000215: { meaning: 'the client secret is wrong', remedy: NEW_SECRET },
-  7000222: { meaning: 'the client secret has expired', remedy: NEW_SECRET },
-  7000216: { meaning: 'a secret or a certificate is required and none came', remedy: NEW_SECRET },
-  7000218: { meaning: 'a secret or a certificate is required and none came', remedy: NEW_SECRET },
-  700016: { meaning: 'the directory does not know this application', remedy: CHECK_IDS },
-  90002: { meaning: 'there is no such directory', remedy: CHECK_IDS },
-  900023: { meaning: 'the directory id is neither a GUID nor a domain name', remedy: CHECK_IDS },
-  500011: { meaning: 'the directory does not know Microsoft Graph under this address', remedy: CHECK_IDS },
-  70011: { meaning: 'the scope is not valid in this cloud', remedy: CHECK_IDS },
-  700027: {
-    meaning: 'the signature does not fit a certificate of this application',
-    remedy: CHECK_CERTIFICATE,
-  },
-  700024: {
-    meaning: "the signed assertion is outside its time: this machine's clock is wrong",
-    remedy: 'Set the clock.',
-  },
-  50012: { meaning: 'the signed assertion was not accepted', remedy: CHECK_CERTIFICATE },
-  7000112: {
-    meaning: 'the application is disabled',
-    remedy: 'Entra admin center › Enterprise applications › your app › Properties: enable users to sign in.',
-  },
-  53003: {
-    meaning: 'a Conditional Access policy blocks this application',
-    remedy:
-      'Entra admin center › Conditional Access › Policies: let this workload identity sign in from this address.',
-  },
-};
-
-function refusalOf(answer: SessionResponse, content: unknown): ConnectorFailure {
-  const parsed = TokenRefusal.safeParse(content);
-  if (!parsed.success) return failureOf(answer);
-  const codes = parsed.data.error_codes;
-  const code = codes.find((one) => REFUSALS[one] !== undefined) ?? codes[0];
-  const known = code === undefined ? undefined : REFUSALS[code];
-  const name = code === undefined ? 'no AADSTS code' : `AADSTS${code}`;
-  const failure = failureOf(answer, {
-    kind: parsed.data.error === 'temporarily_unavailable' ? 'unavailable' : 'credentials-rejected',
-    message: `Entra ID issued no access token (${name}): ${known?.meaning ?? 'the sign-in was refused'}.`,
-    remedy: known?.remedy ?? `Look the code up at https://login.microsoftonline.com/error. ${CHECK_IDS}`,
-  });
-  const trace = /^[\w-]{1,64}$/.exec(parsed.data.trace_id ?? '')?.[0];
-  return trace === undefined ? failure : { ...failure, requestId: trace };
-}
-
-function withoutToken(answer: SessionResponse): ConnectorError {
-  const failure = failureOf(answer, {
-    kind: 'unexpected-response',
-    message: `The sign-in service answered with status ${answer.status}, but with no access token.`,
-    remedy: 'Check that the base URL is that of Entra ID, and that nothing on the way alters answers.',
-  });
-  return new ConnectorError(failure);
-}
-
-/** The library failed without a refusal from the other side: its text may quote what it was given, so only its name is told. */
-function notIssued(options: TokenOptions, error: unknown): ConnectorFailure {
-  const name = error instanceof Error ? error.name : 'unknown';
-  return {
-    kind: 'credentials-rejected',
-    message: `No access token came about for the application (${name}).`,
-    remedy:
-      options.credentials.kind === 'certificate'
-        ? CHECK_CERTIFICATE
-        : `${CHECK_IDS} If they are right, report this as a defect.`,
-  };
-}
-
-function rolesIn(token: string): readonly string[] | null {
-  try {
-    const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
-    return TokenClaims.parse(JSON.parse(payload)).roles;
-  } catch {
-    return null;
-  }
 }
 
 function checkPem(pem: string, context: { addIssue(message: string): void }): void {

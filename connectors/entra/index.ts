@@ -7,7 +7,7 @@ import {
   type ConnectorDefinition,
   ConnectorError,
   type Cursor,
-  type Network,
+  Network,
   type Page,
   type UserRecord,
 } from '../contract.ts';
@@ -18,6 +18,7 @@ import { evidenceOf } from './evidence.ts';
 import { type Graph, graphOver, type ListRequest } from './graph.ts';
 import { pacing } from './limits.ts';
 import { lookUpUsers, type People } from './lookUp.ts';
+import { demandKey, type MachineIdentity, noMachine, originOf } from './machine.ts';
 import { readDeletedUser, readGroup, readMember, readUser } from './map.ts';
 import { deletedBefore, firstPlace, placeBehind, placeOf, sinceOf } from './places.ts';
 import { ExtensionName, GROUP_PROPERTIES, USER_PROPERTIES } from './schema.ts';
@@ -53,11 +54,13 @@ export type EntraSettings = z.infer<typeof EntraSettings>;
 
 type OpenOptions = { settings: EntraSettings; credentials: EntraCredentials; network: Network };
 
-/** `tuning` is for tests that cannot wait as long as a pull can. */
+/** `tuning` is for tests that cannot wait as long as a pull can. Throws ConnectorError 'misconfigured'. */
 export function openEntra(
   { settings, credentials, network }: OpenOptions,
   tuning: SessionTuning = {},
+  machine: MachineIdentity = noMachine,
 ): Connector {
+  if ('identityKey' in credentials) demandKey(machine, credentials.identityKey);
   const cloud = CLOUDS[settings.cloud];
   const baseUrl = network.baseUrl?.replace(/\/+$/, '') ?? null;
   const authority = baseUrl ?? cloud.authority;
@@ -69,15 +72,22 @@ export function openEntra(
     ...pacing,
     requestIdHeader: 'request-id',
   });
+  const local =
+    credentials.kind === 'managed-identity'
+      ? openSession({ ...tuning, origins: [originOf(machine)], network: Network.parse({}) })
+      : null;
   const tokens = tokensFor({
     session,
+    machine,
+    local,
     authority,
     directoryId: settings.directoryId,
     clientId: settings.clientId,
     scope: `${cloud.graph}/.default`,
     credentials,
   });
-  return connectorOver(graphOver(session, tokens, graphUrl), settings, session);
+  const connector = connectorOver(graphOver(session, tokens, graphUrl), settings, session);
+  return { ...connector, close: async () => void (await Promise.all([session.close(), local?.close()])) };
 }
 
 function connectorOver(graph: Graph, settings: EntraSettings, session: HttpSession): Connector {
@@ -201,7 +211,10 @@ function stepOf<T>(step: CheckStep['step'], tried: Attempt<T>, detail: (page: Pa
   return { step, ok: false, detail: tried.failure.message, remedy: tried.failure.remedy };
 }
 
-export const entraDefinition: ConnectorDefinition<EntraSettings, EntraCredentials> = {
+/** `machine`: what the operator lends to connections that sign in without a credential of their own. */
+export const entraDefinitionWith = (
+  machine: MachineIdentity,
+): ConnectorDefinition<EntraSettings, EntraCredentials> => ({
   provider: 'entra',
   title: 'Microsoft Entra ID',
   abilities: {
@@ -215,6 +228,8 @@ export const entraDefinition: ConnectorDefinition<EntraSettings, EntraCredential
   },
   settings: EntraSettings,
   credentials: EntraCredentials,
-  open: (options) => openEntra(options),
+  open: (options) => openEntra(options, {}, machine),
   check,
-};
+});
+
+export const entraDefinition = entraDefinitionWith(noMachine);

@@ -125,12 +125,19 @@ export const EntraError = z.object({
 });
 
 /** Claims of an access token that are read for diagnosis only: nobody but Graph may validate it. */
-export const TokenClaims = z.object({ roles: z.array(z.string()).default([]) });
+export const TokenClaims = z.object({ roles: z.array(z.string()).default([]), tid: z.string().optional() });
+export type TokenClaims = z.infer<typeof TokenClaims>;
 
 /** "Client credentials flow", successful response. */
 export const TokenGrant = z.object({
   access_token: z.string().min(1),
   expires_in: z.coerce.number().positive(),
+});
+
+/** A managed identity's token: `expires_on` in seconds since 1970, as a text. */
+export const ManagedGrant = z.object({
+  access_token: z.string().min(1),
+  expires_on: z.coerce.number().positive(),
 });
 
 /** "Client credentials flow", error response: branch on the numbers, never on the text. */

@@ -1,6 +1,6 @@
 /** Microsoft's token endpoint for the client-credentials grant, with a secret or a certificate. */
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
-import { decodeProtectedHeader, jwtVerify } from 'jose';
+import { decodeProtectedHeader, errors, jwtVerify } from 'jose';
 import { type ApiRequest, json, type Plain } from '../protocol.ts';
 import { type Tokens, unsignedJwt } from '../tokens.ts';
 
@@ -49,6 +49,16 @@ function thumbprintFits(assertion: string, certificate: X509Certificate): boolea
   return header.x5t === print('sha1');
 }
 
+/** An assertion of the application's own names its certificate; one of another issuer cannot. */
+function isFederated(assertion: string): boolean {
+  try {
+    const header = decodeProtectedHeader(assertion);
+    return header['x5t#S256'] === undefined && header.x5t === undefined;
+  } catch {
+    return false;
+  }
+}
+
 async function assertionFits(
   app: EntraApp,
   key: KeyObject,
@@ -72,6 +82,30 @@ async function assertionFits(
   }
 }
 
+/** The one federated credential of the application ("Workload identity federation"); what it names is signed with the same key. */
+export const FEDERATED = {
+  issuer: 'https://issuer.meridian.example',
+  subject: 'system:serviceaccount:rollcall:worker',
+  audience: 'api://AzureADTokenExchange',
+} as const;
+
+async function refusedFederated(key: KeyObject, assertion: string): Promise<Plain | null> {
+  try {
+    await jwtVerify(assertion, key, { ...FEDERATED, algorithms: ['RS256'], requiredClaims: ['exp'] });
+    return null;
+  } catch (error) {
+    if (error instanceof errors.JWTExpired)
+      return tokenRefused(
+        401,
+        'invalid_client',
+        700024,
+        'Client assertion is not within its valid time range.',
+      );
+    const text = 'No matching federated identity record found for presented assertion.';
+    return tokenRefused(401, 'invalid_client', 700213, text);
+  }
+}
+
 async function refusedCredential(
   app: EntraApp,
   form: URLSearchParams,
@@ -81,6 +115,7 @@ async function refusedCredential(
   const assertion = form.get('client_assertion');
   if (assertion !== null && form.get('client_assertion_type') === assertionType) {
     const key = new X509Certificate(app.certificate).publicKey;
+    if (isFederated(assertion)) return refusedFederated(key, assertion);
     if (await assertionFits(app, key, assertion, audience)) return null;
     const text =
       "Client assertion contains an invalid signature, or the certificate is not registered for the application '";
