@@ -46,7 +46,7 @@ export function pageByIndex(listing: Listing, at: IndexPlace, answer: SessionRes
   if (isSamePage(at, ids)) {
     // It sends everybody at once, whatever is asked for: then everybody has been named already.
     if (total <= ids.length) return { records: [], next: null };
-    throw watch.stuck();
+    return { records, next: { ...startOfIndex(at.count, at.sorted), moved: watch.stuck() } };
   }
   if (ids.length === 0) return { records, next: afterNobody(at, total, watch) };
   if (at.last === null) return { records, next: onwards(at, ids) };
@@ -59,7 +59,10 @@ export function pageByIndex(listing: Listing, at: IndexPlace, answer: SessionRes
   };
 }
 
-/** A page that begins with the record that began the one before it; one of a single record says nothing. */
+/**
+ * A page that begins with the record that began the one before it: either the service sends one page for all, or a page full of people
+ * has come meanwhile. One of a single record says nothing.
+ */
 function isSamePage(at: IndexPlace, ids: Ids): boolean {
   return at.start > 1 && at.first !== null && at.first !== at.last && ids[0] === at.first;
 }
@@ -93,8 +96,9 @@ function back(at: IndexPlace, total: number, watch: Watch): IndexPlace {
 
 const MOST_IDLE = 3;
 const MOST_MOVED = 5;
+const MOST_STUCK = 2;
 
-type Watch = { idle(): number; moved(): number; stuck(): Error };
+type Watch = { idle(): number; moved(): number; stuck(): number };
 
 /** Counts what may happen now and then, and throws when it happens too often. A list of many pages may move more often than a short one. */
 function watching({ what }: Listing, at: IndexPlace, answer: SessionResponse, total: number): Watch {
@@ -115,12 +119,14 @@ function watching({ what }: Listing, at: IndexPlace, answer: SessionResponse, to
         remedyForOrder,
       );
     },
-    stuck: () =>
-      odd(
+    stuck() {
+      if (at.moved < MOST_STUCK) return at.moved + 1;
+      throw odd(
         answer,
         `The service sends the first page of ${what} again, whichever is asked for.`,
         remedyForOrder,
-      ),
+      );
+    },
   };
 }
 
