@@ -29,6 +29,7 @@ const SKEW = { warn: 2, fail: 60 } as const;
 
 /** Each check follows from the ones before: the first that makes the rest pointless is the last. */
 export async function* checkUp(config: Config, connectors: Connectors, log: Logger): AsyncGenerator<Check> {
+  yield { check: 'install', result: 'ok', detail: whichInstall(config) };
   yield { check: 'node', result: 'ok', detail: `Node ${process.versions.node}` };
   const folder = checkFolder(config);
   yield folder;
@@ -49,6 +50,16 @@ export async function* checkUp(config: Config, connectors: Connectors, log: Logg
   } finally {
     await opened.close();
   }
+}
+
+/** So that nobody takes the health of one install for that of another. Without user and password. */
+function whichInstall({ databaseUrl, redisUrl, dataFolder }: Config): string {
+  const place = (url: string) => `${new URL(url).host}${new URL(url).pathname}`;
+  const database =
+    databaseUrl === null
+      ? `the embedded PostgreSQL in ${dataFolder}`
+      : `the database ${place(databaseUrl)} (DATABASE_URL), data folder ${dataFolder}`;
+  return `This is about ${database}${redisUrl === null ? '' : `, jobs on ${place(redisUrl)} (REDIS_URL)`}.`;
 }
 
 function failed(check: string, error: unknown): Check {

@@ -7,6 +7,8 @@ import { addCriteria, type Criteria, criteriaAsTyped, criteriaFrom } from './cri
 import {
   decisionInWords,
   effectOf,
+  type KnownAs,
+  knownAs,
   type ShownChange,
   styleOfSet,
   styleOfState,
@@ -99,8 +101,9 @@ async function writeRows({ terminal }: Cli, operator: Operator, pages: Pages, wi
     if (page.items.length === 0) continue;
     if (seen.found === 0) terminal.line();
     seen.found += page.items.length;
+    const known = await knownAs(operator, page.items);
     const rows = page.items.map(async (change) =>
-      rowOf(change, withConnection ? await nameOf(change.connection) : null),
+      rowOf(change, withConnection ? await nameOf(change.connection) : null, known),
     );
     terminal.table(headings, await Promise.all(rows));
   }
@@ -121,7 +124,7 @@ export function writeSummary(terminal: Terminal, summary: ChangeSetSummary): voi
   for (const reason of summary.heldBecause) terminal.line(`  held: ${harmless(reason)}`);
 }
 
-function rowOf(change: ShownChange, connection: string | null): Cell[] {
+function rowOf(change: ShownChange, connection: string | null, known: KnownAs): Cell[] {
   const held = change.state === 'held' ? decisionInWords(change) : null;
   return [
     change.id,
@@ -130,7 +133,7 @@ function rowOf(change: ShownChange, connection: string | null): Cell[] {
     ...(connection === null ? [] : [connection]),
     change.name,
     causes[change.cause],
-    held === null ? effectOf(change) : `${effectOf(change)} (${held})`,
+    held === null ? effectOf(change, known) : `${effectOf(change, known)} (${held})`,
   ];
 }
 
@@ -149,11 +152,12 @@ async function showChange(cli: Cli, { operator }: App, id: string): Promise<void
   const { terminal } = cli;
   const change = await operator.getChange(id);
   if (terminal.json) return terminal.document(change);
-  const [connection, tenant] = await Promise.all([
+  const [connection, tenant, known] = await Promise.all([
     operator.getConnection(change.connection),
     operator.getTenant(change.tenant),
+    knownAs(operator, [change]),
   ]);
-  writeChange(terminal, change, { connection: connection.name, tenant: tenant.name });
+  writeChange(terminal, change, { connection: connection.name, tenant: tenant.name, known });
   const next = (['approve', 'reject', 'hold'] as const).filter((action) => change.actions.includes(action));
   if (next.length > 0) cli.next(...next.map((action) => `${action} ${change.id} --reason TEXT`));
 }

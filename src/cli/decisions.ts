@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { Connection } from '../domain/connection.ts';
 import type { ApplyId } from '../domain/ids.ts';
 import { Problem } from '../domain/problem.ts';
+import { asTyped } from './asTyped.ts';
 import { waitingIn, writeSummary } from './changes.ts';
 import { chosenConnections } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
@@ -11,6 +12,7 @@ import { addCriteria, type Criteria, criteriaFrom } from './criteria.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
 import { counted, grouped, harmless, timeLeft } from './terminal.ts';
+import { undecidedInWords, whyNothing } from './undecided.ts';
 
 type Verdict = 'approve' | 'reject' | 'hold';
 
@@ -97,6 +99,8 @@ async function decide(
   if (which === null) return EXIT.notNow;
   const reason = options.reason ?? (await askForReason(cli, verdict));
   const result = await app.operator.decide({ verdict, reason, ...which });
+  if (verdict === 'approve' && 'connection' in which && result.decided === 0)
+    return await approvedNothing(cli, app, which, options);
   if (terminal.json) terminal.document({ verdict, ...result });
   else writeDecided(cli, verdict, result);
   if (verdict === 'approve' && result.decided > 0)
@@ -104,12 +108,27 @@ async function decide(
   return result.refused.length === 0 ? EXIT.ok : EXIT.notNow;
 }
 
+async function approvedNothing(
+  { terminal }: Cli,
+  { operator }: App,
+  asked: Parameters<typeof whyNothing>[1],
+  options: DecideOptions,
+): Promise<number> {
+  const undecided = await whyNothing(operator, asked, options);
+  if (terminal.json) terminal.document({ verdict: 'approve', decided: 0, refused: [], undecided });
+  else {
+    terminal.line('Approved nothing.');
+    for (const one of undecided) terminal.note(`  ${asTyped(undecidedInWords(one, asked))}`);
+  }
+  return EXIT.ok;
+}
+
 type Decided = Awaited<ReturnType<App['operator']['decide']>>;
 
 function writeDecided({ terminal }: Cli, verdict: Verdict, { decided, refused }: Decided): void {
   terminal.line(`${PAST[verdict]} ${counted(decided, 'change')}.`);
   for (const { id, because } of refused)
-    terminal.note(`${terminal.noteStyle('yellow', 'refused')}: ${id}: ${IN_WORDS[because]}`);
+    terminal.note(`${terminal.noteStyle('yellow', 'refused')}: ${id}: ${asTyped(IN_WORDS[because])}`);
 }
 
 const IN_WORDS = {
@@ -193,7 +212,8 @@ async function applyApproved(
     }
   }
   if (terminal.json) terminal.document({ applies: done });
-  else if (done.every((one) => one.total === 0)) terminal.note('Approve changes first: rollcall changes');
+  else if (done.every((one) => one.total === 0))
+    terminal.note(asTyped('Approve changes first: rollcall changes'));
   return done.some((one) => one.moved + one.failed > 0) ? EXIT.notNow : EXIT.ok;
 }
 
@@ -262,6 +282,7 @@ function appliedInWords(one: Applied): string {
     one.moved === 0
       ? ''
       : `, ${grouped(one.moved)} left alone because the user had changed (the next sync proposes afresh)`;
-  const failed = one.failed === 0 ? '' : `, ${grouped(one.failed)} failed (rollcall changes --state failed)`;
+  const failed =
+    one.failed === 0 ? '' : `, ${grouped(one.failed)} failed (${asTyped('rollcall changes --state failed')})`;
   return `${name}: applied ${grouped(one.applied)} of ${grouped(one.total)}${before}${moved}${failed}.`;
 }

@@ -3,6 +3,7 @@ import type { AuthUserState, FieldValue } from '../domain/authUser.ts';
 import { type ChangeSetName, type ChangeState, causes, setOf } from '../domain/change.ts';
 import { explainFinding } from '../domain/guard.ts';
 import { FIELD_NAMES } from '../domain/mapping.ts';
+import { Problem } from '../domain/problem.ts';
 import type { Operator } from './operator.ts';
 import { harmless, type Style, type Terminal } from './terminal.ts';
 
@@ -31,8 +32,32 @@ export function valueInWords(value: FieldValue): string {
   return Array.isArray(value) ? value.join(', ') || '—' : String(value);
 }
 
+/** Auth users by id, as people know them. */
+export type KnownAs = ReadonlyMap<string, string>;
+
+/** Of the auth users that the changes' candidates are: whoever may see the change may see them, they are of one tenant. */
+export async function knownAs(operator: Operator, changes: readonly ShownChange[]): Promise<KnownAs> {
+  const ids = new Set(changes.flatMap(({ candidates }) => candidates.map(({ authUser }) => authUser)));
+  const named = [...ids].map(async (id) => [id, await nameOf(operator, id)] as const);
+  return new Map((await Promise.all(named)).flatMap(([id, name]) => (name === null ? [] : [[id, name]])));
+}
+
+/** null: erased since, or without any name. */
+async function nameOf(operator: Operator, id: string): Promise<string | null> {
+  try {
+    const { displayName, email, userName } = await operator.getUser(id);
+    const address = email ?? userName;
+    return displayName === null || address === null
+      ? (displayName ?? address)
+      : `${displayName} <${address}>`;
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'not-found') return null;
+    throw error;
+  }
+}
+
 /** What would happen, without the name: `jobTitle: Buyer → Senior Buyer; + editor`. */
-export function effectOf(change: ShownChange): string {
+export function effectOf(change: ShownChange, known: KnownAs = new Map()): string {
   const roles = [
     ...change.rolesGained.map((role) => `+ ${role}`),
     ...change.rolesLost.map((role) => `− ${role}`),
@@ -51,7 +76,11 @@ export function effectOf(change: ShownChange): string {
     case 'delete':
       return `${states.before ?? 'active'} → ${states.after ?? change.kind}`;
     case 'conflict':
-      return change.candidates.map(({ because }) => `an auth user ${because}`).join('; ') || 'needs a person';
+      return (
+        change.candidates
+          .map(({ authUser, because }) => `${known.get(authUser) ?? 'an auth user'} ${because}`)
+          .join('; ') || 'needs a person'
+      );
   }
 }
 
@@ -81,7 +110,7 @@ export function decisionInWords(change: ShownChange): string | null {
 export function writeChange(
   terminal: Terminal,
   change: ShownChange,
-  names: { readonly tenant: string; readonly connection: string },
+  names: { readonly tenant: string; readonly connection: string; readonly known: KnownAs },
 ): void {
   const { style, line } = terminal;
   const set = setOf[change.kind];
@@ -98,7 +127,7 @@ export function writeChange(
   if (decision !== null) facts('decision', decision);
   if (change.outcome !== null)
     facts('outcome', `${change.outcome}${change.outcomeReason === null ? '' : `: ${change.outcomeReason}`}`);
-  const effect = effectOf({ ...change, fields: [], rolesGained: [], rolesLost: [] });
+  const effect = effectOf({ ...change, fields: [], rolesGained: [], rolesLost: [] }, names.known);
   if (effect !== '') facts('effect', effect);
   if (change.fields.length > 0) {
     line();
@@ -113,7 +142,7 @@ export function writeChange(
     );
   }
   writeRoles(terminal, change);
-  writeCandidates(terminal, change);
+  writeCandidates(terminal, change, names.known);
   line();
   facts('allowed', change.actions.join(', ') || 'nothing any more');
 }
@@ -134,9 +163,11 @@ function writeRoles(terminal: Terminal, change: ShownChange): void {
   for (const role of change.rolesLost) terminal.line(terminal.style('red', `  − role ${harmless(role)}`));
 }
 
-function writeCandidates(terminal: Terminal, change: ShownChange): void {
+function writeCandidates(terminal: Terminal, change: ShownChange, known: KnownAs): void {
   if (change.candidates.length === 0) return;
   terminal.line();
   for (const { authUser, because } of change.candidates)
-    terminal.line(`  candidate ${authUser}: ${harmless(because)}`);
+    terminal.line(
+      `  candidate ${harmless(known.get(authUser) ?? 'an auth user')} ${harmless(because)} (${authUser})`,
+    );
 }

@@ -71,8 +71,10 @@ async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
     }
     read.complete = true;
   } catch (error) {
-    if (!(error instanceof ConnectorError) || read.counts.users === 0) throw error;
-    read.failure = error.failure;
+    if (!(error instanceof ConnectorError)) throw error;
+    const failure = asOption(error.failure);
+    if (read.counts.users === 0) throw new ConnectorError(failure, { cause: error });
+    read.failure = failure;
   } finally {
     progress.clear();
     await file.close();
@@ -81,6 +83,14 @@ async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
   }
   if (read.complete) await rename(partial, options.out);
   return report(cli, options, read, (Date.now() - started) / 1000);
+}
+
+/** What a connection has as a setting is an option here. */
+function asOption(failure: ConnectorFailure): ConnectorFailure {
+  if (failure.kind !== 'untrusted-certificate') return failure;
+  const remedy =
+    "Give the certificate of the authority that signed it with --ca FILE: behind a proxy that inspects TLS it is that proxy's. An expired or wrongly named certificate has to be renewed by whoever runs the host; check this machine's clock too.";
+  return { ...failure, remedy };
 }
 
 function progressInWords({ groups, users, pages }: ReadCounts, seconds: number): string {
