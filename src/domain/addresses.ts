@@ -20,18 +20,29 @@ export function addressGivenBy(change: Giving): string | null {
     change.authUser === null ||
     change.kind === 'reactivate' ||
     change.fields.some(({ field }) => field === 'email');
-  return gives ? addressAfter(change) : null;
+  return gives ? addressIn(change.after) : null;
 }
 
-/** The address that whoever comes or changes by this has afterwards; null for a change that cannot bring anybody to an address. */
-export function addressSought(change: Giving): string | null {
+/** The address that somebody would have by a change. `arrives`: it is not theirs already. */
+export type Sought = { readonly address: string; readonly arrives: boolean };
+
+/** null for a change that brings nobody to an address. */
+export function addressSought(change: ProposedChange): Sought | null {
   switch (change.kind) {
-    case 'link':
-      return addressAfter(change);
+    case 'link': {
+      const address = addressIn(change.after);
+      return address === null ? null : { address, arrives: false };
+    }
     case 'create':
     case 'reactivate':
-    case 'update':
-      return addressGivenBy(change);
+    case 'update': {
+      const address = addressGivenBy(change);
+      if (address === null) return null;
+      return {
+        address,
+        arrives: stateIn(change.before) === 'deleted' || addressIn(change.before) !== address,
+      };
+    }
     case 'suspend':
     case 'delete':
     case 'conflict':
@@ -39,9 +50,13 @@ export function addressSought(change: Giving): string | null {
   }
 }
 
-function addressAfter({ after }: Giving): string | null {
-  const email = (after as { readonly fields?: Readonly<Record<string, unknown>> } | null)?.fields?.['email'];
+function addressIn(side: unknown): string | null {
+  const email = (side as { readonly fields?: Readonly<Record<string, unknown>> } | null)?.fields?.['email'];
   return typeof email === 'string' ? emailKey(email) : null;
+}
+
+function stateIn(side: unknown): unknown {
+  return (side as { readonly state?: unknown } | null)?.state;
 }
 
 /** Who else has, or would come to, the address that a change seeks. Not both are empty, but where all others are joiners. */

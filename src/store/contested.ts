@@ -1,83 +1,155 @@
 /** Finds, over a whole plan at once, whose address is not to be had: the rule of src/domain/addresses.ts, in sets. */
-import type { RunId } from '../domain/ids.ts';
+import { addressSought } from '../domain/addresses.ts';
+import type { ProposedChange } from '../domain/change.ts';
 import type { TakenRun } from '../domain/run.ts';
+import { copyInto } from './copy.ts';
 import type { BulkTransaction } from './database.ts';
 
 /** How many of those who come to one address are named to each other: enough to find them all by. */
 const RIVALS = 100;
 
-/** Made with the table `planned`, whose rows it is about. */
-export const CONTESTED = `CREATE TEMP TABLE IF NOT EXISTS contested (external_id text, holders json, rivals uuid[]) ON COMMIT DELETE ROWS`;
-
-/** Whether the run says anything of a user, or at least says that it is gone. Others keep what was known about them. */
+/** Whether the run says anything of a user, be it that they are gone. Of all others, what was known before stays. */
 export const spokenOf = (externalId: string, run: string, complete: string) =>
   `CASE WHEN ${complete} THEN NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = ${run} AND s.external_id = ${externalId} AND s.problem IS NOT NULL)
         ELSE EXISTS (SELECT FROM staged_user s WHERE s.run_id = ${run} AND s.external_id = ${externalId} AND s.problem IS NULL) END`;
 
-/** Fills `contested`; gives the number of its rows. Wants statistics about `planned`. */
-export async function findContested(tx: BulkTransaction, run: TakenRun, complete: boolean): Promise<number> {
-  const [row] = await tx.query<{ found: number }>(
-    `WITH RECURSIVE ${PROPOSED}, ${SHARED}, ${HELD}, ${WAITING},
-     kept AS (
-       SELECT h.external_id, json_agg(json_build_object('id', h.id, 'links', (SELECT count(*) FROM identity i WHERE i.auth_user_id = h.id))
-         ORDER BY h.id) AS holders
-       FROM held h WHERE h.freed_by IS NULL OR h.freed_by IN (SELECT external_id FROM waiting) GROUP BY 1),
-     found AS (
+/**
+ * The addresses that the changes of a plan come to. Beside the table `planned`, in the same transaction:
+ * `sought`: the address of whoever comes or changes it; `arrives`: it is not theirs already.
+ * `held`: who else has it, and by whose change they would leave it; null where they keep it.
+ * `contested`: whose address is not to be had, and some of the auth users for whom others come to it.
+ */
+export class SoughtAddresses {
+  readonly #tx: BulkTransaction;
+  readonly #run: TakenRun;
+  #noted = 0;
+
+  private constructor(tx: BulkTransaction, run: TakenRun) {
+    this.#tx = tx;
+    this.#run = run;
+  }
+
+  static async begin(tx: BulkTransaction, run: TakenRun): Promise<SoughtAddresses> {
+    await tx.query(
+      `CREATE TEMP TABLE IF NOT EXISTS sought (external_id text, auth_user_id uuid, kind text, address text, arrives boolean, fingerprint bytea) ON COMMIT DELETE ROWS;
+       CREATE TEMP TABLE IF NOT EXISTS held (external_id text, address text, id uuid, freed_by text) ON COMMIT DELETE ROWS;
+       CREATE INDEX IF NOT EXISTS held_freed_by ON held (freed_by);
+       CREATE TEMP TABLE IF NOT EXISTS contested (external_id text, rivals uuid[]) ON COMMIT DELETE ROWS`,
+    );
+    return new SoughtAddresses(tx, run);
+  }
+
+  /** `fingerprints`: of the same changes, as PostgreSQL reads them. */
+  async note(changes: readonly ProposedChange[], fingerprints: readonly string[]): Promise<void> {
+    const rows = changes.flatMap((change, at) => {
+      const sought = addressSought(change);
+      if (sought === null) return [];
+      const { address, arrives } = sought;
+      return [
+        [change.externalId, change.authUser, change.kind, address, `${arrives}`, fingerprints[at] ?? null],
+      ];
+    });
+    if (rows.length > 0) await copyInto(this.#tx.client, 'sought', rows);
+    this.#noted += rows.length;
+  }
+
+  /** Fills `contested`; gives the number of its rows. */
+  async findContested(complete: boolean): Promise<number> {
+    if (this.#noted === 0) return 0;
+    await this.#tx.query(`ANALYZE sought`);
+    await this.#tx.query(`DELETE FROM sought s USING change r WHERE ${REFUSED('r', 's')}`, [
+      this.#run.connection,
+    ]);
+    const held = await this.#findHolders();
+    const freed = held === 0 ? 0 : await this.#findWhoLeaves(complete);
+    const found = await this.#findThoseWithout();
+    return found === 0 || freed === 0 ? found : found + (await this.#followChains());
+  }
+
+  /** How many rows a statement wrote. */
+  async #written(statement: string, values: readonly unknown[] = []): Promise<number> {
+    const counted = `WITH written AS (${statement} RETURNING 1) SELECT count(*)::int AS rows FROM written`;
+    const [row] = await this.#tx.query<{ rows: number }>(counted, values);
+    return row?.rows ?? 0;
+  }
+
+  /** Joiners need no look: whom they meet was looked at with each of them. */
+  async #findHolders(): Promise<number> {
+    return await this.#written(
+      `INSERT INTO held SELECT s.external_id, s.address, h.id
+       FROM sought s JOIN auth_user h ON h.tenant_id = $1 AND h.email_key = s.address AND h.state <> 'deleted' AND h.id <> s.auth_user_id
+       WHERE s.kind IN ('update', 'reactivate')`,
+      [this.#run.tenant],
+    );
+  }
+
+  /** By a change of this plan, or by one that waits since an earlier run and that this one says nothing about. */
+  async #findWhoLeaves(complete: boolean): Promise<number> {
+    const { connection, id } = this.#run;
+    const ofThisPlan = await this.#written(
+      `UPDATE held h SET freed_by = p.external_id FROM planned p LEFT JOIN sought s ON s.external_id = p.external_id
+       WHERE p.auth_user_id = h.id AND ${FREES('p')} AND s.address IS DISTINCT FROM h.address
+         AND NOT EXISTS (SELECT FROM change r WHERE ${REFUSED('r', 'p')})`,
+      [connection],
+    );
+    const waiting = await this.#written(
+      `UPDATE held h SET freed_by = c.external_id FROM change c
+       WHERE h.freed_by IS NULL AND c.connection_id = $1 AND c.auth_user_id = h.id AND ${FREES('c')}
+         AND c.state IN ('open', 'approved', 'held', 'moved', 'failed') AND NOT ${spokenOf('c.external_id', '$2', '$3')}`,
+      [connection, id, complete],
+    );
+    return ofThisPlan + waiting;
+  }
+
+  /** Whoever comes to an address that another keeps, or to which another comes too, or to an auth user to whom another comes. */
+  async #findThoseWithout(): Promise<number> {
+    return await this.#written(
+      `WITH address AS (
+         SELECT address, (array_agg(auth_user_id ORDER BY auth_user_id) FILTER (WHERE auth_user_id IS NOT NULL))[1:${RIVALS}] AS rivals
+         FROM sought WHERE arrives GROUP BY address HAVING count(*) > 1),
+       meant AS (SELECT auth_user_id FROM sought WHERE kind = 'link' GROUP BY auth_user_id HAVING count(*) > 1),
+       shared AS (
+         SELECT s.external_id, coalesce(a.rivals, '{}') AS rivals FROM sought s JOIN address a ON a.address = s.address WHERE s.arrives
+         UNION ALL
+         SELECT s.external_id, ARRAY[s.auth_user_id] FROM sought s JOIN meant m ON m.auth_user_id = s.auth_user_id WHERE s.kind = 'link')
        INSERT INTO contested
-       SELECT w.external_id, coalesce(k.holders, '[]'), coalesce(a.users, u.users, '{}')
-       FROM waiting w LEFT JOIN kept k ON k.external_id = w.external_id
-         LEFT JOIN rival r ON r.external_id = w.external_id LEFT JOIN shared_address a ON a.address = r.address
-         LEFT JOIN sought s ON s.external_id = w.external_id AND s.kind = 'link' LEFT JOIN shared_user u ON u.id = s.auth_user_id
-       RETURNING 1)
-     SELECT count(*)::int AS found FROM found`,
-    [run.connection, run.tenant, run.id satisfies RunId, complete],
-  );
-  return row?.found ?? 0;
+       SELECT external_id, coalesce(s.rivals, '{}')
+       FROM shared s FULL JOIN (SELECT DISTINCT external_id FROM held WHERE freed_by IS NULL) k USING (external_id)`,
+    );
+  }
+
+  /** Who has to wait keeps their own address: so whoever counted on that has to wait too. */
+  async #followChains(): Promise<number> {
+    await this.#tx.query(`ANALYZE held`);
+    // Each step looks up a few: to hash or sort all of `held` for it would make a long chain cost its square.
+    await this.#tx.query(`SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`);
+    const found = await this.#written(
+      `WITH RECURSIVE waiting (external_id) AS (
+         SELECT external_id FROM contested UNION SELECT h.external_id FROM waiting w JOIN held h ON h.freed_by = w.external_id)
+       INSERT INTO contested
+       SELECT external_id, '{}' FROM (SELECT external_id FROM waiting EXCEPT SELECT external_id FROM contested) more`,
+    );
+    await this.#tx.query(`SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on`);
+    return found;
+  }
 }
 
-/** What was refused will not be carried out: it comes to no address, and frees none. */
-const PROPOSED = `
-  refused AS MATERIALIZED (
-    SELECT external_id, fingerprint FROM change WHERE connection_id = $1 AND state = 'rejected'),
-  proposed AS (
-    SELECT * FROM planned p
-    WHERE NOT EXISTS (SELECT FROM refused r WHERE r.external_id = p.external_id AND r.fingerprint = p.fingerprint)),
-  sought AS MATERIALIZED (
-    SELECT external_id, auth_user_id, kind, address FROM proposed WHERE address IS NOT NULL)`;
+/** The contested changes with what stands against them: `ProposedChange & Contest`. */
+export const CONTESTED = `
+  SELECT p.external_id AS "externalId", p.tenant_id AS tenant, p.auth_user_id AS "authUser", p.kind, p.cause, p.before, p.after, p.fields,
+    p.roles_gained AS "rolesGained", p.roles_lost AS "rolesLost", '[]'::json AS candidates, p.base_version AS "baseVersion",
+    encode(p.desired_hash, 'hex') AS "desiredHash", coalesce(k.holders, '[]') AS holders, w.rivals
+  FROM planned p JOIN contested w ON w.external_id = p.external_id
+    LEFT JOIN (
+      SELECT h.external_id, json_agg(json_build_object('id', h.id, 'links', (SELECT count(*) FROM identity i WHERE i.auth_user_id = h.id))
+        ORDER BY h.id) AS holders
+      FROM held h WHERE h.freed_by IS NULL OR h.freed_by IN (SELECT external_id FROM contested) GROUP BY 1) k ON k.external_id = p.external_id`;
 
-/** Several who come to one address, or to one auth user. Who has the address already does not come to it. */
-const SHARED = `
-  rival AS MATERIALIZED (
-    SELECT s.external_id, s.auth_user_id, s.address FROM sought s
-    WHERE s.kind <> 'link' AND s.address IN (SELECT address FROM sought WHERE kind <> 'link' GROUP BY address HAVING count(*) > 1)
-      AND NOT EXISTS (SELECT FROM auth_user a WHERE a.id = s.auth_user_id AND a.email_key = s.address AND a.state <> 'deleted')),
-  shared_address AS (
-    SELECT address, (array_agg(auth_user_id ORDER BY auth_user_id) FILTER (WHERE auth_user_id IS NOT NULL))[1:${RIVALS}] AS users
-    FROM rival GROUP BY address HAVING count(*) > 1),
-  shared_user AS (
-    SELECT auth_user_id AS id, ARRAY[auth_user_id] AS users FROM sought WHERE kind = 'link' GROUP BY auth_user_id HAVING count(*) > 1)`;
+/** What was refused will not be carried out: it comes to no address, and frees none. `$1` is the connection. */
+const REFUSED = (change: string, proposed: string) =>
+  `${change}.connection_id = $1 AND ${change}.state = 'rejected' AND ${change}.external_id = ${proposed}.external_id
+   AND ${change}.fingerprint = ${proposed}.fingerprint`;
 
+/** The changes by which somebody may leave their address: whoever is given one may be given the same in another spelling. */
 const FREES = (change: string) =>
   `(${change}.kind = 'delete' OR ${change}.kind IN ('update', 'reactivate') AND ${change}.fields @> '[{"field": "email"}]')`;
-
-/**
- * Who has the address that somebody else seeks, and by whose change they would leave it: one of this plan, or one that waits since
- * an earlier run and that this one says nothing about. Joiners need no look: whom they meet was looked at with each of them.
- */
-const HELD = `
-  held AS MATERIALIZED (
-    SELECT s.external_id, h.id, coalesce(p.external_id, c.external_id) AS freed_by
-    FROM sought s JOIN auth_user h ON h.tenant_id = $2 AND h.email_key = s.address AND h.state <> 'deleted' AND h.id <> s.auth_user_id
-      LEFT JOIN proposed p ON p.auth_user_id = h.id AND ${FREES('p')} AND p.address IS DISTINCT FROM s.address
-      LEFT JOIN change c ON c.connection_id = $1 AND c.auth_user_id = h.id AND ${FREES('c')}
-        AND c.state IN ('open', 'approved', 'held', 'moved', 'failed') AND NOT ${spokenOf('c.external_id', '$3', '$4')}
-    WHERE s.kind IN ('update', 'reactivate'))`;
-
-/** Who has to wait keeps their own address: so whoever counted on that has to wait too. */
-const WAITING = `
-  waiting (external_id) AS (
-    (SELECT external_id FROM held WHERE freed_by IS NULL
-     UNION SELECT r.external_id FROM rival r JOIN shared_address a ON a.address = r.address
-     UNION SELECT s.external_id FROM sought s JOIN shared_user u ON u.id = s.auth_user_id AND s.kind = 'link')
-    UNION
-    SELECT h.external_id FROM waiting w JOIN held h ON h.freed_by = w.external_id)`;

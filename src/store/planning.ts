@@ -3,7 +3,7 @@
  * the connection's living change set. What a difference means is decided in src/domain; this finds and stores, by sets.
  */
 import { v7 } from 'uuid';
-import { addressSought, type Contest } from '../domain/addresses.ts';
+import type { Contest } from '../domain/addresses.ts';
 import type { AuditEntry } from '../domain/audit.ts';
 import { type Cause, fingerprintOfChange, type ProposedChange } from '../domain/change.ts';
 import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
@@ -14,7 +14,7 @@ import type { Absent, Seen } from '../domain/plan.ts';
 import { Policy } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { appendAudit } from './audit.ts';
-import { CONTESTED, findContested, spokenOf } from './contested.ts';
+import { CONTESTED, SoughtAddresses, spokenOf } from './contested.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { manyIds } from './ids.ts';
@@ -57,12 +57,18 @@ export class Plan {
   readonly #tx: BulkTransaction;
   readonly #run: TakenRun;
   readonly #revision: number;
+  readonly #sought: SoughtAddresses;
   readonly facts: PlanFacts;
 
-  private constructor(tx: BulkTransaction, run: TakenRun, revision: number, facts: PlanFacts) {
+  private constructor(
+    tx: BulkTransaction,
+    run: TakenRun,
+    { revision, facts, sought }: { revision: number; facts: PlanFacts; sought: SoughtAddresses },
+  ) {
     this.#tx = tx;
     this.#run = run;
     this.#revision = revision;
+    this.#sought = sought;
     this.facts = facts;
   }
 
@@ -77,18 +83,18 @@ export class Plan {
     await tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS planned (
          id uuid, external_id text, tenant_id uuid, auth_user_id uuid, kind text, cause text, before jsonb, after jsonb, fields jsonb,
-         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer,
-         address text
+         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer
        ) ON COMMIT DELETE ROWS`,
     );
-    await tx.query(CONTESTED);
     await tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS agreed (external_id text, hash bytea, version integer) ON COMMIT DELETE ROWS`,
     );
     const { guards } = Policy.parse(connection.policy);
-    return new Plan(tx, run, Number(connection.revision) + 1, {
-      ...(await readFacts(tx, run)),
-      limits: guards,
+    const facts = { ...(await readFacts(tx, run)), limits: guards };
+    return new Plan(tx, run, {
+      revision: Number(connection.revision) + 1,
+      facts,
+      sought: await SoughtAddresses.begin(tx, run),
     });
   }
 
@@ -151,11 +157,11 @@ export class Plan {
   async propose(changes: readonly ProposedChange[]): Promise<void> {
     if (changes.length === 0) return;
     const ids = manyIds(changes.length);
-    await copyInto(
-      this.#tx.client,
-      'planned',
-      changes.map((change, at) => toPlannedRow(ids[at] ?? v7(), change)),
-    );
+    const fingerprints = changes.map((change) => `\\x${fingerprintOfChange(change)}`);
+    const row = (change: ProposedChange, at: number) =>
+      toPlannedRow(ids[at] ?? v7(), change, fingerprints[at] ?? '');
+    await copyInto(this.#tx.client, 'planned', changes.map(row));
+    await this.#sought.note(changes, fingerprints);
   }
 
   /** These rows were looked at and need no change: the next run skips them unless they move again. */
@@ -175,15 +181,8 @@ export class Plan {
   async *contested(): AsyncGenerator<
     readonly { readonly change: ProposedChange; readonly contest: Contest }[]
   > {
-    await this.#tx.query(`ANALYZE planned`);
-    if ((await findContested(this.#tx, this.#run, this.facts.snapshot.kind === 'complete')) === 0) return;
-    const rows = this.#cursor<ProposedChange & Contest>(
-      `SELECT p.external_id AS "externalId", p.tenant_id AS tenant, p.auth_user_id AS "authUser", p.kind, p.cause, p.before, p.after, p.fields,
-         p.roles_gained AS "rolesGained", p.roles_lost AS "rolesLost", '[]'::json AS candidates, p.base_version AS "baseVersion",
-         encode(p.desired_hash, 'hex') AS "desiredHash", c.holders, c.rivals
-       FROM planned p JOIN contested c ON c.external_id = p.external_id`,
-      [],
-    );
+    if ((await this.#sought.findContested(this.facts.snapshot.kind === 'complete')) === 0) return;
+    const rows = this.#cursor<ProposedChange & Contest>(CONTESTED, []);
     for await (const batch of rows) {
       yield batch.map(({ holders, rivals, ...change }) => ({ change, contest: { holders, rivals } }));
     }
@@ -195,6 +194,7 @@ export class Plan {
   /** Merges what was proposed into the change set: the same content keeps its decision, other content is a new change. */
   async merge(): Promise<void> {
     const { connection, id: run } = this.#run;
+    await this.#tx.query(`ANALYZE planned`);
     await this.#tx.query(
       `UPDATE identity i SET agreed_hash = g.hash, agreed_version = g.version FROM agreed g
        WHERE i.connection_id = $1 AND i.external_id = g.external_id`,
@@ -356,7 +356,7 @@ function toDiffering(row: DifferingSql): DifferingRow {
   };
 }
 
-function toPlannedRow(id: string, change: ProposedChange): readonly (string | null)[] {
+function toPlannedRow(id: string, change: ProposedChange, fingerprint: string): readonly (string | null)[] {
   return [
     id,
     change.externalId,
@@ -370,10 +370,9 @@ function toPlannedRow(id: string, change: ProposedChange): readonly (string | nu
     toArray(change.rolesGained),
     toArray(change.rolesLost),
     change.candidates.length === 0 ? null : JSON.stringify(change.candidates),
-    `\\x${fingerprintOfChange(change)}`,
+    fingerprint,
     `\\x${change.desiredHash}`,
     change.baseVersion === null ? null : String(change.baseVersion),
-    addressSought(change),
   ];
 }
 

@@ -455,8 +455,13 @@ function asConflict(
   const named = new Set([...keeping.map((user) => user.label), ...rivals.flatMap(({ user }) => user ?? [])]);
   const conflict = { ...change, kind: 'conflict', cause, candidates: [...named].sort() };
   if (change.kind !== 'link') return conflict;
+  const fields = Object.entries(change.after?.fields ?? {}).map(([field, after]) => ({
+    field,
+    before: null,
+    after,
+  }));
   const gained = change.after?.roles ?? [];
-  return { ...conflict, user: null, before: null, fields: [], gained, lost: [], baseVersion: null };
+  return { ...conflict, user: null, before: null, fields, gained, lost: [], baseVersion: null };
 }
 
 function blanks(change: TwinChange, field: string): boolean {
