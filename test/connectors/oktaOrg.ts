@@ -76,18 +76,23 @@ type Connecting = {
   readonly tuning?: SessionTuning;
 };
 
-/** Does not wait between tries unless the test says how. */
+/** Waits of the session take no time, unless the test says how long: its clock moves on by them. */
 export function connectedTo(
   org: Org,
   { settings, credentials, baseUrl, tuning }: Connecting = {},
 ): Connector {
+  let waited = 0;
+  const clock = () => Date.now() + waited;
+  const sleep = async (ms: number) => {
+    waited += ms;
+  };
   return openOkta(
     {
       settings: { orgUrl: org.origin, ...settings },
       credentials: credentials ?? { kind: 'api-token', token: 'secret-api-token' },
       network: { baseUrl: baseUrl ?? null, ca: org.ca, proxy: null },
     },
-    { sleep: async () => {}, maxRetries: 1, ...tuning },
+    { sleep, clock, maxRetries: 1, ...tuning },
   );
 }
 
