@@ -2,7 +2,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ControlError, type ControlHandlers, runVerb } from './control.ts';
-import { bend, type Faults, insteadOf } from './faults.ts';
+import { bend, type FaultName, type Faults, insteadOf } from './faults.ts';
 import {
   type Answer,
   type ApiRequest,
@@ -147,7 +147,7 @@ export class SimulatorServer {
     if (instead !== null) return 'because' in instead ? this.#protocol.refuse(instead) : instead;
     const honest = await this.#honest(request, matched.route, pace);
     if (fault.name === 'cut-off') return cutOff(this.#written(request, honest, straight));
-    if (honest.kind === 'plain') return fault.name === 'permission-lost' ? this.#withLess(honest) : honest;
+    if (honest.kind === 'plain') return this.#bentUser(fault.name, requestClass, honest);
     const bent = bend(fault, honest, cursor, this.#protocol);
     return this.#written(request, bent.page, bent.bend);
   }
@@ -180,10 +180,17 @@ export class SimulatorServer {
     return answer.kind === 'plain' ? answer : this.#protocol.render(request, answer, bent);
   }
 
-  #withLess(user: Plain): Plain {
+  /** What the faults of lists do to a user who is shown alone. */
+  #bentUser(fault: FaultName, requestClass: RequestClass, user: Plain): Plain {
     if (user.status !== 200) return user;
-    const parsed = JSON.parse(user.body.toString()) as Record<string, unknown>;
-    return { ...user, body: JSON.stringify(this.#protocol.withoutPermission(parsed)) };
+    const change = (how: (user: Record<string, unknown>) => Record<string, unknown>): Plain => {
+      const parsed = JSON.parse(user.body.toString()) as Record<string, unknown>;
+      return { ...user, body: JSON.stringify(how(parsed)) };
+    };
+    if (fault === 'permission-lost') return change(this.#protocol.withoutPermission);
+    return fault === 'unreadable-record' && requestClass === 'user'
+      ? change(this.#protocol.unreadable)
+      : user;
   }
 }
 

@@ -2,10 +2,8 @@
 import { z } from 'zod';
 import type { ExternalId } from '../../src/domain/ids.ts';
 import {
-  type CheckStep,
   type Connector,
   type ConnectorDefinition,
-  ConnectorError,
   type Cursor,
   Network,
   type Page,
@@ -13,6 +11,7 @@ import {
 } from '../contract.ts';
 import { type HttpSession, openSession, type SessionTuning } from '../session.ts';
 import { changesOver } from './changes.ts';
+import { checkEntra, type EntraConnector } from './check.ts';
 import { EntraCredentials, tokensFor } from './credential.ts';
 import { evidenceOf } from './evidence.ts';
 import { type Graph, graphOver, type ListRequest } from './graph.ts';
@@ -90,7 +89,7 @@ export function openEntra(
   return { ...connector, close: async () => void (await Promise.all([session.close(), local?.close()])) };
 }
 
-function connectorOver(graph: Graph, settings: EntraSettings, session: HttpSession): Connector {
+function connectorOver(graph: Graph, settings: EntraSettings, session: HttpSession): EntraConnector {
   const { extensions } = settings;
   const scope = scopeOver(graph, settings);
   const users: ListRequest = {
@@ -126,6 +125,7 @@ function connectorOver(graph: Graph, settings: EntraSettings, session: HttpSessi
   };
   return {
     provider: 'entra',
+    assigned: settings.appScope === null ? null : scope.assigned,
     fetchUsers: (cursor, signal) => fetchUsers(graph, people, cursor, signal),
     fetchGroups: (cursor, signal) => page(groups, cursor, signal, readGroup),
     fetchMembers: (group, cursor, signal) => page(membersOf(group), cursor, signal, readMember),
@@ -161,56 +161,6 @@ async function fetchUsers(
   return { records, next: placeBehind(at, next, since) };
 }
 
-async function* check(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
-  const users = await attempt(() => connector.fetchUsers(null, signal), signal);
-  yield* reachAndCredential(users);
-  const reached = users.ok || users.failure.kind === 'permission-missing';
-  if (!reached) return;
-  yield stepOf('users', users, (page) => `${page.records.length} users on the first page (User.Read.All).`);
-  const groups = await attempt(() => connector.fetchGroups(null, signal), signal);
-  yield stepOf(
-    'groups',
-    groups,
-    (page) => `${page.records.length} groups on the first page (GroupMember.Read.All).`,
-  );
-  if (!groups.ok) return;
-  const first = groups.page.records.find((record) => record.kind === 'group');
-  if (first === undefined) {
-    yield { step: 'members', ok: true, detail: 'There is no group to read the members of.' };
-    return;
-  }
-  const members = await attempt(() => connector.fetchMembers(first.group.externalId, null, signal), signal);
-  yield stepOf('members', members, () => 'The members of a group can be read (GroupMember.Read.All).');
-}
-
-type Attempt<T> = { ok: true; page: Page<T> } | { ok: false; failure: ConnectorError['failure'] };
-
-async function attempt<T>(fetchPage: () => Promise<Page<T>>, signal: AbortSignal): Promise<Attempt<T>> {
-  try {
-    return { ok: true, page: await fetchPage() };
-  } catch (error) {
-    if (signal.aborted || !(error instanceof ConnectorError)) throw error;
-    return { ok: false, failure: error.failure };
-  }
-}
-
-/** The first list shows how far one gets: an answer about permissions needs an accepted credential, and that a reached host. */
-function* reachAndCredential(users: Attempt<unknown>): Iterable<CheckStep> {
-  const kind = users.ok ? null : users.failure.kind;
-  if (!users.ok && kind !== 'credentials-rejected' && kind !== 'permission-missing') {
-    yield stepOf('reach', users, () => '');
-    return;
-  }
-  yield { step: 'reach', ok: true, detail: 'Entra ID answers.' };
-  if (kind === 'credentials-rejected') yield stepOf('credential', users, () => '');
-  else yield { step: 'credential', ok: true, detail: 'Entra ID issues access tokens to the application.' };
-}
-
-function stepOf<T>(step: CheckStep['step'], tried: Attempt<T>, detail: (page: Page<T>) => string): CheckStep {
-  if (tried.ok) return { step, ok: true, detail: detail(tried.page) };
-  return { step, ok: false, detail: tried.failure.message, remedy: tried.failure.remedy };
-}
-
 /** `machine`: what the operator lends to connections that sign in without a credential of their own. */
 export const entraDefinitionWith = (
   machine: MachineIdentity,
@@ -229,7 +179,7 @@ export const entraDefinitionWith = (
   settings: EntraSettings,
   credentials: EntraCredentials,
   open: (options) => openEntra(options, {}, machine),
-  check,
+  check: checkEntra,
 });
 
 export const entraDefinition = entraDefinitionWith(noMachine);

@@ -52,7 +52,9 @@ export function saysNotThere(answer: SessionResponse): boolean {
   return answer.status === 404 && codesIn(answer).some((code) => NOT_THERE.has(code.toLowerCase()));
 }
 
-export const whereToGrant = (permission: string) =>
+const WITHOUT_ROLES =
+  'The token carries no application permission at all; Entra ID issues one also where nobody has consented.';
+const whereToGrant = (permission: string) =>
   `Entra admin center › App registrations › your app › API permissions › Add a permission › Microsoft Graph › Application permissions: ${permission}. Then "Grant admin consent". It can take some minutes to work.`;
 
 function missingPermission(
@@ -63,12 +65,12 @@ function missingPermission(
 ): ConnectorFailure {
   const withoutRoles = granted !== null && granted.length === 0;
   const has = withoutRoles
-    ? 'the token carries no application permission at all: Entra ID issues one also where nobody consented'
+    ? 'the token carries no application permission at all'
     : `the application permission ${permission} is missing or was withdrawn`;
   return failureOf(answer, {
     kind: 'permission-missing',
     message: `Microsoft Graph refuses the request${code}: ${has}.`,
-    remedy: whereToGrant(permission),
+    remedy: withoutRoles ? `${WITHOUT_ROLES} ${whereToGrant(permission)}` : whereToGrant(permission),
   });
 }
 

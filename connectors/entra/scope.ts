@@ -81,7 +81,7 @@ async function readAssigned(graph: Graph, id: string, signal: AbortSignal): Prom
   const request = { path, select: ['principalId', 'principalType'], permission: ASSIGNMENTS };
   const users = new Set<ExternalId>();
   const groups = new Set<ExternalId>();
-  for (const item of await allOf(graph, request, null, signal)) {
+  for (const item of await allOf(graph, request, null, signal).catch(withoutApplication)) {
     const { data } = Assignment.safeParse(item);
     if (data === undefined) throw unreadable();
     const kind = data.principalType.toLowerCase();
@@ -89,6 +89,18 @@ async function readAssigned(graph: Graph, id: string, signal: AbortSignal): Prom
     if (kind === 'group') groups.add(data.principalId);
   }
   return { users, groups };
+}
+
+/** Not knowing the application is not the same as nobody being assigned to it. */
+function withoutApplication(error: unknown): never {
+  if (!(error instanceof ConnectorError) || error.failure.kind !== 'not-found') throw error;
+  throw new ConnectorError({
+    ...error.failure,
+    kind: 'misconfigured',
+    message: 'The directory has no enterprise application with the Object ID that appScope gives.',
+    remedy:
+      'Entra admin center › Enterprise applications › the application › Overview: copy its Object ID. That of the app registration, and the Application ID, are others.',
+  });
 }
 
 async function everyoneAssigned(

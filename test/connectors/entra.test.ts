@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connectorConformance, type Simulated } from '../../connectors/conformance.ts';
-import { type CheckStep, Network } from '../../connectors/contract.ts';
+import { Network } from '../../connectors/contract.ts';
 import { entraDefinition, openEntra } from '../../connectors/entra/index.ts';
 import { living } from '../../connectors/entra/places.ts';
-import { type Simulator, startSimulator } from '../../simulators/start.ts';
+import { startSimulator } from '../../simulators/start.ts';
 import { DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
 import { failing, never } from './aSession.ts';
-import { type Connecting, connected, connectingTo, simulated } from './entraDirectory.ts';
+import { connected, connectingTo, simulated } from './entraDirectory.ts';
 import { aProxy } from './httpsHost.ts';
 
 connectorConformance(
@@ -25,12 +25,6 @@ connectorConformance(
   },
   { abilities: entraDefinition.abilities, cannot: [] },
 );
-
-async function stepsOf(simulator: Simulator, connecting?: Connecting): Promise<CheckStep[]> {
-  const steps: CheckStep[] = [];
-  for await (const step of entraDefinition.check(connected(simulator, connecting), never)) steps.push(step);
-  return steps;
-}
 
 describe('signing in', () => {
   it('works with a certificate', async () => {
@@ -94,55 +88,6 @@ describe('signing in', () => {
     const parsed = entraDefinition.credentials.safeParse({ kind: 'certificate', pem });
     expect(parsed.error?.issues).toMatchObject([{ path: ['pem'] }]);
     expect(JSON.stringify(parsed.error)).not.toContain('hunter2');
-  });
-});
-
-describe('rollcall connections test', () => {
-  it('shows every step when all is well', async () => {
-    const steps = await stepsOf(await simulated());
-    expect(steps.map(({ step, ok }) => [step, ok])).toEqual([
-      ['reach', true],
-      ['credential', true],
-      ['users', true],
-      ['groups', true],
-      ['members', true],
-    ]);
-  });
-
-  it('names the permission that is missing and where to grant it', async () => {
-    const steps = await stepsOf(await simulated({ permissions: ['User.Read.All'] }));
-    expect(steps.map(({ step, ok }) => [step, ok])).toEqual([
-      ['reach', true],
-      ['credential', true],
-      ['users', true],
-      ['groups', false],
-    ]);
-    expect(steps.at(-1)?.remedy).toContain('API permissions');
-    expect(steps.at(-1)?.remedy).toContain('GroupMember.Read.All');
-  });
-
-  it('explains a token without any permission', async () => {
-    const steps = await stepsOf(await simulated({ permissions: [] }));
-    expect(steps.find(({ step }) => step === 'users')).toMatchObject({
-      ok: false,
-      detail: expect.stringContaining('no application permission at all'),
-      remedy: expect.stringContaining('User.Read.All'),
-    });
-  });
-
-  it('stops at a refused credential', async () => {
-    const steps = await stepsOf(await simulated(), { credentials: { clientSecret: 'hunter2-hunter2' } });
-    expect(steps.map(({ step, ok }) => [step, ok])).toEqual([
-      ['reach', true],
-      ['credential', false],
-    ]);
-  });
-
-  it('stops at a host that cannot be reached', async () => {
-    const simulator = await startSimulator('entra', { users: 5 });
-    await simulator.close();
-    const steps = await stepsOf(simulator);
-    expect(steps).toMatchObject([{ step: 'reach', ok: false, remedy: expect.stringContaining('base URL') }]);
   });
 });
 
