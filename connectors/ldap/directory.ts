@@ -181,12 +181,35 @@ export class Directory {
       return this.#retried(signal, ask);
     }
     if (connection === null) throw expired();
-    try {
-      return await this.#either(signal, (either) => ask(connection, either));
-    } catch (error) {
-      connection.close();
-      throw this.#brokenOff(error, signal);
+    for (let retries = 0; ; retries++) {
+      try {
+        return await this.#either(signal, (either) => ask(connection, either));
+      } catch (error) {
+        if (signal.aborted || !(await this.#waited(error, connection, retries, signal))) {
+          connection.close();
+          throw this.#brokenOff(error, signal);
+        }
+      }
     }
+  }
+
+  /** Whether the same can be asked again on this connection: it is there, and the server was only busy. */
+  async #waited(
+    error: unknown,
+    connection: Connection,
+    retries: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    this.#noteBusy(error);
+    const passes = error instanceof Refused && judge(error, this.#host, this.#timeoutMs).retry;
+    if (!passes || !connection.isOpen || retries >= this.#maxRetries) return false;
+    this.#usage.retries += 1;
+    await this.#pause(retries, signal);
+    return true;
+  }
+
+  #noteBusy(error: unknown): void {
+    if (error instanceof Refused && error.result.code === BUSY) this.#usage.throttled += 1;
   }
 
   #read(answer: Answer, search: NamedSearch, listing: Listing) {
@@ -210,7 +233,9 @@ export class Directory {
   #brokenOff(error: unknown, signal: AbortSignal): unknown {
     if (signal.aborted) return signal.reason;
     const { failure, cause, retry } = judge(error, this.#host, this.#timeoutMs);
-    if (!retry || this.#lost || this.#closed.signal.aborted) return new ConnectorError(failure, { cause });
+    const refused = error instanceof Refused;
+    if (!retry || refused || this.#lost || this.#closed.signal.aborted)
+      return new ConnectorError(failure, { cause });
     this.#lost = true;
     const message = `${failure.message} The listing cannot go on where it was.`;
     return new ConnectorError({ ...expiredFailure, message }, { cause });
@@ -251,7 +276,7 @@ export class Directory {
         (connection as Connection | null)?.close();
         if (signal.aborted) throw signal.reason;
         const { failure, cause, retry, unreachable } = judge(error, this.#host, this.#timeoutMs);
-        if (error instanceof Refused && error.result.code === BUSY) this.#usage.throttled += 1;
+        this.#noteBusy(error);
         // A host that never answered is more likely misspelt or blocked than busy: say so soon.
         const hopeless = unreachable && this.#address === null && retries >= 1;
         if (!retry || hopeless || retries >= this.#maxRetries) throw new ConnectorError(failure, { cause });

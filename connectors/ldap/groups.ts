@@ -31,7 +31,7 @@ export type Reading = {
 export const DNS_AT_ONCE = 100;
 
 export class GroupTree {
-  readonly #byId = new Map<ExternalId, Group>();
+  readonly #byId = new Map<string, Group>();
   readonly #byDn = new Map<string, Group>();
   readonly #byPrimary = new Map<string, Group>();
   readonly #children = new Map<ExternalId, Set<Group>>();
@@ -41,8 +41,10 @@ export class GroupTree {
     return this.#byId.get(id) ?? null;
   }
 
-  at(dn: string): Group | null {
-    return this.#byDn.get(dnKey(dn)) ?? null;
+  /** By a DN, plain or as the extended DN control gives it. */
+  at(text: string): Group | null {
+    const { guid, dn } = readExtendedDn(text);
+    return this.#byId.get(guid ?? '') ?? this.#byDn.get(dnKey(dn)) ?? null;
   }
 
   primaryOf(number: string): Group | null {
@@ -201,7 +203,7 @@ async function namedIn(reading: Reading, entry: Entry, signal: AbortSignal): Pro
   const { groupMember } = reading.schema;
   const lists = [];
   for (const name of groupMember) lists.push(await allValues(reading, entry, name, signal));
-  return lists.flat().map(withoutUid);
+  return lists.flat().map((value) => withoutUid(readExtendedDn(value).dn));
 }
 
 export function equalsId(reader: EntryReader, id: ExternalId) {
