@@ -5,12 +5,41 @@ import type { CheckStep, Connector, FoundUser } from '../contract.ts';
 import { liveUsers, toCursor } from './places.ts';
 import { scopeOf } from './scopes.ts';
 
-/** Google says of each scope whether it is delegated (token.ts), so that each stands for itself here. */
+/** Carries what its check needs to know besides. */
+export type GoogleConnector = Connector & {
+  /** null where the settings name no organisational units. Throws where one is not there. */
+  readonly readOrgUnits: ((signal: AbortSignal) => Promise<unknown>) | null;
+};
+
+function isGoogle(connector: Connector): connector is GoogleConnector {
+  return 'readOrgUnits' in connector;
+}
+
+/**
+ * Google says of each scope whether it is delegated (token.ts), so that each stands for itself here. Units come behind the groups,
+ * which need no settings: a unit that is not there is no lack of contact.
+ */
 export function checkGoogle(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
+  const { readOrgUnits = null } = isGoogle(connector) ? connector : {};
+  const { users, groups, members, lookUp, changes } = attemptsOn(connector, signal);
+  if (readOrgUnits === null) return checkInSteps('Google', [users, groups, members, lookUp, changes]);
+  const units: Attempt = {
+    step: 'users',
+    permission: scopeOf('orgUnits'),
+    attempt: async () => {
+      await readOrgUnits(signal);
+      return { detail: 'The organisational units that the settings name are there.' };
+    },
+  };
+  const within: Attempt = { ...users, after: ['users'] };
+  return checkInSteps('Google', [groups, members, units, within, lookUp, changes]);
+}
+
+function attemptsOn(connector: Connector, signal: AbortSignal) {
   let person: ExternalId | null = null;
   let group: ExternalId | null = null;
-  const attempts: readonly Attempt[] = [
-    {
+  return {
+    users: {
       step: 'users',
       permission: scopeOf('users'),
       /** The living, who show more of what the administrator sees than the deleted, whom a pull reads first. */
@@ -21,7 +50,7 @@ export function checkGoogle(connector: Connector, signal: AbortSignal): AsyncIte
         return seen(users);
       },
     },
-    {
+    groups: {
       step: 'groups',
       permission: scopeOf('groups'),
       attempt: async () => {
@@ -30,7 +59,7 @@ export function checkGoogle(connector: Connector, signal: AbortSignal): AsyncIte
         return { detail: counted('Groups', groups) };
       },
     },
-    {
+    members: {
       step: 'members',
       permission: scopeOf('members'),
       after: ['groups'],
@@ -40,7 +69,7 @@ export function checkGoogle(connector: Connector, signal: AbortSignal): AsyncIte
         return { detail: counted('Members of one group', records) };
       },
     },
-    {
+    lookUp: {
       step: 'look-up',
       after: ['users'],
       attempt: async () => {
@@ -49,7 +78,7 @@ export function checkGoogle(connector: Connector, signal: AbortSignal): AsyncIte
         return lookedUp(found);
       },
     },
-    {
+    changes: {
       step: 'changes',
       permission: scopeOf('activities'),
       without: 'Changes are found by full pulls only, not between them.',
@@ -59,8 +88,7 @@ export function checkGoogle(connector: Connector, signal: AbortSignal): AsyncIte
         return { detail: 'The admin audit log can be read.' };
       },
     },
-  ];
-  return checkInSteps('Google', attempts);
+  } as const satisfies Record<string, Attempt>;
 }
 
 /** The administrator who is impersonated is a user too: seeing nobody means looking in the wrong place. */
@@ -68,7 +96,7 @@ function seen(users: readonly { readonly kind: string }[]): Found {
   const detail = counted('Users', users);
   if (users.length > 0) return { detail };
   const remedy =
-    'Check that the administrator named in "adminEmail" belongs to this Workspace account and has the privilege "Users › Read" for all organisational units.';
+    'Check that the administrator named in "adminEmail" belongs to this Workspace account and has the privilege "Users › Read" for all organisational units, and that the settings "domain" and "orgUnits" do not leave out everybody.';
   return { detail, remedy };
 }
 

@@ -1,12 +1,14 @@
 /** What an administrator gives: a service account's key, best the JSON file as Google made it, and whom to act for. */
 import { createPrivateKey } from 'node:crypto';
 import { z } from 'zod';
+import { ScopeSettings } from './connectionScope.ts';
 
 export const GoogleSettings = z.strictObject({
   /** `my_customer` is the account of the impersonated administrator, with all its domains. */
   customer: z.string().min(1).max(64).default('my_customer'),
   /** Primary address of the administrator in whose name the service account reads. */
   adminEmail: z.email(),
+  ...ScopeSettings.shape,
 });
 export type GoogleSettings = z.infer<typeof GoogleSettings>;
 

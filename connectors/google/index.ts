@@ -1,22 +1,23 @@
 /** Google Workspace: one page at a time of the Directory API's users, groups and members. README.md has the whole picture. */
-import type { Connector, ConnectorDefinition, Network } from '../contract.ts';
+import type { ConnectorDefinition, Network } from '../contract.ts';
 import { openSession, type SessionTuning } from '../session.ts';
 import { accountOf } from './account.ts';
 import { openApi } from './api.ts';
 import { changesOf } from './changes.ts';
-import { checkGoogle } from './check.ts';
+import { checkGoogle, type GoogleConnector } from './check.ts';
+import { namesOrgUnits, scopeOver } from './connectionScope.ts';
 import { GoogleCredentials, GoogleSettings } from './credentials.ts';
 import { ORIGINS, sendOver } from './library.ts';
 import { openLists } from './lists.ts';
 import { lookUp } from './lookUp.ts';
-import { deletedBefore, toGroupRecord, toUserRecord } from './map.ts';
+import { toGroupRecord } from './map.ts';
 import { membersPage } from './memberships.ts';
-import { deletedUsers, placeBehind, sinceOf, toPlace } from './places.ts';
 import { isQuota } from './refusals.ts';
 import { Administrator } from './schema.ts';
 import { neededScopes, scopeOf } from './scopes.ts';
 import { signIn } from './signIn.ts';
 import { openTokens } from './token.ts';
+import { usersOver } from './users.ts';
 
 type Options = {
   readonly settings: GoogleSettings;
@@ -31,40 +32,22 @@ const pacing = { isThrottled: isQuota, assumedLimit: { limit: 2_400, windowMs: 6
 export function openGoogle(
   { settings, credentials, network }: Options,
   tuning: SessionTuning = {},
-): Connector {
+): GoogleConnector {
   const origins = network.baseUrl === null ? ORIGINS : [network.baseUrl];
   const session = openSession({ ...tuning, ...pacing, origins, network });
   const send = sendOver(session, network.baseUrl);
   const { adminEmail, customer } = settings;
   const clientId = credentials.clientId ?? null;
-  const needed = neededScopes({ namesOrgUnits: false });
+  const needed = neededScopes({ namesOrgUnits: namesOrgUnits(settings) });
   const tokens = openTokens(signIn(credentials, adminEmail, send), needed, scopeOf('activities'), clientId);
   const api = openApi(send, tokens, clientId);
   const lists = openLists(api);
   const account = accountOf(api, lists, customer);
+  const scope = scopeOver(account, settings);
   const { users, groups } = account.directory;
   return {
     provider: 'google',
-    /**
-     * Of the deleted whom the third list names again, only those deleted since the first are passed on: the others have not moved,
-     * or they are in the second list and then in the third with a later time.
-     */
-    async fetchUsers(cursor, signal) {
-      const at = cursor === null ? deletedUsers : toPlace(cursor);
-      const listing = at.list === 'live' ? 'live' : 'deleted';
-      const which = { customer, projection: 'full', ...(listing === 'live' ? {} : { showDeleted: 'true' }) };
-      const place = { list: 'users', pageToken: at.pageToken, isStart: at.since === null, signal } as const;
-      const { objects, next, date } = await lists.page(place, (common, options) =>
-        users.list({ ...which, ...common }, options),
-      );
-      const since = at.since ?? sinceOf(date);
-      const news =
-        at.list === 'deleted-again' ? objects.filter((one) => !deletedBefore(one, since)) : objects;
-      return {
-        records: news.map((object) => toUserRecord(object, listing)),
-        next: placeBehind(at, next, since),
-      };
-    },
+    fetchUsers: usersOver(account, scope),
     async fetchGroups(cursor, signal) {
       const { objects, next } = await lists.page(
         { list: 'groups', pageToken: cursor, isStart: cursor === null, signal },
@@ -85,8 +68,9 @@ export function openGoogle(
       const permissions = rank?.isAdmin === true ? [...scopes, 'isAdmin'] : scopes;
       return { users: null, permissions: permissions.toSorted() };
     },
-    lookUp: (ids, asked, signal) => lookUp(account, ids, asked, signal),
+    lookUp: (ids, asked, signal) => lookUp(account, scope, ids, asked, signal),
     changes: changesOf(account),
+    readOrgUnits: namesOrgUnits(settings) ? (signal) => scope.now(signal) : null,
     usage: () => session.usage(),
     close: () => session.close(),
   };

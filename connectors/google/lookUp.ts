@@ -4,7 +4,8 @@ import type { ExternalId } from '../../src/domain/ids.ts';
 import type { FoundUser, UserRecord } from '../contract.ts';
 import { abreast } from './abreast.ts';
 import type { Account } from './account.ts';
-import { toUserRecord } from './map.ts';
+import type { ConnectionScope, ScopeNow } from './connectionScope.ts';
+import { toUserRecord, withUnknownScope } from './map.ts';
 import { membershipsOf } from './memberships.ts';
 import { CustomerOf, Identified, USER_FIELDS } from './schema.ts';
 
@@ -17,6 +18,7 @@ type Found = { readonly id: ExternalId; readonly record: UserRecord | null; read
  */
 export async function lookUp(
   account: Account,
+  scope: ConnectionScope,
   ids: readonly ExternalId[],
   groups: readonly ExternalId[] | null,
   signal: AbortSignal,
@@ -28,15 +30,27 @@ export async function lookUp(
   const again = await abreast(missing, (id) => byId(account, id, signal));
   const found = [...first.filter(({ record }) => record !== null), ...deleted, ...again];
 
-  const living = found.flatMap(({ record }) =>
-    record?.kind === 'user' && record.user.state !== 'deprovisioned' ? [record.user.externalId] : [],
+  const { judge } = await scope.now(signal);
+  const judged = found.map(({ id, record }) => judgedBy(judge, id, record));
+  const users = judged.flatMap((one) =>
+    one.kind === 'user' && one.user.state !== 'deprovisioned' ? [one.user.externalId] : [],
   );
   const customerId = found.find((one) => one.customerId !== undefined)?.customerId ?? null;
-  const memberships = await membershipsOf(account, { users: living, groups, customerId }, signal);
-  return found.map(({ id, record }) => {
-    if (record === null) return { kind: 'gone', externalId: id };
-    return record.kind === 'user' ? { ...record, groups: memberships.get(id) ?? [] } : record;
-  });
+  const memberships = await membershipsOf(account, { users, groups, customerId }, signal);
+  return judged.map((one) =>
+    one.kind === 'user' ? { ...one, groups: memberships.get(one.user.externalId) ?? [] } : one,
+  );
+}
+
+type Judged = UserRecord | Extract<FoundUser, { kind: 'gone' | 'out-of-scope' }>;
+
+/** Who is deleted has no unit any more, and is named wherever they were. */
+function judgedBy(judge: ScopeNow['judge'], id: ExternalId, record: UserRecord | null): Judged {
+  if (record === null) return { kind: 'gone', externalId: id };
+  if (record.kind === 'unreadable' || record.user.state === 'deprovisioned') return record;
+  const verdict = judge(record.user);
+  if (verdict === 'out') return { kind: 'out-of-scope', externalId: id };
+  return verdict === 'unknown' ? withUnknownScope(record) : record;
 }
 
 /** `record` null: Google says that there is no such user. */

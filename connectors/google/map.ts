@@ -21,6 +21,16 @@ export function toUserRecord(object: unknown, listing: Listing): UserRecord {
   return { kind: 'user', user: toDirectoryUser(read.data, listing) };
 }
 
+/** A user of whom nobody can tell whether the connection's scope holds them: neither out of it nor as they are shown. */
+export function withUnknownScope(record: UserRecord): UserRecord {
+  if (record.kind === 'unreadable') return record;
+  return {
+    kind: 'unreadable',
+    externalId: record.user.externalId,
+    problem: 'primaryEmail or orgUnitPath: missing',
+  };
+}
+
 /** A group without a name is called by its address, which every group has. */
 export function toGroupRecord(object: unknown): GroupRecord {
   const read = Group.safeParse(object);

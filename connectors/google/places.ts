@@ -14,13 +14,15 @@ export type PlaceOfUsers = {
   readonly list: (typeof LISTS)[number];
   /** When the reading began, less an overlap, in milliseconds since 1970 by Google's clock; null before the first answer. */
   readonly since: number | null;
+  /** How the units in scope were called when the list of the living began; empty where none is named, and before it. */
+  readonly mark: string;
   /** null where the list begins. */
   readonly pageToken: string | null;
 };
 
-export const deletedUsers: PlaceOfUsers = { list: 'deleted', since: null, pageToken: null };
+export const deletedUsers: PlaceOfUsers = { list: 'deleted', since: null, mark: '', pageToken: null };
 /** Also where to look at who is there without reading everybody. */
-export const liveUsers: PlaceOfUsers = { list: 'live', since: null, pageToken: null };
+export const liveUsers: PlaceOfUsers = { list: 'live', since: null, mark: '', pageToken: null };
 
 /** The first answer's clock and the one that stamps `deletionTime` need not be the same. */
 const OVERLAP_MS = 300_000;
@@ -31,21 +33,26 @@ export function sinceOf(date: string | null): number {
   return Number.isNaN(answered) ? 0 : Math.max(0, answered - OVERLAP_MS);
 }
 
-export function toCursor({ list, since, pageToken }: PlaceOfUsers): Cursor {
-  return `${list}:${since ?? ''}:${pageToken ?? ''}`;
+export function toCursor({ list, since, mark, pageToken }: PlaceOfUsers): Cursor {
+  return `${list}:${since ?? ''}:${mark}:${pageToken ?? ''}`;
 }
 
 /** A cursor of nobody's making starts the reading again. */
 export function toPlace(cursor: Cursor): PlaceOfUsers {
-  const [, name, since, pageToken] = /^([a-z-]+):(\d{0,15}):(.*)$/s.exec(cursor) ?? [];
+  const [, name, since, mark = '', pageToken] = /^([a-z-]+):(\d{0,15}):([\w-]*):(.*)$/s.exec(cursor) ?? [];
   const list = LISTS.find((one) => one === name);
   if (list === undefined) throw new ConnectorError(expiredToken);
-  return { list, since: since ? Number(since) : null, pageToken: pageToken || null };
+  return { list, since: since ? Number(since) : null, mark, pageToken: pageToken || null };
 }
 
-/** `next`: the page token of the same list's next page, null at its end. */
-export function placeBehind(at: PlaceOfUsers, next: string | null, since: number): Cursor | null {
-  if (next !== null) return toCursor({ list: at.list, since, pageToken: next });
+/** `next`: the page token of the same list's next page, null at its end. `mark`: of the units, as long as the living are listed. */
+export function placeBehind(
+  at: PlaceOfUsers,
+  next: string | null,
+  since: number,
+  mark: string,
+): Cursor | null {
+  if (next !== null) return toCursor({ list: at.list, since, mark, pageToken: next });
   const list = LISTS[LISTS.indexOf(at.list) + 1];
-  return list === undefined ? null : toCursor({ list, since, pageToken: null });
+  return list === undefined ? null : toCursor({ list, since, mark: '', pageToken: null });
 }

@@ -96,6 +96,12 @@ export const expiredToken = {
   remedy: 'Nobody has to act: the list is read again from its first page.',
 } as const;
 
+export const renamedUnits = {
+  kind: 'cursor-expired',
+  message: 'Organisational units in scope were renamed or moved while their users were being read.',
+  remedy: 'Nobody has to act: the list is read again from its first page.',
+} as const;
+
 export const expiredChanges = {
   kind: 'cursor-expired',
   message:
@@ -105,9 +111,9 @@ export const expiredChanges = {
 
 const wrongCustomer = {
   kind: 'misconfigured',
-  message: 'Google knows no such customer, or does not accept how the list is asked for.',
+  message: 'Google knows no such customer or domain, or does not accept how the list is asked for.',
   remedy:
-    'Check the setting "customer": "my_customer", or the customer ID that the Admin console shows under Account › Account settings.',
+    'Check the setting "customer": "my_customer", or the customer ID that the Admin console shows under Account › Account settings; and "domain", where it is set: one of Account › Domains.',
 } as const;
 
 const refusedToken = {

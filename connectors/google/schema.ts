@@ -111,6 +111,14 @@ export const Group = Identified.extend({ name: text, email: text });
 
 export const Member = Identified.extend({ type: z.enum(['USER', 'GROUP', 'CUSTOMER', 'EXTERNAL']) });
 
+/** Not paged. The list is left out where there is no unit but the top. */
+export const OrgUnits = z.object({
+  kind: z.literal('admin#directory#orgUnits'),
+  organizationUnits: z
+    .array(z.object({ orgUnitId: z.string().min(1), orgUnitPath: z.string().startsWith('/') }))
+    .default([]),
+});
+
 /** One line of the admin audit log. An event may have no parameters at all. */
 const Event = z.object({
   type: text,

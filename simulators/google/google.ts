@@ -75,7 +75,7 @@ class DirectoryApi {
     if (accept === null) return invalid('Invalid Input: query');
     const page = this.#directory.page(query.start, query.limit, accept);
     const fields = selectionOf(request.url.searchParams.get('fields'))?.get('users') ?? null;
-    const items = page.people.map(this.#objects.users(fields));
+    const items = page.people.map(this.#objects.users(fields, request.url.searchParams.get('projection')));
     return this.#list('users', { items, start: query.start, next: page.next });
   }
 
@@ -110,7 +110,11 @@ class DirectoryApi {
     const person = this.#objects.findUser(request.params.get('user') ?? '');
     if (!person || !exists(person)) return notFound('Resource Not Found: userKey');
     const selection = selectionOf(request.url.searchParams.get('fields'));
-    return { ...json(200, null), body: this.#objects.users(selection && [...selection.keys()])(person) };
+    const write = this.#objects.users(
+      selection && [...selection.keys()],
+      request.url.searchParams.get('projection'),
+    );
+    return { ...json(200, null), body: write(person) };
   }
 
   groups(request: ApiRequest): Answer {

@@ -17,8 +17,8 @@ export type GoogleObjects = {
   findUser(key: string): Person | null;
   /** By id or address. */
   findGroup(key: string): Group | null;
-  /** Writes users with the given top-level fields; null: all that `projection=basic` has. */
-  users(fields: readonly string[] | null): (person: Person) => Buffer;
+  /** Writes users with the given top-level fields; null: all. Custom schemas are no part of `projection=basic`. */
+  users(fields: readonly string[] | null, projection: string | null): (person: Person) => Buffer;
   group(group: Group): Buffer;
   orgUnits(): readonly string[];
   memberUser(person: Person, group: Group): Buffer;
@@ -104,6 +104,10 @@ function userFields(
         ? '"/Contractors"'
         : (departmentParts[person.department]?.orgUnit ?? '"/"');
     },
+    customSchemas: (person) =>
+      person.serial % 2 === 0
+        ? null
+        : `{"HR":{"grade":"${1 + (person.serial % 9)}","remote":${person.serial % 3 === 0},"badges":[{"type":"work","value":"${person.serial}"}]}}`,
     isMailboxSetup: (person) => String(person.hasMail),
     isEnrolledIn2Sv: (person) => String(person.serial % 2 === 0),
     isEnforcedIn2Sv: () => 'false',
@@ -112,13 +116,13 @@ function userFields(
 }
 
 /** One writer for each selection of fields, kept with what it has written. */
-function userWriters(
-  fieldsOf: Readonly<Record<string, Field>>,
-  room: Room,
-): (fields: readonly string[] | null) => (person: Person) => Buffer {
+function userWriters(fieldsOf: Readonly<Record<string, Field>>, room: Room): GoogleObjects['users'] {
   const writers = new Map<string, (person: Person) => Buffer>();
-  return (fields) => {
-    const names = Object.keys(fieldsOf).filter((name) => fields === null || fields.includes(name));
+  return (fields, projection) => {
+    const isBasic = projection !== 'full' && projection !== 'custom';
+    const names = Object.keys(fieldsOf).filter(
+      (name) => (fields === null || fields.includes(name)) && !(isBasic && name === 'customSchemas'),
+    );
     const known = writers.get(names.join());
     if (known) return known;
     const parts = names.map((name) => ({ lead: `"${name}":`, field: fieldsOf[name] ?? (() => null) }));

@@ -50,7 +50,7 @@ describe('against a simulated account', () => {
 
   it('a page token that Google does not know starts the list again', async () => {
     const { connector } = await simulated({ users: 20 });
-    await expect(connector.fetchUsers('live:0:unknown', signal)).rejects.toMatchObject({
+    await expect(connector.fetchUsers('live:0::unknown', signal)).rejects.toMatchObject({
       failure: { kind: 'cursor-expired', status: 400 },
     });
   });

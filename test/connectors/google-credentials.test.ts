@@ -65,7 +65,23 @@ it.each([
 
 it('settings need the administrator, and know the own account', () => {
   const adminEmail = 'sync-admin@example.com';
-  expect(googleDefinition.settings.parse({ adminEmail })).toEqual({ adminEmail, customer: 'my_customer' });
+  expect(googleDefinition.settings.parse({ adminEmail })).toEqual({
+    adminEmail,
+    customer: 'my_customer',
+    domain: null,
+    orgUnits: { include: [], exclude: [] },
+  });
   expect(googleDefinition.settings.safeParse({}).success).toBe(false);
   expect(googleDefinition.settings.safeParse({ adminEmail: 'nobody' }).success).toBe(false);
+});
+
+it.each([
+  [{ domain: 'example' }],
+  [{ domain: 'ada@example.com' }],
+  [{ orgUnits: { include: ['Staff'] } }],
+  [{ orgUnits: { exclude: [''] } }],
+  [{ orgUnits: { only: ['/Staff'] } }],
+])('a scope that cannot be meant is refused: %o', (scope) => {
+  const settings = { adminEmail: 'sync-admin@example.com', ...scope };
+  expect(googleDefinition.settings.safeParse(settings).success).toBe(false);
 });

@@ -238,7 +238,8 @@ describe('the groups of a looked-up user', () => {
       const { path, query } = asked;
       if (path.endsWith('/users/1')) return person();
       if (!path.endsWith('/members')) return alone(asked) ?? refusal(404, 'notFound');
-      const page = Number(query['pageToken'] ?? 1);
+      const { pageToken = '1' } = query;
+      const page = Number(pageToken);
       return {
         body: {
           kind: 'admin#directory#members',

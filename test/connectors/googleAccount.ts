@@ -4,6 +4,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect } from 'vitest';
 import { type Connector, ConnectorError, type ConnectorFailure } from '../../connectors/contract.ts';
+import { GoogleSettings } from '../../connectors/google/credentials.ts';
 import { openGoogle } from '../../connectors/google/index.ts';
 import type { SessionTuning } from '../../connectors/session.ts';
 import { openKeys } from '../../simulators/certificates.ts';
@@ -79,6 +80,8 @@ async function anAccount(answer: Answer, answerToken?: Answer): Promise<Account>
 }
 
 type Connecting = {
+  /** Besides the administrator's address. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   readonly clientId?: string;
   /** null: none, so that Google itself is asked. */
   readonly baseUrl?: string | null;
@@ -88,10 +91,13 @@ type Connecting = {
 };
 
 /** Does not wait between tries unless the test says how. */
-function connectedTo(account: Account, { clientId, tuning, ...network }: Connecting = {}): Connector {
+function connectedTo(
+  account: Account,
+  { settings, clientId, tuning, ...network }: Connecting = {},
+): Connector {
   return openGoogle(
     {
-      settings: { customer: 'my_customer', adminEmail: 'sync-admin@example.com' },
+      settings: GoogleSettings.parse({ adminEmail: 'sync-admin@example.com', ...settings }),
       credentials: {
         kind: 'service-account',
         clientEmail: 'rollcall@project.iam.gserviceaccount.com',
