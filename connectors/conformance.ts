@@ -10,7 +10,7 @@ import { readsEverything, readsGroups } from './conformance/reading.ts';
 import { canOf, type Scenario, type Shown, type Simulated } from './conformance/source.ts';
 import type { Connector } from './contract.ts';
 
-export type { Control, FaultName, Scenario, Showable, Simulated, Touched } from './conformance/source.ts';
+export type { Control, FaultName, Scenario, Simulated } from './conformance/source.ts';
 
 /**
  * `simulated` is asked once; its source serves the whole suite. Sections for what `abilities` does not declare, and for what

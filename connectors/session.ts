@@ -60,7 +60,10 @@ export type SessionTuning = {
 
 /** What a provider's limits look like. All is about one bucket: what counts against the same limit. */
 export type PacingHooks = {
-  /** The name of the limit that a request counts against (Okta keeps one for each endpoint). Default: one for each origin. */
+  /**
+   * The name of the limit that a request counts against (Okta keeps one for each endpoint): one of a few, without ids. Default: one
+   * for each origin.
+   */
   readonly bucketOf?: (request: { readonly method: string; readonly url: URL }) => string;
   /** What an answer says about its limit; null: nothing. Default: the IETF's RateLimit headers (`rateLimitIn`). */
   readonly limitOf?: (response: SessionResponse) => RateLimit | null;

@@ -136,6 +136,19 @@ export function looksUpInTrouble({ connect, control, failing, can }: Suite): voi
     else expect(outcome.found.map(({ kind }) => kind)).not.toContain('gone');
   });
 
+  it.skipIf(!can('unreadable-record') || !can('unreadable-look-ups'))(
+    'calls a user unreadable whose record it cannot understand',
+    async () => {
+      const connector = connect();
+      const ids = (await living(connector)).slice(0, 3);
+      for (const on of ASKED_FOR_USERS) await control().fault({ name: 'unreadable-record', on, times: null });
+      const found = await find(connector, ids, []);
+      expect(found.map(idIn).sort()).toEqual([...ids].sort());
+      expect(found.filter(({ kind }) => kind === 'gone' || kind === 'out-of-scope')).toEqual([]);
+      expect(found.some(({ kind }) => kind === 'unreadable')).toBe(true);
+    },
+  );
+
   it.skipIf(!can('status-503'))('is not stopped by a single status-503', async () => {
     const connector = connect();
     const ids = (await living(connector)).slice(0, 3);

@@ -46,6 +46,8 @@ export type Showable =
   | 'expiring-tokens'
   /** A cursor that another instance can go on from. Without it, it has to be refused as 'cursor-expired' there. */
   | 'lasting-cursors'
+  /** `unreadable-record` also strikes users that are looked up. */
+  | 'unreadable-look-ups'
   /** People can be made to come, change, leave and return (`hire`, `rename`, `leave`, `restore`). */
   | 'moves'
   /** Groups can be made to gain and lose members (`changeGroup`). */

@@ -185,6 +185,21 @@ describe('pace', () => {
   });
 });
 
+it('counts what it has asked, waited and got', async () => {
+  const clock = aClock();
+  const host = await answering([200], [429, { 'retry-after': '7' }], [200], [503, { 'retry-after': '3' }]);
+  const { get, session } = opened(host, clock);
+  for (const path of ['/a', '/b', '/c']) await get(path);
+  expect(session.usage()).toEqual({
+    requests: 5,
+    retries: 2,
+    throttled: 1,
+    waitedMs: clock.slept.reduce((sum, ms) => sum + ms, 0),
+    bytes: 5 * `{"secret":"${SECRET}"}`.length,
+  });
+  expect(clock.slept).toEqual([7_000, 3_000]);
+});
+
 describe('abort', () => {
   it('stops waiting, and stops reading, with the reason of the abort', async () => {
     const reason = new Error('the run was cancelled');
