@@ -165,4 +165,68 @@ describe('what Okta really answered', () => {
       expect(result).toMatchObject({ failure: { kind: 'not-found', status: 404 } });
     }
   });
+
+  const idIn = ({ path }: Exchange) => ExternalId.parse(path.split('/')[4]);
+  /** Asked by a filter, the org names nobody: each user is then asked for alone. */
+  const lookedUp = async (answers: Readonly<Record<string, Exchange>>, id: ExternalId, appScope?: string) => {
+    const org = await anOrg(({ path }) => answers[path.replace(/[?].*/, '')] ?? { body: [] });
+    const connector = connectedTo(org, { settings: appScope === undefined ? {} : { appScope } });
+    try {
+      return await connector.lookUp?.([id], appScope === undefined ? null : [], signal);
+    } finally {
+      await connector.close();
+      await org.close();
+    }
+  };
+
+  const aUser = (context: TestContext): object => {
+    const [exchange] = recorded(context, 200, /^\/api\/v1\/users\/00u[^/]+$/);
+    return JSON.parse(exchange?.body ?? '{}') as object;
+  };
+
+  it('answers a look-up: every single user, with the groups of those whose groups were recorded', async (context) => {
+    const groups = recorded(context, 200, /^\/api\/v1\/users\/[^/]+\/groups$/);
+    const template = aUser(context);
+    for (const exchange of recorded(context, 200, /^\/api\/v1\/users\/00u[^/]+$/)) {
+      const [was] = inBody(User, exchange);
+      const found = await lookedUp({ [exchange.path]: exchange }, idIn(exchange));
+      expect(found).toMatchObject([{ kind: 'user', user: { externalId: was?.id }, groups: [] }]);
+    }
+    for (const exchange of groups) {
+      const id = idIn(exchange);
+      const body = JSON.stringify({ ...template, id });
+      const user = { ...exchange, headers: {}, body };
+      const found = await lookedUp(
+        { [`/api/v1/users/${id}`]: user, [exchange.path]: { ...exchange, headers: {} } },
+        id,
+      );
+      expect(found).toMatchObject([
+        { kind: 'user', groups: inBody(Group, exchange).map((group) => group.id) },
+      ]);
+    }
+  });
+
+  it('says gone of whom it does not find', async (context) => {
+    for (const exchange of recorded(context, 404, /^\/api\/v1\/users\/[^/]+$/)) {
+      const externalId = idIn(exchange);
+      expect(await lookedUp({ [exchange.path]: exchange }, externalId)).toEqual([
+        { kind: 'gone', externalId },
+      ]);
+    }
+  });
+
+  it('tells whether a user is assigned to an app', async (context) => {
+    const template = aUser(context);
+    for (const exchange of recorded(context, 200, /^\/api\/v1\/apps\/[^/]+\/users\/[^/]+$/)) {
+      const [, , , , app = '', , name] = exchange.path.split('/');
+      const id = ExternalId.parse(name);
+      const user = {
+        ...exchange,
+        headers: {},
+        body: JSON.stringify({ ...template, id }),
+      };
+      const found = await lookedUp({ [`/api/v1/users/${id}`]: user, [exchange.path]: exchange }, id, app);
+      expect(found).toMatchObject([{ kind: 'user', user: { externalId: id } }]);
+    }
+  });
 });
