@@ -14,7 +14,7 @@ import type { Tokens } from './credential.ts';
 import { refusalOf } from './refusals.ts';
 import { EntraList } from './schema.ts';
 
-export const VERSION = 'v1.0';
+const VERSION = 'v1.0';
 /** "List users": 1 to 999. */
 const PAGE_SIZE = 999;
 
