@@ -5,8 +5,8 @@ import { ChangeFilter, getChange, listChanges, SummaryFilter, summarise } from '
 import { DecisionRequest, decide } from '../review/decide.ts';
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
+import { FieldValue } from './users.ts';
 
-const FieldValue = z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.null()]);
 const moment = z.iso.datetime();
 const count = z.number().int();
 

@@ -1,5 +1,6 @@
 /** Connections: one tenant's link to one directory, and what is started from it. */
 import { z } from 'zod';
+import { AUTH_USER_STATES } from '../domain/authUser.ts';
 import { CONNECTION_STATES } from '../domain/connection.ts';
 import { Provider } from '../domain/directory.ts';
 import { Mapping } from '../domain/mapping.ts';
@@ -18,6 +19,7 @@ import type { ApiDeps } from './deps.ts';
 import { Moment, pageOf } from './page.ts';
 import { route } from './route.ts';
 import { Run } from './runs.ts';
+import { FieldValue } from './users.ts';
 
 const Connection = z
   .object({
@@ -46,6 +48,18 @@ const Connection = z
   })
   .meta({ id: 'Connection' });
 
+const UnreadableConnection = z
+  .object({
+    id: z.uuid(),
+    tenant: z.uuid(),
+    name: z.string(),
+    provider: z.string(),
+    state: z.literal('unreadable'),
+    problem: z.string().describe('Which parts of the stored configuration are not what they should be.'),
+    createdAt: Moment,
+  })
+  .meta({ id: 'UnreadableConnection' });
+
 const CheckStep = z
   .object({
     step: z.enum(['reach', 'credential', 'permission', 'users', 'groups', 'members', 'look-up', 'changes']),
@@ -56,6 +70,29 @@ const CheckStep = z
   })
   .meta({ id: 'CheckStep' });
 
+const Preview = z
+  .object({
+    sample: z
+      .array(
+        z.object({
+          externalId: z.string(),
+          state: z.enum(AUTH_USER_STATES),
+          fields: z.record(z.string(), FieldValue),
+          roles: z.array(z.string()),
+        }),
+      )
+      .describe('Up to five users as they would be mapped.'),
+    groupRolesShown: z.boolean().describe('Whether `roles` has those that follow from groups too.'),
+    users: z.number().int().nullable().describe('How many users a full pull would name; null: unknown.'),
+    seconds: z
+      .number()
+      .int()
+      .nullable()
+      .describe('Of a full pull at the pace of the first pages; null: unknown.'),
+    shortcomings: z.array(z.object({ what: z.string(), why: z.string() })).describe('What will not work.'),
+  })
+  .meta({ id: 'ConnectionPreview' });
+
 const byId = z.object({ connection: z.uuid() });
 
 const configured = [
@@ -64,10 +101,11 @@ const configured = [
     path: '/v1/connections',
     operation: 'listConnections',
     summary: 'List connections',
+    description: 'One whose stored configuration cannot be read says so; all others work as ever.',
     needs: 'connections.read',
     input: ListConnections,
     status: 200,
-    answer: pageOf(Connection),
+    answer: pageOf(z.union([Connection, UnreadableConnection])),
     handle: ({ deps, caller, input }) => listConnections(deps, caller, input),
   }),
   route({
@@ -92,7 +130,7 @@ const configured = [
     needs: 'connections.read',
     input: byId,
     status: 200,
-    answer: Connection,
+    answer: z.union([Connection, UnreadableConnection]),
     handle: ({ deps, caller, input }) => getConnection(deps, caller, input.connection),
   }),
   route({
@@ -116,15 +154,24 @@ const started = [
     path: '/v1/connections/{connection}/test',
     operation: 'testConnection',
     summary: 'Try what a pull needs',
-    description: 'Reads a little from the directory and changes nothing. A step that fails ends the list.',
+    description:
+      'Reads a little from the directory and changes nothing. A step that fails may end the list. Where a full pull would work, `preview` shows what it would bring.',
     needs: 'runs.start',
     input: byId,
     status: 200,
-    answer: z.object({ ok: z.boolean(), steps: z.array(CheckStep) }),
+    answer: z.object({
+      ok: z.boolean().describe('A full pull would work.'),
+      steps: z.array(CheckStep),
+      preview: Preview.nullable(),
+    }),
     handle: async ({ deps, caller, input, signal }) => {
       const steps: z.input<typeof CheckStep>[] = [];
-      for await (const step of testConnection(deps, caller, input.connection, signal)) steps.push(step);
-      return { ok: steps.every((step) => step.ok), steps };
+      const test = testConnection(deps, caller, input.connection, signal);
+      for (;;) {
+        const { done, value } = await test.next();
+        if (done) return { ok: value !== null, steps, preview: value };
+        steps.push(value);
+      }
     },
   }),
   route({

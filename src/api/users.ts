@@ -6,7 +6,7 @@ import { EditedUser, editUser, getUser, ListUsers, listUsers } from '../tenancy/
 import { Moment, pageOf } from './page.ts';
 import { route } from './route.ts';
 
-const FieldValue = z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.null()]);
+export const FieldValue = z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.null()]);
 
 const userShape = {
   id: z.uuid(),

@@ -1,6 +1,6 @@
 /** `rollcall connections`: a tenant's links to directories. Credentials go in and never come out. */
 import type { Command } from 'commander';
-import type { CheckStep } from '../../connectors/contract.ts';
+import type { ListedConnection } from '../domain/connection.ts';
 import { PROVIDERS, Provider } from '../domain/directory.ts';
 import { Problem } from '../domain/problem.ts';
 import { asTyped } from './asTyped.ts';
@@ -15,9 +15,9 @@ import {
   settingsFrom,
 } from './directoryOptions.ts';
 import { examples } from './examples.ts';
-import { EXIT } from './failure.ts';
 import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
-import { harmless } from './terminal.ts';
+import { harmless, type Style } from './terminal.ts';
+import { testConnection } from './testConnection.ts';
 
 type ListOptions = { readonly tenant?: string; readonly limit: number; readonly all?: boolean };
 
@@ -48,7 +48,7 @@ export function addConnectionCommands(program: Command, cli: Cli): void {
   examples(show, "rollcall connections show 'Harbor Okta'", "rollcall connections show 'Harbor Okta' --json");
   const test = connections
     .command('test')
-    .description('try step by step what a run needs: reach, credential, users, groups, members')
+    .description('try step by step what a run needs, and show what it would bring')
     .argument('<connection>', 'id or name')
     .action((name: string) => cli.withApp((app) => testConnection(cli, app, name)));
   examples(test, "rollcall connections test 'Harbor Okta'");
@@ -127,8 +127,8 @@ async function listConnections(cli: Cli, { operator }: App, options: ListOptions
       one.name,
       await tenantName(one.tenant),
       one.provider,
-      one.schedule === null ? 'on demand' : `${one.schedule} ${one.timeZone}`,
-      { text: one.state, style: one.state === 'active' ? ('green' as const) : ('yellow' as const) },
+      scheduleOf(one),
+      { text: one.state, style: styleOfState[one.state] },
       one.id,
     ]);
     found += page.items.length;
@@ -137,11 +137,25 @@ async function listConnections(cli: Cli, { operator }: App, options: ListOptions
         ['connection', 'tenant', 'provider', 'schedule', 'state', 'id'],
         await Promise.all(rows),
       );
+    for (const one of page.items)
+      if (one.state === 'unreadable')
+        terminal.note(`${harmless(one.name)} cannot be read: ${harmless(one.problem)}.`);
     next = page.next;
   }
   if (found === 0)
     terminal.note(asTyped('There is no connection yet. Add one: rollcall connections add --help'));
   if (next !== null) terminal.note('There are more: --limit or --all.');
+}
+
+const styleOfState = {
+  active: 'green',
+  paused: 'yellow',
+  unreadable: 'red',
+} as const satisfies Record<ListedConnection['state'], Style>;
+
+function scheduleOf(one: ListedConnection): string {
+  if (one.state === 'unreadable') return '—';
+  return one.schedule === null ? 'on demand' : `${one.schedule} ${one.timeZone}`;
 }
 
 function newConnectionFrom(name: string, options: AddOptions) {
@@ -249,21 +263,4 @@ async function showConnection(cli: Cli, { operator }: App, name: string): Promis
     terminal.line(`\n${terminal.style('bold', title)}`);
     terminal.line(JSON.stringify(value, null, 2));
   }
-}
-
-async function testConnection(cli: Cli, { operator }: App, name: string): Promise<number> {
-  const { terminal } = cli;
-  const connection = await operator.findConnection(name);
-  const steps: CheckStep[] = [];
-  for await (const step of operator.testConnection(connection.id, cli.signal)) {
-    steps.push(step);
-    if (terminal.json) continue;
-    const mark = step.ok ? terminal.style('green', 'ok  ') : terminal.style('red', 'fail');
-    terminal.line(`${mark}  ${step.step.padEnd(10)}  ${harmless(step.detail)}`);
-    if (step.remedy !== undefined) terminal.line(`      remedy: ${harmless(step.remedy)}`);
-  }
-  const ok = steps.length > 0 && steps.every((step) => step.ok);
-  if (terminal.json) terminal.document({ connection: connection.id, ok, steps });
-  else if (ok) cli.next(`sync ${connection.id}`);
-  return ok ? EXIT.ok : EXIT.failed;
 }

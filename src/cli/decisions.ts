@@ -1,7 +1,7 @@
 /** `rollcall approve`, `reject`, `hold` and `apply`: decide on what was shown, and carry out what was approved. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { Connection } from '../domain/connection.ts';
+import type { ListedConnection } from '../domain/connection.ts';
 import type { ApplyId } from '../domain/ids.ts';
 import { Problem } from '../domain/problem.ts';
 import { asTyped } from './asTyped.ts';
@@ -218,7 +218,7 @@ async function applyApproved(
 }
 
 /** First what another process left unfinished, then what is approved now. */
-export async function applyTo(cli: Cli, { operator }: App, connection: Connection): Promise<Applied[]> {
+export async function applyTo(cli: Cli, { operator }: App, connection: ListedConnection): Promise<Applied[]> {
   const left = (await operator.unfinishedApplies()).filter((one) => one.connection === connection.id);
   const about = { connection: connection.id, name: connection.name };
   const due: { readonly apply: ApplyId; readonly total: number }[] = left.map(({ id, total }) => ({
@@ -243,7 +243,7 @@ const POLL_MS = 300;
 async function carryOut(
   cli: Cli,
   operator: App['operator'],
-  connection: Connection,
+  connection: ListedConnection,
   apply: ApplyId,
   total: number,
 ) {

@@ -32,6 +32,7 @@ const exitOf = {
   'changed-since-shown': EXIT.notNow,
   'connection-failed': EXIT.failed,
   'run-failed': EXIT.failed,
+  'unreadable-connection': EXIT.failed,
   'audit-broken': EXIT.failed,
   'wrong-secret-key': EXIT.failed,
   'database-unreachable': EXIT.failed,

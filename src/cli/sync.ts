@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { FailureKind } from '../../connectors/contract.ts';
 import { whoActs } from '../../connectors/contract.ts';
-import type { Connection } from '../domain/connection.ts';
+import type { ListedConnection } from '../domain/connection.ts';
 import type { RunCounts, RunView } from '../domain/run.ts';
 import { partialReasons } from '../domain/snapshot.ts';
 import { asTyped } from './asTyped.ts';
@@ -80,12 +80,12 @@ async function readAndPlan(
 }
 
 type Ended =
-  | { readonly connection: Connection; readonly run: RunView; readonly error: null }
+  | { readonly connection: ListedConnection; readonly run: RunView; readonly error: null }
   /** It did not come to a run, or the run ended in a way that is recorded nowhere. */
-  | { readonly connection: Connection; readonly run: null; readonly error: unknown };
+  | { readonly connection: ListedConnection; readonly run: null; readonly error: unknown };
 
 /** One connection that cannot be run does not keep the others from it. */
-async function syncOrFail(app: App, connection: Connection, watching: Watching): Promise<Ended> {
+async function syncOrFail(app: App, connection: ListedConnection, watching: Watching): Promise<Ended> {
   try {
     watching.signal.throwIfAborted();
     return { connection, run: await syncOne(app, connection, watching), error: null };
@@ -122,7 +122,7 @@ type Watching = {
  */
 export async function syncOne(
   { operator }: App,
-  connection: Connection,
+  connection: ListedConnection,
   watching: Watching,
 ): Promise<RunView> {
   const { progress, signal } = watching;
@@ -175,7 +175,7 @@ export function countsInWords(counts: RunCounts, style: Terminal['style']): stri
   return words.join(' · ');
 }
 
-function describeRun(cli: Cli, connection: Connection, run: RunView): void {
+function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void {
   const { terminal } = cli;
   const name = terminal.style('bold', harmless(connection.name));
   if (run.failure !== null) {
@@ -237,7 +237,7 @@ async function listRuns(cli: Cli, { operator }: App, options: RunsOptions): Prom
       : { connection: (await operator.findConnection(options.connection)).id };
   const fetch = (page: Page) => operator.listRuns({ ...only, ...page });
   if (terminal.json) return await writeItems(terminal, fetch, options);
-  const nameOf = remembered(async (id: Connection['id']) => (await operator.getConnection(id)).name);
+  const nameOf = remembered(async (id: ListedConnection['id']) => (await operator.getConnection(id)).name);
   let found = 0;
   for await (const page of pagesOf(fetch, options)) {
     const rows = page.items.map(

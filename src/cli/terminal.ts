@@ -200,6 +200,12 @@ export function counted(count: number, noun: string): string {
   return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
+/** `40 s`, `12 min`, `3 h` */
+export function duration(seconds: number): string {
+  if (seconds < 90) return `${seconds} s`;
+  return seconds < 5_400 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3600)} h`;
+}
+
 /** Time left at the pace so far, in words; empty while nothing can be said. */
 export function timeLeft(done: number, total: number, elapsedMs: number): string {
   if (done === 0 || done >= total || elapsedMs < 1_000) return '';

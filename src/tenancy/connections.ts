@@ -9,7 +9,7 @@ import {
   type Network,
 } from '../../connectors/contract.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Connection } from '../domain/connection.ts';
+import type { Connection, ListedConnection } from '../domain/connection.ts';
 import type { Provider } from '../domain/directory.ts';
 import { ConnectionId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
@@ -24,6 +24,7 @@ import {
   NewConnection,
   WithProvider,
 } from './connectionInput.ts';
+import { type Preview, previewConnection } from './preview.ts';
 import { ensureRoles } from './roles.ts';
 
 export type ConnectionDeps = {
@@ -77,7 +78,11 @@ export async function updateConnection(
   input: z.input<typeof ChangedConnection>,
 ): Promise<Connection> {
   authorise(caller, 'connections.write');
-  const before = await getConnection(deps, caller, parseInput(ChangedConnection, input).connection);
+  const before = await deps.store.connections.get(
+    caller.tenant,
+    parseInput(ChangedConnection, input).connection,
+  );
+  if (before === null) throw notFound('connection');
   const definition = deps.connectors[before.provider];
   const {
     connection: _,
@@ -112,26 +117,26 @@ export async function updateConnection(
   return after;
 }
 
-/** Throws `invalid-input`, `not-found` for the tenant. */
+/** Those that cannot be read among them. Throws `invalid-input`, `not-found` for the tenant. */
 export async function listConnections(
   { store }: Pick<ConnectionDeps, 'store'>,
   caller: Caller,
   input: z.input<typeof ListConnections> = {},
-): Promise<Listed<Connection>> {
+): Promise<Listed<ListedConnection>> {
   authorise(caller, 'connections.read');
   const { tenant, ...page } = parseInput(ListConnections, input);
   return await store.connections.list(caller.tenant, { ...page, tenant: tenant ?? caller.tenant });
 }
 
-/** Never with credentials. Throws `not-found`. */
+/** Never with credentials; also one that cannot be read. Throws `not-found`. */
 export async function getConnection(
   { store }: Pick<ConnectionDeps, 'store'>,
   caller: Caller,
   id: string,
-): Promise<Connection> {
+): Promise<ListedConnection> {
   authorise(caller, 'connections.read');
   const known = parseId(ConnectionId, id);
-  const connection = known === null ? null : await store.connections.get(caller.tenant, known);
+  const connection = known === null ? null : await store.connections.find(caller.tenant, known);
   if (connection === null) throw notFound('connection');
   return connection;
 }
@@ -144,7 +149,7 @@ export async function findConnection(
   deps: Pick<ConnectionDeps, 'store'>,
   caller: Caller,
   nameOrId: string,
-): Promise<Connection> {
+): Promise<ListedConnection> {
   authorise(caller, 'connections.read');
   if (parseId(ConnectionId, nameOrId) !== null) return await getConnection(deps, caller, nameOrId);
   const [connection, ...others] = await deps.store.connections.named(caller.tenant, nameOrId, AMBIGUOUS);
@@ -158,7 +163,8 @@ export async function findConnection(
 }
 
 /**
- * Tries what a pull needs, step by step, on the real provider; nothing is stored.
+ * Tries what a pull needs, step by step, on the real provider; nothing is stored. Ends with what a run would bring; null where a
+ * step failed that a pull cannot do without.
  * Throws `not-found`, `connection-failed` where not even the connector can be opened, and the signal's reason.
  */
 export async function* testConnection(
@@ -166,13 +172,22 @@ export async function* testConnection(
   caller: Caller,
   id: string,
   signal: AbortSignal,
-): AsyncGenerator<CheckStep> {
+): AsyncGenerator<CheckStep, Preview | null> {
   authorise(caller, 'runs.start');
+  authorise(caller, 'users.read');
   const { id: known } = await getConnection(deps, caller, id);
   try {
     const { connection, connector } = await openStoredConnector(deps, known);
     try {
-      yield* deps.connectors[connection.provider].check(connector, signal);
+      const definition = deps.connectors[connection.provider];
+      const steps: CheckStep[] = [];
+      for await (const step of definition.check(connector, signal)) {
+        steps.push(step);
+        yield step;
+      }
+      if (steps.length === 0 || steps.some(({ ok, optional }) => !ok && optional !== true)) return null;
+      const { mapping } = connection;
+      return await previewConnection({ connector, definition, mapping, steps, clock: deps.clock, signal });
     } finally {
       await connector.close();
     }

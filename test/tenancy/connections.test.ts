@@ -103,7 +103,7 @@ describe('createConnection', () => {
 
 describe('bad input for a connection', () => {
   it.each([
-    [{ provider: 'ldap' }, ['provider']],
+    [{ provider: 'abacus' }, ['provider']],
     [{ provider: undefined }, ['provider']],
     [{ settings: {} }, ['settings.orgUrl']],
     [{ settings: undefined }, ['settings']],

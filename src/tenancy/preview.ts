@@ -1,0 +1,248 @@
+/**
+ * What a connection would bring, before its first run: some people as they would be mapped, how long a full pull takes, and what
+ * will not work and why. It reads a few pages and stores nothing. The people are for whoever asked, and for no log.
+ */
+import {
+  type CheckStep,
+  type Connector,
+  type ConnectorDefinition,
+  ConnectorError,
+  type Cursor,
+  type Page,
+  type UserRecord,
+} from '../../connectors/contract.ts';
+import type { DesiredAuthUser } from '../domain/authUser.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
+import type { ExternalId } from '../domain/ids.ts';
+import { compileMapping, type Mapping } from '../domain/mapping.ts';
+
+export type SampleUser = DesiredAuthUser & { readonly externalId: ExternalId };
+
+/** `what` will not work, or not as somebody may expect, and `why`, or what helps. */
+export type Shortcoming = { readonly what: string; readonly why: string };
+
+export type Preview = {
+  /** Five at the most, the active before the others. */
+  readonly sample: readonly SampleUser[];
+  /** Whether the sample shows the roles that follow from groups too. */
+  readonly groupRolesShown: boolean;
+  /** How many users a full pull would name; null: unknown. */
+  readonly users: number | null;
+  /** Of a full pull at the pace of the first pages, waiting for the provider's limits not counted; null: unknown. */
+  readonly seconds: number | null;
+  readonly shortcomings: readonly Shortcoming[];
+};
+
+const SAMPLE = 5;
+/** Of users: enough to find some who are active where a directory begins with the deleted, and to know a small one whole. */
+const USER_PAGES = 4;
+const GROUP_PAGES = 20;
+/** Without look-ups: how many groups are asked for their first members. */
+const GROUPS_ASKED = 10;
+
+type Tried = {
+  readonly connector: Connector;
+  readonly definition: Pick<ConnectorDefinition, 'title' | 'abilities'>;
+  readonly mapping: Mapping;
+  readonly steps: readonly CheckStep[];
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+};
+
+/** After the steps that a pull cannot do without have passed. Throws the signal's reason; what the provider refuses is left out and named. */
+export async function previewConnection(tried: Tried): Promise<Preview> {
+  const { connector, mapping, signal } = tried;
+  const refused: Shortcoming[] = [];
+  const orNull = async <T>(what: string, work: () => Promise<T>): Promise<T | null> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof ConnectorError)) throw error;
+      refused.push({ what, why: error.failure.message });
+      return null;
+    }
+  };
+  const users = await orNull('No sample of users can be shown.', () =>
+    readPages(tried, USER_PAGES, (cursor) => connector.fetchUsers(cursor, signal)),
+  );
+  const groups = await orNull('What follows from groups cannot be foreseen.', () => readGroups(tried));
+  const evidence = await orNull('How many users there are is not known.', () => connector.evidence(signal));
+  const people = chosenFrom(users?.records ?? []);
+  const memberships =
+    groups === null
+      ? null
+      : await orNull('The roles that follow from groups are left out of the sample.', () =>
+          membershipsOf(tried, people, groups.needed),
+        );
+  const compiled = compileMapping(mapping);
+  const count = users?.isWhole === true ? peopleIn(users.records) : (evidence?.users ?? null);
+  return {
+    sample: people.map((user) => ({
+      externalId: user.externalId,
+      ...compiled.map(user, memberships?.get(user.externalId) ?? []),
+    })),
+    groupRolesShown: memberships !== null || mapping.roles.length === 0,
+    users: count,
+    seconds: users === null || groups === null ? null : estimate(users, groups, count),
+    shortcomings: [...refused, ...shortcomingsOf(tried, groups)],
+  };
+}
+
+type Read<T> = {
+  readonly records: readonly T[];
+  /** Of the pages that hold anything. */
+  readonly pages: number;
+  readonly ms: number;
+  /** There is no page behind these. */
+  readonly isWhole: boolean;
+};
+
+async function readPages<T>(
+  { clock }: Tried,
+  most: number,
+  fetch: (cursor: Cursor | null) => Promise<Page<T>>,
+): Promise<Read<T>> {
+  const records: T[] = [];
+  const read = { pages: 0, ms: 0 };
+  let cursor: Cursor | null = null;
+  for (let asked = 0; asked < most; asked += 1) {
+    const started = clock.now().getTime();
+    const page: Page<T> = await fetch(cursor);
+    if (page.records.length > 0) {
+      read.pages += 1;
+      read.ms += clock.now().getTime() - started;
+      records.push(...page.records);
+    }
+    cursor = page.next;
+    if (cursor === null) break;
+  }
+  return { ...read, records, isWhole: cursor === null };
+}
+
+/** Who moves between a provider's lists is named twice. */
+function peopleIn(records: readonly UserRecord[]): number {
+  return new Set(records.map((record) => (record.kind === 'user' ? record.user : record).externalId)).size;
+}
+
+function chosenFrom(records: readonly UserRecord[]): readonly DirectoryUser[] {
+  const users = records.flatMap((record) => (record.kind === 'user' ? [record.user] : []));
+  const active = users.filter(({ state }) => state === 'active');
+  const others = users.filter(({ state }) => state !== 'active');
+  return [...active.slice(0, SAMPLE), ...others].slice(0, SAMPLE);
+}
+
+type Groups = {
+  /** Those whose members a pull reads. */
+  readonly needed: readonly GroupRef[];
+  readonly all: readonly GroupRef[];
+  readonly isWhole: boolean;
+  readonly ms: number;
+};
+
+async function readGroups(tried: Tried): Promise<Groups> {
+  const { connector, definition, mapping, signal } = tried;
+  if (!definition.abilities.groups) return { needed: [], all: [], isWhole: true, ms: 0 };
+  const read = await readPages(tried, GROUP_PAGES, (cursor) => connector.fetchGroups(cursor, signal));
+  const all = read.records.flatMap((record) =>
+    record.kind === 'group' ? [{ externalId: record.group.externalId, name: record.group.name }] : [],
+  );
+  const { reads } = compileMapping(mapping);
+  return { needed: all.filter(reads), all, isWhole: read.isWhole, ms: read.ms };
+}
+
+/** null where more groups matter than can be asked without look-ups. */
+async function membershipsOf(
+  { connector, mapping, signal }: Tried,
+  people: readonly DirectoryUser[],
+  needed: readonly GroupRef[],
+): Promise<ReadonlyMap<string, readonly GroupRef[]> | null> {
+  const giving = new Set(mapping.roles.map(({ group }) => group));
+  const groups = needed.filter(({ externalId, name }) => giving.has(externalId) || giving.has(name));
+  if (people.length === 0 || groups.length === 0) return new Map();
+  const ids = people.map(({ externalId }) => externalId);
+  if (connector.lookUp !== null) {
+    const found = await connector.lookUp(
+      ids,
+      groups.map(({ externalId }) => externalId),
+      signal,
+    );
+    return new Map(
+      found.flatMap((one) =>
+        one.kind === 'user'
+          ? [[one.user.externalId, groups.filter(({ externalId }) => one.groups.includes(externalId))]]
+          : [],
+      ),
+    );
+  }
+  if (groups.length > GROUPS_ASKED) return null;
+  return await membersAmong(connector, ids, groups, signal);
+}
+
+/** Only groups of one page tell of everybody whether they are in it. */
+async function membersAmong(
+  connector: Connector,
+  ids: readonly ExternalId[],
+  groups: readonly GroupRef[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, readonly GroupRef[]> | null> {
+  const memberships = new Map<string, GroupRef[]>(ids.map((id) => [id, []]));
+  for (const group of groups) {
+    const { records, next } = await connector.fetchMembers(group.externalId, null, signal);
+    const everyone = records.some((record) => record.kind === 'everyone');
+    const members = new Set(records.flatMap((record) => (record.kind === 'user' ? [record.externalId] : [])));
+    if (!everyone && next !== null && ids.some((id) => !members.has(id))) return null;
+    for (const id of ids) if (everyone || members.has(id)) memberships.get(id)?.push(group);
+  }
+  return memberships;
+}
+
+/** A group whose members are read costs a page at least. null where users or groups are not counted. */
+function estimate(users: Read<UserRecord>, groups: Groups, count: number | null): number | null {
+  if (count === null || !groups.isWhole) return null;
+  if (users.pages === 0) return Math.ceil(groups.ms / 1000);
+  const pageMs = users.ms / users.pages;
+  const pages = Math.ceil(count / (users.records.length / users.pages));
+  return Math.ceil((pages * pageMs + groups.ms + groups.needed.length * pageMs) / 1000);
+}
+
+function shortcomingsOf(
+  { definition, mapping, steps }: Tried,
+  groups: Groups | null,
+): readonly Shortcoming[] {
+  const { title, abilities } = definition;
+  const failed = steps
+    .filter((step) => step.optional === true && !step.ok)
+    .map(({ detail, remedy }) => ({ what: detail, why: remedy ?? '' }));
+  const unable: readonly (readonly [boolean, string, string])[] = [
+    [abilities.delta, 'Every run reads the whole directory.', `${title} does not tell who has changed.`],
+    [abilities.lookUp, 'Single users cannot be looked at again.', `${title} gives lists only.`],
+    [
+      abilities.notifications,
+      'Runs start by schedule or on demand.',
+      `${title} does not call when something changes.`,
+    ],
+    [
+      abilities.deletedUsers,
+      'Only a complete pull finds who was deleted.',
+      `${title} does not name the deleted.`,
+    ],
+    [
+      abilities.groups || mapping.roles.length === 0,
+      'No role follows from a group.',
+      `${title} has no groups.`,
+    ],
+  ];
+  const known = new Set(groups?.all.flatMap(({ externalId, name }) => [externalId as string, name]));
+  const strange = groups?.isWhole === true && abilities.groups ? mapping.roles : [];
+  return [
+    ...failed,
+    ...unable.flatMap(([able, what, why]) => (able ? [] : [{ what, why }])),
+    ...strange
+      .filter(({ group }) => !known.has(group))
+      .map(({ group, role }) => ({
+        what: `Nobody gets the role ${role} by the group ${group}.`,
+        why: 'The directory lists no group of this id or name.',
+      })),
+  ];
+}
