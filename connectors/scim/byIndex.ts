@@ -20,6 +20,8 @@ export const IndexPlace = z.object({
   /** Ids of the page before: of the record that ended it, and of the one that began it. null where they are not known. */
   last: z.string().nullable(),
   first: z.string().nullable(),
+  /** What that page said that there are. */
+  total: z.int().min(0).nullable(),
   /** Pages in a row that brought nobody, and how often the list had moved. */
   idle: z.int().min(0),
   moved: z.int().min(0),
@@ -27,7 +29,7 @@ export const IndexPlace = z.object({
 export type IndexPlace = z.infer<typeof IndexPlace>;
 
 export function startOfIndex(count: number, sorted: boolean): IndexPlace {
-  return { by: 'index', start: 1, count, sorted, last: null, first: null, idle: 0, moved: 0 };
+  return { by: 'index', start: 1, count, sorted, last: null, first: null, total: null, idle: 0, moved: 0 };
 }
 
 type Ids = readonly (string | null)[];
@@ -43,41 +45,41 @@ export function pageByIndex(listing: Listing, at: IndexPlace, answer: SessionRes
   const records = body.records ?? [];
   const ids = records.map(idOf);
   const watch = watching(listing, at, answer, total);
-  if (isSamePage(at, ids)) {
+  if (isSamePage(at, ids, total)) {
     // It sends everybody at once, whatever is asked for: then everybody has been named already.
     if (total <= ids.length) return { records: [], next: null };
     return { records, next: { ...startOfIndex(at.count, at.sorted), moved: watch.stuck() } };
   }
   if (ids.length === 0) return { records, next: afterNobody(at, total, watch) };
-  if (at.last === null) return { records, next: onwards(at, ids) };
+  if (at.last === null) return { records, next: onwards(at, ids, total) };
   const met = ids.indexOf(at.last);
   if (met === -1) return { records, next: back(at, total, watch) };
+  const behind = met < ids.length - 1;
+  if (!behind && at.start + met >= total) return { records: records.slice(0, met), next: null };
+  if (ids.length === 1) return { records: [], next: { ...at, ...pastLast(at), idle: watch.idle() } };
   const moved = met === 0 ? at.moved : watch.moved();
-  return {
-    records: met === 0 ? records.slice(1) : records,
-    next: met < ids.length - 1 ? { ...onwards(at, ids), moved } : afterLast(at, ids, total, watch),
-  };
+  return { records: met === 0 ? records.slice(1) : records, next: { ...onwards(at, ids, total), moved } };
 }
 
 /**
- * A page that begins with the record that began the one before it: either the service sends one page for all, or a page full of people
- * has come meanwhile. One of a single record says nothing.
+ * A page that begins with the record that began the one before it, in a list that is as long as it was: the service sends one page for
+ * all. One of a single record says nothing.
  */
-function isSamePage(at: IndexPlace, ids: Ids): boolean {
-  return at.start > 1 && at.first !== null && at.first !== at.last && ids[0] === at.first;
+function isSamePage(at: IndexPlace, ids: Ids, total: number): boolean {
+  const same = at.start > 1 && at.first !== null && at.first !== at.last && ids[0] === at.first;
+  return same && at.total === total;
 }
 
 /** The next page begins with the last record that has an id. */
-function onwards(at: IndexPlace, ids: Ids): IndexPlace {
+function onwards(at: IndexPlace, ids: Ids, total: number): IndexPlace {
   const lastNamed = ids.findLastIndex((id) => id !== null);
   const start = at.start + (lastNamed === -1 ? ids.length : lastNamed);
-  return { ...at, start, last: ids[lastNamed] ?? null, first: ids[0] ?? null, idle: 0 };
+  return { ...at, start, last: ids[lastNamed] ?? null, first: ids[0] ?? null, total, idle: 0 };
 }
 
-/** Nobody stands behind the last record. Where somebody should, they may come when they are asked for without it. */
-function afterLast(at: IndexPlace, ids: Ids, total: number, watch: Watch): IndexPlace | null {
-  const end = at.start + ids.length - 1;
-  return end >= total ? null : { ...at, start: end + 1, last: null, first: null, idle: watch.idle() };
+/** Where nobody is shown behind the last record, though there should be: they may be when they are asked for without it. */
+function pastLast({ start }: IndexPlace): Partial<IndexPlace> {
+  return { start: start + 1, last: null, first: null };
 }
 
 function afterNobody(at: IndexPlace, total: number, watch: Watch): IndexPlace | null {

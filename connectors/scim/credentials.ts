@@ -35,8 +35,7 @@ export type ScimSettings = z.infer<typeof ScimSettings>;
 const headerText = z
   .string()
   .trim()
-  .min(1)
-  .regex(/^[\x21-\x7e]+$/, { error: 'holds blanks, line breaks or other characters that no token has' });
+  .regex(/^[\x21-\x7e]+$/, { error: 'is empty, or holds blanks or other characters that no token has' });
 
 export const ScimCredentials = z.discriminatedUnion('kind', [
   /** `Authorization: Bearer` with a token that the server's administrator made. */

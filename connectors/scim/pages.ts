@@ -21,7 +21,7 @@ export type Read = { readonly records: readonly unknown[]; readonly next: Cursor
 export type Pages = {
   /** One page. Throws ConnectorError where it cannot be vouched for: then nobody may conclude that the list ends here. */
   read(listing: Listing, cursor: Cursor | null, signal: AbortSignal): Promise<Read>;
-  /** How many records the service says that the list has; null where it does not say. `sent`: when, by its own clock. */
+  /** How many records the service says that the list has; null where it does not say, or says the length of the page. `sent`: when, by its own clock. */
   count(listing: Listing, signal: AbortSignal): Promise<{ total: number | null; sent: Date | null }>;
 };
 
@@ -66,19 +66,27 @@ export function pagesOf(service: ScimService, settings: PagingSettings): Pages {
       : toRead(listing, pageByCursor(listing, at, answer, body));
   }
 
+  async function countBy(listing: Listing, count: number, signal: AbortSignal) {
+    const answer = await service.get(listing.path, { ...listing.params, count: String(count) }, signal);
+    if (answer.status !== 200) {
+      throw new ConnectorError(refusal(answer, { what: listing.what, start: true }));
+    }
+    const sent = Date.parse(answer.headers.get('date') ?? '');
+    const { total } = bodyOf(listing, answer);
+    return { total, sent: Number.isNaN(sent) ? null : new Date(sent) };
+  }
+
   return {
     async read(listing, cursor, signal) {
       const at = cursor === null ? await firstPlace(signal) : placeIn(listing, cursor);
       return at.by === 'index' ? byIndex(listing, at, signal) : byCursor(listing, at, signal);
     },
     async count(listing, signal) {
-      const answer = await service.get(listing.path, { ...listing.params, count: '1' }, signal);
-      if (answer.status !== 200) {
-        throw new ConnectorError(refusal(answer, { what: listing.what, start: true }));
-      }
-      const sent = Date.parse(answer.headers.get('date') ?? '');
-      const { total } = bodyOf(listing, answer);
-      return { total, sent: Number.isNaN(sent) ? null : new Date(sent) };
+      const counted = await countBy(listing, 1, signal);
+      // One, like the length of the page: a service that always says that length says two of two.
+      if (counted.total !== 1) return counted;
+      const again = await countBy(listing, 2, signal);
+      return { ...counted, total: again.total === 1 ? 1 : null };
     },
   };
 }

@@ -67,7 +67,7 @@ describe('a list by index that changes while it is read', () => {
           expect(moves.length).toBeGreaterThan(3);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -116,6 +116,20 @@ describe('a service that is read whole although', () => {
   ])('%s', async (_, quirks) => {
     const { connect } = await simulatedService({ users: 430, quirks });
     expect(await idsOf(connect())).toHaveLength(430);
+  });
+
+  it.each([
+    [[], 430],
+    [['page-totals'], null],
+    [['no-totals', 'one-page'], 430],
+  ])('counts them too, or not: with quirks %j there are %j', async (quirks, users) => {
+    const { connect } = await simulatedService({ users: 430, quirks });
+    expect(await connect().evidence(never)).toEqual({ users, permissions: null });
+  });
+
+  it('counts a single user as one', async () => {
+    const { connect } = await simulatedService({ users: 1 });
+    expect(await connect().evidence(never)).toEqual({ users: 1, permissions: null });
   });
 
   it('a setting asks for tiny pages', async () => {

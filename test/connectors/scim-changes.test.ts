@@ -1,0 +1,265 @@
+import { describe, expect, it } from 'vitest';
+import type { ChangesPage, Connector, Cursor, DeltaToken } from '../../connectors/contract.ts';
+import { ExternalId } from '../../src/domain/ids.ts';
+import { failing, never } from './aSession.ts';
+import type { Answered } from './oktaOrg.ts';
+import { aService, idsOf, listResponse, queryOf, scimError, simulatedService } from './scimService.ts';
+
+const feedOf = (connector: Connector) => connector.changes ?? expect.unreachable('there is no feed');
+const id = (text: string) => ExternalId.parse(text);
+
+async function read(connector: Connector, token: DeltaToken) {
+  const found = { users: [] as string[], groups: [] as string[], unreadable: 0, token: '' };
+  let cursor: Cursor | null = null;
+  do {
+    const page: ChangesPage = await feedOf(connector).fetch(token, cursor, never);
+    found.users.push(...page.users);
+    found.groups.push(...page.groups);
+    found.unreadable += page.unreadable;
+    found.token = page.token ?? '';
+    cursor = page.next;
+  } while (cursor !== null);
+  return found;
+}
+
+describe.each([[[]], [['index-only']]])('changes, with quirks %j,', (quirks) => {
+  /** Long enough after everybody came that nobody counts as recent. */
+  async function settled(users = 250) {
+    const { simulator, connect } = await simulatedService({ users, quirks });
+    const connector = connect();
+    const { control } = simulator;
+    for (let tick = 0; tick < 6; tick += 1) await control.changeGroup('Nobody Yet', { add: 0 });
+    await control.changeGroup('VPN Users', { add: 1 });
+    for (let tick = 0; tick < 6; tick += 1) await control.lose(0);
+    return { simulator, control, connector, token: await feedOf(connector).begin(never) };
+  }
+
+  it('are none while nothing happens, for a handful of requests', async () => {
+    const { connector, token } = await settled();
+    const before = connector.usage().requests;
+    expect(await read(connector, token)).toMatchObject({ users: [], groups: [], unreadable: 0 });
+    expect(connector.usage().requests - before).toBeLessThanOrEqual(7);
+  });
+
+  it('name who came and who changed, and no group', async () => {
+    const { control, connector, token } = await settled();
+    const { ids: promoted } = await control.rename(3);
+    const { ids: disabled } = await control.leave(1, 'disable');
+    const changed = await read(connector, token);
+    expect(changed.users.toSorted()).toEqual([...new Set([...promoted, ...disabled])].sort());
+    expect(changed.groups).toEqual([]);
+  });
+
+  it('more than a page of them are all named', async () => {
+    const { control, connector, token } = await settled(900);
+    const { ids } = await control.edit(60);
+    expect(ids.length).toBeGreaterThan(500);
+    expect((await read(connector, token)).users.toSorted()).toEqual([...ids].sort());
+  });
+
+  it('name every group when any has changed: it may be within any other', async () => {
+    const { simulator, control, connector, token } = await settled();
+    await control.changeGroup('Engineering', { remove: 1 });
+    const { groups } = await read(connector, token);
+    expect(new Set(groups).size).toBe((await simulator.control.state()).groups);
+  });
+
+  it.each(['delete', 'purge'] as const)(
+    'are unknown when somebody was deleted, and a full pull follows: %s',
+    async (how) => {
+      const { control, connector, token } = await settled();
+      await control.hire(1);
+      await control.leave(1, how);
+      expect(await failing(read(connector, token))).toMatchObject({
+        kind: 'cursor-expired',
+        message: /deleted/,
+      });
+      const next = await feedOf(connector).begin(never);
+      const { ids } = await control.rename(1);
+      expect((await read(connector, next)).users).toEqual(expect.arrayContaining([...ids]));
+    },
+  );
+
+  it('go on from the token that the last page gave', async () => {
+    const { control, connector, token } = await settled();
+    await control.hire(2);
+    const { token: next } = await read(connector, token);
+    for (let tick = 0; tick < 6; tick += 1) await control.lose(0);
+    const { token: last } = await read(connector, next);
+    const { ids } = await control.rename(1);
+    expect((await read(connector, last)).users).toEqual(ids);
+  });
+});
+
+describe('changes cannot be told, and a full pull follows, where', () => {
+  it.each([
+    ['the service refuses filters', ['no-filter']],
+    ['it ignores them', ['ignores-filter']],
+    ['it does not count', ['page-totals', 'index-only']],
+  ])('%s', async (_, quirks) => {
+    const { simulator, connect } = await simulatedService({ users: 250, quirks });
+    const connector = connect();
+    const token = await feedOf(connector).begin(never);
+    await simulator.control.rename(1);
+    expect(await failing(read(connector, token))).toMatchObject({ kind: 'cursor-expired' });
+  });
+
+  /** Answers `count` queries with the totals, and lists of changes with the records. */
+  const telling = (total: unknown, recent: Answered, headers = {}) =>
+    aService((asked) => {
+      const filter = queryOf(asked).get('filter') ?? '';
+      if (asked.path.includes('ServiceProviderConfig')) return { status: 404 };
+      return filter.startsWith('meta.lastModified')
+        ? recent
+        : { headers, body: { totalResults: total, Resources: [] } };
+    });
+
+  it('it names no time of its own', async () => {
+    const service = await telling(2, listResponse(0, []), { date: 'soon' });
+    const connector = service.connect();
+    const token = await feedOf(connector).begin(never);
+    expect(await failing(read(connector, token))).toMatchObject({ kind: 'cursor-expired', message: /Date/ });
+  });
+
+  it.each([
+    ['without a time', { id: 'u1' }],
+    ['of long ago', { id: 'u1', meta: { lastModified: '2001-01-01T00:00:00Z' } }],
+    ['with a time that is none', { id: 'u1', meta: { lastModified: 'lately' } }],
+  ])('it lists as changed a user %s', async (_, user) => {
+    const service = await telling(2, listResponse(1, [user]));
+    const connector = service.connect();
+    const token = await feedOf(connector).begin(never);
+    expect(await failing(read(connector, token))).toMatchObject({
+      kind: 'cursor-expired',
+      message: /filter/,
+    });
+  });
+
+  it('it answers the list of changes with 501', async () => {
+    const service = await telling(2, { status: 501, body: '' });
+    const connector = service.connect();
+    const token = await feedOf(connector).begin(never);
+    expect(await failing(read(connector, token))).toMatchObject({ kind: 'cursor-expired' });
+  });
+
+  it('somebody changed of whom not even the id can be read, as is counted', async () => {
+    const user = { id: 7, meta: { lastModified: new Date().toISOString() } };
+    const service = await aService((asked) => {
+      const filter = queryOf(asked).get('filter') ?? '';
+      const start = Number(queryOf(asked).get('startIndex') ?? 1);
+      if (!asked.path.includes('/Users')) return listResponse(0, []);
+      return filter.startsWith('meta.lastModified')
+        ? listResponse(1, start === 1 ? [user] : [])
+        : listResponse(2, []);
+    });
+    const connector = service.connect();
+    const token = await feedOf(connector).begin(never);
+    expect(await read(connector, token)).toMatchObject({ users: [], unreadable: 1 });
+  });
+});
+
+describe('a look-up', () => {
+  const found = (connector: Connector, ids: readonly string[], groups: readonly string[] | null = []) =>
+    connector.lookUp?.(ids.map(id), groups?.map(id) ?? null, never) ?? expect.unreachable('there is none');
+
+  it.each([[[]], [['bare-404']]])(
+    'calls gone whom the service calls gone, with quirks %j',
+    async (quirks) => {
+      const { simulator, connect } = await simulatedService({ users: 20, quirks });
+      const connector = connect();
+      const [stays = ''] = await idsOf(connector);
+      const { ids } = await simulator.control.leave(2, 'delete');
+      const answers = await found(connector, [stays, ...ids]);
+      expect(answers.map(({ kind }) => kind)).toEqual(['user', 'gone', 'gone']);
+    },
+  );
+
+  it('finds whom the lists leave out', async () => {
+    const { simulator, connect } = await simulatedService({ users: 20 });
+    const { ids } = await simulator.control.lose(20);
+    expect((await found(connect(), ids)).map(({ kind }) => kind)).toEqual(ids.map(() => 'user'));
+  });
+
+  const user = { id: 'u1', userName: 'kim' };
+  it.each([
+    ['a 404 in HTML and a refused search', { status: 404, body: '<html>' }, scimError(400, 'invalidFilter')],
+    [
+      'a bare 404 and a search that finds somebody else',
+      { status: 404, body: '' },
+      listResponse(1, [{ id: 'u2' }]),
+    ],
+    ['a bare 404 and a search that finds many', { status: 404, body: '' }, listResponse(9, [user])],
+    ['a bare 404 and a search without a list', { status: 404, body: '' }, { body: {} }],
+    ['a user with another id', { body: { id: 'u2' } }, scimError(400)],
+    ['a user that cannot be read', { body: { id: 'u1', active: 'perhaps' } }, scimError(400)],
+    ['nothing', { body: 'null' }, scimError(400)],
+  ])('calls nobody gone after %s', async (_, one, list) => {
+    const service = await aService(({ path }) => (path.includes('/Users/') ? one : list));
+    expect(await found(service.connect(), ['u1'])).toEqual([
+      { kind: 'unreadable', externalId: 'u1', problem: expect.stringMatching(/\w/) },
+    ]);
+  });
+
+  it('takes whom the search finds after a bare 404', async () => {
+    const service = await aService(({ path }) =>
+      path.includes('/Users/') ? { status: 404, body: '' } : listResponse(1, [user]),
+    );
+    expect(await found(service.connect(), ['u1'])).toMatchObject([
+      { kind: 'user', user: { userName: 'kim' } },
+    ]);
+    expect(service.asked.map(({ path }) => decodeURIComponent(path)).at(-1)).toContain('filter=id eq "u1"');
+  });
+
+  it.each([401, 403])('fails where the service refuses it with %i', async (status) => {
+    const service = await aService(() => scimError(status));
+    const kind = status === 401 ? 'credentials-rejected' : 'permission-missing';
+    expect(await failing(Promise.resolve(found(service.connect(), ['u1'])))).toMatchObject({ kind });
+  });
+
+  describe('of groups', () => {
+    const withGroups = async (tree: Readonly<Record<string, readonly unknown[] | number>>) => {
+      const service = await aService(({ path }) => {
+        const [, group] = /\/Groups\/([^?]+)/.exec(path) ?? [];
+        if (path.includes('/Users/')) return { body: user };
+        if (group === undefined) {
+          return listResponse(
+            2,
+            Object.keys(tree).map((one) => ({ id: one, displayName: one })),
+          );
+        }
+        const members = tree[group] ?? 404;
+        return typeof members === 'number' ? scimError(members) : { body: { id: group, members } };
+      });
+      return service.connect();
+    };
+
+    it('finds those that the user is in, directly or through another, and no others', async () => {
+      const connector = await withGroups({
+        a: [{ value: 'b', type: 'Group' }],
+        b: [{ value: 'u1' }],
+        c: [{ value: 'u2' }],
+      });
+      expect(await found(connector, ['u1'], ['a', 'b', 'c'])).toMatchObject([{ groups: ['a', 'b'] }]);
+      expect(await found(connector, ['u1'], ['a'])).toMatchObject([{ groups: ['a'] }]);
+    });
+
+    it('takes a group that is gone for none, and one that is hidden for a failure', async () => {
+      expect(await found(await withGroups({ a: [{ value: 'u1' }] }), ['u1'], ['a', 'gone'])).toMatchObject([
+        { groups: ['a'] },
+      ]);
+      const hidden = found(await withGroups({ hidden: 403 }), ['u1'], ['hidden']);
+      expect(await failing(Promise.resolve(hidden))).toMatchObject({ kind: 'permission-missing' });
+    });
+
+    it('does not know them where a group holds somebody of whom nobody knows who it is', async () => {
+      const connector = await withGroups({
+        a: [{ value: 'u1' }, { type: 'User' }],
+        b: [{ value: 'u2' }, { type: 'User' }],
+      });
+      expect(await found(connector, ['u1'], ['a'])).toMatchObject([{ kind: 'user', groups: ['a'] }]);
+      expect(await found(connector, ['u1'], ['a', 'b'])).toMatchObject([
+        { kind: 'unreadable', externalId: 'u1' },
+      ]);
+    });
+  });
+});
