@@ -36,8 +36,8 @@ export function connectorConformance(
     const suite: Suite = {
       abilities: shown.abilities,
       can: canOf(shown),
-      connect: () => {
-        const connector = served.connect(impatient());
+      connect: (tuning) => {
+        const connector = served.connect({ ...impatient(), ...tuning });
         opened.push(connector);
         return connector;
       },

@@ -10,8 +10,8 @@ import type { Can, Control, Shown, Simulated } from './source.ts';
 export type Suite = {
   readonly abilities: Shown['abilities'];
   readonly can: Can;
-  /** A new instance that does not really wait; closed after the test. */
-  connect(): Connector;
+  /** A new instance that does not really wait, unless for an answer; closed after the test. */
+  connect(tuning?: SessionTuning): Connector;
   control(): Control;
   /** What the work failed with: a ConnectorError without secrets or personal data, with a message and a remedy. */
   failing(work: Promise<unknown>): Promise<ConnectorError['failure']>;
@@ -25,7 +25,7 @@ export function impatient(): SessionTuning {
   const sleep = async (ms: number) => {
     ahead += ms;
   };
-  return { timeoutMs: 500, maxRetries: 2, clock: () => Date.now() + ahead, sleep };
+  return { timeoutMs: 10_000, maxRetries: 2, clock: () => Date.now() + ahead, sleep };
 }
 
 /** A verb that the source has not, but that a test needs, says so. */
