@@ -16,8 +16,15 @@ export const Run = z
     kind: z.enum(['full', 'delta', 'targeted']),
     trigger: z.enum(['schedule', 'demand']),
     state: z.enum(RUN_STATES),
-    phase: z.enum(['groups', 'members', 'users']).describe('What is being pulled, or was pulled last.'),
-    snapshot: z.enum(['complete', 'partial']).nullable().describe('A partial one proposes no deletion.'),
+    phase: z
+      .enum(['groups', 'members', 'users', 'changes', 'look-up'])
+      .describe('What is being pulled, or was pulled last.'),
+    snapshot: z
+      .enum(['complete', 'partial', 'named'])
+      .nullable()
+      .describe(
+        'A partial one proposes no deletion. `named`: only users whom the provider named as changed were read, one by one.',
+      ),
     partialReason: z.string().nullable(),
     failure: z
       .object({
@@ -30,6 +37,17 @@ export const Run = z
           .describe('The provider’s id of the request: what its support asks for.'),
       })
       .nullable(),
+    evidence: z
+      .object({
+        users: count.nullable().describe('How many users the provider counts; null: it does not say.'),
+        permissions: z.array(z.string()).nullable().describe('Of the credential, in the provider’s words.'),
+      })
+      .nullable()
+      .describe('What the provider said of itself before a full run.'),
+    usage: z
+      .object({ requests: count, retries: count, throttled: count, waitedMs: z.number(), bytes: count })
+      .nullable()
+      .describe('What was asked of the provider, by the process that ended the reading.'),
     pages: count,
     groups: count,
     members: count,

@@ -42,6 +42,7 @@ export const causes = {
   suspended: 'suspended in the directory',
   deprovisioned: 'deleted or deactivated in the directory',
   left: 'no longer in the directory',
+  'out-of-scope': 'left out by the settings of the connection',
   'scope-changed':
     'no longer among those whom the connection reads, which was reconfigured since its last complete run',
   'address-taken': 'the address belongs to another auth user',

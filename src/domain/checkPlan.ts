@@ -1,7 +1,9 @@
 /** The last look at every proposed change before it is stored: what must never be proposed, whatever the code above it does. */
-import type { ProposedChange } from './change.ts';
+import type { Cause, ProposedChange } from './change.ts';
 import type { FoundAuthUser } from './matching.ts';
 import type { Snapshot } from './snapshot.ts';
+
+const AWAY: ReadonlySet<Cause> = new Set<Cause>(['left', 'scope-changed', 'out-of-scope']);
 
 /** Throws when a change breaks rule 1 (deletion from absence of knowledge) or rule 5 (an account for a mere address). */
 export function checkProposal(
@@ -9,13 +11,15 @@ export function checkProposal(
   known: {
     readonly snapshot: Snapshot;
     readonly seen: boolean;
+    /** The provider was asked for this very user, and said that there is none, or none whom the connection reads. */
+    readonly told: boolean;
     readonly candidates: readonly FoundAuthUser[];
   },
 ): void {
   if (change.kind === 'suspend' || change.kind === 'delete') {
     const told = known.seen && (change.cause === 'suspended' || change.cause === 'deprovisioned');
-    const away = change.cause === 'left' || change.cause === 'scope-changed';
-    const absent = !known.seen && away && known.snapshot.kind === 'complete';
+    const away = AWAY.has(change.cause);
+    const absent = !known.seen && away && (known.told || known.snapshot.kind === 'complete');
     if (!told && !absent)
       throw new Error(`rule 1: ${change.kind} of ${change.externalId} without knowledge that it left`);
   }

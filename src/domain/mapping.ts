@@ -66,6 +66,9 @@ export type CompiledMapping = {
   readonly rolesInDoubt: (unread: UnreadGroups) => ReadonlySet<string>;
   /** Whether the members of this group have to be read. */
   readonly reads: (group: { readonly externalId: string; readonly name: string }) => boolean;
+  /** Whether there may be any such group. */
+  readonly readsGroups: boolean;
+  readonly readsEveryGroup: boolean;
 };
 
 export function compileMapping(mapping: Mapping): CompiledMapping {
@@ -104,5 +107,7 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
       return new Set(doubtful.map(({ role }) => role));
     },
     reads: (group) => chosen === null || chosen.has(group.externalId) || chosen.has(group.name),
+    readsGroups: chosen === null || chosen.size > 0,
+    readsEveryGroup: chosen === null,
   };
 }

@@ -23,8 +23,13 @@ export type Seen = {
   readonly sameAddress: readonly FoundAuthUser[];
 };
 
-/** A linked auth user whose directory user a complete snapshot did not contain. */
-export type Absent = { readonly externalId: ExternalId; readonly linked: StoredAuthUser };
+/** A linked auth user whose directory user is away. */
+export type Absent = {
+  readonly externalId: ExternalId;
+  readonly linked: StoredAuthUser;
+  /** What the provider said when it was asked for this very user; null: a complete snapshot did not contain them. */
+  readonly told: 'gone' | 'out-of-scope' | null;
+};
 
 export type PlanContext = {
   readonly tenant: TenantId;
@@ -41,16 +46,35 @@ export function planSeen(seen: Seen, context: PlanContext): ProposedChange | nul
   return seen.linked === null ? planUnlinked(seen, context) : planLinked(seen, seen.linked, context);
 }
 
-/** The change for a user whom a complete snapshot did not contain. Takes `CompleteSnapshot` as the proof of that. */
+/**
+ * The change for a user who is away: the provider said so when it was asked for them, or a complete snapshot, which is the proof
+ * then, did not contain them. Of any other snapshot nothing follows.
+ */
 export function planAbsent(
   absent: Absent,
   context: PlanContext,
-  _proof: CompleteSnapshot,
+  proof: CompleteSnapshot | NamedSnapshot,
 ): ProposedChange | null {
   if (absent.linked.state === 'deleted') return null;
-  const cause = context.readingChanged ? 'scope-changed' : 'left';
-  return removal('delete', cause, absent.externalId, absent.linked, ABSENT_HASH, context);
+  if (absent.told === null && proof.kind !== 'complete') return null;
+  return removal(
+    'delete',
+    causeOfAbsence(absent, context),
+    absent.externalId,
+    absent.linked,
+    ABSENT_HASH,
+    context,
+  );
 }
+
+function causeOfAbsence({ told }: Absent, { readingChanged }: PlanContext): Cause {
+  if (told === 'gone') return 'left';
+  if (readingChanged) return 'scope-changed';
+  return told === 'out-of-scope' ? 'out-of-scope' : 'left';
+}
+
+/** Each user in it was asked for by id. */
+export type NamedSnapshot = { readonly kind: 'named' };
 
 /** Only `concludeSnapshot` (src/domain/snapshot.ts) makes one: absence is evidence only when everything was read. */
 export type CompleteSnapshot = { readonly kind: 'complete'; readonly users: number };

@@ -1,11 +1,14 @@
 /** A sync run: one execution for one connection. */
 import type { ConnectionId, RunId, TenantId } from './ids.ts';
 import type { Mapping } from './mapping.ts';
-import type { PartialReason } from './snapshot.ts';
+import type { PartialReason, Snapshot } from './snapshot.ts';
 
 export const RUN_STATES = ['queued', 'pulling', 'planning', 'finished', 'failed'] as const;
 export type RunState = (typeof RUN_STATES)[number];
-export type RunPhase = 'groups' | 'members' | 'users';
+/** `full`: everybody. `delta`: whom the provider names as changed. `targeted`: whom somebody named. */
+export type RunKind = 'full' | 'delta' | 'targeted';
+/** Full: groups, members, users; then, where the provider can be asked for one user, whoever was missing: look-up. Delta: changes, look-up. */
+export type RunPhase = 'groups' | 'members' | 'users' | 'changes' | 'look-up';
 export type RunTrigger = 'schedule' | 'demand';
 
 /** Pending changes by set, once the plan is stored. `held` are among the others. */
@@ -25,17 +28,35 @@ export type RunFailure = {
   readonly requestId?: string;
 };
 
+/** See `Evidence` in connectors/contract.ts. */
+export type ProviderEvidence = {
+  readonly users: number | null;
+  readonly permissions: readonly string[] | null;
+};
+
+/** See `Usage` in connectors/contract.ts. */
+export type ProviderUsage = {
+  readonly requests: number;
+  readonly retries: number;
+  readonly throttled: number;
+  readonly waitedMs: number;
+  readonly bytes: number;
+};
+
 /** A run that this process works on. */
 export type TakenRun = {
   readonly id: RunId;
   readonly connection: ConnectionId;
   readonly tenant: TenantId;
   readonly worker: string;
+  readonly kind: RunKind;
   readonly state: 'pulling' | 'planning';
   readonly phase: RunPhase;
   readonly cursor: string | null;
   readonly mapping: Mapping;
   readonly readingFingerprint: string;
+  /** Where a delta run goes on from; null for another. */
+  readonly deltaFrom: string | null;
   readonly pages: number;
   readonly users: number;
 };
@@ -44,13 +65,17 @@ export type RunView = {
   readonly id: RunId;
   readonly connection: ConnectionId;
   readonly tenant: TenantId;
-  readonly kind: 'full' | 'delta' | 'targeted';
+  readonly kind: RunKind;
   readonly trigger: RunTrigger;
   readonly state: RunState;
   readonly phase: RunPhase;
-  readonly snapshot: 'complete' | 'partial' | null;
+  readonly snapshot: Snapshot['kind'] | null;
   readonly partialReason: PartialReason | null;
   readonly failure: RunFailure | null;
+  /** What the provider said of itself before a full run; null where it was not asked. */
+  readonly evidence: ProviderEvidence | null;
+  /** What was asked of the provider, by the process that ended the run. */
+  readonly usage: ProviderUsage | null;
   readonly pages: number;
   readonly groups: number;
   readonly members: number;

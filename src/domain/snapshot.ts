@@ -1,5 +1,5 @@
 /** What a run pulled, and whether anything may be concluded from what it did not contain. */
-import type { CompleteSnapshot } from './plan.ts';
+import type { CompleteSnapshot, NamedSnapshot } from './plan.ts';
 
 /** Why a snapshot is only part of the directory. */
 export const partialReasons = {
@@ -8,10 +8,18 @@ export const partialReasons = {
   'empty-directory': 'the directory had users and now lists none',
   'nameless-record': 'a record could not be read, not even its id, so that nobody can be called absent',
   'rows-missing': 'fewer users are stored than were read',
+  'fewer-than-counted': 'the provider counts notably more users than it listed',
+  'listing-incomplete': 'users whom the provider did not list are there when it is asked for them',
+  'permission-lost':
+    'the credential may do less than at the last complete run, so that part of the directory may be hidden',
 } as const satisfies Record<string, string>;
 export type PartialReason = keyof typeof partialReasons;
 
-export type Snapshot = CompleteSnapshot | { readonly kind: 'partial'; readonly reason: PartialReason };
+export type Snapshot =
+  | CompleteSnapshot
+  | { readonly kind: 'partial'; readonly reason: PartialReason }
+  /** Only named users were read, each as the provider has them now. Says nothing of anybody else. */
+  | NamedSnapshot;
 
 export type PullEvidence = {
   /** The provider said that there is no further page. */
@@ -19,6 +27,8 @@ export type PullEvidence = {
   readonly looped: boolean;
   /** Users read, the unreadable ones with a known id included. */
   readonly users: number;
+  /** Of `users`: those whom the listing did not name, and who were there when asked for. */
+  readonly foundLater: number;
   /** Rows that are really stored for this run. */
   readonly stored: number;
   readonly namelessRecords: number;
@@ -26,15 +36,30 @@ export type PullEvidence = {
   readonly linkedUsers: number;
   /** Users in the last complete snapshot; 0 where there was none. */
   readonly usersBefore: number;
+  /** How many users the provider says that it has; null where it does not say. */
+  readonly counted: number | null;
+  /** What the credential could do at the last complete run by the same configuration, and cannot now. */
+  readonly permissionsLost: readonly string[];
 };
+
+/** A provider counts by an index that runs behind its list: people come and go meanwhile. */
+function tolerated(counted: number): number {
+  return Math.max(5, Math.ceil(counted / 100));
+}
 
 /** The only place that calls a snapshot complete. */
 export function concludeSnapshot(evidence: PullEvidence): Snapshot {
   if (evidence.looped) return { kind: 'partial', reason: 'looping-cursor' };
   if (!evidence.chainClosed) return { kind: 'partial', reason: 'page-failed' };
   if (evidence.stored !== evidence.users) return { kind: 'partial', reason: 'rows-missing' };
+  if (evidence.permissionsLost.length > 0) return { kind: 'partial', reason: 'permission-lost' };
+  if (evidence.counted !== null && evidence.users < evidence.counted - tolerated(evidence.counted))
+    return { kind: 'partial', reason: 'fewer-than-counted' };
   if (evidence.namelessRecords > 0) return { kind: 'partial', reason: 'nameless-record' };
   const hadUsers = evidence.linkedUsers > 0 || evidence.usersBefore > 0;
-  if (evidence.users === 0 && hadUsers) return { kind: 'partial', reason: 'empty-directory' };
+  if (evidence.users === evidence.foundLater && hadUsers)
+    return { kind: 'partial', reason: 'empty-directory' };
+  if (evidence.foundLater > tolerated(evidence.users))
+    return { kind: 'partial', reason: 'listing-incomplete' };
   return { kind: 'complete', users: evidence.users };
 }

@@ -54,6 +54,13 @@ type Done = {
   readonly result: CarriedOut;
 };
 
+/**
+ * Who holds one of the addresses $2 in tenant $1. By address first: by tenant first, each batch would look over all users that
+ * the ones before it have made (OFFSET keeps PostgreSQL from turning it round).
+ */
+const HOLDERS = `(SELECT id, tenant_id, email_key FROM auth_user WHERE email_key = ANY ($2::text[]) AND state <> 'deleted' OFFSET 0)
+  AS holder WHERE tenant_id = $1`;
+
 export class Batch {
   readonly #apply: RunningApply;
   readonly #at: Date;
@@ -67,6 +74,8 @@ export class Batch {
 
   async carryOut(tx: BulkTransaction, claim: Claim): Promise<number> {
     await lockForApply(tx, this.#apply.connection);
+    // A batch finds all its rows by key. While thousands are being added, PostgreSQL's statistics say that a table is small.
+    await tx.query('SET LOCAL enable_seqscan = off');
     const changes = await this.#claim(tx, claim);
     this.claimed = changes.map((change) => change.id);
     if (changes.length === 0) return 0;
@@ -111,8 +120,7 @@ export class Batch {
       [ids],
     );
     const holders = await tx.query<{ key: string; users: AuthUserId[] }>(
-      `SELECT email_key AS key, json_agg(id) AS users FROM auth_user
-       WHERE tenant_id = $1 AND email_key = ANY ($2::text[]) AND state <> 'deleted' GROUP BY email_key`,
+      `SELECT email_key AS key, json_agg(id) AS users FROM ${HOLDERS} GROUP BY email_key`,
       [this.#apply.tenant, changes.flatMap((change) => addressGivenBy(change) ?? [])],
     );
     return {
@@ -151,10 +159,11 @@ export class Batch {
   async #seeWhoWasFirst(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
     const given = applied.flatMap(({ change }) => addressGivenBy(change) ?? []);
     if (given.length === 0) return;
-    const others = await tx.query(
-      `SELECT FROM auth_user WHERE tenant_id = $1 AND email_key = ANY ($2::text[]) AND state <> 'deleted' AND id <> ALL ($3::uuid[]) LIMIT 1`,
-      [this.#apply.tenant, given, applied.map(({ user }) => user)],
-    );
+    const others = await tx.query(`SELECT FROM ${HOLDERS} AND id <> ALL ($3::uuid[]) LIMIT 1`, [
+      this.#apply.tenant,
+      given,
+      applied.map(({ user }) => user),
+    ]);
     if (others.length > 0) throw new AddressGivenOut();
   }
 

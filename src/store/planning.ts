@@ -26,6 +26,8 @@ import { RunTakenOver } from './staging.ts';
 
 /** How many rows are in memory at once. */
 const BATCH = 2_000;
+/** Up to here, looking each row up by key costs less than going over everybody. */
+const FEW = 5_000;
 
 /** States in which a change waits or is remembered; all others are history. */
 export const LIVE = `('open', 'approved', 'rejected', 'held', 'moved', 'failed')`;
@@ -116,30 +118,59 @@ export class Plan {
        WHERE s.run_id = $1 AND s.directory IS NOT NULL
          AND (i.auth_user_id IS NULL OR s.desired_hash <> i.agreed_hash OR a.version <> i.agreed_version)`,
       [this.#run.id, this.#run.connection],
+      (await this.#areFew()) ? 'few' : 'many',
     );
     for await (const batch of rows) yield batch.map(toDiffering);
   }
 
-  /** Linked auth users whose directory user was not staged. Means that they left only if the snapshot is complete. */
+  /**
+   * Linked auth users of whom the provider said, asked for each, that they are away; and those whose directory user was not staged,
+   * which means that they left only if the snapshot is complete.
+   */
   async *unseen(): AsyncGenerator<readonly Absent[]> {
-    const rows = this.#cursor<AuthUserRow & { external_id: ExternalId }>(
-      `SELECT i.external_id, a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
+    const all = this.facts.snapshot.kind === 'complete';
+    const rows = this.#cursor<AuthUserRow & { external_id: ExternalId; told: Absent['told'] }>(
+      `SELECT i.external_id, s.absence AS told, a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
          ${rolesGivenBy('i.connection_id', 'i.auth_user_id')} AS roles
        FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+       ${all ? 'LEFT ' : ''}JOIN staged_user s ON s.run_id = $1 AND s.external_id = i.external_id
        WHERE i.connection_id = $2 AND a.state <> 'deleted'
-         AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $1 AND s.external_id = i.external_id)`,
+         AND (s.absence IS NOT NULL ${all ? 'OR s.external_id IS NULL' : ''})`,
       [this.#run.id, this.#run.connection],
+      all ? 'many' : 'few',
     );
     for await (const batch of rows) {
-      yield batch.map((row) => ({ externalId: row.external_id, linked: toStoredAuthUser(row) }));
+      yield batch.map((row) => ({
+        externalId: row.external_id,
+        told: row.told,
+        linked: toStoredAuthUser(row),
+      }));
     }
   }
 
-  async *#cursor<Row>(select: string, values: readonly unknown[]): AsyncGenerator<readonly Row[]> {
-    // Rows that were staged a moment ago have no statistics: PostgreSQL takes them for a few, and would look each of them up.
-    await this.#tx.query(`SET LOCAL enable_nestloop = off`);
+  /** Whether so few staged rows have to be looked at that it costs less to look each up than to go over all auth users. */
+  async #areFew(): Promise<boolean> {
+    const [counted] = await this.#tx.query<{ rows: number }>(
+      `SELECT count(*)::int AS rows FROM (
+         SELECT FROM staged_user WHERE run_id = $1 AND directory IS NOT NULL LIMIT ${FEW + 1}) AS differing`,
+      [this.#run.id],
+    );
+    return (counted?.rows ?? 0) <= FEW;
+  }
+
+  /** Rows that were staged a moment ago have no statistics: PostgreSQL has to be told whether there are few or many. */
+  async *#cursor<Row>(
+    select: string,
+    values: readonly unknown[],
+    rows: 'few' | 'many' = 'many',
+  ): AsyncGenerator<readonly Row[]> {
+    const [ways, others] = rows === 'few' ? ['nestloop', 'hashjoin'] : ['hashjoin', 'nestloop'];
+    await this.#tx.query(`SET LOCAL enable_${others} = off`);
+    if (rows === 'few') await this.#tx.query('SET LOCAL enable_mergejoin = off');
     await this.#tx.query(`DECLARE plan_rows NO SCROLL CURSOR FOR ${select}`, values);
-    await this.#tx.query(`SET LOCAL enable_nestloop = on`);
+    await this.#tx.query(`SET LOCAL enable_${ways} = on`);
+    await this.#tx.query(`SET LOCAL enable_${others} = on`);
+    await this.#tx.query('SET LOCAL enable_mergejoin = on');
     try {
       const fetch = () => this.#tx.query<Row>(`FETCH ${BATCH} FROM plan_rows`);
       for (let coming = fetch(); ; ) {
@@ -233,22 +264,28 @@ export class Plan {
 
   /** What the guards look at. */
   async count(): Promise<Counted> {
-    const [row] = await this.#tx.query<{ deletions: number; lost: number; refused: number; linked: number }>(
+    const [row] = await this.#tx.query<{ deletions: number; lost: number; refused: number }>(
       `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
          count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
-         count(*) FILTER (WHERE kind = 'delete' AND state = 'rejected')::int AS refused,
-         (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
-          WHERE i.connection_id = $1 AND a.state <> 'deleted') AS linked
+         count(*) FILTER (WHERE kind = 'delete' AND state = 'rejected')::int AS refused
        FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
       [this.#run.connection],
     );
+    await this.#tx.query('SET LOCAL enable_nestloop = off'); // everybody is counted, however few the statistics say there are
+    const [all] = await this.#tx.query<{ linked: number }>(
+      `SELECT count(*)::int AS linked FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+       WHERE i.connection_id = $1 AND a.state <> 'deleted'`,
+      [this.#run.connection],
+    );
+    await this.#tx.query('SET LOCAL enable_nestloop = on');
     const blanked = await this.#tx.query<{ field: string; users: number }>(
       `SELECT f ->> 'field' AS field, count(*)::int AS users FROM change c, jsonb_array_elements(c.fields) f
        WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind IN ('update', 'reactivate')
          AND f -> 'after' = 'null' GROUP BY 1`,
       [this.#run.connection],
     );
-    const { linked = 0, refused = 0 } = row ?? {};
+    const { refused = 0 } = row ?? {};
+    const { linked = 0 } = all ?? {};
     const { lastComplete } = this.facts;
     return {
       linkedUsers: linked,
@@ -298,10 +335,15 @@ export class Plan {
   /** Ends the run: revision, counts and audit entry commit with the changes. */
   async finish(findings: readonly Finding[], at: Date): Promise<RunCounts> {
     const counts = await countPending(this.#tx, this.#run);
-    await this.#tx.query(`UPDATE connection SET change_revision = $2 WHERE id = $1`, [
-      this.#run.connection,
-      this.#revision,
-    ]);
+    // The token goes on from what is planned here: from a whole reading, or from a delta upon one. Any other leaves it where it is.
+    const keepsToken = this.facts.snapshot.kind === 'partial';
+    await this.#tx.query(
+      `UPDATE connection c SET change_revision = $2, delta_token = CASE WHEN $3 THEN c.delta_token ELSE r.delta_token END,
+         delta_token_at = CASE WHEN $3 THEN c.delta_token_at ELSE r.started_at END,
+         delta_fingerprint = CASE WHEN $3 THEN c.delta_fingerprint ELSE r.reading_fingerprint END
+       FROM sync_run r WHERE c.id = $1 AND r.id = $4`,
+      [this.#run.connection, this.#revision, keepsToken, this.#run.id],
+    );
     await finishRun(this.#tx, this.#run, counts, at);
     const entry: AuditEntry = {
       actor: { kind: 'system', id: null, name: 'sync' },

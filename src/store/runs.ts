@@ -3,7 +3,16 @@ import { v7 } from 'uuid';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import { ConnectionId, type RunId, RunId as RunIdSchema, type TenantId } from '../domain/ids.ts';
 import { Mapping } from '../domain/mapping.ts';
-import type { RunCounts, RunFailure, RunState, RunTrigger, RunView, TakenRun } from '../domain/run.ts';
+import type {
+  ProviderEvidence,
+  ProviderUsage,
+  RunCounts,
+  RunFailure,
+  RunState,
+  RunTrigger,
+  RunView,
+  TakenRun,
+} from '../domain/run.ts';
 import type { PartialReason, PullEvidence, Snapshot } from '../domain/snapshot.ts';
 import { appendAudit } from './audit.ts';
 import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
@@ -106,12 +115,17 @@ export class Runs {
   evidence(run: TakenRun): Promise<Omit<PullEvidence, 'chainClosed' | 'looped'>> {
     return this.#database.bulk(run.tenant, async (tx) => {
       const [row] = await tx.query<Omit<PullEvidence, 'chainClosed' | 'looped'>>(
-        `SELECT r.users_read AS users, r.nameless AS "namelessRecords",
-           (SELECT count(*)::int FROM staged_user WHERE run_id = r.id) AS stored,
+        `SELECT r.users_read AS users, r.found_later AS "foundLater", r.nameless AS "namelessRecords", (r.evidence ->> 'users')::int AS counted,
+           (SELECT count(*)::int FROM staged_user WHERE run_id = r.id AND absence IS NULL) AS stored,
            (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
             WHERE i.connection_id = r.connection_id AND a.state <> 'deleted') AS "linkedUsers",
            coalesce((SELECT users_read FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
-             AND b.snapshot = 'complete' ORDER BY b.id DESC LIMIT 1), 0) AS "usersBefore"
+             AND b.snapshot = 'complete' ORDER BY b.id DESC LIMIT 1), 0) AS "usersBefore",
+           ARRAY(SELECT jsonb_array_elements_text(nullif(evidence -> 'permissions', 'null')) FROM (
+               SELECT b.evidence FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
+                 AND b.snapshot = 'complete' AND b.reading_fingerprint = r.reading_fingerprint ORDER BY b.id DESC LIMIT 1) AS last
+             WHERE jsonb_typeof(r.evidence -> 'permissions') = 'array'
+             EXCEPT SELECT jsonb_array_elements_text(nullif(r.evidence -> 'permissions', 'null'))) AS "permissionsLost"
          FROM sync_run r WHERE r.id = $1`,
         [run.id],
       );
@@ -121,14 +135,25 @@ export class Runs {
   }
 
   /** pulling -> planning: the snapshot is what it is from here on. */
-  async concludePull(run: TakenRun, snapshot: Snapshot, failure: RunFailure | null): Promise<TakenRun> {
+  async concludePull(
+    run: TakenRun,
+    snapshot: Snapshot,
+    failure: RunFailure | null,
+    usage: ProviderUsage,
+  ): Promise<TakenRun> {
     await this.#set(run, ['pulling'], {
+      usage,
       state: 'planning',
       snapshot: snapshot.kind,
       partialReason: snapshot.kind === 'partial' ? snapshot.reason : null,
       ...(failure === null ? {} : { failure }),
     });
     return { ...run, state: 'planning' };
+  }
+
+  /** What was learnt before the first page of a full run; `token`: from where on the provider will tell changes. */
+  begin(run: TakenRun, evidence: ProviderEvidence, token: string | null): Promise<void> {
+    return this.#set(run, ['pulling'], { evidence, deltaToken: token });
   }
 
   async fail(run: TakenRun, failure: RunFailure, at: Date): Promise<void> {
@@ -147,6 +172,7 @@ export class Runs {
       tx.syncRun.findUniqueOrThrow({ where: { id: run.id } }),
     );
     if (row.snapshot === 'complete') return { kind: 'complete', users: row.usersRead };
+    if (row.snapshot === 'named') return { kind: 'named' };
     return { kind: 'partial', reason: (row.partialReason ?? 'page-failed') as PartialReason };
   }
 
@@ -239,11 +265,13 @@ function toTaken(row: SyncRun): TakenRun {
     connection: ConnectionId.parse(row.connectionId),
     tenant: row.tenantId as TenantId,
     worker: row.worker ?? '',
+    kind: row.kind as TakenRun['kind'],
     state: row.state as TakenRun['state'],
     phase: row.phase as TakenRun['phase'],
     cursor: row.cursor,
     mapping: Mapping.parse(row.mapping),
     readingFingerprint: row.readingFingerprint,
+    deltaFrom: row.deltaFrom,
     pages: row.pages,
     users: row.usersRead,
   };
@@ -261,6 +289,8 @@ function toView(row: SyncRun): RunView {
     snapshot: row.snapshot as RunView['snapshot'],
     partialReason: row.partialReason as RunView['partialReason'],
     failure: row.failure as RunView['failure'],
+    evidence: row.evidence as RunView['evidence'],
+    usage: row.usage as RunView['usage'],
     pages: row.pages,
     groups: row.groupsRead,
     members: row.membersRead,

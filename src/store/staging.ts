@@ -10,12 +10,16 @@ export type StagedGroup = { readonly externalId: ExternalId; readonly name: stri
 /** `directory` is the JSON text of {user, groups}; null where the auth user agrees with the desired state already. */
 export type StagedUser =
   | { readonly externalId: ExternalId; readonly problem: string }
+  | { readonly externalId: ExternalId; readonly absence: Absence }
   | {
       readonly externalId: ExternalId;
       readonly directory: string | null;
       readonly emailKey: string | null;
       readonly desiredHash: string;
     };
+
+/** The provider was asked for this very user. */
+export type Absence = 'gone' | 'out-of-scope';
 
 /** Where to go on after this page. */
 export type Progress = { readonly phase: RunPhase; readonly cursor: string | null };
@@ -40,10 +44,10 @@ export type KnownUser = {
 };
 
 const UNIQUE_VIOLATION = '23505';
-const REPLACE_STAGED = `ON CONFLICT (run_id, external_id) DO UPDATE SET problem = excluded.problem, directory = excluded.directory,
-  email_key = excluded.email_key, desired_hash = excluded.desired_hash`;
+const REPLACE_STAGED = `ON CONFLICT (run_id, external_id) DO UPDATE SET problem = excluded.problem, absence = excluded.absence,
+  directory = excluded.directory, email_key = excluded.email_key, desired_hash = excluded.desired_hash`;
 
-const STAGED = ['staged_user', 'staged_membership', 'staged_group'];
+const STAGED = ['staged_user', 'staged_membership', 'staged_group', 'staged_touched'];
 
 export class Staging {
   readonly #database: Database;
@@ -161,13 +165,16 @@ export class Staging {
         await this.#fillPage(tx, once);
         const stored = await tx.query<{ fresh: number }>(
           `WITH stored AS (
-             INSERT INTO staged_user (run_id, external_id, tenant_id, problem, directory, email_key, desired_hash)
-             SELECT $1, external_id, $2, problem, directory, email_key, desired_hash FROM page_of_users
-             ${onConflict} RETURNING xmax = 0 AS fresh)
+             INSERT INTO staged_user (run_id, external_id, tenant_id, problem, absence, directory, email_key, desired_hash)
+             SELECT $1, external_id, $2, problem, absence, directory, email_key, desired_hash FROM page_of_users
+             ${onConflict} RETURNING xmax = 0 AND absence IS NULL AS fresh)
            SELECT count(*) FILTER (WHERE fresh)::int AS fresh FROM stored`,
           [run.id, run.tenant],
         );
-        await advance(tx, run, progress, { users: stored[0]?.fresh ?? 0, unreadable, nameless });
+        if (progress.phase === 'look-up') await lookedUp(tx, run, once);
+        const fresh = stored[0]?.fresh ?? 0;
+        const later = progress.phase === 'look-up' && run.kind === 'full' ? fresh : 0;
+        await advance(tx, run, progress, { users: fresh, later, unreadable, nameless });
         return tx.client;
       });
     const client = await stage('').catch((error: unknown) => {
@@ -182,14 +189,14 @@ export class Staging {
     if (!this.#prepared.has(tx.client)) {
       await tx.query(
         `CREATE TEMP TABLE IF NOT EXISTS page_of_users
-         (external_id text, problem text, directory json, email_key text, desired_hash bytea) ON COMMIT DELETE ROWS`,
+         (external_id text, problem text, absence text, directory json, email_key text, desired_hash bytea) ON COMMIT DELETE ROWS`,
       );
     }
     await copyInto(tx.client, 'page_of_users', users.map(toRow));
   }
 
-  /** Forgets what was staged, for a run that has to start over. */
-  discard(run: TakenRun) {
+  /** Forgets what was staged, for a run that has to start over: as a full one, whatever it was. */
+  discard(run: TakenRun): Promise<void> {
     return this.#inRun(run, async (tx) => {
       for (const table of STAGED) {
         await tx.query(`DELETE FROM ${table} WHERE run_id = $1`, [run.id]);
@@ -197,7 +204,8 @@ export class Staging {
       await update(
         tx,
         run,
-        `phase = 'groups', cursor = NULL, pages = 0, groups_read = 0, members_read = 0, users_read = 0, unreadable = 0, nameless = 0, unreadable_groups = 0`,
+        `kind = 'full', delta_from = NULL, delta_token = NULL, phase = 'groups', cursor = NULL, pages = 0, groups_read = 0,
+         members_read = 0, users_read = 0, unreadable = 0, nameless = 0, unreadable_groups = 0, found_later = 0`,
       );
     });
   }
@@ -228,9 +236,18 @@ export class Staging {
   }
 }
 
+/** In the transaction that stores what was found: whoever is stored need not be asked for again. */
+async function lookedUp(sql: Sql, run: TakenRun, users: readonly StagedUser[]): Promise<void> {
+  await sql.query(`DELETE FROM staged_touched WHERE run_id = $1 AND external_id = ANY ($2::text[])`, [
+    run.id,
+    users.map((user) => user.externalId),
+  ]);
+}
+
 function toRow(user: StagedUser): readonly (string | null)[] {
-  if ('problem' in user) return [user.externalId, user.problem, null, null, null];
-  return [user.externalId, null, user.directory, user.emailKey, `\\x${user.desiredHash}`];
+  if ('problem' in user) return [user.externalId, user.problem, null, null, null, null];
+  if ('absence' in user) return [user.externalId, null, user.absence, null, null, null];
+  return [user.externalId, null, null, user.directory, user.emailKey, `\\x${user.desiredHash}`];
 }
 
 type Counted = {
@@ -239,17 +256,20 @@ type Counted = {
   readonly groups?: number;
   readonly members?: number;
   readonly users?: number;
+  /** Of `users`. */
+  readonly later?: number;
   readonly unreadable?: number;
   readonly nameless?: number;
   readonly unreadableGroups?: number;
 };
 
-async function advance(sql: Sql, run: TakenRun, progress: Progress, counted: Counted): Promise<void> {
+export async function advance(sql: Sql, run: TakenRun, progress: Progress, counted: Counted): Promise<void> {
   await update(
     sql,
     run,
     `phase = $3, cursor = $4, pages = pages + $11, groups_read = groups_read + $5, members_read = members_read + $6,
-     users_read = users_read + $7, unreadable = unreadable + $8, nameless = nameless + $9, unreadable_groups = unreadable_groups + $10`,
+     users_read = users_read + $7, unreadable = unreadable + $8, nameless = nameless + $9, unreadable_groups = unreadable_groups + $10,
+     found_later = found_later + $12`,
     [
       progress.phase,
       progress.cursor,
@@ -260,11 +280,17 @@ async function advance(sql: Sql, run: TakenRun, progress: Progress, counted: Cou
       counted.nameless ?? 0,
       counted.unreadableGroups ?? 0,
       counted.pages ?? 1,
+      counted.later ?? 0,
     ],
   );
 }
 
-async function update(sql: Sql, run: TakenRun, set: string, values: readonly unknown[] = []): Promise<void> {
+export async function update(
+  sql: Sql,
+  run: TakenRun,
+  set: string,
+  values: readonly unknown[] = [],
+): Promise<void> {
   const rows = await sql.query(
     `UPDATE sync_run SET ${set} WHERE id = $1 AND worker = $2 AND state = 'pulling' RETURNING id`,
     [run.id, run.worker, ...values],

@@ -15,6 +15,7 @@ import { Runs } from './runs.ts';
 import { secretBox } from './secrets.ts';
 import { Staging } from './staging.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
+import { Touched } from './touched.ts';
 import { type UserStore, userStore } from './users.ts';
 
 export type Store = {
@@ -27,6 +28,7 @@ export type Store = {
   readonly roles: RoleStore;
   readonly runs: Runs;
   readonly staging: Staging;
+  readonly touched: Touched;
   readonly planning: Planning;
   readonly changes: Changes;
   readonly decisions: Decisions;
@@ -55,6 +57,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     roles: roleStore(database),
     runs: new Runs(database),
     staging: new Staging(database),
+    touched: new Touched(database),
     planning: new Planning(database),
     changes: new Changes(database),
     decisions: new Decisions(database),

@@ -43,7 +43,12 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
     for (const row of rows) {
       const change = planSeen(toSeen(row, mapping, doubt), context);
       if (change !== null) {
-        checkProposal(change, { snapshot: plan.facts.snapshot, seen: true, candidates: row.sameAddress });
+        checkProposal(change, {
+          snapshot: plan.facts.snapshot,
+          seen: true,
+          told: false,
+          candidates: row.sameAddress,
+        });
         proposals.push(change);
       } else if (row.linked !== null && doubt.size === 0) {
         agreed.push({ externalId: row.externalId, hash: row.desiredHash, version: row.linked.version });
@@ -68,10 +73,14 @@ function toSeen(row: DifferingRow, mapping: CompiledMapping, doubt: ReadonlySet<
 
 async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {
   const { snapshot } = plan.facts;
-  if (snapshot.kind !== 'complete') return;
+  if (snapshot.kind === 'partial') return;
   for await (const rows of plan.unseen()) {
     const proposals = rows.flatMap((row) => planAbsent(row, context, snapshot) ?? []);
-    for (const change of proposals) checkProposal(change, { snapshot, seen: false, candidates: [] });
+    const told = new Set(rows.flatMap((row) => (row.told === null ? [] : [row.externalId])));
+    for (const change of proposals) {
+      const known = { snapshot, seen: false, told: told.has(change.externalId), candidates: [] };
+      checkProposal(change, known);
+    }
     await plan.propose(proposals);
   }
 }

@@ -1,8 +1,9 @@
 /** What a person who waits for a run is told. */
 import type { Clock } from '../domain/clock.ts';
+import type { RunPhase } from '../domain/run.ts';
 
 export type RunProgress = {
-  readonly phase: 'groups' | 'members' | 'users' | 'planning';
+  readonly phase: RunPhase | 'planning';
   /** Since the beginning of the run, earlier processes that worked on it included. */
   readonly pages: number;
   readonly users: number;

@@ -1,6 +1,7 @@
 /**
- * Reads a directory into a run's snapshot, page by page: groups, their members, then users. Each page is stored with the cursor
- * that follows it, so that a run whose process died goes on where it stopped. While a page is stored, the next is being fetched.
+ * Reads a whole directory into a run's snapshot, page by page: groups, their members, users, and then one by one those who were
+ * linked and not listed. Each page is stored with the cursor that follows it, so that a run whose process died goes on where it
+ * stopped. While a page is stored, the next is being fetched.
  */
 import {
   type Connector,
@@ -8,18 +9,20 @@ import {
   type Cursor,
   type FailureKind,
   type Page,
-  type UserRecord,
 } from '../../connectors/contract.ts';
-import { desiredHashOf } from '../domain/authUser.ts';
-import type { Clock } from '../domain/clock.ts';
-import type { GroupRef } from '../domain/directory.ts';
-import { emailKey } from '../domain/email.ts';
 import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
-import type { GroupToRead, KnownUser, StagedMembers, StagedUser, Staging } from '../store/staging.ts';
+import type { GroupToRead, StagedMembers, Staging } from '../store/staging.ts';
+import type { Touched } from '../store/touched.ts';
+import { lookUpTouched } from './lookUp.ts';
 import type { Progress } from './progress.ts';
+import { GroupSets, toStaged } from './staged.ts';
 
-export type PullDeps = { readonly staging: Staging; readonly connector: Connector; readonly clock: Clock };
+export type PullDeps = {
+  readonly staging: Staging;
+  readonly touched: Touched;
+  readonly connector: Connector;
+};
 
 /** How the reading of users ended. Groups and members that cannot be read end the pull with the connector's error instead. */
 export type Pulled = {
@@ -38,12 +41,13 @@ export async function pull(
   const mapping = compileMapping(run.mapping);
   try {
     if (run.phase === 'groups') await pullGroups(deps, run, mapping, signal, progress);
-    if (run.phase !== 'users') await pullMembers(deps, run, signal, progress);
+    if (run.phase === 'groups' || run.phase === 'members') await pullMembers(deps, run, signal, progress);
   } catch (error) {
     throw error instanceof LoopingCursor ? error.asFailure() : error;
   }
   try {
-    await pullUsers(deps, run, mapping, signal, progress);
+    if (run.phase !== 'look-up') await pullUsers(deps, run, mapping, signal, progress);
+    await lookUpUnseen(deps, run, mapping, signal, progress);
     return { chainClosed: true, looped: false, failure: null };
   } catch (error) {
     if (error instanceof LoopingCursor)
@@ -78,6 +82,25 @@ async function pullGroups(
     progress.page('groups', 0);
   }
 }
+
+/**
+ * Whoever has moved between a provider's lists while they were read is in none of them. So each of the few who are missing is asked
+ * for by id: who is still there stays, and why the others are away is known.
+ */
+async function lookUpUnseen(
+  deps: PullDeps,
+  run: TakenRun,
+  mapping: CompiledMapping,
+  signal: AbortSignal,
+  progress: Progress,
+) {
+  if (deps.connector.lookUp === null) return;
+  if (run.phase !== 'look-up') await deps.touched.stageUnseen(run, UNSEEN_AT_MOST);
+  await lookUpTouched(deps, run, mapping, signal, progress);
+}
+
+/** Many more are for a guard and a person, whatever the provider says of each; and they would cost as much as another listing. */
+const UNSEEN_AT_MOST = 500;
 
 /** Each group remembers how far its members were read, so that the groups need no cursor of their own. */
 async function pullMembers(deps: PullDeps, run: TakenRun, signal: AbortSignal, progress: Progress) {
@@ -161,30 +184,6 @@ async function pullUsers(
   }
 }
 
-/** The groups of a user, with the names of the groups. Many people are in the same ones: what is made for one serves the others. */
-class GroupSets {
-  readonly #byId: ReadonlyMap<string, GroupRef>;
-  readonly #ofEveryone: readonly string[];
-  readonly #made = new Map<string, readonly GroupRef[]>();
-
-  constructor(groups: readonly (GroupRef & { readonly everyone: boolean })[]) {
-    this.#byId = new Map(groups.map(({ externalId, name }) => [externalId, { externalId, name }]));
-    this.#ofEveryone = groups.filter((group) => group.everyone).map((group) => group.externalId);
-  }
-
-  /** In the order of their ids, each once. */
-  of(ids: readonly string[]): readonly GroupRef[] {
-    const sorted = [...new Set([...this.#ofEveryone, ...ids])].sort();
-    const key = sorted.join('\n');
-    const known = this.#made.get(key);
-    if (known !== undefined) return known;
-    const set = sorted.flatMap((id) => this.#byId.get(id) ?? []);
-    if (this.#made.size > 5_000) this.#made.clear(); // bounded, whatever the directory is like
-    this.#made.set(key, set);
-    return set;
-  }
-}
-
 /** One page is being stored while the next is made ready, and never two: a cursor is saved only after all pages before it. */
 class InOrder {
   #underWay: Promise<void> = Promise.resolve();
@@ -202,27 +201,6 @@ class InOrder {
 
 /** What a run's cursor says when all pages of users are stored. No provider's cursor looks like it. */
 const END_OF_CHAIN = '\u0001end';
-
-function toStaged(
-  record: UserRecord,
-  mapping: CompiledMapping,
-  sets: GroupSets,
-  known: ReadonlyMap<string, KnownUser>,
-): readonly StagedUser[] {
-  if (record.kind === 'unreadable') {
-    return record.externalId === null ? [] : [{ externalId: record.externalId, problem: record.problem }];
-  }
-  const { user } = record;
-  const { externalId } = user;
-  const before = known.get(externalId);
-  const groups = sets.of(before?.groups ?? []);
-  const desiredHash = desiredHashOf(mapping.map(user, groups));
-  if (before?.agreedHash === desiredHash)
-    return [{ externalId, directory: null, emailKey: null, desiredHash }];
-  return [
-    { externalId, directory: JSON.stringify({ user, groups }), emailKey: emailKey(user.email), desiredHash },
-  ];
-}
 
 /** The pages from this cursor on. A cursor that comes back means that the provider leads us in a circle. */
 async function* readPages<T>(

@@ -11,12 +11,13 @@ import type { Connection } from '../domain/connection.ts';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
-import type { RunCounts, RunFailure, RunTrigger, TakenRun } from '../domain/run.ts';
-import { concludeSnapshot, type PartialReason } from '../domain/snapshot.ts';
+import type { RunCounts, RunFailure, RunKind, RunTrigger, TakenRun } from '../domain/run.ts';
+import { concludeSnapshot, type PartialReason, type Snapshot } from '../domain/snapshot.ts';
 import type { Store } from '../store/store.ts';
+import { beginDelta, NeedsFullRun, pullChanges } from './delta.ts';
 import { plan } from './plan.ts';
 import { Progress, type RunProgress } from './progress.ts';
-import { type Pulled, pull } from './pull.ts';
+import { type PullDeps, type Pulled, pull } from './pull.ts';
 
 export type Log = { info(fields: object): void; warn(fields: object): void };
 
@@ -34,6 +35,8 @@ export type SyncRequest = {
   readonly run?: RunId;
   readonly trigger: RunTrigger;
   readonly requestedBy: string;
+  /** Reads everybody, also where the provider could name those who changed. */
+  readonly full?: boolean;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: RunProgress) => void;
 };
@@ -46,7 +49,8 @@ export type RunOutcome =
   | {
       readonly result: 'finished';
       readonly run: RunId;
-      readonly snapshot: 'complete' | 'partial';
+      readonly kind: RunKind;
+      readonly snapshot: Snapshot['kind'];
       readonly partialReason: PartialReason | null;
       /** Why the snapshot is partial, where the provider is the reason. */
       readonly failure: ConnectorFailure | null;
@@ -116,10 +120,9 @@ async function carryOut(deps: SyncDeps, run: TakenRun, request: SyncRequest): Pr
   const progress = new Progress(deps.clock, run, request.onProgress ?? (() => {}));
   const { connector } = await deps.openConnector(run.connection);
   try {
-    const read =
-      run.state === 'pulling'
-        ? await readSnapshot(deps, connector, run, request.signal, progress)
-        : { run, failure: null };
+    const pullDeps = { staging: deps.store.staging, touched: deps.store.touched, connector };
+    const reading = { deps, pull: pullDeps, request, progress };
+    const read = run.state === 'pulling' ? await readSnapshot(reading, run) : { run, failure: null };
     progress.planning();
     const counts = await plan({ planning: deps.store.planning, clock: deps.clock }, read.run);
     const snapshot = await deps.store.runs.snapshotOf(read.run);
@@ -127,52 +130,90 @@ async function carryOut(deps: SyncDeps, run: TakenRun, request: SyncRequest): Pr
     await deps.store.staging.forgetOlder(read.run).catch((error: Error) => {
       deps.log.warn({ event: 'staging.kept', run: run.id, error }); // the run is finished; the next one tidies up
     });
-    return { snapshot: snapshot.kind, partialReason, failure: read.failure, counts };
+    return { kind: read.run.kind, snapshot: snapshot.kind, partialReason, failure: read.failure, counts };
   } finally {
     await connector.close();
   }
 }
 
 type Read = { readonly run: TakenRun; readonly failure: ConnectorFailure | null };
+type Reading = {
+  readonly deps: SyncDeps;
+  readonly pull: PullDeps;
+  readonly request: SyncRequest;
+  readonly progress: Progress;
+};
 
-async function readSnapshot(
-  deps: SyncDeps,
-  connector: Connector,
-  run: TakenRun,
-  signal: AbortSignal,
-  progress: Progress,
-): Promise<Read> {
-  const pulled = await pullOrStartOver(deps, connector, run, signal, progress);
+async function readSnapshot(reading: Reading, run: TakenRun): Promise<Read> {
+  const { deps, pull, request } = reading;
+  const fresh = run.phase === 'groups' && run.cursor === null && run.pages === 0;
+  const delta =
+    run.kind === 'full' && fresh && request.full !== true ? await beginDelta(pull, run, deps.clock) : null;
+  const begun = delta ?? run;
+  if (begun.kind === 'full') return await readEverybody(reading, begun, fresh);
+  try {
+    await pullChanges(pull, begun, request.signal, reading.progress);
+    const usage = pull.connector.usage();
+    return { run: await deps.store.runs.concludePull(begun, { kind: 'named' }, null, usage), failure: null };
+  } catch (error) {
+    if (!(error instanceof NeedsFullRun)) throw error;
+    deps.log.info({
+      event: 'run.full-instead',
+      run: run.id,
+      connection: run.connection,
+      reason: error.because,
+    });
+    return await readEverybody(reading, await startOver(reading, begun), true);
+  }
+}
+
+async function readEverybody(reading: Reading, run: TakenRun, fresh: boolean): Promise<Read> {
+  const { deps, request } = reading;
+  const { connector } = reading.pull;
+  if (fresh) {
+    const evidence = await connector.evidence(request.signal);
+    await deps.store.runs.begin(run, evidence, await tokenFor(connector, request.signal));
+  }
+  const pulled = await pullOrStartOver(reading, run);
   const evidence = await deps.store.runs.evidence(run);
   // Nothing was read at all: there is nothing to plan from, and the run has simply failed.
   if (pulled.failure !== null && evidence.users === 0) throw pulled.failure;
   const snapshot = concludeSnapshot({ ...evidence, chainClosed: pulled.chainClosed, looped: pulled.looped });
   const failure = pulled.failure?.failure ?? null;
-  return { run: await deps.store.runs.concludePull(run, snapshot, failure), failure };
+  return { run: await deps.store.runs.concludePull(run, snapshot, failure, connector.usage()), failure };
+}
+
+/** Asked for before the listing begins, so that nothing falls between the two. A feed that is closed to us is no reason to fail. */
+async function tokenFor({ changes, lookUp }: Connector, signal: AbortSignal): Promise<string | null> {
+  if (changes === null || lookUp === null) return null;
+  try {
+    return await changes.begin(signal);
+  } catch (error) {
+    if (error instanceof ConnectorError && !signal.aborted) return null;
+    throw error;
+  }
 }
 
 /** A saved cursor may have expired while nobody worked on the run: then it starts over, once. */
-async function pullOrStartOver(
-  deps: SyncDeps,
-  connector: Connector,
-  run: TakenRun,
-  signal: AbortSignal,
-  progress: Progress,
-): Promise<Pulled> {
-  const pullDeps = { staging: deps.store.staging, connector, clock: deps.clock };
+async function pullOrStartOver(reading: Reading, run: TakenRun): Promise<Pulled> {
+  const { pull: pullDeps, request, progress } = reading;
   try {
-    return await pull(pullDeps, run, signal, progress);
+    return await pull(pullDeps, run, request.signal, progress);
   } catch (error) {
     if (!(error instanceof ConnectorError) || error.failure.kind !== 'cursor-expired') throw error;
-    deps.log.info({
+    reading.deps.log.info({
       event: 'run.restarted',
       run: run.id,
       connection: run.connection,
       reason: 'cursor-expired',
     });
-    await deps.store.staging.discard(run);
-    return await pull(pullDeps, { ...run, phase: 'groups', cursor: null }, signal, progress);
+    return await pull(pullDeps, await startOver(reading, run), request.signal, progress);
   }
+}
+
+async function startOver({ deps }: Reading, run: TakenRun): Promise<TakenRun> {
+  await deps.store.staging.discard(run);
+  return { ...run, kind: 'full', deltaFrom: null, phase: 'groups', cursor: null };
 }
 
 /** All that decides who is in a snapshot and what is read of them. */

@@ -159,7 +159,7 @@ describe('planAbsent', () => {
     ['suspended', 'delete'],
     ['deleted', null],
   ])('of a user who is stored as %s: %s', (state, kind) => {
-    const change = planAbsent({ externalId, linked: aStoredUser({ state }) }, context, complete);
+    const change = planAbsent({ externalId, linked: aStoredUser({ state }), told: null }, context, complete);
     expect(change === null ? null : change.kind).toBe(kind);
   });
 
@@ -168,7 +168,7 @@ describe('planAbsent', () => {
     [true, 'scope-changed'],
   ])('where the reading changed is %s says %s', (readingChanged, cause) => {
     const change = planAbsent(
-      { externalId, linked: aStoredUser() },
+      { externalId, linked: aStoredUser(), told: null },
       aPlanContext({ readingChanged }),
       complete,
     );
@@ -180,7 +180,7 @@ describe('checkProposal', () => {
   const partial: Snapshot = { kind: 'partial', reason: 'page-failed' };
   const removal = (kind: 'suspend' | 'delete', cause: 'left' | 'suspended' | 'deprovisioned' | 'edited') => {
     const change = planAbsent(
-      { externalId: ExternalId.parse('u1'), linked: aStoredUser() },
+      { externalId: ExternalId.parse('u1'), linked: aStoredUser(), told: null },
       context,
       complete,
     );
@@ -194,7 +194,9 @@ describe('checkProposal', () => {
     ['delete', 'deprovisioned', true, partial],
     ['suspend', 'suspended', true, partial],
   ] as const)('lets %s because %s (seen: %s) through', (kind, cause, seen, snapshot) => {
-    expect(() => checkProposal(removal(kind, cause), { snapshot, seen, candidates: [] })).not.toThrow();
+    expect(() =>
+      checkProposal(removal(kind, cause), { snapshot, seen, told: false, candidates: [] }),
+    ).not.toThrow();
   });
 
   it.each([
@@ -204,7 +206,9 @@ describe('checkProposal', () => {
     ['suspend', 'suspended', false, complete],
     ['delete', 'deprovisioned', false, partial],
   ] as const)('refuses %s because %s (seen: %s): absence of knowledge', (kind, cause, seen, snapshot) => {
-    expect(() => checkProposal(removal(kind, cause), { snapshot, seen, candidates: [] })).toThrow('rule 1');
+    expect(() =>
+      checkProposal(removal(kind, cause), { snapshot, seen, told: false, candidates: [] }),
+    ).toThrow('rule 1');
   });
 
   it('refuses to link an auth user who is linked, or who was not found by address', () => {
@@ -214,6 +218,7 @@ describe('checkProposal', () => {
     const known = (candidates: readonly ReturnType<typeof aCandidate>[]) => ({
       snapshot: complete,
       seen: true,
+      told: false,
       candidates,
     });
     expect(() => checkProposal(link, known([free]))).not.toThrow();

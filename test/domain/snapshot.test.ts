@@ -5,10 +5,13 @@ const everything: PullEvidence = {
   chainClosed: true,
   looped: false,
   users: 10,
+  foundLater: 0,
   stored: 10,
   namelessRecords: 0,
   linkedUsers: 9,
   usersBefore: 11,
+  counted: null,
+  permissionsLost: [],
 };
 const partial = (reason: Extract<Snapshot, { kind: 'partial' }>['reason']): Snapshot => ({
   kind: 'partial',
@@ -34,6 +37,25 @@ describe('concludeSnapshot', () => {
       'nobody, and there never was anybody',
       { users: 0, stored: 0, linkedUsers: 0, usersBefore: 0 },
       { kind: 'complete', users: 0 },
+    ],
+    ['nobody but who was asked for', { foundLater: 10 }, partial('empty-directory')],
+    [
+      'many who were not listed are there',
+      { users: 100, stored: 100, foundLater: 6 },
+      partial('listing-incomplete'),
+    ],
+    [
+      'a few moved while they were listed',
+      { users: 100, stored: 100, foundLater: 5 },
+      { kind: 'complete', users: 100 },
+    ],
+    ['the provider counts many more', { counted: 16 }, partial('fewer-than-counted')],
+    ['the provider counts a few more', { counted: 15 }, { kind: 'complete', users: 10 }],
+    ['the provider counts fewer', { counted: 0 }, { kind: 'complete', users: 10 }],
+    [
+      'the credential has lost a permission',
+      { permissionsLost: ['User.Read.All'] },
+      partial('permission-lost'),
     ],
     ['far fewer than before, which is for guards', { users: 1, stored: 1 }, { kind: 'complete', users: 1 }],
   ])('where %s', (_, evidence, snapshot) => {

@@ -1,11 +1,14 @@
 /** A directory in memory that keeps the connector contract, and breaks it in the ways that providers do when a test says so. */
 import { z } from 'zod';
 import {
+  type Changes,
   type Connector,
   type ConnectorDefinition,
   ConnectorError,
   type Cursor,
+  type Evidence,
   type FailureKind,
+  type FoundUser,
   type GroupRecord,
   type MemberRecord,
   type Page,
@@ -15,7 +18,7 @@ import { type CustomValue, DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 
-export type List = 'users' | 'groups' | 'members';
+export type List = 'users' | 'groups' | 'members' | 'changes' | 'look-up';
 
 /** What a test says about a user; all else is made up from the id. */
 export type SomeDirectoryUser = { readonly id: string } & Partial<Omit<DirectoryUser, 'externalId'>>;
@@ -54,6 +57,19 @@ export type Faults = {
   readonly oldCursorsExpire?: boolean;
   /** This page of users never comes: the request ends with the signal. */
   readonly hangsOnPage?: number;
+  /** The provider keeps a feed of changes. Without it, it has only its lists. */
+  readonly hasFeed?: boolean;
+  /** The provider can be asked for one user; so can one with a feed. */
+  readonly canLookUp?: boolean;
+  /** Not listed, and left out by the settings: says so when it is asked for. */
+  readonly outOfScope?: readonly string[];
+  /** Moves while it is listed, so that no page names it. */
+  readonly slipsThrough?: readonly string[];
+  /** The feed answers so from its first page on. */
+  readonly feed?: 'expired' | 'refused' | 'unavailable' | 'unreadable' | 'a-group' | 'endless';
+  /** Look-ups answer so. */
+  readonly lookUps?: 'refused' | 'unavailable' | 'silent';
+  readonly evidence?: Evidence;
   /** Called before a page is given, whatever list it is of. */
   readonly beforePage?: (list: List, page: number) => Promise<void> | void;
 };
@@ -70,6 +86,8 @@ export class TestDirectory {
   faults: Faults = {};
   /** Every page that was asked for, in order. */
   readonly requests: Request[] = [];
+  /** Whom something happened to, in order: what a feed names. */
+  readonly #happened: string[] = [];
 
   constructor(users: readonly SomeDirectoryUser[], groups: readonly SomeGroup[], pageSize: number) {
     this.#users = users.map(asDirectoryUser);
@@ -89,16 +107,19 @@ export class TestDirectory {
 
   add(...users: readonly SomeDirectoryUser[]): void {
     this.#users.push(...users.map(asDirectoryUser));
+    this.#happened.push(...users.map((user) => user.id));
   }
 
   /** Users that are not there stay away. */
   edit(id: string, change: Partial<Omit<DirectoryUser, 'externalId'>>): void {
+    this.#happened.push(id);
     this.#users = this.#users.map((user) =>
       user.externalId === id ? cleaned({ ...user, ...change }) : user,
     );
   }
 
   remove(...ids: readonly string[]): void {
+    this.#happened.push(...ids);
     this.#users = this.#users.filter((user) => !ids.includes(user.externalId));
   }
 
@@ -109,6 +130,10 @@ export class TestDirectory {
 
   /** A new group, or other members of one that there is. */
   group(id: string, members: SomeGroup['members'], name?: string): void {
+    const before = this.#groups.get(id)?.members ?? [];
+    const either = new Set([...before, ...members]);
+    const both = [...either].filter((user) => before.includes(user) && members.includes(user));
+    this.#happened.push(...[...either].filter((user) => !both.includes(user)));
     this.#groups.set(id, { id, members, name: name ?? this.#groups.get(id)?.name ?? `Group ${id}` });
   }
 
@@ -123,17 +148,73 @@ export class TestDirectory {
         this.#page('groups', null, this.#groupRecords(), cursor, signal, session),
       fetchMembers: (group, cursor, signal) =>
         this.#page('members', group, this.#memberRecords(group), cursor, signal, session),
-      evidence: async () => ({ users: null, permissions: null }),
-      lookUp: null,
-      changes: null,
+      evidence: async () => this.faults.evidence ?? { users: null, permissions: null },
+      lookUp: this.#can('canLookUp') ? (ids, groups) => this.#lookUp(ids, groups) : null,
+      changes: this.#can('hasFeed') ? this.#changes() : null,
       usage: () => ({ requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 }),
       close: async () => {},
     };
   }
 
+  #can(ability: 'hasFeed' | 'canLookUp'): boolean {
+    return this.faults.hasFeed === true || this.faults[ability] === true;
+  }
+
+  #changes(): Changes {
+    const happened = this.#happened;
+    return {
+      tokenLifetimeMs: 7 * 24 * 60 * 60_000,
+      begin: async () => String(happened.length),
+      fetch: async (token, cursor) => {
+        const { feed } = this.faults;
+        const from = Number(cursor ?? token);
+        this.requests.push({ list: 'changes', group: null, page: from });
+        await this.faults.beforePage?.('changes', from);
+        const refusal = feed === undefined ? undefined : FEED_REFUSALS[feed];
+        if (refusal !== undefined) throw failure(refusal);
+        const to = Math.min(from + this.pageSize, happened.length);
+        const users = happened.slice(from, to).map((id) => ExternalId.parse(id));
+        const groups = feed === 'a-group' ? [ExternalId.parse('some-group')] : [];
+        const unreadable = feed === 'unreadable' ? 1 : 0;
+        if (feed === 'endless') return { users, groups, unreadable, next: 'again', token: null };
+        const more = to < happened.length;
+        return { users, groups, unreadable, next: more ? String(to) : null, token: more ? null : String(to) };
+      },
+    };
+  }
+
+  async #lookUp(ids: readonly ExternalId[], groups: readonly ExternalId[] | null): Promise<FoundUser[]> {
+    const { lookUps, outOfScope = [], unreadable = [] } = this.faults;
+    this.requests.push({ list: 'look-up', group: null, page: ids.length });
+    await this.faults.beforePage?.('look-up', ids.length);
+    if (lookUps === 'refused') throw failure('permission-missing');
+    if (lookUps === 'unavailable') throw failure('unavailable');
+    if (lookUps === 'silent') return [];
+    return ids.map((externalId): FoundUser => {
+      const user = this.#users.find((one) => one.externalId === externalId);
+      if (unreadable.includes(externalId))
+        return { kind: 'unreadable', externalId, problem: 'displayName: not a text' };
+      if (user === undefined) return { kind: 'gone', externalId };
+      if (outOfScope.includes(externalId)) return { kind: 'out-of-scope', externalId };
+      const within = this.groups.filter(
+        ({ members }) => members === 'everyone' || members.includes(externalId),
+      );
+      const found = within.map(({ id }) => ExternalId.parse(id));
+      return { kind: 'user', user, groups: found.filter((id) => groups === null || groups.includes(id)) };
+    });
+  }
+
   #userRecords(): readonly UserRecord[] {
-    const { unreadable = [], nameless = [], listedTwice = [] } = this.faults;
-    const users = [...this.#users, ...listedTwice.map(asDirectoryUser)];
+    const {
+      unreadable = [],
+      nameless = [],
+      listedTwice = [],
+      outOfScope = [],
+      slipsThrough = [],
+    } = this.faults;
+    const unlisted = [...outOfScope, ...slipsThrough];
+    const listed = this.#users.filter((user) => !unlisted.includes(user.externalId));
+    const users = [...listed, ...listedTwice.map(asDirectoryUser)];
     return users.map((user): UserRecord => {
       if (nameless.includes(user.externalId)) return { kind: 'unreadable', externalId: null, problem: 'id' };
       if (unreadable.includes(user.externalId)) {
@@ -220,8 +301,8 @@ export function definitionOf(directories: ReadonlyMap<string, TestDirectory>): C
       nestedGroups: false,
       orgUnits: false,
       deletedUsers: false,
-      lookUp: false,
-      delta: false,
+      lookUp: true,
+      delta: true,
       notifications: false,
     },
     settings: DirectoryName,
@@ -237,6 +318,12 @@ export function definitionOf(directories: ReadonlyMap<string, TestDirectory>): C
     },
   };
 }
+
+const FEED_REFUSALS: Partial<Record<NonNullable<Faults['feed']>, FailureKind>> = {
+  expired: 'cursor-expired',
+  refused: 'permission-missing',
+  unavailable: 'unavailable',
+};
 
 const DirectoryName = z.object({ directory: z.string() });
 

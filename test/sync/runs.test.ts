@@ -95,11 +95,12 @@ describe('Runs of one connection', () => {
     expect(taken).toMatchObject({ resumed: true, run: { id: lost.run.id } });
     const failure = { kind: 'unavailable', message: 'gone', remedy: 'wait' };
     const next = { phase: 'users' as const, cursor: null };
+    const noUsage = { requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 };
     const attempts = [
       () => staging.stageUsers(lost.run, [], 0, next),
       () => staging.stageGroups(lost.run, [], 0, next),
       () => staging.discard(lost.run),
-      () => runs.concludePull(lost.run, { kind: 'complete', users: 0 }, null),
+      () => runs.concludePull(lost.run, { kind: 'complete', users: 0 }, null, noUsage),
       () => runs.fail(lost.run, failure, install.clock.now()),
       () => planning.inPlan(lost.run, async () => 'planned'),
     ];

@@ -1,0 +1,106 @@
+/**
+ * Reads only what changed: the provider's feed names people, and each is then asked for as they are now. Names may come late, twice
+ * and out of order, and whoever was removed may be back: only the look-up counts.
+ */
+import { type Changes, ConnectorError, type FailureKind } from '../../connectors/contract.ts';
+import type { Clock } from '../domain/clock.ts';
+import { compileMapping } from '../domain/mapping.ts';
+import type { TakenRun } from '../domain/run.ts';
+import { lookUpTouched, UnknownGroup } from './lookUp.ts';
+import type { Progress } from './progress.ts';
+import type { PullDeps } from './pull.ts';
+
+/** How long deltas follow each other before everybody is read again: what a feed may have missed shows then. */
+export const FULL_EVERY_MS = 24 * 60 * 60_000;
+
+/** The feed does not tell all that has happened: everybody has to be read. */
+export class NeedsFullRun extends Error {
+  override readonly name = 'NeedsFullRun';
+  readonly because: string;
+
+  constructor(because: string) {
+    super(`a delta does not do: ${because}`);
+    this.because = because;
+  }
+}
+
+/** The same run, from now on a delta; null where it has to read everybody. */
+export async function beginDelta(
+  { touched, connector }: PullDeps,
+  run: TakenRun,
+  clock: Clock,
+): Promise<TakenRun | null> {
+  if (connector.changes === null || connector.lookUp === null) return null;
+  const { tokenLifetimeMs } = connector.changes;
+  return await touched.begin(run, {
+    at: clock.now(),
+    lifetimeMs: tokenLifetimeMs,
+    fullEveryMs: FULL_EVERY_MS,
+  });
+}
+
+/** Throws `NeedsFullRun`, `RunTakenOver`, the signal's reason, or `ConnectorError` where a full run would fare no better. */
+export async function pullChanges(
+  deps: PullDeps,
+  run: TakenRun,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<void> {
+  const { changes } = deps.connector;
+  if (changes === null || run.deltaFrom === null) throw new NeedsFullRun('the provider names no changes');
+  const mapping = compileMapping(run.mapping);
+  try {
+    if (run.phase === 'changes') {
+      await readFeed(
+        deps,
+        changes,
+        { ...run, deltaFrom: run.deltaFrom },
+        mapping.readsGroups,
+        signal,
+        progress,
+      );
+    }
+    await lookUpTouched(deps, run, mapping, signal, progress);
+  } catch (error) {
+    if (error instanceof UnknownGroup) throw new NeedsFullRun('somebody is in a group that was not read yet');
+    if (error instanceof ConnectorError && CURED_BY_FULL.has(error.failure.kind))
+      throw new NeedsFullRun(error.failure.kind);
+    throw error;
+  }
+}
+
+/** What a feed may be refused for while the listing is open. Of the others, a full run would learn no more. */
+const CURED_BY_FULL: ReadonlySet<FailureKind> = new Set<FailureKind>([
+  'cursor-expired',
+  'not-found',
+  'permission-missing',
+  'unexpected-response',
+  'foreign-link',
+]);
+
+async function readFeed(
+  { touched }: PullDeps,
+  changes: Changes,
+  run: TakenRun & { readonly deltaFrom: string },
+  readsGroups: boolean,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<void> {
+  const visited = new Set([run.cursor]);
+  for (let cursor = run.cursor; ; ) {
+    const page = await changes.fetch(run.deltaFrom, cursor, signal);
+    if (page.unreadable > 0) throw new NeedsFullRun('some of what changed could not be read');
+    if (page.groups.length > 0 && readsGroups) throw new NeedsFullRun('the members of a group changed');
+    cursor = page.next;
+    if (cursor === null) {
+      if (page.token === null) throw new NeedsFullRun('the feed does not say where it goes on');
+      await touched.stage(run, page.users, { phase: 'look-up', cursor: null }, page.token);
+      progress.page('changes', 0);
+      return;
+    }
+    if (visited.has(cursor)) throw new NeedsFullRun('the feed leads in a circle');
+    visited.add(cursor);
+    await touched.stage(run, page.users, { phase: 'changes', cursor }, null);
+    progress.page('changes', 0);
+  }
+}

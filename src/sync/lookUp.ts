@@ -1,0 +1,65 @@
+/** Asks the provider for named users, as they are now, until nobody is left to ask for. */
+import { ConnectorError, type FoundUser } from '../../connectors/contract.ts';
+import type { ExternalId } from '../domain/ids.ts';
+import type { CompiledMapping } from '../domain/mapping.ts';
+import type { TakenRun } from '../domain/run.ts';
+import type { StagedUser } from '../store/staging.ts';
+import type { Progress } from './progress.ts';
+import type { PullDeps } from './pull.ts';
+import { GroupSets, toStaged } from './staged.ts';
+
+/** The contract's largest number. */
+const AT_ONCE = 100;
+
+/** Throws `ConnectorError` where the provider refuses, or answers of somebody nothing; then nobody of that batch is stored. */
+export async function lookUpTouched(
+  { connector, staging, touched }: PullDeps,
+  run: TakenRun,
+  mapping: CompiledMapping,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<void> {
+  const { lookUp } = connector;
+  if (lookUp === null) return;
+  const read = await staging.readGroups(run);
+  const sets = new GroupSets(read);
+  const groups = mapping.readsEveryGroup ? null : read.map((group) => group.externalId);
+  const named = new Set<string>(read.map((group) => group.externalId));
+  for (;;) {
+    const ids = await touched.next(run, AT_ONCE);
+    if (ids.length === 0) return;
+    const found = await lookUp(ids, groups, signal);
+    refuseSilence(ids, found);
+    const known = await staging.knownUsers(run, ids);
+    const rows = found.flatMap((one): readonly StagedUser[] => {
+      if (one.kind === 'gone' || one.kind === 'out-of-scope')
+        return [{ externalId: one.externalId, absence: one.kind }];
+      if (one.kind === 'unreadable') return toStaged(one, mapping, sets, known);
+      const { externalId } = one.user;
+      if (one.groups.some((group) => !named.has(group))) {
+        if (run.kind === 'delta') throw new UnknownGroup();
+        return [{ externalId, problem: 'is in a group that came after the groups were read' }];
+      }
+      const agreedHash = known.get(externalId)?.agreedHash ?? null;
+      return toStaged(one, mapping, sets, new Map([[externalId, { groups: one.groups, agreedHash }]]));
+    });
+    await staging.stageUsers(run, rows, 0, { phase: 'look-up', cursor: null });
+    progress.page('look-up', rows.length);
+  }
+}
+
+/** Of whom nothing is said, nothing is known: not to be taken for an answer. */
+function refuseSilence(ids: readonly ExternalId[], found: readonly FoundUser[]): void {
+  const answered = new Set(found.map((one) => (one.kind === 'user' ? one.user.externalId : one.externalId)));
+  if (answered.size === ids.length && ids.every((id) => answered.has(id))) return;
+  throw new ConnectorError({
+    kind: 'unexpected-response',
+    message: 'The provider did not answer for each user that it was asked for.',
+    remedy: 'Run again later; if it stays, report this as a defect.',
+  });
+}
+
+/** A user is in a group that the last full pull did not read: its name, and so the roles that follow from it, are not known. */
+export class UnknownGroup extends Error {
+  override readonly name = 'UnknownGroup';
+}

@@ -1,0 +1,53 @@
+/** What is stored of a directory user: the hash of what is wanted, and the rest only where somebody has to look at it. */
+import type { UserRecord } from '../../connectors/contract.ts';
+import { desiredHashOf } from '../domain/authUser.ts';
+import type { GroupRef } from '../domain/directory.ts';
+import { emailKey } from '../domain/email.ts';
+import type { CompiledMapping } from '../domain/mapping.ts';
+import type { KnownUser, StagedUser } from '../store/staging.ts';
+
+/** The groups of a user, with the names of the groups. Many people are in the same ones: what is made for one serves the others. */
+export class GroupSets {
+  readonly #byId: ReadonlyMap<string, GroupRef>;
+  readonly #ofEveryone: readonly string[];
+  readonly #made = new Map<string, readonly GroupRef[]>();
+
+  constructor(groups: readonly (GroupRef & { readonly everyone: boolean })[]) {
+    this.#byId = new Map(groups.map(({ externalId, name }) => [externalId, { externalId, name }]));
+    this.#ofEveryone = groups.filter((group) => group.everyone).map((group) => group.externalId);
+  }
+
+  /** In the order of their ids, each once. */
+  of(ids: readonly string[]): readonly GroupRef[] {
+    const sorted = [...new Set([...this.#ofEveryone, ...ids])].sort();
+    const key = sorted.join('\n');
+    const known = this.#made.get(key);
+    if (known !== undefined) return known;
+    const set = sorted.flatMap((id) => this.#byId.get(id) ?? []);
+    if (this.#made.size > 5_000) this.#made.clear(); // bounded, whatever the directory is like
+    this.#made.set(key, set);
+    return set;
+  }
+}
+
+/** Empty for a record that names nobody. */
+export function toStaged(
+  record: UserRecord,
+  mapping: CompiledMapping,
+  sets: GroupSets,
+  known: ReadonlyMap<string, KnownUser>,
+): readonly StagedUser[] {
+  if (record.kind === 'unreadable') {
+    return record.externalId === null ? [] : [{ externalId: record.externalId, problem: record.problem }];
+  }
+  const { user } = record;
+  const { externalId } = user;
+  const before = known.get(externalId);
+  const groups = sets.of(before?.groups ?? []);
+  const desiredHash = desiredHashOf(mapping.map(user, groups));
+  if (before?.agreedHash === desiredHash)
+    return [{ externalId, directory: null, emailKey: null, desiredHash }];
+  return [
+    { externalId, directory: JSON.stringify({ user, groups }), emailKey: emailKey(user.email), desiredHash },
+  ];
+}

@@ -1,0 +1,316 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Faults } from '../support/directory.ts';
+import { aDirectory } from '../support/directory.ts';
+import { type Connected, Install, noGuards } from '../support/install.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open();
+});
+afterAll(() => install.close());
+
+const DAY_MS = 24 * 60 * 60_000;
+
+/** Ten users, two of them in a group that gives a role, all applied; the next run may be a delta. */
+async function settled(faults: Faults = { hasFeed: true }, mapping = {}): Promise<Connected> {
+  const directory = aDirectory({
+    users: 10,
+    pageSize: 3,
+    groups: [{ id: 'engineers', members: ['u1', 'u2'] }],
+    ...faults,
+  });
+  const roles = [{ group: 'engineers', role: 'engineer' }];
+  const acme = await install.connect({ directory, mapping: { roles, ...mapping }, guards: noGuards });
+  await acme.syncAndApply();
+  directory.requests.length = 0;
+  return acme;
+}
+
+const listed = (acme: Connected) =>
+  acme.directory.requests.filter((request) => request.list === 'users').length;
+const lookedUp = (acme: Connected) =>
+  acme.directory.requests
+    .filter((request) => request.list === 'look-up')
+    .reduce((sum, { page }) => sum + page, 0);
+
+describe('A delta run', () => {
+  it('looks only at those whom the provider names, and proposes what a full run would', async () => {
+    const acme = await settled();
+    acme.directory.edit('u3', { displayName: 'Edited' });
+    acme.directory.remove('u4');
+    acme.directory.add({ id: 'u11' });
+    acme.directory.group('engineers', ['u2', 'u5']);
+    expect(await acme.sync()).toMatchObject({
+      kind: 'delta',
+      snapshot: 'named',
+      counts: { new: 1, changed: 3, deleted: 1 },
+    });
+    expect(listed(acme)).toBe(0);
+    expect(lookedUp(acme)).toBe(5);
+    const afterDelta = await acme.live();
+    expect(await acme.changeOf('u5')).toMatchObject({ cause: 'group-membership', rolesGained: ['engineer'] });
+    expect(await acme.changeOf('u1')).toMatchObject({ cause: 'group-membership', rolesLost: ['engineer'] });
+    expect(await acme.changeOf('u4')).toMatchObject({ kind: 'delete', cause: 'left' });
+    expect(await acme.sync({ full: true })).toMatchObject({ kind: 'full', snapshot: 'complete' });
+    expect(await acme.live()).toEqual(afterDelta);
+  });
+
+  it('with nothing new asks for nobody, and changes nothing', async () => {
+    const acme = await settled();
+    expect(await acme.sync()).toMatchObject({ kind: 'delta', counts: { new: 0, changed: 0, deleted: 0 } });
+    expect(acme.directory.requests.map((request) => request.list)).toEqual(['changes']);
+  });
+
+  it('goes on from the delta before it', async () => {
+    const acme = await settled();
+    acme.directory.edit('u3', { displayName: 'Edited' });
+    await acme.sync();
+    acme.directory.edit('u4', { displayName: 'Edited' });
+    acme.directory.requests.length = 0;
+    await acme.sync();
+    expect(lookedUp(acme)).toBe(1);
+    expect(await acme.pending()).toEqual(['u3', 'u4']);
+  });
+
+  it('takes back what is no longer true of those whom it sees, and leaves the others as they are', async () => {
+    const acme = await settled();
+    acme.directory.edit('u3', { displayName: 'Edited' });
+    acme.directory.edit('u4', { displayName: 'Edited' });
+    acme.directory.remove('u5');
+    await acme.sync();
+    acme.directory.edit('u3', { displayName: 'User u3' });
+    acme.directory.add({ id: 'u5' });
+    await acme.sync();
+    expect(await acme.pending()).toEqual(['u4']);
+  });
+
+  it('sees somebody who was removed and restored, or named many times, as they are now', async () => {
+    const acme = await settled();
+    for (const _ of [1, 2, 3]) acme.directory.edit('u3', { displayName: 'Edited' });
+    acme.directory.remove('u4');
+    acme.directory.add({ id: 'u4' });
+    await acme.sync();
+    expect(await acme.pending()).toEqual(['u3']);
+    expect(lookedUp(acme)).toBe(2);
+  });
+
+  it('tells who is left out by the settings from who is gone', async () => {
+    const acme = await settled();
+    acme.directory.edit('u3', {});
+    acme.directory.remove('u4');
+    acme.directory.faults = { hasFeed: true, outOfScope: ['u3'] };
+    await acme.sync();
+    expect(await acme.changeOf('u3')).toMatchObject({ kind: 'delete', cause: 'out-of-scope' });
+    expect(await acme.changeOf('u4')).toMatchObject({ kind: 'delete', cause: 'left' });
+  });
+
+  it('leaves a user whose record cannot be understood as they are', async () => {
+    const acme = await settled();
+    acme.directory.edit('u3', { displayName: 'Edited' });
+    await acme.sync();
+    acme.directory.edit('u3', { displayName: 'Edited again' });
+    acme.directory.faults = { hasFeed: true, unreadable: ['u3'] };
+    const before = await acme.changeOf('u3');
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await acme.changeOf('u3')).toEqual(before);
+  });
+
+  it('sees what happens while a full pull or a delta is under way, then or the next time', async () => {
+    const acme = await settled();
+    acme.directory.edit('u3', { displayName: 'Edited' });
+    let once = true;
+    acme.directory.faults = {
+      hasFeed: true,
+      beforePage: (list) => {
+        if (list !== 'look-up' || !once) return;
+        once = false;
+        acme.directory.edit('u3', { displayName: 'Edited meanwhile' });
+        acme.directory.edit('u9', { displayName: 'Edited meanwhile' });
+      },
+    };
+    await acme.sync();
+    expect(await acme.pending()).toEqual(['u3']);
+    await acme.sync();
+    expect(await acme.pending()).toEqual(['u3', 'u9']);
+    once = true;
+    acme.directory.faults = {
+      hasFeed: true,
+      beforePage: (list, page) => {
+        if (list !== 'users' || page !== 4 || !once) return;
+        once = false;
+        acme.directory.edit('u1', { displayName: 'Edited behind the reader' });
+      },
+    };
+    await acme.sync({ full: true });
+    expect(await acme.pending()).toEqual(['u3', 'u9']);
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await acme.pending()).toEqual(['u1', 'u3', 'u9']);
+  });
+});
+
+describe('Everybody is read instead of a delta', () => {
+  it.each(['expired', 'refused', 'unreadable', 'a-group', 'endless'] as const)(
+    'where the feed is %s: nothing follows from the delta itself',
+    async (feed) => {
+      const acme = await settled();
+      acme.directory.edit('u3', { displayName: 'Edited' });
+      acme.directory.remove('u4');
+      acme.directory.faults = { hasFeed: true, feed };
+      expect(await acme.sync()).toMatchObject({ result: 'finished', kind: 'full', snapshot: 'complete' });
+      expect(await acme.pending()).toEqual(['u3', 'u4']);
+    },
+  );
+
+  it.each(['refused', 'silent'] as const)(
+    'where look-ups are %s, and then nobody is deleted',
+    async (lookUps) => {
+      const acme = await settled();
+      acme.directory.remove('u4');
+      acme.directory.faults = { hasFeed: true, lookUps };
+      expect(await acme.sync()).toMatchObject({
+        kind: 'full',
+        snapshot: 'partial',
+        partialReason: 'page-failed',
+      });
+      expect(await acme.pending()).toEqual([]);
+    },
+  );
+
+  it.each([{ feed: 'unavailable' }, { lookUps: 'unavailable' }] as const)(
+    'but not where the provider is down (%o): the run fails, the changes and the token stay',
+    async (fault) => {
+      const acme = await settled();
+      acme.directory.edit('u3', { displayName: 'Edited' });
+      acme.directory.faults = { hasFeed: true, ...fault };
+      expect(await acme.sync()).toMatchObject({ result: 'failed', failure: { kind: 'unavailable' } });
+      acme.directory.faults = { hasFeed: true };
+      expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+      expect(await acme.pending()).toEqual(['u3']);
+    },
+  );
+
+  it('where the mapping or the settings have changed', async () => {
+    const acme = await settled();
+    await install.remap(acme.connection, { everyone: ['member'] });
+    expect(await acme.sync()).toMatchObject({ kind: 'full' });
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+  });
+
+  it('where the last complete run is a day ago', async () => {
+    const acme = await settled();
+    install.clock.advance(DAY_MS - 60_000);
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    install.clock.advance(120_000);
+    expect(await acme.sync()).toMatchObject({ kind: 'full' });
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+  });
+
+  it('where somebody is in a group whose name was not read', async () => {
+    const acme = await settled();
+    acme.directory.group('sales', ['u3']);
+    expect(await acme.sync()).toMatchObject({ kind: 'full', snapshot: 'complete' });
+  });
+
+  it('where the last plan was of a part of the directory, the token before it still serves', async () => {
+    const acme = await settled();
+    acme.directory.edit('u10', { displayName: 'Edited' });
+    acme.directory.faults = { hasFeed: true, fails: { page: 2 } };
+    expect(await acme.sync({ full: true })).toMatchObject({ snapshot: 'partial' });
+    acme.directory.faults = { hasFeed: true };
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await acme.pending()).toEqual(['u10']);
+  });
+});
+
+describe('A delta that its process leaves', () => {
+  it.each(['changes', 'look-up'] as const)(
+    'while it reads %s is gone on with, and ends as it would have',
+    async (at) => {
+      const acme = await settled();
+      for (const id of ['u1', 'u2', 'u3', 'u4', 'u5']) acme.directory.edit(id, { displayName: 'Edited' });
+      acme.directory.remove('u6');
+      const controller = new AbortController();
+      let pages = 0;
+      acme.directory.faults = {
+        hasFeed: true,
+        beforePage: (list) => {
+          pages += list === at ? 1 : 0;
+          if (list !== at || pages < (at === 'changes' ? 2 : 1)) return;
+          controller.abort(new Error('the process ends here'));
+          controller.signal.throwIfAborted();
+        },
+      };
+      await expect(acme.sync({ signal: controller.signal })).rejects.toThrow('the process ends here');
+      expect(await acme.pending()).toEqual([]);
+      acme.directory.faults = { hasFeed: true };
+      acme.directory.requests.length = 0;
+      expect(await acme.sync()).toMatchObject({ kind: 'delta', snapshot: 'named' });
+      if (at === 'look-up')
+        expect(acme.directory.requests.map((request) => request.list)).toEqual(['look-up']);
+      expect(await acme.pending()).toEqual(['u1', 'u2', 'u3', 'u4', 'u5', 'u6']);
+    },
+  );
+});
+
+describe('Whoever a full listing does not name', () => {
+  it('is asked for: who is still there stays, and why the others are away is known', async () => {
+    const acme = await settled({ canLookUp: true });
+    acme.directory.remove('u4');
+    acme.directory.edit('u6', { displayName: 'Edited' });
+    acme.directory.faults = { canLookUp: true, slipsThrough: ['u5', 'u6'], outOfScope: ['u7'] };
+    expect(await acme.sync()).toMatchObject({ kind: 'full', snapshot: 'complete' });
+    expect(await acme.pending('delete')).toEqual(['u4', 'u7']);
+    expect(await acme.changeOf('u7')).toMatchObject({ cause: 'out-of-scope' });
+    expect(await acme.pending('update')).toEqual(['u6']);
+  });
+
+  it('keeps the roles that groups give', async () => {
+    const acme = await settled({ canLookUp: true });
+    acme.directory.faults = { canLookUp: true, slipsThrough: ['u1'] };
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+  });
+
+  it('is not deleted where the provider cannot say', async () => {
+    const acme = await settled({ canLookUp: true });
+    acme.directory.remove('u4', 'u5');
+    acme.directory.faults = { canLookUp: true, lookUps: 'unavailable' };
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial', partialReason: 'page-failed' });
+    expect(await acme.pending()).toEqual([]);
+    acme.directory.faults = { canLookUp: true, unreadable: ['u4'] };
+    await acme.sync();
+    expect(await acme.pending()).toEqual(['u5']);
+  });
+});
+
+describe('What a provider says of itself', () => {
+  it('keeps a snapshot from being complete where it counts many more than it listed', async () => {
+    const acme = await settled({ evidence: { users: 10, permissions: null } });
+    acme.directory.remove('u4');
+    acme.directory.faults = { evidence: { users: 40, permissions: null } };
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial', partialReason: 'fewer-than-counted' });
+    expect(await acme.pending()).toEqual([]);
+  });
+
+  it('keeps it from being complete where a permission is gone, until that was somebody’s doing', async () => {
+    const acme = await settled({ evidence: { users: null, permissions: ['groups', 'users'] } });
+    acme.directory.remove('u4');
+    acme.directory.faults = { evidence: { users: null, permissions: ['users'] } };
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial', partialReason: 'permission-lost' });
+    expect(await acme.pending()).toEqual([]);
+    await install.redirect(acme.connection, acme.directory);
+    expect(await acme.sync()).toMatchObject({ snapshot: 'complete' });
+    expect(await acme.pending()).toEqual(['u4']);
+  });
+
+  it('is kept with the run', async () => {
+    const acme = await settled({ evidence: { users: 10, permissions: ['users'] } });
+    const outcome = await acme.sync();
+    const run = 'run' in outcome ? await install.store.runs.get(acme.tenant, outcome.run) : null;
+    expect(run).toMatchObject({
+      kind: 'full',
+      evidence: { users: 10, permissions: ['users'] },
+      usage: { requests: 0 },
+    });
+  });
+});
