@@ -116,13 +116,14 @@ async function pullMembers(deps: PullDeps, run: TakenRun, signal: AbortSignal, p
     for (;;) {
       const groups = await deps.staging.groupsToRead(run, GROUPS_AT_ONCE);
       if (groups.length === 0) return;
-      for (const group of groups) {
+      await sideBySide(GROUPS_SIDE_BY_SIDE, groups, async (group, isOver) => {
         for await (const page of membersOf(deps, group, signal)) {
           waiting.push(page);
           progress.page('members', 0);
           await flush(MEMBERS_AT_ONCE);
+          if (isOver()) return;
         }
-      }
+      });
       await flush(1);
       await staged.end(); // the next look is for groups that are still to be read
     }
@@ -135,6 +136,26 @@ async function pullMembers(deps: PullDeps, run: TakenRun, signal: AbortSignal, p
 /** Members that are stored in one transaction: many small groups, or a few pages of a large one. */
 const MEMBERS_AT_ONCE = 5_000;
 const GROUPS_AT_ONCE = 500;
+/** Requests under way at once; the connector's session paces them. A directory may have ten thousand groups of three. */
+const GROUPS_SIDE_BY_SIDE = 4;
+
+/** Ends when all work has: by the first error, if there is one, of which the others hear (`isOver`) after their next page. */
+async function sideBySide<T>(
+  width: number,
+  items: readonly T[],
+  work: (item: T, isOver: () => boolean) => Promise<void>,
+): Promise<void> {
+  const waiting = [...items].reverse();
+  const errors: unknown[] = [];
+  const isOver = () => errors.length > 0;
+  const lane = async () => {
+    for (let next = waiting.pop(); next !== undefined && !isOver(); next = waiting.pop()) {
+      await work(next, isOver).catch((error: unknown) => errors.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: width }, lane));
+  if (errors.length > 0) throw errors[0];
+}
 
 async function* membersOf(
   deps: PullDeps,
@@ -188,10 +209,12 @@ async function pullUsers(
 class InOrder {
   #underWay: Promise<void> = Promise.resolve();
 
-  async add(work: () => Promise<void>): Promise<void> {
-    await this.#underWay;
-    this.#underWay = work();
+  /** Resolves when what was added before is stored. */
+  add(work: () => Promise<void>): Promise<void> {
+    const before = this.#underWay;
+    this.#underWay = before.then(work);
     this.#underWay.catch(() => {}); // reported by the next call, or by `end`
+    return before;
   }
 
   end(): Promise<void> {

@@ -219,6 +219,47 @@ describe('Groups that cannot be read', () => {
   });
 });
 
+describe('Members of many groups', () => {
+  /** Each page of members takes until a few others were asked for too, or until nobody comes. */
+  async function sideBySide(groups: number): Promise<{ most: number; acme: Connected }> {
+    const list = Array.from({ length: groups }, (_, at) => ({ id: `g${at}`, members: ['u1', `u${at}`] }));
+    let now = 0;
+    let most = 0;
+    const beforePage: Faults['beforePage'] = async (list) => {
+      if (list !== 'members') return;
+      now += 1;
+      most = Math.max(most, now);
+      for (let turn = 0; turn < 20; turn++) await new Promise((done) => setImmediate(done));
+      now -= 1;
+    };
+    const roles = list.map(({ id }) => ({ group: id, role: 'engineer' }));
+    const acme = await install.connect({
+      directory: aDirectory({ users: 10, groups: list, pageSize: 1, beforePage }),
+      mapping: { roles },
+    });
+    await acme.sync();
+    return { most, acme };
+  }
+
+  it('are read side by side, a few at once', async () => {
+    const { most, acme } = await sideBySide(9);
+    expect(most).toBe(4);
+    const changes = await acme.changes();
+    expect(changes.filter((change) => change.rolesGained.length > 0)).toHaveLength(8);
+  });
+
+  it('end the run by the first error, when the others have come to rest', async () => {
+    const list = Array.from({ length: 9 }, (_, at) => ({ id: `g${at}`, members: ['u1', 'u2'] }));
+    const directory = aDirectory({ users: 3, groups: list, pageSize: 1 });
+    directory.faults = { fails: { page: 2, list: 'members', group: 'g2' } };
+    const acme = await install.connect({ directory });
+    expect(await acme.sync()).toMatchObject({ result: 'failed', failure: { kind: 'unavailable' } });
+    const asked = directory.requests.length;
+    for (let turn = 0; turn < 50; turn++) await new Promise((done) => setImmediate(done));
+    expect(directory.requests).toHaveLength(asked);
+  });
+});
+
 describe('A connection that cannot be opened', () => {
   it('is not kept locked by the attempt', async () => {
     const acme = await settled();
@@ -271,7 +312,7 @@ describe('A run that was interrupted', () => {
     const before = acme.directory.requests.length;
     await acme.sync();
     const asked = acme.directory.requests.slice(before).filter(({ list }) => list !== 'users');
-    expect(asked.map(({ group, page }) => `${group} ${page}`)).toEqual(['g1 3', 'g1 4', 'g2 1']);
+    expect(asked.map(({ group, page }) => `${group} ${page}`)).toEqual(['g1 3', 'g1 4']); // the second group was read beside the first, and stored
     expect((await acme.changes()).map((change) => change.rolesGained)).toEqual(Array(4).fill(['engineer']));
   });
 
