@@ -164,7 +164,7 @@ async function abandon({ deps }: Install, work: Abandoned, reason: string): Prom
   if (lock === null) return; // somebody has taken it up
   try {
     const how = { wanted: left.run, trigger: 'demand', requestedBy: 'system', at: clock.now() } as const;
-    const taken = await store.runs.take(left, readingOf(connection), how);
+    const taken = await store.runs.take(left, { ...readingOf(connection), full: false }, how);
     if (taken !== null) await store.runs.fail(taken.run, givenUp(reason), clock.now());
   } finally {
     await lock.release();

@@ -23,8 +23,12 @@ import { RunTakenOver } from './staging.ts';
 
 export type RunWork = { readonly run: RunId; readonly connection: ConnectionId; readonly tenant: TenantId };
 
-/** What a run that starts now would read, and by which mapping. */
-export type Reading = { readonly mapping: Mapping; readonly readingFingerprint: string };
+/** What a run that starts now would read, and by which mapping. `full`: everybody, even where changes alone could be asked for. */
+export type Reading = {
+  readonly mapping: Mapping;
+  readonly readingFingerprint: string;
+  readonly full: boolean;
+};
 
 export class Runs {
   readonly #database: Database;
@@ -58,9 +62,9 @@ export class Runs {
         skipDuplicates: true,
       });
       if (made === undefined) {
-        const waiting = await tx.syncRun.findFirst({
-          where: { connectionId: work.connection, state: 'queued' },
-        });
+        const where = { connectionId: work.connection, state: 'queued' };
+        if (reading.full) await tx.syncRun.updateMany({ where, data: { kind: 'full' } });
+        const waiting = await tx.syncRun.findFirst({ where });
         return waiting === null ? null : { run: RunIdSchema.parse(waiting.id), already: true };
       }
       const entry: AuditEntry = {
@@ -100,7 +104,8 @@ export class Runs {
         where: { connectionId: work.connection, state: 'queued' },
       });
       if (how.wanted !== null && queued?.id !== how.wanted) return null;
-      const started = { ...reading, worker, state: 'pulling', startedAt: how.at };
+      const { mapping, readingFingerprint } = reading;
+      const started = { mapping, readingFingerprint, worker, state: 'pulling', startedAt: how.at };
       const row =
         queued === null
           ? await tx.syncRun.create({
@@ -151,9 +156,9 @@ export class Runs {
     return { ...run, state: 'planning' };
   }
 
-  /** What was learnt before the first page of a full run; `token`: from where on the provider will tell changes. */
+  /** The run is a full one; what was learnt before its first page. `token`: from where on the provider will tell changes. */
   begin(run: TakenRun, evidence: ProviderEvidence, token: string | null): Promise<void> {
-    return this.#set(run, ['pulling'], { evidence, deltaToken: token });
+    return this.#set(run, ['pulling'], { kind: 'full', evidence, deltaToken: token });
   }
 
   async fail(run: TakenRun, failure: RunFailure, at: Date): Promise<void> {
@@ -246,12 +251,18 @@ export async function finishRun(sql: Sql, run: TakenRun, counts: RunCounts, at: 
   if (rows.length === 0) throw new RunTakenOver(run.id);
 }
 
-function newRun(work: Omit<RunWork, 'run'>, reading: Reading, trigger: RunTrigger, requestedBy: string) {
+/** Any run is a delta if it can be, unless everybody is asked for. */
+function newRun(
+  work: Omit<RunWork, 'run'>,
+  { full, ...reading }: Reading,
+  trigger: RunTrigger,
+  requestedBy: string,
+) {
   return {
     id: v7(),
     tenantId: work.tenant,
     connectionId: work.connection,
-    kind: 'full',
+    kind: full ? 'full' : 'delta',
     trigger,
     state: 'queued',
     requestedBy,

@@ -12,7 +12,13 @@ import { readingOf } from './sync.ts';
 
 export type RunDeps = { readonly store: Store; readonly clock: Clock };
 
-export const RunRequest = z.strictObject({ connection: ConnectionId });
+export const RunRequest = z.strictObject({
+  connection: ConnectionId,
+  full: z
+    .boolean()
+    .default(false)
+    .describe('Read everybody, also where the provider can name those who changed.'),
+});
 export const RunFilter = PageOptions.extend({ connection: ConnectionId.optional() });
 
 /** Queues a run; one that already waits for this connection is given again. Whoever calls has to see to it that a worker hears of it. */
@@ -22,7 +28,7 @@ export async function requestRun(
   input: unknown,
 ): Promise<{ run: RunId; already: boolean }> {
   authorise(caller, 'runs.start');
-  const { connection: id } = parseInput(RunRequest, input);
+  const { connection: id, full } = parseInput(RunRequest, input);
   const connection = await deps.store.connections.get(caller.tenant, id);
   if (connection === null) throw notFound('connection');
   if (connection.state === 'paused') {
@@ -33,7 +39,8 @@ export async function requestRun(
     });
   }
   const work = { connection: connection.id, tenant: connection.tenant };
-  return await deps.store.runs.queue(work, readingOf(connection), caller.actor, deps.clock.now());
+  const reading = { ...readingOf(connection), full };
+  return await deps.store.runs.queue(work, reading, caller.actor, deps.clock.now());
 }
 
 /** Newest first. */

@@ -75,7 +75,8 @@ async function runLocked(deps: SyncDeps, request: SyncRequest, connection: Conne
   const work = { connection: connection.id, tenant: connection.tenant };
   const { trigger, requestedBy } = request;
   const how = { wanted: request.run ?? null, trigger, requestedBy, at: deps.clock.now() };
-  const taken = await deps.store.runs.take(work, readingOf(connection), how);
+  const reading = { ...readingOf(connection), full: request.full ?? false };
+  const taken = await deps.store.runs.take(work, reading, how);
   if (taken === null) return { result: 'done-before', run: request.run as RunId };
   const { run, resumed } = taken;
   deps.log.info({ event: resumed ? 'run.resumed' : 'run.started', run: run.id, ...work });
@@ -147,10 +148,10 @@ type Reading = {
 async function readSnapshot(reading: Reading, run: TakenRun): Promise<Read> {
   const { deps, pull, request } = reading;
   const fresh = run.phase === 'groups' && run.cursor === null && run.pages === 0;
-  const delta =
-    run.kind === 'full' && fresh && request.full !== true ? await beginDelta(pull, run, deps.clock) : null;
-  const begun = delta ?? run;
-  if (begun.kind === 'full') return await readEverybody(reading, begun, fresh);
+  const begun = run.kind === 'delta' && fresh ? await beginDelta(pull, run, deps.clock) : run;
+  if (begun === null || begun.kind === 'full') {
+    return await readEverybody(reading, { ...run, kind: 'full' }, fresh);
+  }
   try {
     await pullChanges(pull, begun, request.signal, reading.progress);
     const usage = pull.connector.usage();
@@ -168,12 +169,9 @@ async function readSnapshot(reading: Reading, run: TakenRun): Promise<Read> {
 }
 
 async function readEverybody(reading: Reading, run: TakenRun, fresh: boolean): Promise<Read> {
-  const { deps, request } = reading;
+  const { deps } = reading;
   const { connector } = reading.pull;
-  if (fresh) {
-    const evidence = await connector.evidence(request.signal);
-    await deps.store.runs.begin(run, evidence, await tokenFor(connector, request.signal));
-  }
+  if (fresh) await prepare(reading, run);
   const pulled = await pullOrStartOver(reading, run);
   const evidence = await deps.store.runs.evidence(run);
   // Nothing was read at all: there is nothing to plan from, and the run has simply failed.
@@ -181,6 +179,12 @@ async function readEverybody(reading: Reading, run: TakenRun, fresh: boolean): P
   const snapshot = concludeSnapshot({ ...evidence, chainClosed: pulled.chainClosed, looped: pulled.looped });
   const failure = pulled.failure?.failure ?? null;
   return { run: await deps.store.runs.concludePull(run, snapshot, failure, connector.usage()), failure };
+}
+
+/** What has to be known before the first page is asked for. */
+async function prepare({ deps, pull, request }: Reading, run: TakenRun): Promise<void> {
+  const evidence = await pull.connector.evidence(request.signal);
+  await deps.store.runs.begin(run, evidence, await tokenFor(pull.connector, request.signal));
 }
 
 /** Asked for before the listing begins, so that nothing falls between the two. A feed that is closed to us is no reason to fail. */
@@ -207,7 +211,9 @@ async function pullOrStartOver(reading: Reading, run: TakenRun): Promise<Pulled>
       connection: run.connection,
       reason: 'cursor-expired',
     });
-    return await pull(pullDeps, await startOver(reading, run), request.signal, progress);
+    const anew = await startOver(reading, run);
+    await prepare(reading, anew);
+    return await pull(pullDeps, anew, request.signal, progress);
   }
 }
 

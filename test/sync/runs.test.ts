@@ -87,7 +87,11 @@ describe('Runs of one connection', () => {
     const acme = await connected();
     const { runs, staging, planning } = install.store;
     const work = { connection: acme.connection, tenant: acme.tenant };
-    const reading = { mapping: (await readingOfStored(acme)).mapping, readingFingerprint: 'the same' };
+    const reading = {
+      mapping: (await readingOfStored(acme)).mapping,
+      readingFingerprint: 'the same',
+      full: true,
+    };
     const how = { wanted: null, trigger: 'demand' as const, requestedBy: 'test', at: install.clock.now() };
     const lost = await runs.take(work, reading, how);
     const taken = await runs.take(work, reading, how);
