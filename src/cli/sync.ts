@@ -22,7 +22,11 @@ import {
   type Terminal,
 } from './terminal.ts';
 
-type SyncOptions = { readonly all?: boolean; readonly detailedExitcode?: boolean };
+type SyncOptions = {
+  readonly all?: boolean;
+  readonly full?: boolean;
+  readonly detailedExitcode?: boolean;
+};
 type RunsOptions = { readonly connection?: string; readonly limit: number; readonly all?: boolean };
 
 /** How many directories are read side by side, so that one that hangs does not keep the others. */
@@ -35,6 +39,7 @@ export function addSyncCommands(program: Command, cli: Cli): void {
     .description('read directories and plan what would change; nothing is applied')
     .argument('[connection...]', 'ids or names')
     .option('--all', 'every connection')
+    .option('--full', 'read everybody, also where the provider can name those who changed')
     .option('--detailed-exitcode', 'end with 0: no change waits, 1: failed, 2: changes wait')
     .action((names: string[], options: SyncOptions) =>
       cli.withApp((app) => readAndPlan(cli, app, names, options)),
@@ -63,7 +68,12 @@ async function readAndPlan(
   const ended: Ended[] = [];
   const work = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const one = await syncOrFail(app, next, { progress, signal: cli.signal, note: terminal.note });
+      const one = await syncOrFail(app, next, {
+        progress,
+        signal: cli.signal,
+        note: terminal.note,
+        full: options.full === true,
+      });
       ended.push(one);
       progress.clear();
       if (!terminal.json) describe(cli, one);
@@ -73,7 +83,7 @@ async function readAndPlan(
   progress.clear();
   cli.signal.throwIfAborted();
   if (terminal.json) terminal.document({ runs: ended.map(documentOf) });
-  if (ended.some(({ run }) => run === null || run.state !== 'finished' || run.snapshot !== 'complete'))
+  if (ended.some(({ run }) => run === null || run.state !== 'finished' || run.snapshot === 'partial'))
     return EXIT.failed;
   const open = ended.some(({ run }) => run !== null && run.counts !== null && total(run.counts) > 0);
   return options.detailedExitcode === true && open ? EXIT.changesWait : EXIT.ok;
@@ -111,6 +121,8 @@ function describe(cli: Cli, { connection, run, error }: Ended): void {
 }
 
 type Watching = {
+  /** Everybody is read, also where changes alone could be asked for. */
+  readonly full?: boolean;
   readonly progress: Progress;
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
@@ -126,7 +138,10 @@ export async function syncOne(
   watching: Watching,
 ): Promise<RunView> {
   const { progress, signal } = watching;
-  const { run } = await operator.requestRun({ connection: connection.id });
+  const { run } = await operator.requestRun({
+    connection: connection.id,
+    full: watching.full ?? false,
+  });
   const report = (phase: string, pages: number, users: number, usersPerSecond: number) => {
     const pace = usersPerSecond > 0 ? `, ${grouped(usersPerSecond)}/s` : '';
     progress.update(connection.name, `${phase}, ${counted(pages, 'page')}, ${counted(users, 'user')}${pace}`);
@@ -186,8 +201,11 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void
     return;
   }
   const seconds = secondsOf(run);
-  const read = `read ${counted(run.users, 'user')} and ${counted(run.groups, 'group')}${seconds === null ? '' : ` in ${seconds} s`}`;
-  terminal.line(`${name}: ${read}.`);
+  const read =
+    run.snapshot === 'named'
+      ? `looked at the ${counted(run.users, 'user')} who changed since the last run`
+      : `read ${counted(run.users, 'user')} and ${counted(run.groups, 'group')}`;
+  terminal.line(`${name}: ${read}${seconds === null ? '' : ` in ${seconds} s`}.`);
   if (run.snapshot === 'partial') {
     const reason = run.partialReason === null ? '' : `: ${partialReasons[run.partialReason]}`;
     terminal.line(

@@ -5,12 +5,10 @@
 import { v7 } from 'uuid';
 import type { Contest } from '../domain/addresses.ts';
 import type { AuditEntry } from '../domain/audit.ts';
-import { type Cause, fingerprintOfChange, type ProposedChange } from '../domain/change.ts';
-import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
+import { fingerprintOfChange, type ProposedChange } from '../domain/change.ts';
 import { type Counted, explainFinding, type Finding } from '../domain/guard.ts';
-import type { AuthUserId, ExternalId, TenantId } from '../domain/ids.ts';
-import type { FoundAuthUser } from '../domain/matching.ts';
-import type { Absent, Seen } from '../domain/plan.ts';
+import type { ExternalId } from '../domain/ids.ts';
+import type { Absent } from '../domain/plan.ts';
 import { Policy } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { appendAudit } from './audit.ts';
@@ -20,6 +18,7 @@ import type { BulkTransaction, Database } from './database.ts';
 import { manyIds } from './ids.ts';
 import { lockForPlan } from './locks.ts';
 import { countPending, type PlanFacts, readFacts } from './planFacts.ts';
+import { type DifferingRow, type DifferingSql, toDiffering, toPlannedRow } from './planRows.ts';
 import { type AuthUserRow, toStoredAuthUser } from './rows.ts';
 import { finishRun } from './runs.ts';
 import { RunTakenOver } from './staging.ts';
@@ -31,12 +30,6 @@ const FEW = 5_000;
 
 /** States in which a change waits or is remembered; all others are history. */
 export const LIVE = `('open', 'approved', 'rejected', 'held', 'moved', 'failed')`;
-
-/** A staged row that differs from what its auth user was last known to agree with. */
-export type DifferingRow = Omit<Seen, 'desired'> & {
-  readonly user: DirectoryUser;
-  readonly groups: readonly GroupRef[];
-};
 
 export class Planning {
   readonly #database: Database;
@@ -371,54 +364,3 @@ const concernedBy = {
 const rolesGivenBy = (connection: string, user: string) =>
   `(SELECT array_agg(r.name ORDER BY r.name COLLATE "C") FROM role_assignment g JOIN role r ON r.id = g.role_id
     WHERE g.auth_user_id = ${user} AND g.connection_id = ${connection})`;
-
-type DifferingSql = {
-  readonly external_id: ExternalId;
-  readonly directory: { readonly user: DirectoryUser; readonly groups: readonly GroupRef[] };
-  readonly desired_hash: string;
-  readonly agreed_version: number | null;
-  readonly id: AuthUserId | null;
-  readonly same_address: readonly (AuthUserRow & { readonly links: number })[] | null;
-} & Omit<AuthUserRow, 'id'>;
-
-function toDiffering(row: DifferingSql): DifferingRow {
-  const { id, agreed_version } = row;
-  return {
-    externalId: row.external_id,
-    user: row.directory.user,
-    groups: row.directory.groups,
-    desiredHash: row.desired_hash,
-    linked:
-      id === null || agreed_version === null
-        ? null
-        : { ...toStoredAuthUser({ ...row, id }), agreedVersion: agreed_version },
-    sameAddress: (row.same_address ?? []).map(
-      (found): FoundAuthUser => ({ ...toStoredAuthUser(found), links: found.links }),
-    ),
-  };
-}
-
-function toPlannedRow(id: string, change: ProposedChange, fingerprint: string): readonly (string | null)[] {
-  return [
-    id,
-    change.externalId,
-    change.tenant satisfies TenantId,
-    change.authUser,
-    change.kind,
-    change.cause satisfies Cause,
-    change.before === null ? null : JSON.stringify(change.before),
-    change.after === null ? null : JSON.stringify(change.after),
-    JSON.stringify(change.fields),
-    toArray(change.rolesGained),
-    toArray(change.rolesLost),
-    change.candidates.length === 0 ? null : JSON.stringify(change.candidates),
-    fingerprint,
-    `\\x${change.desiredHash}`,
-    change.baseVersion === null ? null : String(change.baseVersion),
-  ];
-}
-
-/** PostgreSQL's text form of a text[]. */
-function toArray(values: readonly string[]): string {
-  return `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
-}

@@ -10,7 +10,8 @@ import { evaluateGuards } from '../domain/guard.ts';
 import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
 import { type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
-import type { DifferingRow, Plan, Planning } from '../store/planning.ts';
+import type { Plan, Planning } from '../store/planning.ts';
+import type { DifferingRow } from '../store/planRows.ts';
 
 export type PlanDeps = { readonly planning: Planning; readonly clock: Clock };
 
