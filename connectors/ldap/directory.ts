@@ -344,8 +344,8 @@ export class Directory {
   }
 }
 
-/** unavailableCriticalExtension, unwillingToPerform, protocolError, operationsError: what servers say to a cookie of another time. */
-const COOKIE_REFUSED: ReadonlySet<number> = new Set([1, 2, 12, 53]);
+/** protocolError, unavailableCriticalExtension, unwillingToPerform: what servers say to a cookie of another time. */
+const COOKIE_REFUSED: ReadonlySet<number> = new Set([2, 12, 53]);
 
 const anything = new PresenceFilter({ attribute: 'objectClass' });
 

@@ -128,6 +128,15 @@ export class Domain {
     this.#touch(object);
   }
 
+  /** Back from the deleted, under the name and with the attributes that it had. */
+  restore(object: DomainObject, { dn, attributes }: Pick<DomainObject, 'dn' | 'attributes'>): void {
+    for (const [key, attribute] of attributes) object.attributes.set(key, attribute);
+    for (const key of ['isdeleted', 'lastknownparent']) object.attributes.delete(key);
+    object.dn = dn;
+    object.deleted = false;
+    this.#touch(object);
+  }
+
   /** Groups of which it is a direct member; never its primary group. */
   memberOf({ dn }: DomainObject): readonly string[] {
     return this.#links().groups.get(dn) ?? [];

@@ -8,7 +8,7 @@ import tls from 'node:tls';
 import { BerWriter } from 'ldapts';
 import { type Keys, openKeys } from '../certificates.ts';
 import { Domain } from './domain.ts';
-import { pagingIn, type Request, requestsIn } from './request.ts';
+import { type Condition, pagingIn, type Request, requestsIn } from './request.ts';
 import { type Encoded, found, type Rights, searched } from './search.ts';
 
 export const BIND_DN = 'CN=rollcall,CN=Users,DC=harbor,DC=example';
@@ -17,14 +17,19 @@ const PAGED_RESULTS = '1.2.840.113556.1.4.319';
 
 export type LdapFault =
   | 'busy'
+  | 'unavailable'
+  | 'signed-out'
+  | 'refused'
   | 'hang'
   | 'html'
   | 'reset'
   | 'empty-page'
   | 'nobody'
   | 'same-page'
-  | 'refused'
   | 'no-paging';
+
+/** What a search is for, as its filter tells. */
+export type SearchKind = 'users' | 'groups' | 'members' | 'user' | 'group' | 'changes' | 'other';
 
 export type DomainController = {
   readonly url: string;
@@ -32,16 +37,18 @@ export type DomainController = {
   readonly ca: string;
   readonly domain: Domain;
   readonly rights: Rights;
-  /** `about`: searches whose filter or base has to do with it. From the `nth` such search on, `times` times. */
-  fault(order: { name: LdapFault; nth?: number; times?: number; about?: string }): void;
+  /** From the `nth` search of that kind on, `times` times. Without a kind, paged searches of all kinds. */
+  fault(order: { name: LdapFault; on?: SearchKind; nth?: number; times?: number }): void;
   clearFaults(): void;
-  /** Searches since the last reset, by what they were for. */
-  readonly searches: { base: string; page: number }[];
+  /** What was asked for since this list was emptied last. */
+  readonly searches: SearchKind[];
+  /** What the account has to sign in with. */
+  password: string;
   maxPageSize: number;
   close(): Promise<void>;
 };
 
-type Fault = { name: LdapFault; nth: number; times: number };
+type Fault = { name: LdapFault; on: SearchKind | null; nth: number; times: number };
 type Visit = {
   readonly socket: Socket;
   bound: boolean;
@@ -55,7 +62,8 @@ export async function startDomainController(): Promise<DomainController> {
   const controller = {
     domain: new Domain(),
     rights: { hidden: new Set<string>(), deletedObjects: true, maxValues: 1500 } as Rights,
-    searches: [] as DomainController['searches'],
+    searches: [] as SearchKind[],
+    password: PASSWORD,
     maxPageSize: 1000,
   };
   const server = tls.createServer({ cert: keys.serverCertificate, key: keys.serverKey }, (socket) => {
@@ -76,8 +84,8 @@ export async function startDomainController(): Promise<DomainController> {
     url: `ldaps://localhost:${port}`,
     port,
     ca: keys.ca,
-    fault: ({ name, nth = 1, times = 1 }: { name: LdapFault; nth?: number; times?: number }) =>
-      void faults.push({ name, nth, times }),
+    fault: ({ name, on, nth = 1, times = 1 }: Parameters<DomainController['fault']>[0]) =>
+      void faults.push({ name, on: on ?? null, nth, times }),
     clearFaults: () => void faults.splice(0),
     close: async () => {
       for (const { socket } of visits) socket.destroy();
@@ -87,7 +95,7 @@ export async function startDomainController(): Promise<DomainController> {
   });
 }
 
-type Controller = Pick<DomainController, 'domain' | 'rights' | 'searches' | 'maxPageSize'>;
+type Controller = Pick<DomainController, 'domain' | 'rights' | 'searches' | 'maxPageSize' | 'password'>;
 
 function answer(controller: Controller, faults: Fault[], visit: Visit, request: Request): void {
   const { socket } = visit;
@@ -96,7 +104,8 @@ function answer(controller: Controller, faults: Fault[], visit: Visit, request: 
       socket.end();
       return;
     case 'bind': {
-      visit.bound = request.dn.toLowerCase() === BIND_DN.toLowerCase() && request.password === PASSWORD;
+      visit.bound =
+        request.dn.toLowerCase() === BIND_DN.toLowerCase() && request.password === controller.password;
       const refusal =
         '80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data 52e, v4563';
       socket.write(visit.bound ? result(request.id, 0x61, 0) : result(request.id, 0x61, 49, refusal));
@@ -111,10 +120,10 @@ function answer(controller: Controller, faults: Fault[], visit: Visit, request: 
   }
 }
 
-/** The fault that this paged search meets, if any: each counts the paged searches for itself. */
-function met(faults: Fault[]): LdapFault | null {
+/** The fault that this search meets, if any: each counts the searches for itself. */
+function met(faults: Fault[], kind: SearchKind, isPaged: boolean): LdapFault | null {
   let name: LdapFault | null = null;
-  for (const fault of faults) {
+  for (const fault of faults.filter(({ on }) => (on === null ? isPaged : on === kind))) {
     if (fault.nth > 1) fault.nth -= 1;
     else if (fault.times > 0) {
       fault.times -= 1;
@@ -140,8 +149,9 @@ function search(
   }
   const paging = request.controls.get(PAGED_RESULTS);
   const paged = paging === undefined ? null : pagingIn(paging);
-  controller.searches.push({ base, page: paged?.size ?? 0 });
-  const fault = paged === null ? null : met(faults);
+  const kind = kindOf(request);
+  controller.searches.push(kind);
+  const fault = met(faults, kind, paged !== null);
   if (fault !== null && broken(fault, visit, id)) return;
   const code = found(controller, request);
   if (code !== 0) {
@@ -194,10 +204,45 @@ function page(
   socket.write(Buffer.concat([...entries.map((entry) => entry(id)), result(id, 0x65, 0, '', control)]));
 }
 
+function kindOf({ base, filter, attributes }: Extract<Request, { kind: 'search' }>): SearchKind {
+  const named = attributesIn(filter);
+  if (base === '' || named.length === 0) return 'other';
+  if (named.includes('usnchanged')) return 'changes';
+  const group = attributes.some((name) => /^(?:member|objectSid)/i.test(name));
+  if (named.includes('objectguid')) return group ? 'group' : 'user';
+  if (named.includes('memberof') || named.includes('primarygroupid')) return 'members';
+  if (attributes.includes('userAccountControl')) return 'users';
+  return attributes.includes('mail') ? 'groups' : 'other';
+}
+
+function attributesIn(condition: Condition): string[] {
+  switch (condition.kind) {
+    case 'and':
+    case 'or':
+      return condition.of.flatMap(attributesIn);
+    case 'not':
+      return attributesIn(condition.of);
+    case 'equals':
+    case 'at-least':
+    case 'at-most':
+    case 'present':
+    case 'rule':
+      return [condition.attribute];
+  }
+}
+
 function broken(fault: LdapFault, { socket }: Visit, id: number): boolean {
   switch (fault) {
     case 'busy':
       socket.write(result(id, 0x65, 51, '000020E1: SvcErr: DSID-02020A5D, problem 5001 (BUSY), data 0'));
+      return true;
+    case 'unavailable':
+      socket.write(
+        result(id, 0x65, 52, '0000200E: SvcErr: DSID-03190F5E, problem 5002 (UNAVAILABLE), data 0'),
+      );
+      return true;
+    case 'signed-out':
+      socket.write(result(id, 0x65, 1, '000004DC: LdapErr: DSID-0C0907C2'));
       return true;
     case 'refused':
       socket.write(
