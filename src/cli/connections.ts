@@ -1,6 +1,6 @@
 /** `rollcall connections`: a tenant's links to directories. Credentials go in and never come out. */
 import type { Command } from 'commander';
-import type { ListedConnection } from '../domain/connection.ts';
+import { type ListedConnection, unreadable } from '../domain/connection.ts';
 import { PROVIDERS, Provider } from '../domain/directory.ts';
 import { Problem } from '../domain/problem.ts';
 import { asTyped } from './asTyped.ts';
@@ -222,6 +222,7 @@ async function updateConnection(
   options: UpdateOptions,
 ): Promise<void> {
   const before = await operator.findConnection(name);
+  if (before.state === 'unreadable') throw unreadable(before);
   const network = networkFrom(before.provider, options);
   const changes = {
     ...present({
@@ -246,11 +247,14 @@ async function updateConnection(
   cli.next(`connections test ${connection.id}`);
 }
 
+const nothingRead = { settings: undefined, network: undefined, mapping: undefined, policy: undefined };
+
 async function showConnection(cli: Cli, { operator }: App, name: string): Promise<void> {
   const { terminal } = cli;
   const connection = await operator.findConnection(name);
   if (terminal.json) return terminal.document(connection);
-  const { settings, network, mapping, policy, ...plain } = connection;
+  const { settings, network, mapping, policy, ...plain } =
+    connection.state === 'unreadable' ? { ...nothingRead, ...connection } : connection;
   const tenant = await operator.getTenant(connection.tenant);
   terminal.table(
     ['field', 'value'],
@@ -260,6 +264,7 @@ async function showConnection(cli: Cli, { operator }: App, name: string): Promis
     ]),
   );
   for (const [title, value] of Object.entries({ settings, network, mapping, policy })) {
+    if (value === undefined) continue;
     terminal.line(`\n${terminal.style('bold', title)}`);
     terminal.line(JSON.stringify(value, null, 2));
   }

@@ -1,7 +1,7 @@
 /** `rollcall approve`, `reject`, `hold` and `apply`: decide on what was shown, and carry out what was approved. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { ListedConnection } from '../domain/connection.ts';
+import { type ListedConnection, unreadable } from '../domain/connection.ts';
 import type { ApplyId } from '../domain/ids.ts';
 import { Problem } from '../domain/problem.ts';
 import { asTyped } from './asTyped.ts';
@@ -206,6 +206,10 @@ async function applyApproved(
   const connections = await chosenConnections(app.operator, names, options.all === true);
   const done: Applied[] = [];
   for (const connection of connections) {
+    if (connection.state === 'unreadable') {
+      terminal.note(`${harmless(connection.name)}: ${unreadable(connection).message}`);
+      continue;
+    }
     for (const one of await applyTo(cli, app, connection)) {
       done.push(one);
       if (!terminal.json) terminal.line(appliedInWords(one));
@@ -214,7 +218,8 @@ async function applyApproved(
   if (terminal.json) terminal.document({ applies: done });
   else if (done.every((one) => one.total === 0))
     terminal.note(asTyped('Approve changes first: rollcall changes'));
-  return done.some((one) => one.moved + one.failed > 0) ? EXIT.notNow : EXIT.ok;
+  const all = connections.every((one) => one.state !== 'unreadable');
+  return all && done.every((one) => one.moved + one.failed === 0) ? EXIT.ok : EXIT.notNow;
 }
 
 /** First what another process left unfinished, then what is approved now. */

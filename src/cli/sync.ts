@@ -181,7 +181,7 @@ export function countsInWords(counts: RunCounts, style: Terminal['style']): stri
     [counts.changed, 'changed', 'yellow'],
     [counts.deleted, 'deleted', 'red'],
     [counts.conflicts, counts.conflicts === 1 ? 'conflict' : 'conflicts', 'magenta'],
-    [counts.held, 'of them held', 'bold'],
+    [counts.held, counts.held === 0 ? 'held' : 'of them held', 'bold'],
   ];
   const words = parts.map(([count, word, format]) => {
     const text = `${grouped(count)} ${word}`;

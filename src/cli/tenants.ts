@@ -1,5 +1,6 @@
 /** `rollcall tenants`: customers and their parts, and the domains that they are known to own. */
 import type { Command } from 'commander';
+import { PROVIDERS } from '../domain/directory.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
@@ -93,7 +94,7 @@ async function addTenant(
   const tenant = await operator.createTenant({ name, ...above });
   if (cli.terminal.json) return cli.terminal.document(tenant);
   cli.terminal.line(`Added the tenant ${tenant.name} (${tenant.id}).`);
-  cli.next(`connections add NAME --tenant ${tenant.id} --provider 'entra|okta|google' …`);
+  cli.next(`connections add NAME --tenant ${tenant.id} --provider '${PROVIDERS.join('|')}' …`);
 }
 
 async function renameTenant(cli: Cli, { operator }: App, tenant: string, name: string): Promise<void> {

@@ -71,5 +71,6 @@ function writePreview({ line, style, table }: Terminal, preview: Preview): void 
 function pullInWords({ users, seconds }: Preview): string {
   const many = users === null ? 'how many users there are is unknown' : counted(users, 'user');
   if (seconds === null) return `${many}; how long it takes is unknown.`;
-  return `${many}, some ${duration(seconds)} at the pace of the first pages.`;
+  const time = seconds <= 1 ? 'a second or less' : `some ${duration(seconds)}`;
+  return `${many}, ${time} at the pace of the first pages.`;
 }

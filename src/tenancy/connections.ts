@@ -78,10 +78,8 @@ export async function updateConnection(
   input: z.input<typeof ChangedConnection>,
 ): Promise<Connection> {
   authorise(caller, 'connections.write');
-  const before = await deps.store.connections.get(
-    caller.tenant,
-    parseInput(ChangedConnection, input).connection,
-  );
+  const id = parseId(ConnectionId, parseInput(ChangedConnection, input).connection);
+  const before = id === null ? null : await deps.store.connections.get(caller.tenant, id);
   if (before === null) throw notFound('connection');
   const definition = deps.connectors[before.provider];
   const {

@@ -43,7 +43,7 @@ const GROUPS_ASKED = 10;
 
 type Tried = {
   readonly connector: Connector;
-  readonly definition: Pick<ConnectorDefinition, 'title' | 'abilities'>;
+  readonly definition: Pick<ConnectorDefinition, 'abilities'>;
   readonly mapping: Mapping;
   readonly steps: readonly CheckStep[];
   readonly clock: Clock;
@@ -210,27 +210,27 @@ function shortcomingsOf(
   { definition, mapping, steps }: Tried,
   groups: Groups | null,
 ): readonly Shortcoming[] {
-  const { title, abilities } = definition;
+  const { abilities } = definition;
   const failed = steps
     .filter((step) => step.optional === true && !step.ok)
     .map(({ detail, remedy }) => ({ what: detail, why: remedy ?? '' }));
   const unable: readonly (readonly [boolean, string, string])[] = [
-    [abilities.delta, 'Every run reads the whole directory.', `${title} does not tell who has changed.`],
-    [abilities.lookUp, 'Single users cannot be looked at again.', `${title} gives lists only.`],
+    [abilities.delta, 'Every run reads the whole directory.', 'The directory does not tell who has changed.'],
+    [abilities.lookUp, 'Single users cannot be looked at again.', 'The directory gives lists only.'],
     [
       abilities.notifications,
       'Runs start by schedule or on demand.',
-      `${title} does not call when something changes.`,
+      'The directory does not call when something changes.',
     ],
     [
       abilities.deletedUsers,
       'Only a complete pull finds who was deleted.',
-      `${title} does not name the deleted.`,
+      'The directory does not name the deleted.',
     ],
     [
       abilities.groups || mapping.roles.length === 0,
       'No role follows from a group.',
-      `${title} has no groups.`,
+      'The directory has no groups.',
     ],
   ];
   const known = new Set(groups?.all.flatMap(({ externalId, name }) => [externalId as string, name]));
