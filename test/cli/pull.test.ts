@@ -1,17 +1,19 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { type Provider, SIMULATED } from '../../simulators/directory.ts';
 import { type Simulator, startSimulator } from '../../simulators/start.ts';
 import { aFolder, type Ended, rollcall } from './command.ts';
 
 const folder = aFolder();
-const simulators: Record<'entra' | 'okta' | 'google', Simulator> = {} as never;
+const simulators: Record<Provider, Simulator> = {} as never;
 
 beforeAll(async () => {
-  for (const provider of ['entra', 'okta', 'google'] as const) {
+  for (const provider of SIMULATED) {
     simulators[provider] = await startSimulator(provider, { users: 250, seed: 8 });
   }
   writeFileSync(join(folder.path, 'token'), `${simulators.okta.credentials['token']}\n`);
+  writeFileSync(join(folder.path, 'scim-token'), `${simulators.scim.credentials['token']}\n`);
   writeFileSync(join(folder.path, 'secret'), `${simulators.entra.credentials['clientSecret']}\n`);
   writeFileSync(join(folder.path, 'key.json'), JSON.stringify(simulators.google.credentials));
 });
@@ -25,7 +27,7 @@ beforeEach(() => simulators.okta.control.clearFaults());
 
 const out = (name: string) => join(folder.path, name);
 
-function pull(provider: 'entra' | 'okta' | 'google', ...more: string[]): Promise<Ended> {
+function pull(provider: Provider, ...more: string[]): Promise<Ended> {
   const { origin, ca, settings } = simulators[provider];
   writeFileSync(out(`${provider}.pem`), ca);
   const own = {
@@ -39,8 +41,10 @@ function pull(provider: 'entra' | 'okta' | 'google', ...more: string[]): Promise
     ],
     okta: ['--token-file', out('token')],
     google: ['--admin-email', String(settings['adminEmail']), '--service-account-file', out('key.json')],
+    scim: ['--token-file', out('scim-token')],
   };
-  const reach = ['--provider', provider, '--url', origin, '--ca', out(`${provider}.pem`), ...own[provider]];
+  const url = provider === 'scim' ? `${origin}/scim/v2` : origin;
+  const reach = ['--provider', provider, '--url', url, '--ca', out(`${provider}.pem`), ...own[provider]];
   return rollcall(['pull', ...reach, ...more]);
 }
 
@@ -53,30 +57,27 @@ function lines(
     .map((line) => JSON.parse(line));
 }
 
-it.each(['entra', 'okta', 'google'] as const)(
-  'reads a whole %s directory with its groups into a file of its own',
-  async (provider) => {
-    const name = `${provider}.ndjson`;
-    const ended = await pull(provider, '--out', out(name), '--json');
-    expect(ended).toMatchObject({ code: 0, stderr: '' });
-    const summary = JSON.parse(ended.stdout);
-    const users = lines(name);
-    expect(summary).toMatchObject({
-      complete: true,
-      file: out(name),
-      users: users.length,
-      unreadable: 0,
-      failure: null,
-    });
-    const { listed } = (await simulators[provider].control.state()).users;
-    expect(users.length).toBeGreaterThanOrEqual(listed);
-    expect(new Set(users.map((user) => user.externalId)).size).toBe(users.length);
-    const administrator = users.find((user) => user.state !== 'deprovisioned'); // the first person of all
-    expect(administrator?.groups?.map((group) => group.name)).toContain('Administrators');
-    expect(statSync(out(name)).mode & 0o777).toBe(0o600);
-    expect(existsSync(`${out(name)}.partial`)).toBe(false);
-  },
-);
+it.each(SIMULATED)('reads a whole %s directory with its groups into a file of its own', async (provider) => {
+  const name = `${provider}.ndjson`;
+  const ended = await pull(provider, '--out', out(name), '--json');
+  expect(ended).toMatchObject({ code: 0, stderr: '' });
+  const summary = JSON.parse(ended.stdout);
+  const users = lines(name);
+  expect(summary).toMatchObject({
+    complete: true,
+    file: out(name),
+    users: users.length,
+    unreadable: 0,
+    failure: null,
+  });
+  const { listed } = (await simulators[provider].control.state()).users;
+  expect(users.length).toBeGreaterThanOrEqual(listed);
+  expect(new Set(users.map((user) => user.externalId)).size).toBe(users.length);
+  const administrator = users.find((user) => user.state !== 'deprovisioned'); // the first person of all
+  expect(administrator?.groups?.map((group) => group.name)).toContain('Administrators');
+  expect(statSync(out(name)).mode & 0o777).toBe(0o600);
+  expect(existsSync(`${out(name)}.partial`)).toBe(false);
+});
 
 it('leaves groups out on request, and takes the token from the environment', async () => {
   const { origin } = simulators.okta;

@@ -59,7 +59,7 @@ it('sorts by id, and filters by id, name, state and time', async () => {
   const [one] = list((await page(visitor, 'count=1'))['Resources']);
   expect(
     idsOf(await page(visitor, filtered(`userName eq "${String(one?.['userName']).toUpperCase()}"`))),
-  ).toEqual([one['id']]);
+  ).toEqual([one?.['id']]);
   expect(idsOf(await page(visitor, filtered(`id eq "${all[4]}" or id eq "${all[5]}"`)))).toEqual(
     all.slice(4, 6),
   );
