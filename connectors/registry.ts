@@ -6,7 +6,8 @@ import { entraDefinition, entraDefinitionWith } from './entra/index.ts';
 import { type MachineIdentity, noMachine } from './entra/machine.ts';
 import { fileDefinition } from './file/index.ts';
 import type { FileAccess } from './file/place.ts';
-import { googleDefinition } from './google/index.ts';
+import { googleDefinition, googleDefinitionWith } from './google/index.ts';
+import { type MachineIdentity as GoogleMachine, noMachine as noGoogleMachine } from './google/machine.ts';
 import { ldapDefinition } from './ldap/index.ts';
 import { oktaDefinition } from './okta/index.ts';
 import { scimDefinition } from './scim/index.ts';
@@ -20,9 +21,18 @@ export const connectors: Readonly<Record<Provider, ConnectorDefinition>> = {
   file: fileDefinition({ root: null, keyed: true }),
 };
 
-/** The same, with files where this install lets them be read, and with its own identity where it lends that. */
-export function connectorsWith(files: FileAccess, machine: MachineIdentity = noMachine): typeof connectors {
-  return { ...connectors, entra: entraDefinitionWith(machine), file: fileDefinition(files) };
+/** The same, with files where this install lets them be read, and with its own identities where it lends those. */
+export function connectorsWith(
+  files: FileAccess,
+  machine: MachineIdentity = noMachine,
+  googleMachine: GoogleMachine = noGoogleMachine,
+): typeof connectors {
+  return {
+    ...connectors,
+    entra: entraDefinitionWith(machine),
+    google: googleDefinitionWith(googleMachine),
+    file: fileDefinition(files),
+  };
 }
 
 /** As it comes from a form, a file or the database. */

@@ -30,6 +30,11 @@ const Environment = z.object({
   AZURE_FEDERATED_TOKEN_FILE: z.preprocess(empty, z.string().optional()),
   IDENTITY_ENDPOINT: z.preprocess(empty, z.url({ protocol: /^https?$/ }).optional()),
   IDENTITY_HEADER: z.preprocess(empty, z.string().optional()),
+  ROLLCALL_GOOGLE_IDENTITY_KEY: z.preprocess(
+    empty,
+    z.string().min(20, 'needs at least 20 characters').optional(),
+  ),
+  ROLLCALL_GOOGLE_TOKEN_FILE: z.preprocess(empty, z.string().optional()),
   ROLLCALL_CONCURRENCY: z.preprocess(empty, z.coerce.number().int().min(1).max(64).default(4)),
 });
 
@@ -52,6 +57,8 @@ export type Config = {
     readonly assertionFile: string | null;
     readonly endpoint: { readonly url: string; readonly header: string } | null;
   };
+  /** Likewise for connections to Google. */
+  readonly googleMachine: { readonly key: string | null; readonly tokenFile: string | null };
   /** How many runs one worker carries out side by side. */
   readonly concurrency: number;
 };
@@ -91,6 +98,10 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
         env.IDENTITY_ENDPOINT === undefined || env.IDENTITY_HEADER === undefined
           ? null
           : { url: env.IDENTITY_ENDPOINT, header: env.IDENTITY_HEADER },
+    },
+    googleMachine: {
+      key: env.ROLLCALL_GOOGLE_IDENTITY_KEY ?? null,
+      tokenFile: env.ROLLCALL_GOOGLE_TOKEN_FILE ?? null,
     },
     concurrency: env.ROLLCALL_CONCURRENCY,
   };

@@ -14,7 +14,7 @@ async function openParts(config: Config, log: ReturnType<typeof openLogger>) {
   return await openInstall(
     config,
     log,
-    connectorsWith({ root: config.fileRoot, keyed: true }, config.machine),
+    connectorsWith({ root: config.fileRoot, keyed: true }, config.machine, config.googleMachine),
   );
 }
 
@@ -57,7 +57,7 @@ const installation: Installation = {
     ]);
     yield* checkUp(
       config,
-      connectorsWith({ root: config.fileRoot, keyed: true }, config.machine),
+      connectorsWith({ root: config.fileRoot, keyed: true }, config.machine, config.googleMachine),
       commandLog(config),
     );
   },

@@ -10,6 +10,7 @@ import { GoogleCredentials, GoogleSettings } from './credentials.ts';
 import { ORIGINS, sendOver } from './library.ts';
 import { openLists } from './lists.ts';
 import { lookUp } from './lookUp.ts';
+import { type MachineIdentity, noMachine } from './machine.ts';
 import { toGroupRecord } from './map.ts';
 import { membersPage } from './memberships.ts';
 import { isQuota } from './refusals.ts';
@@ -32,6 +33,7 @@ const pacing = { isThrottled: isQuota, assumedLimit: { limit: 2_400, windowMs: 6
 export function openGoogle(
   { settings, credentials, network }: Options,
   tuning: SessionTuning = {},
+  machine: MachineIdentity = noMachine,
 ): GoogleConnector {
   const origins = network.baseUrl === null ? ORIGINS : [network.baseUrl];
   const session = openSession({ ...tuning, ...pacing, origins, network });
@@ -39,7 +41,12 @@ export function openGoogle(
   const { adminEmail, customer } = settings;
   const clientId = credentials.clientId ?? null;
   const needed = neededScopes({ namesOrgUnits: namesOrgUnits(settings) });
-  const tokens = openTokens(signIn(credentials, adminEmail, send), needed, scopeOf('activities'), clientId);
+  const tokens = openTokens(
+    signIn(credentials, machine, adminEmail, send),
+    needed,
+    scopeOf('activities'),
+    clientId,
+  );
   const api = openApi(send, tokens, clientId);
   const lists = openLists(api);
   const account = accountOf(api, lists, customer);
@@ -76,7 +83,10 @@ export function openGoogle(
   };
 }
 
-export const googleDefinition: ConnectorDefinition<GoogleSettings, GoogleCredentials> = {
+/** `machine`: what the operator lends to connections that sign in without a key of their own. */
+export const googleDefinitionWith = (
+  machine: MachineIdentity,
+): ConnectorDefinition<GoogleSettings, GoogleCredentials> => ({
   provider: 'google',
   title: 'Google Workspace',
   abilities: {
@@ -90,6 +100,8 @@ export const googleDefinition: ConnectorDefinition<GoogleSettings, GoogleCredent
   },
   settings: GoogleSettings,
   credentials: GoogleCredentials,
-  open: (options) => openGoogle(options),
+  open: (options) => openGoogle(options, {}, machine),
   check: checkGoogle,
-};
+});
+
+export const googleDefinition = googleDefinitionWith(noMachine);

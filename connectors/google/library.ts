@@ -1,11 +1,15 @@
-/** Google's client libraries on the shared session: they build and sign requests, the session alone opens connections. */
-
+/** Google's client library on the shared session: it builds requests, the session alone opens connections. */
 import type { SessionResponse } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
 import type { HttpSession, SessionRequest } from '../session.ts';
 
-/** The libraries know these addresses by heart. */
-export const ORIGINS = ['https://admin.googleapis.com', 'https://oauth2.googleapis.com'] as const;
+/** The API, tokens, and for those who sign in without a key the exchange of tokens and the signing in a service account's name. */
+export const ORIGINS = [
+  'https://admin.googleapis.com',
+  'https://oauth2.googleapis.com',
+  'https://sts.googleapis.com',
+  'https://iamcredentials.googleapis.com',
+] as const;
 
 export type Send = (request: SessionRequest) => Promise<SessionResponse>;
 
@@ -19,7 +23,7 @@ export function sendOver(session: HttpSession, baseUrl: string | null): Send {
   };
 }
 
-/** What a library wants sent. */
+/** What the library wants sent. */
 export type LibraryRequest = {
   readonly method: string;
   readonly url: string;
@@ -27,7 +31,7 @@ export type LibraryRequest = {
   readonly body?: string;
 };
 
-/** What is read of a prepared request. The two libraries bring two versions of gaxios, whose types do not fit each other. */
+/** What is read of a prepared request. */
 type Prepared = {
   readonly method?: string | undefined;
   readonly url: string | URL;
@@ -37,7 +41,7 @@ type Prepared = {
 type Parsed = ReturnType<JSON['parse']>;
 
 /**
- * Options that put a library's request on `exchange`, which sends it and gives the parsed body or throws. The libraries' own
+ * Options that put the library's request on `exchange`, which sends it and gives the parsed body or throws. The library's own
  * retries are off: they ignore Retry-After and do not know that some 403 are about pace.
  */
 export function through(exchange: (request: LibraryRequest) => Promise<unknown>) {
@@ -54,7 +58,7 @@ export function through(exchange: (request: LibraryRequest) => Promise<unknown>)
 }
 
 /**
- * Waits for a library's call, no longer than the signal allows. Its errors wrap the one that matters and hold the whole
+ * Waits for a call, no longer than the signal allows. The library's errors wrap the one that matters and hold the whole
  * request, token included: only what is inside leaves.
  */
 export async function settled<T>(call: Promise<T>, signal: AbortSignal): Promise<T> {

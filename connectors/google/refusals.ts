@@ -74,6 +74,36 @@ export function tokenRefusal(response: SessionResponse): ConnectorFailure {
   return failureOf(response, { kind: 'credentials-rejected', message, remedy });
 }
 
+/** A refusal of the Security Token Service, which exchanges the platform's token. */
+export function exchangeRefusal(response: SessionResponse): ConnectorFailure {
+  if (read(TokenError, response) === null) return failureOf(response);
+  return failureOf(response, {
+    kind: 'credentials-rejected',
+    message: "Google does not take the platform's token for this workload identity provider.",
+    remedy:
+      'Google Cloud console, IAM & Admin › Workload Identity Federation › the pool › the provider: compare its issuer, its allowed audiences and its attribute condition with the token, and its full name with "audience" of the credential.',
+  });
+}
+
+/** A refusal to sign for the service account. */
+export function signingRefusal(response: SessionResponse): ConnectorFailure {
+  const reasons = reasonsOf(response);
+  if (reasons === null || (response.status !== 403 && response.status !== 404)) return failureOf(response);
+  const kind = 'credentials-rejected';
+  if (reasons.some((reason) => API_DISABLED.has(reason))) {
+    const message =
+      "The IAM Service Account Credentials API is not enabled in the service account's project.";
+    const remedy =
+      "In the Google Cloud console of the service account's project, open APIs & Services › Library, choose IAM Service Account Credentials API and press Enable.";
+    return failureOf(response, { kind, message, remedy });
+  }
+  const message =
+    'The workload identity may not sign in the name of this service account, or there is no such one.';
+  const remedy =
+    'Google Cloud console, IAM & Admin › Service accounts › the account named in "clientEmail" › Permissions: grant the pool\'s principal the role Service Account Token Creator.';
+  return failureOf(response, { kind, message, remedy });
+}
+
 /** `refusal`: the token endpoint's own. `scope`: the only one that is missing, or one of few; null: none is granted. */
 export function notDelegated(
   refusal: ConnectorFailure,

@@ -158,3 +158,6 @@ export const AccessToken = z.object({
   /** What was granted, separated by blanks. Google leaves it out where that is what was asked for. */
   scope: z.string().exactOptional(),
 });
+
+/** What the IAM Service Account Credentials API has signed. */
+export const SignedJwt = z.object({ signedJwt: z.string().min(1) });

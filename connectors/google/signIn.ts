@@ -1,6 +1,6 @@
 /**
  * How the service account proves itself to the token endpoint: with an assertion in the administrator's name, signed by its own
- * key. Source: "Using OAuth 2.0 for Server to Server Applications".
+ * key, or by Google for it. Source: "Using OAuth 2.0 for Server to Server Applications".
  */
 import { createPrivateKey } from 'node:crypto';
 import { SignJWT } from 'jose';
@@ -9,6 +9,7 @@ import { failureOf, parseJson } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
 import type { GoogleCredentials } from './credentials.ts';
 import type { Send } from './library.ts';
+import { type MachineIdentity, signerOver } from './machine.ts';
 import { isNotDelegated, tokenRefusal } from './refusals.ts';
 import { AccessToken } from './schema.ts';
 import type { RequestGrant } from './token.ts';
@@ -25,8 +26,13 @@ type Sign = (claims: Claims) => Promise<string>;
 /** A token is for all who wait for it: none of them may abort the request. Closing the session does. */
 const never = new AbortController().signal;
 
-export function signIn(credentials: GoogleCredentials, adminEmail: string, send: Send): RequestGrant {
-  const sign = signerOf(credentials);
+export function signIn(
+  credentials: GoogleCredentials,
+  machine: MachineIdentity,
+  adminEmail: string,
+  send: Send,
+): RequestGrant {
+  const sign = signerOf(credentials, machine, send);
   return async (scopes) => {
     const iat = Math.floor(Date.now() / 1000);
     const assertion = await sign({
@@ -56,7 +62,8 @@ export function signIn(credentials: GoogleCredentials, adminEmail: string, send:
   };
 }
 
-function signerOf(credentials: GoogleCredentials): Sign {
+function signerOf(credentials: GoogleCredentials, machine: MachineIdentity, send: Send): Sign {
+  if (credentials.kind === 'workload-identity') return signerOver(credentials, machine, send, never);
   const key = createPrivateKey(credentials.privateKey);
   return (claims) => new SignJWT({ ...claims }).setProtectedHeader({ alg: 'RS256', typ: 'JWT' }).sign(key);
 }

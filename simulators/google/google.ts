@@ -21,7 +21,7 @@ import { googleError, invalid, notFound, refuse, render, withoutPermission } fro
 import { selectionOf } from './fields.ts';
 import { type GoogleObjects, googleObjects } from './objects.ts';
 import { ReportsApi } from './reports.ts';
-import { issueToken, type ServiceAccount } from './token.ts';
+import { exchangeToken, issueToken, type ServiceAccount, signJwt, type WorkloadIdentity } from './token.ts';
 
 const scope = (name: string): string => `https://www.googleapis.com/auth/admin.directory.${name}.readonly`;
 
@@ -227,11 +227,17 @@ class DirectoryApi {
   }
 }
 
-function authenticate(adminEmail: () => string, tokens: Tokens, request: ApiRequest): Caller | Plain {
+function authenticate(
+  { clientEmail }: ServiceAccount,
+  adminEmail: () => string,
+  tokens: Tokens,
+  request: ApiRequest,
+): Caller | Plain {
   const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
   const caller = token === undefined ? 'unknown' : tokens.find(token);
   if (caller === 'unknown') return refuse({ because: 'unauthenticated' });
   if (caller === 'expired') return refuse({ because: 'expired-token' });
+  if (caller.permissions.includes(`sign:${clientEmail}`)) return caller;
   // Who acts for nobody, or for somebody who is no administrator, may read nothing.
   if (!caller.permissions.includes(`as:${adminEmail()}`))
     return refuse({ because: 'forbidden', permission: 'admin' });
@@ -242,6 +248,7 @@ function routesOf(
   api: DirectoryApi,
   reports: ReportsApi,
   account: ServiceAccount,
+  pool: WorkloadIdentity,
   tokens: Tokens,
 ): readonly Route[] {
   const [user, group, member, orgUnit, audit] = googleScopes;
@@ -251,6 +258,21 @@ function routesOf(
   const token = (request: ApiRequest): Promise<Plain> => issueToken(account, tokens, request);
   return [
     { method: 'POST', path: '/token', class: 'token', permission: null, handle: token },
+    {
+      method: 'POST',
+      path: '/v1/token',
+      class: 'token',
+      permission: null,
+      handle: (request) => exchangeToken(pool, account, tokens, request),
+    },
+    {
+      method: 'POST',
+      path: '/v1/projects/-/serviceAccounts/:account',
+      class: 'token',
+      permission: `sign:${account.clientEmail}`,
+      handle: async (request) =>
+        (await signJwt(account, request)) ?? notFound('Not found; Gaia id not found'),
+    },
     get('/users', 'users', user, (request) => api.users(request)),
     get('/users/:user', 'user', user, (request) => api.user(request)),
     get('/groups', 'groups', group, (request) => api.groups(request)),
@@ -268,6 +290,11 @@ function routesOf(
     },
   ];
 }
+
+/** Signs the tokens of the platform, with the key of the service account: there is only one here. */
+export const platformIssuer = 'https://platform.example';
+
+const identityKeyOf = (seed: number): string => `simulated-machine-identity-${seed}`;
 
 export function google(
   directory: Directory,
@@ -291,16 +318,25 @@ export function google(
       return person !== null && isListed(person) && person.state !== 'disabled';
     },
   };
+  const pool: WorkloadIdentity = {
+    audience: `//iam.googleapis.com/projects/${100_000 + directory.seed}/locations/global/workloadIdentityPools/simulated/providers/platform`,
+    issuer: platformIssuer,
+  };
   return {
     userIdOf: objects.userIdOf,
     groupIdOf: objects.groupIdOf,
     serialOf: (key) => objects.findUser(key)?.serial ?? null,
     settings: { customer: 'my_customer', adminEmail: adminEmail() },
     credentials: { kind: 'service-account', clientEmail, privateKey: keys.clientKey },
-    alternativeCredentials: null,
+    alternativeCredentials: {
+      kind: 'workload-identity',
+      clientEmail,
+      audience: pool.audience,
+      identityKey: identityKeyOf(directory.seed),
+    },
     protocol: {
-      routes: routesOf(new DirectoryApi(directory, objects), reports, account, tokens),
-      authenticate: (request) => authenticate(adminEmail, tokens, request),
+      routes: routesOf(new DirectoryApi(directory, objects), reports, account, pool, tokens),
+      authenticate: (request) => authenticate(account, adminEmail, tokens, request),
       refuse,
       render,
       headers: () => ({ vary: 'Origin, X-Origin, Referer', 'cache-control': 'private' }),

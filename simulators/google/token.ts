@@ -1,6 +1,6 @@
 /** Google's token endpoint for a service account with domain-wide delegation (grant type jwt-bearer). */
-import { createPublicKey } from 'node:crypto';
-import { decodeJwt, type JWTPayload, jwtVerify } from 'jose';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { decodeJwt, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import { type ApiRequest, json, type Plain } from '../protocol.ts';
 import type { Tokens } from '../tokens.ts';
 
@@ -12,6 +12,12 @@ export type ServiceAccount = {
   readonly authorised: () => readonly string[];
   /** Whether there is such a user, not suspended. */
   readonly canBeImpersonated: (address: string) => boolean;
+};
+
+/** A pool that trusts one issuer; whoever it lets in may sign for the service account. */
+export type WorkloadIdentity = {
+  readonly audience: string;
+  readonly issuer: string;
 };
 
 const grantType = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
@@ -73,4 +79,51 @@ export async function issueToken(
   const caller = { permissions: [...scopes, ...acting] };
   const { token, expiresIn } = tokens.issue(caller, (unique) => `ya29.c.${unique}`);
   return json(200, { access_token: token, expires_in: expiresIn, token_type: 'Bearer' });
+}
+
+const exchangeType = 'urn:ietf:params:oauth:grant-type:token-exchange';
+
+/** `POST /v1/token` of the Security Token Service: the platform's token, a JWT of the trusted issuer, for one of Google's. */
+export async function exchangeToken(
+  { audience, issuer }: WorkloadIdentity,
+  account: ServiceAccount,
+  tokens: Tokens,
+  request: ApiRequest,
+): Promise<Plain> {
+  const form = new URLSearchParams(request.body);
+  if (form.get('grant_type') !== exchangeType)
+    return refused(400, 'unsupported_grant_type', 'Invalid grant_type.');
+  if (form.get('audience') !== audience)
+    return refused(
+      400,
+      'invalid_target',
+      'The target service indicated by the "audience" parameters is invalid.',
+    );
+  try {
+    const key = createPublicKey(account.privateKey);
+    await jwtVerify(form.get('subject_token') ?? '', key, { issuer, audience, requiredClaims: ['exp'] });
+  } catch {
+    return refused(400, 'invalid_grant', 'Error connecting to the given credential.');
+  }
+  const { token, expiresIn } = tokens.issue(
+    { permissions: [`sign:${account.clientEmail}`] },
+    (unique) => `ya29.d.${unique}`,
+  );
+  const issued = 'urn:ietf:params:oauth:token-type:access_token';
+  return json(200, {
+    access_token: token,
+    issued_token_type: issued,
+    token_type: 'Bearer',
+    expires_in: expiresIn,
+  });
+}
+
+/** `signJwt` of the IAM Service Account Credentials API. */
+export async function signJwt(account: ServiceAccount, request: ApiRequest): Promise<Plain | null> {
+  if (request.params.get('account') !== `${account.clientEmail}:signJwt`) return null;
+  const { payload } = JSON.parse(request.body) as { payload: string };
+  const signedJwt = await new SignJWT(JSON.parse(payload) as JWTPayload)
+    .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: 'simulated' })
+    .sign(createPrivateKey(account.privateKey));
+  return json(200, { keyId: 'simulated', signedJwt });
 }

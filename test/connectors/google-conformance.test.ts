@@ -21,7 +21,10 @@ connectorConformance(
     return {
       connect: (tuning) => openGoogle(options, tuning),
       control: simulator.control,
-      secrets: [options.credentials.privateKey.split('\n')[1] ?? '', options.settings.adminEmail],
+      secrets: [
+        String(simulator.credentials['privateKey']).split('\n')[1] ?? '',
+        options.settings.adminEmail,
+      ],
       close: simulator.close,
     };
   },
