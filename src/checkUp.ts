@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { openQueues } from '../jobs/queue.ts';
 import type { Config } from './config.ts';
-import type { Connection } from './domain/connection.ts';
+import { type Connection, type ListedConnection, unreadable } from './domain/connection.ts';
 import { Problem } from './domain/problem.ts';
 import { type Connectors, type Install, openInstall } from './install.ts';
 import type { Logger } from './log.ts';
@@ -223,23 +223,12 @@ async function checkQueues({ redisUrl }: Config, url: string, log: Logger): Prom
 }
 
 async function* checkConnections({ deps }: Install): AsyncGenerator<Check> {
-  const { store } = deps;
-  let after: string | null = null;
-  do {
-    const page: Awaited<ReturnType<typeof store.connections.list>> = await store.connections.list(
-      store.root,
-      {
-        tenant: store.root,
-        limit: 500,
-        after,
-      },
-    );
-    for (const connection of page.items) {
-      yield await checkCredentials(deps, connection);
-      yield await checkLastRun(deps, connection);
-    }
-    after = page.next === null ? null : (page.items.at(-1)?.id ?? null);
-  } while (after !== null);
+  for await (const connection of deps.store.connections.each(deps.store.root)) {
+    yield connection.state === 'unreadable'
+      ? failed('connection', unreadable(connection))
+      : await checkCredentials(deps, connection);
+    yield await checkLastRun(deps, connection);
+  }
 }
 
 async function checkCredentials(deps: Install['deps'], { id, name }: Connection): Promise<Check> {
@@ -254,7 +243,7 @@ async function checkCredentials(deps: Install['deps'], { id, name }: Connection)
   }
 }
 
-async function checkLastRun({ store }: Install['deps'], { id, name }: Connection): Promise<Check> {
+async function checkLastRun({ store }: Install['deps'], { id, name }: ListedConnection): Promise<Check> {
   const check = 'last run';
   const [run] = await store.runs.list(store.root, { connection: id }, { limit: 1, after: null });
   if (run === undefined) return { check, result: 'ok', detail: `${name}: there was none yet.` };

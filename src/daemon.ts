@@ -2,17 +2,16 @@
 import { type ConnectorFailure, whoActs } from '../connectors/contract.ts';
 import type { SyncConnection } from '../jobs/handlers/sync.ts';
 import { startHousekeeping } from '../jobs/housekeeping.ts';
-import { type JobQueues, openQueues } from '../jobs/queue.ts';
+import { type JobQueues, openQueues, type ScheduledConnection } from '../jobs/queue.ts';
 import { type Abandoned, openWorker } from '../jobs/worker.ts';
 import { openServer } from './api/server.ts';
 import type { Config } from './config.ts';
-import type { Connection } from './domain/connection.ts';
 import { ApplyId, type RunId } from './domain/ids.ts';
 import type { RunFailure, RunTrigger } from './domain/run.ts';
 import type { Install } from './install.ts';
 import { Opened } from './opened.ts';
 import { carryOutApply } from './review/apply.ts';
-import { readingOf, syncConnection } from './sync/sync.ts';
+import { syncConnection } from './sync/sync.ts';
 
 /** Which parts one process carries. */
 export type DaemonParts = 'all' | 'api' | 'worker';
@@ -46,7 +45,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
       opened.add(() => worker.close());
       const housekeeping = startHousekeeping({
         queues,
-        connectionsWithSchedules: () => everyConnection(install),
+        connectionsWithSchedules: () => everySchedule(install),
         unfinishedWork: async () => ({
           runs: await store.runs.unfinished(),
           applies: (await store.applying.unfinished()).map((apply) => ({ apply })),
@@ -125,23 +124,14 @@ async function whoAsked(
   return asked?.requestedBy ?? trigger;
 }
 
-async function everyConnection({ deps }: Install): Promise<readonly Connection[]> {
-  const { store } = deps;
-  const connections: Connection[] = [];
-  let after: string | null = null;
-  do {
-    const page: Awaited<ReturnType<typeof store.connections.list>> = await store.connections.list(
-      store.root,
-      {
-        tenant: store.root,
-        limit: 500,
-        after,
-      },
-    );
-    connections.push(...page.items);
-    after = page.next === null ? null : (page.items.at(-1)?.id ?? null);
-  } while (after !== null);
-  return connections;
+/** One that cannot be read has no schedule until it can; it is told of, and the others keep theirs. */
+async function everySchedule({ deps }: Install): Promise<readonly ScheduledConnection[]> {
+  const found: ScheduledConnection[] = [];
+  for await (const connection of deps.store.connections.each(deps.store.root)) {
+    if (connection.state !== 'unreadable') found.push(connection);
+    else deps.log.warn({ event: 'connection.unreadable', connection: connection.id });
+  }
+  return found;
 }
 
 /** What no job will be made for again ends, with its reason: a run fails, an apply leaves what it did not do approved. */
@@ -158,14 +148,11 @@ async function abandon({ deps }: Install, work: Abandoned, reason: string): Prom
       one.connection === work.connection &&
       (work.run === null ? one.state !== 'queued' : one.run === work.run),
   );
-  const connection = await store.connections.get(store.root, work.connection);
-  if (left === undefined || connection === null) return;
-  const lock = await store.lockConnection(connection.id);
+  if (left === undefined) return;
+  const lock = await store.lockConnection(left.connection);
   if (lock === null) return; // somebody has taken it up
   try {
-    const how = { wanted: left.run, trigger: 'demand', requestedBy: 'system', at: clock.now() } as const;
-    const taken = await store.runs.take(left, { ...readingOf(connection), full: false }, how);
-    if (taken !== null) await store.runs.fail(taken.run, givenUp(reason), clock.now());
+    await store.runs.abandon(left, givenUp(reason), clock.now());
   } finally {
     await lock.release();
   }

@@ -13,6 +13,7 @@ export const statusOf = {
   'changed-since-shown': 409,
   'connection-failed': 502,
   'run-failed': 502,
+  'unreadable-connection': 500,
   'audit-broken': 500,
   'bad-configuration': 500,
   'wrong-secret-key': 500,
@@ -34,6 +35,8 @@ export const meaningOf = {
   'changed-since-shown': 'What was to be decided on or edited is no longer what was shown.',
   'connection-failed': 'The directory could not be reached, or refused the credentials.',
   'run-failed': 'A sync run ended without a change set.',
+  'unreadable-connection':
+    'The stored configuration of a connection is not what this version of Rollcall expects.',
   'audit-broken': 'An entry of the audit log was altered or is missing.',
   'bad-configuration': 'An environment variable, or a setting of the server, is not usable.',
   'wrong-secret-key': 'The stored credentials cannot be decrypted with this secret key.',

@@ -4,6 +4,7 @@ import type { Provider } from './directory.ts';
 import type { ConnectionId, TenantId } from './ids.ts';
 import type { Mapping } from './mapping.ts';
 import type { Policy } from './policy.ts';
+import { Problem } from './problem.ts';
 
 export const CONNECTION_STATES = ['active', 'paused'] as const;
 export type ConnectionState = (typeof CONNECTION_STATES)[number];
@@ -37,3 +38,22 @@ export type Connection = {
   readonly version: number;
   readonly createdAt: Date;
 };
+
+/** What is known of a connection whose stored configuration this version of Rollcall cannot read. Nothing can be done with it. */
+export type UnreadableConnection = Pick<Connection, 'id' | 'tenant' | 'name' | 'createdAt'> & {
+  readonly provider: string;
+  readonly state: 'unreadable';
+  /** Which parts of it are not what they should be, without their values. */
+  readonly problem: string;
+};
+
+export function unreadable({ id, problem }: UnreadableConnection): Problem {
+  return new Problem({
+    code: 'unreadable-connection',
+    message: `The stored configuration of connection ${id} cannot be read: ${problem}.`,
+    remedy: 'Start the version of Rollcall that stored it, or correct in the database what is named.',
+  });
+}
+
+/** One that cannot be read stands in a list beside the others, and keeps nobody from theirs. */
+export type ListedConnection = Connection | UnreadableConnection;

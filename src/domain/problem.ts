@@ -11,6 +11,7 @@ export const problemCodes = {
   'changed-since-shown': 'caller',
   'connection-failed': 'administrator',
   'run-failed': 'administrator',
+  'unreadable-connection': 'operator',
   'audit-broken': 'operator',
   'bad-configuration': 'operator',
   'wrong-secret-key': 'operator',

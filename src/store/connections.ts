@@ -1,9 +1,15 @@
 /** Connections. Credentials, and the login of a proxy, go in readable and come out only for `open`. */
 import { z } from 'zod';
 import type { Json } from '../domain/canonical.ts';
-import { CONNECTION_STATES, type Connection, type ConnectionNetwork } from '../domain/connection.ts';
+import {
+  CONNECTION_STATES,
+  type Connection,
+  type ConnectionNetwork,
+  type ListedConnection,
+  unreadable,
+} from '../domain/connection.ts';
 import { Provider } from '../domain/directory.ts';
-import { ConnectionId, TenantId } from '../domain/ids.ts';
+import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import { Mapping } from '../domain/mapping.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { Policy } from '../domain/policy.ts';
@@ -33,7 +39,10 @@ export type OpenedConnection = {
   readonly network: ConnectionNetwork;
 };
 
-/** `scope` is the caller's tenant: nothing outside its subtree is seen or touched. */
+/**
+ * `scope` is the caller's tenant: nothing outside its subtree is seen or touched. Whatever gives a `Connection` throws
+ * `unreadable-connection` for one whose stored configuration cannot be read.
+ */
 export type ConnectionStore = {
   /** Throws `not-found` for the tenant, `name-taken`. */
   insert(scope: TenantId, connection: NewConnection, audit: Audited): Promise<Connection>;
@@ -45,10 +54,17 @@ export type ConnectionStore = {
     audit: Audited,
   ): Promise<Connection | null>;
   /** Of the subtree of `tenant`. */
-  list(scope: TenantId, filter: PageOptions & { readonly tenant: TenantId }): Promise<Listed<Connection>>;
+  list(
+    scope: TenantId,
+    filter: PageOptions & { readonly tenant: TenantId },
+  ): Promise<Listed<ListedConnection>>;
+  /** All of the subtree, a few hundred at a time. */
+  each(scope: TenantId): AsyncGenerator<ListedConnection>;
   get(scope: TenantId, id: ConnectionId): Promise<Connection | null>;
-  /** Up to `limit` of the connections with this name. */
-  named(scope: TenantId, name: string, limit: number): Promise<readonly Connection[]>;
+  /** The same, as it stands in a list. */
+  find(scope: TenantId, id: ConnectionId): Promise<ListedConnection | null>;
+  /** Up to `limit` of the connections with this name, as they stand in a list. */
+  named(scope: TenantId, name: string, limit: number): Promise<readonly ListedConnection[]>;
   /** Decrypts. Throws `wrong-secret-key`. */
   open(scope: TenantId, id: ConnectionId): Promise<OpenedConnection | null>;
 };
@@ -112,30 +128,43 @@ function touchesAccess({ settings, credentials, network }: ConnectionPatch): boo
 function reading(
   database: Database,
   box: SecretBox,
-): Pick<ConnectionStore, 'list' | 'get' | 'named' | 'open'> {
+): Pick<ConnectionStore, 'list' | 'each' | 'get' | 'find' | 'named' | 'open'> {
   const rowOf = (scope: TenantId, id: ConnectionId) =>
     database.ordinary(scope, async (tx) =>
       tx.connection.findFirst({ where: { id, tenant: await subtree(tx, scope) } }),
     );
+  const list: ConnectionStore['list'] = (scope, filter) =>
+    database.ordinary(scope, async (tx) => {
+      const { position, order } = pageQuery(filter);
+      const rows = await tx.connection.findMany({
+        where: { tenant: await subtree(tx, scope, filter.tenant), ...position },
+        ...order,
+      });
+      return toPage(rows.map(toListed), filter.limit);
+    });
   return {
-    list: (scope, filter) =>
-      database.ordinary(scope, async (tx) => {
-        const { position, order } = pageQuery(filter);
-        const rows = await tx.connection.findMany({
-          where: { tenant: await subtree(tx, scope, filter.tenant), ...position },
-          ...order,
-        });
-        return toPage(rows.map(toConnection), filter.limit);
-      }),
+    list,
+    each: async function* (scope) {
+      let after: string | null = null;
+      do {
+        const page: Listed<ListedConnection> = await list(scope, { tenant: scope, limit: 500, after });
+        yield* page.items;
+        after = page.next === null ? null : (page.items.at(-1)?.id ?? null);
+      } while (after !== null);
+    },
     get: async (scope, id) => {
       const row = await rowOf(scope, id);
       return row === null ? null : toConnection(row);
+    },
+    find: async (scope, id) => {
+      const row = await rowOf(scope, id);
+      return row === null ? null : toListed(row);
     },
     named: (scope, name, limit) =>
       database.ordinary(scope, async (tx) => {
         const where = { name, tenant: await subtree(tx, scope) };
         const rows = await tx.connection.findMany({ where, orderBy: { id: 'asc' }, take: limit });
-        return rows.map(toConnection);
+        return rows.map(toListed);
       }),
     open: async (scope, id) => {
       const row = await rowOf(scope, id);
@@ -149,28 +178,38 @@ function reading(
   };
 }
 
+/** Throws `unreadable-connection`. */
 function toConnection(row: ConnectionRow): Connection {
-  const { baseUrl, ca, proxy } = StoredNetwork.parse(row.network);
-  return {
-    id: ConnectionId.parse(row.id),
-    tenant: TenantId.parse(row.tenantId),
-    name: row.name,
-    provider: Provider.parse(row.provider),
-    settings: row.settings as Json,
-    network: { baseUrl, ca, proxy },
-    mapping: Mapping.parse(row.mapping),
-    policy: Policy.parse(row.policy),
-    schedule: row.schedule,
-    timeZone: row.timeZone,
-    state: State.parse(row.state),
-    changeRevision: Number(row.changeRevision),
-    accessVersion: row.accessVersion,
-    version: row.version,
-    createdAt: row.createdAt,
-  };
+  const connection = toListed(row);
+  if (connection.state === 'unreadable') throw unreadable(connection);
+  return connection;
 }
 
-const State = z.enum(CONNECTION_STATES);
+function toListed(row: ConnectionRow): ListedConnection {
+  const { name, schedule, timeZone, accessVersion, version, createdAt } = row;
+  const known = { id: row.id as ConnectionId, tenant: row.tenantId as TenantId, name, createdAt };
+  const stored = StoredConnection.safeParse(row);
+  if (!stored.success) {
+    const parts = stored.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+    return { ...known, provider: row.provider, state: 'unreadable', problem: parts.slice(0, 5).join('; ') };
+  }
+  const { network, provider, mapping, policy, state } = stored.data;
+  const { baseUrl, ca, proxy } = network;
+  return {
+    ...known,
+    provider,
+    settings: row.settings as Json,
+    network: { baseUrl, ca, proxy },
+    mapping,
+    policy,
+    schedule,
+    timeZone,
+    state,
+    changeRevision: Number(row.changeRevision),
+    accessVersion,
+    version,
+  };
+}
 
 /** The proxy's user and password are secrets in the middle of what is not: they are sealed apart. */
 const StoredNetwork = z.object({
@@ -181,6 +220,15 @@ const StoredNetwork = z.object({
   proxyLogin: z.string().nullable(),
 });
 const ProxyLogin = z.object({ username: z.string(), password: z.string() });
+
+/** The columns that have a shape of their own. */
+const StoredConnection = z.object({
+  provider: Provider,
+  network: StoredNetwork,
+  mapping: Mapping,
+  policy: Policy,
+  state: z.enum(CONNECTION_STATES),
+});
 
 function sealNetwork(
   box: SecretBox,

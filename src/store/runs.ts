@@ -165,6 +165,16 @@ export class Runs {
     await this.#set(run, ['pulling', 'planning'], { state: 'failed', failure, finishedAt: at });
   }
 
+  /** Fails a run that nobody works on, in whatever state it was left. For whoever holds its connection's lock. */
+  abandon(work: RunWork, failure: RunFailure, at: Date): Promise<void> {
+    return this.#database.ordinary(work.tenant, async (tx) => {
+      await tx.syncRun.updateMany({
+        where: { id: work.run, state: { in: ['queued', 'pulling', 'planning'] } },
+        data: { state: 'failed', failure, finishedAt: at },
+      });
+    });
+  }
+
   async #set(run: TakenRun, from: readonly string[], data: object): Promise<void> {
     const where = { id: run.id, worker: run.worker, state: { in: [...from] } };
     const changed = await this.#database.ordinary(run.tenant, (tx) => tx.syncRun.updateMany({ where, data }));

@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { asOwner, type FreshDatabase, freshDatabase } from '../support/database.ts';
+import { aFolder, type Ended, rollcall, start } from './command.ts';
+
+const folder = aFolder();
+let database: FreshDatabase;
+let env: Record<string, string>;
+/** By name. */
+const ids = new Map<string, string>();
+
+const run = (...args: string[]): Promise<Ended> => rollcall(args, { env });
+
+beforeAll(async () => {
+  database = await freshDatabase();
+  env = {
+    DATABASE_URL: database.url,
+    ROLLCALL_DATA: join(folder.path, 'data'),
+    ROLLCALL_SECRET_KEY: randomBytes(32).toString('base64'),
+  };
+  writeFileSync(join(folder.path, 'token'), 'a-token-that-nobody-takes');
+  expect(await run('tenants', 'add', 'Harbor')).toMatchObject({ code: 0 });
+  for (const name of ['First', 'Broken', 'Last']) {
+    const reach = ['--url', 'https://127.0.0.1:1', '--token-file', join(folder.path, 'token')];
+    const wanted = [
+      '--tenant',
+      'Harbor',
+      '--provider',
+      'okta',
+      '--schedule',
+      '0 3 * * *',
+      '--json',
+      ...reach,
+    ];
+    const added = await run('connections', 'add', name, ...wanted);
+    expect(added).toMatchObject({ code: 0 });
+    ids.set(name, JSON.parse(added.stdout).id);
+  }
+  await asOwner(database.url, (client) =>
+    client.query(`UPDATE connection SET mapping = '{"roles": "all of them"}' WHERE name = 'Broken'`),
+  );
+}, 120_000);
+
+afterAll(async () => {
+  await database.drop();
+  folder.remove();
+});
+
+describe('A connection whose stored mapping cannot be read', { timeout: 120_000 }, () => {
+  it('stands in the list with what is wrong, beside the others', async () => {
+    const listed = await run('connections', 'list');
+    expect(listed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Broken .*unreadable/m) });
+    expect(listed.stdout).toMatch(/^First .*active/m);
+    expect(listed.stdout).toMatch(/^Last .*active/m);
+    expect(listed.stderr).toMatch(/Broken cannot be read: mapping\.roles: .*array/);
+    const { items } = JSON.parse((await run('connections', 'list', '--json')).stdout);
+    expect(items.map((one: { name: string; state: string }) => [one.name, one.state])).toEqual([
+      ['First', 'active'],
+      ['Broken', 'unreadable'],
+      ['Last', 'active'],
+    ]);
+    expect(await run('connections', 'show', 'Broken')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('mapping.roles'),
+    });
+  });
+
+  it('is named by the check-up with its remedy, which looks at the others too', async () => {
+    const { code, stdout } = await run('doctor');
+    expect(code).not.toBe(0);
+    expect(stdout).toContain(ids.get('Broken'));
+    expect(stdout).toContain('Start the version of Rollcall that stored it');
+    expect(stdout).toMatch(/First: the secret key opens them/);
+    expect(stdout).toMatch(/Last: the secret key opens them/);
+  });
+
+  it('is refused by name, and keeps no other connection from its run or its apply', async () => {
+    expect(await run('sync', 'Broken')).toMatchObject({ stderr: expect.stringContaining('mapping.roles') });
+    const synced = await run('sync', '--all');
+    expect(synced.code).toBe(1);
+    const told = `${synced.stdout}${synced.stderr}`;
+    for (const name of ['First', 'Broken', 'Last']) expect(told).toMatch(new RegExp(`^${name}: `, 'm'));
+    const applied = await run('apply', '--all');
+    expect(applied).toMatchObject({ code: 3, stderr: expect.stringContaining('Broken') });
+    for (const name of ['First', 'Last']) expect(applied.stdout).toContain(name);
+    expect(await run('runs')).toMatchObject({ code: 0, stdout: expect.stringContaining('Last') });
+  });
+
+  it('has no schedule, says so in the log by its id, and the others have theirs', async () => {
+    const daemon = start(['start', '--worker-only'], { env });
+    await daemon.said(`"event":"schedule.set","connection":"${ids.get('Last')}"`);
+    daemon.signal('SIGTERM');
+    const { code, stdout } = await daemon.ended;
+    expect(code).toBe(0);
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line): Record<string, unknown> => JSON.parse(line));
+    const about = (event: string) =>
+      lines.filter((line) => line['event'] === event).map(({ connection }) => connection);
+    expect(about('schedule.set').toSorted()).toEqual([ids.get('First'), ids.get('Last')].toSorted());
+    expect(new Set(about('connection.unreadable'))).toEqual(new Set([ids.get('Broken')]));
+    expect(about('housekeeping.failed')).toEqual([]);
+  });
+});
