@@ -73,7 +73,7 @@ describe('The same address with another id', () => {
     expect(await acme.apply()).toMatchObject({ applied: 2, moved: 0 });
   });
 
-  it('of two joiners links an auth user without a link to neither of them', async () => {
+  it('of two joiners links an auth user without a link to one of them at the most: once it is clear which', async () => {
     const acme = await install.connect({
       directory: aDirectory({ users: [ada('one'), ada('two'), { id: 'u3' }] }),
       verifiedDomains: ['example.test'],
