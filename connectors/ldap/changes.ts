@@ -45,7 +45,7 @@ export class DomainChanges implements Changes {
     this.#reading = reading;
   }
 
-  async begin(signal: AbortSignal): Promise<DeltaToken> {
+  readonly begin: Changes['begin'] = async (signal) => {
     const token = await this.#now(await this.#reading(signal), signal);
     if (token === null) {
       throw new ConnectorError({
@@ -56,9 +56,9 @@ export class DomainChanges implements Changes {
       });
     }
     return JSON.stringify(token);
-  }
+  };
 
-  async fetch(text: DeltaToken, cursor: Cursor | null, signal: AbortSignal): Promise<ChangesPage> {
+  readonly fetch: Changes['fetch'] = async (text, cursor, signal) => {
     const reading = await this.#reading(signal);
     if (cursor !== null) {
       return pageOf(reading, await reading.directory.proceed('changes', cursor, PAGE_SIZE, signal));
@@ -77,7 +77,7 @@ export class DomainChanges implements Changes {
     const searches = searchesSince(reading, since, now, bin);
     const page = await reading.directory.begin('changes', searches, PAGE_SIZE, signal, now);
     return pageOf(reading, page);
-  }
+  };
 
   /** null where the server keeps no such counter, or does not show it. Read before any search, so that nothing falls between. */
   async #now({ directory }: Reading, signal: AbortSignal): Promise<Token | null> {

@@ -1,15 +1,6 @@
 /** One page of users, groups or members at a time; named users; who has changed. */
 import type { ExternalId } from '../../src/domain/ids.ts';
-import type {
-  Connector,
-  Cursor,
-  FoundUser,
-  GroupRecord,
-  MemberRecord,
-  Network,
-  Page,
-  UserRecord,
-} from '../contract.ts';
+import type { Connector, Cursor, GroupRecord, MemberRecord, Network, Page, UserRecord } from '../contract.ts';
 import type { SessionTuning } from '../session.ts';
 import { DomainChanges } from './changes.ts';
 import { Directory, type ListingPage, type NamedSearch } from './directory.ts';
@@ -123,14 +114,11 @@ export class LdapConnector implements Connector {
     return { users: null, permissions: null };
   }
 
-  async lookUp(
-    ids: readonly ExternalId[],
-    groups: readonly ExternalId[] | null,
-    signal: AbortSignal,
-  ): Promise<readonly FoundUser[]> {
+  /** A value, not a method: whoever finds that it is there may call it without the connector. */
+  readonly lookUp: NonNullable<Connector['lookUp']> = async (ids, groups, signal) => {
     const reading = await this.reading(signal);
     return lookUpUsers(reading, { ids: [...new Set(ids)], groups }, () => this.tree(signal), signal);
-  }
+  };
 
   usage() {
     return this.directory.usage();
