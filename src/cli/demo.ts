@@ -157,7 +157,8 @@ async function connect({ app }: Demo, company: Company, simulator: SimulatorAcce
   const reach = {
     settings: simulator.settings,
     credentials: simulator.credentials,
-    network: { baseUrl: simulator.origin, ca: simulator.ca, proxy: null },
+    // A simulator's limits are nobody else's.
+    network: { baseUrl: simulator.origin, ca: simulator.ca, proxy: null, share: 1 },
   };
   const tenants = await everything((page) => operator.listTenants(page));
   const known = tenants.find((one) => one.name === company.tenant);

@@ -63,10 +63,10 @@ export const companies: readonly Company[] = [
     users: 90,
     seed: 13,
     mapping,
-    // Nobody has really left: such an answer must not delete anybody by itself.
+    // Two people in five, by somebody's script: so many do not go without a person looking at them.
     live: async (simulator) => {
       await liveForAWhile(simulator);
-      await simulator.control.lose(40);
+      await simulator.control.leave(34, 'delete');
     },
   },
 ];

@@ -48,7 +48,7 @@ export async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<Omi
     snapshot: snapshotOf(now),
     verifiedDomains: new Set(domains.map((row) => row.domain)),
     lastComplete: last === undefined ? null : { ...last, mapping: Mapping.parse(last.mapping) },
-    unreadGroups: await readUnreadGroups(tx, run, now.unreadable > 0),
+    unreadGroups: await readUnreadGroups(tx, run, now),
   };
 }
 
@@ -61,8 +61,12 @@ function snapshotOf(run: { snapshot: string; reason: string | null; users: numbe
 async function readUnreadGroups(
   tx: BulkTransaction,
   run: TakenRun,
-  someUnreadable: boolean,
+  now: { readonly unreadable: number; readonly reason: string | null },
 ): Promise<UnreadGroups> {
+  // A directory that leaves people out of its list of users may leave them out of its groups.
+  if (now.reason === 'listing-incomplete' || now.reason === 'fewer-than-counted')
+    return { membersUnknown: [], someUnreadable: true, read: [] };
+  const someUnreadable = now.unreadable > 0;
   const groups = await tx.query<GroupRef & { unknown: boolean }>(
     `SELECT external_id AS "externalId", name, members_unknown AS unknown FROM staged_group
      WHERE run_id = $1 AND (members_unknown OR $2)`,

@@ -6,9 +6,8 @@ import { type Changes, ConnectorError, type FailureKind } from '../../connectors
 import type { Clock } from '../domain/clock.ts';
 import { compileMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
-import { lookUpTouched, UnknownGroup } from './lookUp.ts';
+import { lookUpTouched, type PullDeps, UnknownGroup } from './lookUp.ts';
 import type { Progress } from './progress.ts';
-import type { PullDeps } from './pull.ts';
 
 /** How long deltas follow each other before everybody is read again: what a feed may have missed shows then. */
 export const FULL_EVERY_MS = 24 * 60 * 60_000;

@@ -1,12 +1,18 @@
 /** Asks the provider for named users, as they are now, until nobody is left to ask for. */
-import { ConnectorError, type FoundUser } from '../../connectors/contract.ts';
+import { type Connector, ConnectorError, type FoundUser } from '../../connectors/contract.ts';
 import type { ExternalId } from '../domain/ids.ts';
 import type { CompiledMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
-import type { StagedUser } from '../store/staging.ts';
+import type { StagedUser, Staging } from '../store/staging.ts';
+import type { Touched } from '../store/touched.ts';
 import type { Progress } from './progress.ts';
-import type { PullDeps } from './pull.ts';
 import { GroupSets, toStaged } from './staged.ts';
+
+export type PullDeps = {
+  readonly staging: Staging;
+  readonly touched: Touched;
+  readonly connector: Connector;
+};
 
 /** The contract's largest number. */
 const AT_ONCE = 100;

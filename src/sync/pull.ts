@@ -3,26 +3,13 @@
  * linked and not listed. Each page is stored with the cursor that follows it, so that a run whose process died goes on where it
  * stopped. While a page is stored, the next is being fetched.
  */
-import {
-  type Connector,
-  ConnectorError,
-  type Cursor,
-  type FailureKind,
-  type Page,
-} from '../../connectors/contract.ts';
+import { ConnectorError, type Cursor, type FailureKind, type Page } from '../../connectors/contract.ts';
 import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
-import type { GroupToRead, StagedMembers, Staging } from '../store/staging.ts';
-import type { Touched } from '../store/touched.ts';
-import { lookUpTouched } from './lookUp.ts';
+import type { GroupToRead, StagedMembers } from '../store/staging.ts';
+import { lookUpTouched, type PullDeps } from './lookUp.ts';
 import type { Progress } from './progress.ts';
 import { GroupSets, toStaged } from './staged.ts';
-
-export type PullDeps = {
-  readonly staging: Staging;
-  readonly touched: Touched;
-  readonly connector: Connector;
-};
 
 /** How the reading of users ended. Groups and members that cannot be read end the pull with the connector's error instead. */
 export type Pulled = {

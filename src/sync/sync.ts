@@ -15,9 +15,10 @@ import type { RunCounts, RunFailure, RunKind, RunTrigger, TakenRun } from '../do
 import { concludeSnapshot, type PartialReason, type Snapshot } from '../domain/snapshot.ts';
 import type { Store } from '../store/store.ts';
 import { beginDelta, NeedsFullRun, pullChanges } from './delta.ts';
+import type { PullDeps } from './lookUp.ts';
 import { plan } from './plan.ts';
 import { Progress, type RunProgress } from './progress.ts';
-import { type PullDeps, type Pulled, pull } from './pull.ts';
+import { type Pulled, pull } from './pull.ts';
 
 export type Log = { info(fields: object): void; warn(fields: object): void };
 

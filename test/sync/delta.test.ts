@@ -271,6 +271,17 @@ describe('Whoever a full listing does not name', () => {
     expect(await acme.pending()).toEqual([]);
   });
 
+  it('in numbers shows that the lists are not whole: then nobody loses a role by a group either', async () => {
+    const acme = await settled({ canLookUp: true });
+    acme.directory.group('engineers', []);
+    acme.directory.faults = { canLookUp: true, slipsThrough: ['u3', 'u4', 'u5', 'u6', 'u7', 'u8'] };
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial', partialReason: 'listing-incomplete' });
+    expect(await acme.pending()).toEqual([]);
+    acme.directory.faults = { canLookUp: true };
+    await acme.sync();
+    expect(await acme.pending('update')).toEqual(['u1', 'u2']);
+  });
+
   it('is not deleted where the provider cannot say', async () => {
     const acme = await settled({ canLookUp: true });
     acme.directory.remove('u4', 'u5');
