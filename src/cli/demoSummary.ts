@@ -84,7 +84,7 @@ function writeNext(terminal: Terminal, { results, seconds, folder, apiKey, url, 
   if (strange !== undefined)
     say(
       `rollcall changes --tenant ${quoted(strange.company.tenant)}${data}`,
-      'a directory that lost 40 % of its people: nobody is deleted by that',
+      'two people in five are gone from this directory: nobody loses access until a person has looked',
     );
   if (puzzle !== undefined)
     say(`rollcall show ${puzzle.id}${data}`, 'a change that only a person can decide on');

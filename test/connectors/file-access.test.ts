@@ -54,7 +54,7 @@ describe('A path', () => {
     symlinkSync(folder.root, folder.path('up'));
     linkSync(outside, folder.path('hard.csv'));
     mkdirSync(folder.path('folder.csv'));
-    execFileSync('mkfifo', [folder.path('pipe.csv')]);
+    execFileSync('/usr/bin/mkfifo', [folder.path('pipe.csv')]);
     for (const file of ['link', 'inside', 'up/secret', 'hard', 'folder', 'pipe']) {
       const failure = await refused({ file: `acme/${file}.csv` });
       expect([file, failure.kind]).toEqual([file, 'misconfigured']);
