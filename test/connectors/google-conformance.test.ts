@@ -3,6 +3,7 @@ import { connectorConformance } from '../../connectors/conformance.ts';
 import { type Connector, ConnectorError } from '../../connectors/contract.ts';
 import { googleDefinition, openGoogle } from '../../connectors/google/index.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulators/start.ts';
+import { allPages } from './oktaOrg.ts';
 
 const PAGE_SIZE = 500;
 const signal = new AbortController().signal;
@@ -35,7 +36,7 @@ connectorConformance(
 async function simulated(options: SimulatorOptions): Promise<{ simulator: Simulator; connector: Connector }> {
   const simulator = await startSimulator('google', options);
   onTestFinished(() => simulator.close());
-  const connector = openGoogle(optionsFor(simulator), { sleep: async () => {}, maxRetries: 1 });
+  const connector = openGoogle(optionsFor(simulator), { maxRetries: 1, share: 1 });
   onTestFinished(() => connector.close());
   return { simulator, connector };
 }
@@ -56,6 +57,27 @@ describe('against a simulated account', () => {
     await expect(connector.fetchUsers('live:0::unknown', signal)).rejects.toMatchObject({
       failure: { kind: 'cursor-expired', status: 400 },
     });
+  });
+
+  it('a full pull takes no more requests than its pages, its groups, and five', async () => {
+    const { simulator, connector } = await simulated({ users: 1_730, seed: 9, groups: 60 });
+    await connector.evidence(signal);
+    await connector.changes?.begin(signal);
+    const users = await allPages((cursor) => connector.fetchUsers(cursor, signal));
+    const groups = await allPages((cursor) => connector.fetchGroups(cursor, signal));
+    let memberships = 0;
+    for (const record of groups) {
+      if (record.kind !== 'group') return expect.unreachable('a group cannot be read');
+      const { externalId } = record.group;
+      memberships += (await allPages((cursor) => connector.fetchMembers(externalId, cursor, signal))).length;
+    }
+    const { requests } = await simulator.control.state();
+    const sent = Object.values(requests).reduce((sum, count) => sum + count, 0);
+    expect(connector.usage().requests).toBe(sent);
+    expect(sent).toBeLessThanOrEqual(
+      Math.ceil(users.length / 500) + Math.ceil(memberships / 200) + groups.length + 5,
+    );
+    expect(groups).toHaveLength(60);
   });
 
   it('the group of the whole account holds everyone, not a list of users', async () => {

@@ -176,7 +176,7 @@ describe('groups and members', () => {
 });
 
 describe('a 403', () => {
-  it.each(['userRateLimitExceeded', 'rateLimitExceeded', 'quotaExceeded'])(
+  it.each(['userRateLimitExceeded', 'rateLimitExceeded', 'quotaExceeded', 'dailyLimitExceeded'])(
     'for %s is about pace: the request is sent again',
     async (reason) => {
       const google = await account(inTurn(refusal(403, reason), nobody));
@@ -184,6 +184,12 @@ describe('a 403', () => {
       expect(google.asked).toHaveLength(2);
     },
   );
+
+  it('for a quota that only its status tells is about pace, too', async () => {
+    const error = { code: 403, message: 'Quota exceeded', status: 'RESOURCE_EXHAUSTED' };
+    const google = await account(inTurn({ status: 403, body: { error } }, nobody));
+    expect((await connected(google).fetchUsers(null, signal)).records).toEqual([]);
+  });
 
   it('for a quota that stays is a rate limit, with the wait that Google asks for', async () => {
     const busy = { ...refusal(403, 'quotaExceeded'), headers: { 'retry-after': '30' } };

@@ -1,13 +1,11 @@
 /** A Workspace account of a test's own making: a real HTTPS server that gives tokens and answers lists as the test says. */
-import { once } from 'node:events';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { afterEach, expect } from 'vitest';
 import { type Connector, ConnectorError, type ConnectorFailure } from '../../connectors/contract.ts';
 import { GoogleSettings } from '../../connectors/google/credentials.ts';
 import { openGoogle } from '../../connectors/google/index.ts';
 import type { SessionTuning } from '../../connectors/session.ts';
 import { openKeys } from '../../simulators/certificates.ts';
+import { type Answered as AnsweredByHost, anOrg } from './oktaOrg.ts';
 
 export type Asked = {
   readonly path: string;
@@ -15,12 +13,7 @@ export type Asked = {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;
 };
-/** A body that is no text is sent as JSON. */
-export type Answered = {
-  readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: unknown;
-};
+export type Answered = AnsweredByHost;
 export type Account = {
   readonly origin: string;
   readonly ca: string;
@@ -37,46 +30,20 @@ const keys = openKeys(null);
 
 /** Gives tokens `token-1`, `token-2`, … unless the test answers in place of the token endpoint. */
 async function anAccount(answer: Answer, answerToken?: Answer): Promise<Account> {
-  const { ca, serverCertificate, serverKey, clientKey } = await keys;
+  const { clientKey } = await keys;
   const asked: Asked[] = [];
   const tokenRequests: Asked[] = [];
   const giveToken = (): Answered => ({
     body: { access_token: `token-${tokenRequests.length}`, expires_in: 3599, token_type: 'Bearer' },
   });
-  const server = createServer({ cert: serverCertificate, key: serverKey }, async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const { pathname, searchParams } = new URL(request.url ?? '', 'https://ignored');
-    const one = {
-      path: pathname,
-      query: Object.fromEntries(searchParams),
-      headers: request.headers,
-      body: Buffer.concat(chunks).toString('utf8'),
-    };
+  const { origin, ca, close } = await anOrg(({ path, headers, body }) => {
+    const { pathname, searchParams } = new URL(path, 'https://ignored');
+    const one = { path: pathname, query: Object.fromEntries(searchParams), headers, body };
     const isToken = pathname.endsWith('/token');
     (isToken ? tokenRequests : asked).push(one);
-    const {
-      status = 200,
-      headers = {},
-      body = '',
-    } = await (isToken ? (answerToken ?? giveToken) : answer)(one);
-    response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8', ...headers });
-    response.end(typeof body === 'string' ? body : JSON.stringify(body));
+    return (isToken ? (answerToken ?? giveToken) : answer)(one);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    origin: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ca,
-    privateKey: clientKey,
-    asked,
-    tokenRequests,
-    close: async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
+  return { origin, ca, privateKey: clientKey, asked, tokenRequests, close };
 }
 
 type Connecting = {
@@ -90,11 +57,16 @@ type Connecting = {
   readonly tuning?: SessionTuning;
 };
 
-/** Does not wait between tries unless the test says how. */
+/** Waits of the session take no time, unless the test says how long: its clock moves on by them. */
 function connectedTo(
   account: Account,
   { settings, clientId, tuning, ...network }: Connecting = {},
 ): Connector {
+  let waited = 0;
+  const clock = () => Date.now() + waited;
+  const sleep = async (ms: number) => {
+    waited += ms;
+  };
   return openGoogle(
     {
       settings: GoogleSettings.parse({ adminEmail: 'sync-admin@example.com', ...settings }),
@@ -106,7 +78,7 @@ function connectedTo(
       },
       network: { baseUrl: account.origin, ca: account.ca, proxy: null, ...network },
     },
-    { sleep: async () => {}, maxRetries: 1, ...tuning },
+    { sleep, clock, maxRetries: 1, ...tuning },
   );
 }
 
