@@ -62,7 +62,8 @@ export class SoughtAddresses {
     ]);
     const held = await this.#findHolders();
     const freed = held === 0 ? 0 : await this.#findWhoLeaves(complete);
-    const found = await this.#findThoseWithout();
+    const shared = await this.#findThoseWithout();
+    const found = complete ? shared : shared + (await this.#findWhoCameBefore());
     return found === 0 || freed === 0 ? found : found + (await this.#followChains());
   }
 
@@ -95,7 +96,7 @@ export class SoughtAddresses {
     const waiting = await this.#written(
       `UPDATE held h SET freed_by = c.external_id FROM change c
        WHERE h.freed_by IS NULL AND c.connection_id = $1 AND c.auth_user_id = h.id AND ${FREES('c')}
-         AND c.state IN ('open', 'approved', 'held', 'moved', 'failed') AND NOT ${spokenOf('c.external_id', '$2', '$3')}`,
+         AND c.state IN ${WAITING} AND NOT ${spokenOf('c.external_id', '$2', '$3')}`,
       [connection, id, complete],
     );
     return ofThisPlan + waiting;
@@ -118,6 +119,28 @@ export class SoughtAddresses {
     );
   }
 
+  /**
+   * A change that waits since an earlier run comes to the address, or to the auth user, too, and this run says nothing about it. The
+   * address is compared without the finer points of `emailKey`: an apply would send the second one back.
+   */
+  async #findWhoCameBefore(): Promise<number> {
+    const { connection, id } = this.#run;
+    const waits = `c.connection_id = $1 AND c.state IN ${WAITING} AND NOT ${spokenOf('c.external_id', '$2', 'false')}`;
+    return await this.#written(
+      `WITH before AS (
+         SELECT s.external_id, c.auth_user_id FROM sought s JOIN change c ON lower(c.after #>> '{fields,email}') = s.address
+         WHERE s.arrives AND ${waits} AND (c.kind = 'create' OR c.kind IN ('update', 'reactivate') AND c.fields @> '[{"field": "email"}]'
+           OR c.kind = 'reactivate' AND c.before ->> 'state' = 'deleted')
+         UNION
+         SELECT s.external_id, c.auth_user_id FROM sought s JOIN change c ON c.auth_user_id = s.auth_user_id
+         WHERE s.kind = 'link' AND c.kind = 'link' AND ${waits})
+       INSERT INTO contested
+       SELECT external_id, coalesce((array_agg(auth_user_id ORDER BY auth_user_id) FILTER (WHERE auth_user_id IS NOT NULL))[1:${RIVALS}], '{}')
+       FROM before b WHERE NOT EXISTS (SELECT FROM contested w WHERE w.external_id = b.external_id) GROUP BY external_id`,
+      [connection, id],
+    );
+  }
+
   /** Who has to wait keeps their own address: so whoever counted on that has to wait too. */
   async #followChains(): Promise<number> {
     await this.#tx.query(`ANALYZE held`);
@@ -133,6 +156,9 @@ export class SoughtAddresses {
     return found;
   }
 }
+
+/** States in which a change may be carried out, now or after the next plan. */
+const WAITING = `('open', 'approved', 'held', 'moved', 'failed')`;
 
 /** The contested changes with what stands against them: `ProposedChange & Contest`. */
 export const CONTESTED = `

@@ -161,7 +161,7 @@ export class Twin {
     }
     const spokenOf = (id: string) =>
       complete ? !snapshot.unreadable.includes(id) : snapshot.seen.some((user) => user.externalId === id);
-    this.#merge(this.#settled(proposed, spokenOf), spokenOf);
+    this.#merge(this.#settled(proposed, complete, spokenOf), spokenOf);
     this.#guard(complete ? count : null);
     if (complete) this.#usersBefore = count;
   }
@@ -250,7 +250,11 @@ export class Twin {
   }
 
   /** With conflicts in the place of those whose address somebody else keeps, or comes to as well. */
-  #settled(proposed: readonly TwinChange[], spokenOf: (id: string) => boolean): readonly TwinChange[] {
+  #settled(
+    proposed: readonly TwinChange[],
+    complete: boolean,
+    spokenOf: (id: string) => boolean,
+  ): readonly TwinChange[] {
     const refused = (change: TwinChange) =>
       this.live.some((one) => one.state === 'rejected' && isDeepStrictEqual(content(one), content(change)));
     const comers = proposed.filter((change) => change.kind !== 'conflict' && !refused(change));
@@ -262,13 +266,21 @@ export class Twin {
         (user) => !carriedOut.some((one) => one.user === user.label && leaves(one, user)),
       );
     };
+    // Where not everybody was read, also those count who came before and of whom nothing is said now.
+    const rivals = new Map(
+      comers.map((change) => {
+        const now = this.#rivalsOf(change, comers);
+        const known = complete || now.length + keeping(change).length > 0;
+        return [change.externalId, known ? now : this.#rivalsOf(change, waiting)];
+      }),
+    );
     const comesTooLate = (change: TwinChange) =>
-      keeping(change).length + this.#rivalsOf(change, comers).length > 0;
+      keeping(change).length + (rivals.get(change.externalId)?.length ?? 0) > 0;
     const next = () => comers.find((change) => !late.has(change.externalId) && comesTooLate(change));
     for (let change = next(); change !== undefined; change = next()) late.add(change.externalId);
     return proposed.map((change) =>
       late.has(change.externalId)
-        ? asConflict(change, keeping(change), this.#rivalsOf(change, comers))
+        ? asConflict(change, keeping(change), rivals.get(change.externalId) ?? [])
         : change,
     );
   }

@@ -238,6 +238,19 @@ describe('An address that somebody would be given', () => {
     await appliedInFull(acme);
   });
 
+  it('is not given twice because the two who come were read by different runs', async () => {
+    const directory = aDirectory({ users: [{ id: 'u1' }, { id: 'u2' }, ada('one')], pageSize: 2 });
+    const acme = await install.connect({ directory, guards: noGuards });
+    await acme.sync();
+    acme.directory.edit('u1', { email: 'ADA@example.test' });
+    acme.directory.faults = { fails: { page: 2 } };
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial' });
+    expect(await kinds(acme)).toEqual({ u1: 'conflict', u2: 'create', one: 'create' });
+    acme.directory.faults = {};
+    await acme.sync();
+    expect(await causes(acme)).toMatchObject({ u1: 'address-shared', one: 'address-shared' });
+  });
+
   it('and that another keeps counts for no guard: what cannot be applied takes nothing away', async () => {
     const groups = [{ id: 'g', members: ['u1', 'u2', 'u3'] }];
     const acme = await install.connect({
