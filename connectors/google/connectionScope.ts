@@ -43,6 +43,8 @@ export type ScopeNow = {
 };
 
 export type ConnectionScope = {
+  /** No setting leaves anybody out. */
+  readonly isWhole: boolean;
   /** What lists of users are asked with. */
   readonly which: { readonly domain: string } | { readonly customer: string };
   /** Throws 'misconfigured' where a unit is not there. */
@@ -60,6 +62,7 @@ export function scopeOver(account: Account, settings: ScopeSettings): Connection
     return user.email.toLowerCase().endsWith(`@${domain.toLowerCase()}`) ? 'in' : 'out';
   };
   return {
+    isWhole: domain === null && !namesOrgUnits(settings),
     which: domain === null ? { customer: account.customer } : { domain },
     async now(signal) {
       if (!namesOrgUnits(settings)) return { mark: '', judge: ofDomain };

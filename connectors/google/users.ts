@@ -6,6 +6,13 @@ import { deletedBefore, toUserRecord, withUnknownScope } from './map.ts';
 import { deletedUsers, type PlaceOfUsers, placeBehind, sinceOf, toPlace } from './places.ts';
 import { renamedUnits } from './refusals.ts';
 
+/** None for a record out of scope. */
+function inScope(judge: ScopeNow['judge'], record: UserRecord): readonly UserRecord[] {
+  const verdict = record.kind === 'user' ? judge(record.user) : 'in';
+  if (verdict === 'unknown') return [withUnknownScope(record)];
+  return verdict === 'in' ? [record] : [];
+}
+
 export function usersOver({ lists, directory }: Account, scope: ConnectionScope): Connector['fetchUsers'] {
   /** Kept from page to page of one list; another process asks again. */
   let known: ScopeNow | null = null;
@@ -31,13 +38,8 @@ export function usersOver({ lists, directory }: Account, scope: ConnectionScope)
     const { objects, next, date } = await read(at, signal);
     if (next === null && mark !== '' && (await scope.now(signal)).mark !== mark)
       throw new ConnectorError(renamedUnits);
-    const records = objects
-      .map((object) => toUserRecord(object, 'live'))
-      .flatMap((record) => {
-        const verdict = record.kind === 'user' ? judge(record.user) : 'in';
-        if (verdict === 'unknown') return [withUnknownScope(record)];
-        return verdict === 'in' ? [record] : [];
-      });
+    const all = objects.map((object) => toUserRecord(object, 'live'));
+    const records = scope.isWhole ? all : all.flatMap((record) => inScope(judge, record));
     return { records, next: placeBehind(at, next, at.since ?? sinceOf(date), mark) };
   }
 
