@@ -95,6 +95,7 @@ export class Plan {
 
   /** The staged users that are new or differ, a batch at a time. */
   async *differing(): AsyncGenerator<readonly DifferingRow[]> {
+    const few = await this.#areFew();
     const rows = this.#cursor<DifferingSql>(
       `SELECT s.external_id, s.directory, encode(s.desired_hash, 'hex') AS desired_hash, i.agreed_version,
          a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
@@ -105,13 +106,11 @@ export class Plan {
              'display_name', u.display_name, 'attributes', u.attributes, 'roles', NULL,
              'links', (SELECT count(*) FROM identity l WHERE l.auth_user_id = u.id)) ORDER BY u.id)
            FROM auth_user u WHERE u.email_key = s.email_key AND u.tenant_id = s.tenant_id AND u.state <> 'deleted') END AS same_address
-       FROM staged_user s
-       LEFT JOIN identity i ON i.connection_id = $2 AND i.external_id = s.external_id
-       LEFT JOIN auth_user a ON a.id = i.auth_user_id
+       FROM staged_user s ${few ? LOOKED_UP('LEFT JOIN') : JOINED}
        WHERE s.run_id = $1 AND s.directory IS NOT NULL
          AND (i.auth_user_id IS NULL OR s.desired_hash <> i.agreed_hash OR a.version <> i.agreed_version)`,
       [this.#run.id, this.#run.connection],
-      (await this.#areFew()) ? 'few' : 'many',
+      few ? 'few' : 'many',
     );
     for await (const batch of rows) yield batch.map(toDiffering);
   }
@@ -125,10 +124,9 @@ export class Plan {
     const rows = this.#cursor<AuthUserRow & { external_id: ExternalId; told: Absent['told'] }>(
       `SELECT i.external_id, s.absence AS told, a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
          ${rolesGivenBy('i.connection_id', 'i.auth_user_id')} AS roles
-       FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
-       ${all ? 'LEFT ' : ''}JOIN staged_user s ON s.run_id = $1 AND s.external_id = i.external_id
+       FROM ${all ? EVERYBODY : `staged_user s ${LOOKED_UP('JOIN')}`}
        WHERE i.connection_id = $2 AND a.state <> 'deleted'
-         AND (s.absence IS NOT NULL ${all ? 'OR s.external_id IS NULL' : ''})`,
+         AND (s.absence IS NOT NULL AND s.run_id = $1 ${all ? 'OR s.external_id IS NULL' : ''})`,
       [this.#run.id, this.#run.connection],
       all ? 'many' : 'few',
     );
@@ -157,13 +155,9 @@ export class Plan {
     values: readonly unknown[],
     rows: 'few' | 'many' = 'many',
   ): AsyncGenerator<readonly Row[]> {
-    const [ways, others] = rows === 'few' ? ['nestloop', 'hashjoin'] : ['hashjoin', 'nestloop'];
-    await this.#tx.query(`SET LOCAL enable_${others} = off`);
-    if (rows === 'few') await this.#tx.query('SET LOCAL enable_mergejoin = off');
+    if (rows === 'many') await this.#tx.query('SET LOCAL enable_nestloop = off');
     await this.#tx.query(`DECLARE plan_rows NO SCROLL CURSOR FOR ${select}`, values);
-    await this.#tx.query(`SET LOCAL enable_${ways} = on`);
-    await this.#tx.query(`SET LOCAL enable_${others} = on`);
-    await this.#tx.query('SET LOCAL enable_mergejoin = on');
+    if (rows === 'many') await this.#tx.query('SET LOCAL enable_nestloop = on');
     try {
       const fetch = () => this.#tx.query<Row>(`FETCH ${BATCH} FROM plan_rows`);
       for (let coming = fetch(); ; ) {
@@ -360,6 +354,18 @@ const concernedBy = {
   'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
   'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
 } as const satisfies Record<Finding['guard'], string>;
+
+/** Everything at once, for many rows. `$2` is the connection. */
+const JOINED = `LEFT JOIN identity i ON i.connection_id = $2 AND i.external_id = s.external_id
+  LEFT JOIN auth_user a ON a.id = i.auth_user_id`;
+
+const EVERYBODY = `identity i JOIN auth_user a ON a.id = i.auth_user_id
+  LEFT JOIN staged_user s ON s.run_id = $1 AND s.external_id = i.external_id`;
+
+/** One by one by their keys, for few rows: OFFSET keeps PostgreSQL from joining all that it takes for little. */
+const LOOKED_UP = (join: 'JOIN' | 'LEFT JOIN') =>
+  `${join} LATERAL (SELECT * FROM identity WHERE connection_id = $2 AND external_id = s.external_id OFFSET 0) i ON true
+   ${join} LATERAL (SELECT * FROM auth_user WHERE id = i.auth_user_id OFFSET 0) a ON true`;
 
 const rolesGivenBy = (connection: string, user: string) =>
   `(SELECT array_agg(r.name ORDER BY r.name COLLATE "C") FROM role_assignment g JOIN role r ON r.id = g.role_id
