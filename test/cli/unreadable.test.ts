@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asOwner, type FreshDatabase, freshDatabase } from '../support/database.ts';
+import { until } from '../support/waiting.ts';
 import { aFolder, type Ended, rollcall, start } from './command.ts';
 
 const folder = aFolder();
@@ -88,9 +89,24 @@ describe('A connection whose stored mapping cannot be read', { timeout: 120_000 
     expect(await run('runs')).toMatchObject({ code: 0, stdout: expect.stringContaining('Last') });
   });
 
-  it('has no schedule, says so in the log by its id, and the others have theirs', async () => {
+  it('has no schedule, and no run that somebody asked for; the log says so by its id, and the others have theirs', async () => {
+    await asOwner(database.url, (client) =>
+      client.query(
+        `INSERT INTO sync_run (id, tenant_id, connection_id, kind, trigger, state, mapping, reading_fingerprint, requested_by)
+         SELECT gen_random_uuid(), tenant_id, id, 'full', 'demand', 'queued', mapping, '', 'somebody' FROM connection WHERE name = 'Broken'`,
+      ),
+    );
     const daemon = start(['start', '--worker-only'], { env });
     await daemon.said(`"event":"schedule.set","connection":"${ids.get('Last')}"`);
+    const asked = await until('the run has ended', () =>
+      asOwner(database.url, async (client) => {
+        const { rows } = await client.query(
+          `SELECT state, failure ->> 'kind' AS kind FROM sync_run WHERE connection_id = $1 AND requested_by = 'somebody' AND state <> 'queued'`,
+          [ids.get('Broken')],
+        );
+        return rows[0] ?? null;
+      }),
+    );
     daemon.signal('SIGTERM');
     const { code, stdout } = await daemon.ended;
     expect(code).toBe(0);
@@ -100,6 +116,7 @@ describe('A connection whose stored mapping cannot be read', { timeout: 120_000 
       .map((line): Record<string, unknown> => JSON.parse(line));
     const about = (event: string) =>
       lines.filter((line) => line['event'] === event).map(({ connection }) => connection);
+    expect(asked).toEqual({ state: 'failed', kind: 'unreadable-connection' });
     expect(about('schedule.set').toSorted()).toEqual([ids.get('First'), ids.get('Last')].toSorted());
     expect(new Set(about('connection.unreadable'))).toEqual(new Set([ids.get('Broken')]));
     expect(about('housekeeping.failed')).toEqual([]);

@@ -72,6 +72,8 @@ describe('An apply', () => {
     const before = await acme.changeOf('u1');
     await acme.sync();
     expect(await acme.changeOf('u1')).toMatchObject({ id: before.id, state: 'open', decision: null });
+    expect(await acme.decideAll('approve', {}, { revision: before.revision })).toBe(0); // it arrived anew
+    expect(await acme.changeOf('u1')).toMatchObject({ revision: await acme.revision() });
     await acme.approveAll();
     expect(await acme.apply()).toMatchObject({ applied: 1 });
   });
@@ -242,6 +244,39 @@ describe('A bad row', () => {
     expect(counts).toEqual({ applied: 1, alreadyApplied: 0, moved: 1, failed: 1 });
     await acme.syncAndApply();
     expect(await getApply(install, acme.administrator, apply)).toMatchObject(counts);
+  });
+});
+
+describe('An apply that is given up', () => {
+  it('keeps what it did, leaves the rest approved for the next one, and is in the audit log with the reason', async () => {
+    const acme = await install.connect({ directory: aDirectory({ users: 3_500 }) });
+    await acme.sync();
+    await acme.approveAll();
+    const { apply } = await startApply(install, acme.administrator, { connection: acme.connection });
+    const stop = new AbortController();
+    const onProgress = () => stop.abort(new Error('stopped'));
+    const stopped = carryOutApply(install, apply, { signal: stop.signal, onProgress });
+    await expect(stopped).rejects.toThrow('stopped');
+    const { applying } = install.store;
+    const running = await applying.open(apply);
+    if (running === null) throw new Error('the apply is not finished');
+    await applying.abandon(running, 'worker-killed', install.clock.now());
+    const done = (await acme.users()).length;
+    const ended = await getApply(install, acme.administrator, apply);
+    expect(ended).toMatchObject({ state: 'finished', total: 3_500, applied: done, moved: 0, failed: 0 });
+    expect(done).toBeLessThan(3_500);
+    expect(await acme.inState('approved')).toHaveLength(3_500 - done);
+    expect(await applying.unfinished()).not.toContain(apply);
+    const abandoned = {
+      action: 'apply.abandoned',
+      subject: { id: apply },
+      details: { because: 'worker-killed' },
+    };
+    expect((await auditOf(install.database.url, acme.tenant)).at(-1)).toMatchObject(abandoned);
+    await applying.abandon(running, 'again', install.clock.now());
+    expect(await getApply(install, acme.administrator, apply)).toEqual(ended);
+    expect(await acme.apply()).toMatchObject({ applied: 3_500 - done });
+    expect(await install.auditIsWhole()).toBe(true);
   });
 });
 

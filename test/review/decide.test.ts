@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decide } from '../../src/review/decide.ts';
+import { requestRun } from '../../src/sync/runs.ts';
+import { readingOf } from '../../src/sync/sync.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aCaller, auditOf, unknownId } from '../support/tenancy.ts';
@@ -17,6 +19,7 @@ async function joiners(count = 3): Promise<Connected> {
   return acme;
 }
 
+const noUsage = { requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 };
 const ruling = { verdict: 'approve' as const, reason: 'looks right' };
 
 async function shown(acme: Connected, ...ids: readonly string[]) {
@@ -180,6 +183,26 @@ describe('Who decides', () => {
     const changes = await shown(acme);
     expect(await decide(install, install.operator, { ...ruling, changes })).toMatchObject({ decided: 1 });
     expect((await acme.changeOf('u1')).decision).toMatchObject({ by: install.operator.actor.name });
+  });
+});
+
+describe('A plan that is being stored', () => {
+  it('keeps nobody waiting who decides, nor whoever asks for a run', async () => {
+    const acme = await joiners(2);
+    const { runs, planning } = install.store;
+    const work = { connection: acme.connection, tenant: acme.tenant };
+    const connection = await install.store.connections.get(acme.tenant, acme.connection);
+    if (connection === null) throw new Error('the connection is there');
+    const how = { wanted: null, trigger: 'demand' as const, requestedBy: 'test', at: install.clock.now() };
+    const taken = await runs.take(work, { ...readingOf(connection), full: true }, how);
+    if (taken === null) throw new Error('there is a run to take');
+    const run = await runs.concludePull(taken.run, { kind: 'partial', reason: 'page-failed' }, null, noUsage);
+    const asked = planning.inPlan(run, async () => {
+      expect(await acme.approve('u1')).toMatchObject({ decided: 1 }); // within the plan's transaction: it would wait for itself
+      return await requestRun(install, acme.administrator, { connection: acme.connection });
+    });
+    expect(await asked).toMatchObject({ already: false });
+    expect(await acme.inState('approved')).toEqual(['u1']);
   });
 });
 

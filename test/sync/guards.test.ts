@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { updateConnection } from '../../src/tenancy/connections.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install } from '../support/install.ts';
 
@@ -116,7 +117,9 @@ describe('Deletions', () => {
     await acme.sync();
     expect(await held(acme)).toEqual([]);
     expect(await acme.inState('open')).toEqual(['u1', 'u2']);
-    expect((await acme.changeOf('u1')).decision).toBeNull();
+    expect(await acme.changeOf('u1')).toMatchObject({ decision: null, revision: await acme.revision() });
+    // Whoever approves all that they saw before did not see these two waiting.
+    expect(await acme.decideAll('approve', {}, { revision: (await acme.revision()) - 1 })).toBe(0);
   });
 
   it('are not open again because a later run read only a part', async () => {
@@ -138,6 +141,24 @@ describe('Deletions', () => {
     await acme.sync();
     expect(await held(acme)).toEqual(['u1']);
     expect((await acme.changeOf('u1')).decision).toMatchObject({ madeBy: 'person' });
+  });
+});
+
+describe('The limits', () => {
+  it('are the ones of when the plan is stored, not of when the run began', async () => {
+    const acme = await settled(20);
+    acme.directory.remove('u1', 'u2');
+    const stricter = { guards: { deletedPercent: 0, deletedAtLeast: 1 } };
+    const { connection, administrator } = acme;
+    acme.directory.faults = {
+      beforePage: async (list) => {
+        if (list === 'users')
+          await updateConnection(install, administrator, { connection, policy: stricter });
+      },
+    };
+    await acme.sync();
+    expect(await held(acme)).toEqual(['u1', 'u2']);
+    expect(await because(acme)).toEqual([expect.stringContaining('up to 1 go without')]);
   });
 });
 

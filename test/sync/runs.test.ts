@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApply } from '../../src/review/apply.ts';
 import { getRun, listRuns, requestRun } from '../../src/sync/runs.ts';
+import { updateConnection } from '../../src/tenancy/connections.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install } from '../support/install.ts';
 import { auditOf } from '../support/tenancy.ts';
+import { until } from '../support/waiting.ts';
 
 let install: Install;
 beforeAll(async () => {
@@ -176,6 +179,124 @@ describe('Work that nobody does', () => {
     await dead.sync();
     const left = (await install.store.runs.unfinished()).map(({ connection }) => connection);
     expect(left).not.toContain(dead.connection);
+  });
+});
+
+/** Begun, and stopped after a page of users. */
+async function interrupted(): Promise<Connected> {
+  const acme = await connected();
+  const stop = new AbortController();
+  const stopped = acme.sync({
+    signal: stop.signal,
+    onProgress: ({ phase, users }) => phase === 'users' && users >= 2 && stop.abort(new Error('stopped')),
+  });
+  await expect(stopped).rejects.toThrow('stopped');
+  return acme;
+}
+
+const MINUTE_MS = 60_000;
+
+describe('A run that was left unfinished', () => {
+  it('is gone on with for an hour', async () => {
+    const acme = await interrupted();
+    install.clock.advance(60 * MINUTE_MS);
+    expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+    expect((await listRuns(install, acme.administrator, {})).items).toMatchObject([{ state: 'finished' }]);
+  });
+
+  it('after that is no picture of one directory: it fails, and a new one reads from the beginning', async () => {
+    const acme = await interrupted();
+    acme.directory.edit('u1', { displayName: 'Edited meanwhile' });
+    install.clock.advance(60 * MINUTE_MS + 1);
+    const before = acme.directory.requests.length;
+    expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+    const pages = acme.directory.requests.slice(before).filter(({ list }) => list === 'users');
+    expect(pages.map(({ page }) => page)).toEqual([1, 2, 3]);
+    const { items } = await listRuns(install, acme.administrator, {});
+    expect(items).toMatchObject([
+      { state: 'finished', users: 6 },
+      { state: 'failed', failure: { kind: 'too-old', remedy: expect.stringContaining('Nothing') } },
+    ]);
+    expect((await acme.changeOf('u1')).after).toMatchObject({ fields: { displayName: 'Edited meanwhile' } });
+  });
+
+  it.each(['queued', 'pulling', 'planning'] as const)(
+    'and is given up fails, where it was %s',
+    async (state) => {
+      const acme = state === 'queued' ? await connected() : await interrupted();
+      if (state === 'queued') await requestRun(install, acme.administrator, { connection: acme.connection });
+      await asOwner(install.database.url, (client) =>
+        client.query('UPDATE sync_run SET state = $2 WHERE connection_id = $1', [acme.connection, state]),
+      );
+      const work = (await install.store.runs.unfinished()).find((one) => one.connection === acme.connection);
+      if (work === undefined) throw new Error('a run is left');
+      const failure = { kind: 'worker-killed', message: 'gave up', remedy: 'look' };
+      await install.store.runs.abandon(work, failure, install.clock.now());
+      const ended = await getRun(install, acme.administrator, work.run);
+      expect(ended).toMatchObject({
+        state: 'failed',
+        failure,
+        finishedAt: install.clock.now().toISOString(),
+      });
+      expect(await acme.pending()).toEqual([]);
+      expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+      await install.store.runs.abandon(work, { ...failure, kind: 'again' }, install.clock.now());
+      expect(await getRun(install, acme.administrator, work.run)).toEqual(ended);
+    },
+  );
+
+  it('and whose rows are gone is partial: what is missing was not absent', async () => {
+    const acme = await connected();
+    await acme.syncAndApply();
+    acme.directory.faults = {
+      beforePage: async (list, page) => {
+        if (list !== 'users' || page !== 3) return;
+        const gone = `DELETE FROM staged_user WHERE external_id = 'u1' AND run_id IN
+                        (SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'pulling')`;
+        const deleted = () =>
+          asOwner(install.database.url, (client) => client.query(gone, [acme.connection]));
+        await until('the first page is stored', async () => (await deleted()).rowCount === 1);
+      },
+    };
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial', partialReason: 'rows-missing' });
+    expect(await acme.pending()).toEqual([]);
+  });
+});
+
+describe('A connection that is paused', () => {
+  const paused = async () => {
+    const acme = await connected();
+    await acme.sync();
+    await acme.approveAll();
+    await setState(acme, 'paused');
+    return acme;
+  };
+  const setState = (acme: Connected, state: 'active' | 'paused') =>
+    updateConnection(install, acme.administrator, { connection: acme.connection, state });
+  const refusal = { code: 'not-allowed-now', remedy: 'Set its state to active first.' };
+
+  it('refuses runs, and one that comes all the same fails before it asks anything of the provider', async () => {
+    const acme = await paused();
+    await expect(
+      requestRun(install, acme.administrator, { connection: acme.connection }),
+    ).rejects.toMatchObject(refusal);
+    const requests = acme.directory.requests.length;
+    expect(await acme.sync({ trigger: 'schedule' })).toMatchObject({
+      result: 'failed',
+      failure: { kind: 'not-allowed-now' },
+    });
+    expect(acme.directory.requests).toHaveLength(requests);
+    expect(await acme.inState('approved')).toHaveLength(6);
+  });
+
+  it('refuses applies, and carries out what was approved once it is active again', async () => {
+    const acme = await paused();
+    await expect(
+      startApply(install, acme.administrator, { connection: acme.connection }),
+    ).rejects.toMatchObject(refusal);
+    expect(await acme.users()).toEqual([]);
+    await setState(acme, 'active');
+    expect(await acme.apply()).toMatchObject({ applied: 6 });
   });
 });
 
