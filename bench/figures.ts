@@ -25,14 +25,17 @@ export type Measured = {
   readonly first: Report;
   readonly applied: Report;
   readonly second: Report;
+  readonly delta: Report;
   readonly floor: Floor;
 };
 
-export function figures({ users, first, applied, second, floor }: Measured): readonly Figure[] {
-  if (first.did !== 'sync' || second.did !== 'sync' || applied.did !== 'apply')
+export function figures({ users, first, applied, second, delta, floor }: Measured): readonly Figure[] {
+  if (first.did !== 'sync' || second.did !== 'sync' || delta.did !== 'sync' || applied.did !== 'apply')
     throw new Error('the worker did something else');
   if (first.outcome.result !== 'finished' || second.outcome.result !== 'finished')
     throw new Error('a run did not finish');
+  if (delta.outcome.result !== 'finished' || delta.outcome.kind !== 'delta')
+    throw new Error('the delta run read everybody');
   const share = users / 100_000;
   const pull = floor.fetched + floor.staged + floor.join;
   const seconds = (name: string, ms: number, floorMs: number, limit: number): Figure => {
@@ -56,6 +59,12 @@ export function figures({ users, first, applied, second, floor }: Measured): rea
       second.pullMs + second.planMs,
       pull,
       6,
+    ),
+    seconds(
+      `delta sync with 1 % changed (${delta.outcome.counts.changed} changes wait)`,
+      delta.pullMs + delta.planMs,
+      pull,
+      3,
     ),
     {
       name: 'worker memory, highest',

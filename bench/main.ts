@@ -62,13 +62,16 @@ async function bench(users: number): Promise<readonly Figure[]> {
       await control.edit(1);
       say('the same directory with 1 % changed');
       const second = await worker.order('sync');
+      await control.edit(1);
+      say('only what changed, 1 % again');
+      const delta = await worker.order('delta');
       await worker.stop();
       say('the floor');
       const floor = await measureFloor(
         { ...(settings as object), ...(credentials as object), origin, ca },
         postgres.url,
       );
-      return figures({ users, first, applied, second, floor });
+      return figures({ users, first, applied, second, delta, floor });
     } finally {
       await simulator.close();
     }

@@ -21,7 +21,8 @@ export type Setup = {
     readonly credentials: unknown;
   };
 };
-export type Order = 'sync' | 'apply' | 'stop';
+/** `sync` reads everybody; `delta` only those whom the provider names as changed. */
+export type Order = 'sync' | 'delta' | 'apply' | 'stop';
 /** Milliseconds; memory in bytes, the highest since the process began. */
 export type Report =
   | {
@@ -42,7 +43,8 @@ export type Report =
 process.once('message', async (setup: Setup) => {
   const { sync, apply, close } = await prepare(setup);
   process.on('message', async (order: Order) => {
-    if (order === 'sync') process.send?.(await sync());
+    if (order === 'sync') process.send?.(await sync(true));
+    if (order === 'delta') process.send?.(await sync(false));
     if (order === 'apply') process.send?.(await apply());
     if (order === 'stop') {
       await close();
@@ -72,7 +74,7 @@ async function prepare(setup: Setup) {
   });
   const openConnector = (id: ConnectionId) => openStoredConnector(deps, id);
 
-  const sync = async (): Promise<Report> => {
+  const sync = async (full: boolean): Promise<Report> => {
     const began = performance.now();
     let planning = began;
     const outcome = await syncConnection(
@@ -81,6 +83,7 @@ async function prepare(setup: Setup) {
         connection: connection.id,
         trigger: 'demand',
         requestedBy: 'bench',
+        full,
         signal: new AbortController().signal,
         onProgress: ({ phase }) => {
           if (phase === 'planning') planning = performance.now();
