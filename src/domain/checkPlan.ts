@@ -1,26 +1,36 @@
 /** The last look at every proposed change before it is stored: what must never be proposed, whatever the code above it does. */
-import type { Cause, ProposedChange } from './change.ts';
+import type { Cause, ChangeKind, ProposedChange } from './change.ts';
 import type { FoundAuthUser } from './matching.ts';
 import type { Snapshot } from './snapshot.ts';
 
-const AWAY: ReadonlySet<Cause> = new Set<Cause>(['left', 'scope-changed', 'out-of-scope']);
+type Known = {
+  readonly snapshot: Snapshot;
+  readonly seen: boolean;
+  /** The provider was asked for this very user, and said that there is none, or none whom the connection reads. */
+  readonly told: boolean;
+  readonly candidates: readonly FoundAuthUser[];
+};
+
+/** What takes access away, by its cause: each says how it has to be known. Any other cause is a reason for neither. */
+const knowledge: {
+  readonly [cause in Cause]?: { readonly kind: ChangeKind; readonly from: (known: Known) => boolean };
+} = {
+  suspended: { kind: 'suspend', from: ({ seen }) => seen },
+  deprovisioned: { kind: 'delete', from: ({ seen }) => seen },
+  left: { kind: 'delete', from: isAway },
+  'scope-changed': { kind: 'delete', from: isAway },
+  'out-of-scope': { kind: 'delete', from: ({ seen, told }) => !seen && told },
+};
+
+function isAway({ seen, told, snapshot }: Known): boolean {
+  return !seen && (told || snapshot.kind === 'complete');
+}
 
 /** Throws when a change breaks rule 1 (deletion from absence of knowledge) or rule 5 (an account for a mere address). */
-export function checkProposal(
-  change: ProposedChange,
-  known: {
-    readonly snapshot: Snapshot;
-    readonly seen: boolean;
-    /** The provider was asked for this very user, and said that there is none, or none whom the connection reads. */
-    readonly told: boolean;
-    readonly candidates: readonly FoundAuthUser[];
-  },
-): void {
+export function checkProposal(change: ProposedChange, known: Known): void {
   if (change.kind === 'suspend' || change.kind === 'delete') {
-    const told = known.seen && (change.cause === 'suspended' || change.cause === 'deprovisioned');
-    const away = AWAY.has(change.cause);
-    const absent = !known.seen && away && (known.told || known.snapshot.kind === 'complete');
-    if (!told && !absent)
+    const needed = knowledge[change.cause];
+    if (needed?.kind !== change.kind || !needed.from(known))
       throw new Error(`rule 1: ${change.kind} of ${change.externalId} without knowledge that it left`);
   }
   if (change.kind === 'link') {

@@ -12,6 +12,7 @@ import {
 import type { Candidate, Cause, ChangeKind, FieldChange, ProposedChange } from './change.ts';
 import type { ExternalId, TenantId } from './ids.ts';
 import { type FoundAuthUser, match } from './matching.ts';
+import type { CompleteSnapshot, NamedSnapshot } from './snapshot.ts';
 
 /** A directory user that was seen, beside the auth user that it is linked to. */
 export type Seen = {
@@ -72,12 +73,6 @@ function causeOfAbsence({ told }: Absent, { readingChanged }: PlanContext): Caus
   if (readingChanged) return 'scope-changed';
   return told === 'out-of-scope' ? 'out-of-scope' : 'left';
 }
-
-/** Each user in it was asked for by id. */
-export type NamedSnapshot = { readonly kind: 'named' };
-
-/** Only `concludeSnapshot` (src/domain/snapshot.ts) makes one: absence is evidence only when everything was read. */
-export type CompleteSnapshot = { readonly kind: 'complete'; readonly users: number };
 
 /** Stands in for the hash of a desired state where the directory has no such user any more. */
 export const ABSENT_HASH = '00'.repeat(32);

@@ -1,6 +1,4 @@
 /** What a run pulled, and whether anything may be concluded from what it did not contain. */
-import type { CompleteSnapshot, NamedSnapshot } from './plan.ts';
-
 /** Why a snapshot is only part of the directory. */
 export const partialReasons = {
   'page-failed': 'a page of users could not be read',
@@ -14,6 +12,18 @@ export const partialReasons = {
     'the credential may do less than at the last complete run, so that part of the directory may be hidden',
 } as const satisfies Record<string, string>;
 export type PartialReason = keyof typeof partialReasons;
+
+declare const concluded: unique symbol;
+
+/** Absence is evidence only when everything was read: `concludeSnapshot` alone says so, and nothing else can make this value. */
+export type CompleteSnapshot = {
+  readonly kind: 'complete';
+  readonly users: number;
+  readonly [concluded]: true;
+};
+
+/** Each user in it was asked for by id. */
+export type NamedSnapshot = { readonly kind: 'named' };
 
 export type Snapshot =
   | CompleteSnapshot
@@ -47,7 +57,7 @@ function tolerated(counted: number): number {
   return Math.max(5, Math.ceil(counted / 100));
 }
 
-/** The only place that calls a snapshot complete. */
+/** The only judge of whether a snapshot is complete. */
 export function concludeSnapshot(evidence: PullEvidence): Snapshot {
   if (evidence.looped) return { kind: 'partial', reason: 'looping-cursor' };
   if (!evidence.chainClosed) return { kind: 'partial', reason: 'page-failed' };
@@ -61,5 +71,20 @@ export function concludeSnapshot(evidence: PullEvidence): Snapshot {
     return { kind: 'partial', reason: 'empty-directory' };
   if (evidence.foundLater > tolerated(evidence.users))
     return { kind: 'partial', reason: 'listing-incomplete' };
-  return { kind: 'complete', users: evidence.users };
+  return complete(evidence.users);
+}
+
+/** What was concluded of a run, from its record. `reason` is there exactly for a partial snapshot. */
+export function concludedBefore(run: {
+  readonly snapshot: string | null;
+  readonly reason: string | null;
+  readonly users: number;
+}): Snapshot {
+  if (run.snapshot === 'complete') return complete(run.users);
+  if (run.snapshot === 'named') return { kind: 'named' };
+  return { kind: 'partial', reason: (run.reason ?? 'page-failed') as PartialReason };
+}
+
+function complete(users: number): CompleteSnapshot {
+  return { kind: 'complete', users } as CompleteSnapshot; // the mark is for the compiler alone
 }

@@ -3,7 +3,7 @@ import type { GroupRef } from '../domain/directory.ts';
 import { Mapping, type UnreadGroups } from '../domain/mapping.ts';
 import type { GuardLimits } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
-import type { PartialReason, Snapshot } from '../domain/snapshot.ts';
+import { concludedBefore, type Snapshot } from '../domain/snapshot.ts';
 import type { BulkTransaction } from './database.ts';
 import { RunTakenOver } from './staging.ts';
 
@@ -45,17 +45,11 @@ export async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<Omi
     [run.tenant],
   );
   return {
-    snapshot: snapshotOf(now),
+    snapshot: concludedBefore(now),
     verifiedDomains: new Set(domains.map((row) => row.domain)),
     lastComplete: last === undefined ? null : { ...last, mapping: Mapping.parse(last.mapping) },
     unreadGroups: await readUnreadGroups(tx, run, now),
   };
-}
-
-function snapshotOf(run: { snapshot: string; reason: string | null; users: number }): Snapshot {
-  if (run.snapshot === 'complete') return { kind: 'complete', users: run.users };
-  if (run.snapshot === 'named') return { kind: 'named' };
-  return { kind: 'partial', reason: run.reason as PartialReason };
 }
 
 async function readUnreadGroups(

@@ -13,7 +13,7 @@ import type {
   RunView,
   TakenRun,
 } from '../domain/run.ts';
-import type { PartialReason, PullEvidence, Snapshot } from '../domain/snapshot.ts';
+import { concludedBefore, type PullEvidence, type Snapshot } from '../domain/snapshot.ts';
 import { appendAudit } from './audit.ts';
 import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
 import type { SyncRun } from './generated/client.ts';
@@ -186,9 +186,7 @@ export class Runs {
     const row = await this.#database.ordinary(run.tenant, (tx) =>
       tx.syncRun.findUniqueOrThrow({ where: { id: run.id } }),
     );
-    if (row.snapshot === 'complete') return { kind: 'complete', users: row.usersRead };
-    if (row.snapshot === 'named') return { kind: 'named' };
-    return { kind: 'partial', reason: (row.partialReason ?? 'page-failed') as PartialReason };
+    return concludedBefore({ snapshot: row.snapshot, reason: row.partialReason, users: row.usersRead });
   }
 
   list(

@@ -18,9 +18,11 @@ const partial = (reason: Extract<Snapshot, { kind: 'partial' }>['reason']): Snap
   reason,
 });
 
+const complete = (users: number) => ({ kind: 'complete' as const, users });
+
 describe('concludeSnapshot', () => {
-  it.each<[string, Partial<PullEvidence>, Snapshot]>([
-    ['everything was read', {}, { kind: 'complete', users: 10 }],
+  it.each<[string, Partial<PullEvidence>, object]>([
+    ['everything was read', {}, complete(10)],
     ['the chain did not close', { chainClosed: false }, partial('page-failed')],
     ['it led in a circle', { looped: true, chainClosed: false }, partial('looping-cursor')],
     ['a circle that seems closed', { looped: true }, partial('looping-cursor')],
@@ -36,7 +38,7 @@ describe('concludeSnapshot', () => {
     [
       'nobody, and there never was anybody',
       { users: 0, stored: 0, linkedUsers: 0, usersBefore: 0 },
-      { kind: 'complete', users: 0 },
+      complete(0),
     ],
     ['nobody but who was asked for', { foundLater: 10 }, partial('empty-directory')],
     [
@@ -44,20 +46,16 @@ describe('concludeSnapshot', () => {
       { users: 100, stored: 100, foundLater: 6 },
       partial('listing-incomplete'),
     ],
-    [
-      'a few moved while they were listed',
-      { users: 100, stored: 100, foundLater: 5 },
-      { kind: 'complete', users: 100 },
-    ],
+    ['a few moved while they were listed', { users: 100, stored: 100, foundLater: 5 }, complete(100)],
     ['the provider counts many more', { counted: 16 }, partial('fewer-than-counted')],
-    ['the provider counts a few more', { counted: 15 }, { kind: 'complete', users: 10 }],
-    ['the provider counts fewer', { counted: 0 }, { kind: 'complete', users: 10 }],
+    ['the provider counts a few more', { counted: 15 }, complete(10)],
+    ['the provider counts fewer', { counted: 0 }, complete(10)],
     [
       'the credential has lost a permission',
       { permissionsLost: ['User.Read.All'] },
       partial('permission-lost'),
     ],
-    ['far fewer than before, which is for guards', { users: 1, stored: 1 }, { kind: 'complete', users: 1 }],
+    ['far fewer than before, which is for guards', { users: 1, stored: 1 }, complete(1)],
   ])('where %s', (_, evidence, snapshot) => {
     expect(concludeSnapshot({ ...everything, ...evidence })).toEqual(snapshot);
   });

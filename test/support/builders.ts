@@ -5,6 +5,7 @@ import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { AuthUserId, ExternalId, TenantId } from '../../src/domain/ids.ts';
 import type { FoundAuthUser } from '../../src/domain/matching.ts';
 import type { PlanContext, Seen } from '../../src/domain/plan.ts';
+import { type CompleteSnapshot, concludeSnapshot } from '../../src/domain/snapshot.ts';
 import { aDirectory, type SomeDirectoryUser } from './directory.ts';
 
 export const aTenantId = TenantId.parse(v7());
@@ -51,6 +52,22 @@ export function aSeenUser({
     sameAddress: [],
     ...given,
   };
+}
+
+/** As a pull that read everybody is concluded. */
+export function aCompleteSnapshot(users: number): CompleteSnapshot {
+  const nothingWrong = {
+    chainClosed: true,
+    looped: false,
+    foundLater: 0,
+    namelessRecords: 0,
+    linkedUsers: 0,
+  };
+  const concluded = concludeSnapshot({
+    ...{ ...nothingWrong, users, stored: users, usersBefore: 0, counted: null, permissionsLost: [] },
+  });
+  if (concluded.kind !== 'complete') throw new Error('a pull without a fault is complete');
+  return concluded;
 }
 
 export const aPlanContext = (given: Partial<PlanContext> = {}): PlanContext => ({

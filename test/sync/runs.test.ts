@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApply } from '../../src/review/apply.ts';
 import { getRun, listRuns, requestRun } from '../../src/sync/runs.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
+import { aCompleteSnapshot } from '../support/builders.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install } from '../support/install.ts';
@@ -107,7 +108,7 @@ describe('Runs of one connection', () => {
       () => staging.stageUsers(lost.run, [], 0, next),
       () => staging.stageGroups(lost.run, [], 0, next),
       () => staging.discard(lost.run),
-      () => runs.concludePull(lost.run, { kind: 'complete', users: 0 }, null, noUsage),
+      () => runs.concludePull(lost.run, aCompleteSnapshot(0), null, noUsage),
       () => runs.fail(lost.run, failure, install.clock.now()),
       () => planning.inPlan(lost.run, async () => 'planned'),
     ];
