@@ -11,6 +11,7 @@ import { AddressGivenOut, Batch, type Claim, type RunningApply } from './applyBa
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { lockForApply } from './locks.ts';
+import { SUBTREE } from './scope.ts';
 
 const BATCH = 1_000;
 
@@ -201,7 +202,7 @@ export class Applying {
            a.finished_at AS "finishedAt", n.*
          FROM apply a, LATERAL (${COUNTED} WHERE a.counts IS NULL AND c.apply_id = a.id) c,
            LATERAL jsonb_to_record(coalesce(a.counts, to_jsonb(c))) AS n (applied int, "alreadyApplied" int, moved int, failed int)
-         WHERE a.tenant_id IN (SELECT t.id FROM tenant t, tenant top WHERE top.id = $1 AND t.path LIKE top.path || '%')
+         WHERE a.tenant_id IN ${SUBTREE('$1::uuid')}
            AND ($2::uuid IS NULL OR a.connection_id = $2) AND ($3::uuid IS NULL OR a.id = $3) AND ($4::uuid IS NULL OR a.id > $4)
          ORDER BY a.id LIMIT $5::int`,
         [within, filter.connection ?? null, filter.id ?? null, page.after, page.limit],

@@ -17,6 +17,7 @@ import type { Finding } from '../domain/guard.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import type { Database } from './database.ts';
+import { SUBTREE } from './scope.ts';
 
 export type DecisionView = {
   readonly verdict: 'approve' | 'reject' | 'hold';
@@ -101,10 +102,6 @@ const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.exte
   c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.revision::int AS revision, c.created_at AS "createdAt"`;
 
 const FROM = `FROM change c LEFT JOIN decision d ON d.id = c.decision_id`;
-
-/** All tenants of a subtree, by the id of its top in the parameter `$n`. */
-const SUBTREE = (parameter: string) =>
-  `(SELECT t.id FROM tenant t, tenant top WHERE top.id = ${parameter} AND t.path LIKE top.path || '%')`;
 
 export class Changes {
   readonly #database: Database;

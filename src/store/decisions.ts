@@ -6,6 +6,7 @@ import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/id
 import { appendAudit } from './audit.ts';
 import { type ChangeFilter, conditions } from './changes.ts';
 import type { BulkTransaction, Database } from './database.ts';
+import { SUBTREE } from './scope.ts';
 
 export type Verdict = 'approve' | 'reject' | 'hold';
 
@@ -54,7 +55,7 @@ export class Decisions {
            c.state = ANY ($2::text[]) AND ${notAConflict(ruling)} AS allowed
          FROM change c JOIN (SELECT id, array_agg(fingerprint) AS fingerprints
            FROM jsonb_to_recordset($1::jsonb) AS named (id uuid, fingerprint text) GROUP BY id) s ON s.id = c.id
-         WHERE c.tenant_id IN (SELECT t.id FROM tenant t, tenant top WHERE top.id = $3 AND t.path LIKE top.path || '%')
+         WHERE c.tenant_id IN ${SUBTREE('$3::uuid')}
          ORDER BY c.id FOR UPDATE OF c`,
         [JSON.stringify(shown), allowedIn[ruling.verdict], within],
       );

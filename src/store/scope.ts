@@ -37,6 +37,10 @@ export async function tenantsOf(
   return rows.map((row) => row.id);
 }
 
+/** The same as part of a statement: the ids of the subtree whose top is the statement's parameter, such as `$1::uuid`. */
+export const SUBTREE = (top: string) =>
+  `(SELECT t.id FROM tenant t, tenant top WHERE top.id = ${top} AND t.path LIKE top.path || '%')`;
+
 /** The part of a Prisma query that fetches one page, and one row more to know whether another follows. */
 export function pageQuery({ limit, after }: PageOptions) {
   return {
