@@ -44,6 +44,11 @@ export const Run = z
       })
       .nullable()
       .describe('What the provider said of itself before a full run.'),
+    domains: z
+      .array(z.object({ domain: z.string(), users: count, before: count.nullable() }))
+      .describe(
+        'Users whom a full run listed, by the domain of their address, beside those of the last complete run before it.',
+      ),
     usage: z
       .object({ requests: count, retries: count, throttled: count, waitedMs: z.number(), bytes: count })
       .nullable()

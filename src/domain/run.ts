@@ -28,6 +28,9 @@ export type RunFailure = {
   readonly requestId?: string;
 };
 
+/** Users by the domain of their address, in lower case; `''` for all beyond the thousandth domain, and for those without an address. */
+export type DomainSizes = Readonly<Record<string, number>>;
+
 /** See `Evidence` in connectors/contract.ts. */
 export type ProviderEvidence = {
   readonly users: number | null;
@@ -55,6 +58,8 @@ export type TakenRun = {
   readonly cursor: string | null;
   readonly mapping: Mapping;
   readonly readingFingerprint: string;
+  /** Users listed so far, by domain. */
+  readonly domains: DomainSizes;
   /** Where a delta run goes on from; null for another. */
   readonly deltaFrom: string | null;
   readonly pages: number;
@@ -74,6 +79,12 @@ export type RunView = {
   readonly failure: RunFailure | null;
   /** What the provider said of itself before a full run; null where it was not asked. */
   readonly evidence: ProviderEvidence | null;
+  /** Whom a full run has listed, and the last complete run before it; `before` is null where there was none. */
+  readonly domains: readonly {
+    readonly domain: string;
+    readonly users: number;
+    readonly before: number | null;
+  }[];
   /** What was asked of the provider, by the process that ended the run. */
   readonly usage: ProviderUsage | null;
   readonly pages: number;

@@ -4,6 +4,7 @@ import type { Actor, AuditEntry } from '../domain/audit.ts';
 import { ConnectionId, type RunId, RunId as RunIdSchema, type TenantId } from '../domain/ids.ts';
 import { Mapping } from '../domain/mapping.ts';
 import type {
+  DomainSizes,
   ProviderEvidence,
   ProviderUsage,
   RunCounts,
@@ -146,7 +147,14 @@ export class Runs {
     failure: RunFailure | null,
     usage: ProviderUsage,
   ): Promise<TakenRun> {
+    const before = await this.#database.ordinary(run.tenant, (tx) =>
+      tx.syncRun.findFirst({
+        where: { connectionId: run.connection, state: 'finished', snapshot: 'complete' },
+        orderBy: { id: 'desc' },
+      }),
+    );
     await this.#set(run, ['pulling'], {
+      ...(before === null ? {} : { domainsBefore: before.domains }),
       usage,
       state: 'planning',
       snapshot: snapshot.kind,
@@ -290,10 +298,30 @@ function toTaken(row: SyncRun): TakenRun {
     cursor: row.cursor,
     mapping: Mapping.parse(row.mapping),
     readingFingerprint: row.readingFingerprint,
+    domains: row.domains as DomainSizes,
     deltaFrom: row.deltaFrom,
     pages: row.pages,
     users: row.usersRead,
   };
+}
+
+/** The largest first. What a delta saw is no size of anything. */
+function domainsOf(row: SyncRun): RunView['domains'] {
+  if (row.kind !== 'full') return [];
+  const now = row.domains as DomainSizes;
+  const before = row.domainsBefore as DomainSizes | null;
+  const domains = [...new Set([...Object.keys(now), ...Object.keys(before ?? {})])];
+  return domains
+    .map((domain) => ({
+      domain,
+      users: now[domain] ?? 0,
+      before: before === null ? null : (before[domain] ?? 0),
+    }))
+    .sort((one, other) => largest(other) - largest(one) || (one.domain < other.domain ? -1 : 1));
+}
+
+function largest({ users, before }: RunView['domains'][number]): number {
+  return Math.max(users, before ?? 0);
 }
 
 function toView(row: SyncRun): RunView {
@@ -309,6 +337,7 @@ function toView(row: SyncRun): RunView {
     partialReason: row.partialReason as RunView['partialReason'],
     failure: row.failure as RunView['failure'],
     evidence: row.evidence as RunView['evidence'],
+    domains: domainsOf(row),
     usage: row.usage as RunView['usage'],
     pages: row.pages,
     groups: row.groupsRead,

@@ -1,7 +1,7 @@
 /** The snapshot of a run, page by page: each page is stored together with the cursor that follows it, or not at all. */
 import type { GroupRef } from '../domain/directory.ts';
 import type { ExternalId } from '../domain/ids.ts';
-import type { RunPhase, TakenRun } from '../domain/run.ts';
+import type { DomainSizes, RunPhase, TakenRun } from '../domain/run.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 
@@ -22,7 +22,12 @@ export type StagedUser =
 export type Absence = 'gone' | 'out-of-scope';
 
 /** Where to go on after this page. */
-export type Progress = { readonly phase: RunPhase; readonly cursor: string | null };
+export type Progress = {
+  readonly phase: RunPhase;
+  readonly cursor: string | null;
+  /** Where users are listed: all that were, by domain. */
+  readonly domains?: DomainSizes;
+};
 
 export type GroupToRead = StagedGroup & { readonly cursor: string | null };
 
@@ -205,7 +210,7 @@ export class Staging {
         tx,
         run,
         `kind = 'full', delta_from = NULL, delta_token = NULL, phase = 'groups', cursor = NULL, pages = 0, groups_read = 0,
-         members_read = 0, users_read = 0, unreadable = 0, nameless = 0, unreadable_groups = 0, found_later = 0`,
+         members_read = 0, users_read = 0, unreadable = 0, nameless = 0, unreadable_groups = 0, found_later = 0, domains = '{}'`,
       );
     });
   }
@@ -269,7 +274,7 @@ export async function advance(sql: Sql, run: TakenRun, progress: Progress, count
     run,
     `phase = $3, cursor = $4, pages = pages + $11, groups_read = groups_read + $5, members_read = members_read + $6,
      users_read = users_read + $7, unreadable = unreadable + $8, nameless = nameless + $9, unreadable_groups = unreadable_groups + $10,
-     found_later = found_later + $12`,
+     found_later = found_later + $12, domains = coalesce($13::jsonb, domains)`,
     [
       progress.phase,
       progress.cursor,
@@ -281,6 +286,7 @@ export async function advance(sql: Sql, run: TakenRun, progress: Progress, count
       counted.unreadableGroups ?? 0,
       counted.pages ?? 1,
       counted.later ?? 0,
+      progress.domains === undefined ? null : JSON.stringify(progress.domains),
     ],
   );
 }

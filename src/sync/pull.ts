@@ -7,6 +7,7 @@ import { ConnectorError, type Cursor, type FailureKind, type Page } from '../../
 import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { GroupToRead, StagedMembers } from '../store/staging.ts';
+import { DomainCount } from './domainCount.ts';
 import { lookUpTouched, type PullDeps } from './lookUp.ts';
 import type { Progress } from './progress.ts';
 import { GroupSets, toStaged } from './staged.ts';
@@ -177,13 +178,15 @@ async function pullUsers(
   const sets = new GroupSets(groups);
   const from = run.phase === 'users' ? run.cursor : null;
   const staged = new InOrder();
+  const domains = new DomainCount(from === null ? {} : run.domains);
   try {
     for await (const page of readPages((cursor) => deps.connector.fetchUsers(cursor, signal), from)) {
       const ids = page.records.flatMap((record) => (record.kind === 'user' ? [record.user.externalId] : []));
       const known = await deps.staging.knownUsers(run, ids);
       const rows = page.records.flatMap((record) => toStaged(record, mapping, sets, known));
       // The end of the chain is a state of its own: a run that dies after its last page must not take it for the first one.
-      const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN };
+      domains.add(page.records);
+      const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN, domains: domains.sizes };
       await staged.add(() => deps.staging.stageUsers(run, rows, page.records.length - rows.length, next));
       progress.page('users', rows.length);
     }

@@ -314,6 +314,19 @@ describe('What a provider says of itself', () => {
     expect(await acme.pending()).toEqual(['u4']);
   });
 
+  it('stands beside how many were listed of each domain, now and at the last complete run', async () => {
+    const acme = await settled({}, {});
+    acme.directory.add({ id: 'u11', email: 'u11@Other.test' }, { id: 'u12', email: null, userName: null });
+    acme.directory.remove('u4', 'u5');
+    const first = await acme.sync();
+    const run = 'run' in first ? await install.store.runs.get(acme.tenant, first.run) : null;
+    expect(run?.domains).toEqual([
+      { domain: 'example.test', users: 8, before: 10 },
+      { domain: '', users: 1, before: 0 },
+      { domain: 'other.test', users: 1, before: 0 },
+    ]);
+  });
+
   it('is kept with the run', async () => {
     const acme = await settled({ evidence: { users: 10, permissions: ['users'] } });
     const outcome = await acme.sync();
