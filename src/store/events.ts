@@ -2,6 +2,7 @@
 import type { AuthUserId, ChangeId, TenantId } from '../domain/ids.ts';
 import { type FeedOptions, feedCursor, type Listed } from '../domain/page.ts';
 import type { Database } from './database.ts';
+import { SUBTREE } from './scope.ts';
 
 export type EventView = {
   readonly id: string;
@@ -18,6 +19,15 @@ export type EventView = {
   readonly createdAt: string;
 };
 
+const FROM_THE_BEGINNING = { position: '0', id: '00000000-0000-0000-0000-000000000000' };
+
+/** What comes after a place in the feed, and whose turn it is: an older transaction that is still open may come before it. */
+const NEXT = `position < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AND (position, id) > ($1::bigint, $2::uuid)
+  ORDER BY position, id LIMIT $3::int`;
+
+/** Each tenant's own next events by its own index: whoever polls does not read over what all others wrote since. */
+const OF_EACH_TENANT = `${SUBTREE('$4::uuid')} t CROSS JOIN LATERAL (SELECT * FROM event WHERE tenant_id = t.id AND ${NEXT}) e`;
+
 export class Events {
   readonly #database: Database;
 
@@ -28,15 +38,15 @@ export class Events {
   /** In the order in which they were committed. */
   list(within: TenantId, page: FeedOptions): Promise<Listed<EventView>> {
     return this.#database.bulk(within, async (tx) => {
+      const { position, id } = page.after ?? FROM_THE_BEGINNING;
+      const everybody = within === this.#database.root;
       const rows = await tx.query<
         Omit<EventView, 'createdAt' | 'cursor'> & { createdAt: Date; position: string }
       >(
-        `SELECT id, tenant_id AS tenant, auth_user_id AS "authUser", change_id AS change, type, user_version AS "userVersion", data,
-           created_at AS "createdAt", position
-         FROM event WHERE tenant_id IN (SELECT t.id FROM tenant t, tenant top WHERE top.id = $1 AND t.path LIKE top.path || '%')
-           AND position < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-           AND ($2::bigint IS NULL OR (position, id) > ($2::bigint, $3::uuid)) ORDER BY event.position, id LIMIT $4::int`,
-        [within, page.after?.position ?? null, page.after?.id ?? null, page.limit + 1],
+        `SELECT e.id, e.tenant_id AS tenant, e.auth_user_id AS "authUser", e.change_id AS change, e.type, e.user_version AS "userVersion", e.data,
+           e.created_at AS "createdAt", e.position
+         FROM ${everybody ? `(SELECT * FROM event WHERE ${NEXT}) e` : OF_EACH_TENANT} ORDER BY e.position, e.id LIMIT $3::int`,
+        [position, id, page.limit + 1, ...(everybody ? [] : [within])],
       );
       const items = rows.slice(0, page.limit).map(({ position, ...row }) => {
         return {
