@@ -56,7 +56,11 @@ export type CheckStep = {
 export type Evidence = {
   /** How many users the provider itself says that `fetchUsers` will name; null where it keeps no such number. */
   readonly users: number | null;
-  /** What the credential may do, in the provider's own words, sorted; null where the provider does not tell. */
+  /**
+   * Of what the credential may do, that which a full pull by these settings needs, in the provider's own words, sorted; null where
+   * the provider does not tell. When one of them is gone, a listing may be short without a refusal, and the engine takes
+   * it for partial: so nothing that is optional belongs here, and nothing that has no part in reading users and groups.
+   */
   readonly permissions: readonly string[] | null;
 };
 

@@ -129,7 +129,15 @@ function connectorOver(graph: Graph, settings: EntraSettings, session: HttpSessi
     fetchUsers: (cursor, signal) => fetchUsers(graph, people, cursor, signal),
     fetchGroups: (cursor, signal) => page(groups, cursor, signal, readGroup),
     fetchMembers: (group, cursor, signal) => page(membersOf(group), cursor, signal, readMember),
-    evidence: (signal) => evidenceOf(graph, scope.isWhole ? [users.path, deletedUsers.path] : null, signal),
+    evidence: (signal) =>
+      evidenceOf(
+        graph,
+        {
+          lists: scope.isWhole ? [users.path, deletedUsers.path] : null,
+          isAppScoped: settings.appScope !== null,
+        },
+        signal,
+      ),
     lookUp: (ids, wanted, signal) => lookUpUsers(ids, { graph, people, groups: wanted, signal }),
     changes: changesOver(graph, users.select, scope.fingerprint),
     usage: () => session.usage(),

@@ -90,7 +90,7 @@ export function openTokens(
       const [refused] = answers.flatMap((answer) => ('refusal' in answer ? [answer.refusal] : []));
       if (given.length === 0 && refused !== undefined)
         throw new ConnectorError(notDelegated(refused, null, asked));
-      return [...new Set(given)].filter((scope) => scope !== optional);
+      return needed.filter((scope) => given.includes(scope));
     },
     discard() {
       held.clear();

@@ -15,7 +15,7 @@ export type Access = {
   headers(request: { method: string; url: string; signal: AbortSignal }): Promise<Record<string, string>>;
   /** After a 401: forgets the access token behind these headers; false where no other can be had. */
   refused(headers: Readonly<Record<string, string>>): boolean;
-  /** The scopes that Okta says it has granted, sorted; null where it does not say. */
+  /** Of the scopes that a full pull needs, those that Okta says it has granted, sorted; null where it does not say. */
   permissions(signal: AbortSignal): Promise<readonly string[] | null>;
 };
 
@@ -86,7 +86,8 @@ export class ServiceAppAccess implements Access {
   }
 
   async permissions(signal: AbortSignal): Promise<readonly string[]> {
-    return (await this.#current(signal)).scopes;
+    const { scopes } = await this.#current(signal);
+    return scopes.filter((scope) => this.#app.scopes.needed.includes(scope));
   }
 
   async headers({ method, url, signal }: { method: string; url: string; signal: AbortSignal }) {

@@ -10,6 +10,7 @@ const { account, connected } = closedAfterEach();
 const USER = 'https://www.googleapis.com/auth/admin.directory.user.readonly';
 const GROUP = 'https://www.googleapis.com/auth/admin.directory.group.readonly';
 const MEMBER = 'https://www.googleapis.com/auth/admin.directory.group.member.readonly';
+const ORG_UNITS = 'https://www.googleapis.com/auth/admin.directory.orgunit.readonly';
 const REPORTS = 'https://www.googleapis.com/auth/admin.reports.audit.readonly';
 
 /** What a request for a token asks for. */
@@ -138,6 +139,11 @@ describe('the evidence', () => {
   it('believes Google where it says what it has granted', async () => {
     const { evidence } = await admin(false)(`${USER} ${GROUP} ${REPORTS}`);
     expect(evidence.permissions).toEqual([GROUP, USER].toSorted());
+  });
+
+  it('holds nothing that a pull does not need, whatever Google says it has granted', async () => {
+    const { evidence } = await admin(false)(`openid ${USER} ${GROUP} ${MEMBER} ${REPORTS} ${ORG_UNITS}`);
+    expect(evidence.permissions).toEqual([GROUP, MEMBER, USER].toSorted());
   });
 
   it('lacks what is not delegated', async () => {

@@ -118,7 +118,7 @@ describe('an app that requires proofs of possession', () => {
     expect(await connector.changes?.fetch(token, null, signal)).toMatchObject({ unreadable: 0 });
     expect(await connector.evidence(signal)).toEqual({
       users: null,
-      permissions: ['okta.groups.read', 'okta.logs.read', 'okta.users.read'],
+      permissions: ['okta.groups.read', 'okta.users.read'],
     });
     // Without a proof, without the nonce, with both; then, for the new token, at once with both.
     expect((await simulator.control.state()).requests.token).toBe(4);
