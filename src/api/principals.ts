@@ -5,6 +5,7 @@ import {
   createKey,
   createPrincipal,
   ListPrincipals,
+  listKeys,
   listPrincipals,
   NewKey,
   NewPrincipal,
@@ -22,6 +23,16 @@ const Principal = z
     createdAt: Moment,
   })
   .meta({ id: 'Principal' });
+
+const ApiKey = z
+  .object({
+    id: z.uuid(),
+    principal: z.uuid(),
+    createdAt: Moment,
+    expiresAt: Moment.nullable().describe('null: it does not expire.'),
+    revokedAt: Moment.nullable().describe('null: it is good until it expires.'),
+  })
+  .meta({ id: 'ApiKey' });
 
 export const principals = [
   route({
@@ -57,6 +68,19 @@ export const principals = [
     status: 201,
     answer: z.object({ id: z.uuid(), key: z.string() }),
     handle: ({ deps, caller, input }) => createKey(deps, caller, input),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/keys',
+    operation: 'listKeys',
+    summary: 'List API keys',
+    description:
+      'What was made for whom, oldest first, revoked and expired ones among them; never the keys themselves.',
+    needs: 'principals.read',
+    input: ListPrincipals,
+    status: 200,
+    answer: pageOf(ApiKey),
+    handle: ({ deps, caller, input }) => listKeys(deps, caller, input),
   }),
   route({
     method: 'DELETE',

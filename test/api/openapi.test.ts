@@ -43,6 +43,7 @@ it('lists every route', () => {
       'GET /v1/connections',
       'GET /v1/connections/{connection}',
       'GET /v1/events',
+      'GET /v1/keys',
       'GET /v1/principals',
       'GET /v1/providers',
       'GET /v1/roles',

@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openServer } from '../../src/api/server.ts';
 import { getApply, listApplies } from '../../src/review/apply.ts';
 import { getChange, listChanges, listEvents } from '../../src/review/changes.ts';
 import { getRun, listRuns } from '../../src/sync/runs.ts';
 import { getConnection, listConnections } from '../../src/tenancy/connections.ts';
-import { listPrincipals } from '../../src/tenancy/principals.ts';
+import { listKeys, listPrincipals } from '../../src/tenancy/principals.ts';
 import { listRoles } from '../../src/tenancy/roles.ts';
 import { getTenant, listTenants } from '../../src/tenancy/tenants.ts';
 import { getUser, listUsers } from '../../src/tenancy/users.ts';
@@ -45,6 +46,7 @@ it('answers with all that the use cases give, field by field', async () => {
     [`/v1/users/${ids.user}`, getUser(deps, caller, ids.user)],
     ['/v1/roles', listRoles(deps, caller)],
     ['/v1/principals', listPrincipals(deps, caller)],
+    ['/v1/keys', listKeys(deps, caller)],
     ['/v1/events', listEvents(deps, caller, {})],
   ];
   for (const [path, value] of given)
@@ -78,6 +80,42 @@ describe('connections', () => {
     expect(status).toBe(200);
     expect(body).toMatchObject({ ok: false, steps: [{ step: 'reach', ok: false }] });
     expect(body.steps[0].remedy).toMatch(/\w/);
+  });
+});
+
+describe('keys', () => {
+  it('are listed with whom they are of and until when they are good, and never with what opens anything', async () => {
+    const { body: principal } = await post('/v1/principals', { name: 'A pipeline', role: 'reviewer' });
+    const expiresAt = '2099-01-01T00:00:00.000Z';
+    const { body: made } = await post(`/v1/principals/${principal.id}/keys`, { expiresAt });
+    await served.request('DELETE', `/v1/keys/${made.id}`, { key });
+    const { body } = await get('/v1/keys?limit=500');
+    const listed = body.items.find(({ id }: Json) => id === made.id);
+    expect(listed).toEqual({
+      ...{ id: made.id, principal: principal.id, expiresAt },
+      ...{ createdAt: expect.any(String), revokedAt: expect.any(String) },
+    });
+    expect(JSON.stringify(body)).not.toContain(made.key);
+    expect(JSON.stringify(body)).not.toContain(createHash('sha256').update(made.key).digest('hex'));
+  });
+
+  it('of another tenant are not among them, nor those of the tenant above', async () => {
+    const elsewhere = await addCustomer(served, 'Elsewhere');
+    const mine = async (as: string) =>
+      (await served.request('GET', '/v1/keys?limit=500', { key: as })).body.items;
+    const principals = new Set(
+      (await mine(elsewhere.keys['tenant-administrator'])).map((one: Json) => one.principal),
+    );
+    const ours = (await mine(key)).map((one: Json) => one.principal);
+    expect(principals.size).toBeGreaterThan(0);
+    expect(ours.length).toBeGreaterThan(0);
+    expect(ours.filter((principal: string) => principals.has(principal))).toEqual([]);
+    const above = await listKeys(served.deps, served.operator, { limit: 500 });
+    const system = (await listPrincipals(served.deps, served.operator, { limit: 500 })).items
+      .filter(({ role }) => role === 'system')
+      .map(({ id }) => id as string);
+    expect(above.items.length).toBeGreaterThan(ours.length);
+    expect(ours.filter((principal: string) => system.includes(principal))).toEqual([]);
   });
 });
 
