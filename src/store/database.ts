@@ -49,12 +49,20 @@ export function sqlOf(tx: OrdinaryTransaction): Sql {
 }
 
 /**
+ * How soon PostgreSQL notices that the machine at the other end is gone without a word: after a minute, and not after the two hours of
+ * most systems. Until then its session holds its locks, and a connection whose worker vanished could not be run. `pg` cannot set the
+ * same for our end; there, keep-alive probes after ten seconds have to do. What the URL says of these counts.
+ */
+const GONE_AFTER_A_MINUTE =
+  '-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 -c tcp_user_timeout=60000';
+
+/**
  * What makes every session work as the role that owns no table. Options that the URL itself carries stay; taken from it, they would
  * otherwise replace ours (`pg` lets the URL win), and row-level security would be off without a word.
  */
 function asApplication(url: string): pg.ClientConfig {
   const given = new URL(url);
-  const options = [given.searchParams.get('options'), '-c role=rollcall_app']
+  const options = [GONE_AFTER_A_MINUTE, given.searchParams.get('options'), '-c role=rollcall_app']
     .filter((one) => one !== null)
     .join(' ');
   given.searchParams.delete('options');
