@@ -72,18 +72,19 @@ export async function carryOutApply(
   const apply = await deps.store.applying.open(id);
   if (apply === null) return await deps.store.applying.counts(id); // another process was faster
   let done = 0;
+  const next = async (after: ChangeId | null, late: 'waits' | 'moves') => {
+    how.signal.throwIfAborted();
+    const batch = await deps.store.applying.next(apply, deps.clock.now(), after, late);
+    done += batch.done;
+    if (batch.done > 0) how.onProgress?.({ done, total: Math.max(how.total ?? done, done) });
+    return batch.last;
+  };
   const work = async () => {
-    let after: ChangeId | null = null;
-    for (;;) {
-      how.signal.throwIfAborted();
-      const batch = await deps.store.applying.next(apply, deps.clock.now(), after);
-      if (batch.last === null && after === null) return;
-      after = batch.last; // at the end once more from the beginning, for what another process let go of
-      done += batch.done;
-      how.onProgress?.({ done, total: Math.max(how.total ?? done, done) });
-    }
+    for (let after = await next(null, 'waits'); after !== null; ) after = await next(after, 'waits');
   };
   await allOf(Array.from({ length: BATCHES_AT_ONCE }, work));
+  // From the beginning until nothing is left: who waited for an address, and what another process let go of.
+  while ((await next(null, 'moves')) !== null);
   await deps.store.applying.finish(apply, deps.clock.now());
   return await deps.store.applying.counts(id);
 }

@@ -39,7 +39,14 @@ export type Claim = {
   readonly limit: number;
   readonly after: ChangeId | null;
   readonly only: readonly ChangeId[] | null;
+  readonly late: Late;
 };
+
+/**
+ * What becomes of a change whose address somebody else has by then. It waits, because whoever has it may leave it by a later batch;
+ * or there is no later one, and it is sent back.
+ */
+export type Late = 'waits' | 'moves';
 
 type FoundGround = {
   readonly users: ReadonlyMap<AuthUserId, { readonly user: StoredAuthUser; readonly links: number }>;
@@ -79,7 +86,7 @@ export class Batch {
     const changes = await this.#claim(tx, claim);
     this.claimed = changes.map((change) => change.id);
     if (changes.length === 0) return 0;
-    const done = this.#decide(changes, await this.#ground(tx, changes));
+    const done = this.#decide(changes, await this.#ground(tx, changes), claim.late);
     const applied = done.filter((one) => one.result.outcome === 'applied');
     await this.#writeUsers(tx, applied);
     await this.#writeIdentities(tx, applied);
@@ -93,7 +100,7 @@ export class Batch {
       done.map((one) => this.#auditEntry(one)),
     );
     await this.#seeWhoWasFirst(tx, applied);
-    return changes.length;
+    return done.length;
   }
 
   #claim(tx: BulkTransaction, { limit, only, after }: Claim): Promise<readonly ClaimedChange[]> {
@@ -130,7 +137,7 @@ export class Batch {
   }
 
   /** An address goes to one auth user: who comes for one that somebody else keeps, or got first, has to wait for a person. */
-  #decide(changes: readonly ClaimedChange[], ground: FoundGround): readonly Done[] {
+  #decide(changes: readonly ClaimedChange[], ground: FoundGround, whoIsLate: Late): readonly Done[] {
     const ids = manyIds(changes.length);
     const tooLate = new Set<ChangeId>();
     for (;;) {
@@ -147,7 +154,8 @@ export class Batch {
         return { change, user, version: (found?.user.version ?? 0) + 1, result };
       });
       const late = whoComesTooLate(done, ground);
-      if (late.length === 0) return done;
+      if (late.length === 0)
+        return whoIsLate === 'moves' ? done : done.filter(({ change }) => !tooLate.has(change.id));
       for (const id of late) tooLate.add(id); // and keeps their own address, which may make others late
     }
   }

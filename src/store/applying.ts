@@ -7,13 +7,15 @@
 import { v7 } from 'uuid';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
-import { AddressGivenOut, Batch, type Claim, type RunningApply } from './applyBatch.ts';
+import { AddressGivenOut, Batch, type Claim, type Late, type RunningApply } from './applyBatch.ts';
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { lockForApply } from './locks.ts';
 import { SUBTREE } from './scope.ts';
 
 const BATCH = 1_000;
+/** Those who exchange addresses come in one batch at the end: few ever do. */
+const LAST_BATCH = 10_000;
 
 export type ApplyCounts = {
   readonly applied: number;
@@ -92,20 +94,22 @@ export class Applying {
     });
   }
 
-  /** Carries out the next batch, behind `after`, that no other process has; `last` is null when none is left to take there. */
+  /** Carries out the next batch, behind `after`, that no other process has; `last` is null when none is left to take there, `done` what has its outcome. */
   async next(
     apply: RunningApply,
     at: Date,
     after: ChangeId | null,
+    late: Late,
   ): Promise<{ done: number; last: ChangeId | null }> {
     const batch = new Batch(apply, at);
+    const claim = { limit: late === 'waits' ? BATCH : LAST_BATCH, after, only: null, late };
+    const last = () => batch.claimed.at(-1) ?? null;
     try {
-      await this.#carryOut(apply, batch, { limit: BATCH, after, only: null });
+      return { done: await this.#carryOut(apply, batch, claim), last: last() };
     } catch (error) {
       if (!blamesTheData(error)) throw error;
-      await this.#bisect(apply, at, batch.claimed, error);
+      return { done: await this.#bisect(apply, at, batch.claimed, late, error), last: last() };
     }
-    return { done: batch.claimed.length, last: batch.claimed.at(-1) ?? null };
   }
 
   async #carryOut(apply: RunningApply, batch: Batch, claim: Claim): Promise<number> {
@@ -118,21 +122,30 @@ export class Applying {
     }
   }
 
-  /** One bad row does not stop the others: halves are tried until it stands alone, with its reason. */
-  async #bisect(apply: RunningApply, at: Date, ids: readonly ChangeId[], reason: unknown): Promise<void> {
+  /** One bad row does not stop the others: halves are tried until it stands alone, with its reason. Gives how many are done. */
+  async #bisect(
+    apply: RunningApply,
+    at: Date,
+    ids: readonly ChangeId[],
+    late: Late,
+    reason: unknown,
+  ): Promise<number> {
     if (ids.length <= 1) {
       await this.#database.bulk(apply.tenant, (tx) => failChange(tx, apply, ids, at, describe(reason)));
-      return;
+      return ids.length;
     }
     const middle = Math.ceil(ids.length / 2);
+    let done = 0;
     for (const half of [ids.slice(0, middle), ids.slice(middle)]) {
+      const claim = { limit: half.length, after: null, only: half, late };
       try {
-        await this.#carryOut(apply, new Batch(apply, at), { limit: half.length, after: null, only: half });
+        done += await this.#carryOut(apply, new Batch(apply, at), claim);
       } catch (error) {
         if (!blamesTheData(error)) throw error;
-        await this.#bisect(apply, at, half, error);
+        done += await this.#bisect(apply, at, half, late, error);
       }
     }
+    return done;
   }
 
   /** Finishes the apply if nothing of it is left to do, neither here nor in another process. */

@@ -140,6 +140,23 @@ describe('An apply', () => {
     expect(await install.auditIsWhole()).toBe(true);
   });
 
+  it.each<[string, (at: number, count: number) => number]>([
+    ['exchanged between two who are far apart', (at, count) => (at + count / 2) % count],
+    ['handed on along a chain that is longer than a batch', (at) => at + 1],
+    ['handed round all of them', (at, count) => (at + 1) % count],
+  ])('gives addresses that are %s, although it takes several batches', async (_, giver) => {
+    const count = 2_400;
+    const acme = await settled(count);
+    const addresses = acme.directory.users.map(({ email }) => email);
+    for (let at = 0; at < count; at++)
+      acme.directory.edit(`u${at + 1}`, { email: addresses[giver(at, count)] ?? 'new@example.test' });
+    await acme.sync();
+    await acme.approveAll();
+    expect(await acme.apply()).toEqual({ applied: count, alreadyApplied: 0, moved: 0, failed: 0 });
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+  });
+
   it('goes on although the tenant was renamed meanwhile', async () => {
     const acme = await install.connect({ directory: aDirectory({ users: 2 }) });
     await acme.sync();

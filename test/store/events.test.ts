@@ -5,6 +5,7 @@ import { FeedOptions } from '../../src/domain/page.ts';
 import { clockAt } from '../support/clock.ts';
 import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
 import { aTenant } from '../support/tenancy.ts';
+import { untilFeedIsUpToDate } from '../support/waiting.ts';
 
 let database: FreshStore;
 /** By name; `other` stands beside `parent`. */
@@ -96,6 +97,7 @@ describe('The feed', () => {
         );
       for (const seen of await Promise.all(await seenBy())) expect(seen).not.toContain(late);
       await client.query('COMMIT');
+      await untilFeedIsUpToDate(database.url);
       for (const seen of await Promise.all(await seenBy())) expect(seen.at(-1)).toBe(late);
     });
   });

@@ -26,6 +26,7 @@ import { clockAt, type TestClock } from './clock.ts';
 import { asOwner, type FreshStore, freshStore } from './database.ts';
 import { definitionOf, type TestDirectory } from './directory.ts';
 import { aCaller, anOperator } from './tenancy.ts';
+import { untilFeedIsUpToDate } from './waiting.ts';
 
 /** Guards that let everything through. */
 export const noGuards = {
@@ -326,6 +327,7 @@ export class Connected {
   }
 
   async events(): Promise<readonly EventView[]> {
+    await untilFeedIsUpToDate(this.install.database.url);
     const found: EventView[] = [];
     let after: string | null = null;
     do {

@@ -15,6 +15,20 @@ export async function until<T>(what: string, ask: () => Promise<T | null | false
 }
 
 /**
+ * Until the feed shows all that is committed by now: it waits for every older transaction of the server, also those of the tests that
+ * run beside this one.
+ */
+export async function untilFeedIsUpToDate(url: string): Promise<void> {
+  await asOwner(url, async (client) => {
+    const { rows } = await client.query<{ now: string }>('SELECT pg_current_xact_id()::text AS now');
+    await until('all older transactions have ended', async () => {
+      const ended = 'SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > $1::bigint AS ended';
+      return (await client.query<{ ended: boolean }>(ended, [rows[0]?.now])).rows[0]?.ended ?? false;
+    });
+  });
+}
+
+/**
  * Does `work` while nobody can append to the tenant's audit log, until so many transactions wait to do so: everything else that
  * they write is written then, and nothing is committed.
  */
