@@ -41,9 +41,9 @@ type Fresh<T> = T | (() => T | Promise<T>);
 export type SessionTuning = {
   /** Limit of one try, the whole body included. Default: 30 seconds. */
   readonly timeoutMs?: number;
-  /** Tries of one request after the first. Default: 5. */
+  /** Tries of one request after the first. Default: 7, which sit out half a minute of trouble. */
   readonly maxRetries?: number;
-  /** Bounds the retries of all requests together. Default: 20, and a tenth of the requests. */
+  /** Bounds the retries of all requests together. Default: 60, enough for all that go at once, and a tenth of the requests. */
   readonly retryBudget?: RetryAllowance;
   /** The longest wait that a request sits out; a longer one ends it, with `retryAfterMs` in the failure. Default: 5 minutes. */
   readonly maxWaitMs?: number;
@@ -100,11 +100,11 @@ export type HttpSession = {
 
 const DEFAULTS = {
   timeoutMs: 30_000,
-  maxRetries: 5,
+  maxRetries: 7,
   maxWaitMs: 300_000,
   share: 0.5,
   concurrency: 8,
-  retryBudget: { atLeast: 20, share: 0.1 },
+  retryBudget: { atLeast: 60, share: 0.1 },
   breaker: { failures: 5, openMs: 30_000 },
 } as const satisfies SessionTuning;
 

@@ -101,11 +101,20 @@ export const LdapSettings = z
   });
 export type LdapSettings = z.infer<typeof LdapSettings>;
 
+/**
+ * Both travel as they are. Another service at the address that the settings give, without TLS, must find no line end in them:
+ * behind it, it would take a command of whoever entered them.
+ */
+const Line = z
+  .string()
+  .min(1)
+  .regex(/^\P{Cc}*$/u, { error: 'holds a line end or another control character' });
+
 /** Never without a password: servers take that for an anonymous sign-in, say yes, and show next to nothing (RFC 4513, 5.1.2). */
 export const LdapCredentials = z.strictObject({
   /** A DN; Active Directory also takes `rollcall@corp.example.com`. */
-  bindDn: z.string().trim().min(1),
-  password: z.string().min(1),
+  bindDn: z.string().trim().pipe(Line),
+  password: Line,
 });
 export type LdapCredentials = z.infer<typeof LdapCredentials>;
 

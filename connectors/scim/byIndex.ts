@@ -84,6 +84,7 @@ function pastLast({ start }: IndexPlace): Partial<IndexPlace> {
 
 function afterNobody(at: IndexPlace, total: number, watch: Watch): IndexPlace | null {
   if (total >= at.start) return { ...at, idle: watch.idle() };
+  if (at.start === 1 && at.moved > 0) watch.emptied(); // there was somebody, or the list would not have been begun again
   return at.last === null ? null : back(at, total, watch);
 }
 
@@ -100,7 +101,7 @@ const MOST_IDLE = 3;
 const MOST_MOVED = 5;
 const MOST_STUCK = 2;
 
-type Watch = { idle(): number; moved(): number; stuck(): number };
+type Watch = { idle(): number; moved(): number; stuck(): number; emptied(): never };
 
 /** Counts what may happen now and then, and throws when it happens too often. A list of many pages may move more often than a short one. */
 function watching({ what }: Listing, at: IndexPlace, answer: SessionResponse, total: number): Watch {
@@ -120,6 +121,9 @@ function watching({ what }: Listing, at: IndexPlace, answer: SessionResponse, to
         `The order of ${what} changes from page to page, so that nobody can tell who is missing.`,
         remedyForOrder,
       );
+    },
+    emptied() {
+      throw odd(answer, `The service shows nobody in ${what} any more, after it has named some.`);
     },
     stuck() {
       if (at.moved < MOST_STUCK) return at.moved + 1;

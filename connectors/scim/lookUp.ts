@@ -2,9 +2,9 @@
 import type { ExternalId } from '../../src/domain/ids.ts';
 import { parseJson } from '../answer.ts';
 import { ConnectorError, type Cursor, type FoundUser } from '../contract.ts';
-import { allGroups } from './lists.ts';
+import { allGroups, allUsers } from './lists.ts';
 import { toUserRecord } from './map.ts';
-import type { Members, Membership } from './members.ts';
+import { GroupGone, type Members, type Membership } from './members.ts';
 import type { Pages } from './pages.ts';
 import { ListResponse, ScimGroup } from './schema.ts';
 import { refusal, type ScimService, scimErrorIn } from './service.ts';
@@ -19,7 +19,7 @@ export type Reading = {
 const AT_ONCE = 4;
 
 export async function lookUpUsers(
-  { service, pages, members }: Reading,
+  reading: Reading,
   ids: readonly ExternalId[],
   groups: readonly ExternalId[] | null,
   signal: AbortSignal,
@@ -27,9 +27,10 @@ export async function lookUpUsers(
   const found: FoundUser[] = [];
   for (let at = 0; at < ids.length; at += AT_ONCE) {
     const batch = ids.slice(at, at + AT_ONCE);
-    found.push(...(await Promise.all(batch.map((id) => lookUpUser(service, id, signal)))));
+    found.push(...(await Promise.all(batch.map((id) => lookUpUser(reading, id, signal)))));
   }
   if (!found.some((one) => one.kind === 'user')) return found;
+  const { pages, members } = reading;
   const asked = groups ?? (await everyGroup(pages, signal));
   const memberships = new Map<ExternalId, Membership>();
   for (const group of asked) {
@@ -49,13 +50,13 @@ function withGroups(
   for (const [group, { users, unread }] of memberships) {
     if (users.has(externalId)) groups.push(group);
     else if (unread.length > 0) {
-      return { kind: 'unreadable', externalId, problem: 'groups: some members of a group cannot be read' };
+      return { kind: 'unreadable', externalId, problem: 'groups: not all members of a group can be read' };
     }
   }
   return { ...one, groups };
 }
 
-/** null for a group that the service itself calls gone. */
+/** null for a group that the service itself calls gone. Where something else says so, anybody may be in it. */
 async function membersIfThere(
   members: Members,
   group: ExternalId,
@@ -64,8 +65,9 @@ async function membersIfThere(
   try {
     return await members.of(group, signal);
   } catch (error) {
-    if (error instanceof ConnectorError && error.failure.kind === 'not-found') return null;
-    throw error;
+    if (error instanceof GroupGone) return null;
+    if (!(error instanceof ConnectorError) || error.failure.kind !== 'not-found') throw error;
+    return { users: new Set(), unread: [{ kind: 'unreadable', externalId: null, problem: 'not shown' }] };
   }
 }
 
@@ -83,23 +85,34 @@ async function everyGroup(pages: Pages, signal: AbortSignal): Promise<readonly E
   return [...ids];
 }
 
-async function lookUpUser(service: ScimService, id: ExternalId, signal: AbortSignal): Promise<FoundUser> {
-  const answer = await service.get(`/Users/${encodeURIComponent(id)}`, {}, signal);
+async function lookUpUser(reading: Reading, id: ExternalId, signal: AbortSignal): Promise<FoundUser> {
+  const answer = await reading.service.get(`/Users/${encodeURIComponent(id)}`, {}, signal);
   if (answer.status === 404) {
     // Only the service itself can say that somebody is gone; a gateway's 404 says nothing about anybody.
     if (scimErrorIn(answer) !== null) return { kind: 'gone', externalId: id };
-    return searchUser(service, id, signal);
+    return searchUser(reading, id, signal);
   }
   if (answer.status !== 200) throw new ConnectorError(refusal(answer, { what: 'one user' }));
   return toFound(id, parseJson(answer));
 }
 
-/** Asks the list instead: some services answer 404 without a word. Finding nobody has to be said by a list of none. */
-async function searchUser(service: ScimService, id: ExternalId, signal: AbortSignal): Promise<FoundUser> {
+/**
+ * Asks the list instead: some services answer 404 without a word. Finding nobody has to be said by a list of none, while the
+ * credential demonstrably sees users: one that has lost its rights may be shown an empty directory, with success.
+ */
+async function searchUser(
+  { service, pages }: Reading,
+  id: ExternalId,
+  signal: AbortSignal,
+): Promise<FoundUser> {
   const filter = `id eq ${JSON.stringify(id)}`;
   const answer = await service.get('/Users', { filter, count: '1' }, signal);
   const list = answer.status === 200 ? ListResponse.safeParse(parseJson(answer)) : null;
-  if (list?.success === true && list.data.totalResults === 0) return { kind: 'gone', externalId: id };
+  if (list?.success === true && list.data.totalResults === 0) {
+    const { total } = await pages.count(allUsers, signal);
+    if (total !== null && total > 0) return { kind: 'gone', externalId: id };
+    return { kind: 'unreadable', externalId: id, problem: 'id: not found, in a directory that shows nobody' };
+  }
   const [record] = list?.data?.Resources ?? [];
   if (list?.data?.totalResults === 1 && record !== undefined) return toFound(id, record);
   return { kind: 'unreadable', externalId: id, problem: 'id: 404, but not in the words of a SCIM service' };

@@ -100,16 +100,20 @@ export class Members {
   }
 }
 
+/** 'not-found' in the service's own words; a gateway's 404 says nothing about a group. */
+export class GroupGone extends ConnectorError {}
+
 const CLOSED: ReadonlySet<string> = new Set(['not-found', 'permission-missing']);
 
 async function readGroup(service: ScimService, group: ExternalId, signal: AbortSignal): Promise<Direct> {
   const what = "a group's members";
   const answer = await service.get(`/Groups/${encodeURIComponent(group)}`, { attributes: 'members' }, signal);
   if (answer.status === 404) {
-    const message =
-      scimErrorIn(answer) === null
-        ? `The service shows no such group: ${what} (status 404).`
-        : `The service has no such group any more: ${what}.`;
+    if (scimErrorIn(answer) !== null) {
+      const message = `The service has no such group any more: ${what}.`;
+      throw new GroupGone(failureOf(answer, { message }));
+    }
+    const message = `The service shows no such group: ${what} (status 404).`;
     throw new ConnectorError(failureOf(answer, { message }));
   }
   if (answer.status !== 200) throw new ConnectorError(refusal(answer, { what }));

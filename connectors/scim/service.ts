@@ -87,12 +87,15 @@ async function hintsOf(service: ScimService, signal: AbortSignal): Promise<Hints
 
 const isTrue = (value: unknown): boolean => String(value).toLowerCase() === 'true';
 
-/** The error in SCIM's own words (RFC 7644, section 3.12); null for anything else, such as a proxy's page. */
+/**
+ * The error in SCIM's own words (RFC 7644, section 3.12, where `status` is a text); null for anything else, such as a proxy's page or
+ * the errors of gateways and frameworks, whose `status` is a number (RFC 9457).
+ */
 export function scimErrorIn(answer: SessionResponse): { readonly scimType: string | null } | null {
   try {
     const { schemas, status, scimType } = ScimError.parse(parseJson(answer));
     const named = schemas?.some((schema) => /:Error$/i.test(schema)) === true;
-    if (!named && String(status) !== String(answer.status)) return null;
+    if (!named && status !== String(answer.status)) return null;
     return { scimType: scimType !== undefined && /^\w{1,40}$/.test(scimType) ? scimType : null };
   } catch {
     return null;

@@ -166,6 +166,14 @@ describe('Settings of a directory server', () => {
     expect(LdapSettings.safeParse({ ...right, ...wrong }).success).toBe(false);
   });
 
+  it.each([
+    { bindDn: 'cn=x\r\nFLUSHALL\r\n', password: 'secret' },
+    { bindDn: 'cn=x', password: 'secret\r\nFLUSHALL\r\n' },
+    { bindDn: 'cn=x\u0000', password: 'secret' },
+  ])('take no line ends, which another service on the same host could read as its commands: %j', (given) => {
+    expect(LdapCredentials.safeParse(given).success).toBe(false);
+  });
+
   it('take no empty password, which would sign in nobody, with success', () => {
     expect(LdapCredentials.safeParse({ bindDn: 'cn=x', password: '' }).success).toBe(false);
   });

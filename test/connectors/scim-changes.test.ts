@@ -190,6 +190,12 @@ describe('a look-up', () => {
     ],
     ['a bare 404 and a search that finds many', { status: 404, body: '' }, listResponse(9, [user])],
     ['a bare 404 and a search without a list', { status: 404, body: '' }, { body: {} }],
+    [
+      "a gateway's 404 with a status of its own (RFC 9457) and a refused search",
+      { status: 404, body: { type: 'about:blank', title: 'Not Found', status: 404 } },
+      scimError(400, 'invalidFilter'),
+    ],
+    ['a bare 404 where the lists show nobody at all', { status: 404, body: '' }, listResponse(0, [])],
     ['a user with another id', { body: { id: 'u2' } }, scimError(400)],
     ['a user that cannot be read', { body: { id: 'u1', active: 'perhaps' } }, scimError(400)],
     ['nothing', { body: 'null' }, scimError(400)],
@@ -249,6 +255,15 @@ describe('a look-up', () => {
       ]);
       const hidden = found(await withGroups({ hidden: 403 }), ['u1'], ['hidden']);
       expect(await failing(Promise.resolve(hidden))).toMatchObject({ kind: 'permission-missing' });
+    });
+
+    it('does not know them where something other than the service says that a group is not there', async () => {
+      const service = await aService(({ path }) =>
+        path.includes('/Users/') ? { body: user } : { status: 404, body: '<html>no such page</html>' },
+      );
+      expect(await found(service.connect(), ['u1'], ['a'])).toEqual([
+        { kind: 'unreadable', externalId: 'u1', problem: expect.stringContaining('groups') },
+      ]);
     });
 
     it('does not know them where a group holds somebody of whom nobody knows who it is', async () => {

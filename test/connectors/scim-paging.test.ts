@@ -278,6 +278,30 @@ describe('a list by cursor', () => {
   });
 });
 
+describe('a list that holds nobody any more half way', () => {
+  const lapsing = (settings: object) => async () => {
+    let pages = 0;
+    const service = await aService((asked) => {
+      if (asked.path.includes('ServiceProviderConfig')) return { status: 404 };
+      pages += 1;
+      if (pages > 2) return listResponse(0, undefined);
+      const start = Number(queryOf(asked).get('startIndex') ?? 1);
+      const Resources = people(40)
+        .slice(start - 1, start + 9)
+        .map((one) => ({ id: one }));
+      return { body: { totalResults: 40, Resources, nextCursor: `c${pages}` } };
+    });
+    return usersOf(service.connect({ settings: { pageSize: 10, ...settings } }));
+  };
+
+  it.each([{ paging: 'cursor' }, { paging: 'index' }])('is an error: %j', async (settings) => {
+    expect(await failing(lapsing(settings)())).toMatchObject({
+      kind: 'unexpected-response',
+      message: expect.stringMatching(/nobody|ends it after/),
+    });
+  });
+});
+
 describe('a service that cannot be read by index', () => {
   it('because it sends the first page whatever is asked for, is an error', async () => {
     const { connect } = await simulatedService({ users: 250, quirks: ['index-only', 'same-page'] });

@@ -39,8 +39,26 @@ describe('the budget of retries', () => {
     const { get, session } = opened(host, { breaker: { failures: 1_000, openMs: 1 } });
     let failed = 0;
     for (let asked = 0; asked < 200; asked += 1) await get('/').catch(() => (failed += 1));
-    expect(session.usage().retries).toBe(20 + 0.1 * 200);
+    expect(session.usage().retries).toBe(60 + 0.1 * 200);
     expect(failed).toBeGreaterThan(0);
+  });
+});
+
+describe('trouble that passes within half a minute', () => {
+  it.each([1, 8])('ends no pull, with %i requests under way', async (width) => {
+    const clock = aClock();
+    const over = clock.clock() + 30_000;
+    const host = await aHost((_, response) => response.writeHead(clock.clock() < over ? 503 : 200).end());
+    // Sleeps of requests side by side pass together.
+    const sleep = (ms: number) => {
+      const until = clock.clock() + ms;
+      return new Promise<void>((resolve) => setTimeout(resolve, ms / 100)).then(() =>
+        clock.pass(Math.max(0, until - clock.clock())),
+      );
+    };
+    const { get } = opened(host, { clock: clock.clock, sleep });
+    const answers = await Promise.all(Array.from({ length: width }, () => get('/')));
+    expect(answers.map(({ status }) => status)).toEqual(Array(width).fill(200));
   });
 });
 
