@@ -11,6 +11,7 @@ import { killWorkers, startWorker, type Worker } from './killed.ts';
 
 /** Two batches of an apply, and a dozen pages of the directory. */
 const USERS = 1_300;
+const LATENCY_MS = 30;
 
 let install: Install;
 let simulator: Simulator;
@@ -21,7 +22,7 @@ let requestsOfARun: number;
 
 beforeAll(async () => {
   install = await Install.open(connectors);
-  simulator = await spawnSimulator('okta', { users: USERS, latencyMs: 30, plain: true, groups: 12 });
+  simulator = await spawnSimulator('okta', { users: USERS, latencyMs: LATENCY_MS, plain: true, groups: 12 });
   watcher = new pg.Client({ connectionString: install.database.url });
   await watcher.connect();
   const calm = await connected();
@@ -205,9 +206,12 @@ describe('A worker that is killed while it applies', () => {
 describe('Two processes', () => {
   it('never run one connection at the same time: one of them is told that it is busy', async () => {
     const one = await connected();
+    await simulator.control.latency(2_000); // the first one must not be done before the second has started
     const first = syncing(one);
     await until('the first one pulls', async () => ((await runRow(one))?.pages ?? 0) > 0);
-    expect(await syncing(one).outcome).toEqual({ result: 'busy' });
+    const second = await syncing(one).outcome;
+    await simulator.control.latency(LATENCY_MS);
+    expect(second).toEqual({ result: 'busy' });
     expect(await first.outcome).toMatchObject({ result: 'finished' });
     expect((await listRuns(install, one.administrator, {})).items).toHaveLength(1);
     await endsAsIfUndisturbed(one);
