@@ -82,7 +82,7 @@ async function bench(users: number): Promise<readonly Figure[]> {
 }
 
 async function startWorker(setup: Setup) {
-  const env = { ...process.env, NODE_OPTIONS: memory.nodeOptions }; // as bin/rollcall.js starts it
+  const env = { ...memory.environment, ...process.env, NODE_OPTIONS: memory.nodeOptions }; // as bin/rollcall.js starts it
   const child = fork(join(import.meta.dirname, 'worker.ts'), { env });
   child.send(setup);
   await answer(child);

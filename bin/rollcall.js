@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The command `rollcall`. Runs src/main.ts with a Node that can run TypeScript: this one, or the one that came with
 // `npm install` (the package `node`), and with the memory settings of memory.json: left to itself, Node lets garbage pile up to
-// half a gigabyte before it looks. NODE_OPTIONS still wins. Written so that an old Node can read it and say what is wrong.
+// half a gigabyte before it looks, and glibc keeps what each thread has freed for that thread alone. What the environment says wins. Written so that an old Node can read it and say what is wrong.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -14,7 +14,7 @@ const packaged = fileURLToPath(
   new URL(`../node_modules/node/bin/node${process.platform === 'win32' ? '.exe' : ''}`, import.meta.url),
 );
 
-const { nodeOptions } = JSON.parse(readFileSync(new URL('memory.json', import.meta.url), 'utf8'));
+const { nodeOptions, environment } = JSON.parse(readFileSync(new URL('memory.json', import.meta.url), 'utf8'));
 const given = process.env.NODE_OPTIONS ?? '';
 
 // Compiled code is kept within node_modules, not in a folder that others may write to; where that is read-only, nothing is kept.
@@ -40,6 +40,7 @@ function isRecent(version) {
 function runWith(node) {
   const env = {
     NODE_COMPILE_CACHE: compileCache,
+    ...environment,
     ...process.env,
     NODE_OPTIONS: `${nodeOptions} ${given}`.trim(),
     ROLLCALL_COMMAND: command(),

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import memory from '../../bin/memory.json' with { type: 'json' };
 import packageJson from '../../package.json' with { type: 'json' };
 import { aFolder, bin, environment, rollcall, start } from './command.ts';
 
@@ -63,6 +64,14 @@ it('shows its own path where it is started from elsewhere, and its name where th
   } finally {
     folder.remove();
   }
+});
+
+it('runs with the memory settings of memory.json, unless the environment has others', async () => {
+  const telling = '--import=data:text/javascript,process.stderr.write([process.env.MALLOC_ARENA_MAX].join())';
+  const run = async (env: Record<string, string>) =>
+    (await rollcall(['--version'], { env: { NODE_OPTIONS: telling, ...env } })).stderr;
+  expect(await run({})).toContain(memory.environment.MALLOC_ARENA_MAX);
+  expect(await run({ MALLOC_ARENA_MAX: '5' })).toBe('55');
 });
 
 it('leaves nobody behind when it is killed: what it has started ends in order', {

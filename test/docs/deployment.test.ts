@@ -65,6 +65,7 @@ function folderOfEveryImport() {
 }
 
 it('the Dockerfile gives Node the memory that bin/rollcall.js gives it', () => {
-  const { nodeOptions } = JSON.parse(readFileSync('bin/memory.json', 'utf8'));
+  const { nodeOptions, environment } = JSON.parse(readFileSync('bin/memory.json', 'utf8'));
   expect(/NODE_OPTIONS="([^"]*)"/.exec(dockerfile)?.[1]).toBe(nodeOptions);
+  for (const [name, value] of Object.entries(environment)) expect(dockerfile).toContain(`${name}=${value} `);
 });
