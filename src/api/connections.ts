@@ -29,7 +29,17 @@ const Connection = z
     provider: Provider,
     settings: z.unknown().describe('In the provider’s words.'),
     network: z
-      .object({ baseUrl: z.string().nullable(), ca: z.string().nullable(), proxy: z.string().nullable() })
+      .object({
+        baseUrl: z.string().nullable(),
+        ca: z.string().nullable(),
+        proxy: z.string().nullable(),
+        share: z
+          .number()
+          .optional()
+          .describe(
+            'Of the provider’s rate limits, what this connection may use; a half where it is missing.',
+          ),
+      })
       .describe('The proxy without user and password.'),
     mapping: Mapping,
     policy: Policy,

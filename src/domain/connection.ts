@@ -15,6 +15,8 @@ export type ConnectionNetwork = {
   readonly ca: string | null;
   /** On a connection that is shown: without user and password. */
   readonly proxy: string | null;
+  /** Of the provider's rate limits, what this connection may use; where it is not said, a half. */
+  readonly share?: number | undefined;
 };
 
 export type Connection = {

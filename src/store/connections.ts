@@ -194,12 +194,12 @@ function toListed(row: ConnectionRow): ListedConnection {
     return { ...known, provider: row.provider, state: 'unreadable', problem: parts.slice(0, 5).join('; ') };
   }
   const { network, provider, mapping, policy, state } = stored.data;
-  const { baseUrl, ca, proxy } = network;
+  const { proxyLogin: _, ...shown } = network;
   return {
     ...known,
     provider,
     settings: row.settings as Json,
-    network: { baseUrl, ca, proxy },
+    network: shown,
     mapping,
     policy,
     schedule,
@@ -216,6 +216,7 @@ const StoredNetwork = z.object({
   baseUrl: z.string().nullable(),
   ca: z.string().nullable(),
   proxy: z.string().nullable(),
+  share: z.number().optional(),
   /** Base64 of the sealed login. */
   proxyLogin: z.string().nullable(),
 });
@@ -235,26 +236,25 @@ function sealNetwork(
   id: ConnectionId,
   network: ConnectionNetwork,
 ): z.infer<typeof StoredNetwork> {
-  const { baseUrl, ca, proxy } = network;
-  if (proxy === null) return { baseUrl, ca, proxy, proxyLogin: null };
+  const { proxy, ...rest } = network;
+  if (proxy === null) return { ...rest, proxy, proxyLogin: null };
   const url = new URL(proxy);
   const { username, password } = url;
   url.username = '';
   url.password = '';
   const login = username === '' && password === '' ? null : box.seal(`${id}/proxy`, { username, password });
   return {
-    baseUrl,
-    ca,
+    ...rest,
     proxy: url.href,
     proxyLogin: login === null ? null : Buffer.from(login).toString('base64'),
   };
 }
 
 function openNetwork(box: SecretBox, id: ConnectionId, stored: Prisma.JsonValue): ConnectionNetwork {
-  const { baseUrl, ca, proxy, proxyLogin } = StoredNetwork.parse(stored);
-  if (proxy === null || proxyLogin === null) return { baseUrl, ca, proxy };
+  const { proxy, proxyLogin, ...rest } = StoredNetwork.parse(stored);
+  if (proxy === null || proxyLogin === null) return { ...rest, proxy };
   const login = ProxyLogin.parse(box.open(`${id}/proxy`, Buffer.from(proxyLogin, 'base64')));
-  return { baseUrl, ca, proxy: Object.assign(new URL(proxy), login).href };
+  return { ...rest, proxy: Object.assign(new URL(proxy), login).href };
 }
 
 function columnsOf(box: SecretBox, id: ConnectionId, patch: ConnectionPatch) {

@@ -90,8 +90,9 @@ export function differences(before: Connection, { network, credentials, ...given
     patch[name] = value;
   }
   if (credentials !== undefined) patch['credentials'] = credentials;
-  const rerouted = network !== undefined && !same(withoutLogin(network), before.network);
-  if (network !== undefined && (rerouted || withoutLogin(network).proxy !== network.proxy))
+  const rerouted = network !== undefined && !same(routeOf(withoutLogin(network)), routeOf(before.network));
+  const repaced = network !== undefined && network.share !== before.network.share;
+  if (network !== undefined && (rerouted || repaced || withoutLogin(network).proxy !== network.proxy))
     patch['network'] = network;
   const fields = Object.keys(patch).sort();
   const limits =
@@ -114,6 +115,11 @@ function same(one: unknown, other: unknown): boolean {
 function withoutLogin(network: Connection['network']): Connection['network'] {
   if (network.proxy === null) return network;
   return { ...network, proxy: Object.assign(new URL(network.proxy), { username: '', password: '' }).href };
+}
+
+/** Where credentials go. How fast is another matter. */
+function routeOf({ baseUrl, ca, proxy }: Connection['network']) {
+  return { baseUrl, ca, proxy };
 }
 
 function isTimeZone(text: string): boolean {

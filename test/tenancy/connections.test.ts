@@ -233,6 +233,16 @@ describe('updateConnection', () => {
     expect(opened?.credentials).toEqual(credentials);
   });
 
+  it('changes the share of the provider’s limits without asking for credentials, and hands it to the connector', async () => {
+    const made = await createConnection(deps, admin, { ...okta('Paced'), network: { share: 0.25 } });
+    expect(made.network).toEqual({ baseUrl: null, ca: null, proxy: null, share: 0.25 });
+    const network = { ...made.network, share: 1 };
+    const after = await updateConnection(deps, admin, { connection: made.id, network });
+    expect(after.network).toMatchObject({ share: 1 });
+    const opened = await deps.store.connections.open(deps.store.root, made.id);
+    expect(opened?.network).toMatchObject({ share: 1 });
+  });
+
   it('keeps the login of a proxy that is given again without it', async () => {
     const proxy = 'http://u:p@127.0.0.1:3128';
     const made = await createConnection(deps, admin, { ...okta('Keeping'), network: { proxy } });
