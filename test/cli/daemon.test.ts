@@ -40,9 +40,9 @@ it('serves commands beside it, which leave its database running', { timeout: 60_
 });
 
 it('makes a second sync of a connection wait for the first, and both end well', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
-  await simulator.control.latency(400);
+  await simulator.control.latency(2_500); // the first one must not be done before the second has started
   const first = start(['sync', 'Okta', '--json', '--data', data]);
   for (let asked = 0; (await simulator.control.state()).requests.groups === 0; asked++) {
     expect(asked).toBeLessThan(400);

@@ -162,8 +162,10 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
   expect(log.items[0].actor.name).toMatch(/^operator:/);
 
   const { runs } = await json('sync', '--all');
-  expect(runs).toEqual([expect.objectContaining({ state: 'finished', snapshot: 'complete', users: 40 })]);
-  expect((await json('runs', '--connection', 'Harbor Okta')).items).toHaveLength(2);
+  expect(runs).toMatchObject([{ state: 'finished', kind: 'delta', snapshot: 'named', users: 0 }]);
+  const { runs: again } = await json('sync', '--all', '--full');
+  expect(again).toMatchObject([{ state: 'finished', kind: 'full', snapshot: 'complete', users: 40 }]);
+  expect((await json('runs', '--connection', 'Harbor Okta')).items).toHaveLength(3);
   const doctor = await json('doctor');
   expect(doctor.checks.filter((check: { result: string }) => check.result !== 'ok')).toEqual([]);
 });
