@@ -163,8 +163,8 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
 
   const { runs } = await json('sync', '--all');
   expect(runs).toMatchObject([{ state: 'finished', kind: 'delta', snapshot: 'named', users: 0 }]);
-  const { runs: again } = await json('sync', '--all', '--full');
-  expect(again).toMatchObject([{ state: 'finished', kind: 'full', snapshot: 'complete', users: 40 }]);
+  const { runs: whole } = await json('sync', '--all', '--full');
+  expect(whole).toMatchObject([{ state: 'finished', kind: 'full', snapshot: 'complete', users: 40 }]);
   expect((await json('runs', '--connection', 'Harbor Okta')).items).toHaveLength(3);
   const doctor = await json('doctor');
   expect(doctor.checks.filter((check: { result: string }) => check.result !== 'ok')).toEqual([]);
