@@ -39,6 +39,8 @@ export type PullEvidence = {
   readonly users: number;
   /** Of `users`: those whom the listing did not name, and who were there when asked for. */
   readonly foundLater: number;
+  /** Linked auth users whom the listing did not name, and who were not asked for either. */
+  readonly notAskedFor: number;
   /** Rows that are really stored for this run. */
   readonly stored: number;
   readonly namelessRecords: number;
@@ -69,7 +71,8 @@ export function concludeSnapshot(evidence: PullEvidence): Snapshot {
   const hadUsers = evidence.linkedUsers > 0 || evidence.usersBefore > 0;
   if (evidence.users === evidence.foundLater && hadUsers)
     return { kind: 'partial', reason: 'empty-directory' };
-  if (evidence.foundLater > tolerated(evidence.users))
+  // Where some were asked for and were there, whoever was not asked for may be there too.
+  if (evidence.foundLater > (evidence.notAskedFor > 0 ? 0 : tolerated(evidence.users)))
     return { kind: 'partial', reason: 'listing-incomplete' };
   return complete(evidence.users);
 }

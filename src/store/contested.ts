@@ -2,16 +2,21 @@
 import { addressSought } from '../domain/addresses.ts';
 import type { ProposedChange } from '../domain/change.ts';
 import type { TakenRun } from '../domain/run.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction } from './database.ts';
 
 /** How many of those who come to one address are named to each other: enough to find them all by. */
 const RIVALS = 100;
 
-/** Whether the run says anything of a user, be it that they are gone. Of all others, what was known before stays. */
-export const spokenOf = (externalId: string, run: string, complete: string) =>
-  `CASE WHEN ${complete} THEN NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = ${run} AND s.external_id = ${externalId} AND s.problem IS NOT NULL)
-        ELSE EXISTS (SELECT FROM staged_user s WHERE s.run_id = ${run} AND s.external_id = ${externalId} AND s.problem IS NULL) END`;
+/**
+ * Whether the run says anything of a user, be it that they are gone. Of all others, what was known before stays: also of those who
+ * were away in a partial snapshot, since nothing is proposed from that. `kind`: of the snapshot.
+ */
+export const spokenOf = (externalId: string, run: string, kind: string) =>
+  `CASE WHEN ${kind} = 'complete' THEN NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = ${run} AND s.external_id = ${externalId} AND s.problem IS NOT NULL)
+        ELSE EXISTS (SELECT FROM staged_user s WHERE s.run_id = ${run} AND s.external_id = ${externalId} AND s.problem IS NULL
+          AND (${kind} = 'named' OR s.absence IS NULL)) END`;
 
 /**
  * The addresses that the changes of a plan come to. Beside the table `planned`, in the same transaction:
@@ -54,16 +59,16 @@ export class SoughtAddresses {
   }
 
   /** Fills `contested`; gives the number of its rows. */
-  async findContested(complete: boolean): Promise<number> {
+  async findContested(kind: Snapshot['kind']): Promise<number> {
     if (this.#noted === 0) return 0;
     await this.#tx.query(`ANALYZE sought`);
     await this.#tx.query(`DELETE FROM sought s USING change r WHERE ${REFUSED('r', 's')}`, [
       this.#run.connection,
     ]);
     const held = await this.#findHolders();
-    const freed = held === 0 ? 0 : await this.#findWhoLeaves(complete);
+    const freed = held === 0 ? 0 : await this.#findWhoLeaves(kind);
     const shared = await this.#findThoseWithout();
-    const found = complete ? shared : shared + (await this.#findWhoCameBefore());
+    const found = kind === 'complete' ? shared : shared + (await this.#findWhoCameBefore(kind));
     return found === 0 || freed === 0 ? found : found + (await this.#followChains());
   }
 
@@ -85,7 +90,7 @@ export class SoughtAddresses {
   }
 
   /** By a change of this plan, or by one that waits since an earlier run and that this one says nothing about. */
-  async #findWhoLeaves(complete: boolean): Promise<number> {
+  async #findWhoLeaves(kind: Snapshot['kind']): Promise<number> {
     const { connection, id } = this.#run;
     const ofThisPlan = await this.#written(
       `UPDATE held h SET freed_by = p.external_id FROM planned p LEFT JOIN sought s ON s.external_id = p.external_id
@@ -96,8 +101,8 @@ export class SoughtAddresses {
     const waiting = await this.#written(
       `UPDATE held h SET freed_by = c.external_id FROM change c
        WHERE h.freed_by IS NULL AND c.connection_id = $1 AND c.auth_user_id = h.id AND ${FREES('c')}
-         AND c.state IN ${WAITING} AND NOT ${spokenOf('c.external_id', '$2', '$3')}`,
-      [connection, id, complete],
+         AND c.state IN ${WAITING} AND NOT ${spokenOf('c.external_id', '$2', '$3::text')}`,
+      [connection, id, kind],
     );
     return ofThisPlan + waiting;
   }
@@ -123,9 +128,9 @@ export class SoughtAddresses {
    * A change that waits since an earlier run comes to the address, or to the auth user, too, and this run says nothing about it. The
    * address is compared without the finer points of `emailKey`: an apply would send the second one back.
    */
-  async #findWhoCameBefore(): Promise<number> {
+  async #findWhoCameBefore(kind: Snapshot['kind']): Promise<number> {
     const { connection, id } = this.#run;
-    const waits = `c.connection_id = $1 AND c.state IN ${WAITING} AND NOT ${spokenOf('c.external_id', '$2', 'false')}`;
+    const waits = `c.connection_id = $1 AND c.state IN ${WAITING} AND NOT ${spokenOf('c.external_id', '$2', '$3::text')}`;
     return await this.#written(
       `WITH before AS (
          SELECT s.external_id, c.auth_user_id FROM sought s JOIN change c ON lower(c.after #>> '{fields,email}') = s.address
@@ -137,7 +142,7 @@ export class SoughtAddresses {
        INSERT INTO contested
        SELECT external_id, coalesce((array_agg(auth_user_id ORDER BY auth_user_id) FILTER (WHERE auth_user_id IS NOT NULL))[1:${RIVALS}], '{}')
        FROM before b WHERE NOT EXISTS (SELECT FROM contested w WHERE w.external_id = b.external_id) GROUP BY external_id`,
-      [connection, id],
+      [connection, id, kind],
     );
   }
 

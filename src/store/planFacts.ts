@@ -3,7 +3,7 @@ import type { GroupRef } from '../domain/directory.ts';
 import { Mapping, type UnreadGroups } from '../domain/mapping.ts';
 import type { GuardLimits } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
-import { concludedBefore, type Snapshot } from '../domain/snapshot.ts';
+import { concludedBefore, type PartialReason, type Snapshot } from '../domain/snapshot.ts';
 import type { BulkTransaction } from './database.ts';
 import { RunTakenOver } from './staging.ts';
 
@@ -57,8 +57,8 @@ async function readUnreadGroups(
   run: TakenRun,
   now: { readonly unreadable: number; readonly reason: string | null },
 ): Promise<UnreadGroups> {
-  // A directory that leaves people out of its list of users may leave them out of its groups.
-  if (now.reason === 'listing-incomplete' || now.reason === 'fewer-than-counted')
+  // A directory that leaves people out of its list of users may leave them out of its groups, and hide groups as well.
+  if (now.reason !== null && GROUPS_IN_DOUBT.has(now.reason))
     return { membersUnknown: [], someUnreadable: true, read: [] };
   const someUnreadable = now.unreadable > 0;
   const groups = await tx.query<GroupRef & { unknown: boolean }>(
@@ -68,6 +68,12 @@ async function readUnreadGroups(
   );
   return { membersUnknown: groups.filter((group) => group.unknown), someUnreadable, read: groups };
 }
+
+const GROUPS_IN_DOUBT: ReadonlySet<string> = new Set<PartialReason>([
+  'listing-incomplete',
+  'fewer-than-counted',
+  'permission-lost',
+]);
 
 /** The changes of the connection that wait, by set. */
 export async function countPending(tx: BulkTransaction, run: TakenRun): Promise<RunCounts> {

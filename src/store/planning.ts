@@ -199,7 +199,7 @@ export class Plan {
   async *contested(): AsyncGenerator<
     readonly { readonly change: ProposedChange; readonly contest: Contest }[]
   > {
-    if ((await this.#sought.findContested(this.facts.snapshot.kind === 'complete')) === 0) return;
+    if ((await this.#sought.findContested(this.facts.snapshot.kind)) === 0) return;
     const rows = this.#cursor<ProposedChange & Contest>(CONTESTED, []);
     for await (const batch of rows) {
       yield batch.map(({ holders, rivals, ...change }) => ({ change, contest: { holders, rivals } }));
@@ -224,8 +224,8 @@ export class Plan {
       `UPDATE change c SET state = 'superseded', closed_at = now()
        WHERE c.connection_id = $1 AND c.state IN ${LIVE}
          AND NOT EXISTS (SELECT FROM planned p WHERE p.external_id = c.external_id AND p.fingerprint = c.fingerprint)
-         AND ${spokenOf('c.external_id', '$2', '$3')}`,
-      [connection, run, this.facts.snapshot.kind === 'complete'],
+         AND ${spokenOf('c.external_id', '$2', '$3::text')}`,
+      [connection, run, this.facts.snapshot.kind],
     );
     await this.#tx.query(
       `UPDATE change c SET base_version = p.base_version FROM planned p

@@ -93,20 +93,21 @@ export class Runs {
       const left = await tx.syncRun.findFirst({
         where: { connectionId: work.connection, state: { in: ['pulling', 'planning'] } },
       });
-      const tooOld = how.at.getTime() - (left?.startedAt?.getTime() ?? 0) > RESUMABLE_MS;
-      if (left !== null && left.readingFingerprint === reading.readingFingerprint && !tooOld) {
+      const because = left === null ? null : whyNotResumed(left, reading, how.at);
+      if (left !== null && because === null) {
         return {
           run: toTaken(await tx.syncRun.update({ where: { id: left.id }, data: { worker } })),
           resumed: true,
         };
       }
-      if (left !== null) await failRun(tx, left.id, tooOld ? TOO_OLD : CONFIGURATION_CHANGED, how.at);
+      if (left !== null && because !== null) await failRun(tx, left.id, because, how.at);
       const queued = await tx.syncRun.findFirst({
         where: { connectionId: work.connection, state: 'queued' },
       });
       if (how.wanted !== null && queued?.id !== how.wanted) return null;
       const { mapping, readingFingerprint } = reading;
-      const started = { mapping, readingFingerprint, worker, state: 'pulling', startedAt: how.at };
+      const kind = reading.full ? { kind: 'full' } : {};
+      const started = { mapping, readingFingerprint, worker, state: 'pulling', startedAt: how.at, ...kind };
       const row =
         queued === null
           ? await tx.syncRun.create({
@@ -120,11 +121,15 @@ export class Runs {
   /** What decides whether the snapshot is complete; the caller adds what only it knows. */
   evidence(run: TakenRun): Promise<Omit<PullEvidence, 'chainClosed' | 'looped'>> {
     return this.#database.bulk(run.tenant, async (tx) => {
+      await tx.query('SET LOCAL enable_nestloop = off'); // all sides are large, and freshly staged rows have no statistics
       const [row] = await tx.query<Omit<PullEvidence, 'chainClosed' | 'looped'>>(
         `SELECT r.users_read AS users, r.found_later AS "foundLater", r.nameless AS "namelessRecords", (r.evidence ->> 'users')::int AS counted,
            (SELECT count(*)::int FROM staged_user WHERE run_id = r.id AND absence IS NULL) AS stored,
            (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
             WHERE i.connection_id = r.connection_id AND a.state <> 'deleted') AS "linkedUsers",
+           (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+              LEFT JOIN staged_user s ON s.run_id = $1 AND s.external_id = i.external_id
+            WHERE i.connection_id = r.connection_id AND a.state <> 'deleted' AND s.external_id IS NULL) AS "notAskedFor",
            coalesce((SELECT users_read FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
              AND b.snapshot = 'complete' ORDER BY b.id DESC LIMIT 1), 0) AS "usersBefore",
            ARRAY(SELECT jsonb_array_elements_text(nullif(evidence -> 'permissions', 'null')) FROM (
@@ -253,6 +258,19 @@ const CONFIGURATION_CHANGED: RunFailure = {
   message: 'The connection was reconfigured before this run was finished.',
   remedy: 'Nothing: the next run reads by the new configuration.',
 };
+
+const FULL_ASKED_FOR: RunFailure = {
+  kind: 'full-asked-for',
+  message: 'The run read only what changed, and a full one was asked for before it was finished.',
+  remedy: 'Nothing: the next run reads the whole directory.',
+};
+
+/** null: it goes on from its last page. */
+function whyNotResumed(left: SyncRun, reading: Reading, at: Date): RunFailure | null {
+  if (at.getTime() - (left.startedAt?.getTime() ?? 0) > RESUMABLE_MS) return TOO_OLD;
+  if (left.readingFingerprint !== reading.readingFingerprint) return CONFIGURATION_CHANGED;
+  return reading.full && left.kind === 'delta' ? FULL_ASKED_FOR : null;
+}
 
 async function failRun(tx: OrdinaryTransaction, id: string, failure: RunFailure, at: Date): Promise<void> {
   await tx.syncRun.update({ where: { id }, data: { state: 'failed', failure, finishedAt: at } });

@@ -53,6 +53,12 @@ const REPLACE_STAGED = `ON CONFLICT (run_id, external_id) DO UPDATE SET problem 
   directory = excluded.directory, email_key = excluded.email_key, desired_hash = excluded.desired_hash`;
 
 const STAGED = ['staged_user', 'staged_membership', 'staged_group', 'staged_touched'];
+/** Each run tidies up behind those before it: what is older than so many of them was tidied long ago. */
+const TIDIED = 1_000;
+
+/** The run that the connection's token was stored with. `$1` is the connection. */
+export const LAST_WITH_TOKEN = `SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND snapshot IN ('complete', 'named')
+  ORDER BY id DESC LIMIT 1`;
 
 export class Staging {
   readonly #database: Database;
@@ -222,14 +228,17 @@ export class Staging {
     });
   }
 
-  /** Removes what older runs of the connection staged; the last complete snapshot and the given run stay. */
+  /**
+   * Removes what older runs of the connection staged. The last complete snapshot, the run that the token is of and the given run
+   * stay.
+   */
   forgetOlder(run: TakenRun) {
     return this.#inRun(run, async (tx) => {
       const old = await tx.query<{ id: string }>(
-        `SELECT id FROM sync_run r WHERE connection_id = $1 AND id <> $2 AND state IN ('finished', 'failed')
-           AND (EXISTS (SELECT FROM staged_user s WHERE s.run_id = r.id) OR EXISTS (SELECT FROM staged_group g WHERE g.run_id = r.id))
-           AND id <> coalesce((SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete'
-                               ORDER BY id DESC LIMIT 1), $2)`,
+        `SELECT id FROM (SELECT id, state FROM sync_run WHERE connection_id = $1 AND id <> $2 ORDER BY id DESC LIMIT ${TIDIED}) r
+         WHERE state IN ('finished', 'failed') AND (${STAGED.map((table) => `EXISTS (SELECT FROM ${table} WHERE run_id = r.id)`).join(' OR ')})
+           AND id NOT IN ((${LAST_WITH_TOKEN}) UNION
+             (SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1))`,
         [run.connection, run.id],
       );
       const ids = old.map((row) => row.id);

@@ -2,7 +2,7 @@
 import type { ExternalId } from '../domain/ids.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { BulkTransaction, Database } from './database.ts';
-import { advance, type Progress, update } from './staging.ts';
+import { advance, LAST_WITH_TOKEN, type Progress, update } from './staging.ts';
 
 export class Touched {
   readonly #database: Database;
@@ -17,35 +17,70 @@ export class Touched {
 
   /**
    * Turns a run that has read nothing yet into a delta run, if the connection's last plan left a token behind that is younger than
-   * `lifetimeMs`, by the same configuration, and if the last complete run is younger than `fullEveryMs`. Else null.
+   * `lifetimeMs`, by the same configuration, and if the last complete run is younger than `fullEveryMs`. Else null; so too where more
+   * than `againAtMost` users have to be looked at again whatever the provider says of them.
    */
   begin(
     run: TakenRun,
-    when: { readonly at: Date; readonly lifetimeMs: number | null; readonly fullEveryMs: number },
+    when: {
+      readonly at: Date;
+      readonly lifetimeMs: number | null;
+      readonly fullEveryMs: number;
+      readonly againAtMost: number;
+    },
   ): Promise<TakenRun | null> {
     const since = (ms: number | null) =>
       ms === null ? null : new Date(when.at.getTime() - ms).toISOString();
     return this.#inRun(run, async (tx) => {
-      const [from] = await tx.query<{ token: string; lastComplete: string }>(
-        `SELECT c.delta_token AS token, r.id AS "lastComplete" FROM connection c, LATERAL (
-           SELECT id, finished_at FROM sync_run WHERE connection_id = c.id AND state = 'finished' AND snapshot = 'complete'
-           ORDER BY id DESC LIMIT 1) r
+      const [from] = await tx.query<{ token: string; lastComplete: string; unreadableGroups: number }>(
+        `SELECT c.delta_token AS token, r.id AS "lastComplete", r.unreadable_groups AS "unreadableGroups" FROM connection c, LATERAL (
+           SELECT id, finished_at, unreadable_groups FROM sync_run
+           WHERE connection_id = c.id AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1) r
          WHERE c.id = $1 AND c.delta_token IS NOT NULL AND c.delta_fingerprint = $2
            AND ($3::timestamptz IS NULL OR c.delta_token_at > $3::timestamptz) AND r.finished_at > $4::timestamptz`,
         [run.connection, run.readingFingerprint, since(when.lifetimeMs), since(when.fullEveryMs)],
       );
       if (from === undefined) return null;
-      await update(tx, run, `kind = 'delta', phase = 'changes', cursor = NULL, delta_from = $3`, [
-        from.token,
-      ]);
+      const again = await this.#again(tx, run, when.againAtMost);
+      if (again === null) return null;
+      // What could not be read of the groups is as unknown as it was.
+      await update(
+        tx,
+        run,
+        `kind = 'delta', phase = 'changes', cursor = NULL, delta_from = $3, unreadable_groups = $4`,
+        [from.token, from.unreadableGroups],
+      );
+      await insertTouched(tx, run, again);
       // The groups' names: a user who is looked up is in groups by id.
       await tx.query(
-        `INSERT INTO staged_group (run_id, external_id, tenant_id, name, everyone, members_done)
-         SELECT $1, external_id, tenant_id, name, everyone, true FROM staged_group WHERE run_id = $2`,
+        `INSERT INTO staged_group (run_id, external_id, tenant_id, name, everyone, members_done, members_unknown)
+         SELECT $1, external_id, tenant_id, name, everyone, true, members_unknown FROM staged_group WHERE run_id = $2`,
         [run.id, from.lastComplete],
       );
       return { ...run, kind: 'delta', phase: 'changes', cursor: null, deltaFrom: from.token };
     });
+  }
+
+  /**
+   * Whom the provider need not name again: who could not be read by the run that the token is of (where that were many, a connector
+   * does not understand them, and will not now); whose change an apply sent back; and whose conflict is about an auth user that has
+   * changed since. null: more of the latter two than `limit`.
+   */
+  async #again(tx: BulkTransaction, run: TakenRun, limit: number): Promise<readonly ExternalId[] | null> {
+    const unread = await tx.query<{ id: ExternalId }>(
+      `SELECT external_id AS id FROM staged_user WHERE problem IS NOT NULL AND run_id = (${LAST_WITH_TOKEN}) LIMIT $2::int + 1`,
+      [run.connection, limit],
+    );
+    const waiting = await tx.query<{ id: ExternalId }>(
+      `SELECT c.external_id AS id FROM change c WHERE c.connection_id = $1 AND (c.state IN ('moved', 'failed')
+         OR c.state IN ('open', 'held') AND c.kind = 'conflict' AND EXISTS (
+           SELECT FROM jsonb_array_elements(c.candidates) AS one JOIN auth_user u ON u.id = (one ->> 'authUser')::uuid
+           WHERE u.updated_at >= (SELECT started_at FROM sync_run WHERE connection_id = $1 AND state = 'finished' ORDER BY id DESC LIMIT 1)))
+       LIMIT $2::int + 1`,
+      [run.connection, limit],
+    );
+    if (waiting.length > limit) return null;
+    return [...(unread.length > limit ? [] : unread), ...waiting].map((row) => row.id);
   }
 
   /** One page of a change feed. `token`: where the next delta goes on, with the last page. */
@@ -56,44 +91,67 @@ export class Touched {
     token: string | null,
   ): Promise<void> {
     return this.#inRun(run, async (tx) => {
-      await tx.query(
-        `INSERT INTO staged_touched (run_id, external_id, tenant_id)
-         SELECT DISTINCT $1::uuid, id, $2::uuid FROM unnest($3::text[]) AS row (id) ON CONFLICT DO NOTHING`,
-        [run.id, run.tenant, users],
-      );
+      await insertTouched(tx, run, users);
       await advance(tx, run, progress, {});
       if (token !== null) await update(tx, run, `delta_token = $3`, [token]);
     });
   }
 
-  /**
-   * Those linked auth users whom the listing of a full run did not name, as far as they are not more than `limit`: so many are for
-   * a guard and a person, whatever the provider says of each.
-   */
+  /** How many are to be looked up, and how many are linked. */
+  count(run: TakenRun): Promise<{ readonly touched: number; readonly linked: number }> {
+    return this.#inRun(run, async (tx) => {
+      const [row] = await tx.query<{ touched: number; linked: number }>(
+        `SELECT (SELECT count(*)::int FROM staged_touched WHERE run_id = $1) AS touched,
+           (SELECT count(*)::int FROM identity WHERE connection_id = $2) AS linked`,
+        [run.id, run.connection],
+      );
+      return row ?? { touched: 0, linked: 0 };
+    });
+  }
+
+  /** Those linked auth users whom the listing of a full run did not name; of more than `limit`, so many from all over. */
   stageUnseen(run: TakenRun, limit: number): Promise<void> {
     return this.#inRun(run, async (tx) => {
       await tx.query('SET LOCAL enable_nestloop = off'); // both sides are large, and freshly staged rows have no statistics
       await tx.query(
         `INSERT INTO staged_touched (run_id, external_id, tenant_id)
-         SELECT $1::uuid, external_id, $2::uuid FROM (
-           SELECT i.external_id, count(*) OVER () AS unseen FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
-           WHERE i.connection_id = $3 AND a.state <> 'deleted'
-             AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $1::uuid AND s.external_id = i.external_id)) AS away
-         WHERE unseen <= $4 ON CONFLICT DO NOTHING`,
+         SELECT $1::uuid, i.external_id, $2::uuid FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+         WHERE i.connection_id = $3 AND a.state <> 'deleted'
+           AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $1::uuid AND s.external_id = i.external_id)
+         ORDER BY md5($1::text || i.external_id) LIMIT $4 ON CONFLICT DO NOTHING`,
         [run.id, run.tenant, run.connection, limit],
       );
       await update(tx, run, `phase = 'look-up', cursor = NULL`);
     });
   }
 
-  /** The next ones, in a stable order; `Staging.stageUsers` takes off the list whom it stores. */
-  next(run: TakenRun, limit: number): Promise<readonly ExternalId[]> {
+  /**
+   * The next ones behind `last`, in the order of their ids; `Staging.stageUsers` takes off the list whom it stores. By the index alone:
+   * freshly staged rows have no statistics, and what was taken off is not to be gone over each time.
+   */
+  next(run: TakenRun, last: ExternalId | null, limit: number): Promise<readonly ExternalId[]> {
     return this.#inRun(run, async (tx) => {
+      await tx.query(
+        'SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off',
+      );
       const rows = await tx.query<{ id: ExternalId }>(
-        `SELECT external_id AS id FROM staged_touched WHERE run_id = $1 ORDER BY external_id LIMIT $2`,
-        [run.id, limit],
+        `SELECT external_id AS id FROM staged_touched WHERE run_id = $1 AND external_id > $3 ORDER BY external_id LIMIT $2`,
+        [run.id, limit, last ?? ''],
       );
       return rows.map((row) => row.id);
     });
   }
+}
+
+async function insertTouched(
+  tx: BulkTransaction,
+  run: TakenRun,
+  users: readonly ExternalId[],
+): Promise<void> {
+  if (users.length === 0) return;
+  await tx.query(
+    `INSERT INTO staged_touched (run_id, external_id, tenant_id)
+     SELECT DISTINCT $1::uuid, id, $2::uuid FROM unnest($3::text[]) AS row (id) ON CONFLICT DO NOTHING`,
+    [run.id, run.tenant, users],
+  );
 }

@@ -9,8 +9,18 @@ import type { TakenRun } from '../domain/run.ts';
 import { lookUpTouched, type PullDeps, UnknownGroup } from './lookUp.ts';
 import type { Progress } from './progress.ts';
 
-/** How long deltas follow each other before everybody is read again: what a feed may have missed shows then. */
-export const FULL_EVERY_MS = 24 * 60 * 60_000;
+/**
+ * How long deltas follow each other before everybody is read again: what a feed may have missed shows then. Short of a day, so that
+ * a schedule of once a day reads everybody each time.
+ */
+export const FULL_EVERY_MS = 23 * 60 * 60_000;
+/** Of those who have to be looked at again although no feed names them. */
+const AGAIN_AT_MOST = 500;
+
+/** A feed of more pages than that has no end, or is longer than the lists. */
+const PAGES_AT_MOST = 1_000;
+/** To look up so many, or one in so many of those who are linked where that is more, costs no more than to read everybody. */
+const LOOK_UPS = { always: 500, oneIn: 20 } as const;
 
 /** The feed does not tell all that has happened: everybody has to be read. */
 export class NeedsFullRun extends Error {
@@ -35,6 +45,7 @@ export async function beginDelta(
     at: clock.now(),
     lifetimeMs: tokenLifetimeMs,
     fullEveryMs: FULL_EVERY_MS,
+    againAtMost: AGAIN_AT_MOST,
   });
 }
 
@@ -45,8 +56,9 @@ export async function pullChanges(
   signal: AbortSignal,
   progress: Progress,
 ): Promise<void> {
-  const { changes } = deps.connector;
-  if (changes === null || run.deltaFrom === null) throw new NeedsFullRun('the provider names no changes');
+  const { changes, lookUp } = deps.connector;
+  if (changes === null || lookUp === null || run.deltaFrom === null)
+    throw new NeedsFullRun('the provider names no changes');
   const mapping = compileMapping(run.mapping);
   try {
     if (run.phase === 'changes') {
@@ -58,6 +70,7 @@ export async function pullChanges(
         signal,
         progress,
       );
+      await refuseTooMany(deps, run);
     }
     await lookUpTouched(deps, run, mapping, signal, progress);
   } catch (error) {
@@ -87,6 +100,7 @@ async function readFeed(
 ): Promise<void> {
   const visited = new Set([run.cursor]);
   for (let cursor = run.cursor; ; ) {
+    if (visited.size > PAGES_AT_MOST) throw new NeedsFullRun('the feed does not end');
     const page = await changes.fetch(run.deltaFrom, cursor, signal);
     if (page.unreadable > 0) throw new NeedsFullRun('some of what changed could not be read');
     if (page.groups.length > 0 && readsGroups) throw new NeedsFullRun('the members of a group changed');
@@ -102,4 +116,10 @@ async function readFeed(
     await touched.stage(run, page.users, { phase: 'changes', cursor }, null);
     progress.page('changes', 0);
   }
+}
+
+async function refuseTooMany({ touched }: PullDeps, run: TakenRun): Promise<void> {
+  const counted = await touched.count(run);
+  if (counted.touched > Math.max(LOOK_UPS.always, counted.linked / LOOK_UPS.oneIn))
+    throw new NeedsFullRun('so much changed that to read everybody costs less');
 }

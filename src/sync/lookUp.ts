@@ -17,7 +17,7 @@ export type PullDeps = {
 /** The contract's largest number. */
 const AT_ONCE = 100;
 
-/** Throws `ConnectorError` where the provider refuses, or answers of somebody nothing; then nobody of that batch is stored. */
+/** Throws `ConnectorError` where the provider refuses, or does not say one thing of each; then nobody of that batch is stored. */
 export async function lookUpTouched(
   { connector, staging, touched }: PullDeps,
   run: TakenRun,
@@ -31,9 +31,10 @@ export async function lookUpTouched(
   const sets = new GroupSets(read);
   const groups = mapping.readsEveryGroup ? null : read.map((group) => group.externalId);
   const named = new Set<string>(read.map((group) => group.externalId));
-  for (;;) {
-    const ids = await touched.next(run, AT_ONCE);
+  for (let last: ExternalId | null = null; ; ) {
+    const ids: readonly ExternalId[] = await touched.next(run, last, AT_ONCE);
     if (ids.length === 0) return;
+    last = ids.at(-1) ?? null;
     const found = await lookUp(ids, groups, signal);
     refuseSilence(ids, found);
     const known = await staging.knownUsers(run, ids);
@@ -54,13 +55,13 @@ export async function lookUpTouched(
   }
 }
 
-/** Of whom nothing is said, nothing is known: not to be taken for an answer. */
+/** Of whom nothing is said, or two things, nothing is known: not to be taken for an answer. */
 function refuseSilence(ids: readonly ExternalId[], found: readonly FoundUser[]): void {
   const answered = new Set(found.map((one) => (one.kind === 'user' ? one.user.externalId : one.externalId)));
-  if (answered.size === ids.length && ids.every((id) => answered.has(id))) return;
+  if (found.length === ids.length && ids.every((id) => answered.has(id))) return;
   throw new ConnectorError({
     kind: 'unexpected-response',
-    message: 'The provider did not answer for each user that it was asked for.',
+    message: 'The provider did not answer once for each user that it was asked for.',
     remedy: 'Run again later; if it stays, report this as a defect.',
   });
 }

@@ -72,8 +72,8 @@ async function pullGroups(
 }
 
 /**
- * Whoever has moved between a provider's lists while they were read is in none of them. So each of the few who are missing is asked
- * for by id: who is still there stays, and why the others are away is known.
+ * Whoever has moved between a provider's lists while they were read is in none of them. So those who are missing are asked for by
+ * id, of many some: who is still there stays, and why the others are away is known.
  */
 async function lookUpUnseen(
   deps: PullDeps,
@@ -87,7 +87,7 @@ async function lookUpUnseen(
   await lookUpTouched(deps, run, mapping, signal, progress);
 }
 
-/** Many more are for a guard and a person, whatever the provider says of each; and they would cost as much as another listing. */
+/** All of many would cost as much as another listing: so many show whether the lists are whole. */
 const UNSEEN_AT_MOST = 500;
 
 /** Each group remembers how far its members were read, so that the groups need no cursor of their own. */

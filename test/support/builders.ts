@@ -60,6 +60,7 @@ export function aCompleteSnapshot(users: number): CompleteSnapshot {
     chainClosed: true,
     looped: false,
     foundLater: 0,
+    notAskedFor: 0,
     namelessRecords: 0,
     linkedUsers: 0,
   };

@@ -66,9 +66,9 @@ export type Faults = {
   /** Moves while it is listed, so that no page names it. */
   readonly slipsThrough?: readonly string[];
   /** The feed answers so from its first page on. */
-  readonly feed?: 'expired' | 'refused' | 'unavailable' | 'unreadable' | 'a-group' | 'endless';
+  readonly feed?: 'expired' | 'refused' | 'unavailable' | 'unreadable' | 'a-group' | 'circular' | 'endless';
   /** Look-ups answer so. */
-  readonly lookUps?: 'refused' | 'unavailable' | 'silent';
+  readonly lookUps?: 'refused' | 'unavailable' | 'silent' | 'contradictory';
   readonly evidence?: Evidence;
   /** Called before a page is given, whatever list it is of. */
   readonly beforePage?: (list: List, page: number) => Promise<void> | void;
@@ -166,17 +166,18 @@ export class TestDirectory {
       tokenLifetimeMs: 7 * 24 * 60 * 60_000,
       begin: async () => String(happened.length),
       fetch: async (token, cursor) => {
-        const { feed } = this.faults;
+        const { feed = '' } = this.faults;
         const from = Number(cursor ?? token);
         this.requests.push({ list: 'changes', group: null, page: from });
         await this.faults.beforePage?.('changes', from);
-        const refusal = feed === undefined ? undefined : FEED_REFUSALS[feed];
+        const refusal = FEED_REFUSALS[feed];
         if (refusal !== undefined) throw failure(refusal);
         const to = Math.min(from + this.pageSize, happened.length);
         const users = happened.slice(from, to).map((id) => ExternalId.parse(id));
         const groups = feed === 'a-group' ? [ExternalId.parse('some-group')] : [];
         const unreadable = feed === 'unreadable' ? 1 : 0;
-        if (feed === 'endless') return { users, groups, unreadable, next: 'again', token: null };
+        const stray = FEED_STRAYS[feed]?.(from);
+        if (stray !== undefined) return { users, groups, unreadable, next: stray, token: null };
         const more = to < happened.length;
         return { users, groups, unreadable, next: more ? String(to) : null, token: more ? null : String(to) };
       },
@@ -190,6 +191,11 @@ export class TestDirectory {
     if (lookUps === 'refused') throw failure('permission-missing');
     if (lookUps === 'unavailable') throw failure('unavailable');
     if (lookUps === 'silent') return [];
+    if (lookUps === 'contradictory')
+      return ids.flatMap((externalId): FoundUser[] => [
+        { kind: 'out-of-scope', externalId },
+        { kind: 'gone', externalId },
+      ]);
     return ids.map((externalId): FoundUser => {
       const user = this.#users.find((one) => one.externalId === externalId);
       if (unreadable.includes(externalId))
@@ -319,10 +325,15 @@ export function definitionOf(directories: ReadonlyMap<string, TestDirectory>): C
   };
 }
 
-const FEED_REFUSALS: Partial<Record<NonNullable<Faults['feed']>, FailureKind>> = {
+const FEED_REFUSALS: Readonly<Record<string, FailureKind>> = {
   expired: 'cursor-expired',
   refused: 'permission-missing',
   unavailable: 'unavailable',
+};
+
+const FEED_STRAYS: Readonly<Record<string, (from: number) => string>> = {
+  circular: () => 'again',
+  endless: (from) => String(from + 1),
 };
 
 const DirectoryName = z.object({ directory: z.string() });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FULL_EVERY_MS } from '../../src/sync/delta.ts';
 import type { Faults } from '../support/directory.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -8,8 +9,6 @@ beforeAll(async () => {
   install = await Install.open();
 });
 afterAll(() => install.close());
-
-const DAY_MS = 24 * 60 * 60_000;
 
 /** Ten users, two of them in a group that gives a role, all applied; the next run may be a delta. */
 async function settled(faults: Faults = { hasFeed: true }, mapping = {}): Promise<Connected> {
@@ -149,7 +148,7 @@ describe('A delta run', () => {
 });
 
 describe('Everybody is read instead of a delta', () => {
-  it.each(['expired', 'refused', 'unreadable', 'a-group', 'endless'] as const)(
+  it.each(['expired', 'refused', 'unreadable', 'a-group', 'circular', 'endless'] as const)(
     'where the feed is %s: nothing follows from the delta itself',
     async (feed) => {
       const acme = await settled();
@@ -161,7 +160,7 @@ describe('Everybody is read instead of a delta', () => {
     },
   );
 
-  it.each(['refused', 'silent'] as const)(
+  it.each(['refused', 'silent', 'contradictory'] as const)(
     'where look-ups are %s, and then nobody is deleted',
     async (lookUps) => {
       const acme = await settled();
@@ -196,9 +195,9 @@ describe('Everybody is read instead of a delta', () => {
     expect(await acme.sync()).toMatchObject({ kind: 'delta' });
   });
 
-  it('where the last complete run is a day ago', async () => {
+  it('where the last complete run is 23 hours ago: a run of once a day is a full one each time', async () => {
     const acme = await settled();
-    install.clock.advance(DAY_MS - 60_000);
+    install.clock.advance(FULL_EVERY_MS - 60_000);
     expect(await acme.sync()).toMatchObject({ kind: 'delta' });
     install.clock.advance(120_000);
     expect(await acme.sync()).toMatchObject({ kind: 'full' });
