@@ -35,9 +35,14 @@ export async function lookUpUsers(
   const memberships = new Map<ExternalId, Membership>();
   for (const group of asked) {
     const membership = await membersIfThere(members, group, signal);
-    if (membership !== null) memberships.set(group, membership);
+    if (membership !== null) memberships.set(group, among(ids, membership));
   }
   return found.map((one) => (one.kind === 'user' ? withGroups(one, memberships) : one));
+}
+
+/** What matters of a group to these users: all members of all groups would be a whole directory in memory. */
+function among(ids: readonly ExternalId[], { users, unread }: Membership): Membership {
+  return { users: new Set(ids.filter((id) => users.has(id))), unread: unread.slice(0, 1) };
 }
 
 /** Where a group holds somebody of whom nobody knows who it is, it may be this user: then what they are in is unknown. */

@@ -64,7 +64,7 @@ async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
     for await (const counts of readDirectory(connector, {
       groups: options.groups,
       signal: cli.signal,
-      write: async (lines) => void (await file.write(lines)),
+      write: (lines) => file.appendFile(lines), // `write` may end short, on a full disk for one, and say so with success
     })) {
       read.counts = counts;
       progress.update(options.provider, progressInWords(counts, (Date.now() - started) / 1000));
