@@ -59,9 +59,13 @@ export class Disconnected extends Error {
 type Exchange = {
   readonly entries: Entry[];
   references: number;
+  bytes: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (reason: unknown) => void;
 };
+
+/** Of one answer with all its entries: many times the largest page. A server that goes on and on would fill the memory of all. */
+const MAX_ANSWER_BYTES = 256 * 2 ** 20;
 
 const START_TLS = '1.3.6.1.4.1.1466.20037';
 
@@ -175,7 +179,7 @@ export class Connection {
     signal.addEventListener('abort', stop);
     try {
       return await new Promise<Answer>((resolve, reject) => {
-        this.#exchanges.set(id, { entries: [], references: 0, resolve, reject });
+        this.#exchanges.set(id, { entries: [], references: 0, bytes: 0, resolve, reject });
         this.#options.meter.requests += 1;
         this.#socket.write(request(id).write());
       });
@@ -189,6 +193,10 @@ export class Connection {
   #receive(chunk: Buffer): void {
     this.#options.meter.bytes += chunk.length;
     try {
+      for (const exchange of this.#exchanges.values()) {
+        exchange.bytes += chunk.length;
+        if (exchange.bytes > MAX_ANSWER_BYTES) throw new Malformed('an answer has no end');
+      }
       for (const message of this.#reader.read(chunk)) this.#handle(message);
     } catch (error) {
       this.#end(error);

@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import fc from 'fast-check';
-import { BerWriter } from 'ldapts';
-import { describe, expect, it } from 'vitest';
+import { BerWriter, PresenceFilter } from 'ldapts';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { openLdap } from '../../connectors/ldap/index.ts';
 import { LdapCredentials, LdapSettings } from '../../connectors/ldap/settings.ts';
 import {
   dnKey,
@@ -16,6 +19,7 @@ import {
   sidText,
 } from '../../connectors/ldap/values.ts';
 import { Malformed, MessageReader } from '../../connectors/ldap/wire.ts';
+import { failing, never } from './aSession.ts';
 
 function entry(id: number, dn: string, values: readonly Buffer[]): Buffer {
   const writer = new BerWriter();
@@ -88,6 +92,42 @@ describe('What a directory server sends', () => {
     const message = [2, 1, 1, 0x64, body.length, ...body];
     expect(() => readAll([Buffer.from([0x30, message.length, ...message])])).toThrow(Malformed);
   });
+});
+
+it('An answer that has no end is no answer, however well each entry of it is formed', async () => {
+  const signedIn = Buffer.from([0x30, 12, 2, 1, 1, 0x61, 7, 10, 1, 0, 4, 0, 4, 0]);
+  const flood = Buffer.concat(Array<Buffer>(64).fill(entry(2, 'cn=kim', [Buffer.alloc(32_000)])));
+  const server = createServer((socket) => {
+    const pour = () => {
+      while (!socket.destroyed && socket.write(flood));
+    };
+    socket.on('error', () => {}).on('drain', pour);
+    socket.once('data', () => {
+      socket.write(signedIn);
+      socket.once('data', pour);
+    });
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const url = `ldap://127.0.0.1:${port}`;
+  const connector = openLdap(
+    {
+      settings: LdapSettings.parse({ url, schema: 'openldap', baseDn: 'dc=x', allowPlaintext: true }),
+      credentials: LdapCredentials.parse({ bindDn: 'cn=kim', password: 'secret' }),
+      network: { baseUrl: null, ca: null, proxy: null },
+    },
+    { maxRetries: 0 },
+  );
+  onTestFinished(() => connector.close());
+  const { directory } = connector;
+  const search = { what: 'users', base: 'dc=x', scope: 'sub', attributes: ['cn'] } as const;
+  const filter = new PresenceFilter({ attribute: 'cn' });
+  expect(await failing(directory.search({ ...search, filter }, never))).toMatchObject({
+    kind: 'unexpected-response',
+    message: expect.stringContaining('no end'),
+  });
+  expect(connector.usage().bytes).toBeLessThan(300 * 2 ** 20);
 });
 
 describe('Values of a directory', () => {
