@@ -39,7 +39,7 @@ export type PullEvidence = {
   readonly users: number;
   /** Of `users`: those whom the listing did not name, and who were there when asked for. */
   readonly foundLater: number;
-  /** Linked auth users whom the listing did not name, and who were not asked for either. */
+  /** Linked auth users whom the listing did not name, and who were not asked for either; counted only where `foundLater` is not 0. */
   readonly notAskedFor: number;
   /** Rows that are really stored for this run. */
   readonly stored: number;

@@ -121,15 +121,14 @@ export class Runs {
   /** What decides whether the snapshot is complete; the caller adds what only it knows. */
   evidence(run: TakenRun): Promise<Omit<PullEvidence, 'chainClosed' | 'looped'>> {
     return this.#database.bulk(run.tenant, async (tx) => {
-      await tx.query('SET LOCAL enable_nestloop = off'); // all sides are large, and freshly staged rows have no statistics
       const [row] = await tx.query<Omit<PullEvidence, 'chainClosed' | 'looped'>>(
         `SELECT r.users_read AS users, r.found_later AS "foundLater", r.nameless AS "namelessRecords", (r.evidence ->> 'users')::int AS counted,
            (SELECT count(*)::int FROM staged_user WHERE run_id = r.id AND absence IS NULL) AS stored,
            (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
             WHERE i.connection_id = r.connection_id AND a.state <> 'deleted') AS "linkedUsers",
-           (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+           CASE WHEN r.found_later = 0 THEN 0 ELSE (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
               LEFT JOIN staged_user s ON s.run_id = $1 AND s.external_id = i.external_id
-            WHERE i.connection_id = r.connection_id AND a.state <> 'deleted' AND s.external_id IS NULL) AS "notAskedFor",
+            WHERE i.connection_id = r.connection_id AND a.state <> 'deleted' AND s.external_id IS NULL) END AS "notAskedFor",
            coalesce((SELECT users_read FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
              AND b.snapshot = 'complete' ORDER BY b.id DESC LIMIT 1), 0) AS "usersBefore",
            ARRAY(SELECT jsonb_array_elements_text(nullif(evidence -> 'permissions', 'null')) FROM (
