@@ -45,7 +45,7 @@ export type PullEvidence = {
   readonly stored: number;
   readonly namelessRecords: number;
   /** Auth users that this connection has linked and that are not deleted. */
-  readonly linkedUsers: number;
+  readonly hasLinkedUsers: boolean;
   /** Users in the last complete snapshot; 0 where there was none. */
   readonly usersBefore: number;
   /** How many users the provider says that it has; null where it does not say. */
@@ -68,7 +68,7 @@ export function concludeSnapshot(evidence: PullEvidence): Snapshot {
   if (evidence.counted !== null && evidence.users < evidence.counted - tolerated(evidence.counted))
     return { kind: 'partial', reason: 'fewer-than-counted' };
   if (evidence.namelessRecords > 0) return { kind: 'partial', reason: 'nameless-record' };
-  const hadUsers = evidence.linkedUsers > 0 || evidence.usersBefore > 0;
+  const hadUsers = evidence.hasLinkedUsers || evidence.usersBefore > 0;
   if (evidence.users === evidence.foundLater && hadUsers)
     return { kind: 'partial', reason: 'empty-directory' };
   // Where some were asked for and were there, whoever was not asked for may be there too.

@@ -11,6 +11,7 @@ import { AddressGivenOut, Batch, type Claim, type Late, type RunningApply } from
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { lockForApply } from './locks.ts';
+import { LIVE } from './planning.ts';
 import { SUBTREE } from './scope.ts';
 
 const BATCH = 1_000;
@@ -160,8 +161,13 @@ export class Applying {
       if (rows.length === 0) return;
       const counts = await count(tx, apply.id);
       await tx.query('UPDATE apply SET counts = $2 WHERE id = $1', [apply.id, counts]);
+      // Whoever asks first for what waits goes over all that was applied just now: that is better done here than in the next plan.
+      const [left] = await tx.query<{ waiting: number }>(
+        `SELECT count(*)::int AS waiting FROM change WHERE connection_id = $1 AND state IN ${LIVE}`,
+        [apply.connection],
+      );
       const subject = { kind: 'apply', id: apply.id } as const;
-      const details = { connection: apply.connection, ...counts };
+      const details = { connection: apply.connection, ...counts, waiting: left?.waiting ?? 0 };
       await appendAudit(tx, apply.tenant, at, [
         { actor: apply.actor, action: 'apply.finished', subject, details },
       ]);

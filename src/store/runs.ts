@@ -124,8 +124,8 @@ export class Runs {
       const [row] = await tx.query<Omit<PullEvidence, 'chainClosed' | 'looped'>>(
         `SELECT r.users_read AS users, r.found_later AS "foundLater", r.nameless AS "namelessRecords", (r.evidence ->> 'users')::int AS counted,
            (SELECT count(*)::int FROM staged_user WHERE run_id = r.id AND absence IS NULL) AS stored,
-           (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
-            WHERE i.connection_id = r.connection_id AND a.state <> 'deleted') AS "linkedUsers",
+           EXISTS (SELECT FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+                   WHERE i.connection_id = r.connection_id AND a.state <> 'deleted') AS "hasLinkedUsers",
            CASE WHEN r.found_later = 0 THEN 0 ELSE (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
               LEFT JOIN staged_user s ON s.run_id = $1 AND s.external_id = i.external_id
             WHERE i.connection_id = r.connection_id AND a.state <> 'deleted' AND s.external_id IS NULL) END AS "notAskedFor",

@@ -9,7 +9,7 @@ const everything: PullEvidence = {
   notAskedFor: 0,
   stored: 10,
   namelessRecords: 0,
-  linkedUsers: 9,
+  hasLinkedUsers: true,
   usersBefore: 11,
   counted: null,
   permissionsLost: [],
@@ -33,12 +33,12 @@ describe('concludeSnapshot', () => {
     ['nobody, and users are linked', { users: 0, stored: 0, usersBefore: 0 }, partial('empty-directory')],
     [
       'nobody, and there were users before',
-      { users: 0, stored: 0, linkedUsers: 0 },
+      { users: 0, stored: 0, hasLinkedUsers: false },
       partial('empty-directory'),
     ],
     [
       'nobody, and there never was anybody',
-      { users: 0, stored: 0, linkedUsers: 0, usersBefore: 0 },
+      { users: 0, stored: 0, hasLinkedUsers: false, usersBefore: 0 },
       complete(0),
     ],
     ['nobody but who was asked for', { foundLater: 10 }, partial('empty-directory')],

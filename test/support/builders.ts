@@ -62,7 +62,7 @@ export function aCompleteSnapshot(users: number): CompleteSnapshot {
     foundLater: 0,
     notAskedFor: 0,
     namelessRecords: 0,
-    linkedUsers: 0,
+    hasLinkedUsers: false,
   };
   const concluded = concludeSnapshot({
     ...{ ...nothingWrong, users, stored: users, usersBefore: 0, counted: null, permissionsLost: [] },
