@@ -3,6 +3,9 @@ import { parseArgs } from 'node:util';
 import { VERBS } from './control.ts';
 import { type Provider, SIMULATED } from './directory.ts';
 import { FAULTS } from './faults.ts';
+import { ROOT } from './ldap/domain.ts';
+import { populatedDomain } from './ldap/populated.ts';
+import { BIND_DN, PASSWORD, startDomainController } from './ldap/server.ts';
 import { isQuirk, QUIRKS } from './scim/quirks.ts';
 import { type SimulatorOptions, startSimulator } from './start.ts';
 
@@ -19,14 +22,16 @@ const flags = {
   'token-lifetime': { type: 'string' },
   permissions: { type: 'string' },
   quirks: { type: 'string' },
+  'receiver-ca': { type: 'string' },
   'with-parent': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-const help = `Usage: npm run --silent simulator -- entra|okta|google|scim [options]
+const help = `Usage: npm run --silent simulator -- entra|okta|google|scim|ldap [options]
 
-Starts a stand-in for Microsoft Entra ID, Okta, Google Workspace or a SCIM 2.0 service on 127.0.0.1. When it is ready it prints one line of JSON
-on standard output: origin, CA certificate, and the settings and credentials that a connection needs.
+Starts a stand-in for Microsoft Entra ID, Okta, Google Workspace, a SCIM 2.0 service or an Active Directory domain
+controller (ldap) on 127.0.0.1. When it is ready it prints one line of JSON on standard output: origin, CA certificate,
+and the settings and credentials that a connection needs.
 
   --users N                how many people the user list shows (100)
   --seed S                 which directory; the same seed gives the same people, ids and secrets (1)
@@ -40,13 +45,17 @@ on standard output: origin, CA certificate, and the settings and credentials tha
   --token-lifetime S       seconds (3599)
   --permissions A,B        permissions, scopes or roles granted
   --quirks A,B             SCIM: in what it differs from the RFCs, see below (in nothing)
+  --receiver-ca FILE       PEM of the authority to trust where notifications are sent to (Node's own)
   --with-parent            end when standard input closes
   -h, --help
+
+ldap takes --users, --seed, --groups, --port, --ca-dir and --plain, and cannot be steered while it runs.
 
 Examples:
   npm run --silent simulator -- entra --users 1200
   npm run --silent simulator -- okta --users 350 --seed 7 --port 9443 --ca-dir ./keys
   npm run --silent simulator -- google --users 90 | jq .settings
+  npm run --silent simulator -- ldap --users 300
 
 While it runs it can be steered: POST JSON to ORIGIN/_control/VERB (see simulators/README.md).
   verbs:  ${Object.keys(VERBS).join(' ')}
@@ -61,8 +70,8 @@ class UsageError extends Error {
 }
 
 const inWords = new Intl.ListFormat('en-GB', { type: 'disjunction' });
-const isProvider = (word: string | undefined): word is Provider =>
-  SIMULATED.some((provider) => provider === word);
+const KINDS = [...SIMULATED, 'ldap'] as const;
+const isKind = (word: string | undefined): word is Provider | 'ldap' => KINDS.some((kind) => kind === word);
 
 type Given = ReturnType<typeof parse>['values'];
 
@@ -99,6 +108,7 @@ function optionsFrom(given: Given): SimulatorOptions {
     tokenLifetimeSeconds: numberFrom(given, 'token-lifetime'),
     permissions: namesIn(given.permissions),
     quirks: namesIn(given.quirks),
+    receiverCaFile: given['receiver-ca'],
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
@@ -110,9 +120,9 @@ async function main(args: readonly string[]): Promise<void> {
     return;
   }
   const [provider, ...rest] = positionals;
-  if (!isProvider(provider) || rest.length > 0) {
+  if (!isKind(provider) || rest.length > 0) {
     throw new UsageError(
-      `Name one provider: ${inWords.format(SIMULATED)}${provider ? `, not "${positionals.join(' ')}"` : ''}.`,
+      `Name one provider: ${inWords.format(KINDS)}${provider ? `, not "${positionals.join(' ')}"` : ''}.`,
     );
   }
   const strange =
@@ -125,7 +135,12 @@ async function main(args: readonly string[]): Promise<void> {
   const end = (): void => process.exit(0);
   process.once('SIGTERM', end).once('SIGINT', end);
   if (values['with-parent']) process.stdin.once('end', end).once('close', end).resume();
-  const simulator = await startSimulator(provider, optionsFrom(values));
+  if (provider === 'ldap') await startLdap(values);
+  else await startApi(provider, optionsFrom(values));
+}
+
+async function startApi(provider: Provider, options: SimulatorOptions): Promise<void> {
+  const simulator = await startSimulator(provider, options);
   const { origin, ca, settings, credentials, alternativeCredentials } = simulator;
   const control = { origin, path: '/_control/' };
   const line = { provider, origin, ca, settings, credentials, alternativeCredentials, control };
@@ -133,6 +148,28 @@ async function main(args: readonly string[]): Promise<void> {
   process.stderr.write(
     `${provider} simulator on ${origin}. Steer it with POST ${origin}/_control/VERB; Ctrl-C ends it.\n`,
   );
+}
+
+/** What a domain controller has nothing to do with. */
+const OF_APIS = ['domain', 'latency', 'requests-per-minute', 'token-lifetime', 'permissions'] as const;
+
+async function startLdap(given: Given): Promise<void> {
+  const strange = OF_APIS.find((flag) => given[flag] !== undefined);
+  if (strange !== undefined) throw new UsageError(`--${strange}: ldap has no such option.`);
+  const { port, caDir, ...population } = optionsFrom(given);
+  const controller = await startDomainController({
+    domain: populatedDomain(population),
+    ...(port === undefined ? {} : { port }),
+    ...(caDir === undefined ? {} : { caDir }),
+  });
+  const settings = { url: controller.url, schema: 'active-directory', baseDn: ROOT };
+  const credentials = { bindDn: BIND_DN, password: PASSWORD };
+  const line = {
+    ...{ provider: 'ldap', origin: controller.url, ca: controller.ca, settings, credentials },
+    ...{ alternativeCredentials: null, control: null },
+  };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+  process.stderr.write(`ldap simulator on ${controller.url}. Ctrl-C ends it.\n`);
 }
 
 function complaintAbout(error: unknown): string {

@@ -28,13 +28,18 @@ type Links = {
 /** Changes are counted as `uSNChanged` counts them: one number for the whole controller, growing with each. */
 export class Domain {
   readonly objects = new Map<string, DomainObject>();
-  invocation = randomBytes(16);
+  invocation: Buffer;
   usn = 1000;
-  readonly #sid = randomBytes(12);
+  readonly #bytes: (count: number) => Buffer;
+  readonly #sid: Buffer;
   #rid = 1100;
   #known: Links | null = null;
 
-  constructor() {
+  /** `bytes`: what ids are made of. */
+  constructor(bytes: (count: number) => Buffer = randomBytes) {
+    this.#bytes = bytes;
+    this.#sid = bytes(12);
+    this.invocation = bytes(16);
     this.add(ROOT, { objectClass: ['top', 'domainDNS'] });
     this.add(DELETED_OBJECTS, { objectClass: ['top', 'container'], isDeleted: 'TRUE' }).deleted = true;
     this.add(SERVICE, { objectClass: ['top', 'nTDSDSA'] });
@@ -54,7 +59,7 @@ export class Domain {
   }
 
   add(dn: string, attributes: Readonly<Record<string, Value | readonly Value[]>>): DomainObject {
-    const guid = randomBytes(16);
+    const guid = this.#bytes(16);
     const object: DomainObject = { guid, dn, attributes: new Map(), deleted: false };
     this.objects.set(guid.toString('hex'), object);
     this.usn += 1;
@@ -86,7 +91,12 @@ export class Domain {
     });
   }
 
-  addGroup(cn: string, unit: string, members: readonly DomainObject[] = [], rid?: number): DomainObject {
+  addGroup(
+    cn: string,
+    unit: string,
+    members: readonly Pick<DomainObject, 'dn'>[] = [],
+    rid?: number,
+  ): DomainObject {
     return this.add(`CN=${cn},${unit}`, {
       objectClass: ['top', 'group'],
       objectCategory: 'group',

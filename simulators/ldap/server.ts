@@ -55,12 +55,22 @@ type Visit = {
   readonly open: Map<string, { readonly entries: readonly Encoded[]; page: number }>;
 };
 
-export async function startDomainController(): Promise<DomainController> {
-  const keys: Keys = await openKeys(null);
+export type DomainOptions = {
+  /** Default: one with nobody in it. */
+  readonly domain?: Domain;
+  /** Default 0: any free port. */
+  readonly port?: number;
+  /** A folder to keep certificates and keys in between starts. Default: new ones each time. */
+  readonly caDir?: string;
+};
+
+/** On 127.0.0.1 only. Rejects with the error of `listen` where the port cannot be had. */
+export async function startDomainController(options: DomainOptions = {}): Promise<DomainController> {
+  const keys: Keys = await openKeys(options.caDir ?? null);
   const faults: Fault[] = [];
   const visits = new Set<Visit>();
   const controller = {
-    domain: new Domain(),
+    domain: options.domain ?? new Domain(),
     rights: { hidden: new Set<string>(), deletedObjects: true, maxValues: 1500 } as Rights,
     searches: [] as SearchKind[],
     password: PASSWORD,
@@ -78,7 +88,7 @@ export async function startDomainController(): Promise<DomainController> {
       for (const request of read.requests) answer(controller, faults, visit, request);
     });
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
+  await once(server.listen(options.port ?? 0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   return Object.assign(controller, {
     url: `ldaps://localhost:${port}`,

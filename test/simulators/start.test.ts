@@ -87,11 +87,13 @@ it('says in one line that the port is in use, and exits 1', async () => {
 
 it.each([
   [['workday'], /workday/],
-  [[], /entra, okta, google or scim/],
+  [[], /entra, okta, google, scim or ldap/],
   [['entra', '--users', 'many'], /--users needs a whole number/],
   [['entra', '--port', '70000'], /--port/],
   [['scim', '--quirks', 'shuffled,haunted'], /scim has no quirk "haunted"/],
   [['okta', '--quirks', 'shuffled'], /okta has no quirk/],
+  [['ldap', '--latency', '5'], /--latency: ldap/],
+  [['ldap', '--quirks', 'shuffled'], /ldap has no quirk/],
   [['entra', '--usres', '5'], /--usres/],
   [['entra', '--users', '6000000'], /5000000/],
 ])('refuses %j with a sentence and points to --help', async (args, wanted) => {
