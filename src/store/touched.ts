@@ -2,6 +2,7 @@
 import type { ExternalId } from '../domain/ids.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { BulkTransaction, Database } from './database.ts';
+import { LIVE } from './planning.ts';
 import { advance, LAST_WITH_TOKEN, type Progress, update } from './staging.ts';
 
 export class Touched {
@@ -63,8 +64,8 @@ export class Touched {
 
   /**
    * Whom the provider need not name again: who could not be read by the run that the token is of (where that were many, a connector
-   * does not understand them, and will not now); whose change an apply sent back; and whose conflict is about an auth user that has
-   * changed since. null: more of the latter two than `limit`.
+   * does not understand them, and will not now); whose change an apply sent back; whose conflict is about an auth user that has
+   * changed since; and whose auth user was edited here, which no plan has seen yet. null: more of the latter three than `limit`.
    */
   async #again(tx: BulkTransaction, run: TakenRun, limit: number): Promise<readonly ExternalId[] | null> {
     const unread = await tx.query<{ id: ExternalId }>(
@@ -79,8 +80,18 @@ export class Touched {
        LIMIT $2::int + 1`,
       [run.connection, limit],
     );
-    if (waiting.length > limit) return null;
-    return [...(unread.length > limit ? [] : unread), ...waiting].map((row) => row.id);
+    await tx.query('SET LOCAL enable_nestloop = off'); // everybody is compared
+    const edited = await tx.query<{ id: ExternalId }>(
+      `SELECT i.external_id AS id FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+       WHERE i.connection_id = $1 AND a.version <> i.agreed_version AND a.state <> 'deleted'
+         AND NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = i.external_id
+                           AND c.state IN ${LIVE} AND c.base_version = a.version)
+       LIMIT $2::int + 1`,
+      [run.connection, limit],
+    );
+    await tx.query('SET LOCAL enable_nestloop = on');
+    if (waiting.length > limit || edited.length > limit) return null;
+    return [...(unread.length > limit ? [] : unread), ...waiting, ...edited].map((row) => row.id);
   }
 
   /** One page of a change feed. `token`: where the next delta goes on, with the last page. */

@@ -4,7 +4,12 @@
  *   lock the connection -> take the run (unfinished, queued or new) -> pull -> conclude the snapshot -> plan -> finished
  *   any step may be the last one of this process: the lock ends with it, and the next process to take the run goes on
  */
-import { type Connector, ConnectorError, type ConnectorFailure } from '../../connectors/contract.ts';
+import {
+  type Connector,
+  ConnectorError,
+  type ConnectorFailure,
+  type Evidence,
+} from '../../connectors/contract.ts';
 import { fingerprintOf } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Connection } from '../domain/connection.ts';
@@ -184,8 +189,18 @@ async function readEverybody(reading: Reading, run: TakenRun, fresh: boolean): P
 
 /** What has to be known before the first page is asked for. */
 async function prepare({ deps, pull, request }: Reading, run: TakenRun): Promise<void> {
-  const evidence = await pull.connector.evidence(request.signal);
+  const evidence = await evidenceOf(pull.connector, request.signal);
   await deps.store.runs.begin(run, evidence, await tokenFor(pull.connector, request.signal));
+}
+
+/** What a provider will not say of itself is not known. Whether it can be read at all, its lists will show. */
+async function evidenceOf(connector: Connector, signal: AbortSignal): Promise<Evidence> {
+  try {
+    return await connector.evidence(signal);
+  } catch (error) {
+    if (error instanceof ConnectorError && !signal.aborted) return { users: null, permissions: null };
+    throw error;
+  }
 }
 
 /** Asked for before the listing begins, so that nothing falls between the two. A feed that is closed to us is no reason to fail. */

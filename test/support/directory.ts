@@ -69,7 +69,8 @@ export type Faults = {
   readonly feed?: 'expired' | 'refused' | 'unavailable' | 'unreadable' | 'a-group' | 'circular' | 'endless';
   /** Look-ups answer so. */
   readonly lookUps?: 'refused' | 'unavailable' | 'silent' | 'contradictory';
-  readonly evidence?: Evidence;
+  /** A failure: the provider refuses to tell. */
+  readonly evidence?: Evidence | FailureKind;
   /** Called before a page is given, whatever list it is of. */
   readonly beforePage?: (list: List, page: number) => Promise<void> | void;
 };
@@ -148,7 +149,11 @@ export class TestDirectory {
         this.#page('groups', null, this.#groupRecords(), cursor, signal, session),
       fetchMembers: (group, cursor, signal) =>
         this.#page('members', group, this.#memberRecords(group), cursor, signal, session),
-      evidence: async () => this.faults.evidence ?? { users: null, permissions: null },
+      evidence: async () => {
+        const { evidence = { users: null, permissions: null } } = this.faults;
+        if (typeof evidence === 'string') throw failure(evidence);
+        return evidence;
+      },
       lookUp: this.#can('canLookUp') ? (ids, groups) => this.#lookUp(ids, groups) : null,
       changes: this.#can('hasFeed') ? this.#changes() : null,
       usage: () => ({ requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 }),

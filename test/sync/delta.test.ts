@@ -93,6 +93,18 @@ describe('A delta run', () => {
     expect(lookedUp(acme)).toBe(2);
   });
 
+  it('looks at whom somebody has edited here, whom no feed names', async () => {
+    const acme = await settled();
+    await acme.edit('u3', { displayName: 'Edited here' });
+    expect(await acme.sync()).toMatchObject({ kind: 'delta', counts: { changed: 1 } });
+    expect(await acme.changeOf('u3')).toMatchObject({ kind: 'update', cause: 'local-edit' });
+    expect(lookedUp(acme)).toBe(1);
+    acme.directory.requests.length = 0;
+    await acme.sync();
+    expect(lookedUp(acme)).toBe(0);
+    expect(await acme.pending()).toEqual(['u3']);
+  });
+
   it('tells who is left out by the settings from who is gone', async () => {
     const acme = await settled();
     acme.directory.edit('u3', {});
@@ -324,6 +336,14 @@ describe('What a provider says of itself', () => {
       { domain: '', users: 1, before: 0 },
       { domain: 'other.test', users: 1, before: 0 },
     ]);
+  });
+
+  it('is not needed: what it refuses to tell is not known', async () => {
+    const acme = await settled({ evidence: { users: 10, permissions: ['users'] } });
+    acme.directory.remove('u4');
+    acme.directory.faults = { evidence: 'unexpected-response' };
+    expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+    expect(await acme.pending()).toEqual(['u4']);
   });
 
   it('is kept with the run', async () => {
