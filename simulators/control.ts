@@ -2,6 +2,7 @@
 import { Agent, request } from 'undici';
 import { z } from 'zod';
 import { type ActiveFault, FAULTS, type FaultName, type FaultOrder } from './faults.ts';
+import type { Notices } from './post.ts';
 import { REQUEST_CLASSES, type RequestClass } from './protocol.ts';
 
 const names = Object.keys(FAULTS) as [FaultName, ...FaultName[]];
@@ -26,6 +27,7 @@ export const VERBS = {
   latency: z.strictObject({ ms: z.int().min(0).max(600_000) }),
   permissions: z.strictObject({ granted: z.array(z.string()) }),
   expireTokens: nothing,
+  expireSubscriptions: nothing,
   hire: z.strictObject({ count }),
   leave: z.strictObject({
     how: z.enum(['disable', 'delete', 'purge']),
@@ -55,6 +57,8 @@ export type SimulatorState = {
   readonly requests: Readonly<Record<RequestClass, number>>;
   readonly faults: readonly ActiveFault[];
   readonly latencyMs: number;
+  /** What was sent to those who have subscribed. */
+  readonly notices: Notices;
 };
 
 /** The provider's ids of whom it happened to, in the order of the user list. */
@@ -82,6 +86,7 @@ type Output = {
   latency: SimulatorState;
   permissions: SimulatorState;
   expireTokens: SimulatorState;
+  expireSubscriptions: SimulatorState;
   hire: Touched;
   leave: Touched;
   rename: Touched;
@@ -138,6 +143,8 @@ export type ControlClient = {
   permissions(granted: readonly string[]): Promise<SimulatorState>;
   /** All access tokens issued so far stop working. */
   expireTokens(): Promise<SimulatorState>;
+  /** The time of all subscriptions to notifications is over, where the provider gives them one. */
+  expireSubscriptions(): Promise<SimulatorState>;
   hire(count: number): Promise<Touched>;
   leave(who: number | readonly string[], how: 'disable' | 'delete' | 'purge'): Promise<Touched>;
   rename(count: number): Promise<Touched>;
@@ -180,6 +187,7 @@ export function controlClient(origin: string, ca: string): ControlClient {
     latency: (ms) => call('latency', { ms }),
     permissions: (granted) => call('permissions', { granted: [...granted] }),
     expireTokens: () => call('expireTokens', {}),
+    expireSubscriptions: () => call('expireSubscriptions', {}),
     hire: (n) => call('hire', { count: n }),
     leave: (who, how) =>
       call('leave', typeof who === 'number' ? { how, count: who } : { how, ids: [...who] }),

@@ -10,6 +10,7 @@ import type { Directory } from './directory.ts';
 import type { GroupChange, Life } from './life.ts';
 import type { Group } from './population/groups.ts';
 import { isListed, type Person } from './population/people.ts';
+import type { Post } from './post.ts';
 import type { SimulatedProvider } from './protocol.ts';
 import { type Conditions, noRequests } from './server.ts';
 import type { Tokens } from './tokens.ts';
@@ -21,9 +22,10 @@ export type Desk = {
   readonly tokens: Tokens;
   readonly conditions: Conditions;
   readonly granted: { permissions: readonly string[] };
+  readonly post: Post;
 };
 
-function stateOf({ directory, tokens, conditions }: Desk): SimulatorState {
+function stateOf({ directory, tokens, conditions, post }: Desk): SimulatorState {
   const { people } = directory;
   return {
     provider: directory.provider,
@@ -37,6 +39,7 @@ function stateOf({ directory, tokens, conditions }: Desk): SimulatorState {
     requests: { ...conditions.counters },
     faults: conditions.faults.list(),
     latencyMs: conditions.latencyMs,
+    notices: post.notices,
   };
 }
 
@@ -68,11 +71,12 @@ type Conditioning =
   | 'resetCounters'
   | 'latency'
   | 'permissions'
-  | 'expireTokens';
+  | 'expireTokens'
+  | 'expireSubscriptions';
 
 /** Verbs about the simulator rather than its people; each answers with the state that follows. */
 function conditioning(desk: Desk): Pick<ControlHandlers, Conditioning> {
-  const { tokens, conditions, granted } = desk;
+  const { tokens, conditions, granted, simulated } = desk;
   const after = (change: () => void): SimulatorState => {
     change();
     return stateOf(desk);
@@ -93,7 +97,12 @@ function conditioning(desk: Desk): Pick<ControlHandlers, Conditioning> {
       after(() => {
         granted.permissions = input.granted;
       }),
-    expireTokens: () => after(() => tokens.expireAll()),
+    expireTokens: () =>
+      after(() => {
+        tokens.expireAll();
+        simulated.subscriptions?.tokensExpired();
+      }),
+    expireSubscriptions: () => after(() => simulated.subscriptions?.expireAll()),
   };
 }
 

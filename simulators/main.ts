@@ -151,7 +151,14 @@ async function startApi(provider: Provider, options: SimulatorOptions): Promise<
 }
 
 /** What a domain controller has nothing to do with. */
-const OF_APIS = ['domain', 'latency', 'requests-per-minute', 'token-lifetime', 'permissions'] as const;
+const OF_APIS = [
+  'domain',
+  'latency',
+  'requests-per-minute',
+  'token-lifetime',
+  'permissions',
+  'receiver-ca',
+] as const;
 
 async function startLdap(given: Given): Promise<void> {
   const strange = OF_APIS.find((flag) => given[flag] !== undefined);

@@ -1,5 +1,6 @@
 /** What a simulated provider is made of, and the words it shares with the server around it. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { Subscriptions } from './post.ts';
 
 /** Classes of requests: what is counted, and what a fault can be limited to. */
 export const REQUEST_CLASSES = [
@@ -75,7 +76,7 @@ export type Refusal =
   | { readonly because: 'token-refused' };
 
 export type Route = {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** `/v1.0/groups/:group/members` */
   readonly path: string;
   readonly class: RequestClass;
@@ -120,6 +121,8 @@ export type SimulatedProvider = {
   readonly credentials: Readonly<Record<string, string>>;
   readonly alternativeCredentials: Readonly<Record<string, string>> | null;
   readonly protocol: ProviderProtocol;
+  /** null where the provider notifies nobody. */
+  readonly subscriptions: Subscriptions | null;
 };
 
 export function json(status: number, body: unknown, headers: OutgoingHttpHeaders = {}): Plain {

@@ -14,6 +14,7 @@ import {
   REQUEST_CLASSES,
   type RequestClass,
   type Route,
+  type SimulatedProvider,
 } from './protocol.ts';
 
 export type Counters = Record<RequestClass, number>;
@@ -71,20 +72,28 @@ async function textOf(incoming: IncomingMessage): Promise<string> {
 
 function write(response: ServerResponse, answer: Plain, headers: OutgoingHttpHeaders): void {
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
-  response.writeHead(answer.status, { ...headers, ...answer.headers, 'content-length': body.length });
+  const length = answer.status === 204 ? {} : { 'content-length': body.length };
+  response.writeHead(answer.status, { ...headers, ...answer.headers, ...length });
   response.end(body);
 }
 
 export class SimulatorServer {
   readonly #origin: string;
   readonly #protocol: ProviderProtocol;
+  readonly #simulated: SimulatedProvider;
   readonly #control: ControlHandlers;
   readonly #conditions: Conditions;
   readonly #nextPace: () => Pace;
 
-  constructor(origin: string, protocol: ProviderProtocol, control: ControlHandlers, conditions: Conditions) {
+  constructor(
+    origin: string,
+    simulated: SimulatedProvider,
+    control: ControlHandlers,
+    conditions: Conditions,
+  ) {
     this.#origin = origin;
-    this.#protocol = protocol;
+    this.#protocol = simulated.protocol;
+    this.#simulated = simulated;
     this.#control = control;
     this.#conditions = conditions;
     this.#nextPace = pacer(conditions.requestsPerMinute);
@@ -112,7 +121,9 @@ export class SimulatorServer {
 
   #answerControl(verb: string, body: string): Plain {
     try {
-      return json(200, runVerb(this.#control, verb, body));
+      const done = runVerb(this.#control, verb, body);
+      this.#simulated.subscriptions?.tell();
+      return json(200, done);
     } catch (error) {
       if (error instanceof ControlError) return json(400, { error: error.message });
       throw error;

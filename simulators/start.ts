@@ -13,6 +13,7 @@ import { faultList } from './faults.ts';
 import { google, googleScopes } from './google/google.ts';
 import { Life } from './life.ts';
 import { okta, oktaScopes } from './okta/okta.ts';
+import { Post } from './post.ts';
 import type { SimulatedProvider } from './protocol.ts';
 import { quirksFrom } from './scim/quirks.ts';
 import { scim, scimPermissions } from './scim/scim.ts';
@@ -44,6 +45,8 @@ export type SimulatorOptions = {
   readonly permissions?: readonly string[];
   /** SCIM only: in what it differs from the RFCs, by the names in scim/quirks.ts. Default: in nothing. */
   readonly quirks?: readonly string[];
+  /** File with the PEM of the authority behind the certificates of those who receive notifications. Default: the ones Node trusts. */
+  readonly receiverCaFile?: string;
 };
 
 /** What a connection to a simulator is made of. */
@@ -85,15 +88,16 @@ type Parts = {
   readonly permissions: () => readonly string[];
   readonly origin: string;
   readonly quirks: readonly string[];
+  readonly post: Post;
 };
 
 function providerOf(
   provider: Provider,
-  { directory, keys, tokens, permissions, origin, quirks }: Parts,
+  { directory, keys, tokens, permissions, origin, quirks, post }: Parts,
 ): SimulatedProvider {
   switch (provider) {
     case 'entra':
-      return entra(directory, keys, tokens, permissions);
+      return entra(directory, keys, tokens, permissions, post);
     case 'okta':
       return okta(directory, keys, tokens, permissions, origin);
     case 'google':
@@ -114,6 +118,7 @@ async function listen(server: Server, port: number): Promise<string> {
 
 /** A simulator inside this process, for tests. Rejects with the error of `listen` where the port cannot be had. */
 export async function startSimulator(provider: Provider, options: SimulatorOptions = {}): Promise<Simulator> {
+  const post = new Post(options.receiverCaFile ?? null);
   const keys = await openKeys(options.caDir ?? null);
   const server = createServer({
     key: keys.serverKey,
@@ -132,7 +137,7 @@ export async function startSimulator(provider: Provider, options: SimulatorOptio
   const granted = { permissions: options.permissions ?? usualPermissions[provider] };
   const permissions = (): readonly string[] => granted.permissions;
   const { quirks = [] } = options;
-  const simulated = providerOf(provider, { directory, keys, tokens, permissions, origin, quirks });
+  const simulated = providerOf(provider, { directory, keys, tokens, permissions, origin, quirks, post });
   const conditions: Conditions = {
     latencyMs: options.latencyMs ?? 0,
     counters: noRequests(),
@@ -146,15 +151,16 @@ export async function startSimulator(provider: Provider, options: SimulatorOptio
     tokens,
     conditions,
     granted,
+    post,
   });
-  const shell = new SimulatorServer(origin, simulated.protocol, handlers, conditions);
+  const shell = new SimulatorServer(origin, simulated, handlers, conditions);
   server.on('request', (incoming, response) => void shell.serve(incoming, response));
   const { settings, credentials, alternativeCredentials } = simulated;
   const control = controlClient(origin, keys.ca);
   return {
     ...{ provider, origin, ca: keys.ca, settings, credentials, alternativeCredentials, control },
     close: async () => {
-      await control.close();
+      await Promise.all([control.close(), post.close()]);
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;
@@ -176,6 +182,7 @@ function argumentsFor(provider: Provider, options: SimulatorOptions): string[] {
     'token-lifetime': options.tokenLifetimeSeconds,
     permissions: options.permissions?.join(','),
     quirks: options.quirks?.join(','),
+    'receiver-ca': options.receiverCaFile,
   };
   const given = Object.entries(flags).filter(([, value]) => value !== undefined && value !== false);
   return [

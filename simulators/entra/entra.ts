@@ -2,22 +2,30 @@
 import type { Keys } from '../certificates.ts';
 import type { Directory } from '../directory.ts';
 import { guids } from '../population/ids.ts';
+import type { Post } from '../post.ts';
 import type { Answer, ApiRequest, Caller, Plain, Route, SimulatedProvider } from '../protocol.ts';
 import type { Tokens } from '../tokens.ts';
 import { roomFor } from '../written.ts';
 import { refuse, render, withoutPermission } from './answers.ts';
-import { Assignments } from './assignments.ts';
+import { Assignments, servicePrincipalOf } from './assignments.ts';
 import { answerBatch } from './batch.ts';
 import { Changes } from './changes.ts';
 import { Graph } from './graph.ts';
 import { entraObjects } from './objects.ts';
+import { EntraSubscriptions } from './subscriptions.ts';
 import { type EntraApp, issueToken, openIdConfiguration } from './token.ts';
 
 export const entraPermissions = ['User.Read.All', 'GroupMember.Read.All'] as const;
 
-type Parts = { readonly graph: Graph; readonly changes: Changes; readonly assignments: Assignments };
+type Parts = {
+  readonly graph: Graph;
+  readonly changes: Changes;
+  readonly assignments: Assignments;
+  readonly subscriptions: EntraSubscriptions;
+};
 
-function routesOf({ graph, changes, assignments }: Parts, app: EntraApp, tokens: Tokens): readonly Route[] {
+function routesOf(parts: Parts, app: EntraApp, tokens: Tokens): readonly Route[] {
+  const { graph, changes, assignments, subscriptions } = parts;
   const get = (
     path: string,
     cls: Route['class'],
@@ -69,12 +77,38 @@ function routesOf({ graph, changes, assignments }: Parts, app: EntraApp, tokens:
         return 'status' in caller ? caller : answerBatch(request, ask);
       },
     },
+    ...subscriptionRoutes(subscriptions, tokens),
     get('/v1.0/groups', 'groups', member, (request) => graph.groups(request)),
     get('/v1.0/groups/:group', 'group', member, (request) => graph.group(request)),
     get('/v1.0/groups/:group/members', 'members', member, members),
     get('/v1.0/groups/:group/members/microsoft.graph.user', 'members', member, members),
     get('/v1.0/groups/:group/transitiveMembers', 'members', member, members),
     get('/v1.0/groups/:group/transitiveMembers/microsoft.graph.user', 'members', member, members),
+  ];
+}
+
+/** Which permission it takes depends on what is subscribed to. */
+function subscriptionRoutes(subscriptions: EntraSubscriptions, tokens: Tokens): readonly Route[] {
+  const all = '/v1.0/subscriptions';
+  const one = `${all}/:subscription`;
+  const route = (
+    method: Route['method'],
+    path: string,
+    answer: (request: ApiRequest, permissions: readonly string[]) => Plain | Promise<Plain>,
+  ): Route => {
+    const handle = (request: ApiRequest): Plain | Promise<Plain> => {
+      const caller = authenticate(tokens, request);
+      return 'status' in caller ? caller : answer(request, caller.permissions);
+    };
+    return { method, path, class: 'other', permission: null, handle };
+  };
+  return [
+    route('POST', all, (request, permissions) => subscriptions.create(request, permissions)),
+    route('GET', all, (request) => subscriptions.list(request)),
+    route('GET', one, (request) => subscriptions.show(request)),
+    route('PATCH', one, (request) => subscriptions.renew(request)),
+    route('DELETE', one, (request) => subscriptions.remove(request)),
+    route('POST', `${one}/reauthorize`, (request) => subscriptions.reauthorize(request)),
   ];
 }
 
@@ -99,6 +133,7 @@ export function entra(
   keys: Keys,
   tokens: Tokens,
   permissions: () => readonly string[],
+  post: Post,
 ): SimulatedProvider {
   const own = guids(directory.seed, 'entra-tenant');
   const app: EntraApp = {
@@ -110,7 +145,11 @@ export function entra(
     permissions,
   };
   const objects = entraObjects(directory, roomFor(160));
+  const { directoryId, clientId } = app;
+  const tenant = { directoryId, clientId, creatorId: servicePrincipalOf(directory.seed) };
+  const subscriptions = new EntraSubscriptions(directory, objects, tenant, post);
   const parts: Parts = {
+    subscriptions,
     graph: new Graph(directory, objects),
     changes: new Changes(directory, objects),
     assignments: new Assignments(directory, objects, app.clientId),
@@ -123,6 +162,7 @@ export function entra(
     settings: { directoryId: app.directoryId, clientId: app.clientId, cloud: 'global' },
     credentials: { kind: 'secret', clientSecret: app.clientSecret },
     alternativeCredentials: { kind: 'certificate', pem },
+    subscriptions,
     protocol: {
       routes: routesOf(parts, app, tokens),
       authenticate: (request) => authenticate(tokens, request),

@@ -334,6 +334,7 @@ export function google(
       audience: pool.audience,
       identityKey: identityKeyOf(directory.seed),
     },
+    subscriptions: null,
     protocol: {
       routes: routesOf(new DirectoryApi(directory, objects), reports, account, pool, tokens),
       authenticate: (request) => authenticate(account, adminEmail, tokens, request),

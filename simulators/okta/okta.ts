@@ -334,6 +334,7 @@ export function okta(
     settings: { orgUrl: origin, clientId },
     credentials: { kind: 'api-token', token: apiToken },
     alternativeCredentials: { kind: 'private-key', privateKey: keys.clientKey, keyId },
+    subscriptions: null,
     protocol: {
       routes: routesOf(api, journal, authority),
       authenticate: (request) => authenticate(authority, request),

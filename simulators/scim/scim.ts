@@ -323,6 +323,7 @@ export function scim(
     },
     credentials: { kind: 'api-token', token: apiToken },
     alternativeCredentials: { kind: 'secret', clientSecret: client.clientSecret },
+    subscriptions: null,
     protocol: {
       routes: routesOf(service, client, tokens),
       authenticate: (request) => authenticate(client, apiToken, tokens, request),

@@ -32,6 +32,8 @@ export type Visitor = {
   post(path: string, form: Record<string, string>, headers?: Record<string, string>): Promise<Reply>;
   /** Signed in unless `headers` say otherwise. */
   postJson(path: string, body: unknown, headers?: Record<string, string>): Promise<Reply>;
+  /** Signed in; without a body where there is none. */
+  send(method: 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<Reply>;
 };
 
 export const googleScope = 'https://www.googleapis.com/auth/admin.directory.';
@@ -134,9 +136,9 @@ export async function visit(provider: Provider, options: SimulatorOptions = {}):
     await dispatcher.destroy();
     await simulator.close();
   });
-  const send = async (
+  const exchange = async (
     pathOrUrl: string,
-    init: { method: 'GET' | 'POST'; headers: Record<string, string>; body?: string },
+    init: { method: 'GET' | 'POST' | 'PATCH' | 'DELETE'; headers: Record<string, string>; body?: string },
   ): Promise<Reply> => {
     const url = pathOrUrl.startsWith('/') ? `${simulator.origin}${pathOrUrl}` : pathOrUrl;
     const { statusCode, headers, body } = await request(url, { ...init, dispatcher });
@@ -151,14 +153,22 @@ export async function visit(provider: Provider, options: SimulatorOptions = {}):
   const visitor: Visitor = {
     simulator,
     get: async (pathOrUrl, headers = {}) =>
-      send(pathOrUrl, { method: 'GET', headers: await signedIn(headers) }),
+      exchange(pathOrUrl, { method: 'GET', headers: await signedIn(headers) }),
     postJson: async (path, body, headers = {}) => {
       const all = { 'content-type': 'application/json', ...(await signedIn(headers)) };
-      return send(path, { method: 'POST', headers: all, body: JSON.stringify(body) });
+      return exchange(path, { method: 'POST', headers: all, body: JSON.stringify(body) });
+    },
+    send: async (method, path, body) => {
+      const headers = await signedIn({ 'content-type': 'application/json' });
+      return exchange(path, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
     },
     post: (path, form, headers = {}) => {
       const type = { 'content-type': 'application/x-www-form-urlencoded' };
-      return send(path, {
+      return exchange(path, {
         method: 'POST',
         headers: { ...type, ...headers },
         body: new URLSearchParams(form).toString(),
