@@ -19,7 +19,7 @@ export const VERBS = {
     on: z.enum(REQUEST_CLASSES).optional(),
     nth: z.int().min(1).optional(),
     times: z.int().min(1).nullable().optional(),
-    seconds: z.int().min(0).optional(),
+    seconds: z.int().min(-31_536_000).max(31_536_000).optional(),
     origin: z.url().optional(),
   }),
   clearFaults: nothing,

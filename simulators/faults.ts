@@ -6,6 +6,7 @@ import {
   encodeCursor,
   type Listing,
   type Plain,
+  REQUEST_CLASSES,
   type Refusal,
   type RequestClass,
 } from './protocol.ts';
@@ -71,6 +72,16 @@ export const FAULTS = {
     on: ['changes'],
     times: null,
   },
+  'clock-skew': {
+    says: "The provider's clock is `seconds` (3600) ahead, negative: behind: its Date header and all time stamps.",
+    on: REQUEST_CLASSES,
+    times: null,
+  },
+  'change-while-reading': {
+    says: 'Behind a page of users or of changes somebody is renamed and somebody hired.',
+    on: ['users', 'changes'],
+    times: 1,
+  },
   'token-refused': { says: 'The token endpoint refuses the credential.', on: ['token'], times: null },
 } as const satisfies Record<string, Description>;
 
@@ -95,11 +106,21 @@ export type Faults = {
   clear(): void;
   /** Counts the request for every fault that it matches, and says which one strikes it. */
   strike(requestClass: RequestClass, isFirstPage: boolean): FaultOrder | null;
+  /** By how many seconds the clock is wrong for this request, beside what else strikes it. */
+  skew(requestClass: RequestClass): number;
   list(): readonly ActiveFault[];
 };
 
 export function faultList(): Faults {
   let active: { order: FaultOrder; seen: number; struck: number }[] = [];
+  /** Counts the request for all of these, and says which of them are due. */
+  const due = (matching: typeof active) => {
+    for (const fault of matching) fault.seen += 1;
+    return matching.filter(({ order, seen, struck }) => {
+      const { times = FAULTS[order.name].times } = order;
+      return seen >= (order.nth ?? 1) && (times === null || struck < times);
+    });
+  };
   return {
     set: (order) => {
       active.push({ order, seen: 0, struck: 0 });
@@ -109,14 +130,20 @@ export function faultList(): Faults {
     },
     list: () => active.map(({ order, seen, struck }) => ({ ...order, seen, struck })),
     strike: (requestClass, isFirstPage) => {
-      const matching = active.filter(({ order }) => concerns(order, requestClass, isFirstPage));
-      for (const fault of matching) fault.seen += 1;
-      const striking = matching.find(({ order, seen, struck }) => {
-        const { times = FAULTS[order.name].times } = order;
-        return seen >= (order.nth ?? 1) && (times === null || struck < times);
-      });
+      const [striking] = due(
+        active.filter(
+          ({ order }) => order.name !== 'clock-skew' && concerns(order, requestClass, isFirstPage),
+        ),
+      );
       if (striking) striking.struck += 1;
       return striking?.order ?? null;
+    },
+    skew: (requestClass) => {
+      const striking = due(
+        active.filter(({ order }) => order.name === 'clock-skew' && concerns(order, requestClass, false)),
+      );
+      for (const fault of striking) fault.struck += 1;
+      return striking.reduce((sum, { order }) => sum + (order.seconds ?? 3_600), 0);
     },
   };
 }
@@ -183,6 +210,8 @@ export function insteadOf(
     case 'foreign-link':
     case 'half-missing':
     case 'changes-repeated':
+    case 'clock-skew':
+    case 'change-while-reading':
       return null;
   }
 }

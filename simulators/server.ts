@@ -16,6 +16,7 @@ import {
   type Route,
   type SimulatedProvider,
 } from './protocol.ts';
+import { given, taken } from './skew.ts';
 
 export type Counters = Record<RequestClass, number>;
 
@@ -28,6 +29,8 @@ export type Conditions = {
   counters: Counters;
   readonly faults: Faults;
   readonly requestsPerMinute: number;
+  /** Somebody is renamed, and somebody hired. */
+  readonly meanwhile: () => void;
 };
 
 type Silence = 'hang' | 'reset';
@@ -133,17 +136,17 @@ export class SimulatorServer {
   async #serveApi(request: ApiRequest, response: ServerResponse): Promise<void> {
     const pace = this.#nextPace();
     const matched = match(this.#protocol.routes, request.method, request.url.pathname);
-    this.#conditions.counters[matched?.route.class ?? 'other'] += 1;
-    const answer = await this.#answer(request, matched, pace);
+    const requestClass = matched?.route.class ?? 'other';
+    this.#conditions.counters[requestClass] += 1;
+    const skew = this.#conditions.faults.skew(requestClass);
+    const answer = await this.#answer(taken(request, skew), matched, pace);
     if (this.#conditions.latencyMs > 0) await sleep(this.#conditions.latencyMs);
     if (answer === 'hang') return;
     if (answer === 'reset') response.destroy();
-    else
-      write(
-        response,
-        answer,
-        this.#protocol.headers(request, { ...pace, remaining: Math.max(0, pace.remaining) }),
-      );
+    else {
+      const usual = this.#protocol.headers(request, { ...pace, remaining: Math.max(0, pace.remaining) });
+      write(response, given({ ...answer, headers: { ...usual, ...answer.headers } }, skew), {});
+    }
   }
 
   async #answer(bare: ApiRequest, matched: Matched | null, pace: Pace): Promise<Plain | Silence> {
@@ -157,6 +160,12 @@ export class SimulatorServer {
     if (instead === 'hang' || instead === 'reset') return instead;
     if (instead !== null) return 'because' in instead ? this.#protocol.refuse(instead) : instead;
     const honest = await this.#honest(request, matched.route, pace);
+    if (fault.name === 'change-while-reading') {
+      const page = this.#written(request, honest, straight);
+      this.#conditions.meanwhile();
+      this.#simulated.subscriptions?.tell();
+      return page;
+    }
     if (fault.name === 'cut-off') return cutOff(this.#written(request, honest, straight));
     if (honest.kind === 'plain') return this.#bentUser(fault.name, requestClass, honest);
     const bent = bend(fault, honest, cursor, this.#protocol);

@@ -101,7 +101,7 @@ function providerOf(
     case 'okta':
       return okta(directory, keys, tokens, permissions, origin);
     case 'google':
-      return google(directory, keys, tokens, permissions);
+      return google(directory, keys, tokens, permissions, post);
     case 'scim':
       return scim(directory, tokens, permissions, origin, quirksFrom(quirks));
   }
@@ -138,15 +138,20 @@ export async function startSimulator(provider: Provider, options: SimulatorOptio
   const permissions = (): readonly string[] => granted.permissions;
   const { quirks = [] } = options;
   const simulated = providerOf(provider, { directory, keys, tokens, permissions, origin, quirks, post });
+  const life = new Life(directory);
   const conditions: Conditions = {
     latencyMs: options.latencyMs ?? 0,
     counters: noRequests(),
     faults: faultList(),
     requestsPerMinute: options.requestsPerMinute ?? 100_000,
+    meanwhile: () => {
+      life.rename(1);
+      life.hire(1);
+    },
   };
   const handlers = controlHandlers({
     directory,
-    life: new Life(directory),
+    life,
     simulated,
     tokens,
     conditions,

@@ -245,6 +245,46 @@ it('refuses tokens in each provider’s words until cleared', async () => {
   }
 });
 
+it.each(providers)(
+  '%s: a wrong clock is wrong in headers and time stamps alike, and other faults strike beside it',
+  async (provider) => {
+    const visitor = await visit(provider, { users: 20, plain: true });
+    const look = async () => {
+      const selected = '/v1.0/users?$select=id,createdDateTime,employeeHireDate';
+      const { headers, text } = await visitor.get(provider === 'entra' ? selected : path[provider]);
+      const stamps = text.match(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g) ?? [];
+      return { date: Date.parse(String(headers['date'])), stamps: stamps.map((stamp) => Date.parse(stamp)) };
+    };
+    const right = await look();
+    await visitor.simulator.control.fault({ name: 'clock-skew', seconds: -86_400 });
+    const wrong = await look();
+    expect(wrong.date).toBeLessThan(right.date - 86_000_000);
+    expect(wrong.date).toBeGreaterThan(right.date - 86_400_001);
+    const off = wrong.stamps.map((stamp, at) => stamp - (right.stamps[at] ?? 0));
+    // Only Entra shows a day of hiring, which is no time stamp.
+    expect(new Set(off)).toEqual(new Set(provider === 'entra' ? [-86_400_000, 0] : [-86_400_000]));
+    await visitor.simulator.control.fault({ name: 'status-500' });
+    expect((await visitor.get(path[provider])).status).toBe(500);
+  },
+);
+
+it('okta: a filter by time goes by the clock that its time stamps have', async () => {
+  const visitor = await visit('okta', { users: 20, plain: true });
+  await visitor.simulator.control.fault({ name: 'clock-skew', seconds: 7_200 });
+  const users = pageOf('okta', await visitor.get(path.okta), path.okta).items;
+  const times = users.map((user) => String(user['lastUpdated'])).toSorted();
+  const filter = encodeURIComponent(`lastUpdated gt "${times.at(-2)}"`);
+  const newest = pageOf('okta', await visitor.get(`/api/v1/users?filter=${filter}`), path.okta).items;
+  expect(newest.map((user) => user['lastUpdated'])).toEqual([times.at(-1)]);
+});
+
+it.each(providers)('%s: behind a page somebody is renamed, and somebody hired', async (provider) => {
+  const visitor = await faulty(provider, { name: 'change-while-reading', nth: 2 });
+  expect(sizes(provider, await replies(visitor))).toEqual([50, 50, 21]);
+  expect((await visitor.simulator.control.state()).users.listed).toBe(121);
+  expect(sizes(provider, await replies(visitor))).toEqual([50, 50, 21]);
+});
+
 it('limits a fault to a class of requests, a first request and a number of times', async () => {
   const visitor = await visit('okta', { users: 10 });
   await visitor.simulator.control.fault({ name: 'status-500', on: 'groups', nth: 2, times: 2 });
