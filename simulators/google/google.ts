@@ -3,6 +3,7 @@ import type { Keys } from '../certificates.ts';
 import type { Directory } from '../directory.ts';
 import { type Group, isMember } from '../population/groups.ts';
 import { exists, isListed, type Person } from '../population/people.ts';
+import type { Post } from '../post.ts';
 import {
   type Answer,
   type ApiRequest,
@@ -18,6 +19,7 @@ import {
 import type { Tokens } from '../tokens.ts';
 import { roomFor } from '../written.ts';
 import { googleError, invalid, notFound, refuse, render, withoutPermission } from './answers.ts';
+import { GoogleChannels } from './channels.ts';
 import { selectionOf } from './fields.ts';
 import { type GoogleObjects, googleObjects } from './objects.ts';
 import { ReportsApi } from './reports.ts';
@@ -69,7 +71,7 @@ class DirectoryApi {
   users(request: ApiRequest): Answer {
     const query = queryOf(request, 100, 500);
     if (isPlain(query)) return query;
-    const wrong = this.#wrongAccount(request);
+    const wrong = this.wrongAccount(request);
     if (wrong) return wrong;
     const accept = this.#accepted(request.url.searchParams);
     if (accept === null) return invalid('Invalid Input: query');
@@ -91,7 +93,8 @@ class DirectoryApi {
       : (person) => isListed(person) && tests.every((test) => test?.(person));
   }
 
-  #wrongAccount(request: ApiRequest): Plain | null {
+  /** null where the account that is asked for is this one. */
+  wrongAccount(request: ApiRequest): Plain | null {
     const { searchParams } = request.url;
     const customer = searchParams.get('customer');
     const domain = searchParams.get('domain');
@@ -123,7 +126,7 @@ class DirectoryApi {
     const userKey = request.url.searchParams.get('userKey');
     const person = userKey === null ? null : this.#objects.findUser(userKey);
     if (userKey !== null && !exists(person ?? undefined)) return notFound('Resource Not Found: userKey');
-    const wrong = userKey === null ? this.#wrongAccount(request) : null;
+    const wrong = userKey === null ? this.wrongAccount(request) : null;
     if (wrong) return wrong;
     const groups = this.#directory.groups.filter(
       (group) => group.serial >= query.start && (person === null || isMember(group, person.serial)),
@@ -247,6 +250,7 @@ function authenticate(
 function routesOf(
   api: DirectoryApi,
   reports: ReportsApi,
+  channels: GoogleChannels,
   account: ServiceAccount,
   pool: WorkloadIdentity,
   tokens: Tokens,
@@ -272,6 +276,20 @@ function routesOf(
       permission: `sign:${account.clientEmail}`,
       handle: async (request) =>
         (await signJwt(account, request)) ?? notFound('Not found; Gaia id not found'),
+    },
+    {
+      method: 'POST',
+      path: '/admin/directory/v1/users/watch',
+      class: 'other',
+      permission: user,
+      handle: (request) => api.wrongAccount(request) ?? channels.watch(request),
+    },
+    {
+      method: 'POST',
+      path: '/admin/directory_v1/channels/stop',
+      class: 'other',
+      permission: user,
+      handle: (request) => channels.stop(request),
     },
     get('/users', 'users', user, (request) => api.users(request)),
     get('/users/:user', 'user', user, (request) => api.user(request)),
@@ -301,9 +319,11 @@ export function google(
   keys: Keys,
   tokens: Tokens,
   permissions: () => readonly string[],
+  post: Post,
 ): SimulatedProvider {
   const objects = googleObjects(directory, roomFor(160));
   const reports = new ReportsApi(directory, objects.customerId, objects.addressOfGroup);
+  const subscriptions = new GoogleChannels(directory, objects, post);
   const adminEmail = (): string => {
     const [first] = directory.people;
     return first ? objects.addressOf(first) : '';
@@ -334,9 +354,9 @@ export function google(
       audience: pool.audience,
       identityKey: identityKeyOf(directory.seed),
     },
-    subscriptions: null,
+    subscriptions,
     protocol: {
-      routes: routesOf(new DirectoryApi(directory, objects), reports, account, pool, tokens),
+      routes: routesOf(new DirectoryApi(directory, objects), reports, subscriptions, account, pool, tokens),
       authenticate: (request) => authenticate(account, adminEmail, tokens, request),
       refuse,
       render,

@@ -228,3 +228,131 @@ describe('Entra ID', () => {
     expect((await settled(trusting)).delivered).toBe(1);
   });
 });
+
+describe('Google Workspace', () => {
+  const path = '/admin/directory/v1/users/watch?customer=my_customer&event=';
+  const watch = (
+    visitor: Visitor,
+    receiver: Receiver,
+    event: string,
+    changes: Record<string, unknown> = {},
+  ) =>
+    visitor.postJson(`${path}${event}`, {
+      id: `channel-${event}`,
+      type: 'web_hook',
+      address: receiver.url,
+      token: 'c1.secret',
+      params: { ttl: '172800' },
+      ...changes,
+    });
+  const stateOf = ({ headers }: Received): string => String(headers['x-goog-resource-state']);
+  const isEvent = (one: Received): boolean => stateOf(one) !== 'sync';
+
+  it('opens a channel with a sync message that has no body', async () => {
+    const visitor = await visit('google', { users: 20 });
+    const receiver = await receive();
+    const before = Date.now();
+    const opened = await watch(visitor, receiver, 'update');
+    expect(opened.status).toBe(200);
+    const { resourceId, resourceUri, expiration } = opened.json();
+    expect(opened.json()).toMatchObject({ kind: 'api#channel', id: 'channel-update', token: 'c1.secret' });
+    expect(Number(expiration)).toBeGreaterThanOrEqual(before + 172_800_000);
+    const [sync] = await receiver.first(1);
+    expect([sync?.method, sync?.text]).toEqual(['POST', '']);
+    expect(sync?.headers).toMatchObject({
+      'x-goog-channel-id': 'channel-update',
+      'x-goog-channel-token': 'c1.secret',
+      'x-goog-channel-expiration': new Date(Number(expiration)).toUTCString(),
+      'x-goog-resource-id': resourceId,
+      'x-goog-resource-uri': resourceUri,
+      'x-goog-resource-state': 'sync',
+      'x-goog-message-number': '1',
+    });
+  });
+
+  it('tells each channel of its own event, with id and address, and numbers that rise', async () => {
+    const visitor = await visit('google', { users: 60 });
+    const { control } = visitor.simulator;
+    const receiver = await receive();
+    for (const event of ['add', 'update', 'delete', 'undelete']) await watch(visitor, receiver, event);
+    const { ids: hired } = await control.hire(1);
+    const { ids: moved } = await control.move(1);
+    const { ids: left } = await control.leave(1, 'delete');
+    const { ids: purged } = await control.leave(1, 'purge');
+    await control.restore(left);
+    await control.changeGroup('VPN Users', { add: 1 });
+    await settled(visitor);
+    const told = (event: string) =>
+      receiver.received.filter((one) => stateOf(one) === event).map((one) => String(one.json()['id']));
+    expect(told('add')).toEqual(hired);
+    expect(told('update')).toContain(moved[0]);
+    expect(new Set(told('delete'))).toEqual(new Set([...left, ...purged]));
+    expect(told('undelete')).toEqual(left);
+    const [added] = receiver.received.filter((one) => stateOf(one) === 'add');
+    const user = (await visitor.get(`/admin/directory/v1/users/${hired[0]}`)).json();
+    expect(added?.json()).toEqual({
+      kind: 'admin#directory#user',
+      id: hired[0],
+      etag: user['etag'],
+      primaryEmail: user['primaryEmail'],
+    });
+    expect(added?.headers['x-goog-channel-id']).toBe('channel-add');
+    expect(Number(added?.headers['x-goog-message-number'])).toBeGreaterThan(1);
+  });
+
+  it('opens channels for the own account only, each id once, to this machine, with a known event', async () => {
+    const visitor = await visit('google', { users: 5 });
+    const receiver = await receive();
+    const refused = async (event: string, changes: Record<string, unknown>) => {
+      const { status, json } = await watch(visitor, receiver, event, changes);
+      return [status, String(list(json()['error']?.['errors'])[0]?.['reason'])];
+    };
+    expect((await watch(visitor, receiver, 'add')).status).toBe(200);
+    expect(await refused('add', {})).toEqual([400, 'channelIdNotUnique']);
+    expect(await refused('rename', {})).toEqual([400, 'invalid']);
+    expect(await refused('update', { type: 'carrier pigeon' })).toEqual([400, 'invalid']);
+    expect(await refused('update', { address: 'https://receiver.example/hook' })).toEqual([
+      401,
+      'push.webhookUrlUnauthorized',
+    ]);
+    const elsewhere = path.replace('my_customer', 'C0another');
+    expect((await visitor.postJson(`${elsewhere}add`, {})).status).toBe(404);
+    expect((await visitor.postJson(`${path}add`, {}, { authorization: 'Bearer no' })).status).toBe(401);
+  });
+
+  it('ends a channel when it is stopped with its resource id, and when its time is over', async () => {
+    const visitor = await visit('google', { users: 20 });
+    const { control } = visitor.simulator;
+    const receiver = await receive();
+    const { id, resourceId } = (await watch(visitor, receiver, 'add')).json();
+    const stop = (body: unknown) => visitor.postJson('/admin/directory_v1/channels/stop', body);
+    expect((await stop({ id, resourceId: 'another' })).status).toBe(404);
+    expect((await stop({ id, resourceId })).status).toBe(204);
+    expect((await stop({ id, resourceId })).status).toBe(404);
+    await control.hire(1);
+    expect((await settled(visitor)).delivered).toBe(1);
+    await watch(visitor, receiver, 'add', { id: 'second' });
+    await control.expireSubscriptions();
+    await control.hire(1);
+    expect((await settled(visitor)).delivered).toBe(2);
+    expect(receiver.received.filter(isEvent)).toEqual([]);
+    await watch(visitor, receiver, 'add', { id: 'third' });
+    const { ids } = await control.hire(1);
+    await settled(visitor);
+    expect(receiver.received.filter(isEvent).map((one) => String(one.json()['id']))).toEqual(ids);
+  });
+
+  it('sends again after 503, and drops what is refused with 404', async () => {
+    const visitor = await visit('google', { users: 20 });
+    const answers = [503, 200, 404];
+    const receiver = await receive((one) => ({ status: isEvent(one) ? (answers.shift() ?? 500) : 200 }));
+    await watch(visitor, receiver, 'add');
+    await visitor.simulator.control.hire(1);
+    expect(await settled(visitor)).toEqual({ delivered: 2, givenUp: 0, underWay: 0 });
+    await visitor.simulator.control.hire(1);
+    expect(await settled(visitor)).toEqual({ delivered: 2, givenUp: 1, underWay: 0 });
+    const numbers = receiver.received.filter(isEvent).map((one) => one.headers['x-goog-message-number']);
+    expect(numbers).toHaveLength(3);
+    expect(numbers[1]).toBe(numbers[0]);
+  });
+});
