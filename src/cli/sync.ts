@@ -5,7 +5,7 @@ import type { FailureKind } from '../../connectors/contract.ts';
 import { whoActs } from '../../connectors/contract.ts';
 import type { ListedConnection } from '../domain/connection.ts';
 import type { RunCounts, RunView } from '../domain/run.ts';
-import { partialReasons } from '../domain/snapshot.ts';
+import { partialReasons, partialRemedies } from '../domain/snapshot.ts';
 import { asTyped } from './asTyped.ts';
 import { chosenConnections } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
@@ -211,6 +211,8 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void
     terminal.line(
       `  ${terminal.style('yellow', `only part of the directory${reason}; nobody counts as having left`)}`,
     );
+    if (run.partialReason === 'permission-lost')
+      terminal.line(`  remedy: ${partialRemedies[run.partialReason]}`);
   }
   if (run.unreadable > 0) {
     terminal.line(
@@ -247,6 +249,12 @@ const styleOfState = {
   failed: 'red',
 } as const satisfies Record<RunView['state'], Style>;
 
+/** For a table, in one word: everybody (`complete`), why not everybody (as docs/review.md explains it), or what kind of run it is. */
+function readIn({ kind, snapshot, partialReason }: RunView): Cell {
+  if (snapshot === 'partial') return { text: partialReason ?? 'partial', style: 'yellow' };
+  return snapshot === 'complete' ? snapshot : kind;
+}
+
 async function listRuns(cli: Cli, { operator }: App, options: RunsOptions): Promise<void> {
   const { terminal } = cli;
   const only =
@@ -262,7 +270,7 @@ async function listRuns(cli: Cli, { operator }: App, options: RunsOptions): Prom
       async (run): Promise<Cell[]> => [
         await nameOf(run.connection),
         { text: run.state, style: styleOfState[run.state] },
-        run.snapshot ?? '—',
+        readIn(run),
         grouped(run.users),
         run.counts === null
           ? '—'
@@ -277,7 +285,7 @@ async function listRuns(cli: Cli, { operator }: App, options: RunsOptions): Prom
       const headings = [
         'connection',
         'state',
-        'snapshot',
+        'read',
         'users',
         'new/chg/del/conf',
         'started (UTC)',

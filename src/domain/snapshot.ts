@@ -13,6 +13,12 @@ export const partialReasons = {
 } as const satisfies Record<string, string>;
 export type PartialReason = keyof typeof partialReasons;
 
+/** What ends a partial snapshot that the next run does not mend by itself. */
+export const partialRemedies = {
+  'permission-lost':
+    'Have the permission granted again. If the change was meant, enter the credentials again (rollcall connections update): the permissions that they have then are the ones to compare with.',
+} as const satisfies Partial<Record<PartialReason, string>>;
+
 declare const concluded: unique symbol;
 
 /** Absence is evidence only when everything was read: `concludeSnapshot` alone says so, and nothing else can make this value. */
