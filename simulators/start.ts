@@ -99,7 +99,7 @@ function providerOf(
     case 'entra':
       return entra(directory, keys, tokens, permissions, post);
     case 'okta':
-      return okta(directory, keys, tokens, permissions, origin);
+      return okta(directory, keys, tokens, permissions, origin, post);
     case 'google':
       return google(directory, keys, tokens, permissions, post);
     case 'scim':

@@ -27,30 +27,28 @@ export type Named = {
 };
 
 /** Groups before users and users before apps, as it comes: clients may not count on an order. */
-function written(event: Event, position: number, { userIdOf, groupIdOf, appId }: Named): Buffer {
+export function eventJson(event: Event, position: number, { userIdOf, groupIdOf, appId }: Named): unknown {
   const target = [
     ...(event.group === null ? [] : [{ id: groupIdOf(event.group), type: 'UserGroup' }]),
     { id: userIdOf(event.user), type: 'User' },
     ...(event.inApp ? [{ id: appId, type: 'AppInstance' }] : []),
   ];
   const hash = createHash('sha256').update(`${position} ${event.publishedMs}`).digest('hex');
-  return bytes(
-    JSON.stringify({
-      uuid: `${hash.slice(0, 8)}-${hash.slice(8, 12)}-4${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`,
-      published: new Date(event.publishedMs).toISOString(),
-      eventType: event.eventType,
-      version: '0',
-      severity: 'INFO',
-      actor: { id: userIdOf(0), type: 'User' },
-      outcome: { result: 'SUCCESS', reason: null },
-      target: target.map((one) => ({
-        ...one,
-        alternateId: 'unknown',
-        displayName: 'unknown',
-        detailEntry: null,
-      })),
-    }),
-  );
+  return {
+    uuid: `${hash.slice(0, 8)}-${hash.slice(8, 12)}-4${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`,
+    published: new Date(event.publishedMs).toISOString(),
+    eventType: event.eventType,
+    version: '0',
+    severity: 'INFO',
+    actor: { id: userIdOf(0), type: 'User' },
+    outcome: { result: 'SUCCESS', reason: null },
+    target: target.map((one) => ({
+      ...one,
+      alternateId: 'unknown',
+      displayName: 'unknown',
+      detailEntry: null,
+    })),
+  };
 }
 
 type Refuse = (status: number, code: string, summary: string) => Plain;
@@ -82,7 +80,7 @@ export function logPage(
   for (; at < journal.events.length && items.length < limit; at += 1) {
     const event = journal.events[at];
     if (event && accept(event) && (cursor !== null || event.publishedMs >= since))
-      items.push(written(event, at, named));
+      items.push(bytes(JSON.stringify(eventJson(event, at, named))));
   }
   return { kind: 'list', key: '', items, start, next: at, around: {} };
 }

@@ -5,6 +5,7 @@ import type { Directory } from '../directory.ts';
 import { isMember } from '../population/groups.ts';
 import { oktaIds } from '../population/ids.ts';
 import { exists, isListed, type Person } from '../population/people.ts';
+import type { Post } from '../post.ts';
 import {
   type Answer,
   type ApiRequest,
@@ -25,6 +26,7 @@ import { oktaError, refuse } from './answers.ts';
 import { type Assignments, assignmentsIn } from './apps.ts';
 import { type Proofs, proofs } from './dpop.ts';
 import { filterOf } from './filter.ts';
+import { OktaHooks } from './hooks.ts';
 import { Journal } from './journal.ts';
 import { logPage } from './log.ts';
 import { type OktaObjects, oktaObjects } from './objects.ts';
@@ -277,6 +279,28 @@ function withoutPermission(user: Record<string, unknown>): Record<string, unknow
   };
 }
 
+/** Managing hooks is no part of what a sync is granted. */
+function hookRoutes(hooks: OktaHooks): readonly Route[] {
+  const all = '/api/v1/eventHooks';
+  const one = `${all}/:hook`;
+  const route = (
+    method: Route['method'],
+    path: string,
+    handle: (request: ApiRequest) => Plain | Promise<Plain>,
+  ): Route => {
+    const permission = `okta.eventHooks.${method === 'GET' ? 'read' : 'manage'}`;
+    return { method, path, class: 'other', permission, handle };
+  };
+  return [
+    route('POST', all, (request) => hooks.create(request)),
+    route('GET', one, (request) => hooks.show(request)),
+    route('DELETE', one, (request) => hooks.remove(request)),
+    route('POST', `${one}/lifecycle/verify`, (request) => hooks.verify(request)),
+    route('POST', `${one}/lifecycle/activate`, (request) => hooks.turn(request, 'ACTIVE')),
+    route('POST', `${one}/lifecycle/deactivate`, (request) => hooks.turn(request, 'INACTIVE')),
+  ];
+}
+
 function routesOf(api: CoreApi, journal: Journal, authority: Authority): readonly Route[] {
   const [user, group, log, apps, types] = oktaScopes;
   const usedIds = new Set<string>();
@@ -316,6 +340,7 @@ export function okta(
   tokens: Tokens,
   permissions: () => readonly string[],
   origin: string,
+  post: Post,
 ): SimulatedProvider {
   const clientId = oktaIds(directory.seed, '0oa').of(1);
   const appId = oktaIds(directory.seed, '0oa').of(2);
@@ -326,6 +351,7 @@ export function okta(
   const journal = new Journal(directory, assignments.isAssigned);
   const objects = oktaObjects(directory, journal, origin, roomFor(160));
   const api = new CoreApi({ directory, objects, journal, assignments, appId });
+  const subscriptions = new OktaHooks(journal, { ...objects, appId }, origin, post);
   const authority = { app, apiToken, tokens, proofs: proofs() };
   return {
     userIdOf: objects.userIdOf,
@@ -334,9 +360,9 @@ export function okta(
     settings: { orgUrl: origin, clientId },
     credentials: { kind: 'api-token', token: apiToken },
     alternativeCredentials: { kind: 'private-key', privateKey: keys.clientKey, keyId },
-    subscriptions: null,
+    subscriptions,
     protocol: {
-      routes: routesOf(api, journal, authority),
+      routes: [...routesOf(api, journal, authority), ...hookRoutes(subscriptions)],
       authenticate: (request) => authenticate(authority, request),
       refuse,
       render,

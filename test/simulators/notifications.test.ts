@@ -4,16 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openKeys } from '../../simulators/certificates.ts';
 import type { SimulatorOptions } from '../../simulators/start.ts';
-import { honest, type Received, type Receiver, receive } from './receiver.ts';
+import { honest, type Received, type Receiver, receive, settled } from './receiver.ts';
 import { type Json, list, setting, type Visitor, visit } from './visitor.ts';
-
-/** Until nothing is being sent any more. */
-async function settled({ simulator }: Visitor) {
-  for (;;) {
-    const { notices } = await simulator.control.state();
-    if (notices.underWay === 0) return notices;
-  }
-}
 
 describe('Entra ID', () => {
   const inHours = (hours: number): string => new Date(Date.now() + hours * 3_600_000).toISOString();

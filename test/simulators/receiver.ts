@@ -4,7 +4,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import type { Keys } from '../../simulators/certificates.ts';
-import type { Json } from './visitor.ts';
+import type { Json, Visitor } from './visitor.ts';
 
 export type Received = {
   readonly method: string;
@@ -89,4 +89,12 @@ export async function receive(
         look();
       }),
   };
+}
+
+/** Until nothing is being sent any more. */
+export async function settled({ simulator }: Visitor) {
+  for (;;) {
+    const { notices } = await simulator.control.state();
+    if (notices.underWay === 0) return notices;
+  }
 }
