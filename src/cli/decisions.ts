@@ -120,7 +120,8 @@ async function approvedNothing(
     terminal.line('Approved nothing.');
     for (const one of undecided) terminal.note(`  ${asTyped(undecidedInWords(one, asked))}`);
   }
-  return EXIT.ok;
+  // What was meant may be among them: whoever goes on to apply should look first.
+  return undecided.some((one) => one.because === 'arrived-later') ? EXIT.notNow : EXIT.ok;
 }
 
 type Decided = Awaited<ReturnType<App['operator']['decide']>>;
@@ -231,7 +232,8 @@ export async function applyTo(cli: Cli, { operator }: App, connection: ListedCon
     total,
   }));
   try {
-    due.push(await operator.startApply({ connection: connection.id }));
+    const started = await operator.startApply({ connection: connection.id });
+    if (!due.some((one) => one.apply === started.apply)) due.push(started); // one that is unfinished is given again
   } catch (error) {
     if (!(error instanceof Problem) || error.code !== 'not-allowed-now') throw error;
     const nothing = { total: 0, applied: 0, alreadyApplied: 0, moved: 0, failed: 0 };

@@ -75,7 +75,9 @@ export function openTerminal(json: boolean): Terminal {
       const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
       for (const line of layOut(headings, rows, width, style)) write(`${line}\n`);
     },
-    note: (text) => process.stderr.write(`${text}\n`),
+    note: (text) => {
+      process.stderr.write(`${text}\n`); // its answer is no business of whoever hands ours on as an exit code
+    },
     style,
     noteStyle: (format, text) => styled(format, text, process.stderr),
     progress: () => (process.stderr.isTTY ? redrawnProgress() : plainProgress()),

@@ -68,7 +68,9 @@ it('says why an approval approved nothing: held back, arrived later, or nothing 
     stderr: '  Nothing waits that this command is about.\n',
   });
   await run('sync', 'Payroll');
-  expect((await approveAll(0)).stderr).toMatch(
+  const late = await approveAll(0);
+  expect(late.code).toBe(3);
+  expect(late.stderr).toMatch(
     /^ {2}2 changes arrived after revision 0: look again with `node bin\/rollcall\.js changes --connection /,
   );
   const seen = await revision();
@@ -86,6 +88,10 @@ it('says why an approval approved nothing: held back, arrived later, or nothing 
     /2 changes approved already: `node bin\/rollcall\.js apply /,
   );
   expect(await run('apply', 'Payroll')).toMatchObject({ code: 0 });
+  expect(await run('changes', '--connection', 'Payroll')).toMatchObject({
+    code: 0,
+    stderr: 'No such change waits.\n',
+  });
 });
 
 it('names the other user of a conflict, in the list and by itself', { timeout: 120_000 }, async () => {
