@@ -64,7 +64,8 @@ describe('a list by index that changes while it is read', () => {
         } catch (error) {
           // So many moves in so short a list cannot be told from a list without an order: nobody concludes anything.
           if (!(error instanceof ConnectorError)) throw error;
-          expect(moves.length).toBeGreaterThan(3);
+          // Nor does anybody of a list that names people and then shows nobody at all.
+          if (list.length > 0) expect(moves.length).toBeGreaterThan(3);
         }
       }),
       { numRuns: 1_000 },
