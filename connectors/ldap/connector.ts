@@ -1,6 +1,6 @@
 /** One page of users, groups or members at a time; named users; who has changed. */
 import type { ExternalId } from '../../src/domain/ids.ts';
-import type { Connector, Cursor, GroupRecord, MemberRecord, Network, Page, UserRecord } from '../contract.ts';
+import type { Connector, Cursor, GroupRecord, MemberRecord, Page, UserRecord } from '../contract.ts';
 import type { SessionTuning } from '../session.ts';
 import { DomainChanges } from './changes.ts';
 import { Directory, type ListingPage, type NamedSearch } from './directory.ts';
@@ -10,13 +10,8 @@ import { lookUpUsers } from './lookUp.ts';
 import { EntryReader } from './map.ts';
 import { explainNobody, groupNamed, type MembersMemory, memberSearches } from './members.ts';
 import { controlsOf, groupBaseOf, readFacts } from './place.ts';
-import { type LdapCredentials, type LdapSettings, type Schema, schemaOf } from './settings.ts';
-
-type Options = {
-  readonly settings: LdapSettings;
-  readonly credentials: LdapCredentials;
-  readonly network: Network;
-};
+import { DirectoryServer, type ServerOptions } from './server.ts';
+import { type LdapSettings, type Schema, schemaOf } from './settings.ts';
 
 /** What it learns of the server and of its groups is kept for as long as it is open: one run. */
 export class LdapConnector implements Connector {
@@ -29,10 +24,10 @@ export class LdapConnector implements Connector {
   #reading: Promise<Reading> | null = null;
   #tree: Promise<GroupTree> | null = null;
 
-  constructor(options: Options, tuning: SessionTuning) {
+  constructor(options: ServerOptions, tuning: SessionTuning) {
     const { settings } = options;
     this.settings = settings;
-    this.directory = new Directory(options, tuning);
+    this.directory = new Directory(new DirectoryServer(options, tuning));
     this.#schema = schemaOf(settings);
     this.#reader = new EntryReader(settings, tuning.clock ?? Date.now);
     // OpenLDAP does not tell whom it has deleted: nothing that it says of changes would be all of them.
