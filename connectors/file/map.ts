@@ -4,7 +4,7 @@ import { ExternalId, isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import type { UnreadableRecord, UserRecord } from '../contract.ts';
 import type { Entry } from './entry.ts';
-import { type FileSettings, spelling, TEXT_ATTRIBUTES, type TextAttribute } from './settings.ts';
+import { type FileSettings, spelling, TEXTS, type Text } from './settings.ts';
 
 /** What is wrong with one value, without the value. */
 class Unfit extends Error {
@@ -99,8 +99,8 @@ function directoryUserReader(settings: FileSettings): (entry: Entry) => Director
   const stateOf = stateReader(settings);
   const custom = Object.entries(columns.custom).filter(([name]) => isStorable(name));
   return (entry) => {
-    const texts = {} as Record<TextAttribute, string | null>;
-    for (const name of TEXT_ATTRIBUTES) {
+    const texts = {} as Record<Text, string | null>;
+    for (const name of TEXTS) {
       const column = columns[name];
       texts[name] = column === undefined ? null : textIn(entry, column);
     }

@@ -1,5 +1,6 @@
 /** What an administrator enters to connect a file: where it is, how it is written, which column is which attribute. */
 import { z } from 'zod';
+import { TEXT_ATTRIBUTES } from '../../src/domain/directory.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 
 /** Relative, names only: whatever a tenant's administrator enters stays below the folder that the operator has opened. */
@@ -17,27 +18,8 @@ const optional = Column.optional();
 const Spellings = z.array(z.string().max(200));
 
 /** Attributes that are plain text, each in a column of its own. */
-export const TEXT_ATTRIBUTES = [
-  'userName',
-  'email',
-  'displayName',
-  'givenName',
-  'familyName',
-  'jobTitle',
-  'department',
-  'division',
-  'costCenter',
-  'company',
-  'employeeId',
-  'employeeType',
-  'officeLocation',
-  'phone',
-  'mobilePhone',
-  'locale',
-  'orgUnit',
-  'manager',
-] as const;
-export type TextAttribute = (typeof TEXT_ATTRIBUTES)[number];
+export const TEXTS = [...TEXT_ATTRIBUTES, 'manager'] as const;
+export type Text = (typeof TEXTS)[number];
 
 const Columns = z.strictObject({
   /** What never changes about a person: a personnel number, not an address. */
@@ -46,10 +28,7 @@ const Columns = z.strictObject({
   /** Holds `member` or `guest`. */
   userType: optional,
   aliases: optional,
-  ...(Object.fromEntries(TEXT_ATTRIBUTES.map((name) => [name, optional])) as Record<
-    TextAttribute,
-    typeof optional
-  >),
+  ...(Object.fromEntries(TEXTS.map((name) => [name, optional])) as Record<Text, typeof optional>),
   /** Custom attributes by the names that they have in Rollcall. */
   custom: z.record(z.string().min(1).max(200), Column).default({}),
 });

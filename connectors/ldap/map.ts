@@ -1,6 +1,6 @@
 /** Entries -> our words. README.md has the same as a table for people. */
 import { isUtf8 } from 'node:buffer';
-import type { CustomValue, DirectoryState } from '../../src/domain/directory.ts';
+import { type CustomValue, type DirectoryState, TEXT_ATTRIBUTES } from '../../src/domain/directory.ts';
 import { ExternalId, isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import type { GroupRecord, UnreadableRecord, UserRecord } from '../contract.ts';
@@ -23,23 +23,8 @@ const DISABLED_BY: readonly Marker[] = [
 /** What is wrong with an entry, by attribute, without any value of it. */
 class Unreadable extends Error {}
 
-const FIELDS_OF_TEXT = [
-  'userName',
-  'displayName',
-  'givenName',
-  'familyName',
-  'jobTitle',
-  'department',
-  'division',
-  'costCenter',
-  'company',
-  'employeeId',
-  'employeeType',
-  'officeLocation',
-  'phone',
-  'mobilePhone',
-  'locale',
-] as const satisfies readonly Field[];
+/** Each from attributes of its own; the address comes with the others, and the unit from the DN. */
+const FIELDS_OF_TEXT = TEXT_ATTRIBUTES.filter((name) => name !== 'email' && name !== 'orgUnit');
 
 /** Reads entries as the settings say. `clock`: milliseconds since 1970, by which accounts expire. */
 export class EntryReader {

@@ -1,28 +1,13 @@
 /** What an administrator enters to connect a directory server, and what stands for what in the two kinds of schema. */
 import { type Filter, FilterParser } from 'ldapts';
 import { z } from 'zod';
+import { TEXT_ATTRIBUTES } from '../../src/domain/directory.ts';
 
-/** The fields of a user that come from attributes; `id` and `dn` besides: what never changes, and what a DN can be looked up by. */
-const FIELDS = [
-  'userName',
-  'email',
-  'displayName',
-  'givenName',
-  'familyName',
-  'jobTitle',
-  'department',
-  'division',
-  'costCenter',
-  'company',
-  'employeeId',
-  'employeeType',
-  'officeLocation',
-  'phone',
-  'mobilePhone',
-  'locale',
-  'manager',
-  'aliases',
-] as const;
+/**
+ * The fields of a user that come from attributes; `id` and `dn` besides: what never changes, and what a DN can be looked up by.
+ * The unit is read from the DN itself.
+ */
+const FIELDS = [...TEXT_ATTRIBUTES.filter((name) => name !== 'orgUnit'), 'manager', 'aliases'] as const;
 export type Field = (typeof FIELDS)[number];
 
 /** RFC 4512 section 2.5: a name or a numeric OID, options behind it. */

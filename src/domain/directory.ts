@@ -16,6 +16,31 @@ const text = z.string().nullable();
 export const CustomValue = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
 export type CustomValue = z.infer<typeof CustomValue>;
 
+/** Attributes of a directory user that are plain text wherever there is a value, in the order in which they are shown and hashed. */
+export const TEXT_ATTRIBUTES = [
+  /** The name to sign in with: UPN, login, primary e-mail. */
+  'userName',
+  'email',
+  'displayName',
+  'givenName',
+  'familyName',
+  'jobTitle',
+  'department',
+  'division',
+  'costCenter',
+  'company',
+  'employeeId',
+  'employeeType',
+  'officeLocation',
+  'phone',
+  'mobilePhone',
+  /** BCP 47, as the provider has it. */
+  'locale',
+  /** Path of the organisational unit, `/` first, where the provider has them. */
+  'orgUnit',
+] as const;
+type TextAttribute = (typeof TEXT_ATTRIBUTES)[number];
+
 /**
  * A user as the provider has it, normalised. `null` means that the directory holds no value; a record whose id or state
  * cannot be read never becomes a DirectoryUser (see `UserRecord` in connectors/contract.ts).
@@ -23,26 +48,7 @@ export type CustomValue = z.infer<typeof CustomValue>;
 export const DirectoryUser = z.object({
   externalId: ExternalId,
   state: DirectoryState,
-  /** The name to sign in with: UPN, login, primary e-mail. */
-  userName: text,
-  email: text,
-  displayName: text,
-  givenName: text,
-  familyName: text,
-  jobTitle: text,
-  department: text,
-  division: text,
-  costCenter: text,
-  company: text,
-  employeeId: text,
-  employeeType: text,
-  officeLocation: text,
-  phone: text,
-  mobilePhone: text,
-  /** BCP 47, as the provider has it. */
-  locale: text,
-  /** Path of the organisational unit, `/` first, where the provider has them. */
-  orgUnit: text,
+  ...(Object.fromEntries(TEXT_ATTRIBUTES.map((name) => [name, text])) as Record<TextAttribute, typeof text>),
   userType: z.enum(['member', 'guest']),
   /** The manager's external id where the provider gives one, else the address or name that it holds. */
   manager: text,

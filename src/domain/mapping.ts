@@ -1,31 +1,11 @@
 /** How directory attributes and groups become an auth user's fields and roles. */
 import { z } from 'zod';
 import type { DesiredAuthUser, FieldValue } from './authUser.ts';
-import type { DirectoryUser, DirectoryUser as DirectoryUserSchema, GroupRef } from './directory.ts';
+import { type DirectoryUser, type GroupRef, TEXT_ATTRIBUTES } from './directory.ts';
 import { RoleName } from './role.ts';
 
 /** Attributes of a directory user that are a field of the same name of the auth user unless the mapping omits them. */
-export const FIELD_NAMES = [
-  'userName',
-  'email',
-  'displayName',
-  'givenName',
-  'familyName',
-  'jobTitle',
-  'department',
-  'division',
-  'costCenter',
-  'company',
-  'employeeId',
-  'employeeType',
-  'officeLocation',
-  'phone',
-  'mobilePhone',
-  'locale',
-  'orgUnit',
-  'userType',
-  'manager',
-] as const satisfies readonly (keyof typeof DirectoryUserSchema.shape)[];
+export const FIELD_NAMES = [...TEXT_ATTRIBUTES, 'userType', 'manager'] as const;
 
 export const Mapping = z.strictObject({
   /** Fields that this connection's directory does not own. userName, email and displayName cannot be left out. */
