@@ -1,5 +1,5 @@
 /** Stops asking a provider that is down, so that a run over thousands of groups ends soon instead of failing group by group. */
-import { ConnectorError } from './contract.ts';
+import { type CircuitBreaker, ConnectorError } from './contract.ts';
 
 export type BreakerOptions = {
   /** So many requests in a row that failed for good, with all their retries, as 'unavailable'. */
@@ -8,15 +8,21 @@ export type BreakerOptions = {
   readonly openMs: number;
 };
 
+export const BREAKER: BreakerOptions = { failures: 5, openMs: 30_000 };
 const LONGEST = 16;
 
-export type Pass = 'ordinary' | 'probe';
+export type Pass = ReturnType<CircuitBreaker['admit']>;
 
 /**
- * Closed: requests pass. Open: none does, for `openMs`. Then half open: one request at a time passes, tried once only; a good one
- * closes the breaker and a failing one opens it again, for longer.
+ *   closed: requests pass ──`failures` in a row failed──▶ open: none passes, for `openMs` ──its time is over──▶ half open
+ *     ▲                                                     ▲                                                    │ │
+ *     └──────────── the probe was answered ─────────────────┼────────────────────────────────────────────────────┘ │
+ *                                                           └───── the probe failed: open for twice as long ───────┘
+ *
+ * Half open: one request at a time passes, tried once only. An answer closes it in every state: whoever got one has reached the
+ * provider.
  */
-export class Breaker {
+export class Breaker implements CircuitBreaker {
   readonly #options: BreakerOptions;
   readonly #now: () => number;
   #failures = 0;
@@ -27,17 +33,12 @@ export class Breaker {
     this.#now = now;
   }
 
-  /** Throws ConnectorError 'unavailable', with `retryAfterMs`, while it is open. Asked before anything is prepared. */
   refuseWhileOpen(): void {
     if (this.#open === null) return;
     const waitMs = this.#open.until - this.#now();
     if (waitMs > 0) throw this.#refusal(waitMs);
   }
 
-  /**
-   * Asked right before sending; what comes of it is told with `answered`, `failed` or `abandoned`. Throws as `refuseWhileOpen`
-   * does, also while another request is the probe. What a probe needs beforehand (a new token) can so be the probe itself.
-   */
   admit(): Pass {
     this.refuseWhileOpen();
     if (this.#open === null) return 'ordinary';
@@ -46,13 +47,11 @@ export class Breaker {
     return 'probe';
   }
 
-  /** Whatever the answer was: the provider is there. */
   answered(): void {
     this.#failures = 0;
     this.#open = null;
   }
 
-  /** The request has failed for good. */
   failed(pass: Pass): void {
     this.#failures += 1;
     const { failures, openMs } = this.#options;
@@ -60,7 +59,6 @@ export class Breaker {
     if (pass === 'probe') this.#opens(openMs, Math.min((this.#open?.timesLonger ?? 1) * 2, LONGEST));
   }
 
-  /** It ended in a way that says nothing about the provider. */
   abandoned(pass: Pass): void {
     if (pass === 'probe' && this.#open !== null) this.#open.probing = false;
   }
@@ -77,5 +75,28 @@ export class Breaker {
         "Nobody has to act: Rollcall tries again then. If it stays, look at the failure before this one and at the provider's status page.",
       retryAfterMs: waitMs,
     });
+  }
+}
+
+/**
+ * The breakers of the connections that a process works on, one each over all of its runs. A connection that reaches its provider
+ * another way by now (other credentials, settings or network) begins with a closed one: what failed may be mended.
+ */
+export class Breakers {
+  readonly #now: () => number;
+  readonly #known = new Map<string, { readonly accessVersion: number; readonly breaker: Breaker }>();
+
+  /** `now`: milliseconds since 1970. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  of(connection: { readonly id: string; readonly accessVersion: number }): CircuitBreaker {
+    const { id, accessVersion } = connection;
+    const known = this.#known.get(id);
+    if (known?.accessVersion === accessVersion) return known.breaker;
+    const breaker = new Breaker(BREAKER, this.#now);
+    this.#known.set(id, { accessVersion, breaker });
+    return breaker;
   }
 }

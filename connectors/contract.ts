@@ -153,6 +153,26 @@ export type Connector = {
   close(): Promise<void>;
 };
 
+/**
+ * Keeps a provider that is down from being asked. It may outlive a connector: what one run has learnt, the next one of the same
+ * connection need not. Its states: breaker.ts.
+ */
+export type CircuitBreaker = {
+  /** Throws ConnectorError 'unavailable', with `retryAfterMs`, while it is open. Asked before anything is prepared. */
+  refuseWhileOpen(): void;
+  /**
+   * Asked right before sending; what comes of it is told with `answered`, `failed` or `abandoned`. Throws as `refuseWhileOpen`
+   * does, also while another request is the probe. What a probe needs beforehand (a new token) can so be the probe itself.
+   */
+  admit(): 'ordinary' | 'probe';
+  /** Whatever the answer was: the provider is there. */
+  answered(): void;
+  /** The request has failed for good. */
+  failed(pass: 'ordinary' | 'probe'): void;
+  /** It ended in a way that says nothing about the provider. */
+  abandoned(pass: 'ordinary' | 'probe'): void;
+};
+
 /** Who has to act on a failure, by kind. */
 export const whoActs = {
   'rate-limited': 'nobody',
@@ -236,8 +256,13 @@ export type ConnectorDefinition<Settings = unknown, Credentials = unknown> = {
   readonly settings: z.ZodType<Settings>;
   /** Secret: encrypted at rest, write-only in the API, never logged. */
   readonly credentials: z.ZodType<Credentials>;
-  /** Opens no connection yet: the first fetch does. */
-  open(options: { settings: Settings; credentials: Credentials; network: Network }): Connector;
+  /** Opens no connection yet: the first fetch does. `breaker`: the connection's, where there is one; else the connector's own. */
+  open(options: {
+    settings: Settings;
+    credentials: Credentials;
+    network: Network;
+    breaker?: CircuitBreaker | undefined;
+  }): Connector;
   /** Tries what a pull needs, step by step; later steps are left out when an earlier one makes them pointless. */
   check(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep>;
 };

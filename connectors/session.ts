@@ -3,8 +3,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { joined } from './abort.ts';
 import type { SessionResponse } from './answer.ts';
-import { Breaker, type BreakerOptions, type Pass } from './breaker.ts';
-import { ConnectorError, type Network, type Usage } from './contract.ts';
+import { BREAKER, Breaker, type BreakerOptions, type Pass } from './breaker.ts';
+import { type CircuitBreaker, ConnectorError, type Network, type Usage } from './contract.ts';
 import { fetchOver } from './fetch.ts';
 import { foreignLink, givenUp, type Outcome, sessionClosed, stillPaused } from './givingUp.ts';
 import { type RateLimit, rateLimitIn } from './limits.ts';
@@ -51,8 +51,11 @@ export type SessionTuning = {
   readonly share?: number;
   /** Requests under way at once, for each limit that the provider keeps. Default: 8, which is also the size of the pool. */
   readonly concurrency?: number;
-  /** When to stop asking a provider that is down. Default: after 5 failed requests in a row, for 30 seconds at first. */
-  readonly breaker?: BreakerOptions;
+  /**
+   * The connection's breaker, which outlives the session; or when one of the session's own is to stop asking a provider that is down.
+   * Default: after 5 failed requests in a row, for 30 seconds at first.
+   */
+  readonly breaker?: CircuitBreaker | BreakerOptions | undefined;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -105,7 +108,6 @@ const DEFAULTS = {
   share: 0.5,
   concurrency: 8,
   retryBudget: { atLeast: 60, share: 0.1 },
-  breaker: { failures: 5, openMs: 30_000 },
 } as const satisfies SessionTuning;
 
 export function openSession(options: SessionOptions): HttpSession {
@@ -127,20 +129,21 @@ class Session implements HttpSession {
   readonly #origins: ReadonlySet<string>;
   readonly #buckets = new Map<string, Bucket>();
   readonly #budget: RetryBudget;
-  readonly #breaker: Breaker;
+  readonly #breaker: CircuitBreaker;
   readonly #reached = new Set<string>();
   readonly #closed = new AbortController();
   readonly #usage = { requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 };
   readonly #now: () => number;
 
   constructor(options: SessionOptions) {
-    const { share = DEFAULTS.share } = options.network;
+    const { network, breaker = BREAKER } = options;
+    const { share = DEFAULTS.share } = network;
     this.#options = { ...DEFAULTS, share, ...options };
     this.#origins = new Set(options.origins.map((origin) => new URL(origin).origin));
-    this.#dispatcher = dispatcherFor(options.network);
+    this.#dispatcher = dispatcherFor(network);
     this.#now = options.clock ?? Date.now;
     this.#budget = new RetryBudget(this.#options.retryBudget);
-    this.#breaker = new Breaker(this.#options.breaker, this.#now);
+    this.#breaker = 'admit' in breaker ? breaker : new Breaker(breaker, this.#now);
   }
 
   async request(request: SessionRequest): Promise<SessionResponse> {

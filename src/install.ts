@@ -2,6 +2,7 @@
  * Opens what every part of Rollcall stands on, and closes it in reverse. Apart from main.ts, because loading it loads Prisma and the
  * vendors' libraries, which `rollcall --help` must not wait for.
  */
+import { Breakers } from '../connectors/breaker.ts';
 import type { ConnectorDefinition } from '../connectors/contract.ts';
 import type { Config } from './config.ts';
 import type { Provider } from './domain/directory.ts';
@@ -42,7 +43,9 @@ export async function openInstall(config: Config, log: Logger, connectors: Conne
     opened.add(() => store.close());
     const clock = { now: () => new Date() };
     const stored = { store, connectors };
-    const openConnector: SyncDeps['openConnector'] = (connection) => openStoredConnector(stored, connection);
+    const breakers = new Breakers(() => clock.now().getTime());
+    const openConnector: SyncDeps['openConnector'] = (connection) =>
+      openStoredConnector({ ...stored, breakers }, connection);
     return { deps: { ...stored, clock, log, openConnector }, databaseUrl, close: () => opened.close() };
   } catch (error) {
     await opened.close();

@@ -73,7 +73,12 @@ export function openEntra(
   });
   const local =
     credentials.kind === 'managed-identity'
-      ? openSession({ ...tuning, origins: [originOf(machine)], network: Network.parse({}) })
+      ? openSession({
+          ...tuning,
+          breaker: undefined, // that this machine answers says nothing of the provider
+          origins: [originOf(machine)],
+          network: Network.parse({}),
+        })
       : null;
   const tokens = tokensFor({
     session,
@@ -186,7 +191,7 @@ export const entraDefinitionWith = (
   },
   settings: EntraSettings,
   credentials: EntraCredentials,
-  open: (options) => openEntra(options, {}, machine),
+  open: ({ breaker, ...options }) => openEntra(options, { breaker }, machine),
   check: checkEntra,
 });
 

@@ -100,7 +100,7 @@ export const googleDefinitionWith = (
   },
   settings: GoogleSettings,
   credentials: GoogleCredentials,
-  open: (options) => openGoogle(options, {}, machine),
+  open: ({ breaker, ...options }) => openGoogle(options, { breaker }, machine),
   check: checkGoogle,
 });
 

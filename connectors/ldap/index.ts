@@ -31,6 +31,6 @@ export const ldapDefinition: ConnectorDefinition<LdapSettings, LdapCredentials> 
   },
   settings: LdapSettings,
   credentials: LdapCredentials,
-  open: (options) => openLdap(options),
+  open: ({ breaker, ...options }) => openLdap(options, { breaker }),
   check: checkLdap,
 };

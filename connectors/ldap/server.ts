@@ -8,7 +8,8 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { joined } from '../abort.ts';
-import { ConnectorError, type Network, type Usage } from '../contract.ts';
+import { BREAKER, Breaker, type Pass } from '../breaker.ts';
+import { type CircuitBreaker, ConnectorError, type Network, type Usage } from '../contract.ts';
 import { backOffMs } from '../retry.ts';
 import type { SessionTuning } from '../session.ts';
 import { trusted } from '../transport.ts';
@@ -40,6 +41,7 @@ export class DirectoryServer {
   readonly #usage = { requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 };
   readonly #timeoutMs: number;
   readonly #maxRetries: number;
+  readonly #breaker: CircuitBreaker;
   readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Of the host, once it has been reached. */
   #address: string | null = null;
@@ -54,6 +56,8 @@ export class DirectoryServer {
     this.#timeoutMs = tuning.timeoutMs ?? 60_000;
     this.#maxRetries = tuning.maxRetries ?? 3;
     this.#sleep = tuning.sleep ?? ((ms, signal) => wait(ms, undefined, { signal }));
+    const { breaker = BREAKER } = tuning;
+    this.#breaker = 'admit' in breaker ? breaker : new Breaker(breaker, tuning.clock ?? Date.now);
   }
 
   usage(): Usage {
@@ -74,21 +78,32 @@ export class DirectoryServer {
     for (let retries = 0; ; retries++) {
       signal.throwIfAborted();
       let connection: Connection | null = null;
+      const pass = this.#breaker.admit();
       try {
-        return await this.#either(signal, async (either) => {
+        const done = await this.#either(signal, async (either) => {
           connection = await this.#signedIn(either);
           return work(connection, either);
         });
+        this.#breaker.answered();
+        return done;
       } catch (error) {
         (connection as Connection | null)?.close();
+        if (signal.aborted || this.#closed.signal.aborted) this.#breaker.abandoned(pass);
         const judged = this.#judged(error, signal);
         // A host that never answered is more likely misspelt or blocked than busy: say so soon.
         const hopeless = judged.unreachable && this.#address === null && retries >= 1;
-        if (hopeless || !(await this.#mayRetry(judged, retries, signal))) {
+        if (hopeless || pass === 'probe' || !(await this.#mayRetry(judged, retries, signal))) {
+          this.#learn(judged, pass);
           throw new ConnectorError(judged.failure, { cause: judged.cause });
         }
       }
     }
+  }
+
+  #learn({ failure }: Judged, pass: Pass): void {
+    if (this.#closed.signal.aborted) return;
+    if (failure.kind === 'unavailable') this.#breaker.failed(pass);
+    else this.#breaker.answered();
   }
 
   /**

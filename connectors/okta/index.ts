@@ -186,6 +186,6 @@ export const oktaDefinition: ConnectorDefinition<OktaSettings, OktaCredentials> 
   },
   settings: OktaSettings,
   credentials: OktaCredentials,
-  open: (options) => openOkta(options),
+  open: ({ breaker, ...options }) => openOkta(options, { breaker }),
   check: checkOkta,
 };

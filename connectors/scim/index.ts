@@ -107,6 +107,6 @@ export const scimDefinition: ConnectorDefinition<ScimSettings, ScimCredentials> 
   },
   settings: ScimSettings,
   credentials: ScimCredentials,
-  open: (options) => openScim(options),
+  open: ({ breaker, ...options }) => openScim(options, { breaker }),
   check: checkScim,
 };

@@ -1,6 +1,7 @@
 /** Connections: make and change them, test them, and open their connectors. */
 import { v7 } from 'uuid';
 import type { z } from 'zod';
+import type { Breakers } from '../../connectors/breaker.ts';
 import {
   type CheckStep,
   type Connector,
@@ -161,7 +162,7 @@ export async function findConnection(
 }
 
 /**
- * Tries what a pull needs, step by step, on the real provider; nothing is stored. Ends with what a run would bring; null where a
+ * Tries what a pull needs, step by step, on the real provider, also while runs leave it alone; nothing is stored. Ends with what a run would bring; null where a
  * step failed that a pull cannot do without.
  * Throws `not-found`, `connection-failed` where not even the connector can be opened, and the signal's reason.
  */
@@ -197,11 +198,12 @@ export async function* testConnection(
 }
 
 /**
- * For the sync engine, on nobody's behalf: decrypts the credentials and opens the connector, which the caller closes.
+ * For the sync engine, on nobody's behalf: decrypts the credentials and opens the connector, which the caller closes. With `breakers`
+ * it knows what earlier runs of this process have learnt of the provider; without, it always tries.
  * Throws `not-found`, `wrong-secret-key`, and ConnectorError `misconfigured`.
  */
 export async function openStoredConnector(
-  { store, connectors }: Pick<ConnectionDeps, 'store' | 'connectors'>,
+  { store, connectors, breakers }: Pick<ConnectionDeps, 'store' | 'connectors'> & { breakers?: Breakers },
   id: ConnectionId,
 ): Promise<{ readonly connection: Connection; readonly connector: Connector }> {
   const opened = await store.connections.open(store.root, id);
@@ -219,7 +221,12 @@ export async function openStoredConnector(
   }
   return {
     connection,
-    connector: definition.open({ settings: settings.data, credentials: secrets.data, network }),
+    connector: definition.open({
+      settings: settings.data,
+      credentials: secrets.data,
+      network,
+      breaker: breakers?.of(connection),
+    }),
   };
 }
 
