@@ -10,10 +10,10 @@ const Event = z
     id: z.uuid(),
     cursor: z.string().describe('Handed in as `after`, goes on behind this event, now or later.'),
     tenant: z.uuid(),
-    authUser: z.uuid(),
-    change: z.uuid(),
+    authUser: z.uuid().nullable().describe('null: the event is about the tenant itself.'),
+    change: z.uuid().nullable().describe('null: it does not come from a directory.'),
     type: z.string(),
-    userVersion: z.number().int().describe('Orders the events of one user.'),
+    userVersion: z.number().int().nullable().describe('Orders the events of one user.'),
     data: z
       .record(z.string(), z.unknown())
       .describe('Names of the fields that changed, roles gained and lost. Values are read from the user.'),

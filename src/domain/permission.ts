@@ -3,7 +3,14 @@ import type { Actor } from './audit.ts';
 import type { PrincipalId, TenantId } from './ids.ts';
 import { Problem } from './problem.ts';
 
-export const PRINCIPAL_ROLES = ['system', 'tenant-administrator', 'reviewer', 'auditor'] as const;
+export const PRINCIPAL_ROLES = [
+  'system',
+  'tenant-administrator',
+  'reviewer',
+  'auditor',
+  'support',
+  'application',
+] as const;
 export type PrincipalRole = (typeof PRINCIPAL_ROLES)[number];
 
 export const ACTIONS = [
@@ -24,6 +31,12 @@ export const ACTIONS = [
   'principals.write',
   'audit.read',
   'events.read',
+  'authorization.read',
+  'tokens.create',
+  'sign-in.read',
+  'sign-in.write',
+  'support.request',
+  'support.decide',
 ] as const;
 export type Action = (typeof ACTIONS)[number];
 
@@ -51,9 +64,24 @@ export const allowedTo = {
     'principals.read',
     'principals.write',
     'audit.read',
+    'authorization.read',
+    'sign-in.read',
+    'sign-in.write',
+    'support.decide',
   ],
   reviewer: [...reading, 'runs.start', 'changes.decide', 'changes.apply'],
-  auditor: [...reading, 'principals.read', 'audit.read'],
+  auditor: [...reading, 'principals.read', 'audit.read', 'authorization.read', 'sign-in.read'],
+  /** Nothing of a tenant's until it is granted there for a time. */
+  support: ['support.request'],
+  /** A machine that asks who somebody is and what they may do. */
+  application: [
+    'tenants.read',
+    'users.read',
+    'roles.read',
+    'events.read',
+    'authorization.read',
+    'tokens.create',
+  ],
 } as const satisfies Record<PrincipalRole, readonly Action[]>;
 
 export function mayDo(role: PrincipalRole, action: Action): boolean {

@@ -1,4 +1,4 @@
-/** What applications hear about: one event for each applied change, read as a feed. */
+/** What applications hear about: each applied change of an auth user, and what happens to tenants, read as a feed. */
 import type { AuthUserId, ChangeId, TenantId } from '../domain/ids.ts';
 import { type FeedOptions, feedCursor, type Listed } from '../domain/page.ts';
 import type { Database } from './database.ts';
@@ -9,11 +9,13 @@ export type EventView = {
   /** Handed in as `after`, goes on behind this event, now or later. */
   readonly cursor: string;
   readonly tenant: TenantId;
-  readonly authUser: AuthUserId;
-  readonly change: ChangeId;
+  /** null: about the tenant itself. */
+  readonly authUser: AuthUserId | null;
+  /** null: not from a change of a directory. */
+  readonly change: ChangeId | null;
   readonly type: string;
-  /** Version of the auth user afterwards: orders the events of one user. */
-  readonly userVersion: number;
+  /** Version of the auth user afterwards: orders the events of one user; null without one. */
+  readonly userVersion: number | null;
   /** Names of the fields that changed, roles gained and lost. Values are read from the user. */
   readonly data: { readonly [key: string]: unknown };
   readonly createdAt: string;

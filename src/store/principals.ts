@@ -142,7 +142,7 @@ function keys(
 const Role = z.enum(PRINCIPAL_ROLES);
 
 function rowOf({ id, tenant, name, role }: Omit<Principal, 'createdAt'>, createdAt: Date): PrincipalRow {
-  return { id, tenantId: tenant, name, role, createdAt };
+  return { id, tenantId: tenant, name, role, createdAt, disabledAt: null };
 }
 
 function toPrincipal(row: PrincipalRow): Principal {

@@ -39,12 +39,13 @@ export function tenantStore(database: Database): TenantStore {
     insert: (scope, { id, parent, name }, audit) =>
       refusingTakenNames(nameTaken, () =>
         database.ordinary(scope, async (tx) => {
-          const { path } = await subtree(tx, scope, parent);
-          const row = { id, parentId: parent, name, path: `${path.startsWith}${id}/`, createdAt: audit.at };
-          // Not create(): the row that it would give back is not visible within the statement that makes it.
+          await subtree(tx, scope, parent);
+          // Path and data key are set by the database. Not create(): the row that it would give back is not visible within the
+          // statement that makes it.
+          const row = { id, parentId: parent, name, path: '', dataKey: '', createdAt: audit.at };
           await tx.tenant.createMany({ data: [row] });
           await record(tx, id, audit);
-          return toTenant({ ...row, version: 1 }, scope);
+          return toTenant(await tx.tenant.findUniqueOrThrow({ where: { id } }), scope);
         }),
       ),
     rename: (scope, id, name, audit) =>

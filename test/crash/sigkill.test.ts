@@ -62,7 +62,7 @@ async function endOf(one: Connected) {
       .map(({ id: _, ...user }) => user)
       .toSorted((a, b) => ((a.externalId ?? '') < (b.externalId ?? '') ? -1 : 1)),
     events: events
-      .map((event) => `${event.type} ${external.get(event.authUser)} ${event.userVersion}`)
+      .map((event) => `${event.type} ${external.get(event.authUser ?? '')} ${event.userVersion}`)
       .sort(),
     applied: (await auditOf(install.database.url, one.tenant)).filter(
       ({ action }) => action === 'change.applied',

@@ -8,7 +8,7 @@ import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
 import { anOperator } from '../support/tenancy.ts';
 
 /** Tables that belong to no tenant. */
-const OF_ALL = ['role', '_prisma_migrations'];
+const OF_ALL = ['role', 'product_plan', 'product_plan_role', '_prisma_migrations'];
 
 /** PostgreSQL's "insufficient privilege", which a refused row is as well. */
 const REFUSED = '42501';
@@ -22,14 +22,59 @@ let tables: { name: string; column: 'id' | 'tenant_id' }[];
 
 /** One row for a tenant in every table that has a tenant. The owner may write everywhere. */
 async function fill(owner: pg.Client, tenant: string): Promise<void> {
-  const [principal, connection, user, decision, role] = [v7(), v7(), v7(), v7(), v7()];
+  const [principal, connection, user, decision, role, provider] = [v7(), v7(), v7(), v7(), v7(), v7()];
+  const secret_hash = () => `\\x${v7().replaceAll('-', '')}`;
   const of = { tenant_id: tenant };
   const configuration = { settings: {}, network: {}, mapping: {}, policy: {} };
   const in_connection = { ...of, connection_id: connection };
   const rows: readonly (readonly [string, object])[] = [
     ['tenant_domain', { ...of, domain: 'example.com', verified_by: 'operator' }],
     ['principal', { ...of, id: principal, name: v7(), role: 'auditor' }],
-    ['api_key', { ...of, id: v7(), principal_id: principal, secret_hash: `\\x${v7().replaceAll('-', '')}` }],
+    ['api_key', { ...of, id: v7(), principal_id: principal, secret_hash: secret_hash() }],
+    [
+      'sign_in_provider',
+      { ...of, id: provider, name: 'main', issuer: 'https://id.example.com', client_id: 'c' },
+    ],
+    ['principal_login', { ...of, provider_id: provider, subject: 's', principal_id: principal }],
+    [
+      'sign_in_link',
+      { ...of, id: v7(), principal_id: principal, purpose: 'recovery', secret_hash: secret_hash() },
+    ],
+    [
+      'session',
+      {
+        ...of,
+        id: v7(),
+        principal_id: principal,
+        secret_hash: secret_hash(),
+        method: 'recovery',
+        expires_at: '2027-01-01',
+      },
+    ],
+    [
+      'support_access',
+      {
+        ...of,
+        id: v7(),
+        principal_id: principal,
+        actor: {},
+        state: 'requested',
+        reason: 'r',
+        minutes: 60,
+      },
+    ],
+    [
+      'signing_key',
+      {
+        ...of,
+        id: v7(),
+        public_key: {},
+        private_key: '\\x00',
+        signs_from: '2026-01-01',
+        signs_until: '2026-02-01',
+        published_until: '2026-03-01',
+      },
+    ],
     [
       'connection',
       { ...of, id: connection, name: 'main', provider: 'okta', credentials: '\\x00', ...configuration },
