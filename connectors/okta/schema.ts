@@ -89,9 +89,6 @@ export const OktaList = z.array(z.unknown());
 /** The API's error (Okta API reference, "Error codes"): `errorSummary` is never read, its wording is not promised. */
 export const ApiError = z.object({ errorCode: z.string() });
 
-/** The token endpoint's error (RFC 6749, section 5.2). */
-export const TokenError = z.object({ error: z.string() });
-
 /** The token endpoint's answer (RFC 6749, section 5.1). */
 export const TokenAnswer = z.object({
   access_token: z.string().min(1),

@@ -4,11 +4,12 @@
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { type JWK, SignJWT } from 'jose';
-import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
+import { failureOf, type SessionResponse } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
+import { type AccessToken, HeldToken, tokenAnswerIn, tokenErrorIn } from '../heldToken.ts';
 import type { HttpSession } from '../session.ts';
 import type { OktaSettings, SigningKey } from './credentials.ts';
-import { TokenAnswer, TokenError } from './schema.ts';
+import { TokenAnswer } from './schema.ts';
 
 export type Access = {
   /** Fresh for each try of a request: a DPoP proof is good for one use. */
@@ -58,24 +59,19 @@ type App = {
   readonly scopes: Scopes;
 };
 
-type Token = {
-  readonly value: string;
-  readonly scheme: 'Bearer' | 'DPoP';
-  readonly renewAtMs: number;
+type Token = AccessToken & {
+  /** What a proof of possession names besides the request; null for a bearer token. */
+  readonly proven: string | null;
   readonly scopes: readonly string[];
 };
 
 /** Okta developer documentation, "Implement OAuth for Okta with a service app": the org's own authorization server only. */
 const TOKEN_PATH = '/oauth2/v1/token';
 
-/**
- * Holds one access token at a time. None -> asked for by the first request; held -> used until nine tenths of its life are over
- * or Okta refuses it; then none again. DPoP is off until the token endpoint demands it and stays on afterwards.
- */
+/** DPoP is off until the token endpoint demands it and stays on afterwards. */
 export class ServiceAppAccess implements Access {
   readonly #app: App;
-  #token: Token | null = null;
-  #asked: { readonly token: Promise<Token>; readonly signal: AbortSignal } | null = null;
+  readonly #token = new HeldToken((signal) => this.#ask(signal));
   #proofs: Proofs | null = null;
   /** Asked for next: all at first, afterwards what turned out to be granted. */
   #scopes: readonly string[];
@@ -86,44 +82,20 @@ export class ServiceAppAccess implements Access {
   }
 
   async permissions(signal: AbortSignal): Promise<readonly string[]> {
-    const { scopes } = await this.#current(signal);
+    const { scopes } = await this.#token.current(signal);
     return scopes.filter((scope) => this.#app.scopes.needed.includes(scope));
   }
 
   async headers({ method, url, signal }: { method: string; url: string; signal: AbortSignal }) {
-    const token = await this.#current(signal);
-    const headers: Record<string, string> = { authorization: `${token.scheme} ${token.value}` };
-    if (token.scheme === 'DPoP' && this.#proofs !== null) {
-      headers['dpop'] = await this.#proofs.prove(method, this.#named(url), token.value);
-    }
-    return headers;
+    const token = await this.#token.current(signal);
+    if (token.proven === null || this.#proofs === null) return { authorization: token.authorization };
+    const dpop = await this.#proofs.prove(method, this.#named(url), token.proven);
+    return { authorization: token.authorization, dpop };
   }
 
   refused(headers: Readonly<Record<string, string>>): boolean {
-    const held = this.#token;
-    if (held !== null && headers['authorization'] === `${held.scheme} ${held.value}`) this.#token = null;
+    this.#token.refused(headers);
     return true;
-  }
-
-  /** Requests that need a token at the same time share one; none of them is undone by the end of another. */
-  async #current(signal: AbortSignal): Promise<Token> {
-    for (;;) {
-      signal.throwIfAborted();
-      if (this.#token !== null && Date.now() < this.#token.renewAtMs) return this.#token;
-      this.#asked ??= {
-        token: this.#ask(signal).finally(() => {
-          this.#asked = null;
-        }),
-        signal,
-      };
-      const asked = this.#asked;
-      try {
-        this.#token = await asked.token;
-        return this.#token;
-      } catch (error) {
-        if (!asked.signal.aborted || asked.signal === signal) throw error;
-      }
-    }
   }
 
   /**
@@ -154,13 +126,12 @@ export class ServiceAppAccess implements Access {
    * demands (Okta developer documentation, "Configure OAuth 2.0 Demonstrating Proof-of-Possession"). Not ok: a scope is not granted.
    */
   async #askFor(scopes: readonly string[], signal: AbortSignal): Promise<Asked> {
-    const askedAtMs = Date.now();
     for (let tries = this.#proofs === null ? 3 : 2; ; tries--) {
       const answer = await this.#send(scopes, signal);
       const nonce = answer.headers.get('dpop-nonce');
       if (nonce !== null) this.#proofs?.remember(nonce);
-      if (answer.status === 200) return { ok: true, token: this.#read(answer, askedAtMs, scopes) };
-      const error = errorIn(answer);
+      if (answer.status === 200) return { ok: true, token: this.#read(answer, scopes) };
+      const error = tokenErrorIn(answer);
       if (error === 'invalid_scope') return { ok: false, answer };
       if (!this.#wantsProof(error) || tries === 1) throw this.#failure(answer, error);
       this.#proofs ??= new Proofs();
@@ -211,22 +182,14 @@ export class ServiceAppAccess implements Access {
   }
 
   /** An answer that names no scopes has granted those asked for (RFC 6749, section 5.1). */
-  #read(answer: SessionResponse, askedAtMs: number, asked: readonly string[]): Token {
-    const read = TokenAnswer.safeParse(parseJson(answer));
-    if (!read.success) {
-      throw new ConnectorError(
-        failureOf(answer, {
-          kind: 'unexpected-response',
-          message: 'The token endpoint answered with status 200, but with no usable access token.',
-        }),
-      );
-    }
-    const { access_token: value, token_type: type, expires_in: seconds, scope } = read.data;
+  #read(answer: SessionResponse, asked: readonly string[]): Token {
+    const read = tokenAnswerIn(answer, TokenAnswer);
+    const { access_token: value, token_type: type, expires_in: lastsSeconds, scope } = read;
     const scopes = scope === undefined ? asked : scope.split(' ').filter((name) => name !== '');
     return {
-      value,
-      scheme: type === 'dpop' ? 'DPoP' : 'Bearer',
-      renewAtMs: askedAtMs + seconds * 900,
+      authorization: `${type === 'dpop' ? 'DPoP' : 'Bearer'} ${value}`,
+      lastsSeconds,
+      proven: type === 'dpop' ? value : null,
       scopes: [...new Set(scopes)].sort(),
     };
   }
@@ -273,16 +236,6 @@ export class ServiceAppAccess implements Access {
 type Asked =
   | { readonly ok: true; readonly token: Token }
   | { readonly ok: false; readonly answer: SessionResponse };
-
-/** The OAuth error code, '' where the answer holds none (a proxy's page). */
-function errorIn(answer: SessionResponse): string {
-  try {
-    const error = TokenError.parse(parseJson(answer)).error;
-    return /^[\w.-]{1,64}$/.test(error) ? error : '';
-  } catch {
-    return '';
-  }
-}
 
 /** An assertion from a clock that is far off has expired before it arrives; Okta does not say so. */
 function clockGap(answer: SessionResponse): string {

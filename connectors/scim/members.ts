@@ -5,6 +5,7 @@
 import type { ExternalId } from '../../src/domain/ids.ts';
 import { failureOf, parseJson } from '../answer.ts';
 import { ConnectorError, type MemberRecord, type UnreadableRecord } from '../contract.ts';
+import { Shared } from '../sharing.ts';
 import { unreadable } from './map.ts';
 import { GroupWithMembers, ScimMember } from './schema.ts';
 import { odd, refusal, type ScimService, scimErrorIn } from './service.ts';
@@ -31,7 +32,7 @@ type Kept = { readonly direct: Direct; readonly untilMs: number };
 export class Members {
   readonly #service: ScimService;
   readonly #kept = new Map<ExternalId, Kept>();
-  readonly #asked = new Map<ExternalId, { direct: Promise<Direct>; signal: AbortSignal }>();
+  readonly #asked = new Shared<ExternalId, Direct>();
   #ids = 0;
 
   constructor(service: ScimService) {
@@ -71,22 +72,11 @@ export class Members {
     }
   }
 
-  /** Who needs the same group at the same time shares the request; none of them is undone by the end of another. */
   async #direct(group: ExternalId, signal: AbortSignal): Promise<Direct> {
-    for (;;) {
-      signal.throwIfAborted();
-      const kept = this.#kept.get(group);
-      if (kept !== undefined && kept.untilMs > Date.now()) return kept.direct;
-      const asked = this.#asked.get(group) ?? { direct: this.#ask(group, signal), signal };
-      this.#asked.set(group, asked);
-      try {
-        return await asked.direct;
-      } catch (error) {
-        if (!asked.signal.aborted || asked.signal === signal) throw error;
-      } finally {
-        if (this.#asked.get(group) === asked) this.#asked.delete(group);
-      }
-    }
+    signal.throwIfAborted();
+    const kept = this.#kept.get(group);
+    if (kept !== undefined && kept.untilMs > Date.now()) return kept.direct;
+    return this.#asked.of(group, signal, (one) => this.#ask(group, one));
   }
 
   async #ask(group: ExternalId, signal: AbortSignal): Promise<Direct> {

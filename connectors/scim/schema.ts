@@ -128,6 +128,3 @@ export const TokenAnswer = z.object({
   token_type: z.string().regex(/^bearer$/i),
   expires_in: z.union([z.number().positive(), z.string().regex(/^\d+$/).transform(Number)]).optional(),
 });
-
-/** The token endpoint's error (RFC 6749, section 5.2). */
-export const TokenError = z.object({ error: z.string() });

@@ -1,9 +1,10 @@
 /** What proves to the server who is asking: a token as it is, a user name with a password, or OAuth 2.0 client credentials. */
 import { Buffer } from 'node:buffer';
-import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
+import { failureOf, type SessionResponse } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
+import { type AccessToken, HeldToken, tokenAnswerIn, tokenErrorIn } from '../heldToken.ts';
 import type { HttpSession } from '../session.ts';
-import { TokenAnswer, TokenError } from './schema.ts';
+import { TokenAnswer } from './schema.ts';
 
 export type Access = {
   /** For requests to the SCIM service, and for no other host. */
@@ -28,57 +29,29 @@ type Client = {
   readonly clientAuthentication: 'header' | 'body';
 };
 
-type Token = { readonly value: string; readonly renewAtMs: number };
-
 /** Where the answer does not say how long its token lives (RFC 6749, section 5.1, only recommends it). */
 const ASSUMED_SECONDS = 300;
 
-/**
- * Holds one access token at a time. None -> asked for by the first request; held -> used until nine tenths of its life are over
- * or the server refuses it; then none again.
- */
 export class ClientAccess implements Access {
   readonly #client: Client;
-  #token: Token | null = null;
-  #asked: { readonly token: Promise<Token>; readonly signal: AbortSignal } | null = null;
+  readonly #token = new HeldToken((signal) => this.#ask(signal));
 
   constructor(client: Client) {
     this.#client = client;
   }
 
   async headers(signal: AbortSignal): Promise<Record<string, string>> {
-    return { authorization: `Bearer ${(await this.#current(signal)).value}` };
+    const { authorization } = await this.#token.current(signal);
+    return { authorization };
   }
 
   refused(headers: Readonly<Record<string, string>>): boolean {
-    if (headers['authorization'] === `Bearer ${this.#token?.value}`) this.#token = null;
+    this.#token.refused(headers);
     return true;
   }
 
-  /** Requests that need a token at the same time share one; none of them is undone by the end of another. */
-  async #current(signal: AbortSignal): Promise<Token> {
-    for (;;) {
-      signal.throwIfAborted();
-      if (this.#token !== null && Date.now() < this.#token.renewAtMs) return this.#token;
-      this.#asked ??= {
-        token: this.#ask(signal).finally(() => {
-          this.#asked = null;
-        }),
-        signal,
-      };
-      const asked = this.#asked;
-      try {
-        this.#token = await asked.token;
-        return this.#token;
-      } catch (error) {
-        if (!asked.signal.aborted || asked.signal === signal) throw error;
-      }
-    }
-  }
-
-  async #ask(signal: AbortSignal): Promise<Token> {
+  async #ask(signal: AbortSignal): Promise<AccessToken> {
     const { session, tokenUrl, clientId, clientSecret, scope, clientAuthentication } = this.#client;
-    const askedAtMs = Date.now();
     const inHeader = clientAuthentication === 'header';
     const form = new URLSearchParams({
       grant_type: 'client_credentials',
@@ -98,13 +71,9 @@ export class ClientAccess implements Access {
       signal,
     });
     if (answer.status !== 200) throw new ConnectorError(refusal(answer));
-    const read = TokenAnswer.safeParse(parseJson(answer));
-    if (!read.success) {
-      const message = 'The token endpoint answered with status 200, but with no usable access token.';
-      throw new ConnectorError(failureOf(answer, { kind: 'unexpected-response', message }));
-    }
-    const { access_token: value, expires_in: seconds = ASSUMED_SECONDS } = read.data;
-    return { value, renewAtMs: askedAtMs + seconds * 900 };
+    const read = tokenAnswerIn(answer, TokenAnswer);
+    const { access_token: value, expires_in: lastsSeconds = ASSUMED_SECONDS } = read;
+    return { authorization: `Bearer ${value}`, lastsSeconds };
   }
 }
 
@@ -112,7 +81,7 @@ export class ClientAccess implements Access {
 const encoded = (text: string): string => new URLSearchParams({ '': text }).toString().slice(1);
 
 function refusal(answer: SessionResponse) {
-  const error = errorIn(answer);
+  const error = tokenErrorIn(answer);
   const code = error === '' ? '' : ` (${error})`;
   if (error === 'invalid_scope') {
     return failureOf(answer, {
@@ -136,14 +105,4 @@ function refusal(answer: SessionResponse) {
     remedy:
       'Check clientId and client secret, and that the client may use the client_credentials grant. If the endpoint wants them in the body, set clientAuthentication to "body".',
   });
-}
-
-/** The OAuth error code, '' where the answer holds none (a proxy's page). */
-function errorIn(answer: SessionResponse): string {
-  try {
-    const { error } = TokenError.parse(parseJson(answer));
-    return /^[\w.-]{1,64}$/.test(error) ? error : '';
-  } catch {
-    return '';
-  }
 }
