@@ -53,6 +53,8 @@ export class Plan {
   readonly #run: TakenRun;
   readonly #revision: number;
   readonly #sought: SoughtAddresses;
+  /** Changes that this plan has made, taken back, opened, held or based anew. */
+  #altered = 0;
   readonly facts: PlanFacts;
 
   private constructor(
@@ -209,6 +211,11 @@ export class Plan {
     );
   }
 
+  async #alter(statement: string, values: readonly unknown[]): Promise<void> {
+    const { rowCount } = await this.#tx.client.query(statement, [...values]);
+    this.#altered += rowCount ?? 0;
+  }
+
   /** Merges what was proposed into the change set: the same content keeps its decision, other content is a new change. */
   async merge(): Promise<void> {
     const { connection, id: run } = this.#run;
@@ -220,25 +227,25 @@ export class Plan {
     );
     // A change is no longer true when its user was seen (or is known to be absent) and nothing of that content was proposed.
     // Users whom this run did not see, or could not read, keep what was known about them.
-    await this.#tx.query(
+    await this.#alter(
       `UPDATE change c SET state = 'superseded', closed_at = now()
        WHERE c.connection_id = $1 AND c.state IN ${LIVE}
          AND NOT EXISTS (SELECT FROM planned p WHERE p.external_id = c.external_id AND p.fingerprint = c.fingerprint)
          AND ${spokenOf('c.external_id', '$2', '$3::text')}`,
       [connection, run, this.facts.snapshot.kind],
     );
-    await this.#tx.query(
+    await this.#alter(
       `UPDATE change c SET base_version = p.base_version FROM planned p
        WHERE c.connection_id = $1 AND c.state IN ${LIVE} AND p.external_id = c.external_id AND p.fingerprint = c.fingerprint
          AND c.base_version IS DISTINCT FROM p.base_version`,
       [connection],
     );
-    await this.#tx.query(
+    await this.#alter(
       `UPDATE change c SET ${OPEN_AGAIN('$2')} FROM planned p
        WHERE c.connection_id = $1 AND c.state IN ('moved', 'failed') AND p.external_id = c.external_id AND p.fingerprint = c.fingerprint`,
       [connection, this.#revision],
     );
-    await this.#tx.query(
+    await this.#alter(
       `INSERT INTO change (id, tenant_id, connection_id, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained,
          roles_lost, candidates, fingerprint, desired_hash, base_version, state, revision, run_id)
        SELECT id, tenant_id, $1, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained, roles_lost, candidates,
@@ -291,7 +298,7 @@ export class Plan {
    */
   async hold(findings: readonly Finding[]): Promise<void> {
     if (this.facts.snapshot.kind === 'complete')
-      await this.#tx.query(
+      await this.#alter(
         `UPDATE change c SET ${OPEN_AGAIN('$3')} FROM decision d
        WHERE c.connection_id = $1 AND c.state = 'held' AND d.id = c.decision_id AND d.made_by = 'guard'
          AND d.finding ->> 'guard' <> 'shrunken-directory'
@@ -304,7 +311,7 @@ export class Plan {
 
   async #holdFor(finding: Finding): Promise<void> {
     const concerned = concernedBy[finding.guard];
-    await this.#tx.query(
+    await this.#alter(
       `WITH concerned AS (
          SELECT id, tenant_id, fingerprint FROM change WHERE connection_id = $1 AND state = 'open' AND ${concerned}),
        made AS (
@@ -319,24 +326,29 @@ export class Plan {
     );
   }
 
-  /** Ends the run: revision, counts and audit entry commit with the changes. */
+  /**
+   * Ends the run: revision, counts and audit entry commit with the changes. A plan that alters nothing leaves the revision; and if it
+   * is of a delta, of which there may be one a minute, the audit log too: that it was made is in the run.
+   */
   async finish(findings: readonly Finding[], at: Date): Promise<RunCounts> {
     const counts = await countPending(this.#tx, this.#run);
     // The token goes on from what is planned here: from a whole reading, or from a delta upon one. Any other leaves it where it is.
     const keepsToken = this.facts.snapshot.kind === 'partial';
+    const revision = this.#altered === 0 ? this.#revision - 1 : this.#revision;
     await this.#tx.query(
       `UPDATE connection c SET change_revision = $2, delta_token = CASE WHEN $3 THEN c.delta_token ELSE r.delta_token END,
          delta_token_at = CASE WHEN $3 THEN c.delta_token_at ELSE r.started_at END,
          delta_fingerprint = CASE WHEN $3 THEN c.delta_fingerprint ELSE r.reading_fingerprint END
        FROM sync_run r WHERE c.id = $1 AND r.id = $4`,
-      [this.#run.connection, this.#revision, keepsToken, this.#run.id],
+      [this.#run.connection, revision, keepsToken, this.#run.id],
     );
     await finishRun(this.#tx, this.#run, counts, at);
+    if (this.#altered === 0 && this.facts.snapshot.kind === 'named') return counts;
     const entry: AuditEntry = {
       actor: { kind: 'system', id: null, name: 'sync' },
       action: 'plan.stored',
       subject: { kind: 'run', id: this.#run.id },
-      details: { connection: this.#run.connection, revision: this.#revision, counts, findings },
+      details: { connection: this.#run.connection, revision, counts, findings },
     };
     await appendAudit(this.#tx, this.#run.tenant, at, [entry]);
     return counts;

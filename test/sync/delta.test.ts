@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FULL_EVERY_MS } from '../../src/sync/delta.ts';
+import { listRuns } from '../../src/sync/runs.ts';
 import type { Faults } from '../support/directory.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
+import { auditOf } from '../support/tenancy.ts';
 
 let install: Install;
 beforeAll(async () => {
@@ -52,6 +54,27 @@ describe('A delta run', () => {
     expect(await acme.changeOf('u4')).toMatchObject({ kind: 'delete', cause: 'left' });
     expect(await acme.sync({ full: true })).toMatchObject({ kind: 'full', snapshot: 'complete' });
     expect(await acme.live()).toEqual(afterDelta);
+  });
+
+  it('that alters nothing leaves the revision and the audit log as they are, and is in the list of runs', async () => {
+    const acme = await settled();
+    acme.directory.edit('u3', { displayName: 'Edited' });
+    await acme.sync();
+    const revision = await acme.revision();
+    const audited = (await auditOf(install.database.url, acme.tenant)).length;
+    acme.directory.edit('u3', {}); // named, and as it was
+    for (const _ of [1, 2]) expect(await acme.sync()).toMatchObject({ kind: 'delta', result: 'finished' });
+    expect(await acme.revision()).toBe(revision);
+    expect(await auditOf(install.database.url, acme.tenant)).toHaveLength(audited);
+    const { items } = await listRuns(install, acme.administrator, { connection: acme.connection });
+    expect(items.slice(0, 2)).toMatchObject([{ kind: 'delta' }, { kind: 'delta' }]);
+    acme.directory.edit('u3', { displayName: 'User u3' });
+    await acme.sync();
+    expect(await acme.revision()).toBe(revision + 1);
+    expect((await auditOf(install.database.url, acme.tenant)).at(-1)).toMatchObject({
+      action: 'plan.stored',
+      details: { revision: revision + 1 },
+    });
   });
 
   it('with nothing new asks for nobody, and changes nothing', async () => {
