@@ -87,13 +87,25 @@ export type DeltaToken = string;
  */
 export type ChangesPage = {
   readonly users: readonly ExternalId[];
-  /** Groups in which somebody joined or left who is not named (a nested group, a rule): only a full pull tells who. */
+  /**
+   * Groups in which somebody joined or left who is not named (a nested group, a rule), those that they are in included, at any depth;
+   * and groups that are gone. Only a full pull tells who. A group whose members are among those of other groups and that is gone
+   * without a word of these counts as `unreadable` besides.
+   */
   readonly groups: readonly ExternalId[];
+  /** Groups that are new or may be called otherwise than before: a mapping may name groups by their names. */
+  readonly renamed: readonly RenamedGroup[];
   /** Entries that could not be read so far as to know whom they are about. Any makes a full pull necessary. */
   readonly unreadable: number;
   readonly next: Cursor | null;
   /** Where the next reading goes on: on the last page, and nowhere else. */
   readonly token: DeltaToken | null;
+};
+
+export type RenamedGroup = {
+  readonly externalId: ExternalId;
+  /** As `fetchGroups` would give it now; null where the feed does not tell. */
+  readonly name: string | null;
 };
 
 export type Changes = {

@@ -8,7 +8,7 @@ import type { ExternalId } from '../../src/domain/ids.ts';
 import { parseJson } from '../answer.ts';
 import { type Changes, type ChangesPage, ConnectorError, type Cursor, type DeltaToken } from '../contract.ts';
 import type { Graph, GraphPage, ListRequest } from './graph.ts';
-import { readMemberOf } from './map.ts';
+import { groupName, readMemberOf } from './map.ts';
 import { DeltaGroup, DeltaMember, DeltaUser, EntraList } from './schema.ts';
 
 /** "Delta query": seven days for directory objects. Short of that, so that a run that has begun also ends. */
@@ -143,13 +143,16 @@ type Named = Omit<ChangesPage, 'next' | 'token'>;
 function changedUsers(items: readonly unknown[]): Named {
   const read = items.map((item) => DeltaUser.safeParse(item).data?.id);
   const users = new Set(read.filter((id) => id !== undefined));
-  return { users: [...users], groups: [], unreadable: read.filter((id) => id === undefined).length };
+  const unreadable = read.filter((id) => id === undefined).length;
+  return { users: [...users], groups: [], renamed: [], unreadable };
 }
 
 /** What the entries of one page say, before anybody has asked what lies above a nested group. */
 class Found {
   readonly users = new Set<ExternalId>();
   readonly groups = new Set<ExternalId>();
+  /** New, or something other than their members has changed. */
+  readonly renamed = new Map<ExternalId, string | null>();
   /** In whose members a group has come or gone: then something has changed in all groups above as well. */
   readonly nesting = new Set<ExternalId>();
   unreadable = 0;
@@ -162,7 +165,7 @@ class Found {
     }
     const { id, 'members@delta': members, '@removed': removed } = group;
     if (removed !== undefined) this.#remove(id, removed.reason);
-    else if (members === undefined || hasOwnChange(item)) this.groups.add(id);
+    else if (members === undefined || hasOwnChange(item)) this.renamed.set(id, groupName(item));
     for (const member of members ?? []) this.#addMember(id, member);
   }
 
@@ -198,7 +201,9 @@ async function changedGroups(graph: Graph, items: readonly unknown[], signal: Ab
   for (const item of items) found.add(item);
   const above = await groupsAbove(graph, [...found.nesting], signal);
   const groups = new Set([...found.groups, ...found.nesting, ...above.groups]);
-  return { users: [...found.users], groups: [...groups], unreadable: found.unreadable + above.unreadable };
+  const renamed = [...found.renamed].map(([externalId, name]) => ({ externalId, name }));
+  const unreadable = found.unreadable + above.unreadable;
+  return { users: [...found.users], groups: [...groups], renamed, unreadable };
 }
 
 /** All groups that these are in, directly or not; unreadable where that cannot be told. */

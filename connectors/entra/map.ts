@@ -174,6 +174,12 @@ export function readGroup(item: unknown): GroupRecord {
   };
 }
 
+/** Of an entry that may hold only what has changed; null where the name is not in it. */
+export function groupName(item: unknown): string | null {
+  const read = readGroup(item);
+  return read.kind === 'group' ? read.group.name : null;
+}
+
 /** null for devices, contacts, service principals, and for nested groups, whose members Graph lists as well. */
 export function readMember(item: unknown): MemberRecord | null {
   const parsed = EntraMember.safeParse(item);

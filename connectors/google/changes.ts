@@ -109,7 +109,8 @@ function firstMentions(entries: readonly Entry[], seen: Set<string>): readonly C
 
 async function whoIsMeant(account: Account, concerns: readonly Concern[], signal: AbortSignal) {
   const addresses = [...new Set(concerns.flatMap((concern) => concern.addresses))];
-  if (addresses.length > MOST_ADDRESSES) return { users: [], groups: [], unreadable: concerns.length };
+  if (addresses.length > MOST_ADDRESSES)
+    return { users: [], groups: [], renamed: [], unreadable: concerns.length };
   const bearers = await bearersOf(account, addresses, signal);
   const found = concerns.map((concern) => concern.addresses.flatMap((one) => bearers.get(one) ?? []));
   const anonymous = concerns.filter((_, at) => found[at]?.length === 0);
@@ -119,6 +120,7 @@ async function whoIsMeant(account: Account, concerns: readonly Concern[], signal
   return {
     users: [...new Set(found.flat())],
     groups: [...new Set(around.flatMap((groups) => groups ?? []))],
+    renamed: [], // a new group or name counts as unreadable (activity.ts)
     unreadable:
       anonymous.filter(({ group }) => group === null).length + around.filter((one) => one === null).length,
   };

@@ -5,12 +5,27 @@
  */
 import { z } from 'zod';
 import type { ExternalId } from '../../src/domain/ids.ts';
-import { type Changes, type ChangesPage, ConnectorError, type Cursor, type DeltaToken } from '../contract.ts';
+import {
+  type Changes,
+  type ChangesPage,
+  ConnectorError,
+  type Cursor,
+  type DeltaToken,
+  type RenamedGroup,
+} from '../contract.ts';
 import { type NamedSearch, readEntry } from './directory.ts';
 import { anyOf, atLeast, atMost, both, equals, not } from './filters.ts';
-import type { Reading } from './groups.ts';
-import { readFacts, readInvocation, rootAround, showDeleted, textsIn, withinDomain } from './place.ts';
-import { fileTimeOf, generalizedTimeMs } from './values.ts';
+import type { GroupTree, Reading } from './groups.ts';
+import {
+  groupBaseOf,
+  readFacts,
+  readInvocation,
+  rootAround,
+  showDeleted,
+  textsIn,
+  withinDomain,
+} from './place.ts';
+import { fileTimeOf, generalizedTimeMs, isWithin } from './values.ts';
 import type { Entry } from './wire.ts';
 
 const Token = z.object({
@@ -40,9 +55,14 @@ export class DomainChanges implements Changes {
    */
   readonly tokenLifetimeMs = 2 * DAY_MS;
   readonly #reading: (signal: AbortSignal) => Promise<Reading>;
+  readonly #tree: (signal: AbortSignal) => Promise<GroupTree>;
 
-  constructor(reading: (signal: AbortSignal) => Promise<Reading>) {
+  constructor(
+    reading: (signal: AbortSignal) => Promise<Reading>,
+    tree: (signal: AbortSignal) => Promise<GroupTree>,
+  ) {
     this.#reading = reading;
+    this.#tree = tree;
   }
 
   readonly begin: Changes['begin'] = async (signal) => {
@@ -61,7 +81,8 @@ export class DomainChanges implements Changes {
   readonly fetch: Changes['fetch'] = async (text, cursor, signal) => {
     const reading = await this.#reading(signal);
     if (cursor !== null) {
-      return pageOf(reading, await reading.directory.proceed('changes', cursor, PAGE_SIZE, signal));
+      const page = await reading.directory.proceed('changes', cursor, PAGE_SIZE, signal);
+      return this.#pageOf(reading, page, signal);
     }
     const since = readToken(text);
     const now = await this.#now(reading, signal);
@@ -76,8 +97,19 @@ export class DomainChanges implements Changes {
     }
     const searches = searchesSince(reading, since, now, bin);
     const page = await reading.directory.begin('changes', searches, PAGE_SIZE, signal, now);
-    return pageOf(reading, page);
+    return this.#pageOf(reading, page, signal);
   };
+
+  /** A group that changed has changed whatever it is in; those have no new number. The tree is read for the first group, once. */
+  async #pageOf(reading: Reading, page: Read, signal: AbortSignal): Promise<ChangesPage> {
+    const named = toPage(reading, page);
+    if (named.groups.length === 0) return named;
+    const tree = await this.#tree(signal);
+    const base = groupBaseOf(reading.settings);
+    const changed = named.groups.flatMap((id) => tree.get(id) ?? []);
+    const above = tree.around(changed).filter(({ dn }) => isWithin(dn, base));
+    return { ...named, groups: [...new Set([...named.groups, ...above.map(({ id }) => id)])] };
+  }
 
   /** null where the server keeps no such counter, or does not show it. Read before any search, so that nothing falls between. */
   async #now({ directory }: Reading, signal: AbortSignal): Promise<Token | null> {
@@ -119,7 +151,7 @@ async function deletedObjects(
  * elsewhere all the same: then only a full pull tells.
  */
 function searchesSince(
-  { schema, settings, facts }: Reading,
+  { schema, settings, facts, reader: { groupAttributes } }: Reading,
   since: Token,
   now: Token,
   bin: string,
@@ -148,6 +180,7 @@ function searchesSince(
       what: 'the groups that changed',
       base,
       filter: both(isA('group'), changed),
+      attributes: groupAttributes,
     },
     { ...shared, about: 'units', what: 'the units that changed', base, filter: units },
     {
@@ -169,18 +202,26 @@ type Read = {
   readonly memory: object;
 };
 
-function pageOf({ reader }: Reading, { search, entries, next, memory }: Read): ChangesPage {
+/**
+ * Whoever was in a deleted group was in the groups above it as well; which ones these were nobody can say any more, and they have no
+ * new number: their links ended with the object that they led to.
+ */
+function toPage({ reader }: Reading, { search, entries, next, memory }: Read): ChangesPage {
   const { about } = search as ChangeSearch;
   const users: ExternalId[] = [];
   const groups: ExternalId[] = [];
+  const renamed: RenamedGroup[] = [];
   let unreadable = 0;
   for (const entry of entries) {
     const id = reader.idOf(entry);
-    if (id === null || about === 'units') unreadable += 1;
-    else if (about === 'groups' || isGroup(entry)) groups.push(id);
-    else users.push(id);
+    if (id === null || about === 'units' || (about === 'deleted' && isGroup(entry))) unreadable += 1;
+    else if (about === 'groups') {
+      const read = reader.group(entry);
+      groups.push(id);
+      renamed.push({ externalId: id, name: read.kind === 'group' ? read.group.name : null });
+    } else users.push(id);
   }
-  return { users, groups, unreadable, next, token: next === null ? JSON.stringify(memory) : null };
+  return { users, groups, renamed, unreadable, next, token: next === null ? JSON.stringify(memory) : null };
 }
 
 function isGroup(entry: Entry): boolean {

@@ -32,7 +32,12 @@ export class LdapConnector implements Connector {
     this.#reader = new EntryReader(settings, tuning.clock ?? Date.now);
     // OpenLDAP does not tell whom it has deleted: nothing that it says of changes would be all of them.
     const isActiveDirectory = settings.schema === 'active-directory';
-    this.changes = isActiveDirectory ? new DomainChanges((signal) => this.reading(signal)) : null;
+    this.changes = isActiveDirectory
+      ? new DomainChanges(
+          (signal) => this.reading(signal),
+          (signal) => this.tree(signal),
+        )
+      : null;
   }
 
   async fetchUsers(cursor: Cursor | null, signal: AbortSignal): Promise<Page<UserRecord>> {

@@ -4,13 +4,19 @@
  */
 import { z } from 'zod';
 import type { ExternalId } from '../../src/domain/ids.ts';
-import type { SessionResponse } from '../answer.ts';
-import { type Changes, type ChangesPage, ConnectorError, type DeltaToken } from '../contract.ts';
+import { parseJson, type SessionResponse } from '../answer.ts';
+import {
+  type Changes,
+  type ChangesPage,
+  ConnectorError,
+  type DeltaToken,
+  type RenamedGroup,
+} from '../contract.ts';
 import { changedUsers, logAt, oktaTimeMs, type Place, readList, toCursor, toPlace } from './lists.ts';
 import { aboutWhom, type Concerned, eventFilter } from './log.ts';
 import type { Org } from './lookUp.ts';
-import { toMemberRecord } from './map.ts';
-import { odd } from './refusals.ts';
+import { toGroupRecord, toMemberRecord } from './map.ts';
+import { odd, saysGone } from './refusals.ts';
 
 const DAY_MS = 86_400_000;
 /** Okta keeps the log for 90 days (developer documentation, "System Log query"): what is older is missing without a word. */
@@ -22,6 +28,9 @@ const MARGIN_MS = 5 * DAY_MS;
  * may be found by it a while after the change.
  */
 const OVERLAP_MS = 10 * 60_000;
+
+/** Of a page's groups. Of more that are new or renamed it is not asked what they are called. */
+const MOST_NAMES = 50;
 
 /** Both positions. `v`: what is asked of the log; a token made for other events cannot go on. */
 const Position = z.object({
@@ -45,6 +54,7 @@ export function changesOf(org: Org): Changes {
     const following = next ?? logAt(position.log);
     return {
       ...merged(records.map(listed)),
+      renamed: [],
       next: toCursor({ ...following, since }),
       token: null,
     };
@@ -56,7 +66,7 @@ export function changesOf(org: Org): Changes {
     const { records, next } = readList(answer, at, org.origins);
     if (next === null)
       throw odd(answer, 'A page of the System Log does not say where the next reading goes on.');
-    const concerned = merged(records.map((event) => aboutWhom(event, appScope)));
+    const concerned = await named(org, merged(records.map((event) => aboutWhom(event, appScope))), signal);
     if (records.length > 0)
       return { ...concerned, next: toCursor({ ...next, since: at.since }), token: null };
     return {
@@ -94,19 +104,43 @@ export function changesOf(org: Org): Changes {
 function listed(record: unknown): Concerned {
   const read = toMemberRecord(record);
   const id = read.kind === 'everyone' ? null : read.externalId;
-  return id === null ? { users: [], groups: [], unreadable: 1 } : { users: [id], groups: [], unreadable: 0 };
+  const nobody = { users: [], groups: [], renamed: [], unreadable: 0 };
+  return id === null ? { ...nobody, unreadable: 1 } : { ...nobody, users: [id] };
 }
 
 function merged(all: readonly Concerned[]): Concerned {
   const users = new Set<ExternalId>();
   const groups = new Set<ExternalId>();
+  const renamed = new Set<ExternalId>();
   let unreadable = 0;
   for (const one of all) {
     for (const id of one.users) users.add(id);
     for (const id of one.groups) groups.add(id);
+    for (const id of one.renamed) renamed.add(id);
     unreadable += one.unreadable;
   }
-  return { users: [...users], groups: [...groups], unreadable };
+  return { users: [...users], groups: [...groups], renamed: [...renamed], unreadable };
+}
+
+type Named = Pick<ChangesPage, 'users' | 'groups' | 'renamed' | 'unreadable'>;
+
+/** The group itself says what it is called now; one that is gone by now is among `groups`, where its members are. */
+async function named(org: Org, concerned: Concerned, signal: AbortSignal): Promise<Named> {
+  const renamed: RenamedGroup[] = [];
+  const gone: ExternalId[] = [];
+  for (const [at, externalId] of concerned.renamed.entries()) {
+    const answer =
+      at < MOST_NAMES ? await org.get(`/api/v1/groups/${encodeURIComponent(externalId)}`, signal) : null;
+    if (answer !== null && saysGone(answer)) gone.push(externalId);
+    else renamed.push({ externalId, name: answer === null ? null : nameIn(answer, externalId) });
+  }
+  return { ...concerned, groups: [...new Set([...concerned.groups, ...gone])], renamed };
+}
+
+function nameIn(answer: SessionResponse, id: ExternalId): string | null {
+  if (answer.status !== 200) return null;
+  const read = toGroupRecord(parseJson(answer));
+  return read.kind === 'group' && read.group.externalId === id ? read.group.name : null;
 }
 
 /** Throws where Okta's time is not told: by a clock of ours, changes could be missed. */

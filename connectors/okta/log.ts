@@ -5,12 +5,15 @@ import { LogEvent } from './schema.ts';
 /** `unreadable`: how many entries do not say whom they are about. */
 export type Concerned = {
   readonly users: readonly ExternalId[];
+  /** In which something happened to somebody who is not named, or which are gone. */
   readonly groups: readonly ExternalId[];
+  /** New, or called otherwise: the log may have an old name. */
+  readonly renamed: readonly ExternalId[];
   readonly unreadable: number;
 };
 
 /** Whom an event names: the user whom it happened to, or only the group or app in which something happened to many. */
-type Names = 'user' | 'group' | 'many';
+type Names = 'user' | 'group' | 'renamed-group' | 'many';
 
 /**
  * By how the event's type begins. A membership that a rule makes is an event of its own; the rule's events name at most the group.
@@ -28,8 +31,9 @@ const READ: Readonly<Record<string, Names>> = {
   'user.account.update_primary_email': 'user',
   'user.account.update_user_type': 'user',
   'group.user_membership.': 'user',
-  'group.lifecycle.': 'group',
-  'group.profile.': 'group',
+  'group.lifecycle.delete': 'group',
+  'group.lifecycle.': 'renamed-group',
+  'group.profile.': 'renamed-group',
   'system.import.group.delete': 'group',
 };
 /** Read where an app's assignments are the scope. */
@@ -38,8 +42,8 @@ const OF_APPS: Readonly<Record<string, Names>> = {
   'group.application_assignment.': 'many',
 };
 
-const nobody: Concerned = { users: [], groups: [], unreadable: 0 };
-const unreadable: Concerned = { users: [], groups: [], unreadable: 1 };
+const nobody: Concerned = { users: [], groups: [], renamed: [], unreadable: 0 };
+const unreadable: Concerned = { ...nobody, unreadable: 1 };
 
 /** What is asked of the log, in its own filter language. */
 export function eventFilter(appScope: string | null): string {
@@ -66,7 +70,8 @@ export function aboutWhom(event: unknown, appScope: string | null): Concerned {
   if (users === null) return unreadable;
   if (users.length > 0) return { ...nobody, users };
   const groups = identified(ofType('UserGroup'));
-  return groups === null || groups.length === 0 ? unreadable : { ...nobody, groups };
+  if (groups === null || groups.length === 0) return unreadable;
+  return names === 'renamed-group' ? { ...nobody, renamed: groups } : { ...nobody, groups };
 }
 
 function readWith(appScope: string | null): Readonly<Record<string, Names>> {

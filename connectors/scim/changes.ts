@@ -8,8 +8,16 @@
  */
 import { z } from 'zod';
 import { ExternalId } from '../../src/domain/ids.ts';
-import { type Changes, type ChangesPage, ConnectorError, type Cursor, type DeltaToken } from '../contract.ts';
+import {
+  type Changes,
+  type ChangesPage,
+  ConnectorError,
+  type Cursor,
+  type DeltaToken,
+  type RenamedGroup,
+} from '../contract.ts';
 import { allGroups, allUsers, type Listing } from './lists.ts';
+import { toGroupRecord } from './map.ts';
 import type { Pages } from './pages.ts';
 import { Stamped } from './schema.ts';
 
@@ -52,8 +60,7 @@ export function changesOf(pages: Pages): Changes {
     const groups = at.list === 'changed-groups' && (at.groups || ids.length + unreadable > 0);
     const ahead = next === null ? listBehind({ ...at, groups }) : { ...at, groups, page: next };
     return {
-      users: at.list === 'changed-users' ? ids : [],
-      groups: at.list === 'changed-users' ? [] : ids,
+      ...toldOf(at.list, records, ids),
       unreadable,
       next: ahead === null ? null : JSON.stringify(ahead),
       token: ahead === null ? JSON.stringify(at.token) : null,
@@ -130,6 +137,23 @@ function listBehind({ list, groups, token }: Place): Place | null {
     case 'every-group':
       return null;
   }
+}
+
+function toldOf(
+  list: Place['list'],
+  records: readonly unknown[],
+  ids: readonly ExternalId[],
+): Pick<ChangesPage, 'users' | 'groups' | 'renamed'> {
+  if (list === 'changed-users') return { users: ids, groups: [], renamed: [] };
+  return { users: [], groups: ids, renamed: list === 'changed-groups' ? records.flatMap(named) : [] };
+}
+
+/** A changed group may have another name; of an entry that cannot be read, `unreadable` tells. */
+function named(record: unknown): readonly RenamedGroup[] {
+  const { success, data } = Identified.safeParse(record);
+  if (!success) return [];
+  const read = toGroupRecord(record);
+  return [{ externalId: data.id, name: read.kind === 'group' ? read.group.name : null }];
 }
 
 const Identified = z.object({ id: ExternalId });

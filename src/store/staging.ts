@@ -52,7 +52,7 @@ const UNIQUE_VIOLATION = '23505';
 const REPLACE_STAGED = `ON CONFLICT (run_id, external_id) DO UPDATE SET problem = excluded.problem, absence = excluded.absence,
   directory = excluded.directory, email_key = excluded.email_key, desired_hash = excluded.desired_hash`;
 
-const STAGED = ['staged_user', 'staged_membership', 'staged_group', 'staged_touched'];
+const STAGED = ['staged_user', 'staged_membership', 'staged_group', 'staged_other_group', 'staged_touched'];
 /** Each run tidies up behind those before it: what is older than so many of them was tidied long ago. */
 const TIDIED = 1_000;
 
@@ -74,9 +74,11 @@ export class Staging {
     return this.#database.bulk(run.tenant, work, { mayBeRedone: true });
   }
 
+  /** `others`: groups that are there and not read, of which a later delta needs to hear nothing. */
   stageGroups(
     run: TakenRun,
     groups: readonly StagedGroup[],
+    others: readonly ExternalId[],
     unreadable: number,
     progress: Progress,
   ): Promise<void> {
@@ -87,6 +89,13 @@ export class Staging {
          ON CONFLICT (run_id, external_id) DO UPDATE SET name = excluded.name`,
         [run.id, run.tenant, groups.map((group) => group.externalId), groups.map((group) => group.name)],
       );
+      if (others.length > 0) {
+        await tx.query(
+          `INSERT INTO staged_other_group (run_id, external_id, tenant_id)
+           SELECT $1, id, $2 FROM unnest($3::text[]) AS row (id) ON CONFLICT DO NOTHING`,
+          [run.id, run.tenant, others],
+        );
+      }
       await advance(tx, run, progress, { groups: groups.length, unreadable, unreadableGroups: unreadable });
     });
   }

@@ -5,6 +5,10 @@ import type { BulkTransaction, Database } from './database.ts';
 import { LIVE } from './planning.ts';
 import { advance, LAST_WITH_TOKEN, type Progress, update } from './staging.ts';
 
+/** `$1` is the connection. */
+const LAST_COMPLETE = `SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete'
+  ORDER BY id DESC LIMIT 1`;
+
 export class Touched {
   readonly #database: Database;
 
@@ -105,6 +109,31 @@ export class Touched {
       await insertTouched(tx, run, users);
       await advance(tx, run, progress, {});
       if (token !== null) await update(tx, run, `delta_token = $3`, [token]);
+    });
+  }
+
+  /** Of these groups: the name of one that is read, null for one that the mapping leaves out. What is not known is not there. */
+  knownGroups(run: TakenRun, groups: readonly ExternalId[]): Promise<ReadonlyMap<string, string | null>> {
+    return this.#inRun(run, async (tx) => {
+      const rows = await tx.query<{ id: string; name: string | null }>(
+        `SELECT external_id AS id, NULL AS name FROM staged_other_group
+         WHERE run_id = (${LAST_COMPLETE}) AND external_id = ANY ($3::text[])
+         UNION ALL SELECT external_id, name FROM staged_group WHERE run_id = $2 AND external_id = ANY ($3::text[])
+         ORDER BY name NULLS FIRST`, // a group that a listing named twice, by two names, is read if it is by one of them
+        [run.connection, run.id, groups],
+      );
+      return new Map(rows.map(({ id, name }) => [id, name]));
+    });
+  }
+
+  /** Groups that came since the last complete run, and that the mapping does not read either. */
+  leaveOut(run: TakenRun, groups: readonly ExternalId[]): Promise<void> {
+    return this.#inRun(run, async (tx) => {
+      await tx.query(
+        `INSERT INTO staged_other_group (run_id, external_id, tenant_id)
+         SELECT last.id, g.id, $2 FROM (${LAST_COMPLETE}) AS last, unnest($3::text[]) AS g (id) ON CONFLICT DO NOTHING`,
+        [run.connection, run.tenant, groups],
+      );
     });
   }
 

@@ -2,9 +2,14 @@
  * Reads only what changed: the provider's feed names people, and each is then asked for as they are now. Names may come late, twice
  * and out of order, and whoever was removed may be back: only the look-up counts.
  */
-import { type Changes, ConnectorError, type FailureKind } from '../../connectors/contract.ts';
+import {
+  type Changes,
+  type ChangesPage,
+  ConnectorError,
+  type FailureKind,
+} from '../../connectors/contract.ts';
 import type { Clock } from '../domain/clock.ts';
-import { compileMapping } from '../domain/mapping.ts';
+import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
 import { lookUpTouched, type PullDeps, UnknownGroup } from './lookUp.ts';
 import type { Progress } from './progress.ts';
@@ -62,14 +67,7 @@ export async function pullChanges(
   const mapping = compileMapping(run.mapping);
   try {
     if (run.phase === 'changes') {
-      await readFeed(
-        deps,
-        changes,
-        { ...run, deltaFrom: run.deltaFrom },
-        mapping.readsGroups,
-        signal,
-        progress,
-      );
+      await readFeed(deps, changes, { ...run, deltaFrom: run.deltaFrom }, mapping, signal, progress);
       await refuseTooMany(deps, run);
     }
     await lookUpTouched(deps, run, mapping, signal, progress);
@@ -94,7 +92,7 @@ async function readFeed(
   { touched }: PullDeps,
   changes: Changes,
   run: TakenRun & { readonly deltaFrom: string },
-  readsGroups: boolean,
+  mapping: CompiledMapping,
   signal: AbortSignal,
   progress: Progress,
 ): Promise<void> {
@@ -103,7 +101,8 @@ async function readFeed(
     if (visited.size > PAGES_AT_MOST) throw new NeedsFullRun('the feed does not end');
     const page = await changes.fetch(run.deltaFrom, cursor, signal);
     if (page.unreadable > 0) throw new NeedsFullRun('some of what changed could not be read');
-    if (page.groups.length > 0 && readsGroups) throw new NeedsFullRun('the members of a group changed');
+    const news = await newsOfGroups(touched, run, mapping, page);
+    if (news !== null) throw new NeedsFullRun(news);
     cursor = page.next;
     if (cursor === null) {
       if (page.token === null) throw new NeedsFullRun('the feed does not say where it goes on');
@@ -116,6 +115,35 @@ async function readFeed(
     await touched.stage(run, page.users, { phase: 'changes', cursor }, null);
     progress.page('changes', 0);
   }
+}
+
+/**
+ * Why what a page says of groups makes everybody be read again; null where it is all about groups that the mapping does not read. Which
+ * those are is known from the last complete run, by their ids; what else is named, or may now have a name that the mapping wants,
+ * may be one that it reads.
+ */
+async function newsOfGroups(
+  touched: PullDeps['touched'],
+  run: TakenRun,
+  mapping: CompiledMapping,
+  { groups, renamed }: ChangesPage,
+): Promise<string | null> {
+  if (!mapping.readsGroups || groups.length + renamed.length === 0) return null;
+  if (mapping.readsEveryGroup) return 'a group changed';
+  const known = await touched.knownGroups(run, [...groups, ...renamed.map(({ externalId }) => externalId)]);
+  const isNews = ({ externalId, name }: ChangesPage['renamed'][number]): boolean => {
+    const before = known.get(externalId);
+    if (name === null) return true;
+    return mapping.reads({ externalId, name }) ? before !== name : typeof before === 'string';
+  };
+  if (renamed.some(isNews)) return 'a group is new or called otherwise';
+  const leftOut = new Set(
+    renamed.map(({ externalId }) => externalId).filter((id) => typeof known.get(id) !== 'string'),
+  );
+  if (groups.some((id) => known.get(id) !== null && !leftOut.has(id)))
+    return 'the members of a group changed';
+  await touched.leaveOut(run, [...leftOut]);
+  return null;
 }
 
 async function refuseTooMany({ touched }: PullDeps, run: TakenRun): Promise<void> {

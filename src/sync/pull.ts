@@ -55,15 +55,18 @@ async function pullGroups(
   progress: Progress,
 ) {
   const from = run.phase === 'groups' ? run.cursor : null;
+  const hearsOfGroups = deps.connector.changes !== null && mapping.readsGroups;
   for await (const page of readPages((cursor) => deps.connector.fetchGroups(cursor, signal), from)) {
     const groups = page.records.flatMap((record) => (record.kind === 'group' ? [record.group] : []));
     const next =
       page.next === null
         ? { phase: 'members' as const, cursor: null }
         : { phase: 'groups' as const, cursor: page.next };
+    const others = hearsOfGroups ? groups.filter((group) => !mapping.reads(group)) : [];
     await deps.staging.stageGroups(
       run,
       groups.filter(mapping.reads),
+      others.map(({ externalId }) => externalId),
       page.records.length - groups.length,
       next,
     );

@@ -23,6 +23,7 @@ async function read(changes: Changes, token: string) {
     pages: pages.length,
     users: new Set<string>(pages.flatMap((page) => page.users)),
     groups: [...new Set<string>(pages.flatMap((page) => page.groups))].sort(),
+    renamed: pages.flatMap((page) => page.renamed),
     unreadable: pages.reduce((sum, page) => sum + page.unreadable, 0),
     token: pages.at(-1)?.token ?? expect.unreachable('the last page has no token'),
   };
@@ -205,8 +206,8 @@ async function readGroups(
     };
   });
   const changes = changesOf(graph.connect());
-  const { users, groups, unreadable } = await read(changes, await changes.begin(never));
-  return { users: [...users].sort(), groups, unreadable };
+  const { users, groups, renamed, unreadable } = await read(changes, await changes.begin(never));
+  return { users: [...users].sort(), groups, renamed, unreadable };
 }
 
 const removed = (item: object, reason = 'deleted') => ({ ...item, '@removed': { reason } });
@@ -232,11 +233,25 @@ describe('an entry about a group', () => {
       { users: ['x'], groups: ['g', 'higher', 'highest'], unreadable: 0 },
     ],
     [
-      'names a group with a new name',
-      { id: 'g', displayName: 'New' },
-      { users: [], groups: ['g'], unreadable: 0 },
+      'tells the new name of a group, as its list would',
+      { id: 'g', displayName: ' New  ' },
+      { users: [], groups: [], renamed: [{ externalId: 'g', name: 'New' }], unreadable: 0 },
     ],
-    ['names a group of which nothing is said', { id: 'g' }, { users: [], groups: ['g'], unreadable: 0 }],
+    [
+      'tells a new group and who is in it',
+      { id: 'g', displayName: 'New', 'members@delta': [aMember('user', 'u1')] },
+      { users: ['u1'], groups: [], renamed: [{ externalId: 'g', name: 'New' }], unreadable: 0 },
+    ],
+    [
+      'names a group of which nothing is said: it may be called anything',
+      { id: 'g' },
+      { users: [], groups: [], renamed: [{ externalId: 'g', name: null }], unreadable: 0 },
+    ],
+    [
+      'names a group with another address: its name is not told',
+      { id: 'g', mail: 'g@example.com' },
+      { users: [], groups: [], renamed: [{ externalId: 'g', name: null }], unreadable: 0 },
+    ],
     [
       'says of a group that was removed for good that nobody knows what lay above it',
       removed({ id: 'g' }),
@@ -259,7 +274,7 @@ describe('an entry about a group', () => {
       { users: [], groups: ['gone'], unreadable: 1 },
     ],
   ])('%s', async (_, entry, expected) => {
-    expect(await readGroups([entry], { g: ['higher', 'highest'] })).toEqual(expected);
+    expect(await readGroups([entry], { g: ['higher', 'highest'] })).toEqual({ renamed: [], ...expected });
   });
 
   it('comes in slices, and all of them count', async () => {

@@ -339,6 +339,7 @@ describe('Changes in a domain', () => {
     return {
       users: pages.flatMap((page) => page.users).sort(),
       groups: pages.flatMap((page) => page.groups).sort(),
+      renamed: pages.flatMap((page) => page.renamed),
       unreadable: pages.reduce((sum, page) => sum + page.unreadable, 0),
       token: pages.at(-1)?.token ?? null,
     };
@@ -347,7 +348,7 @@ describe('Changes in a domain', () => {
   it('are none when nothing happened, and the next token goes on from there', async () => {
     aUser();
     const { token, ...named } = await since(() => {});
-    expect(named).toEqual({ users: [], groups: [], unreadable: 0 });
+    expect(named).toEqual({ users: [], groups: [], renamed: [], unreadable: 0 });
     const user = aUser('Later');
     const page = await feed().fetch(token ?? '', null, never);
     expect(page.users).toEqual(ids(user));
@@ -365,13 +366,26 @@ describe('Changes in a domain', () => {
     expect(users).toEqual(ids(edited, moved, deleted, joined));
   });
 
-  it('name groups whose members changed, and those that were deleted', async () => {
-    const [user, changed, deleted] = [aUser(), aGroup('A', []), aGroup('B', [])];
-    const { users, groups } = await since(() => {
-      naming(changed, user);
-      dc.domain.remove(deleted);
-    });
-    expect({ users, groups }).toEqual({ users: [], groups: ids(changed, deleted) });
+  it('name groups whose members changed, by what they are called now', async () => {
+    const [user, changed] = [aUser(), aGroup('A', [])];
+    const { users, groups, renamed } = await since(() => naming(changed, user));
+    expect({ users, groups }).toEqual({ users: [], groups: ids(changed) });
+    expect(renamed).toEqual([{ externalId: idOf(changed), name: `A ${fresh}` }]);
+  });
+
+  it('name the groups around those as well, which have no new number, but none outside the base', async () => {
+    const user = aUser();
+    const inner = aGroup('Inner', []);
+    const middle = aGroup('Middle', [inner], undefined, `OU=Elsewhere,${ROOT}`);
+    const outer = aGroup('Outer', [middle]);
+    const { groups, renamed, unreadable } = await since(() => naming(inner, user));
+    expect({ groups, unreadable }).toEqual({ groups: ids(inner, outer), unreadable: 0 });
+    expect(renamed).toMatchObject([{ externalId: idOf(inner) }]);
+  });
+
+  it('ask for a full pull when a group was deleted: nobody can say any more what it was in', async () => {
+    const deleted = aGroup('B', [aUser()]);
+    expect(await since(() => dc.domain.remove(deleted))).toMatchObject({ groups: [], unreadable: 1 });
   });
 
   it('ask for a full pull when a unit was renamed, and not when one was made', async () => {

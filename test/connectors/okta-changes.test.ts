@@ -14,6 +14,7 @@ afterEach(async () => {
 type Told = {
   readonly users: readonly string[];
   readonly groups: readonly string[];
+  readonly renamed: readonly object[];
   readonly unreadable: number;
   readonly token: string;
 };
@@ -22,14 +23,17 @@ type Told = {
 async function reading(changes: Changes, token: string): Promise<Told> {
   const users = new Set<string>();
   const groups = new Set<string>();
+  const renamed: object[] = [];
   let unreadable = 0;
   for (let cursor: string | null = null; ; ) {
     const page: ChangesPage = await changes.fetch(token, cursor, signal);
     for (const id of page.users) users.add(id);
     for (const id of page.groups) groups.add(id);
+    renamed.push(...page.renamed);
     unreadable += page.unreadable;
     expect(page.token === null).toBe(page.next !== null);
-    if (page.token !== null) return { users: [...users], groups: [...groups], unreadable, token: page.token };
+    if (page.token !== null)
+      return { users: [...users], groups: [...groups], renamed, unreadable, token: page.token };
     cursor = page.next;
   }
 }
@@ -138,6 +142,14 @@ const dateAt = (ms: number) => ({ date: new Date(ms).toUTCString() });
 
 type Log = (page: number) => readonly unknown[];
 
+/** One is gone, one is hidden. */
+function groupAt(id: string): Answered {
+  if (id === '00gone') return { status: 404, body: { errorCode: 'E0000007', errorSummary: 'Not found' } };
+  if (id === '00hidden')
+    return { status: 403, body: { errorCode: 'E0000006', errorSummary: 'No permission' } };
+  return { body: { id, profile: { name: ' As it is now ' } } };
+}
+
 /** An org whose log has these pages, then empty ones. */
 function anOrgWith(
   log: Log,
@@ -147,6 +159,7 @@ function anOrgWith(
     const url = new URL(path, origin);
     if (url.pathname === '/api/v1/users')
       return { headers: { ...dateAt(now()), link: `<${origin}${path}>; rel="self"` }, body: users };
+    if (url.pathname.startsWith('/api/v1/groups/')) return groupAt(url.pathname.split('/').at(-1) ?? '');
     const at = Number(url.searchParams.get('after') ?? 0);
     const body = url.searchParams.get('limit') === '1' ? [] : log(at);
     const next = body.length === 0 ? at : at + 1;
@@ -172,7 +185,26 @@ describe('an entry of the System Log', () => {
     ['names its user behind a group', event('group.user_membership.add', [group, user]), { users: ['00u1'] }],
     ['names the deleted', event('user.lifecycle.delete.completed', [user]), { users: ['00u1'] }],
     ['names the group that is gone', event('group.lifecycle.delete', [group]), { groups: ['00g1'] }],
-    ['names the renamed group', event('group.profile.update', [group]), { groups: ['00g1'] }],
+    [
+      'tells the new name of a group',
+      event('group.profile.update', [group]),
+      { renamed: [{ externalId: '00g1', name: 'As it is now' }] },
+    ],
+    [
+      'tells the name of a new group',
+      event('group.lifecycle.create', [group]),
+      { renamed: [{ externalId: '00g1', name: 'As it is now' }] },
+    ],
+    [
+      'of a renamed group that is gone by now names it as gone',
+      event('group.profile.update', [{ id: '00gone', type: 'UserGroup' }]),
+      { groups: ['00gone'] },
+    ],
+    [
+      'of a renamed group that is not shown says that it may be called anything',
+      event('group.profile.update', [{ id: '00hidden', type: 'UserGroup' }]),
+      { renamed: [{ externalId: '00hidden', name: null }] },
+    ],
     [
       'names the group of a rule that acts on many',
       event('group.user_membership.rule.deactivated', [{ id: '0pr1', type: 'GroupRule' }, group]),
@@ -205,7 +237,7 @@ describe('an entry of the System Log', () => {
   ])('%s', async (_, entry, told) => {
     const { changes } = await connected(anOrgWith((page) => (page === 0 ? [entry] : [])));
     const { token, ...all } = await reading(changes, await changes.begin(signal));
-    expect(all).toEqual({ users: [], groups: [], unreadable: 0, ...told });
+    expect(all).toEqual({ users: [], groups: [], renamed: [], unreadable: 0, ...told });
   });
 
   it('is not asked for where it is a sign-in, and what is asked for stands in a filter of types', async () => {

@@ -10,16 +10,18 @@ const id = (text: string) => ExternalId.parse(text);
 
 async function read(connector: Connector, token: DeltaToken) {
   const found = { users: [] as string[], groups: [] as string[], unreadable: 0, token: '' };
+  const renamed: object[] = [];
   let cursor: Cursor | null = null;
   do {
     const page: ChangesPage = await feedOf(connector).fetch(token, cursor, never);
     found.users.push(...page.users);
     found.groups.push(...page.groups);
+    renamed.push(...page.renamed);
     found.unreadable += page.unreadable;
     found.token = page.token ?? '';
     cursor = page.next;
   } while (cursor !== null);
-  return found;
+  return { ...found, renamed };
 }
 
 describe.each([[[]], [['index-only']]])('changes, with quirks %j,', (quirks) => {
@@ -60,8 +62,9 @@ describe.each([[[]], [['index-only']]])('changes, with quirks %j,', (quirks) => 
   it('name every group when any has changed: it may be within any other', async () => {
     const { simulator, control, connector, token } = await settled();
     await control.changeGroup('Engineering', { remove: 1 });
-    const { groups } = await read(connector, token);
+    const { groups, renamed } = await read(connector, token);
     expect(new Set(groups).size).toBe((await simulator.control.state()).groups);
+    expect(renamed).toEqual([{ externalId: expect.any(String), name: 'Engineering' }]);
   });
 
   it.each(['delete', 'purge'] as const)(

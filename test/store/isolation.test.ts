@@ -103,6 +103,7 @@ async function fill(owner: pg.Client, tenant: string): Promise<void> {
     ['staged_membership', { ...of, run_id: v7(), user_id: 'u', group_id: 'g' }],
     ['staged_user', { ...of, run_id: v7(), external_id: 'u', problem: 'unreadable' }],
     ['staged_touched', { ...of, run_id: v7(), external_id: 'u' }],
+    ['staged_other_group', { ...of, run_id: v7(), external_id: 'g' }],
     ['decision', { ...in_connection, id: decision, verdict: 'hold', made_by: 'guard', reason: '' }],
     ['decision_change', { ...of, decision_id: decision, change_id: v7(), fingerprint: '\\x00' }],
     [

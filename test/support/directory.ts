@@ -67,6 +67,10 @@ export type Faults = {
   readonly slipsThrough?: readonly string[];
   /** The feed answers so from its first page on. */
   readonly feed?: 'expired' | 'refused' | 'unavailable' | 'unreadable' | 'a-group' | 'circular' | 'endless';
+  /** The feed names these groups with each page, as those whose members have changed. */
+  readonly changedGroups?: readonly string[];
+  /** The feed calls these groups new, or called otherwise; null: it does not say what. */
+  readonly renamedGroups?: Readonly<Record<string, string | null>>;
   /** Look-ups answer so. */
   readonly lookUps?: 'refused' | 'unavailable' | 'silent' | 'contradictory';
   /** A failure: the provider refuses to tell. */
@@ -171,7 +175,7 @@ export class TestDirectory {
       tokenLifetimeMs: 7 * 24 * 60 * 60_000,
       begin: async () => String(happened.length),
       fetch: async (token, cursor) => {
-        const { feed = '' } = this.faults;
+        const { feed = '', changedGroups = [], renamedGroups = {} } = this.faults;
         const from = Number(cursor ?? token);
         this.requests.push({ list: 'changes', group: null, page: from });
         await this.faults.beforePage?.('changes', from);
@@ -179,12 +183,18 @@ export class TestDirectory {
         if (refusal !== undefined) throw failure(refusal);
         const to = Math.min(from + this.pageSize, happened.length);
         const users = happened.slice(from, to).map((id) => ExternalId.parse(id));
-        const groups = feed === 'a-group' ? [ExternalId.parse('some-group')] : [];
+        const groups = [...(feed === 'a-group' ? ['some-group'] : []), ...changedGroups].map((id) =>
+          ExternalId.parse(id),
+        );
+        const renamed = Object.entries(renamedGroups).map(([id, name]) => {
+          return { externalId: ExternalId.parse(id), name };
+        });
         const unreadable = feed === 'unreadable' ? 1 : 0;
         const stray = FEED_STRAYS[feed]?.(from);
-        if (stray !== undefined) return { users, groups, unreadable, next: stray, token: null };
+        const told = { users, groups, renamed, unreadable };
+        if (stray !== undefined) return { ...told, next: stray, token: null };
         const more = to < happened.length;
-        return { users, groups, unreadable, next: more ? String(to) : null, token: more ? null : String(to) };
+        return { ...told, next: more ? String(to) : null, token: more ? null : String(to) };
       },
     };
   }

@@ -27,6 +27,19 @@ async function settled(faults: Faults = { hasFeed: true }, mapping = {}): Promis
   return acme;
 }
 
+/** The same with a group that the mapping does not read. */
+const withTwoGroups = (mapping = {}) =>
+  settled(
+    {
+      hasFeed: true,
+      groups: [
+        { id: 'engineers', members: ['u1', 'u2'] },
+        { id: 'sales', members: ['u2', 'u3'] },
+      ],
+    } as Faults,
+    { groups: [], ...mapping },
+  );
+
 const listed = (acme: Connected) =>
   acme.directory.requests.filter((request) => request.list === 'users').length;
 const lookedUp = (acme: Connected) =>
@@ -54,6 +67,32 @@ describe('A delta run', () => {
     expect(await acme.changeOf('u4')).toMatchObject({ kind: 'delete', cause: 'left' });
     expect(await acme.sync({ full: true })).toMatchObject({ kind: 'full', snapshot: 'complete' });
     expect(await acme.live()).toEqual(afterDelta);
+  });
+
+  it.each<[string, Faults]>([
+    ['whose members changed', { changedGroups: ['sales'] }],
+    ['that has another name', { renamedGroups: { sales: 'Sellers' } }],
+    [
+      'that is new, and whom nobody wants',
+      { renamedGroups: { newcomers: 'Newcomers' }, changedGroups: ['newcomers'] },
+    ],
+    ['that it reads, under the name that it had', { renamedGroups: { engineers: 'Group engineers' } }],
+  ])('hears of a group %s and goes on: the mapping does not read it', async (_, news) => {
+    const acme = await withTwoGroups();
+    acme.directory.edit('u3', { displayName: 'Edited' });
+    acme.directory.faults = { hasFeed: true, ...news };
+    expect(await acme.sync()).toMatchObject({ kind: 'delta', snapshot: 'named' });
+    expect(await acme.pending()).toEqual(['u3']);
+  });
+
+  it('knows a group that came since the last complete run, also when only its members change later', async () => {
+    const acme = await withTwoGroups();
+    acme.directory.faults = { hasFeed: true, renamedGroups: { newcomers: 'Newcomers' } };
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    acme.directory.faults = { hasFeed: true, changedGroups: ['newcomers'] };
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    acme.directory.faults = { hasFeed: true, renamedGroups: { newcomers: 'engineers' } };
+    expect(await acme.sync()).toMatchObject({ kind: 'full' });
   });
 
   it('that alters nothing leaves the revision and the audit log as they are, and is in the list of runs', async () => {
@@ -237,6 +276,26 @@ describe('Everybody is read instead of a delta', () => {
     install.clock.advance(120_000);
     expect(await acme.sync()).toMatchObject({ kind: 'full' });
     expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+  });
+
+  it.each([
+    ['that it reads have changed', { changedGroups: ['engineers'] }, {}],
+    ['that nobody has heard of have changed', { changedGroups: ['newcomers'] }, {}],
+    ['that it reads is called otherwise', { renamedGroups: { engineers: 'Builders' } }, {}],
+    ['that it does not read has a name by now that it wants', { renamedGroups: { sales: 'engineers' } }, {}],
+    ['that is new has such a name', { renamedGroups: { newcomers: 'engineers' } }, {}],
+    ['that is called nobody knows what', { renamedGroups: { sales: null } }, {}],
+    ['changes and the mapping reads every group', { changedGroups: ['sales'] }, { groups: null }],
+    [
+      'is renamed and the mapping reads every group',
+      { renamedGroups: { sales: 'Sellers' } },
+      { groups: null },
+    ],
+  ] as [string, Faults, object][])('where a group %s', async (_, news, mapping) => {
+    const acme = await withTwoGroups(mapping);
+    acme.directory.faults = { hasFeed: true, ...news };
+    expect(await acme.sync()).toMatchObject({ kind: 'full', snapshot: 'complete' });
+    expect(await acme.pending()).toEqual([]);
   });
 
   it('where somebody is in a group whose name was not read', async () => {
