@@ -3,13 +3,17 @@
  * steps that say what was found, or who has to do what. Reaching the provider and having the credential accepted are settled by
  * the first attempt, whatever it is.
  */
+import type { ExternalId } from '../src/domain/ids.ts';
 import {
   type CheckStep,
+  type Connector,
   ConnectorError,
   type ConnectorFailure,
   type Cursor,
   type FailureKind,
+  type FoundUser,
   type Page,
+  type UserRecord,
 } from './contract.ts';
 
 type Step = CheckStep['step'];
@@ -100,8 +104,80 @@ function ownSteps(
   return [...missing, own];
 }
 
+/** What every directory is tried with. Each attempt keeps one of those whom it met, on whom later ones are tried. */
+export class Trial {
+  readonly #connector: Connector;
+  readonly #signal: AbortSignal;
+  #user: ExternalId | null = null;
+  #group: ExternalId | null = null;
+
+  constructor(connector: Connector, signal: AbortSignal) {
+    this.#connector = connector;
+    this.#signal = signal;
+  }
+
+  readonly groups: Attempt = {
+    step: 'groups',
+    attempt: async () => {
+      const groups = await firstRecords((cursor) => this.#connector.fetchGroups(cursor, this.#signal));
+      this.#group = groups.find((record) => record.kind === 'group')?.group.externalId ?? null;
+      return { detail: counted('Groups', groups) };
+    },
+  };
+
+  readonly members: Attempt = {
+    step: 'members',
+    after: ['groups'],
+    attempt: async () => {
+      if (this.#group === null) return null;
+      const { records } = await this.#connector.fetchMembers(this.#group, null, this.#signal);
+      return { detail: counted('Members of one group', records) };
+    },
+  };
+
+  /** The first that are listed, `from` this place on. */
+  async users(from: Cursor | null = null): Promise<readonly UserRecord[]> {
+    return this.met(await firstRecords((cursor) => this.#connector.fetchUsers(cursor ?? from, this.#signal)));
+  }
+
+  /** For a connector that has listed them in a way of its own. */
+  met(users: readonly UserRecord[]): readonly UserRecord[] {
+    this.#user = users.find((record) => record.kind === 'user')?.user.externalId ?? null;
+    return users;
+  }
+
+  /** One user alone; `groups: null` with all their groups, `[]` without any. */
+  lookUp(
+    groups: null | readonly [],
+    tell: (found: FoundUser | undefined) => Found | null,
+  ): Attempt['attempt'] {
+    return async () => {
+      const { lookUp } = this.#connector;
+      if (this.#user === null || lookUp === null) return null;
+      const [found] = await lookUp([this.#user], groups, this.#signal);
+      return tell(found);
+    };
+  }
+
+  /** From now on, which is a page without anybody; `detail` says what that shows. */
+  changes(detail: string): Attempt['attempt'] {
+    return async () => {
+      const { changes } = this.#connector;
+      if (changes === null) return null;
+      await changes.fetch(await changes.begin(this.#signal), null, this.#signal);
+      return { detail };
+    };
+  }
+}
+
+/** There should be somebody; `remedy` is for where nobody is shown. */
+export function somebody(users: readonly UserRecord[], remedy: string): Found {
+  const detail = counted('Users', users);
+  return users.length > 0 ? { detail } : { detail, remedy };
+}
+
 /** The records of the first page that holds any: a page may be empty and still have a next one. */
-export async function firstRecords<T>(
+async function firstRecords<T>(
   fetchPage: (cursor: Cursor | null) => Promise<Page<T>>,
 ): Promise<readonly T[]> {
   let page = await fetchPage(null);

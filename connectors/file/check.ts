@@ -1,6 +1,5 @@
 /** What `rollcall connections test` tries of a file. */
-import type { ExternalId } from '../../src/domain/ids.ts';
-import { type Attempt, checkInSteps, counted, type Found, firstRecords } from '../check.ts';
+import { checkInSteps, counted, type Found, Trial } from '../check.ts';
 import { type CheckStep, type Connector, ConnectorError, type UserRecord } from '../contract.ts';
 import type { Files } from './files.ts';
 import { columnsIn, type FileSettings } from './settings.ts';
@@ -17,37 +16,15 @@ export function checkFile(
   inside: Inside | null,
   signal: AbortSignal,
 ): AsyncIterable<CheckStep> {
-  let group: ExternalId | null = null;
-  const attempts: readonly Attempt[] = [
-    {
-      step: 'users',
-      attempt: async () => {
-        await inside?.files.reach(signal); // what fails here is about the place, what fails below about the content
-        return await orWhatIsWrong(async () => {
-          const columns = inside === null ? '' : await columnsOf(inside, signal);
-          return seen(await firstRecords((cursor) => connector.fetchUsers(cursor, signal)), columns);
-        });
-      },
-    },
-    {
-      step: 'groups',
-      attempt: async () => {
-        const groups = await firstRecords((cursor) => connector.fetchGroups(cursor, signal));
-        group = groups.find((record) => record.kind === 'group')?.group.externalId ?? null;
-        return { detail: counted('Groups', groups) };
-      },
-    },
-    {
-      step: 'members',
-      after: ['groups'],
-      attempt: async () => {
-        if (group === null) return null;
-        const { records } = await connector.fetchMembers(group, null, signal);
-        return { detail: counted('Members of one group', records) };
-      },
-    },
-  ];
-  return checkInSteps('The file', attempts);
+  const trial = new Trial(connector, signal);
+  const users = async () => {
+    await inside?.files.reach(signal); // what fails here is about the place, what fails below about the content
+    return await orWhatIsWrong(async () => {
+      const columns = inside === null ? '' : await columnsOf(inside, signal);
+      return seen(await trial.users(), columns);
+    });
+  };
+  return checkInSteps('The file', [{ step: 'users', attempt: users }, trial.groups, trial.members]);
 }
 
 async function orWhatIsWrong(attempt: () => Promise<Found>): Promise<Found> {

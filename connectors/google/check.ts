@@ -1,6 +1,5 @@
 /** What `rollcall connections test` tries of a Workspace account. */
-import type { ExternalId } from '../../src/domain/ids.ts';
-import { type Attempt, checkInSteps, counted, type Found, firstRecords } from '../check.ts';
+import { type Attempt, checkInSteps, type Found, somebody, Trial } from '../check.ts';
 import type { CheckStep, Connector, FoundUser } from '../contract.ts';
 import { liveUsers, toCursor } from './places.ts';
 import { scopeOf } from './scopes.ts';
@@ -36,48 +35,21 @@ export function checkGoogle(connector: Connector, signal: AbortSignal): AsyncIte
 }
 
 function attemptsOn(connector: Connector, signal: AbortSignal) {
-  let person: ExternalId | null = null;
-  let group: ExternalId | null = null;
+  const trial = new Trial(connector, signal);
   return {
     users: {
       step: 'users',
       permission: scopeOf('users'),
       /** The living, who show more of what the administrator sees than the deleted, whom a pull reads first. */
-      attempt: async () => {
-        const live = toCursor(liveUsers);
-        const users = await firstRecords((cursor) => connector.fetchUsers(cursor ?? live, signal));
-        person = users.find((record) => record.kind === 'user')?.user.externalId ?? null;
-        return seen(users);
-      },
+      attempt: async () => somebody(await trial.users(toCursor(liveUsers)), LOOK_ELSEWHERE),
     },
-    groups: {
-      step: 'groups',
-      permission: scopeOf('groups'),
-      attempt: async () => {
-        const groups = await firstRecords((cursor) => connector.fetchGroups(cursor, signal));
-        group = groups.find((record) => record.kind === 'group')?.group.externalId ?? null;
-        return { detail: counted('Groups', groups) };
-      },
-    },
+    groups: { ...trial.groups, permission: scopeOf('groups') },
     members: {
-      step: 'members',
+      ...trial.members,
       permission: scopeOf('members'),
-      after: ['groups'],
-      attempt: async () => {
-        if (group === null) return { detail: 'There is no group to list.' };
-        const { records } = await connector.fetchMembers(group, null, signal);
-        return { detail: counted('Members of one group', records) };
-      },
+      attempt: async () => (await trial.members.attempt()) ?? { detail: 'There is no group to list.' },
     },
-    lookUp: {
-      step: 'look-up',
-      after: ['users'],
-      attempt: async () => {
-        if (person === null || connector.lookUp === null) return null;
-        const [found] = await connector.lookUp([person], [], signal);
-        return lookedUp(found);
-      },
-    },
+    lookUp: { step: 'look-up', after: ['users'], attempt: trial.lookUp([], lookedUp) },
     changes: {
       step: 'changes',
       permission: scopeOf('activities'),
@@ -92,13 +64,8 @@ function attemptsOn(connector: Connector, signal: AbortSignal) {
 }
 
 /** The administrator who is impersonated is a user too: seeing nobody means looking in the wrong place. */
-function seen(users: readonly { readonly kind: string }[]): Found {
-  const detail = counted('Users', users);
-  if (users.length > 0) return { detail };
-  const remedy =
-    'Check that the administrator named in "adminEmail" belongs to this Workspace account and has the privilege "Users › Read" for all organisational units, and that the settings "domain" and "orgUnits" do not leave out everybody.';
-  return { detail, remedy };
-}
+const LOOK_ELSEWHERE =
+  'Check that the administrator named in "adminEmail" belongs to this Workspace account and has the privilege "Users › Read" for all organisational units, and that the settings "domain" and "orgUnits" do not leave out everybody.';
 
 function lookedUp(found: FoundUser | undefined): Found {
   if (found?.kind === 'user') return { detail: 'One user is found by id.' };

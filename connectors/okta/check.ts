@@ -1,7 +1,5 @@
 /** What `rollcall connections test` tries of an Okta org. */
-
-import type { ExternalId } from '../../src/domain/ids.ts';
-import { type Attempt, checkInSteps, counted, type Found, firstRecords } from '../check.ts';
+import { type Attempt, checkInSteps, somebody, Trial } from '../check.ts';
 import type { CheckStep, Connector } from '../contract.ts';
 import { liveUsers, toCursor } from './lists.ts';
 
@@ -18,12 +16,14 @@ function isOkta(connector: Connector): connector is OktaConnector {
 
 const ASSIGN =
   'Assign people or groups to the app that "appScope" names (Admin Console › Applications › the app › Assignments), and see that the role of the credential shows them.';
+/** An org has at least the administrator who connects it: seeing nobody is a lack of rights that Okta answers with 200. */
+const GIVE_ROLE =
+  'Give the app a role that sees all users and groups (Applications › your app › Admin roles); an API token has the rights of the administrator who made it.';
 const REPORT =
   'Try once more: the user may have been deleted in between. If it stays, report this as a defect.';
 
 export function checkOkta(connector: Connector, signal: AbortSignal): AsyncIterable<CheckStep> {
-  let group: ExternalId | null = null;
-  let user: ExternalId | null = null;
+  const trial = new Trial(connector, signal);
   const { appScope = null, readTypes = null } = isOkta(connector) ? connector : {};
   const isScoped = appScope !== null;
   const types: readonly Attempt[] =
@@ -44,40 +44,20 @@ export function checkOkta(connector: Connector, signal: AbortSignal): AsyncItera
       /** The living: the deactivated, whom a pull reads first, show less of what the credential sees. */
       attempt: async () => {
         const live = isScoped ? null : toCursor(liveUsers);
-        const users = await firstRecords((cursor) => connector.fetchUsers(cursor ?? live, signal));
-        user = users.find((record) => record.kind === 'user')?.user.externalId ?? null;
-        return seen(users, isScoped);
+        return somebody(await trial.users(live), isScoped ? ASSIGN : GIVE_ROLE);
       },
     },
-    {
-      step: 'groups',
-      permission: 'okta.groups.read',
-      attempt: async () => {
-        const groups = await firstRecords((cursor) => connector.fetchGroups(cursor, signal));
-        group = groups.find((record) => record.kind === 'group')?.group.externalId ?? null;
-        return { detail: counted('Groups', groups) };
-      },
-    },
-    {
-      step: 'members',
-      after: ['groups'],
-      attempt: async () => {
-        if (group === null) return null;
-        const { records } = await connector.fetchMembers(group, null, signal);
-        return { detail: counted('Members of one group', records) };
-      },
-    },
+    { ...trial.groups, permission: 'okta.groups.read' },
+    trial.members,
     {
       step: 'look-up',
       permission: 'okta.users.read',
       after: ['users', 'groups'],
-      attempt: async () => {
-        if (user === null || connector.lookUp === null) return null;
-        const [found] = await connector.lookUp([user], null, signal);
-        if (found?.kind === 'user')
-          return { detail: `One user by id; groups of that user: ${found.groups.length}.` };
-        return { detail: 'A user who was listed is not found by id.', remedy: REPORT };
-      },
+      attempt: trial.lookUp(null, (found) =>
+        found?.kind === 'user'
+          ? { detail: `One user by id; groups of that user: ${found.groups.length}.` }
+          : { detail: 'A user who was listed is not found by id.', remedy: REPORT },
+      ),
     },
     {
       step: 'changes',
@@ -90,14 +70,4 @@ export function checkOkta(connector: Connector, signal: AbortSignal): AsyncItera
     },
   ];
   return checkInSteps('Okta', attempts);
-}
-
-/** An org has at least the administrator who connects it: seeing nobody is a lack of rights that Okta answers with 200. */
-function seen(users: readonly { readonly kind: string }[], isScoped: boolean): Found {
-  const detail = counted('Users', users);
-  if (users.length > 0) return { detail };
-  if (isScoped) return { detail, remedy: ASSIGN };
-  const remedy =
-    'Give the app a role that sees all users and groups (Applications › your app › Admin roles); an API token has the rights of the administrator who made it.';
-  return { detail, remedy };
 }

@@ -1,7 +1,16 @@
 /** The course that every connector's check takes. */
 import { expect, it } from 'vitest';
-import { type Attempt, checkInSteps, counted, firstRecords } from '../../connectors/check.ts';
-import { ConnectorError, type ConnectorFailure, type FailureKind } from '../../connectors/contract.ts';
+import { type Attempt, checkInSteps, counted, somebody, Trial } from '../../connectors/check.ts';
+import {
+  type Connector,
+  ConnectorError,
+  type ConnectorFailure,
+  type FailureKind,
+  type UserRecord,
+} from '../../connectors/contract.ts';
+import { ExternalId } from '../../src/domain/ids.ts';
+import { aDirectoryUser } from '../support/builders.ts';
+import { never } from './aSession.ts';
 
 const failing =
   (kind: FailureKind, more: Partial<ConnectorFailure> = {}) =>
@@ -83,11 +92,76 @@ it('passes on what is no failure of the connector', async () => {
   await expect(steps({ step: 'users', attempt })).rejects.toThrow('stopped by hand');
 });
 
+const id = (text: string) => ExternalId.parse(text);
+const ada: UserRecord = { kind: 'user', user: { ...aDirectoryUser(), externalId: id('ada') } };
+const broken: UserRecord = { kind: 'unreadable', externalId: id('broken'), problem: 'state: missing' };
+
+/** Each list begins with an empty page, and goes on behind the second one if that holds anything. Notes what is asked about whom. */
+function aConnector(users: readonly UserRecord[], groups: readonly string[]) {
+  const asked: unknown[] = [];
+  const listed = async <T>(cursor: string | null, records: readonly T[]) =>
+    cursor === null
+      ? { records: [], next: 'second' }
+      : { records, next: records.length === 0 ? null : 'third' };
+  const connector: Connector = {
+    provider: 'scim',
+    fetchUsers: (cursor) => listed(cursor, users),
+    fetchGroups: (cursor) =>
+      listed(
+        cursor,
+        groups.map((name) => ({ kind: 'group', group: { externalId: id(name), name, email: null } })),
+      ),
+    fetchMembers: async (group) => {
+      asked.push(['members', group]);
+      return { records: [{ kind: 'user', externalId: id('ada') }], next: null };
+    },
+    evidence: async () => ({ users: null, permissions: null }),
+    lookUp: async (ids, among) => {
+      asked.push(['look-up', ids, among]);
+      return [{ kind: 'gone', externalId: id('ada') }];
+    },
+    changes: null,
+    usage: () => ({ requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 }),
+    close: async () => {},
+  };
+  return { trial: new Trial(connector, never), asked };
+}
+
 it('takes the first page that holds anything, and says how much of it was not understood', async () => {
-  const records = [{ kind: 'user' }, { kind: 'unreadable' }];
-  const found = await firstRecords(async (cursor) =>
-    cursor === null ? { records: [], next: 'second' } : { records, next: 'third' },
-  );
-  expect(found).toEqual(records);
+  const { trial } = aConnector([ada, broken], []);
+  const found = await trial.users();
+  expect(found).toEqual([ada, broken]);
   expect(counted('Users', found)).toBe('Users on the first page: 2, not understood: 1.');
+});
+
+it('tries a group and a user that it has met', async () => {
+  const { trial, asked } = aConnector([broken, ada], ['pilots']);
+  await trial.users();
+  expect(await trial.groups.attempt()).toEqual({ detail: 'Groups on the first page: 1.' });
+  expect(await trial.members.attempt()).toEqual({ detail: 'Members of one group on the first page: 1.' });
+  expect(await trial.lookUp(null, (found) => ({ detail: `${found?.kind}` }))()).toEqual({ detail: 'gone' });
+  expect(asked).toEqual([
+    ['members', 'pilots'],
+    ['look-up', ['ada'], null],
+  ]);
+});
+
+it('tries nothing on nobody, nor what the connector cannot', async () => {
+  const { trial, asked } = aConnector([broken], []);
+  await trial.users();
+  await trial.groups.attempt();
+  expect(await trial.members.attempt()).toBeNull();
+  expect(await trial.lookUp([], () => ({ detail: 'Found.' }))()).toBeNull();
+  expect(await trial.changes('Changes can be read.')()).toBeNull();
+  expect(asked).toEqual([]);
+});
+
+it('asks for a remedy where there is nobody', () => {
+  expect(somebody([broken], 'Look elsewhere.')).toEqual({
+    detail: 'Users on the first page: 1, not understood: 1.',
+  });
+  expect(somebody([], 'Look elsewhere.')).toEqual({
+    detail: 'Users on the first page: 0.',
+    remedy: 'Look elsewhere.',
+  });
 });

@@ -1,7 +1,7 @@
 /** A whole connector, for the provider that docs/connectors.md tells of: Harbor, a directory that nobody has. */
 import { z } from 'zod';
 import { failureOf, parseJson } from '../../../connectors/answer.ts';
-import { checkInSteps, counted, firstRecords } from '../../../connectors/check.ts';
+import { checkInSteps, somebody, Trial } from '../../../connectors/check.ts';
 import {
   type Connector,
   type ConnectorDefinition,
@@ -149,21 +149,9 @@ export const harborDefinition: ConnectorDefinition<HarborSettings, HarborCredent
   settings: HarborSettings,
   credentials: HarborCredentials,
   open: (options) => openHarbor(options),
-  check: (connector, signal) =>
-    checkInSteps('Harbor', [
-      {
-        step: 'users',
-        attempt: async () => {
-          const users = await firstRecords((cursor) => connector.fetchUsers(cursor, signal));
-          const detail = counted('Users', users);
-          return users.length > 0 ? { detail } : { detail, remedy: 'Give the token the right to see users.' };
-        },
-      },
-      {
-        step: 'groups',
-        attempt: async () => ({
-          detail: counted('Groups', await firstRecords((cursor) => connector.fetchGroups(cursor, signal))),
-        }),
-      },
-    ]),
+  check: (connector, signal) => {
+    const trial = new Trial(connector, signal);
+    const users = async () => somebody(await trial.users(), 'Give the token the right to see users.');
+    return checkInSteps('Harbor', [{ step: 'users', attempt: users }, trial.groups]);
+  },
 };
