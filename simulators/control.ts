@@ -39,6 +39,7 @@ export const VERBS = {
   promote: z.strictObject({ count }),
   rehire: z.strictObject({ count }),
   changeGroup: z.strictObject({ group: z.string().min(1), add: count, remove: count }),
+  renameGroup: z.strictObject({ group: z.string().min(1), name: z.string().min(1).max(200) }),
   lose: z.strictObject({ percent }),
   restore: z.strictObject({ ids: ids.optional() }),
   edit: z.strictObject({ percent }),
@@ -94,6 +95,7 @@ type Output = {
   promote: Touched;
   rehire: Touched & { readonly former: readonly string[] };
   changeGroup: GroupTouched;
+  renameGroup: GroupTouched;
   lose: Touched;
   restore: Touched;
   edit: Touched;
@@ -156,6 +158,8 @@ export type ControlClient = {
     group: string,
     change: { readonly add?: number; readonly remove?: number },
   ): Promise<GroupTouched>;
+  /** `group`: name or id. */
+  renameGroup(group: string, name: string): Promise<GroupTouched>;
   lose(percent: number): Promise<Touched>;
   /** Without ids: everybody who was lost is listed again. */
   restore(ids?: readonly string[]): Promise<Touched>;
@@ -196,6 +200,7 @@ export function controlClient(origin: string, ca: string): ControlClient {
     promote: (n) => call('promote', { count: n }),
     rehire: (n) => call('rehire', { count: n }),
     changeGroup: (group, { add = 0, remove = 0 }) => call('changeGroup', { group, add, remove }),
+    renameGroup: (group, name) => call('renameGroup', { group, name }),
     lose: (share) => call('lose', { percent: share }),
     restore: (who) => call('restore', who === undefined ? {} : { ids: [...who] }),
     edit: (share) => call('edit', { percent: share }),

@@ -130,6 +130,7 @@ export function controlHandlers(desk: Desk): ControlHandlers {
     },
     changeGroup: ({ group, add, remove }) =>
       groupTouched(life.changeGroup(groupOf(desk, group), add, remove)),
+    renameGroup: ({ group, name }) => groupTouched(life.renameGroup(groupOf(desk, group), name)),
     lose: ({ percent }) => touched(life.lose(percent)),
     restore: ({ ids }) => touched(life.restore(ids ? serialsOf(desk, ids) : null)),
     edit: ({ percent }) => touched(life.edit(percent)),

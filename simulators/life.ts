@@ -201,6 +201,13 @@ export class Life {
     return { group, added, removed };
   }
 
+  /** Another name; its address stays. */
+  renameGroup(group: Group, name: string): GroupChange {
+    group.updated = this.#directory.tick();
+    group.name = name;
+    return { group, added: [], removed: [] };
+  }
+
   /** They vanish from every list. Asked for by id they are still there: nobody has really left. */
   lose(percent: number): Person[] {
     const listed = this.#directory.people.filter((person) => person.serial > 0 && isListed(person));

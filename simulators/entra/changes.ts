@@ -57,7 +57,7 @@ export class Changes {
     }
     const groups = this.#directory.groups.slice(start, start + PAGE);
     const items = groups.map(({ serial, members }) =>
-      this.#groupItem({ group: serial, added: members, removed: [] }, true),
+      this.#groupItem({ group: serial, renamed: true, added: members, removed: [] }),
     );
     const next = start + PAGE < this.#directory.groups.length ? start + PAGE : null;
     return this.#page(feed, request, { items, start, next }, 0);
@@ -88,7 +88,7 @@ export class Changes {
     return [this.#objects.users(select)(person)];
   }
 
-  #groupItem({ group, added, removed }: GroupChange, named = false): Buffer {
+  #groupItem({ group, renamed, added, removed }: GroupChange): Buffer {
     const type = '#microsoft.graph.user';
     const members = [
       ...added.map((serial) => ({ '@odata.type': type, id: this.#objects.userIdOf(serial) })),
@@ -99,7 +99,7 @@ export class Changes {
       })),
     ];
     const id = this.#objects.groupIdOf(group);
-    const name = named ? { displayName: this.#directory.groups[group]?.name } : {};
+    const name = renamed ? { displayName: this.#directory.groups[group]?.name } : {};
     return bytes(
       JSON.stringify({ id, ...name, ...(members.length > 0 ? { 'members@delta': members } : {}) }),
     );

@@ -3,11 +3,13 @@
  * is given out, and plain lists cost nothing. A token is a place in here.
  */
 import type { Directory } from '../directory.ts';
+import type { Group } from '../population/groups.ts';
 import type { Person, State } from '../population/people.ts';
 
 /** Serials of the people who joined and left. */
 export type GroupChange = {
   readonly group: number;
+  readonly renamed: boolean;
   readonly added: readonly number[];
   readonly removed: readonly number[];
 };
@@ -20,7 +22,7 @@ export class Journal {
   readonly groups: GroupChange[] = [];
   readonly #directory: Directory;
   #people: Known[] | null = null;
-  #members: (readonly number[])[] = [];
+  #groups: { readonly name: string; readonly members: readonly number[] }[] = [];
   #version = -1;
 
   constructor(directory: Directory) {
@@ -36,17 +38,19 @@ export class Journal {
     if (before !== null) {
       for (const person of people)
         if (hasChanged(person, before[person.serial])) this.users.push(person.serial);
-      for (const group of groups) this.#compare(group.serial, group.members);
+      for (const group of groups) this.#compare(group);
     }
     this.#people = people.map(({ revision, state }) => ({ revision, state }));
-    this.#members = groups.map(({ members }) => [...members]);
+    this.#groups = groups.map(({ name, members }) => ({ name, members: [...members] }));
   }
 
-  #compare(group: number, members: readonly number[]): void {
-    const before = new Set(this.#members[group]);
+  #compare({ serial: group, name, members }: Group): void {
+    const known = this.#groups[group];
+    const before = new Set(known?.members);
+    const renamed = known?.name !== name;
     const added = members.filter((serial) => !before.delete(serial));
     const removed = [...before];
-    if (added.length + removed.length > 0) this.groups.push({ group, added, removed });
+    if (renamed || added.length + removed.length > 0) this.groups.push({ group, renamed, added, removed });
   }
 }
 

@@ -46,6 +46,7 @@ export class Journal {
   readonly #addressOfGroup: (group: Group) => string;
   readonly #people: Known[];
   readonly #members: (readonly number[])[];
+  readonly #names: string[];
   #version: number;
 
   constructor(directory: Directory, addressOfGroup: (group: Group) => string) {
@@ -53,6 +54,7 @@ export class Journal {
     this.#addressOfGroup = addressOfGroup;
     this.#people = directory.people.map(knownOf);
     this.#members = directory.groups.map(({ members }) => [...members]);
+    this.#names = directory.groups.map(({ name }) => name);
     this.#version = directory.version;
   }
 
@@ -61,7 +63,7 @@ export class Journal {
     if (this.#directory.version === this.#version) return;
     this.#version = this.#directory.version;
     for (const person of this.#directory.people) this.#compare(person);
-    for (const group of this.#directory.groups) this.#compareMembers(group);
+    for (const group of this.#directory.groups) this.#compareGroup(group);
   }
 
   #address(local: string): string {
@@ -90,7 +92,7 @@ export class Journal {
     if (before.state === person.state && before.local === person.local) write('CHANGE_USER_ORGANIZATION');
   }
 
-  #compareMembers(group: Group): void {
+  #compareGroup(group: Group): void {
     const before = new Set(this.#members[group.serial]);
     const after = new Set(group.members);
     const GROUP_EMAIL = this.#addressOfGroup(group);
@@ -102,6 +104,10 @@ export class Journal {
     };
     const without = (from: ReadonlySet<number>, others: ReadonlySet<number>) =>
       [...from].filter((serial) => !others.has(serial));
+    const NEW_VALUE = group.name;
+    if (this.#names[group.serial] !== NEW_VALUE)
+      this.#write('GROUP_SETTINGS', 'CHANGE_GROUP_NAME', { GROUP_EMAIL, NEW_VALUE });
+    this.#names[group.serial] = NEW_VALUE;
     write('REMOVE_GROUP_MEMBER', without(before, after));
     write('ADD_GROUP_MEMBER', without(after, before));
     this.#members[group.serial] = [...group.members];

@@ -8,8 +8,8 @@ import { exists, type Person, type State } from '../population/people.ts';
 
 export type Event = {
   readonly eventType: string;
-  /** Serial of the user it happened to, and of the group or the app it happened in. */
-  readonly user: number;
+  /** Serial of the user it happened to, where it was one, and of the group or the app it happened in. */
+  readonly user: number | null;
   readonly group: number | null;
   readonly inApp: boolean;
   readonly publishedMs: number;
@@ -50,6 +50,7 @@ export class Journal {
   readonly #isAssigned: (person: Person) => boolean;
   readonly #people: Known[];
   readonly #members: (readonly number[])[];
+  readonly #names: string[];
   readonly #touched = new Map<number, number>();
   #version: number;
 
@@ -59,6 +60,7 @@ export class Journal {
     this.#isAssigned = isAssigned;
     this.#people = directory.people.map((person) => this.#known(person));
     this.#members = directory.groups.map(({ members }) => [...members]);
+    this.#names = directory.groups.map(({ name }) => name);
     this.#version = directory.version;
   }
 
@@ -78,7 +80,7 @@ export class Journal {
     this.#version = this.#directory.version;
     const now = Date.now();
     for (const person of this.#directory.people) this.#compare(person, now);
-    for (const group of this.#directory.groups) this.#compareMembers(group, now);
+    for (const group of this.#directory.groups) this.#compareGroup(group, now);
   }
 
   /** Seconds since 1970: Okta's own resolution may be no finer. */
@@ -104,19 +106,15 @@ export class Journal {
       write(`application.user_membership.${after.assigned ? 'add' : 'remove'}`, true);
   }
 
-  #compareMembers(group: Group, now: number): void {
+  #compareGroup(group: Group, now: number): void {
     const before = new Set(this.#members[group.serial]);
     const after = new Set(group.members);
-    const write = (what: 'add' | 'remove', user: number) =>
-      this.events.push({
-        eventType: `group.user_membership.${what}`,
-        user,
-        group: group.serial,
-        inApp: false,
-        publishedMs: now,
-      });
-    for (const serial of before) if (!after.has(serial)) write('remove', serial);
-    for (const serial of after) if (!before.has(serial)) write('add', serial);
+    const write = (eventType: string, user: number | null) =>
+      this.events.push({ eventType, user, group: group.serial, inApp: false, publishedMs: now });
+    if (this.#names[group.serial] !== group.name) write('group.profile.update', null);
+    this.#names[group.serial] = group.name;
+    for (const serial of before) if (!after.has(serial)) write('group.user_membership.remove', serial);
+    for (const serial of after) if (!before.has(serial)) write('group.user_membership.add', serial);
     this.#members[group.serial] = [...group.members];
   }
 }

@@ -30,7 +30,7 @@ export type Named = {
 export function eventJson(event: Event, position: number, { userIdOf, groupIdOf, appId }: Named): unknown {
   const target = [
     ...(event.group === null ? [] : [{ id: groupIdOf(event.group), type: 'UserGroup' }]),
-    { id: userIdOf(event.user), type: 'User' },
+    ...(event.user === null ? [] : [{ id: userIdOf(event.user), type: 'User' }]),
     ...(event.inApp ? [{ id: appId, type: 'AppInstance' }] : []),
   ];
   const hash = createHash('sha256').update(`${position} ${event.publishedMs}`).digest('hex');

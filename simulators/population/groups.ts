@@ -5,7 +5,7 @@ import { type Random, randomFrom } from './random.ts';
 
 export type Group = {
   readonly serial: number;
-  readonly name: string;
+  name: string;
   readonly slug: string;
   readonly kind: 'security' | 'mail' | 'dynamic' | 'everyone';
   /** Serials of people, ascending: that is the order of the list, and what its cursors count in. */
