@@ -1,5 +1,6 @@
 /** The audit log: what it says, and whether it is whole. */
 import { z } from 'zod';
+import { ACTOR_KINDS } from '../domain/audit.ts';
 import { TenantId } from '../domain/ids.ts';
 import { AuditFilter, listAudit, verifyAudit } from '../review/audit.ts';
 import { pageOf } from './page.ts';
@@ -10,7 +11,7 @@ const AuditEntry = z
     number: z.number().int(),
     at: z.iso.datetime(),
     actor: z.object({
-      kind: z.enum(['person', 'operator', 'system']),
+      kind: z.enum(ACTOR_KINDS),
       id: z.string().nullable(),
       name: z.string(),
     }),

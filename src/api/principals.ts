@@ -1,15 +1,14 @@
-/** Who may call: principals, their keys, and whoever is asking. */
+/** Who may call: principals, and whoever is asking. */
 import { z } from 'zod';
-import { ACTIONS, allowedTo, PRINCIPAL_ROLES } from '../domain/permission.ts';
+import { ACTIONS, PRINCIPAL_ROLES } from '../domain/permission.ts';
 import {
-  createKey,
   createPrincipal,
+  disablePrincipal,
+  enablePrincipal,
+  getPrincipal,
   ListPrincipals,
-  listKeys,
   listPrincipals,
-  NewKey,
   NewPrincipal,
-  revokeKey,
 } from '../tenancy/principals.ts';
 import { Moment, pageOf } from './page.ts';
 import { route } from './route.ts';
@@ -21,18 +20,9 @@ const Principal = z
     name: z.string(),
     role: z.enum(PRINCIPAL_ROLES),
     createdAt: Moment,
+    disabledAt: Moment.nullable().describe('null: its keys and sessions open what they should.'),
   })
   .meta({ id: 'Principal' });
-
-const ApiKey = z
-  .object({
-    id: z.uuid(),
-    principal: z.uuid(),
-    createdAt: Moment,
-    expiresAt: Moment.nullable().describe('null: it does not expire.'),
-    revokedAt: Moment.nullable().describe('null: it is good until it expires.'),
-  })
-  .meta({ id: 'ApiKey' });
 
 export const principals = [
   route({
@@ -58,46 +48,48 @@ export const principals = [
     handle: ({ deps, caller, input }) => createPrincipal(deps, caller, input),
   }),
   route({
-    method: 'POST',
-    path: '/v1/principals/{principal}/keys',
-    operation: 'createKey',
-    summary: 'Make an API key for a principal',
-    description: 'The key is shown this once; Rollcall keeps only its hash.',
-    needs: 'principals.write',
-    input: NewKey,
-    status: 201,
-    answer: z.object({ id: z.uuid(), key: z.string() }),
-    handle: ({ deps, caller, input }) => createKey(deps, caller, input),
-  }),
-  route({
     method: 'GET',
-    path: '/v1/keys',
-    operation: 'listKeys',
-    summary: 'List API keys',
-    description:
-      'What was made for whom, oldest first, revoked and expired ones among them; never the keys themselves.',
+    path: '/v1/principals/{principal}',
+    operation: 'getPrincipal',
+    summary: 'Get a principal',
     needs: 'principals.read',
-    input: ListPrincipals,
+    input: z.object({ principal: z.uuid() }),
     status: 200,
-    answer: pageOf(ApiKey),
-    handle: ({ deps, caller, input }) => listKeys(deps, caller, input),
+    answer: Principal,
+    handle: ({ deps, caller, input }) => getPrincipal(deps, caller, input.principal),
   }),
   route({
-    method: 'DELETE',
-    path: '/v1/keys/{key}',
-    operation: 'revokeKey',
-    summary: 'Revoke an API key',
-    description: 'It stops working at once. Again changes nothing.',
+    method: 'POST',
+    path: '/v1/principals/{principal}/disable',
+    operation: 'disablePrincipal',
+    summary: 'Disable a principal',
+    description:
+      'Its keys and sessions open nothing from then on. It stays in the audit log, and can be enabled again. Again changes nothing.',
     needs: 'principals.write',
-    input: z.object({ key: z.uuid() }),
-    status: 204,
-    handle: ({ deps, caller, input }) => revokeKey(deps, caller, input.key),
+    input: z.object({ principal: z.uuid() }),
+    status: 200,
+    answer: Principal,
+    handle: ({ deps, caller, input }) => disablePrincipal(deps, caller, input.principal),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/principals/{principal}/enable',
+    operation: 'enablePrincipal',
+    summary: 'Enable a principal again',
+    description: 'Keys that were neither revoked nor have expired open again. Again changes nothing.',
+    needs: 'principals.write',
+    input: z.object({ principal: z.uuid() }),
+    status: 200,
+    answer: Principal,
+    handle: ({ deps, caller, input }) => enablePrincipal(deps, caller, input.principal),
   }),
   route({
     method: 'GET',
     path: '/v1/whoami',
     operation: 'whoami',
-    summary: 'Whose key this is',
+    summary: 'Who is calling, and what they may',
+    description:
+      'Permissions are what is left of the role’s by a key that was narrowed; during a support access they are the access’s, and the tenant is the one it is for.',
     needs: 'key',
     status: 200,
     answer: z.object({
@@ -106,13 +98,15 @@ export const principals = [
       tenant: z.uuid(),
       role: z.enum(PRINCIPAL_ROLES),
       permissions: z.array(z.enum(ACTIONS)),
+      supportAccess: z.uuid().nullable().describe('The support access that the request names.'),
     }),
     handle: async ({ caller }) => ({
       principal: caller.principal,
       name: caller.actor.name,
       tenant: caller.tenant,
       role: caller.role,
-      permissions: allowedTo[caller.role],
+      permissions: caller.permissions,
+      supportAccess: caller.actor.kind === 'support' ? caller.actor.id : null,
     }),
   }),
 ];

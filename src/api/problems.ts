@@ -7,6 +7,8 @@ export const statusOf = {
   'invalid-input': 400,
   unauthenticated: 401,
   forbidden: 403,
+  'tenant-suspended': 403,
+  'support-access-ended': 403,
   'not-found': 404,
   'name-taken': 409,
   'not-allowed-now': 409,
@@ -27,8 +29,11 @@ export const statusOf = {
 
 export const meaningOf = {
   'invalid-input': 'Something that was sent is missing, unknown or out of bounds.',
-  unauthenticated: 'There was no API key, or it is unknown, revoked or expired.',
-  forbidden: 'The role does not include this action.',
+  unauthenticated:
+    'There was no API key, or it is unknown, revoked or expired, or its principal is disabled.',
+  forbidden: 'The role, the key or the support access does not include this action.',
+  'tenant-suspended': 'The caller’s tenant, or one above it, is suspended.',
+  'support-access-ended': 'The support access that the request names is over.',
   'not-found': 'There is no such thing within the caller’s tenants.',
   'name-taken': 'Another thing of this kind already has this name.',
   'not-allowed-now': 'The state that the thing is in does not allow this.',

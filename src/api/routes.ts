@@ -1,4 +1,5 @@
 /** All routes there are. */
+import { apiKeys } from './apiKeys.ts';
 import { applies } from './applies.ts';
 import { audit } from './audit.ts';
 import { changes } from './changes.ts';
@@ -24,6 +25,7 @@ export const routes: readonly Route[] = [
   ...principals,
   ...providers,
   ...audit,
+  ...apiKeys,
   ...events,
   ...health,
 ];

@@ -6,7 +6,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { invalidInput } from '../domain/input.ts';
 import type { Caller } from '../domain/permission.ts';
 import { Problem, type ProblemCode } from '../domain/problem.ts';
-import { authenticateKey } from '../tenancy/principals.ts';
+import { authenticateKey } from '../tenancy/apiKeys.ts';
 import type { ApiDeps } from './deps.ts';
 import { openApiDocument } from './openapi.ts';
 import { describeFailure, isExpected } from './problems.ts';

@@ -25,6 +25,8 @@ const exitOf = {
   'invalid-input': EXIT.usage,
   unauthenticated: EXIT.usage,
   forbidden: EXIT.usage,
+  'tenant-suspended': EXIT.notNow,
+  'support-access-ended': EXIT.notNow,
   'not-found': EXIT.usage,
   'name-taken': EXIT.usage,
   'bad-configuration': EXIT.usage,

@@ -8,6 +8,7 @@ import { decide } from '../review/decide.ts';
 import type { RunProgress } from '../sync/progress.ts';
 import { getRun, listRuns, requestRun } from '../sync/runs.ts';
 import { type SyncDeps, syncConnection } from '../sync/sync.ts';
+import { createKey, listKeys, revokeKey, rotateKey } from '../tenancy/apiKeys.ts';
 import {
   type ConnectionDeps,
   createConnection,
@@ -19,12 +20,11 @@ import {
   updateConnection,
 } from '../tenancy/connections.ts';
 import {
-  createKey,
   createPrincipal,
+  disablePrincipal,
+  enablePrincipal,
   ensureOperator,
-  listKeys,
   listPrincipals,
-  revokeKey,
 } from '../tenancy/principals.ts';
 import { createRole, grantRole, listRoles, revokeRole } from '../tenancy/roles.ts';
 import {
@@ -66,7 +66,10 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     listPrincipals: bound(listPrincipals),
     createKey: bound(createKey),
     listKeys: bound(listKeys),
+    rotateKey: bound(rotateKey),
     revokeKey: bound(revokeKey),
+    disablePrincipal: bound(disablePrincipal),
+    enablePrincipal: bound(enablePrincipal),
     createRole: bound(createRole),
     listRoles: bound(listRoles),
     grantRole: bound(grantRole),

@@ -2,10 +2,15 @@
 import { hash } from 'node:crypto';
 import { canonical, type Json } from './canonical.ts';
 
-/** `operator`: somebody with a shell on the server, through the command line. `system`: Rollcall itself (a schedule, a guard). */
+/**
+ * `operator`: somebody with a shell on the server, through the command line. `support`: somebody from above, by a support access.
+ * `system`: Rollcall itself (a schedule, a guard).
+ */
+export const ACTOR_KINDS = ['person', 'operator', 'support', 'system'] as const;
+
 export type Actor = {
-  readonly kind: 'person' | 'operator' | 'system';
-  /** Principal's id, where there is one. */
+  readonly kind: (typeof ACTOR_KINDS)[number];
+  /** Of the principal, where there is one; of the support access. */
   readonly id: string | null;
   readonly name: string;
 };
@@ -16,6 +21,7 @@ export type AuditSubject = {
     | 'connection'
     | 'principal'
     | 'api-key'
+    | 'support-access'
     | 'role'
     | 'run'
     | 'change'

@@ -5,6 +5,8 @@ export const problemCodes = {
   'invalid-input': 'caller',
   unauthenticated: 'caller',
   forbidden: 'caller',
+  'tenant-suspended': 'administrator',
+  'support-access-ended': 'caller',
   'not-found': 'caller',
   'name-taken': 'caller',
   'not-allowed-now': 'caller',

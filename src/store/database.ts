@@ -36,6 +36,11 @@ export type Database = {
   ordinary<T>(tenant: TenantId, work: (tx: OrdinaryTransaction) => Promise<T>): Promise<T>;
   /** Bulk statements, in one transaction that sees the subtree of `tenant`. */
   bulk<T>(tenant: TenantId, work: (tx: BulkTransaction) => Promise<T>, how?: BulkOptions): Promise<T>;
+  /**
+   * One statement that sees no tenant: of functions that ask for the caller's themselves, and of tables that belong to none. One round
+   * trip, prepared under its name on each connection.
+   */
+  single<Row>(name: string, text: string, values: readonly unknown[]): Promise<readonly Row[]>;
   /** A connection of its own, for a lock that must end with the process that holds it. */
   dedicated(): Promise<pg.Client>;
   /** The tenant that all others descend from. */
@@ -111,6 +116,7 @@ export async function openDatabase(url: string, poolSize = 20): Promise<Database
         { maxWait: 30_000, timeout: 60_000 },
       ),
     bulk: (tenant, work, how) => inBulkTransaction(pool, tenant, work, how),
+    single: async (name, text, values) => (await pool.query({ name, text, values: [...values] })).rows,
     dedicated: async () => {
       const client = new pg.Client(asApplication(url));
       client.on('error', () => {}); // shows at the next query

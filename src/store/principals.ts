@@ -1,42 +1,39 @@
-/** Principals and the hashes of their API keys. */
+/** Principals: who may call, and whether they may still. */
 import { z } from 'zod';
 import { PrincipalId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { PRINCIPAL_ROLES } from '../domain/permission.ts';
-import { type ApiKey, ApiKeyId, type Principal } from '../domain/principal.ts';
+import type { Principal } from '../domain/principal.ts';
 import { type Audited, record } from './audited.ts';
 import type { Database } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import type { Principal as PrincipalRow } from './generated/client.ts';
 import { pageQuery, subtree } from './scope.ts';
 
-export type NewKey = {
-  readonly id: ApiKeyId;
-  readonly principal: Principal;
-  /** SHA-256 of the key. */
-  readonly hash: Uint8Array<ArrayBuffer>;
-  /** null: never. */
-  readonly expiresAt: Date | null;
-};
+export type NewPrincipal = Omit<Principal, 'createdAt' | 'disabledAt'>;
 
 /** `scope` is the caller's tenant: nothing outside its subtree is seen or touched. */
 export type PrincipalStore = {
   /** Throws `not-found` for the tenant, `name-taken`. */
-  insert(scope: TenantId, principal: Omit<Principal, 'createdAt'>, audit: Audited): Promise<Principal>;
+  insert(scope: TenantId, principal: NewPrincipal, audit: Audited): Promise<Principal>;
   /** The principal with this tenant and name, made when it is missing; only the making is audited. */
-  ensure(scope: TenantId, principal: Omit<Principal, 'createdAt'>, audit: Audited): Promise<Principal>;
+  ensure(scope: TenantId, principal: NewPrincipal, audit: Audited): Promise<Principal>;
   /** Of the subtree of `tenant`. */
   list(scope: TenantId, filter: PageOptions & { readonly tenant: TenantId }): Promise<Listed<Principal>>;
   get(scope: TenantId, id: PrincipalId): Promise<Principal | null>;
-  insertKey(scope: TenantId, key: NewKey, audit: Audited): Promise<void>;
-  /** Of the principals of the subtree of `tenant`, the worthless ones too. */
-  listKeys(scope: TenantId, filter: PageOptions & { readonly tenant: TenantId }): Promise<Listed<ApiKey>>;
-  /** Whose key it is. */
-  ownerOfKey(scope: TenantId, id: ApiKeyId): Promise<Principal | null>;
-  /** Again is no error; only the first time is audited. */
-  revokeKey(scope: TenantId, key: { id: ApiKeyId; principal: Principal }, audit: Audited): Promise<void>;
-  /** Whose valid key has this hash. The one look into all tenants: who calls is not known before it. */
-  authenticate(hash: Uint8Array<ArrayBuffer>, now: Date): Promise<Principal | null>;
+  /** Disables it from `disabledAt` on; null: enables it. Again is no error; only what changes something is audited. */
+  setDisabled(
+    scope: TenantId,
+    principal: Principal,
+    disabledAt: Date | null,
+    audit: Audited,
+  ): Promise<Principal>;
+  /** One in or above a tenant that `scope` may see, whom it need not see itself; null too if it is disabled. */
+  above(
+    scope: TenantId,
+    id: PrincipalId,
+    tenant: TenantId,
+  ): Promise<Pick<Principal, 'id' | 'tenant' | 'name' | 'role'> | null>;
 };
 
 export function principalStore(database: Database): PrincipalStore {
@@ -76,82 +73,43 @@ export function principalStore(database: Database): PrincipalStore {
         const row = await tx.principal.findFirst({ where: { id, tenant: await subtree(tx, scope) } });
         return row === null ? null : toPrincipal(row);
       }),
-    ...keys(database),
-  };
-}
-
-function keys(
-  database: Database,
-): Pick<PrincipalStore, 'insertKey' | 'listKeys' | 'ownerOfKey' | 'revokeKey' | 'authenticate'> {
-  return {
-    insertKey: (scope, { id, principal, hash, expiresAt }, audit) =>
+    setDisabled: (scope, { id, tenant }, disabledAt, audit) =>
       database.ordinary(scope, async (tx) => {
-        const owner = { tenantId: principal.tenant, principalId: principal.id };
-        const data = { id, ...owner, secretHash: hash, expiresAt, createdAt: audit.at };
-        await tx.apiKey.createMany({ data: [data] });
-        await record(tx, principal.tenant, audit);
-      }),
-    listKeys: (scope, filter) =>
-      database.ordinary(scope, async (tx) => {
-        const { position, order } = pageQuery(filter);
-        const rows = await tx.apiKey.findMany({
-          where: { tenant: await subtree(tx, scope, filter.tenant), ...position },
-          omit: { secretHash: true },
-          ...order,
+        const where = { id, tenant: await subtree(tx, scope) };
+        const { count } = await tx.principal.updateMany({
+          where: { ...where, disabledAt: disabledAt === null ? { not: null } : null },
+          data: { disabledAt },
         });
-        const keys = rows.map(({ id, principalId, createdAt, expiresAt, revokedAt }) => ({
-          id: ApiKeyId.parse(id),
-          principal: PrincipalId.parse(principalId),
-          createdAt,
-          expiresAt,
-          revokedAt,
-        }));
-        return toPage(keys, filter.limit);
+        if (count === 1) await record(tx, tenant, audit);
+        return toPrincipal(await tx.principal.findFirstOrThrow({ where }));
       }),
-    ownerOfKey: (scope, id) =>
-      database.ordinary(scope, async (tx) => {
-        const row = await tx.apiKey.findFirst({
-          where: { id, tenant: await subtree(tx, scope) },
-          select: { principal: true },
-        });
-        return row === null ? null : toPrincipal(row.principal);
-      }),
-    revokeKey: (scope, { id, principal }, audit) =>
-      database.ordinary(scope, async (tx) => {
-        const { count } = await tx.apiKey.updateMany({
-          where: { id, principalId: principal.id, revokedAt: null, tenant: await subtree(tx, scope) },
-          data: { revokedAt: audit.at },
-        });
-        if (count === 1) await record(tx, principal.tenant, audit);
-      }),
-    authenticate: (hash, now) =>
-      database.ordinary(database.root, async (tx) => {
-        const row = await tx.apiKey.findUnique({
-          where: {
-            secretHash: hash,
-            revokedAt: null,
-            OR: [{ expiresAt: null }, { expiresAt: { gt: now } }],
-          },
-          select: { principal: true },
-        });
-        return row === null ? null : toPrincipal(row.principal);
+    above: (scope, id, tenant) =>
+      database.bulk(scope, async (tx) => {
+        const [row] = await tx.query<Pick<PrincipalRow, 'id' | 'name' | 'role'> & { tenant: string }>(
+          'SELECT * FROM principal_above($1, $2)',
+          [id, tenant],
+        );
+        return row === undefined ? null : toKnown({ ...row, tenantId: row.tenant });
       }),
   };
 }
 
 const Role = z.enum(PRINCIPAL_ROLES);
 
-function rowOf({ id, tenant, name, role }: Omit<Principal, 'createdAt'>, createdAt: Date): PrincipalRow {
+function rowOf({ id, tenant, name, role }: NewPrincipal, createdAt: Date): PrincipalRow {
   return { id, tenantId: tenant, name, role, createdAt, disabledAt: null };
 }
 
-function toPrincipal(row: PrincipalRow): Principal {
+export function toPrincipal(row: PrincipalRow): Principal {
+  return { ...toKnown(row), createdAt: row.createdAt, disabledAt: row.disabledAt };
+}
+
+function toKnown(row: Pick<PrincipalRow, 'id' | 'tenantId' | 'name' | 'role'>) {
   return {
     id: PrincipalId.parse(row.id),
     tenant: TenantId.parse(row.tenantId),
     name: row.name,
     role: Role.parse(row.role),
-    createdAt: row.createdAt,
   };
 }
 

@@ -1,5 +1,6 @@
 /** The store's face: everything that use cases read and write. Prisma, pg and SQL stay behind it. */
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
+import { type ApiKeyStore, apiKeyStore } from './apiKeys.ts';
 import { Applying } from './applying.ts';
 import { AuditLog } from './auditLog.ts';
 import { Changes } from './changes.ts';
@@ -14,6 +15,9 @@ import { type RoleStore, roleStore } from './roles.ts';
 import { Runs } from './runs.ts';
 import { secretBox } from './secrets.ts';
 import { Staging } from './staging.ts';
+import { type SessionStore, sessionStore } from './sessions.ts';
+import { type SignInStore, signInStore } from './signIn.ts';
+import { type SignInProviderStore, signInProviderStore } from './signInProviders.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
 import { Touched } from './touched.ts';
 import { type UserStore, userStore } from './users.ts';
@@ -25,6 +29,10 @@ export type Store = {
   readonly connections: ConnectionStore;
   readonly principals: PrincipalStore;
   readonly users: UserStore;
+  readonly apiKeys: ApiKeyStore;
+  readonly signInProviders: SignInProviderStore;
+  readonly signIn: SignInStore;
+  readonly sessions: SessionStore;
   readonly roles: RoleStore;
   readonly runs: Runs;
   readonly staging: Staging;
@@ -49,12 +57,17 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
   const database = await openDatabase(url);
   let closed: Promise<void> | undefined;
   return {
+  const box = secretBox(secretKey);
     root: database.root,
     tenants: tenantStore(database),
-    connections: connectionStore(database, secretBox(secretKey)),
+    connections: connectionStore(database, box),
     principals: principalStore(database),
     users: userStore(database),
     roles: roleStore(database),
+    apiKeys: apiKeyStore(database),
+    signInProviders: signInProviderStore(database, box),
+    signIn: signInStore(database, box),
+    sessions: sessionStore(database),
     runs: new Runs(database),
     staging: new Staging(database),
     touched: new Touched(database),

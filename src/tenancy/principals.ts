@@ -1,8 +1,6 @@
-/** Who may call Rollcall, with which role, and the API keys that prove it. */
-import { createHash, randomBytes } from 'node:crypto';
+/** Who may call Rollcall, with which role, and who may not any more. */
 import { v7 } from 'uuid';
 import { z } from 'zod';
-import type { Actor } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
 import { PrincipalId, TenantId } from '../domain/ids.ts';
 import { invalidInput, Name, notFound, parseId, parseInput } from '../domain/input.ts';
@@ -11,11 +9,13 @@ import {
   allowedTo,
   authorise,
   type Caller,
+  callerOf,
+  can,
   mayDo,
   PRINCIPAL_ROLES,
   type PrincipalRole,
 } from '../domain/permission.ts';
-import { type ApiKey, ApiKeyId, OPERATOR_PREFIX, type Principal } from '../domain/principal.ts';
+import { OPERATOR_PREFIX, type Principal } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Store } from '../store/store.ts';
 
@@ -36,7 +36,15 @@ export async function createPrincipal(
 ): Promise<Principal> {
   authorise(caller, 'principals.write');
   const { tenant, name, role } = parseInput(NewPrincipal, input);
-  refuseStronger(caller, role);
+  refuseStronger(caller.role, role);
+  const more = allowedTo[role].filter((action) => !can(caller, action));
+  if (more.length > 0) {
+    throw new Problem({
+      code: 'forbidden',
+      message: `A principal with the role ${role} could do more than your key: ${more.join(', ')}.`,
+      remedy: 'Choose a weaker role, or use a key that is not narrowed.',
+    });
+  }
   const at = tenant ?? caller.tenant;
   if (role === 'system' && at !== store.root)
     throw invalidInput([{ path: 'role', message: 'system is a role of the root tenant alone' }]);
@@ -72,88 +80,69 @@ export async function listPrincipals(
   return await store.principals.list(caller.tenant, { ...page, tenant: tenant ?? caller.tenant });
 }
 
-export const NewKey = z.strictObject({
-  principal: z.string(),
-  /** null: until it is revoked. */
-  expiresAt: z.coerce.date<Date | string>().nullable().default(null),
-});
-
-/**
- * A key for a principal. This is the only time that it is shown: what is stored is its SHA-256.
- * Throws `invalid-input`, `not-found` for the principal, `forbidden` where the principal can do more than the caller.
- */
-export async function createKey(
-  { store, clock }: PrincipalDeps,
-  caller: Caller,
-  input: z.input<typeof NewKey>,
-): Promise<{ readonly id: ApiKeyId; readonly key: string }> {
-  authorise(caller, 'principals.write');
-  const { principal: wanted, expiresAt } = parseInput(NewKey, input);
-  const at = clock.now();
-  if (expiresAt !== null && expiresAt <= at)
-    throw invalidInput([{ path: 'expiresAt', message: 'is in the past' }]);
-  const known = parseId(PrincipalId, wanted);
-  const principal = known === null ? null : await store.principals.get(caller.tenant, known);
-  if (principal === null) throw notFound('principal');
-  refuseStronger(caller, principal.role);
-  const id = ApiKeyId.parse(v7());
-  const key = `rc_${randomBytes(32).toString('base64url')}`;
-  await store.principals.insertKey(
-    caller.tenant,
-    { id, principal, hash: hashOf(key), expiresAt },
-    {
-      at,
-      entry: {
-        actor: caller.actor,
-        action: 'api-key.created',
-        subject: { kind: 'api-key', id },
-        details: { principal: principal.id, expiresAt: expiresAt?.toISOString() ?? null },
-      },
-    },
-  );
-  return { id, key };
-}
-
-/** Which keys there are, never the keys themselves. Throws `invalid-input`, `not-found` for the tenant. */
-export async function listKeys(
+/** Throws `not-found`. */
+export async function getPrincipal(
   { store }: Pick<PrincipalDeps, 'store'>,
   caller: Caller,
-  input: z.input<typeof ListPrincipals> = {},
-): Promise<Listed<ApiKey>> {
+  id: string,
+): Promise<Principal> {
   authorise(caller, 'principals.read');
-  const { tenant, ...page } = parseInput(ListPrincipals, input);
-  return await store.principals.listKeys(caller.tenant, { ...page, tenant: tenant ?? caller.tenant });
+  return await ownPrincipal(store, caller, id);
 }
 
-/** From now on the key opens nothing. Again is no error. Throws `not-found`, `forbidden` where its principal can do more than the caller. */
-export async function revokeKey({ store, clock }: PrincipalDeps, caller: Caller, id: string): Promise<void> {
+/** From now on its keys and sessions open nothing. Again is no error. Throws `not-found`, `forbidden`, `not-allowed-now`. */
+export async function disablePrincipal(deps: PrincipalDeps, caller: Caller, id: string): Promise<Principal> {
   authorise(caller, 'principals.write');
-  const known = parseId(ApiKeyId, id);
-  const principal = known === null ? null : await store.principals.ownerOfKey(caller.tenant, known);
-  if (known === null || principal === null) throw notFound('API key');
-  refuseStronger(caller, principal.role);
-  await store.principals.revokeKey(
-    caller.tenant,
-    { id: known, principal },
-    {
-      at: clock.now(),
-      entry: {
-        actor: caller.actor,
-        action: 'api-key.revoked',
-        subject: { kind: 'api-key', id: known },
-        details: { principal: principal.id },
-      },
-    },
-  );
+  const principal = await ownPrincipal(deps.store, caller, id);
+  refuseStronger(caller.role, principal.role);
+  if (principal.id === caller.principal) {
+    throw new Problem({
+      code: 'not-allowed-now',
+      message: 'Nobody disables themselves.',
+      remedy: 'Ask another administrator, or revoke the key.',
+    });
+  }
+  if (principal.name.startsWith(OPERATOR_PREFIX)) {
+    throw new Problem({
+      code: 'not-allowed-now',
+      message: 'An operator is whoever has a shell on the server, and cannot be disabled here.',
+      remedy: 'Take away that user’s right to run commands on the server; revoke the keys of this principal.',
+    });
+  }
+  return await setDisabled(deps, caller, principal, true);
 }
 
-const KEY = /^rc_[A-Za-z0-9_-]{43}$/;
+/** Its keys and sessions open again what they did. Again is no error. Throws `not-found`, `forbidden`. */
+export async function enablePrincipal(deps: PrincipalDeps, caller: Caller, id: string): Promise<Principal> {
+  authorise(caller, 'principals.write');
+  const principal = await ownPrincipal(deps.store, caller, id);
+  refuseStronger(caller.role, principal.role);
+  return await setDisabled(deps, caller, principal, false);
+}
 
-/** null: no such key, or it was revoked or has expired. Which of them is nobody's business. */
-export async function authenticateKey({ store, clock }: PrincipalDeps, key: string): Promise<Caller | null> {
-  if (!KEY.test(key)) return null;
-  const principal = await store.principals.authenticate(hashOf(key), clock.now());
-  return principal === null ? null : callerFor(principal, 'person');
+async function setDisabled(
+  { store, clock }: PrincipalDeps,
+  caller: Caller,
+  principal: Principal,
+  disabled: boolean,
+): Promise<Principal> {
+  const at = clock.now();
+  return await store.principals.setDisabled(caller.tenant, principal, disabled ? at : null, {
+    at,
+    entry: {
+      actor: caller.actor,
+      action: disabled ? 'principal.disabled' : 'principal.enabled',
+      subject: { kind: 'principal', id: principal.id },
+      details: {},
+    },
+  });
+}
+
+async function ownPrincipal(store: Store, caller: Caller, id: string): Promise<Principal> {
+  const known = parseId(PrincipalId, id);
+  const principal = known === null ? null : await store.principals.get(caller.tenant, known);
+  if (principal === null) throw notFound('principal');
+  return principal;
 }
 
 /**
@@ -176,23 +165,15 @@ export async function ensureOperator({ store, clock }: PrincipalDeps, osUser: st
       },
     },
   );
-  return callerFor(principal, 'operator');
+  return callerOf(principal, 'operator');
 }
 
-function callerFor({ id, tenant, role, name }: Principal, kind: Actor['kind']): Caller {
-  return { principal: id, tenant, role, actor: { kind, id, name } };
-}
-
-/** Nobody gets hold of more than they have by making a principal, or a key for one. */
-function refuseStronger(caller: Caller, role: PrincipalRole): void {
-  if (allowedTo[role].every((action) => mayDo(caller.role, action))) return;
+/** Nobody acts in the name, or disposes of the keys, of somebody who can do more than their own role. */
+export function refuseStronger(own: PrincipalRole, role: PrincipalRole): void {
+  if (allowedTo[role].every((action) => mayDo(own, action))) return;
   throw new Problem({
     code: 'forbidden',
-    message: `The role ${caller.role} does not include everything that ${role} does.`,
+    message: `The role ${own} does not include everything that ${role} does.`,
     remedy: `Choose a weaker role, or ask somebody with the role ${role}.`,
   });
-}
-
-function hashOf(key: string): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(createHash('sha256').update(key).digest());
 }

@@ -1,7 +1,7 @@
 /** Callers and tenants for tests of use cases. */
 import { v7 } from 'uuid';
 import { AuthUserId, ConnectionId, type TenantId } from '../../src/domain/ids.ts';
-import type { Caller, PrincipalRole } from '../../src/domain/permission.ts';
+import { type Caller, callerOf, type PrincipalRole } from '../../src/domain/permission.ts';
 import type { StoredAuditEntry } from '../../src/store/audit.ts';
 import { createPrincipal, ensureOperator } from '../../src/tenancy/principals.ts';
 import { createTenant, type TenantDeps } from '../../src/tenancy/tenants.ts';
@@ -18,7 +18,7 @@ export async function aCaller(
 ): Promise<Caller> {
   const name = `somebody ${v7()}`;
   const { id } = await createPrincipal(deps, await anOperator(deps), { tenant, name, role });
-  return { principal: id, tenant, role, actor: { kind: 'person', id, name } };
+  return callerOf({ id, tenant, role, name }, 'person');
 }
 
 /** A tenant with a name of its own, below `parent` or the root. */

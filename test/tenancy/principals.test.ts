@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Caller } from '../../src/domain/permission.ts';
+import { allowedTo, type Caller } from '../../src/domain/permission.ts';
+import { authenticateKey, createKey, revokeKey } from '../../src/tenancy/apiKeys.ts';
 import {
-  authenticateKey,
-  createKey,
   createPrincipal,
   ensureOperator,
   listPrincipals,
   type PrincipalDeps,
-  revokeKey,
 } from '../../src/tenancy/principals.ts';
 import { clockAt, type TestClock } from '../support/clock.ts';
 import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
@@ -37,6 +35,7 @@ describe('an API key', () => {
       principal: id,
       tenant,
       role: 'reviewer',
+      permissions: allowedTo.reviewer,
       actor: { kind: 'person', id, name: 'Rita' },
     });
   });
