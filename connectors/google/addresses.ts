@@ -1,9 +1,11 @@
 /** Whom the addresses of the audit log mean. An address is not identity: it may have been given on, so that all its bearers count. */
+
 import type { ExternalId } from '../../src/domain/ids.ts';
+import { abreast } from '../abreast.ts';
 import { ConnectorError } from '../contract.ts';
-import { abreast } from './abreast.ts';
+import { Identified } from '../unreadable.ts';
 import type { Account } from './account.ts';
-import { Addressed, Group, Identified } from './schema.ts';
+import { Addressed, Group } from './schema.ts';
 
 /** Users by address, as asked for: whoever bears it, and who of the deleted did. None: Google knows nobody of that address. */
 export async function bearersOf(

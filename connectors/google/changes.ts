@@ -4,8 +4,8 @@
  * one; entries that were seen then are known by their keys, which the token carries.
  */
 import { z } from 'zod';
+import { abreast } from '../abreast.ts';
 import { type Changes, type ChangesPage, ConnectorError } from '../contract.ts';
-import { abreast } from './abreast.ts';
 import type { Account } from './account.ts';
 import { type Concern, type Entry, toEntry } from './activity.ts';
 import { bearersOf, groupsAround } from './addresses.ts';

@@ -1,13 +1,14 @@
 /** How named users are now. */
 import { z } from 'zod';
 import type { ExternalId } from '../../src/domain/ids.ts';
+import { abreast } from '../abreast.ts';
 import type { FoundUser, UserRecord } from '../contract.ts';
-import { abreast } from './abreast.ts';
+import { Identified } from '../unreadable.ts';
 import type { Account } from './account.ts';
 import type { ConnectionScope, ScopeNow } from './connectionScope.ts';
 import { toUserRecord, withUnknownScope } from './map.ts';
 import { membershipsOf } from './memberships.ts';
-import { CustomerOf, Identified, USER_FIELDS } from './schema.ts';
+import { CustomerOf, USER_FIELDS } from './schema.ts';
 
 type Found = { readonly id: ExternalId; readonly record: UserRecord | null; readonly customerId?: string };
 

@@ -1,10 +1,10 @@
 /** Google's words to ours. Pure: what is in the object decides, and which of the two listings it came from. README.md has the table. */
-import type { z } from 'zod';
 import type { CustomValue, DirectoryUser } from '../../src/domain/directory.ts';
 import { isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
-import type { GroupRecord, MemberRecord, UnreadableRecord, UserRecord } from '../contract.ts';
-import { Dated, DeletedUser, type GoogleUser, Group, Identified, LiveUser, Member } from './schema.ts';
+import type { GroupRecord, MemberRecord, UserRecord } from '../contract.ts';
+import { unreadable } from '../unreadable.ts';
+import { Dated, DeletedUser, type GoogleUser, Group, LiveUser, Member } from './schema.ts';
 
 /** Google lists live users and, apart from them, those deleted in the last 20 days. */
 export type Listing = 'live' | 'deleted';
@@ -149,14 +149,4 @@ function customValue(value: CustomField): CustomValue | null {
   if (!Array.isArray(value)) return value;
   const texts = value.map((entry) => cleanText(String(entry.value))).filter((text) => text !== null);
   return texts.length === 0 ? null : texts;
-}
-
-function unreadable(object: unknown, error: z.ZodError): UnreadableRecord {
-  const known = Identified.safeParse(object);
-  const problems = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  return {
-    kind: 'unreadable',
-    externalId: known.success ? known.data.id : null,
-    problem: cleanText(problems.join('; ')) ?? '', // a field's name may hold anything
-  };
 }

@@ -8,8 +8,8 @@
  */
 import { z } from 'zod';
 import type { ExternalId } from '../../src/domain/ids.ts';
+import { abreast } from '../abreast.ts';
 import { ConnectorError, type MemberRecord, type Page } from '../contract.ts';
-import { abreast } from './abreast.ts';
 import type { Account } from './account.ts';
 import { toGroupRecord, toMemberRecord } from './map.ts';
 import { HasMember, Member } from './schema.ts';

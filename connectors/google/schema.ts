@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ExternalId } from '../../src/domain/ids.ts';
+import { Identified } from '../unreadable.ts';
 
 /** All that is read of a user. */
 export const USER_FIELDS =
@@ -61,9 +62,6 @@ const customScalar = z.union([z.string(), z.number(), z.boolean()]);
 
 /** A field of a custom schema: one value, or `{type, value}` objects where the field may hold several. */
 const customField = z.union([customScalar.nullable(), listed(z.object({ value: customScalar }))]);
-
-/** The id alone, to report an object of which nothing else can be read. A bare number has lost digits beyond 2^53. */
-export const Identified = z.object({ id: ExternalId });
 
 /** When a user was deleted, to tell who was so before. */
 export const Dated = z.object({ deletionTime: z.string() });

@@ -1,4 +1,5 @@
 /** Okta: one page of users, groups or members at a time. */
+import { type Access, getWith } from '../access.ts';
 import {
   type ConnectorDefinition,
   ConnectorError,
@@ -26,7 +27,7 @@ import {
 } from './lists.ts';
 import { lookUp, type Org } from './lookUp.ts';
 import { toAssignedUserRecord, toGroupRecord, toMemberRecord, toUserRecord } from './map.ts';
-import { type Access, apiTokenAccess, ServiceAppAccess, scopesFor } from './token.ts';
+import { apiTokenAccess, type OktaAccess, ServiceAppAccess, scopesFor } from './token.ts';
 import { withTypeNames } from './types.ts';
 
 /**
@@ -80,28 +81,13 @@ export function openOkta(
   };
 }
 
-/** A refused access token is replaced once; whatever Okta says then is its answer. */
 function getter(session: HttpSession, access: Access, origin: string): Org['get'] {
-  return async (path, signal) => {
-    const url = origin + path;
-    for (let renewed = false; ; renewed = true) {
-      let headers: Record<string, string> = {};
-      const answer = await session.request({
-        method: 'GET',
-        url,
-        headers: async () => {
-          headers = {
-            accept: 'application/json',
-            'user-agent': 'rollcall',
-            ...(path.startsWith('/api/v1/users?') ? { 'content-type': WITHOUT_CREDENTIALS } : {}),
-            ...(await access.headers({ method: 'GET', url, signal })),
-          };
-          return headers;
-        },
-        signal,
-      });
-      if (answer.status !== 401 || renewed || !access.refused(headers)) return answer;
-    }
+  return (path, signal) => {
+    const headers = {
+      accept: 'application/json',
+      ...(path.startsWith('/api/v1/users?') ? { 'content-type': WITHOUT_CREDENTIALS } : {}),
+    };
+    return getWith({ session, access, url: origin + path, headers, signal });
   };
 }
 
@@ -143,7 +129,7 @@ type Opened = Pick<Options, 'settings' | 'credentials'> & {
   readonly origin: string;
 };
 
-function accessOf({ settings, credentials, session, origin }: Opened): Access {
+function accessOf({ settings, credentials, session, origin }: Opened): OktaAccess {
   if (credentials.kind === 'api-token') return apiTokenAccess(credentials.token);
   const { orgUrl, clientId } = settings;
   if (clientId === undefined) {

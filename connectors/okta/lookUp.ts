@@ -1,11 +1,13 @@
 /** Named users as they are now: asked for many at a time, and alone where that leaves somebody out. */
 import type { ExternalId } from '../../src/domain/ids.ts';
+import { abreast } from '../abreast.ts';
 import { parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type FoundUser, type UserRecord } from '../contract.ts';
+import { Identified } from '../unreadable.ts';
 import { groupsOf, namedUsers, type Place, readList } from './lists.ts';
 import { isAssigned, toMemberRecord } from './map.ts';
 import { odd, refused, saysGone } from './refusals.ts';
-import { AppUser, Identified } from './schema.ts';
+import { AppUser } from './schema.ts';
 
 export type Org = {
   /** The addresses of this org; a next link may carry each of them. */
@@ -43,21 +45,29 @@ export async function lookUp(
   );
   const toUser = await org.toUser(signal);
   const listed = new Map<ExternalId, UserRecord>();
-  await abreast(batches, async (batch) => {
-    for (const record of await allOf(org, namedUsers(batch), toUser, signal)) {
-      const id = record.kind === 'user' ? record.user.externalId : record.externalId;
-      if (id !== null) listed.set(id, record);
-    }
-  });
+  await abreast(
+    batches,
+    async (batch) => {
+      for (const record of await allOf(org, namedUsers(batch), toUser, signal)) {
+        const id = record.kind === 'user' ? record.user.externalId : record.externalId;
+        if (id !== null) listed.set(id, record);
+      }
+    },
+    AT_THE_SAME_TIME,
+  );
   const asked = groups === null ? null : new Set(groups);
   const inScope = scopeOf(org, signal);
-  return abreast(wanted, async (id): Promise<FoundUser> => {
-    const found = listed.get(id) ?? (await alone(org, id, signal));
-    if (found.kind !== 'user') return found;
-    // Whoever is deactivated has lost every assignment, and has left the directory rather than the app.
-    const belongs = found.user.state === 'deprovisioned' || (await inScope(id));
-    return belongs ? withGroups(org, found, asked, signal) : { kind: 'out-of-scope', externalId: id };
-  });
+  return abreast(
+    wanted,
+    async (id): Promise<FoundUser> => {
+      const found = listed.get(id) ?? (await alone(org, id, signal));
+      if (found.kind !== 'user') return found;
+      // Whoever is deactivated has lost every assignment, and has left the directory rather than the app.
+      const belongs = found.user.state === 'deprovisioned' || (await inScope(id));
+      return belongs ? withGroups(org, found, asked, signal) : { kind: 'out-of-scope', externalId: id };
+    },
+    AT_THE_SAME_TIME,
+  );
 }
 
 /**
@@ -147,22 +157,4 @@ async function allOf<T>(org: Org, start: Place, toRecord: (record: unknown) => T
     at = page.next;
   }
   return records;
-}
-
-/** A few at a time, the results in the order of the items. After the first failure nothing new is begun. */
-async function abreast<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const rest = items.entries();
-  let failed = false;
-  const lane = async () => {
-    for (const [at, item] of rest) {
-      if (failed) return;
-      results[at] = await work(item).catch((error: unknown) => {
-        failed = true;
-        throw error;
-      });
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_THE_SAME_TIME, items.length) }, lane));
-  return results;
 }

@@ -1,6 +1,4 @@
 /** Okta's words -> ours. README.md has the same as a table for people. */
-
-import type { z } from 'zod';
 import type {
   CustomValue,
   DirectoryGroup,
@@ -9,11 +7,11 @@ import type {
 } from '../../src/domain/directory.ts';
 import { isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
-import type { GroupRecord, MemberRecord, UnreadableRecord, UserRecord } from '../contract.ts';
+import type { GroupRecord, MemberRecord, UserRecord } from '../contract.ts';
+import { unreadable } from '../unreadable.ts';
 import {
   type CustomAttribute,
   ExpandedAppUser,
-  Identified,
   OktaGroup,
   OktaMember,
   OktaProfile,
@@ -129,15 +127,4 @@ export function toMemberRecord(record: unknown): MemberRecord {
 
 function toDirectoryGroup(group: OktaGroup): DirectoryGroup {
   return { externalId: group.id, name: cleanText(group.profile.name) ?? '', email: null };
-}
-
-/** Zod's messages name the expected type and the field, whose name may hold anything, never the value that was there. */
-function unreadable(record: unknown, error: z.ZodError): UnreadableRecord {
-  const identified = Identified.safeParse(record);
-  const problems = error.issues.map((issue) => `${issue.path.join('.') || 'record'}: ${issue.message}`);
-  return {
-    kind: 'unreadable',
-    externalId: identified.success ? identified.data.id : null,
-    problem: cleanText(problems.join('; ')) ?? '',
-  };
 }

@@ -58,8 +58,6 @@ export const OktaUser = z.object({
 });
 export type OktaUser = z.infer<typeof OktaUser>;
 
-export const Identified = z.object({ id: ExternalId });
-
 /**
  * An assignment of a user to an app (Okta API reference, "Application Users"), which bears the user's id. More states are known and
  * more may come; whoever is in none of those that end an assignment is assigned.

@@ -4,6 +4,7 @@
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { type JWK, SignJWT } from 'jose';
+import { type Access, fixedAccess } from '../access.ts';
 import { failureOf, type SessionResponse } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
 import { type AccessToken, HeldToken, tokenAnswerIn, tokenErrorIn } from '../heldToken.ts';
@@ -11,22 +12,14 @@ import type { HttpSession } from '../session.ts';
 import type { OktaSettings, SigningKey } from './credentials.ts';
 import { TokenAnswer } from './schema.ts';
 
-export type Access = {
-  /** Fresh for each try of a request: a DPoP proof is good for one use. */
-  headers(request: { method: string; url: string; signal: AbortSignal }): Promise<Record<string, string>>;
-  /** After a 401: forgets the access token behind these headers; false where no other can be had. */
-  refused(headers: Readonly<Record<string, string>>): boolean;
+export type OktaAccess = Access & {
   /** Of the scopes that a full pull needs, those that Okta says it has granted, sorted; null where it does not say. */
   permissions(signal: AbortSignal): Promise<readonly string[] | null>;
 };
 
 /** `Authorization: SSWS` (Okta developer documentation, "Create an API token"). */
-export function apiTokenAccess(token: string): Access {
-  return {
-    headers: async () => ({ authorization: `SSWS ${token}` }),
-    refused: () => false,
-    permissions: async () => null,
-  };
+export function apiTokenAccess(token: string): OktaAccess {
+  return { ...fixedAccess(`SSWS ${token}`), permissions: async () => null };
 }
 
 /** A full pull works without the optional ones. */
@@ -69,7 +62,7 @@ type Token = AccessToken & {
 const TOKEN_PATH = '/oauth2/v1/token';
 
 /** DPoP is off until the token endpoint demands it and stays on afterwards. */
-export class ServiceAppAccess implements Access {
+export class ServiceAppAccess implements OktaAccess {
   readonly #app: App;
   readonly #token = new HeldToken((signal) => this.#ask(signal));
   #proofs: Proofs | null = null;
@@ -86,6 +79,7 @@ export class ServiceAppAccess implements Access {
     return scopes.filter((scope) => this.#app.scopes.needed.includes(scope));
   }
 
+  /** A DPoP proof is good for one use. */
   async headers({ method, url, signal }: { method: string; url: string; signal: AbortSignal }) {
     const token = await this.#token.current(signal);
     if (token.proven === null || this.#proofs === null) return { authorization: token.authorization };

@@ -7,7 +7,7 @@
  * any group has changed, every group is named.
  */
 import { z } from 'zod';
-import { ExternalId } from '../../src/domain/ids.ts';
+import type { ExternalId } from '../../src/domain/ids.ts';
 import {
   type Changes,
   type ChangesPage,
@@ -16,6 +16,7 @@ import {
   type DeltaToken,
   type RenamedGroup,
 } from '../contract.ts';
+import { Identified } from '../unreadable.ts';
 import { allGroups, allUsers, type Listing } from './lists.ts';
 import { toGroupRecord } from './map.ts';
 import type { Pages } from './pages.ts';
@@ -155,8 +156,6 @@ function named(record: unknown): readonly RenamedGroup[] {
   const read = toGroupRecord(record);
   return [{ externalId: data.id, name: read.kind === 'group' ? read.group.name : null }];
 }
-
-const Identified = z.object({ id: ExternalId });
 
 /** `since`: none may be older. One that is shows that the service does not filter what it lists. */
 function identified(

@@ -1,4 +1,5 @@
 /** SCIM 2.0: one page of users or groups at a time, and a group's members at once. */
+import { type Access, fixedAccess } from '../access.ts';
 import { type Connector, type ConnectorDefinition, ConnectorError, type Network } from '../contract.ts';
 import { openSession, type SessionTuning } from '../session.ts';
 import { changesOf } from './changes.ts';
@@ -10,7 +11,7 @@ import { toGroupRecord, toUserRecord } from './map.ts';
 import { Members, toMemberRecords } from './members.ts';
 import { pagesOf } from './pages.ts';
 import { scimService } from './service.ts';
-import { type Access, basic, ClientAccess, fixedAccess } from './token.ts';
+import { basic, ClientAccess } from './token.ts';
 
 type Options = {
   readonly settings: ScimSettings;

@@ -1,5 +1,6 @@
 /** How named users are now, one request for each, and in which groups, by the same reading of groups as in a full pull. */
 import type { ExternalId } from '../../src/domain/ids.ts';
+import { abreast } from '../abreast.ts';
 import { parseJson } from '../answer.ts';
 import { ConnectorError, type Cursor, type FoundUser } from '../contract.ts';
 import { allGroups, allUsers } from './lists.ts';
@@ -24,11 +25,7 @@ export async function lookUpUsers(
   groups: readonly ExternalId[] | null,
   signal: AbortSignal,
 ): Promise<readonly FoundUser[]> {
-  const found: FoundUser[] = [];
-  for (let at = 0; at < ids.length; at += AT_ONCE) {
-    const batch = ids.slice(at, at + AT_ONCE);
-    found.push(...(await Promise.all(batch.map((id) => lookUpUser(reading, id, signal)))));
-  }
+  const found = await abreast(ids, (id) => lookUpUser(reading, id, signal), AT_ONCE);
   if (!found.some((one) => one.kind === 'user')) return found;
   const { pages, members } = reading;
   const asked = groups ?? (await everyGroup(pages, signal));

@@ -1,9 +1,9 @@
 /** SCIM's words -> ours. README.md has the same as a table for people. */
-import { z } from 'zod';
 import type { CustomValue, DirectoryState, DirectoryUser } from '../../src/domain/directory.ts';
-import { ExternalId, isStorable } from '../../src/domain/ids.ts';
+import { isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
-import type { GroupRecord, UnreadableRecord, UserRecord } from '../contract.ts';
+import type { GroupRecord, UserRecord } from '../contract.ts';
+import { unreadable } from '../unreadable.ts';
 import { Enterprise, type Plural, ScimGroup, ScimUser } from './schema.ts';
 
 /** Also SCIM 1.1's `urn:scim:schemas:extension:enterprise:1.0`. URNs are case-insensitive (RFC 7643, section 2.1). */
@@ -205,17 +205,4 @@ function listOf(values: readonly (Plural | null)[]): string[] | null {
 
 function listed(item: Plural): string | null {
   return typeof item === 'boolean' ? String(item) : singleOf(item);
-}
-
-const Identified = z.object({ id: ExternalId });
-
-/** Zod's messages name the expected type and the field, whose name may hold anything, never the value that was there. */
-export function unreadable(record: unknown, error: z.ZodError): UnreadableRecord {
-  const identified = Identified.safeParse(record);
-  const problems = error.issues.map((issue) => `${issue.path.join('.') || 'record'}: ${issue.message}`);
-  return {
-    kind: 'unreadable',
-    externalId: identified.success ? identified.data.id : null,
-    problem: cleanText(problems.join('; ')) ?? '',
-  };
 }

@@ -6,7 +6,7 @@ import type { ExternalId } from '../../src/domain/ids.ts';
 import { failureOf, parseJson } from '../answer.ts';
 import { ConnectorError, type MemberRecord, type UnreadableRecord } from '../contract.ts';
 import { Shared } from '../sharing.ts';
-import { unreadable } from './map.ts';
+import { unreadable } from '../unreadable.ts';
 import { GroupWithMembers, ScimMember } from './schema.ts';
 import { odd, refusal, type ScimService, scimErrorIn } from './service.ts';
 

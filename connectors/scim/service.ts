@@ -1,9 +1,9 @@
 /** One SCIM service: how it is asked, what it says of itself, and what its refusals mean. */
+import { type Access, getWith } from '../access.ts';
 import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type ConnectorFailure, type Usage } from '../contract.ts';
 import type { HttpSession } from '../session.ts';
 import { ScimError, ServiceProviderConfig } from './schema.ts';
-import type { Access } from './token.ts';
 
 /** What is asked for, in words for messages. `start`: nothing has shown yet that the service is there at all. */
 export type Asked = { readonly what: string; readonly start?: boolean };
@@ -36,23 +36,8 @@ export function scimService(base: string, session: HttpSession, access: Access):
       const query = new URLSearchParams();
       for (const [name, value] of Object.entries(params)) if (value !== undefined) query.set(name, value);
       const url = `${base}${path}${query.size === 0 ? '' : `?${query.toString().replaceAll('+', '%20')}`}`;
-      for (let renewed = false; ; renewed = true) {
-        let headers: Record<string, string> = {};
-        const answer = await session.request({
-          method: 'GET',
-          url,
-          headers: async () => {
-            headers = {
-              accept: 'application/scim+json, application/json;q=0.9',
-              'user-agent': 'rollcall',
-              ...(await access.headers(signal)),
-            };
-            return headers;
-          },
-          signal,
-        });
-        if (answer.status !== 401 || renewed || !access.refused(headers)) return answer;
-      }
+      const headers = { accept: 'application/scim+json, application/json;q=0.9' };
+      return getWith({ session, access, url, headers, signal });
     },
     async hints(signal) {
       known ??= await hintsOf(service, signal);

@@ -1,21 +1,11 @@
-/** What proves to the server who is asking: a token as it is, a user name with a password, or OAuth 2.0 client credentials. */
+/** What proves to the server who is asking: a user name with a password, or OAuth 2.0 client credentials. */
 import { Buffer } from 'node:buffer';
+import type { Access } from '../access.ts';
 import { failureOf, type SessionResponse } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
 import { type AccessToken, HeldToken, tokenAnswerIn, tokenErrorIn } from '../heldToken.ts';
 import type { HttpSession } from '../session.ts';
 import { TokenAnswer } from './schema.ts';
-
-export type Access = {
-  /** For requests to the SCIM service, and for no other host. */
-  headers(signal: AbortSignal): Promise<Record<string, string>>;
-  /** After a 401: forgets the access token behind these headers; false where no other can be had. */
-  refused(headers: Readonly<Record<string, string>>): boolean;
-};
-
-export function fixedAccess(authorization: string): Access {
-  return { headers: async () => ({ authorization }), refused: () => false };
-}
 
 export const basic = (user: string, password: string): string =>
   `Basic ${Buffer.from(`${user}:${password}`, 'utf8').toString('base64')}`;
@@ -40,7 +30,7 @@ export class ClientAccess implements Access {
     this.#client = client;
   }
 
-  async headers(signal: AbortSignal): Promise<Record<string, string>> {
+  async headers({ signal }: { signal: AbortSignal }): Promise<Record<string, string>> {
     const { authorization } = await this.#token.current(signal);
     return { authorization };
   }

@@ -1,9 +1,14 @@
-/** Several calls at once. How many are really under way, and how fast, is the session's business. */
+/** Several calls at once. How many requests are really under way, and how fast, is the session's business. */
 
+/** As many as a session has under way by default. */
 const LANES = 8;
 
 /** The results in the order of the items. After the first failure nothing new is begun. */
-export async function abreast<T, R>(items: Iterable<T>, work: (item: T) => Promise<R>): Promise<R[]> {
+export async function abreast<T, R>(
+  items: Iterable<T>,
+  work: (item: T) => Promise<R>,
+  lanes = LANES,
+): Promise<R[]> {
   const results: R[] = [];
   const rest = [...items].entries();
   let failed = false;
@@ -16,6 +21,6 @@ export async function abreast<T, R>(items: Iterable<T>, work: (item: T) => Promi
       });
     }
   };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  await Promise.all(Array.from({ length: lanes }, lane));
   return results;
 }
