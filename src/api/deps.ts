@@ -1,4 +1,5 @@
 /** What the API is given: what its use cases take, and what only an edge needs. */
+import type { AuthorizationDeps } from '../authorization/read.ts';
 import type { ApplyId, ConnectionId, RunId, TenantId } from '../domain/ids.ts';
 import type { Logger } from '../log.ts';
 import type { ApplyDeps } from '../review/apply.ts';
@@ -21,7 +22,8 @@ export type ApiDeps = TenantDeps &
   ReviewDeps &
   DecideDeps &
   ApplyDeps &
-  AuditDeps & {
+  AuditDeps &
+  AuthorizationDeps & {
     readonly log: Logger;
     /** Puts a recorded run, or a recorded apply, on the queue. Again changes nothing. */
     readonly enqueueRun: (work: { run: RunId; connection: ConnectionId; tenant: TenantId }) => Promise<void>;

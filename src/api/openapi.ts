@@ -19,7 +19,7 @@ export type Operation = {
 };
 type Parameter = {
   readonly name: string;
-  readonly in: 'path' | 'query';
+  readonly in: 'path' | 'query' | 'header';
   readonly required: boolean;
   readonly description?: string;
   readonly schema: JsonSchema;
@@ -77,7 +77,9 @@ function operationOf(route: Route, json: ToJson): Operation {
     ...(route.description === undefined ? {} : { description: route.description }),
     ...(route.needs === 'nothing' ? { security: [] as const } : {}),
     ...(route.needs === 'nothing' || route.needs === 'key' ? {} : { 'x-permission': route.needs }),
-    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(parameters.length > 0
+      ? { parameters: route.versioned ? [...parameters, knownVersion] : parameters }
+      : {}),
     ...(body === null
       ? {}
       : { requestBody: { required: true as const, content: { 'application/json': { schema: body } } } }),
@@ -89,10 +91,19 @@ function operationOf(route: Route, json: ToJson): Operation {
           ? {}
           : { content: { 'application/json': { schema: json(route.answer, 'output') } } }),
       },
+      ...(route.versioned ? { '304': { description: 'It is what `If-None-Match` names.' } } : {}),
       default: { description: 'It was not done; this says why, and what helps.', content: problem },
     },
   };
 }
+
+const knownVersion: Parameter = {
+  name: 'If-None-Match',
+  in: 'header',
+  required: false,
+  description: 'The `ETag` of an earlier answer: where it still holds, the answer is an empty 304.',
+  schema: { type: 'string' },
+};
 
 /** What parameters of these names mean, wherever they are. */
 const meanings: Readonly<Record<string, string>> = {

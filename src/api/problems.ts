@@ -13,6 +13,7 @@ export const statusOf = {
   'name-taken': 409,
   'not-allowed-now': 409,
   'changed-since-shown': 409,
+  'answer-too-large': 400,
   'connection-failed': 502,
   'run-failed': 502,
   'unreadable-connection': 500,
@@ -38,6 +39,7 @@ export const meaningOf = {
   'name-taken': 'Another thing of this kind already has this name.',
   'not-allowed-now': 'The state that the thing is in does not allow this.',
   'changed-since-shown': 'What was to be decided on or edited is no longer what was shown.',
+  'answer-too-large': 'What was asked for is too much for one answer.',
   'connection-failed': 'The directory could not be reached, or refused the credentials.',
   'run-failed': 'A sync run ended without a change set.',
   'unreadable-connection':

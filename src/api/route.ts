@@ -13,7 +13,12 @@ export type Context = {
   readonly signal: AbortSignal;
 };
 
-export type Answered = { readonly value: unknown; readonly location: string | null };
+export type Answered = {
+  readonly value: unknown;
+  readonly location: string | null;
+  /** null: the answer has none. */
+  readonly version: string | null;
+};
 
 type Description = {
   readonly method: Method;
@@ -35,6 +40,8 @@ export type Route = Description & {
   readonly lists: ReadonlySet<string>;
   /** null: the answer is empty. */
   readonly answer: z.ZodType | null;
+  /** Its answers have a version, so that whoever has one need not be sent it again. */
+  readonly versioned: boolean;
   /** Throws what the use case throws. */
   readonly run: (context: Context, input: Readonly<Record<string, unknown>>) => Promise<Answered>;
 };
@@ -68,20 +75,30 @@ export function route<Answer extends z.ZodType, Input extends z.ZodType = typeof
     }) => Promise<Given<z.input<Answer>>>;
     /** Where what was made can be found. */
     readonly location?: (answer: z.output<Answer>) => string;
+    /** Another one for every other answer; becomes the entity tag. */
+    readonly version?: (answer: z.output<Answer>) => string;
   },
 ): Route {
-  const { handle, location, input = nothing as z.ZodType, answer = null, ...description } = definition;
+  const {
+    handle,
+    location,
+    version,
+    input = nothing as z.ZodType,
+    answer = null,
+    ...description
+  } = definition;
   return {
     ...description,
     input,
     lists: listsIn(input),
     answer,
+    versioned: version !== undefined,
     run: async ({ deps, caller, signal }, raw) => {
       if (caller === null) throw unauthenticated();
       const given = await handle({ deps, caller, signal, input: raw as z.input<Input> });
-      if (answer === null) return { value: null, location: null };
+      if (answer === null) return { value: null, location: null, version: null };
       const value = answer.parse(given);
-      return { value, location: location?.(value) ?? null };
+      return { value, location: location?.(value) ?? null, version: version?.(value) ?? null };
     },
   };
 }
@@ -102,7 +119,8 @@ export function openRoute<Answer extends z.ZodType>(
     input: nothing,
     lists: new Set(),
     answer,
-    run: async ({ deps }) => ({ value: answer.parse(await handle(deps)), location: null }),
+    versioned: false,
+    run: async ({ deps }) => ({ value: answer.parse(await handle(deps)), location: null, version: null }),
   };
 }
 

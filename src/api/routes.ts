@@ -2,6 +2,7 @@
 import { apiKeys } from './apiKeys.ts';
 import { applies } from './applies.ts';
 import { audit } from './audit.ts';
+import { authorization } from './authorization.ts';
 import { changes } from './changes.ts';
 import { connections } from './connections.ts';
 import { events } from './events.ts';
@@ -21,6 +22,7 @@ export const routes: readonly Route[] = [
   ...changes,
   ...applies,
   ...users,
+  ...authorization,
   ...roles,
   ...principals,
   ...providers,

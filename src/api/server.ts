@@ -136,12 +136,21 @@ function serve(app: FastifyInstance, deps: ApiDeps, route: Route): void {
         }),
     handler: async (request, reply) => {
       const { caller, signal } = request;
-      const { value, location } = await route.run({ deps, caller, signal }, inputOf(route, request));
+      const { value, location, version } = await route.run({ deps, caller, signal }, inputOf(route, request));
       if (location !== null) reply.header('location', location);
+      if (version !== null && isKnown(version, request, reply)) return reply.status(304).send();
       reply.status(route.status);
       return route.answer === null ? reply.send() : value;
     },
   });
+}
+
+/** Names the version of the answer, and says whether the caller has it already (RFC 9110, section 13.1.2). */
+function isKnown(version: string, { headers }: FastifyRequest, reply: FastifyReply): boolean {
+  const tag = `"${version}"`;
+  reply.headers({ etag: tag, 'cache-control': 'private, no-cache' });
+  const known = headers['if-none-match']?.split(',').map((one) => one.trim().replace(/^W\//, ''));
+  return known?.some((one) => one === tag || one === '*') ?? false;
 }
 
 /** Path and body, or path and query, as one: what the use case parses. What stands in the path is said there alone. */

@@ -40,6 +40,7 @@ const pluralOf = {
   'API key': 'API keys',
   role: 'roles',
   user: 'users',
+  'user or tenant': 'users and tenants',
   run: 'runs',
   change: 'changes',
   apply: 'applies',

@@ -11,6 +11,7 @@ export const problemCodes = {
   'name-taken': 'caller',
   'not-allowed-now': 'caller',
   'changed-since-shown': 'caller',
+  'answer-too-large': 'caller',
   'connection-failed': 'administrator',
   'run-failed': 'administrator',
   'unreadable-connection': 'operator',

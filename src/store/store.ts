@@ -5,6 +5,7 @@ import { Applying } from './applying.ts';
 import { AuditLog } from './auditLog.ts';
 import { Changes } from './changes.ts';
 import { type ConnectionStore, connectionStore } from './connections.ts';
+import { Authorizations } from './authorization.ts';
 import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
 import { Events } from './events.ts';
@@ -43,6 +44,7 @@ export type Store = {
   readonly applying: Applying;
   readonly audit: AuditLog;
   readonly events: Events;
+  readonly authorization: Authorizations;
   /** The right to run a connection, which no two processes have at once; null when another process has it. */
   lockConnection(connection: ConnectionId): Promise<{ release(): Promise<void> } | null>;
   /** Waits for what is under way. A second call waits for the same. */
@@ -77,6 +79,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     applying: new Applying(database),
     audit: new AuditLog(database),
     events: new Events(database),
+    authorization: new Authorizations(database),
     lockConnection: (connection) => lockConnection(database, connection),
     close: () => {
       closed ??= database.close();

@@ -54,6 +54,7 @@ it('lists every route', () => {
       'GET /v1/tenants/{tenant}/domains',
       'GET /v1/users',
       'GET /v1/users/{user}',
+      'GET /v1/users/{user}/authorization',
       'GET /v1/whoami',
       'DELETE /v1/keys/{key}',
       'DELETE /v1/users/{user}/roles/{role}',

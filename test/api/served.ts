@@ -55,6 +55,8 @@ export async function serve() {
     deps,
     operator,
     url: server.url,
+    /** Of the owner. */
+    databaseUrl: fresh.url,
     /** What was logged, a line each. */
     lines,
     /** Ids of what was put on the queue. */

@@ -8,7 +8,7 @@ import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
 import { anOperator } from '../support/tenancy.ts';
 
 /** Tables that belong to no tenant. */
-const OF_ALL = ['role', 'product_plan', 'product_plan_role', '_prisma_migrations'];
+const OF_ALL = ['role', 'product_plan', 'product_plan_role', 'stamp', '_prisma_migrations'];
 
 /** PostgreSQL's "insufficient privilege", which a refused row is as well. */
 const REFUSED = '42501';

@@ -1,0 +1,113 @@
+/**
+ * The facts that a user's authorization follows from, in one round trip. Roles and product plans are few and seldom change: they are
+ * kept in memory, and a stamp that each read brings along says whether they are still what the database has.
+ */
+import type { AuthorizationFacts, RoleCatalogue, RoleFact, TenantFact } from '../domain/authorization.ts';
+import type { AuthUserState } from '../domain/authUser.ts';
+import type { AuthUserId, TenantId } from '../domain/ids.ts';
+import type { RoleId } from '../domain/role.ts';
+import type { Database } from './database.ts';
+
+export type AuthorizationRead = {
+  readonly facts: AuthorizationFacts;
+  /** Of the same moment as the facts. */
+  readonly catalogue: RoleCatalogue;
+  /** Grows with every change of who may call; see `accessStamp`. */
+  readonly access: string;
+};
+
+type Row = {
+  readonly user_state: AuthUserState;
+  readonly home: TenantId;
+  readonly tenants: readonly (readonly [
+    TenantId,
+    string,
+    string,
+    TenantFact['state'],
+    boolean,
+    string | null,
+  ])[];
+  readonly assignments: readonly (readonly [RoleId, TenantId])[] | null;
+  readonly roles_stamp: string;
+  readonly access_stamp: string;
+};
+
+type CatalogueRow = {
+  readonly stamp: string;
+  readonly roles: readonly (readonly [RoleId, string, RoleFact['type'], readonly string[]])[] | null;
+  readonly plans: readonly (readonly [string, readonly RoleId[]])[] | null;
+};
+
+const FACTS = 'SELECT * FROM authorization_facts($1, $2, $3, $4)';
+
+/** One statement, so that the stamp and what it stands for are of the same moment. */
+const CATALOGUE = `SELECT value AS stamp,
+    (SELECT json_agg(json_build_array(id, name, type, permissions)) FROM role) AS roles,
+    (SELECT json_agg(json_build_array(p.product_plan_id, p.roles)) FROM (
+       SELECT product_plan_id, array_agg(role_id) AS roles FROM product_plan_role GROUP BY 1) p) AS plans
+  FROM stamp WHERE name = 'roles'`;
+
+type Known = RoleCatalogue & { readonly stamp: string };
+
+export class Authorizations {
+  readonly #database: Database;
+  #known: Known | null = null;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * null: no such user within the caller's tenant, or no such tenant to be asked about. Of tenants below the user's that may differ
+   * from it, no more than `most` and one more.
+   */
+  async read(
+    scope: TenantId,
+    {
+      user,
+      tenant,
+      most,
+    }: { readonly user: AuthUserId; readonly tenant: TenantId | null; readonly most: number },
+  ): Promise<AuthorizationRead | null> {
+    for (;;) {
+      const [row] = await this.#database.single<Row>('authorization', FACTS, [scope, user, tenant, most]);
+      if (row === undefined) return null;
+      if (this.#known?.stamp !== row.roles_stamp) this.#known = await this.#load();
+      // What was loaded may be newer than the facts: then they are read again.
+      if (this.#known.stamp === row.roles_stamp)
+        return { facts: factsIn(row), catalogue: this.#known, access: row.access_stamp };
+    }
+  }
+
+  /** How often keys, principals, or the state or place of a tenant have changed: as long as it stays, a caller is who it was. */
+  async accessStamp(): Promise<string> {
+    const statement = `SELECT value FROM stamp WHERE name = 'access'`;
+    const [row] = await this.#database.single<{ value: string }>('access-stamp', statement, []);
+    return row?.value ?? '';
+  }
+
+  async #load(): Promise<Known> {
+    const [row] = await this.#database.single<CatalogueRow>('role-catalogue', CATALOGUE, []);
+    return {
+      stamp: row?.stamp ?? '',
+      roles: new Map(row?.roles?.map(([id, name, type, permissions]) => [id, { name, type, permissions }])),
+      plans: new Map(row?.plans?.map(([plan, roles]) => [plan, new Set(roles)])),
+    };
+  }
+}
+
+function factsIn({ user_state, home, tenants, assignments }: Row): AuthorizationFacts {
+  return {
+    state: user_state,
+    home,
+    tenants: tenants.map(([id, name, dataKey, state, inheritsRoles, plan]) => ({
+      id,
+      name,
+      dataKey,
+      state,
+      inheritsRoles,
+      plan,
+    })),
+    assignments: (assignments ?? []).map(([role, tenant]) => ({ role, tenant })),
+  };
+}
