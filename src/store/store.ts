@@ -3,9 +3,9 @@ import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import { type ApiKeyStore, apiKeyStore } from './apiKeys.ts';
 import { Applying } from './applying.ts';
 import { AuditLog } from './auditLog.ts';
+import { Authorizations } from './authorization.ts';
 import { Changes } from './changes.ts';
 import { type ConnectionStore, connectionStore } from './connections.ts';
-import { Authorizations } from './authorization.ts';
 import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
 import { Events } from './events.ts';
@@ -16,9 +16,6 @@ import { type RoleStore, roleStore } from './roles.ts';
 import { Runs } from './runs.ts';
 import { secretBox } from './secrets.ts';
 import { Staging } from './staging.ts';
-import { type SessionStore, sessionStore } from './sessions.ts';
-import { type SignInStore, signInStore } from './signIn.ts';
-import { type SignInProviderStore, signInProviderStore } from './signInProviders.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
 import { Touched } from './touched.ts';
 import { type UserStore, userStore } from './users.ts';
@@ -31,9 +28,6 @@ export type Store = {
   readonly principals: PrincipalStore;
   readonly users: UserStore;
   readonly apiKeys: ApiKeyStore;
-  readonly signInProviders: SignInProviderStore;
-  readonly signIn: SignInStore;
-  readonly sessions: SessionStore;
   readonly roles: RoleStore;
   readonly runs: Runs;
   readonly staging: Staging;
@@ -57,9 +51,9 @@ export type Store = {
  */
 export async function openStore(url: string, secretKey: string): Promise<Store> {
   const database = await openDatabase(url);
+  const box = secretBox(secretKey);
   let closed: Promise<void> | undefined;
   return {
-  const box = secretBox(secretKey);
     root: database.root,
     tenants: tenantStore(database),
     connections: connectionStore(database, box),
@@ -67,9 +61,6 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     users: userStore(database),
     roles: roleStore(database),
     apiKeys: apiKeyStore(database),
-    signInProviders: signInProviderStore(database, box),
-    signIn: signInStore(database, box),
-    sessions: sessionStore(database),
     runs: new Runs(database),
     staging: new Staging(database),
     touched: new Touched(database),
