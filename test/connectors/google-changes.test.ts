@@ -1,13 +1,12 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Changes, ChangesPage, Connector, DeltaToken } from '../../connectors/contract.ts';
-import { googleDefinition, openGoogle } from '../../connectors/google/index.ts';
-import { startSimulator } from '../../simulators/start.ts';
+import { failing } from './aSession.ts';
 import {
   type Answered,
   type Asked,
+  aSimulatedAccount,
   aUser,
   closedAfterEach,
-  failureOf,
   refusal,
   usersBody,
 } from './googleAccount.ts';
@@ -38,21 +37,9 @@ async function readSince(changes: Changes, token: DeltaToken) {
 
 describe('the changes of a simulated account', () => {
   async function simulated(users = 60) {
-    const simulator = await startSimulator('google', { users, seed: 5 });
-    onTestFinished(() => simulator.close());
-    const connect = () => {
-      const connector = openGoogle(
-        {
-          settings: googleDefinition.settings.parse(simulator.settings),
-          credentials: googleDefinition.credentials.parse(simulator.credentials),
-          network: { baseUrl: simulator.origin, ca: simulator.ca, proxy: null },
-        },
-        { maxRetries: 1 },
-      );
-      onTestFinished(() => connector.close());
-      return changesOf(connector);
-    };
-    return { control: simulator.control, connect, changes: connect() };
+    const { control, connect } = await aSimulatedAccount({ users, seed: 5 });
+    const connected = () => changesOf(connect({}, { maxRetries: 1 }));
+    return { control, connect: connected, changes: connected() };
   }
 
   it('name whoever was hired, moved, renamed, suspended, deleted, restored or put into another group', async () => {
@@ -147,7 +134,7 @@ describe('the changes of a simulated account', () => {
     const { control, changes } = await simulated(20);
     const token = await changes.begin(signal);
     await control.fault({ name, on: 'changes', times: null });
-    expect(await failureOf(changes.fetch(token, null, signal))).toMatchObject({ kind });
+    expect(await failing(changes.fetch(token, null, signal))).toMatchObject({ kind });
   });
 
   it('repeated and in another order are the same changes', async () => {
@@ -379,8 +366,8 @@ describe('the reading of the log', () => {
     'from a token that is none of ours (%o) is not tried',
     async (token) => {
       const { google, changes } = await logged(() => ({ items: [] }));
-      expect(await failureOf(changes.fetch(token, null, signal))).toMatchObject({ kind: 'cursor-expired' });
-      expect(await failureOf(changes.fetch(tokenAt(NOW), 'x', signal))).toMatchObject({
+      expect(await failing(changes.fetch(token, null, signal))).toMatchObject({ kind: 'cursor-expired' });
+      expect(await failing(changes.fetch(tokenAt(NOW), 'x', signal))).toMatchObject({
         kind: 'cursor-expired',
       });
       expect(google.asked).toEqual([]);
@@ -390,7 +377,7 @@ describe('the reading of the log', () => {
   it('from a token that is too old by Google’s clock is not honoured', async () => {
     const { changes } = await logged(() => ({ items: [] }));
     const tooOld = tokenAt(NOW - (changes.tokenLifetimeMs ?? 0) - 1);
-    expect(await failureOf(changes.fetch(tooOld, null, signal))).toMatchObject({ kind: 'cursor-expired' });
+    expect(await failing(changes.fetch(tooOld, null, signal))).toMatchObject({ kind: 'cursor-expired' });
     expect(await readSince(changes, tokenAt(NOW - (changes.tokenLifetimeMs ?? 0)))).toMatchObject({
       users: [],
     });
@@ -399,7 +386,7 @@ describe('the reading of the log', () => {
   it('fails where nobody says what time it is', async () => {
     const { changes } = await logged(() => ({ items: [], date: 'today' }));
     for (const work of [changes.begin(signal), changes.fetch(tokenAt(NOW), null, signal)])
-      expect(await failureOf(work)).toMatchObject({ kind: 'unexpected-response' });
+      expect(await failing(work)).toMatchObject({ kind: 'unexpected-response' });
   });
 
   it('is a missing permission where the log’s scope is not delegated, and lists go on', async () => {
@@ -414,7 +401,7 @@ describe('the reading of the log', () => {
     );
     const connector = connected(google);
     expect((await connector.fetchUsers(null, signal)).records).toHaveLength(1);
-    const failure = await failureOf(changesOf(connector).begin(signal));
+    const failure = await failing(changesOf(connector).begin(signal));
     expect(failure).toMatchObject({ kind: 'permission-missing' });
     expect(failure.message).toContain('admin.reports.audit.readonly');
     expect(google.tokenRequests).toHaveLength(2);

@@ -1,14 +1,13 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Connector, FoundUser } from '../../connectors/contract.ts';
-import { googleDefinition, openGoogle } from '../../connectors/google/index.ts';
-import { startSimulator } from '../../simulators/start.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
+import { failing } from './aSession.ts';
 import {
   type Answered,
   type Asked,
+  aSimulatedAccount,
   aUser,
   closedAfterEach,
-  failureOf,
   refusal,
   usersBody,
 } from './googleAccount.ts';
@@ -28,14 +27,8 @@ const idOf = (found: FoundUser) => (found.kind === 'user' ? found.user.externalI
 const byId = (found: readonly FoundUser[]) => new Map(found.map((one) => [idOf(one), one]));
 
 async function simulated(users: number) {
-  const simulator = await startSimulator('google', { users, seed: 11 });
-  onTestFinished(() => simulator.close());
-  const connector = openGoogle({
-    settings: googleDefinition.settings.parse(simulator.settings),
-    credentials: googleDefinition.credentials.parse(simulator.credentials),
-    network: { baseUrl: simulator.origin, ca: simulator.ca, proxy: null },
-  });
-  onTestFinished(() => connector.close());
+  const { simulator, connect } = await aSimulatedAccount({ users, seed: 11 });
+  const connector = connect();
   const groups = new Map<string, ExternalId>();
   for (const record of await allPages((cursor) => connector.fetchGroups(cursor, signal))) {
     if (record.kind === 'group') groups.set(record.group.name, record.group.externalId);
@@ -218,15 +211,15 @@ describe('"gone"', () => {
     ],
   ])('is never made of %s, before and after the deleted were read', async (_, answer, kind) => {
     const first = await account(() => answer);
-    expect(await failureOf(lookUpOf(connected(first))(ids('1', '2'), [], signal))).toMatchObject({ kind });
+    expect(await failing(lookUpOf(connected(first))(ids('1', '2'), [], signal))).toMatchObject({ kind });
     const list = await account(({ path }) => (path.endsWith('/users') ? answer : notThere));
-    const failure = await failureOf(lookUpOf(connected(list))(ids('1'), [], signal));
+    const failure = await failing(lookUpOf(connected(list))(ids('1'), [], signal));
     expect(failure.kind).not.toBe('cursor-expired');
     const second = await account(({ path }) => {
       if (path.endsWith('/users')) return deletedList();
       return second.asked.length === 1 ? notThere : answer;
     });
-    expect(await failureOf(lookUpOf(connected(second))(ids('1'), [], signal))).toMatchObject({ kind });
+    expect(await failing(lookUpOf(connected(second))(ids('1'), [], signal))).toMatchObject({ kind });
   });
 });
 
@@ -287,13 +280,13 @@ describe('the groups of a looked-up user', () => {
     ['this user as a member of a kind not known yet', { body: { members: [{ id: '1', type: 'ROBOT' }] } }],
   ])('are not told because of %s', async (_, answer) => {
     const google = await account(({ path }) => (path.endsWith('/members') ? answer : person()));
-    await failureOf(lookUpOf(connected(google))(ids('1'), ids('g1'), signal));
+    await failing(lookUpOf(connected(google))(ids('1'), ids('g1'), signal));
     expect(google.asked.some(({ path }) => path.endsWith('/members'))).toBe(true);
   });
 
   it.each([[undefined], ['yes'], [null]])('are not told from an odd answer: %o', async (answer) => {
     const google = await account(large(isMember(answer), 1_000));
-    expect(await failureOf(lookUpOf(connected(google))(ids('1'), ids('g1'), signal))).toMatchObject({
+    expect(await failing(lookUpOf(connected(google))(ids('1'), ids('g1'), signal))).toMatchObject({
       kind: 'unexpected-response',
     });
   });
@@ -304,7 +297,7 @@ describe('the groups of a looked-up user', () => {
         ? { body: { kind: 'admin#directory#groups', nextPageToken: query['pageToken'] === 'a' ? 'b' : 'a' } }
         : person(),
     );
-    expect(await failureOf(lookUpOf(connected(google))(ids('1'), null, signal))).toMatchObject({
+    expect(await failing(lookUpOf(connected(google))(ids('1'), null, signal))).toMatchObject({
       kind: 'unexpected-response',
     });
     expect(google.asked.length).toBeLessThan(6);

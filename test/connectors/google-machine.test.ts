@@ -8,7 +8,8 @@ import { googleDefinition, openGoogle } from '../../connectors/google/index.ts';
 import { type MachineIdentity, noMachine } from '../../connectors/google/machine.ts';
 import { platformIssuer } from '../../simulators/google/google.ts';
 import { type Simulator, startSimulator } from '../../simulators/start.ts';
-import { type Answered, closedAfterEach, failureOf, nobody } from './googleAccount.ts';
+import { failing } from './aSession.ts';
+import { type Answered, closedAfterEach, nobody } from './googleAccount.ts';
 
 const signal = new AbortController().signal;
 const { account, opened } = closedAfterEach();
@@ -134,7 +135,7 @@ describe('nobody signs in as the machine', () => {
   ])('%s', async (_, changes, remedy) => {
     const simulator = await simulated();
     const machine = { ...noMachine, ...(await machineOf(simulator)), ...changes };
-    const failure = await failureOf(connected(simulator, machine).fetchUsers(null, signal));
+    const failure = await failing(connected(simulator, machine).fetchUsers(null, signal));
     expect(failure).toMatchObject({ kind: 'misconfigured', remedy: expect.stringContaining(remedy) });
     expect(JSON.stringify(failure)).not.toMatch(/simulated-machine|another-key|nowhere/);
     expect((await simulator.control.state()).requests['token']).toBe(0);
@@ -146,7 +147,7 @@ describe('nobody signs in as the machine', () => {
   ])('with a token of %s', async (_, changes) => {
     const simulator = await simulated();
     const machine = await machineOf(simulator, await platformToken(simulator, changes));
-    const failure = await failureOf(connected(simulator, machine).fetchUsers(null, signal));
+    const failure = await failing(connected(simulator, machine).fetchUsers(null, signal));
     expect(failure).toMatchObject({
       kind: 'credentials-rejected',
       remedy: expect.stringContaining('Workload Identity Federation'),
@@ -157,7 +158,7 @@ describe('nobody signs in as the machine', () => {
     const simulator = await simulated();
     const credentials = { ...keyless(simulator), clientEmail: 'other@project.iam.gserviceaccount.com' };
     const connector = connected(simulator, await machineOf(simulator), credentials);
-    expect(await failureOf(connector.fetchUsers(null, signal))).toMatchObject({
+    expect(await failing(connector.fetchUsers(null, signal))).toMatchObject({
       kind: 'credentials-rejected',
       remedy: expect.stringContaining('Service Account Token Creator'),
     });
@@ -192,7 +193,7 @@ describe('nobody signs in as the machine', () => {
       { key: 'lent-by-the-operator', tokenFile: await tokenFile('platform-token') },
     );
     opened.push(connector);
-    expect(await failureOf(connector.fetchUsers(null, signal))).toMatchObject({ kind });
+    expect(await failing(connector.fetchUsers(null, signal))).toMatchObject({ kind });
     expect(google.asked.filter(({ path }) => path.endsWith('/users'))).toEqual([]);
   });
 });

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { expect, it } from 'vitest';
-import { closedAfterEach, failureOf, nobody } from './googleAccount.ts';
+import { failing } from './aSession.ts';
+import { closedAfterEach, nobody } from './googleAccount.ts';
 
 const signal = new AbortController().signal;
 const { account, connected, opened } = closedAfterEach();
@@ -54,7 +55,7 @@ it('with a proxy, token and lists both go through it', async () => {
 
 it('a certificate of an unknown authority ends it before the assertion is sent', async () => {
   const google = await account(() => nobody);
-  const failure = await failureOf(connected(google, { ca: null }).fetchUsers(null, signal));
+  const failure = await failing(connected(google, { ca: null }).fetchUsers(null, signal));
   expect(failure.kind).toBe('untrusted-certificate');
   expect(google.tokenRequests).toEqual([]);
 });
@@ -63,6 +64,6 @@ it('without a base URL Google itself is asked, for a token first', async () => {
   const google = await account(() => nobody);
   const proxy = await aProxy();
   const connector = connected(google, { proxy: proxy.url, baseUrl: null });
-  await failureOf(connector.fetchUsers(null, signal));
+  await failing(connector.fetchUsers(null, signal));
   expect(new Set(proxy.targets)).toEqual(new Set(['oauth2.googleapis.com:443']));
 });

@@ -1,10 +1,17 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { CheckStep, Connector } from '../../connectors/contract.ts';
-import { googleDefinition, openGoogle } from '../../connectors/google/index.ts';
-import { startSimulator } from '../../simulators/start.ts';
+import { googleDefinition } from '../../connectors/google/index.ts';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
-import { type Answered, type Asked, aUser, closedAfterEach, failureOf, usersBody } from './googleAccount.ts';
+import { failing } from './aSession.ts';
+import {
+  type Answered,
+  type Asked,
+  aSimulatedAccount,
+  aUser,
+  closedAfterEach,
+  usersBody,
+} from './googleAccount.ts';
 import { allPages } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
@@ -23,24 +30,14 @@ const lookedUp = (connector: Connector, ids: readonly string[]) =>
 
 describe('the scope, against a simulated account', () => {
   async function simulated(scope: Readonly<Record<string, unknown>>, permissions?: readonly string[]) {
-    const simulator = await startSimulator('google', {
+    const { simulator, control, connect } = await aSimulatedAccount({
       users: 620,
       seed: 3,
       ...(permissions === undefined ? {} : { permissions }),
     });
-    onTestFinished(() => simulator.close());
-    const connect = (settings: Readonly<Record<string, unknown>>) => {
-      const connector = openGoogle({
-        settings: googleDefinition.settings.parse({ ...simulator.settings, ...settings }),
-        credentials: googleDefinition.credentials.parse(simulator.credentials),
-        network: { baseUrl: simulator.origin, ca: simulator.ca, proxy: null },
-      });
-      onTestFinished(() => connector.close());
-      return connector;
-    };
     return {
-      control: simulator.control,
-      whole: connect({}),
+      control,
+      whole: connect(),
       scoped: connect(scope),
       domain: simulator.settings,
     };
@@ -98,7 +95,7 @@ describe('the scope, against a simulated account', () => {
     const { scoped } = await simulated({ domain: name });
     expect(await usersOf(scoped)).toEqual(await usersOf(whole));
     const { scoped: elsewhere } = await simulated({ domain: 'elsewhere.example' });
-    expect(await failureOf(elsewhere.fetchUsers(null, signal))).toMatchObject({
+    expect(await failing(elsewhere.fetchUsers(null, signal))).toMatchObject({
       kind: 'misconfigured',
       remedy: expect.stringContaining('"domain"'),
     });
@@ -119,7 +116,7 @@ describe('the scope, against a simulated account', () => {
         remedy: expect.stringContaining('Domain-wide delegation'),
       },
     ]);
-    const failure = await failureOf(scoped.fetchUsers((await scoped.fetchUsers(null, signal)).next, signal));
+    const failure = await failing(scoped.fetchUsers((await scoped.fetchUsers(null, signal)).next, signal));
     expect(failure).toMatchObject({ kind: 'permission-missing' });
     await usersOf(whole);
   });
@@ -207,7 +204,7 @@ describe('organisational units', () => {
   ])('that are named by a path which is %s leave out nobody: the reading fails', async (_, units) => {
     const { connect, google } = await anAccount(() => units, ['/Staff']);
     const { next } = await connect().fetchUsers(null, signal);
-    const failure = await failureOf(connect().fetchUsers(next, signal));
+    const failure = await failing(connect().fetchUsers(next, signal));
     expect(failure).toMatchObject({ kind: 'misconfigured', message: expect.stringContaining('/Staff') });
     expect(
       google.asked.filter(({ query, path }) => path.endsWith('/users') && !('showDeleted' in query)),
@@ -217,7 +214,7 @@ describe('organisational units', () => {
   it('to be left out must be there as well, or everybody in them would come in', async () => {
     const { connect } = await anAccount(() => ({ '/Staff': 'id:s' }), [], ['id:gone']);
     const { next } = await connect().fetchUsers(null, signal);
-    expect(await failureOf(connect().fetchUsers(next, signal))).toMatchObject({ kind: 'misconfigured' });
+    expect(await failing(connect().fetchUsers(next, signal))).toMatchObject({ kind: 'misconfigured' });
   });
 
   it('that are renamed while users are read, though named by ID, start the list again', async () => {
@@ -230,7 +227,7 @@ describe('organisational units', () => {
     const deleted = await connector.fetchUsers(null, signal);
     const first = await connector.fetchUsers(deleted.next, signal);
     expect(first.records).toHaveLength(2);
-    expect(await failureOf(connector.fetchUsers(first.next, signal))).toMatchObject({
+    expect(await failing(connector.fetchUsers(first.next, signal))).toMatchObject({
       kind: 'cursor-expired',
     });
   });
@@ -242,7 +239,7 @@ describe('organisational units', () => {
     const first = await connect().fetchUsers(deleted.next, signal);
     expect((await connect().fetchUsers(first.next, signal)).records).toHaveLength(1);
     units = { '/People': 'id:s' };
-    expect(await failureOf(connect().fetchUsers(first.next, signal))).toMatchObject({
+    expect(await failing(connect().fetchUsers(first.next, signal))).toMatchObject({
       kind: 'cursor-expired',
     });
   });
@@ -261,7 +258,7 @@ describe('organisational units', () => {
     );
     const connector = connected(google, { settings: { orgUnits: { include: ['/Staff'] } } });
     const { next } = await connector.fetchUsers(null, signal);
-    expect(await failureOf(connector.fetchUsers(next, signal))).toMatchObject({
+    expect(await failing(connector.fetchUsers(next, signal))).toMatchObject({
       kind: 'unexpected-response',
     });
   });
@@ -280,15 +277,9 @@ it('a user who has moved to another domain is out of a scope of one domain, not 
 });
 
 it('custom schemas, aliases, manager and the archived arrive from lists and from look-ups alike', async () => {
-  const simulator = await startSimulator('google', { users: 300, seed: 4 });
-  onTestFinished(() => simulator.close());
-  const connector = openGoogle({
-    settings: googleDefinition.settings.parse(simulator.settings),
-    credentials: googleDefinition.credentials.parse(simulator.credentials),
-    network: { baseUrl: simulator.origin, ca: simulator.ca, proxy: null },
-  });
-  onTestFinished(() => connector.close());
-  const { ids } = await simulator.control.rename(3);
+  const { control, connect } = await aSimulatedAccount({ users: 300, seed: 4 });
+  const connector = connect();
+  const { ids } = await control.rename(3);
   const everybody = await usersOf(connector);
   const some = everybody.filter(
     ({ externalId, state }, at) => ids.includes(externalId) || state === 'suspended' || at % 10 === 0,

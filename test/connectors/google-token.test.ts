@@ -3,7 +3,8 @@ import { decodeJwt, jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import type { FailureKind } from '../../connectors/contract.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
-import { type Answered, type Asked, closedAfterEach, failureOf, nobody, refusal } from './googleAccount.ts';
+import { failing } from './aSession.ts';
+import { type Answered, type Asked, closedAfterEach, nobody, refusal } from './googleAccount.ts';
 
 const signal = new AbortController().signal;
 const { account, connected } = closedAfterEach();
@@ -60,7 +61,7 @@ describe('the access token', () => {
 
   it('that is refused again is a rejected credential', async () => {
     const google = await account(() => refusal(401, 'authError'));
-    const failure = await failureOf(connected(google).fetchUsers(null, signal));
+    const failure = await failing(connected(google).fetchUsers(null, signal));
     expect(failure).toMatchObject({ kind: 'credentials-rejected', status: 401 });
     expect(google.asked).toHaveLength(2);
   });
@@ -90,7 +91,7 @@ describe('what is delegated', () => {
     const { google, connector } = await delegating(USER, GROUP);
     expect((await connector.fetchUsers(null, signal)).records).toEqual([]);
     expect((await connector.fetchGroups(null, signal)).records).toEqual([]);
-    const failure = await failureOf(connector.fetchMembers(group, null, signal));
+    const failure = await failing(connector.fetchMembers(group, null, signal));
     expect(failure).toMatchObject({ kind: 'permission-missing', status: 401 });
     expect(failure.message).toContain(MEMBER);
     expect(failure.remedy).toContain(`${USER},${GROUP},${MEMBER}`);
@@ -107,7 +108,7 @@ describe('what is delegated', () => {
       () => refused,
     );
     const connector = connected(google, { clientId: '108000000000000000001' });
-    const failure = await failureOf(connector.fetchUsers(null, signal));
+    const failure = await failing(connector.fetchUsers(null, signal));
     expect(failure).toMatchObject({ kind: 'credentials-rejected', status: 401 });
     expect(failure.remedy).toMatch(
       /Domain-wide delegation.*108000000000000000001.*user\.readonly.*group\.readonly.*group\.member\.readonly/,
@@ -153,7 +154,7 @@ describe('the evidence', () => {
 
   it('is none where the administrator cannot be read', async () => {
     const google = await account(() => refusal(403, 'forbidden'));
-    expect(await failureOf(connected(google).evidence(signal))).toMatchObject({ kind: 'permission-missing' });
+    expect(await failing(connected(google).evidence(signal))).toMatchObject({ kind: 'permission-missing' });
   });
 });
 
@@ -174,7 +175,7 @@ describe('a token that is refused', () => {
       () => ({ status, body: { error, error_description: text } }),
     );
     const connector = connected(google, { clientId: '108000000000000000001' });
-    const failure = await failureOf(connector.fetchUsers(null, signal));
+    const failure = await failing(connector.fetchUsers(null, signal));
     expect(failure).toMatchObject({ kind: 'credentials-rejected', status });
     expect(failure.remedy).toMatch(remedy);
     expect(google.asked).toEqual([]);
@@ -190,7 +191,7 @@ describe('a token that is refused', () => {
       () => nobody,
       () => answer,
     );
-    expect(await failureOf(connected(google).fetchUsers(null, signal))).toMatchObject({ kind });
+    expect(await failing(connected(google).fetchUsers(null, signal))).toMatchObject({ kind });
     expect(google.asked).toEqual([]);
   });
 });

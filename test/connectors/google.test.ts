@@ -2,12 +2,12 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { FailureKind } from '../../connectors/contract.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
+import { failing } from './aSession.ts';
 import {
   type Answered,
   type Asked,
   aUser,
   closedAfterEach,
-  failureOf,
   nobody,
   refusal,
   usersBody,
@@ -106,7 +106,7 @@ describe('the list of users', () => {
     const google = await account(() => ({ body: usersBody([aUser('1')], 'same') }));
     const connector = connected(google);
     const { next } = await connector.fetchUsers(null, signal);
-    expect(await failureOf(connector.fetchUsers(next, signal))).toMatchObject({
+    expect(await failing(connector.fetchUsers(next, signal))).toMatchObject({
       kind: 'unexpected-response',
     });
   });
@@ -122,7 +122,7 @@ describe('an answer that is no page never reads as "nobody"', () => {
     ['nothing', ''],
   ])('%s', async (_what, body) => {
     const google = await account(() => ({ body }));
-    const failure = await failureOf(connected(google).fetchUsers(null, signal));
+    const failure = await failing(connected(google).fetchUsers(null, signal));
     expect(failure).toMatchObject({ kind: 'unexpected-response', status: 200 });
   });
 });
@@ -169,7 +169,7 @@ describe('groups and members', () => {
   ])('of a group %s are unknown, which is no empty group, on any page', async (_, status, reason, kind) => {
     const google = await account(() => refusal(status, reason));
     for (const cursor of [null, 'm2']) {
-      const failure = await failureOf(connected(google).fetchMembers(group, cursor, signal));
+      const failure = await failing(connected(google).fetchMembers(group, cursor, signal));
       expect(failure).toMatchObject({ kind, status });
     }
   });
@@ -194,7 +194,7 @@ describe('a 403', () => {
   it('for a quota that stays is a rate limit, with the wait that Google asks for', async () => {
     const busy = { ...refusal(403, 'quotaExceeded'), headers: { 'retry-after': '30' } };
     const google = await account(() => busy);
-    const failure = await failureOf(
+    const failure = await failing(
       connected(google, { tuning: { clock: () => 0, maxRetries: 0 } }).fetchUsers(null, signal),
     );
     expect(failure).toMatchObject({ kind: 'rate-limited', status: 403, retryAfterMs: 30_000 });
@@ -206,7 +206,7 @@ describe('a 403', () => {
     ['accessNotConfigured', 'Admin SDK API'],
   ])('for %s is a missing permission: sent once, with a remedy that says where', async (reason, where) => {
     const google = await account(() => refusal(403, reason));
-    const failure = await failureOf(connected(google).fetchUsers(null, signal));
+    const failure = await failing(connected(google).fetchUsers(null, signal));
     expect(failure).toMatchObject({ kind: 'permission-missing', status: 403 });
     expect(failure.remedy).toContain(where);
     expect(google.asked).toHaveLength(1);
@@ -214,14 +214,14 @@ describe('a 403', () => {
 
   it('for groups names the privilege for groups', async () => {
     const google = await account(() => refusal(403, 'forbidden'));
-    const { remedy } = await failureOf(connected(google).fetchGroups(null, signal));
+    const { remedy } = await failing(connected(google).fetchGroups(null, signal));
     expect(remedy).toContain('Groups › Read');
   });
 
   it('whose reason stands in the details, as newer checks write it, is understood', async () => {
     const error = { code: 403, status: 'PERMISSION_DENIED', details: [{ reason: 'SERVICE_DISABLED' }] };
     const google = await account(() => ({ status: 403, body: { error } }));
-    const { remedy } = await failureOf(connected(google).fetchUsers(null, signal));
+    const { remedy } = await failing(connected(google).fetchUsers(null, signal));
     expect(remedy).toContain('Enable');
   });
 });
@@ -241,7 +241,7 @@ describe('other refusals', () => {
     ],
   ])('%s', async (_what, answer, kind) => {
     const google = await account(() => answer);
-    expect(await failureOf(connected(google).fetchUsers(null, signal))).toMatchObject({ kind });
+    expect(await failing(connected(google).fetchUsers(null, signal))).toMatchObject({ kind });
   });
 
   it('a page token that Google no longer takes: the list starts again', async () => {
@@ -250,14 +250,14 @@ describe('other refusals', () => {
     );
     const connector = connected(google);
     const { next } = await connector.fetchUsers(null, signal);
-    expect(await failureOf(connector.fetchUsers(next, signal))).toMatchObject({ kind: 'cursor-expired' });
+    expect(await failing(connector.fetchUsers(next, signal))).toMatchObject({ kind: 'cursor-expired' });
   });
 
   it.each(['', 'live:', 'live:x', 'live:soon:x', 'gone:0:x', 'p.1'])(
     'a cursor that is none of ours (%o) starts the list again',
     async (cursor) => {
       const google = await account(() => nobody);
-      expect(await failureOf(connected(google).fetchUsers(cursor, signal))).toMatchObject({
+      expect(await failing(connected(google).fetchUsers(cursor, signal))).toMatchObject({
         kind: 'cursor-expired',
       });
       expect(google.asked).toEqual([]);

@@ -1,10 +1,11 @@
 /** A Workspace account of a test's own making: a real HTTPS server that gives tokens and answers lists as the test says. */
-import { afterEach, expect } from 'vitest';
-import { type Connector, ConnectorError, type ConnectorFailure } from '../../connectors/contract.ts';
+import { afterEach, onTestFinished } from 'vitest';
+import type { Connector } from '../../connectors/contract.ts';
 import { GoogleSettings } from '../../connectors/google/credentials.ts';
-import { openGoogle } from '../../connectors/google/index.ts';
+import { googleDefinition, openGoogle } from '../../connectors/google/index.ts';
 import type { SessionTuning } from '../../connectors/session.ts';
 import { openKeys } from '../../simulators/certificates.ts';
+import { type SimulatorOptions, startSimulator } from '../../simulators/start.ts';
 import { type Answered as AnsweredByHost, anOrg } from './oktaOrg.ts';
 
 export type Asked = {
@@ -82,6 +83,25 @@ function connectedTo(
   );
 }
 
+/** A simulated account for one test, and connectors to it. */
+export async function aSimulatedAccount(options: SimulatorOptions) {
+  const simulator = await startSimulator('google', options);
+  onTestFinished(() => simulator.close());
+  const connect = (settings: object = {}, tuning: SessionTuning = {}) => {
+    const connector = openGoogle(
+      {
+        settings: googleDefinition.settings.parse({ ...simulator.settings, ...settings }),
+        credentials: googleDefinition.credentials.parse(simulator.credentials),
+        network: { baseUrl: simulator.origin, ca: simulator.ca, proxy: null },
+      },
+      tuning,
+    );
+    onTestFinished(() => connector.close());
+    return connector;
+  };
+  return { simulator, control: simulator.control, connect };
+}
+
 export const usersBody = (users: readonly unknown[] | undefined, nextPageToken?: string) => ({
   kind: 'admin#directory#users',
   users,
@@ -121,15 +141,6 @@ export function closedAfterEach() {
     },
     opened,
   };
-}
-
-export async function failureOf(work: Promise<unknown>): Promise<ConnectorFailure> {
-  const error = await work.then(
-    () => expect.unreachable('it should have failed'),
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof ConnectorError)) throw error;
-  return error.failure;
 }
 
 /** An empty page of users. */

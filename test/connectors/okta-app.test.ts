@@ -1,12 +1,18 @@
 /** The assignments of one app as the scope of a connection. */
-import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { ChangesPage, Connector } from '../../connectors/contract.ts';
-import { OktaCredentials, OktaSettings } from '../../connectors/okta/credentials.ts';
-import { oktaDefinition, openOkta } from '../../connectors/okta/index.ts';
+import { oktaDefinition } from '../../connectors/okta/index.ts';
 import { oktaIds } from '../../simulators/population/ids.ts';
-import { startSimulator } from '../../simulators/start.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
-import { type Answered, type Asked, allPages, anOktaUser, anOrg, connectedTo } from './oktaOrg.ts';
+import {
+  type Answered,
+  type Asked,
+  allPages,
+  anOktaUser,
+  anOrg,
+  aSimulatedOrg,
+  connectedTo,
+} from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
 const SEED = 9;
@@ -26,28 +32,19 @@ async function simulated({
   users?: number;
   permissions?: readonly string[];
 } = {}) {
-  const simulator = await startSimulator('okta', {
+  const { control, connect } = await aSimulatedOrg({
     users,
     seed: SEED,
     ...(permissions ? { permissions } : {}),
   });
-  onTestFinished(() => simulator.close());
-  const open = (appScope: string | undefined) => {
-    const connector = openOkta({
-      settings: OktaSettings.parse({ ...simulator.settings, appScope }),
-      credentials: OktaCredentials.parse(simulator.alternativeCredentials),
-      network: { baseUrl: null, ca: simulator.ca, proxy: null },
-    });
-    onTestFinished(() => connector.close());
-    return connector;
-  };
+  const open = (appScope: string | undefined) => connect({ appScope });
   const named = async (appScope: string | undefined) => {
     const records = await allPages((cursor) => open(appScope).fetchUsers(cursor, signal));
     return new Map(
       records.map((one) => (one.kind === 'user' ? [one.user.externalId, one.user] : expect.unreachable())),
     );
   };
-  return { control: simulator.control, open, named };
+  return { control, open, named };
 }
 
 /** The answers of an org whose app has these assignments. */

@@ -1,9 +1,7 @@
-import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import { type Changes, type ChangesPage, ConnectorError } from '../../connectors/contract.ts';
-import { OktaCredentials, OktaSettings } from '../../connectors/okta/credentials.ts';
-import { openOkta } from '../../connectors/okta/index.ts';
-import { startSimulator } from '../../simulators/start.ts';
-import { type Answered, type Asked, anOktaUser, anOrg, connectedTo } from './oktaOrg.ts';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Changes, ChangesPage } from '../../connectors/contract.ts';
+import { failing } from './aSession.ts';
+import { type Answered, type Asked, anOktaUser, anOrg, aSimulatedOrg, connectedTo } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
 const opened: { close(): Promise<void> }[] = [];
@@ -44,15 +42,12 @@ function feedOf({ changes }: { changes: Changes | null }): Changes {
 }
 
 async function simulated(users: number, permissions?: readonly string[]) {
-  const simulator = await startSimulator('okta', { users, seed: 5, ...(permissions ? { permissions } : {}) });
-  onTestFinished(() => simulator.close());
-  const connector = openOkta({
-    settings: OktaSettings.parse(simulator.settings),
-    credentials: OktaCredentials.parse(simulator.alternativeCredentials),
-    network: { baseUrl: null, ca: simulator.ca, proxy: null },
+  const { control, connect } = await aSimulatedOrg({
+    users,
+    seed: 5,
+    ...(permissions ? { permissions } : {}),
   });
-  onTestFinished(() => connector.close());
-  return { control: simulator.control, changes: feedOf(connector) };
+  return { control, changes: feedOf(connect()) };
 }
 
 async function connected(answer: (asked: Asked, origin: string) => Answered | Promise<Answered>) {
@@ -61,12 +56,6 @@ async function connected(answer: (asked: Asked, origin: string) => Answered | Pr
   opened.push(acme, connector);
   return { acme, changes: feedOf(connector) };
 }
-
-const failing = (work: Promise<unknown>) =>
-  work.then(
-    () => expect.unreachable('it should have failed'),
-    (error: unknown) => (error instanceof ConnectorError ? error.failure : expect.unreachable(String(error))),
-  );
 
 describe('the changes of a simulated org', () => {
   it('name nobody when nothing has happened, reading after reading', async () => {

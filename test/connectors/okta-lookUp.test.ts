@@ -1,10 +1,15 @@
-import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { ConnectorError } from '../../connectors/contract.ts';
-import { OktaCredentials, OktaSettings } from '../../connectors/okta/credentials.ts';
-import { openOkta } from '../../connectors/okta/index.ts';
-import { startSimulator } from '../../simulators/start.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
-import { type Answered, type Asked, allPages, anOktaUser, anOrg, connectedTo } from './oktaOrg.ts';
+import {
+  type Answered,
+  type Asked,
+  allPages,
+  anOktaUser,
+  anOrg,
+  aSimulatedOrg,
+  connectedTo,
+} from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
 const ids = (...names: readonly string[]) => names.map((name) => ExternalId.parse(name));
@@ -25,14 +30,8 @@ async function connected(answer: (asked: Asked, origin: string) => Answered | Pr
 }
 
 async function simulated(users: number) {
-  const simulator = await startSimulator('okta', { users, seed: 11 });
-  onTestFinished(() => simulator.close());
-  const connector = openOkta({
-    settings: OktaSettings.parse(simulator.settings),
-    credentials: OktaCredentials.parse(simulator.alternativeCredentials),
-    network: { baseUrl: null, ca: simulator.ca, proxy: null },
-  });
-  onTestFinished(() => connector.close());
+  const { simulator, connect } = await aSimulatedOrg({ users, seed: 11 });
+  const connector = connect();
   const { lookUp } = connector;
   if (lookUp === null) throw new Error('it declares the ability');
   const listed = await allPages((cursor) => connector.fetchUsers(cursor, signal));
@@ -232,14 +231,8 @@ describe('the evidence', () => {
     which: 'credentials' | 'alternativeCredentials',
     permissions: readonly string[],
   ) => {
-    const simulator = await startSimulator('okta', { users: 3, permissions });
-    onTestFinished(() => simulator.close());
-    const connector = openOkta({
-      settings: OktaSettings.parse(simulator.settings),
-      credentials: OktaCredentials.parse(simulator[which]),
-      network: { baseUrl: null, ca: simulator.ca, proxy: null },
-    });
-    onTestFinished(() => connector.close());
+    const { simulator, connect } = await aSimulatedOrg({ users: 3, permissions });
+    const connector = connect({}, simulator[which] ?? {});
     return connector.evidence(signal);
   };
 

@@ -1,8 +1,9 @@
 import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, type JWK, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Connector, ConnectorError } from '../../connectors/contract.ts';
+import type { Connector } from '../../connectors/contract.ts';
 import { openOkta } from '../../connectors/okta/index.ts';
+import { failing } from './aSession.ts';
 import { type Answered, type Asked, anOktaUser, anOrg, connectedTo, type Org, usersOf } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
@@ -52,12 +53,6 @@ async function aServiceApp(token: TokenEndpoint, answer: Lists = usersAnswer, ke
 }
 const usersAnswer = (asked: Asked, origin: string): Answered =>
   usersOf([], { deprovisioned: [anOktaUser('00u1')] })(asked, origin);
-
-const failing = (work: Promise<unknown>) =>
-  work.then(
-    () => expect.unreachable('it should have failed'),
-    (error: unknown) => (error instanceof ConnectorError ? error.failure : expect.unreachable(String(error))),
-  );
 
 function verified(asked: Asked | undefined, key: KeyObject, acme: Org) {
   const form = new URLSearchParams(asked?.body);

@@ -1,11 +1,9 @@
 /** Custom attributes and user types, and the proofs of possession that an org may ask for: as a simulated org has them. */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { OktaCredentials, OktaSettings } from '../../connectors/okta/credentials.ts';
-import { oktaDefinition, openOkta } from '../../connectors/okta/index.ts';
+import { oktaDefinition } from '../../connectors/okta/index.ts';
 import { oktaIds } from '../../simulators/population/ids.ts';
-import { startSimulator } from '../../simulators/start.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
-import { allPages, anOktaUser, anOrg, connectedTo } from './oktaOrg.ts';
+import { allPages, anOktaUser, anOrg, aSimulatedOrg, connectedTo } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
 const READS = [
@@ -17,14 +15,8 @@ const READS = [
 ];
 
 async function simulated(settings: object, permissions: readonly string[] = READS) {
-  const simulator = await startSimulator('okta', { users: 260, seed: 4, permissions });
-  onTestFinished(() => simulator.close());
-  const connector = openOkta({
-    settings: OktaSettings.parse({ ...simulator.settings, ...settings }),
-    credentials: OktaCredentials.parse(simulator.alternativeCredentials),
-    network: { baseUrl: null, ca: simulator.ca, proxy: null },
-  });
-  onTestFinished(() => connector.close());
+  const { simulator, connect } = await aSimulatedOrg({ users: 260, seed: 4, permissions });
+  const connector = connect(settings);
   const users = async () => {
     const records = await allPages((cursor) => connector.fetchUsers(cursor, signal));
     return records.map((record) =>

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { ConnectorError } from '../../connectors/contract.ts';
 import { oktaDefinition } from '../../connectors/okta/index.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
+import { failing } from './aSession.ts';
 import {
   type Answered,
   type Asked,
@@ -32,11 +32,6 @@ function connected(to: Org, how: Parameters<typeof connectedTo>[1] = {}) {
   return connector;
 }
 
-const failing = (work: Promise<unknown>) =>
-  work.then(
-    () => expect.unreachable('it should have failed'),
-    (error: unknown) => (error instanceof ConnectorError ? error.failure : expect.unreachable(String(error))),
-  );
 const idsOf = (records: readonly unknown[]) =>
   records.map((record) => {
     const { user, externalId } = record as { user?: { externalId: string }; externalId?: string };

@@ -4,11 +4,13 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { onTestFinished } from 'vitest';
 import type { Connector, Page } from '../../connectors/contract.ts';
-import type { OktaCredentials, OktaSettings } from '../../connectors/okta/credentials.ts';
+import { OktaCredentials, OktaSettings } from '../../connectors/okta/credentials.ts';
 import { openOkta } from '../../connectors/okta/index.ts';
 import type { SessionTuning } from '../../connectors/session.ts';
 import { openKeys } from '../../simulators/certificates.ts';
+import { type SimulatorOptions, startSimulator } from '../../simulators/start.ts';
 
 export type Asked = {
   readonly method: string;
@@ -94,6 +96,22 @@ export function connectedTo(
     },
     { sleep, clock, maxRetries: 1, ...tuning },
   );
+}
+
+/** A simulated org for one test, and connectors to it: as a service app, unless the test says `credentials`. */
+export async function aSimulatedOrg(options: SimulatorOptions) {
+  const simulator = await startSimulator('okta', options);
+  onTestFinished(() => simulator.close());
+  const connect = (settings: object = {}, credentials: object = simulator.alternativeCredentials ?? {}) => {
+    const connector = openOkta({
+      settings: OktaSettings.parse({ ...simulator.settings, ...settings }),
+      credentials: OktaCredentials.parse(credentials),
+      network: { baseUrl: null, ca: simulator.ca, proxy: null },
+    });
+    onTestFinished(() => connector.close());
+    return connector;
+  };
+  return { simulator, control: simulator.control, connect };
 }
 
 export async function allPages<T>(
