@@ -31,6 +31,7 @@ const exitOf = {
   'name-taken': EXIT.usage,
   'bad-configuration': EXIT.usage,
   'not-allowed-now': EXIT.notNow,
+  'tenant-in-use': EXIT.notNow,
   'answer-too-large': EXIT.usage,
   'changed-since-shown': EXIT.notNow,
   'connection-failed': EXIT.failed,

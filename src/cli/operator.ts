@@ -27,13 +27,15 @@ import {
   listPrincipals,
 } from '../tenancy/principals.ts';
 import { createRole, grantRole, listRoles, revokeRole } from '../tenancy/roles.ts';
+import { deleteTenant, keepTenant, moveTenant, resumeTenant, suspendTenant } from '../tenancy/tenantLife.ts';
 import {
   createTenant,
+  describeTenant,
   findTenant,
   getTenant,
   listDomains,
   listTenants,
-  renameTenant,
+  updateTenant,
   verifyDomain,
 } from '../tenancy/tenants.ts';
 import { getUser, listUsers } from '../tenancy/users.ts';
@@ -53,7 +55,13 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     listTenants: bound(listTenants),
     getTenant: bound(getTenant),
     findTenant: bound(findTenant),
-    renameTenant: bound(renameTenant),
+    describeTenant: bound(describeTenant),
+    updateTenant: bound(updateTenant),
+    moveTenant: bound(moveTenant),
+    suspendTenant: bound(suspendTenant),
+    resumeTenant: bound(resumeTenant),
+    deleteTenant: bound(deleteTenant),
+    keepTenant: bound(keepTenant),
     verifyDomain: bound(verifyDomain),
     listDomains: bound(listDomains),
     createConnection: bound(createConnection),

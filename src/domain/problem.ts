@@ -10,6 +10,7 @@ export const problemCodes = {
   'not-found': 'caller',
   'name-taken': 'caller',
   'not-allowed-now': 'caller',
+  'tenant-in-use': 'caller',
   'changed-since-shown': 'caller',
   'answer-too-large': 'caller',
   'connection-failed': 'administrator',

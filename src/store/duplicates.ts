@@ -2,7 +2,10 @@
 import { Problem } from '../domain/problem.ts';
 import { Prisma } from './generated/client.ts';
 
-/** Throws `name-taken` in the place of Prisma's error. Only names are unique among what goes through here. */
+/** PostgreSQL's "unique violation", as `pg` gives it. */
+const UNIQUE_VIOLATION = '23505';
+
+/** Throws `name-taken` in the place of Prisma's error or of PostgreSQL's. Only names are unique among what goes through here. */
 export async function refusingTakenNames<T>(
   said: { readonly message: string; readonly remedy: string },
   work: () => Promise<T>,
@@ -11,6 +14,7 @@ export async function refusingTakenNames<T>(
     return await work();
   } catch (error) {
     const duplicate = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
-    throw duplicate ? new Problem({ code: 'name-taken', ...said }, { cause: error }) : error;
+    const refused = (error as { readonly code?: unknown }).code === UNIQUE_VIOLATION;
+    throw duplicate || refused ? new Problem({ code: 'name-taken', ...said }, { cause: error }) : error;
   }
 }

@@ -1,8 +1,11 @@
 /** What applications hear about: each applied change of an auth user, and what happens to tenants, read as a feed. */
+import type { Json } from '../domain/canonical.ts';
 import type { AuthUserId, ChangeId, TenantId } from '../domain/ids.ts';
 import { type FeedOptions, feedCursor, type Listed } from '../domain/page.ts';
-import type { Database } from './database.ts';
-import { SUBTREE } from './scope.ts';
+import type { TenantEventType } from '../domain/tenant.ts';
+import type { Database, Sql } from './database.ts';
+import { manyIds } from './ids.ts';
+import { EVER_WITHIN } from './scope.ts';
 
 export type EventView = {
   readonly id: string;
@@ -27,8 +30,11 @@ const FROM_THE_BEGINNING = { position: '0', id: '00000000-0000-0000-0000-0000000
 const NEXT = `position < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AND (position, id) > ($1::bigint, $2::uuid)
   ORDER BY position, id LIMIT $3::int`;
 
-/** Each tenant's own next events by its own index: whoever polls does not read over what all others wrote since. */
-const OF_EACH_TENANT = `${SUBTREE('$4::uuid')} t CROSS JOIN LATERAL (SELECT * FROM event WHERE tenant_id = t.id AND ${NEXT}) e`;
+/**
+ * Each tenant's own next events by its own index: whoever polls does not read over what all others wrote since. Deleted tenants too:
+ * that they are deleted is an event of theirs.
+ */
+const OF_EACH_TENANT = `(${EVER_WITHIN('$4::uuid')}) t CROSS JOIN LATERAL (SELECT * FROM event WHERE tenant_id = t.id AND ${NEXT}) e`;
 
 export class Events {
   readonly #database: Database;
@@ -60,4 +66,29 @@ export class Events {
       return { items, next: rows.length > page.limit ? (items.at(-1)?.cursor ?? null) : null };
     });
   }
+}
+
+/** What happened to a tenant. `tenant` is whose feed it comes in, with the feeds of all above; `data` says whom it is about. */
+export type TenantEvent = {
+  readonly tenant: TenantId;
+  readonly type: TenantEventType;
+  readonly data: { readonly [key: string]: Json };
+};
+
+/** In the transaction of what they tell, in their order. */
+export async function writeTenantEvents(sql: Sql, at: Date, events: readonly TenantEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const ids = manyIds(events.length);
+  const rows = events.map(({ tenant, type, data }, index) => ({
+    id: ids[index],
+    tenant_id: tenant,
+    type,
+    data,
+  }));
+  await sql.query(
+    `INSERT INTO event (id, tenant_id, type, data, created_at)
+     SELECT id, tenant_id, type, data, $2::timestamptz
+     FROM jsonb_to_recordset($1::jsonb) AS row (id uuid, tenant_id uuid, type text, data jsonb)`,
+    [JSON.stringify(rows), at.toISOString()],
+  );
 }

@@ -1,23 +1,33 @@
 /**
  * Advisory locks. A run's lock belongs to a database session of its own, so that it ends with the process that holds it, however
- * that process ends. Plans and applies of one connection exclude each other by a second lock that ends with their transaction.
+ * that process ends. Plans and applies of one connection exclude each other by a second lock that ends with their transaction, and so
+ * do those that make, move and delete tenants.
  */
 import type { ConnectionId } from '../domain/ids.ts';
 import type { Database, Sql } from './database.ts';
 
 const RUN = 7_271;
 const CHANGE_SET = 7_272;
+const PURGE = 7_273;
+
+export type HeldLock = { release(): Promise<void> };
 
 /** Takes the right to run this connection, or gives null when another process has it. */
-export async function lockConnection(
-  database: Database,
-  connection: ConnectionId,
-): Promise<{ release(): Promise<void> } | null> {
+export function lockConnection(database: Database, connection: ConnectionId): Promise<HeldLock | null> {
+  return lockForProcess(database, RUN, connection);
+}
+
+/** Takes the right to purge what deleted tenants held, or gives null when another process has it. */
+export function lockPurge(database: Database): Promise<HeldLock | null> {
+  return lockForProcess(database, PURGE, 'tenants');
+}
+
+async function lockForProcess(database: Database, kind: number, name: string): Promise<HeldLock | null> {
   const client = await database.dedicated();
   try {
     const { rows } = await client.query<{ taken: boolean }>(
       'SELECT pg_try_advisory_lock($1, hashtext($2)) AS taken',
-      [RUN, connection],
+      [kind, name],
     );
     if (rows[0]?.taken === true) return { release: () => client.end() };
   } catch (error) {
@@ -51,3 +61,16 @@ export async function lockForPlan(sql: Sql, connection: ConnectionId): Promise<v
 export async function lockForApply(sql: Sql, connection: ConnectionId): Promise<void> {
   await sql.query('SELECT pg_advisory_xact_lock_shared($1, hashtext($2))', [CHANGE_SET, connection]);
 }
+
+/** Until the transaction ends, no tenant is moved or deleted; others may make tenants too. */
+export async function holdTree(sql: Sql): Promise<void> {
+  await sql.query(`SELECT true AS held FROM pg_advisory_xact_lock_shared(${TREE})`);
+}
+
+/** Until the transaction ends, nobody else makes, moves or deletes tenants. Readers go on. */
+export async function lockTree(sql: Sql): Promise<void> {
+  await sql.query(`SELECT true AS held FROM pg_advisory_xact_lock(${TREE})`);
+}
+
+/** The one that the database takes itself where it inserts and moves tenants. */
+const TREE = `hashtext('rollcall.tenants')`;

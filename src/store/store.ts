@@ -9,13 +9,16 @@ import { type ConnectionStore, connectionStore } from './connections.ts';
 import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
 import { Events } from './events.ts';
-import { lockConnection } from './locks.ts';
+import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
 import { Planning } from './planning.ts';
 import { type PrincipalStore, principalStore } from './principals.ts';
 import { type RoleStore, roleStore } from './roles.ts';
 import { Runs } from './runs.ts';
 import { secretBox } from './secrets.ts';
 import { Staging } from './staging.ts';
+import { type TenantDeletions, tenantDeletions } from './tenantDeletions.ts';
+import { type TenantMoves, tenantMoves } from './tenantMoves.ts';
+import { type TenantPurge, tenantPurge } from './tenantPurge.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
 import { Touched } from './touched.ts';
 import { type UserStore, userStore } from './users.ts';
@@ -23,7 +26,8 @@ import { type UserStore, userStore } from './users.ts';
 export type Store = {
   /** The tenant that all others descend from. */
   readonly root: TenantId;
-  readonly tenants: TenantStore;
+  readonly tenants: TenantStore & TenantMoves & TenantDeletions;
+  readonly tenantPurge: TenantPurge;
   readonly connections: ConnectionStore;
   readonly principals: PrincipalStore;
   readonly users: UserStore;
@@ -40,7 +44,9 @@ export type Store = {
   readonly events: Events;
   readonly authorization: Authorizations;
   /** The right to run a connection, which no two processes have at once; null when another process has it. */
-  lockConnection(connection: ConnectionId): Promise<{ release(): Promise<void> } | null>;
+  lockConnection(connection: ConnectionId): Promise<HeldLock | null>;
+  /** The right to purge what deleted tenants held, likewise. */
+  lockPurge(): Promise<HeldLock | null>;
   /** Waits for what is under way. A second call waits for the same. */
   close(): Promise<void>;
 };
@@ -55,7 +61,8 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
   let closed: Promise<void> | undefined;
   return {
     root: database.root,
-    tenants: tenantStore(database),
+    tenants: { ...tenantStore(database), ...tenantMoves(database), ...tenantDeletions(database) },
+    tenantPurge: tenantPurge(database),
     connections: connectionStore(database, box),
     principals: principalStore(database),
     users: userStore(database),
@@ -72,6 +79,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     events: new Events(database),
     authorization: new Authorizations(database),
     lockConnection: (connection) => lockConnection(database, connection),
+    lockPurge: () => lockPurge(database),
     close: () => {
       closed ??= database.close();
       return closed;

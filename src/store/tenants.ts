@@ -1,29 +1,67 @@
-/** Tenants and their verified domains. */
+/** Tenants and their verified domains. Moves and deletions are in files of their own. */
+import type { AuditEntry } from '../domain/audit.ts';
 import { TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
-import type { Tenant, TenantDomain } from '../domain/tenant.ts';
+import type { ProductPlanId } from '../domain/productPlan.ts';
+import {
+  isGoing,
+  type Tenant,
+  type TenantDetails,
+  type TenantDomain,
+  type TenantKind,
+  type TenantState,
+} from '../domain/tenant.ts';
+import { appendAudit } from './audit.ts';
 import { type Audited, record } from './audited.ts';
-import type { Database } from './database.ts';
+import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
-import type { Tenant as TenantRow } from './generated/client.ts';
-import { pageQuery, subtree } from './scope.ts';
+import { type TenantEvent, writeTenantEvents } from './events.ts';
+import type { Prisma } from './generated/client.ts';
+import { holdTree } from './locks.ts';
+import { SUBTREE, subtree } from './scope.ts';
+import { KIND, readTenant, readTenants } from './tenantRows.ts';
 
-/** `scope` is the caller's tenant: nothing outside its subtree is seen or touched. */
+export type NewTenant = Pick<Tenant, 'id' | 'name' | 'inheritsRoles' | 'plan'> & {
+  readonly parent: TenantId;
+};
+
+export type TenantPatch = Partial<Pick<Tenant, 'name' | 'inheritsRoles' | 'plan' | 'state' | 'deleteAt'>> & {
+  /** What the state is again when the deletion that is scheduled is called off. */
+  readonly keptState?: 'active' | 'suspended' | null;
+};
+
+/** What is recorded of a change, in its order: in the tenant's own chain, and in the feed. */
+export type Told = {
+  readonly at: Date;
+  readonly entries: readonly AuditEntry[];
+  readonly events: readonly TenantEvent[];
+};
+
+/** `scope` is the caller's tenant: nothing outside its subtree, and nothing that is deleted, is seen or touched. */
 export type TenantStore = {
-  /** Below `parent`. Throws `not-found` where the parent is not the caller's to see, `name-taken`. */
-  insert(
+  /** Below `parent`. Throws `not-found` where the parent is not the caller's to see, or the plan does not exist; `not-allowed-now` where the parent is to be deleted; `name-taken`. */
+  insert(scope: TenantId, tenant: NewTenant, audit: Audited): Promise<Tenant>;
+  /** null: it is not at this version any more. Throws `not-found` for the plan, `name-taken`. */
+  update(
     scope: TenantId,
-    tenant: { readonly id: TenantId; readonly parent: TenantId; readonly name: string },
-    audit: Audited,
-  ): Promise<Tenant>;
-  /** Throws `not-found`, `name-taken`. */
-  rename(scope: TenantId, id: TenantId, name: string, audit: Audited): Promise<Tenant>;
+    at: Pick<Tenant, 'id' | 'version'>,
+    patch: TenantPatch,
+    told: Told,
+  ): Promise<Tenant | null>;
   /** All of the subtree, or the children of one tenant. */
   list(scope: TenantId, filter: PageOptions & { readonly parent: TenantId | null }): Promise<Listed<Tenant>>;
   get(scope: TenantId, id: TenantId): Promise<Tenant | null>;
+  /** With so many of its children, and all below it counted. */
+  describe(scope: TenantId, id: TenantId, children: number): Promise<TenantDetails | null>;
   /** Up to `limit` of the tenants with this name. */
   named(scope: TenantId, name: string, limit: number): Promise<readonly Tenant[]>;
+  /** Whether a tenant and all above it work: the worst of their states. Sees every tenant; a tenant that is none is deleted. */
+  standing(id: TenantId): Promise<TenantState>;
+  /** Of these tenants, those that work. Sees every tenant. */
+  working(ids: readonly TenantId[]): Promise<ReadonlySet<TenantId>>;
+  /** What the state is again when the deletion is called off; null: none is scheduled. */
+  keptState(scope: TenantId, id: TenantId): Promise<'active' | 'suspended' | null>;
   /** Again is no error; the first time stays recorded, and only it is audited. Throws `not-found` for the tenant. */
   verifyDomain(
     scope: TenantId,
@@ -35,56 +73,147 @@ export type TenantStore = {
 };
 
 export function tenantStore(database: Database): TenantStore {
+  return { ...writing(database), ...reading(database), ...standing(database), ...domains(database) };
+}
+
+function writing(database: Database): Pick<TenantStore, 'insert' | 'update'> {
   return {
-    insert: (scope, { id, parent, name }, audit) =>
+    insert: (scope, { id, parent, name, inheritsRoles, plan }, audit) =>
       refusingTakenNames(nameTaken, () =>
         database.ordinary(scope, async (tx) => {
+          const sql = sqlOf(tx);
+          await holdTree(sql);
           await subtree(tx, scope, parent);
+          await refuseWhereGoing(tx, parent);
+          await refuseUnknownPlan(tx, plan);
           // Path and data key are set by the database. Not create(): the row that it would give back is not visible within the
           // statement that makes it.
-          const row = { id, parentId: parent, name, path: '', dataKey: '', createdAt: audit.at };
+          const placed = { parentId: parent, path: '', dataKey: '' };
+          const row = { id, name, inheritsRoles, productPlanId: plan, createdAt: audit.at, ...placed };
           await tx.tenant.createMany({ data: [row] });
+          const tenant = await readTenant(sql, scope, id);
+          const data = { tenant: id, dataKey: tenant.dataKey };
+          await writeTenantEvents(sql, audit.at, [{ tenant: id, type: 'tenant.created', data }]);
           await record(tx, id, audit);
-          return toTenant(await tx.tenant.findUniqueOrThrow({ where: { id } }), scope);
+          return tenant;
         }),
       ),
-    rename: (scope, id, name, audit) =>
+    update: (scope, { id, version }, patch, { at, entries, events }) =>
       refusingTakenNames(nameTaken, () =>
         database.ordinary(scope, async (tx) => {
-          const [row] = await tx.tenant.updateManyAndReturn({
-            where: { id, ...(await subtree(tx, scope)) },
-            data: { name, version: { increment: 1 } },
+          const sql = sqlOf(tx);
+          await refuseUnknownPlan(tx, patch.plan ?? null);
+          const { count } = await tx.tenant.updateMany({
+            where: { AND: [{ id, version }, await subtree(tx, scope)] },
+            data: columnsOf(patch),
           });
-          if (row === undefined) throw notFound('tenant');
-          await record(tx, id, audit);
-          return toTenant(row, scope);
+          if (count === 0) return null;
+          const tenant = await readTenant(sql, scope, id);
+          await writeTenantEvents(sql, at, events);
+          await appendAudit(sql, id, at, entries);
+          return tenant;
         }),
       ),
+  };
+}
+
+function columnsOf({ plan, ...patch }: TenantPatch): Prisma.TenantUncheckedUpdateManyInput {
+  const set = plan === undefined ? {} : { productPlanId: plan };
+  return { ...patch, ...set, version: { increment: 1 } };
+}
+
+async function refuseWhereGoing(tx: OrdinaryTransaction, parent: TenantId): Promise<void> {
+  const [row] = await sqlOf(tx).query<{ goes: boolean }>(
+    'SELECT deletion_of_tenant($1::uuid) IS NOT NULL AS goes',
+    [parent],
+  );
+  if (row?.goes === true) throw isGoing();
+}
+
+/** Product plans are the whole install's: everybody sees every one. */
+async function refuseUnknownPlan(tx: OrdinaryTransaction, plan: ProductPlanId | null): Promise<void> {
+  if (plan === null) return;
+  if ((await tx.productPlan.count({ where: { id: plan } })) === 0) throw notFound('plan');
+}
+
+function reading(database: Database): Pick<TenantStore, 'list' | 'get' | 'describe' | 'named'> {
+  return {
     list: (scope, filter) =>
       database.ordinary(scope, async (tx) => {
-        const { position, order } = pageQuery(filter);
-        const below = await subtree(tx, scope, filter.parent ?? scope);
-        const rows = await tx.tenant.findMany({
-          where: { AND: [below, position, filter.parent === null ? {} : { parentId: filter.parent }] },
-          ...order,
-        });
-        return toPage(
-          rows.map((row) => toTenant(row, scope)),
-          filter.limit,
-        );
+        await subtree(tx, scope, filter.parent ?? scope);
+        return await pageOfTenants(tx, scope, filter);
       }),
     get: (scope, id) =>
       database.ordinary(scope, async (tx) => {
-        const row = await tx.tenant.findFirst({ where: { id, ...(await subtree(tx, scope)) } });
-        return row === null ? null : toTenant(row, scope);
+        const [tenant] = await readTenants(sqlOf(tx), scope, ONE, [scope, id]);
+        return tenant ?? null;
+      }),
+    describe: (scope, id, children) =>
+      database.ordinary(scope, async (tx) => {
+        const sql = sqlOf(tx);
+        const [tenant] = await readTenants(sql, scope, ONE, [scope, id]);
+        if (tenant === undefined) return null;
+        const kinds = await sql.query<{ kind: TenantKind; tenants: number }>(
+          `SELECT kind, count(*)::int AS tenants FROM (
+             SELECT ${KIND} AS kind FROM tenant t WHERE t.id IN ${SUBTREE('$1::uuid')} AND t.id <> $1::uuid) AS below GROUP BY kind`,
+          [id],
+        );
+        const counted = Object.fromEntries(kinds.map(({ kind, tenants }) => [kind, tenants]));
+        return {
+          ...tenant,
+          children: await pageOfTenants(tx, scope, { parent: id, limit: children, after: null }),
+          descendants: { individual: 0, organisation: 0, enterprise: 0, ...counted },
+        };
       }),
     named: (scope, name, limit) =>
       database.ordinary(scope, async (tx) => {
-        const where = { name, ...(await subtree(tx, scope)) };
-        const rows = await tx.tenant.findMany({ where, orderBy: { id: 'asc' }, take: limit });
-        return rows.map((row) => toTenant(row, scope));
+        const chosen = `SELECT t.id FROM tenant t WHERE t.name = $2 AND t.id IN ${SUBTREE('$1::uuid')} ORDER BY t.id LIMIT $3::int`;
+        return await readTenants(sqlOf(tx), scope, chosen, [scope, name, limit]);
       }),
-    ...domains(database),
+  };
+}
+
+const ONE = `SELECT t.id FROM tenant t WHERE t.id = $2::uuid AND t.id IN ${SUBTREE('$1::uuid')}`;
+
+async function pageOfTenants(
+  tx: OrdinaryTransaction,
+  scope: TenantId,
+  { parent, limit, after }: PageOptions & { readonly parent: TenantId | null },
+): Promise<Listed<Tenant>> {
+  const rows = await readTenants(
+    sqlOf(tx),
+    scope,
+    `SELECT t.id FROM tenant t WHERE t.id IN ${SUBTREE('$1::uuid')}
+       AND ($2::uuid IS NULL OR t.parent_id = $2::uuid) AND ($3::uuid IS NULL OR t.id > $3::uuid) ORDER BY t.id LIMIT $4::int`,
+    [scope, parent, after, limit + 1],
+  );
+  return toPage(rows, limit);
+}
+
+function standing(database: Database): Pick<TenantStore, 'standing' | 'working' | 'keptState'> {
+  return {
+    standing: async (id) => {
+      const [row] = await database.single<{ standing: TenantState | null }>(
+        'tenant-standing',
+        'SELECT tenant_standing($1) AS standing',
+        [id],
+      );
+      return row?.standing ?? 'deleted';
+    },
+    working: async (ids) => {
+      const rows = await database.single<{ id: TenantId }>(
+        'working-tenants',
+        `SELECT id FROM (SELECT DISTINCT id FROM unnest($1::uuid[]) AS id) AS asked WHERE tenant_standing(id) = 'active'`,
+        [ids],
+      );
+      return new Set(rows.map(({ id }) => id));
+    },
+    keptState: (scope, id) =>
+      database.ordinary(scope, async (tx) => {
+        const where = { id, ...(await subtree(tx, scope)) };
+        const row = await tx.tenant.findFirst({ where, select: { keptState: true } });
+        return row?.keptState === 'active' || row?.keptState === 'suspended' ? row.keptState : null;
+      }),
   };
 }
 
@@ -114,18 +243,6 @@ function domains(database: Database): Pick<TenantStore, 'verifyDomain' | 'domain
   };
 }
 
-function toTenant(row: TenantRow, scope: TenantId): Tenant {
-  const ids = row.path.split('/').slice(0, -1);
-  return {
-    id: TenantId.parse(row.id),
-    parent: row.id === scope || row.parentId === null ? null : TenantId.parse(row.parentId),
-    name: row.name,
-    path: ids.slice(ids.indexOf(scope)).map((id) => TenantId.parse(id)),
-    version: row.version,
-    createdAt: row.createdAt,
-  };
-}
-
 function toDomain(row: {
   tenantId: string;
   domain: string;
@@ -136,7 +253,7 @@ function toDomain(row: {
   return { tenant: TenantId.parse(tenantId), domain, verifiedAt, verifiedBy };
 }
 
-const nameTaken = {
+export const nameTaken = {
   message: 'Another tenant below the same parent has this name.',
   remedy: 'Choose another name, or use the tenant that is there.',
 };

@@ -1,4 +1,4 @@
-/** Tenants: make them, find them, rename them, and record which domains are theirs. */
+/** Tenants: make them, find them, change them, and record which domains are theirs. */
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
@@ -8,8 +8,10 @@ import { invalidInput, Name, notFound, parseId, parseInput } from '../domain/inp
 import { type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
-import type { Tenant, TenantDomain } from '../domain/tenant.ts';
+import { ProductPlanId } from '../domain/productPlan.ts';
+import { notForOneself, type Tenant, type TenantDetails, type TenantDomain } from '../domain/tenant.ts';
 import type { Store } from '../store/store.ts';
+import type { TenantPatch, Told } from '../store/tenants.ts';
 
 export type TenantDeps = { readonly store: Store; readonly clock: Clock };
 
@@ -17,28 +19,40 @@ export const NewTenant = z.strictObject({
   name: Name,
   /** null: below the caller's own tenant. */
   parent: TenantId.nullable().default(null),
+  inheritsRoles: z
+    .boolean()
+    .default(true)
+    .describe('Whether roles that are held in tenants above hold in this one and below.'),
+  plan: ProductPlanId.nullable()
+    .default(null)
+    .describe(
+      'A product plan of its own; null: that of the nearest tenant above. For the role system alone.',
+    ),
 });
 
-/** Throws `invalid-input`, `not-found` for the parent, `name-taken` below the same parent. */
+/**
+ * Throws `invalid-input`, `forbidden` for a plan, `not-found` for the parent or the plan, `name-taken` below the same parent,
+ * `not-allowed-now` below one that is to be deleted.
+ */
 export async function createTenant(
   { store, clock }: TenantDeps,
   caller: Caller,
   input: z.input<typeof NewTenant>,
 ): Promise<Tenant> {
   authorise(caller, 'tenants.write');
-  const { name, parent } = parseInput(NewTenant, input);
+  const { parent, ...given } = parseInput(NewTenant, input);
+  if (given.plan !== null) refusePlanBy(caller);
   const id = TenantId.parse(v7());
-  const below = parent ?? caller.tenant;
   return await store.tenants.insert(
     caller.tenant,
-    { id, parent: below, name },
+    { ...given, id, parent: parent ?? caller.tenant },
     {
       at: clock.now(),
       entry: {
         actor: caller.actor,
         action: 'tenant.created',
         subject: { kind: 'tenant', id },
-        details: { name },
+        details: { name: given.name },
       },
     },
   );
@@ -72,6 +86,22 @@ export async function getTenant(
   return tenant;
 }
 
+/** How many children come with a tenant. */
+const FIRST_CHILDREN = 50;
+
+/** With its children, the first ones, and all tenants below it counted by kind. Throws `not-found`. */
+export async function describeTenant(
+  { store }: Pick<TenantDeps, 'store'>,
+  caller: Caller,
+  id: string,
+): Promise<TenantDetails> {
+  authorise(caller, 'tenants.read');
+  const known = parseId(TenantId, id);
+  const tenant = known === null ? null : await store.tenants.describe(caller.tenant, known, FIRST_CHILDREN);
+  if (tenant === null) throw notFound('tenant');
+  return tenant;
+}
+
 /** How many of the things that share a name an error lists. */
 const AMBIGUOUS = 10;
 
@@ -93,36 +123,126 @@ export async function findTenant(
   );
 }
 
-export const RenamedTenant = z.strictObject({ tenant: z.string(), name: Name });
+export const ChangedTenant = z.strictObject({
+  tenant: z.string(),
+  name: Name.optional(),
+  inheritsRoles: NewTenant.shape.inheritsRoles.unwrap().optional(),
+  plan: NewTenant.shape.plan.unwrap().optional(),
+  version: z
+    .number()
+    .int()
+    .optional()
+    .describe('Of the tenant that the change was made on: refused if it is another one by now.'),
+});
 
 /**
- * One's own tenant is renamed from above: whether a name is free among the siblings is not the caller's to know.
- * Throws `invalid-input`, `not-found`, `not-allowed-now`, `name-taken` below the same parent.
+ * One's own tenant is changed from above: whether a name is free among the siblings, and what holds here of what is held above, is not
+ * the caller's to say. What changes nothing is no error.
+ * Throws `invalid-input`, `not-found` for the tenant or the plan, `not-allowed-now`, `forbidden` for a plan, `name-taken` below the same
+ * parent, `changed-since-shown`.
  */
-export async function renameTenant(
+export async function updateTenant(
   deps: TenantDeps,
   caller: Caller,
-  input: z.input<typeof RenamedTenant>,
+  input: z.input<typeof ChangedTenant>,
 ): Promise<Tenant> {
   authorise(caller, 'tenants.write');
-  const { tenant, name } = parseInput(RenamedTenant, input);
+  const { tenant, version, ...given } = parseInput(ChangedTenant, input);
   const before = await getTenant(deps, caller, tenant);
-  if (before.name === name) return before;
-  if (before.id === caller.tenant && before.id !== deps.store.root) {
-    throw new Problem({
-      code: 'not-allowed-now',
-      message: 'A tenant cannot rename itself.',
-      remedy: 'Ask somebody who administers the tenant above.',
-    });
+  if (version !== undefined && version !== before.version) throw changedSinceShown();
+  const { name, ...rest } = differing(given, before);
+  if (rest.plan !== undefined) refusePlanBy(caller);
+  if (name === undefined && Object.keys(rest).length === 0) return before;
+  if (before.id === caller.tenant && before.id !== deps.store.root) throw notForOneself('change');
+  const told: Told[] = [];
+  if (name !== undefined) {
+    const details = { before: before.name, after: name };
+    told.push(telling(deps, caller, before, { action: 'tenant.renamed', details, event: 'tenant.renamed' }));
   }
-  return await deps.store.tenants.rename(caller.tenant, before.id, name, {
+  if (Object.keys(rest).length > 0) {
+    const { inheritsRoles, plan } = before;
+    const details = { before: { inheritsRoles, plan }, after: { inheritsRoles, plan, ...rest } };
+    const data = { fields: Object.keys(rest) };
+    told.push(
+      telling(deps, caller, before, { action: 'tenant.updated', details, event: 'tenant.updated', data }),
+    );
+  }
+  return await storeChange(deps, caller, before, given, {
     at: deps.clock.now(),
-    entry: {
-      actor: caller.actor,
-      action: 'tenant.renamed',
-      subject: { kind: 'tenant', id: before.id },
-      details: { before: before.name, after: name },
-    },
+    entries: told.flatMap(({ entries }) => entries),
+    events: told.flatMap(({ events }) => events),
+  });
+}
+
+type Given = { readonly [Key in 'name' | 'inheritsRoles' | 'plan']?: Tenant[Key] | undefined };
+
+/** What is to be another than it is. */
+function differing(given: Given, before: Tenant): Partial<Pick<Tenant, 'name' | 'inheritsRoles' | 'plan'>> {
+  const keys = ['name', 'inheritsRoles', 'plan'] as const;
+  return Object.fromEntries(
+    keys.flatMap((key) =>
+      given[key] === undefined || given[key] === before[key] ? [] : [[key, given[key]]],
+    ),
+  );
+}
+
+/** What is recorded of a change of one tenant: in its own chain, and in the feed. */
+export function telling(
+  { clock }: Pick<TenantDeps, 'clock'>,
+  { actor }: Caller,
+  { id, dataKey }: Tenant,
+  {
+    action,
+    details = {},
+    event,
+    data = {},
+  }: {
+    readonly action: string;
+    readonly details?: Told['entries'][number]['details'];
+    readonly event: Told['events'][number]['type'];
+    readonly data?: Told['events'][number]['data'];
+  },
+): Told {
+  const entry = { actor, action, subject: { kind: 'tenant', id }, details } as const;
+  return {
+    at: clock.now(),
+    entries: [entry],
+    events: [{ tenant: id, type: event, data: { tenant: id, dataKey, ...data } }],
+  };
+}
+
+/** Throws `changed-since-shown` where somebody was faster. */
+export async function storeChange(
+  { store }: Pick<TenantDeps, 'store'>,
+  caller: Caller,
+  before: Tenant,
+  patch: { readonly [Key in keyof TenantPatch]: TenantPatch[Key] | undefined },
+  told: Told,
+): Promise<Tenant> {
+  const after = await store.tenants.update(caller.tenant, before, defined(patch), told);
+  if (after === null) throw changedSinceShown();
+  return after;
+}
+
+function defined(patch: object): TenantPatch {
+  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+}
+
+/** A product plan is what a customer has bought: nobody sets their own, nor one for a part of theirs. */
+function refusePlanBy(caller: Caller): void {
+  if (caller.role === 'system') return;
+  throw new Problem({
+    code: 'forbidden',
+    message: `The role ${caller.role} does not include setting product plans.`,
+    remedy: 'Ask somebody with the role system.',
+  });
+}
+
+export function changedSinceShown(): Problem {
+  return new Problem({
+    code: 'changed-since-shown',
+    message: 'The tenant was changed by somebody else in the meantime; nothing was changed.',
+    remedy: 'Look at the tenant again and repeat the change.',
   });
 }
 

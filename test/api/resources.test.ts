@@ -8,7 +8,7 @@ import { listKeys } from '../../src/tenancy/apiKeys.ts';
 import { getConnection, listConnections } from '../../src/tenancy/connections.ts';
 import { listPrincipals } from '../../src/tenancy/principals.ts';
 import { listRoles } from '../../src/tenancy/roles.ts';
-import { getTenant, listTenants } from '../../src/tenancy/tenants.ts';
+import { describeTenant, listTenants } from '../../src/tenancy/tenants.ts';
 import { getUser, listUsers } from '../../src/tenancy/users.ts';
 import { aConnection, addCustomer, fill, type Ids, type Json, type Served, serve } from './served.ts';
 
@@ -34,7 +34,7 @@ it('answers with all that the use cases give, field by field', async () => {
   const caller = customer.administrator;
   const given: readonly (readonly [string, Promise<unknown>])[] = [
     ['/v1/tenants', listTenants(deps, caller)],
-    [`/v1/tenants/${ids.tenant}`, getTenant(deps, caller, ids.tenant)],
+    [`/v1/tenants/${ids.tenant}`, describeTenant(deps, caller, ids.tenant)],
     ['/v1/connections', listConnections(deps, caller)],
     [`/v1/connections/${ids.connection}`, getConnection(deps, caller, ids.connection)],
     ['/v1/runs', listRuns(deps, caller, {})],

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { carryOutApply, getApply, startApply } from '../../src/review/apply.ts';
-import { renameTenant } from '../../src/tenancy/tenants.ts';
+import { updateTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -161,7 +161,7 @@ describe('An apply', () => {
     const acme = await install.connect({ directory: aDirectory({ users: 2 }) });
     await acme.sync();
     await acme.approveAll();
-    await renameTenant(install, install.operator, { tenant: acme.tenant, name: `renamed ${acme.tenant}` });
+    await updateTenant(install, install.operator, { tenant: acme.tenant, name: `renamed ${acme.tenant}` });
     expect(await acme.apply()).toMatchObject({ applied: 2 });
   });
 

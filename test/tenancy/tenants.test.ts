@@ -6,8 +6,8 @@ import {
   getTenant,
   listDomains,
   listTenants,
-  renameTenant,
   type TenantDeps,
+  updateTenant,
   verifyDomain,
 } from '../../src/tenancy/tenants.ts';
 import { clockAt } from '../support/clock.ts';
@@ -99,7 +99,7 @@ describe('a tenant administrator', () => {
         () => getTenant(deps, admin, id),
         () => createTenant(deps, admin, { name: 'Intruder', parent: id }),
         () => listTenants(deps, admin, { parent: id }),
-        () => renameTenant(deps, admin, { tenant: id, name: 'Taken over' }),
+        () => updateTenant(deps, admin, { tenant: id, name: 'Taken over' }),
         () => listDomains(deps, admin, id),
       ];
       return await Promise.all(
@@ -122,7 +122,7 @@ describe('a tenant administrator', () => {
     const [mine] = [await aTenant(deps), await aTenant(deps, { name: 'Sibling' })];
     const admin = await aCaller(deps, mine);
     const attempt = (name: string) =>
-      renameTenant(deps, admin, { tenant: mine, name }).catch(({ code, message }) => ({ code, message }));
+      updateTenant(deps, admin, { tenant: mine, name }).catch(({ code, message }) => ({ code, message }));
     expect(await attempt('Sibling')).toMatchObject({ code: 'not-allowed-now' });
     expect(await attempt('Sibling')).toEqual(await attempt('Nobody is called so'));
   });
@@ -181,10 +181,10 @@ describe('findTenant', () => {
   });
 });
 
-describe('renameTenant', () => {
+describe('updateTenant', () => {
   it('gives it a new version and records both names', async () => {
     const id = await aTenant(deps, { name: 'Before' });
-    expect(await renameTenant(deps, operator, { tenant: id, name: 'After' })).toMatchObject({
+    expect(await updateTenant(deps, operator, { tenant: id, name: 'After' })).toMatchObject({
       name: 'After',
       version: 2,
     });
@@ -196,7 +196,7 @@ describe('renameTenant', () => {
 
   it('does nothing when it is called so already', async () => {
     const id = await aTenant(deps, { name: 'Same' });
-    expect(await renameTenant(deps, operator, { tenant: id, name: 'Same' })).toMatchObject({ version: 1 });
+    expect(await updateTenant(deps, operator, { tenant: id, name: 'Same' })).toMatchObject({ version: 1 });
     expect(await auditOf(database.url, id)).toHaveLength(1);
   });
 
@@ -204,7 +204,7 @@ describe('renameTenant', () => {
     const parent = await aTenant(deps);
     await aTenant(deps, { name: 'North', parent });
     const south = await aTenant(deps, { name: 'South', parent });
-    await expect(renameTenant(deps, operator, { tenant: south, name: 'North' })).rejects.toMatchObject({
+    await expect(updateTenant(deps, operator, { tenant: south, name: 'North' })).rejects.toMatchObject({
       code: 'name-taken',
     });
   });

@@ -1,0 +1,303 @@
+/**
+ * Moves a tenant, with all below it, to another parent, in one transaction: readers see the tree as it was until it commits. Path and
+ * data key follow for the whole subtree; everything else hangs on ids and stays where it is. What reached into the subtree from a tenant
+ * that is not above it any more ends with the move: it was given because of where the tenant stood.
+ */
+import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { AuthUserId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
+import { notFound } from '../domain/input.ts';
+import { Problem } from '../domain/problem.ts';
+import { isGoing, type Tenant } from '../domain/tenant.ts';
+import { appendAudit } from './audit.ts';
+import type { Database, Sql } from './database.ts';
+import { refusingTakenNames } from './duplicates.ts';
+import { writeTenantEvents } from './events.ts';
+import { lockForPlan, lockTree } from './locks.ts';
+import { isWithin, SUBTREE } from './scope.ts';
+import { readTenant } from './tenantRows.ts';
+import { nameTaken } from './tenants.ts';
+
+export type TenantMove = {
+  readonly id: TenantId;
+  readonly parent: TenantId;
+  readonly by: Actor;
+  readonly at: Date;
+};
+
+export type TenantMoves = {
+  /**
+   * `tenants`: how many changed their place, 0 where it stood there already. Throws `not-found` for either, `name-taken` below the new
+   * parent, `not-allowed-now` below itself, where either is being deleted, and while a connection from above keeps users in it.
+   */
+  move(scope: TenantId, move: TenantMove): Promise<{ readonly tenant: Tenant; readonly tenants: number }>;
+};
+
+export function tenantMoves(database: Database): TenantMoves {
+  return {
+    move: (scope, move) =>
+      refusingTakenNames(nameTaken, () =>
+        database.bulk(scope, async (tx) => {
+          const places = await lockPlaces(tx, scope, move);
+          const { here } = places;
+          if (here.parent === move.parent)
+            return { tenant: await readTenant(tx, scope, move.id), tenants: 0 };
+          refuseImpossible(places, move.at);
+          await refuseWhileReached(tx, places);
+          const [moved] = await tx.query<{ tenants: number; after: string }>(
+            'SELECT tenants, data_key_after AS after FROM move_tenant($1, $2)',
+            [move.id, move.parent],
+          );
+          if (moved === undefined) throw notFound('tenant');
+          const tenant = await readTenant(tx, scope, move.id);
+          await tellOfMove(tx, places, move, tenant.dataKey);
+          await audit(tx, move.at, [
+            ...aboutTheMove(places, move, moved),
+            ...(await endWhatReachedIn(tx, places, move)),
+          ]);
+          return { tenant, tenants: moved.tenants };
+        }),
+      ),
+  };
+}
+
+type Place = {
+  readonly id: TenantId;
+  readonly parent: TenantId | null;
+  readonly path: string;
+  readonly dataKey: string;
+  /** When it goes, with a tenant above or by itself. */
+  readonly goes: Date | null;
+};
+
+type Places = {
+  readonly here: Place;
+  readonly there: Place;
+  /** Tenants that are above now and will not be. */
+  readonly left: readonly TenantId[];
+};
+
+/**
+ * Where both stand, with nobody making, moving or deleting tenants until the end. Connections of the tenants that are left may place
+ * users in the subtree: theirs plans and applies wait too, and are waited for first, because they may make tenants themselves.
+ */
+async function lockPlaces(sql: Sql, scope: TenantId, move: TenantMove): Promise<Places> {
+  const before = await readPlaces(sql, scope, move);
+  const reaching = await connectionsOf(sql, before.left);
+  for (const connection of reaching) await lockForPlan(sql, connection);
+  await lockTree(sql);
+  const places = await readPlaces(sql, scope, move);
+  const now = await connectionsOf(sql, places.left);
+  if (now.every((connection) => reaching.includes(connection))) return places;
+  throw new Problem({
+    code: 'changed-since-shown',
+    message: 'Other tenants were moved in the meantime; nothing was moved.',
+    remedy: 'Look at the tenants again and repeat the move.',
+  });
+}
+
+async function readPlaces(sql: Sql, scope: TenantId, { id, parent }: TenantMove): Promise<Places> {
+  const rows = await sql.query<Place>(
+    `SELECT t.id, t.parent_id AS parent, t.path, t.data_key AS "dataKey", deletion_of_tenant(t.id) AS goes
+     FROM tenant t WHERE t.id IN ($2, $3) AND t.id IN ${SUBTREE('$1::uuid')}`,
+    [scope, id, parent],
+  );
+  const here = rows.find((row) => row.id === id);
+  const there = rows.find((row) => row.id === parent);
+  if (here === undefined || there === undefined) throw notFound('tenant');
+  const above = (path: string) => path.split('/').slice(0, -1) as TenantId[];
+  const after = new Set(above(there.path));
+  return { here, there, left: above(here.path).filter((one) => one !== id && !after.has(one)) };
+}
+
+async function connectionsOf(sql: Sql, tenants: readonly TenantId[]): Promise<readonly ConnectionId[]> {
+  if (tenants.length === 0) return [];
+  const rows = await sql.query<{ id: ConnectionId }>(
+    'SELECT id FROM connection WHERE tenant_id = ANY ($1::uuid[]) ORDER BY id',
+    [tenants],
+  );
+  return rows.map(({ id }) => id);
+}
+
+function refuseImpossible({ here, there }: Places, at: Date): void {
+  if (there.path.startsWith(here.path)) {
+    throw new Problem({
+      code: 'not-allowed-now',
+      message: 'A tenant cannot be moved below itself.',
+      remedy:
+        'Choose a parent that is not below the tenant; move that one out first, if it is what should be above.',
+    });
+  }
+  if ((here.goes !== null && here.goes <= at) || there.goes !== null) throw isGoing();
+}
+
+/** A directory whose tenant is not above any more could neither change nor remove those whom it keeps here. */
+async function refuseWhileReached(sql: Sql, { here, left }: Places): Promise<void> {
+  if (left.length === 0) return;
+  const [found] = await sql.query<{ name: string }>(
+    `SELECT n.name FROM connection n WHERE n.tenant_id = ANY ($1::uuid[]) AND EXISTS (
+       SELECT FROM tenant t JOIN auth_user u ON u.tenant_id = t.id
+         JOIN identity i ON i.auth_user_id = u.id AND i.connection_id = n.id
+       WHERE ${isWithin('t.path', '$2')} AND u.state <> 'deleted')
+     ORDER BY n.id LIMIT 1`,
+    [left, here.path],
+  );
+  if (found === undefined) return;
+  throw new Problem({
+    code: 'not-allowed-now',
+    message: `Users of the tenant are kept by the connection ${found.name} of a tenant above, which would not be above any more.`,
+    remedy:
+      'Let the mapping of that connection place them elsewhere and apply that, or move the tenant to where the connection’s tenant stays above it.',
+  });
+}
+
+/**
+ * The tenant's own feed and those above it now hear where to; whoever read it above and does not any more hears that it has left, and
+ * not where it is.
+ */
+async function tellOfMove(
+  sql: Sql,
+  { here, left }: Places,
+  { id, at }: TenantMove,
+  dataKey: string,
+): Promise<void> {
+  const before = { tenant: id, dataKeyBefore: here.dataKey };
+  const moved = { tenant: id, type: 'tenant.moved', data: { ...before, dataKey } } as const;
+  const parent = here.parent;
+  if (parent === null || !left.includes(parent)) return await writeTenantEvents(sql, at, [moved]);
+  const gone = { tenant: parent, type: 'tenant.moved', data: { ...before, dataKey: null } } as const;
+  await writeTenantEvents(sql, at, [moved, gone]);
+}
+
+type Recorded = { readonly chain: TenantId; readonly entry: AuditEntry };
+
+/** In its own log, which goes with it; and in the logs of both parents, each of which may not see the other. */
+function aboutTheMove(
+  { here, there, left }: Places,
+  { id, by }: TenantMove,
+  { tenants, after }: { readonly tenants: number; readonly after: string },
+): readonly Recorded[] {
+  const subject = { kind: 'tenant', id } as const;
+  const details = { dataKeyBefore: here.dataKey, dataKey: after, tenants };
+  const told = (chain: TenantId, action: string, more: AuditEntry['details']): Recorded => ({
+    chain,
+    entry: { actor: by, action, subject, details: more },
+  });
+  const stays = here.parent !== null && !left.includes(here.parent);
+  return [
+    told(id, 'tenant.moved', details),
+    ...(here.parent === null
+      ? []
+      : [
+          told(here.parent, 'tenant.moved-away', {
+            dataKeyBefore: here.dataKey,
+            ...(stays ? { dataKey: after } : {}),
+          }),
+        ]),
+    told(there.id, 'tenant.moved-here', { dataKey: after }),
+  ];
+}
+
+async function endWhatReachedIn(sql: Sql, { left }: Places, move: TenantMove): Promise<readonly Recorded[]> {
+  if (left.length === 0) return [];
+  const inSubtree = `tenant_id IN ${SUBTREE('$1::uuid')}`;
+  return [
+    ...(await takeBackRoles(sql, inSubtree, left, move)),
+    ...(await endSupport(sql, inSubtree, left, move)),
+    ...(await removeLogins(sql, inSubtree, left, move)),
+  ];
+}
+
+/** By hand a user may hold a role in a tenant below their own; these are not below it any more. */
+async function takeBackRoles(
+  sql: Sql,
+  inSubtree: string,
+  left: readonly TenantId[],
+  { id, by, at }: TenantMove,
+): Promise<readonly Recorded[]> {
+  const rows = await sql.query<{ user: AuthUserId; home: TenantId; tenant: TenantId; role: string }>(
+    `DELETE FROM role_assignment g USING auth_user u
+     WHERE g.${inSubtree} AND g.origin = 'manual' AND u.id = g.auth_user_id AND u.tenant_id = ANY ($2::uuid[])
+     RETURNING u.id AS user, u.tenant_id AS home, g.tenant_id AS tenant, g.role_id AS role`,
+    [id, left],
+  );
+  await sql.query('UPDATE auth_user SET version = version + 1, updated_at = $2 WHERE id = ANY ($1::uuid[])', [
+    [...new Set(rows.map(({ user }) => user))],
+    at.toISOString(),
+  ]);
+  return rows.map(({ user, home, tenant, role }) => ({
+    chain: home,
+    entry: {
+      actor: by,
+      action: 'role.revoked',
+      subject: { kind: 'auth-user', id: user },
+      details: { role, tenant, because: 'tenant-moved' },
+    },
+  }));
+}
+
+async function endSupport(
+  sql: Sql,
+  inSubtree: string,
+  left: readonly TenantId[],
+  { id, by, at }: TenantMove,
+): Promise<readonly Recorded[]> {
+  const rows = await sql.query<{ access: string; tenant: TenantId; state: string }>(
+    `UPDATE support_access s SET
+       state = CASE s.state WHEN 'granted' THEN 'ended' ELSE 'refused' END,
+       decided_by = coalesce(s.decided_by, $3::jsonb), decided_at = coalesce(s.decided_at, $4),
+       ended_by = CASE s.state WHEN 'granted' THEN $3::jsonb END, ended_at = CASE s.state WHEN 'granted' THEN $4::timestamptz END
+     FROM principal p
+     WHERE s.${inSubtree} AND s.state IN ('requested', 'granted') AND p.id = s.principal_id AND p.tenant_id = ANY ($2::uuid[])
+     RETURNING s.id AS access, s.tenant_id AS tenant, s.state`,
+    [id, left, JSON.stringify(by), at.toISOString()],
+  );
+  return rows.map(({ access, tenant, state }) => ({
+    chain: tenant,
+    entry: {
+      actor: by,
+      action: `support-access.${state}`,
+      subject: { kind: 'support-access', id: access },
+      details: { because: 'tenant-moved' },
+    },
+  }));
+}
+
+/** Administrators sign in at providers of their own tenant and of those above: who signed in at one that is left has to be invited anew. */
+async function removeLogins(
+  sql: Sql,
+  inSubtree: string,
+  left: readonly TenantId[],
+  { id, by, at }: TenantMove,
+): Promise<readonly Recorded[]> {
+  const rows = await sql.query<{ principal: PrincipalId; tenant: TenantId }>(
+    `DELETE FROM principal_login l USING sign_in_provider p
+     WHERE l.${inSubtree} AND p.id = l.provider_id AND p.tenant_id = ANY ($2::uuid[])
+     RETURNING l.principal_id AS principal, l.tenant_id AS tenant`,
+    [id, left],
+  );
+  await sql.query(
+    `UPDATE session SET ended_at = $2 WHERE principal_id = ANY ($1::uuid[]) AND method = 'openid-connect' AND ended_at IS NULL`,
+    [rows.map(({ principal }) => principal), at.toISOString()],
+  );
+  return rows.map(({ principal, tenant }) => ({
+    chain: tenant,
+    entry: {
+      actor: by,
+      action: 'login.removed',
+      subject: { kind: 'principal', id: principal },
+      details: { because: 'tenant-moved' },
+    },
+  }));
+}
+
+/** Each into its chain, the chains in one order for all processes. */
+async function audit(sql: Sql, at: Date, recorded: readonly Recorded[]): Promise<void> {
+  const chains = Map.groupBy(recorded, ({ chain }) => chain);
+  for (const chain of [...chains.keys()].sort())
+    await appendAudit(
+      sql,
+      chain,
+      at,
+      (chains.get(chain) ?? []).map(({ entry }) => entry),
+    );
+}
