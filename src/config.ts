@@ -35,6 +35,7 @@ const Environment = z.object({
     z.string().min(20, 'needs at least 20 characters').optional(),
   ),
   ROLLCALL_GOOGLE_TOKEN_FILE: z.preprocess(empty, z.string().optional()),
+  ROLLCALL_SUPPORT_HOURS: z.preprocess(empty, z.coerce.number().int().min(1).max(24).default(8)),
   ROLLCALL_CONCURRENCY: z.preprocess(empty, z.coerce.number().int().min(1).max(64).default(4)),
 });
 
@@ -59,6 +60,8 @@ export type Config = {
   };
   /** Likewise for connections to Google. */
   readonly googleMachine: { readonly key: string | null; readonly tokenFile: string | null };
+  /** How long a support access lasts at most. */
+  readonly supportHours: number;
   /** How many runs one worker carries out side by side. */
   readonly concurrency: number;
 };
@@ -103,6 +106,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
       key: env.ROLLCALL_GOOGLE_IDENTITY_KEY ?? null,
       tokenFile: env.ROLLCALL_GOOGLE_TOKEN_FILE ?? null,
     },
+    supportHours: env.ROLLCALL_SUPPORT_HOURS,
     concurrency: env.ROLLCALL_CONCURRENCY,
   };
 }

@@ -23,6 +23,7 @@ export type Install = {
   /** What use cases take. */
   readonly deps: SyncDeps & {
     readonly store: Store;
+    readonly supportMinutes: number;
     readonly connectors: Connectors;
     readonly log: Logger;
   };
@@ -46,7 +47,12 @@ export async function openInstall(config: Config, log: Logger, connectors: Conne
     const breakers = new Breakers(() => clock.now().getTime());
     const openConnector: SyncDeps['openConnector'] = (connection) =>
       openStoredConnector({ ...stored, breakers }, connection);
-    return { deps: { ...stored, clock, log, openConnector }, databaseUrl, close: () => opened.close() };
+    const supportMinutes = config.supportHours * 60;
+    return {
+      deps: { ...stored, clock, log, openConnector, supportMinutes },
+      databaseUrl,
+      close: () => opened.close(),
+    };
   } catch (error) {
     await opened.close();
     throw error;

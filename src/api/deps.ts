@@ -10,6 +10,7 @@ import type { RunDeps } from '../sync/runs.ts';
 import type { ConnectionDeps } from '../tenancy/connections.ts';
 import type { PrincipalDeps } from '../tenancy/principals.ts';
 import type { RoleDeps } from '../tenancy/roles.ts';
+import type { SupportDeps } from '../tenancy/supportAccess.ts';
 import type { TenantDeps } from '../tenancy/tenants.ts';
 import type { UserDeps } from '../tenancy/users.ts';
 
@@ -17,6 +18,7 @@ export type ApiDeps = TenantDeps &
   UserDeps &
   RoleDeps &
   PrincipalDeps &
+  SupportDeps &
   ConnectionDeps &
   RunDeps &
   ReviewDeps &

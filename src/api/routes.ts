@@ -12,6 +12,7 @@ import { providers } from './providers.ts';
 import { roles } from './roles.ts';
 import type { Route } from './route.ts';
 import { runs } from './runs.ts';
+import { supportAccess } from './supportAccess.ts';
 import { tenants } from './tenants.ts';
 import { users } from './users.ts';
 
@@ -28,6 +29,7 @@ export const routes: readonly Route[] = [
   ...providers,
   ...audit,
   ...apiKeys,
+  ...supportAccess,
   ...events,
   ...health,
 ];

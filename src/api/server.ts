@@ -8,6 +8,7 @@ import type { Caller } from '../domain/permission.ts';
 import { Problem, type ProblemCode } from '../domain/problem.ts';
 import { authenticateKey } from '../tenancy/apiKeys.ts';
 import type { ApiDeps } from './deps.ts';
+import { callerOf, noteAct, noteAnswer } from './during.ts';
 import { openApiDocument } from './openapi.ts';
 import { describeFailure, isExpected } from './problems.ts';
 import { referencePage } from './reference.ts';
@@ -19,6 +20,8 @@ export type { ApiDeps } from './deps.ts';
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | null;
+    /** Whether it stands in the log of the tenant that its support access is for. */
+    isNoted: boolean;
   }
 }
 
@@ -43,6 +46,7 @@ export async function openServer(
     },
   });
   app.decorateRequest('caller', null);
+  app.decorateRequest('isNoted', false);
   acceptEmptyBodies(app);
   answerAndLog(app, deps);
   for (const route of routes) serve(app, deps, route);
@@ -131,12 +135,16 @@ function serve(app: FastifyInstance, deps: ApiDeps, route: Route): void {
       ? {}
       : {
           onRequest: async (request: FastifyRequest) => {
-            request.caller = await authenticate(deps, request.headers.authorization);
+            const caller = await authenticate(deps, request.headers.authorization);
+            request.caller = await callerOf(deps, caller, request);
           },
+          onSend: async (request: FastifyRequest, reply: FastifyReply) => noteAnswer(deps, request, reply),
         }),
     handler: async (request, reply) => {
       const { caller, signal } = request;
-      const { value, location, version } = await route.run({ deps, caller, signal }, inputOf(route, request));
+      const input = inputOf(route, request);
+      await noteAct(deps, route, request, input);
+      const { value, location, version } = await route.run({ deps, caller, signal }, input);
       if (location !== null) reply.header('location', location);
       if (version !== null && isKnown(version, request, reply)) return reply.status(304).send();
       reply.status(route.status);

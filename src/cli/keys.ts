@@ -1,14 +1,24 @@
 /** `rollcall keys`: who may call the API, and the keys that prove it. */
 import { type Command, Option } from 'commander';
-import { PRINCIPAL_ROLES, type PrincipalRole } from '../domain/permission.ts';
-import type { ApiKey } from '../domain/principal.ts';
+import { ACTIONS, type Action, PRINCIPAL_ROLES, type PrincipalRole } from '../domain/permission.ts';
+import { type ApiKey, USUAL_OVERLAP_MINUTES } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
+import { chosenPrincipal } from './chosenPrincipal.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { everything, remembered } from './lists.ts';
 import { type Cell, harmless } from './terminal.ts';
+import { minutesTyped } from './timeSpan.ts';
 
-type AddOptions = { readonly role: PrincipalRole; readonly tenant?: string };
+type AddOptions = {
+  readonly role: PrincipalRole;
+  readonly tenant?: string;
+  readonly name?: string;
+  readonly within?: string;
+  readonly only?: readonly Action[];
+  readonly expires?: number;
+};
+type RotateOptions = { readonly overlap: number; readonly expires?: number };
 
 export function addKeyCommands(program: Command, cli: Cli): void {
   const keys = program.command('keys').description('keys for the API, each of a named principal with a role');
@@ -26,18 +36,56 @@ export function addKeyCommands(program: Command, cli: Cli): void {
       new Option('--role <role>', 'what the principal may do').choices(PRINCIPAL_ROLES).makeOptionMandatory(),
     )
     .option('--tenant <tenant>', 'within this tenant and below; without it, everywhere')
+    .option('--name <text>', 'what the key is for')
+    .option('--within <tenant>', 'this key, unlike its principal, only within this tenant and below')
+    .addOption(
+      new Option('--only <permission...>', 'this key only for these of its principal’s permissions').choices(
+        ACTIONS,
+      ),
+    )
+    .option('--expires <time>', 'after this time it opens nothing: 12h, 90d', minutesTyped)
     .action((name: string, options: AddOptions) => cli.withApp((app) => addKey(cli, app, name, options)));
   examples(
     add,
     "rollcall keys add 'Ada Obi' --role reviewer --tenant Harbor",
-    'rollcall keys add backup --role auditor --json',
+    'rollcall keys add backup --role auditor --only audit.read --expires 90d --json',
   );
+  const rotate = keys
+    .command('rotate')
+    .description(
+      'replace a key without a pause: the new one is shown this once, the old one stays good for a while',
+    )
+    .argument('<key>', 'id of the key')
+    .option('--overlap <time>', 'how long the old key stays good', minutesTyped, USUAL_OVERLAP_MINUTES)
+    .option(
+      '--expires <time>',
+      'of the new key; without it, as long as the old one was made for',
+      minutesTyped,
+    )
+    .action((id: string, options: RotateOptions) => cli.withApp((app) => rotateKey(cli, app, id, options)));
+  examples(rotate, 'rollcall keys rotate 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --overlap 24h');
   const revoke = keys
     .command('revoke')
     .description('make a key worthless at once')
     .argument('<key>', 'id of the key')
     .action((id: string) => cli.withApp((app) => revokeKey(cli, app, id)));
   examples(revoke, 'rollcall keys revoke 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b');
+  addDisabling(keys, cli);
+}
+
+function addDisabling(keys: Command, cli: Cli): void {
+  const disable = keys
+    .command('disable')
+    .description('make all keys and sessions of a principal open nothing, until it is enabled again')
+    .argument('<principal>', 'id or name')
+    .action((who: string) => cli.withApp((app) => setDisabled(cli, app, who, true)));
+  examples(disable, "rollcall keys disable 'Ada Obi'");
+  const enable = keys
+    .command('enable')
+    .description('let the keys and sessions of a principal open again what they did')
+    .argument('<principal>', 'id or name')
+    .action((who: string) => cli.withApp((app) => setDisabled(cli, app, who, false)));
+  examples(enable, "rollcall keys enable 'Ada Obi'");
 }
 
 async function listKeys(cli: Cli, { operator }: App): Promise<void> {
@@ -49,22 +97,35 @@ async function listKeys(cli: Cli, { operator }: App): Promise<void> {
   const items = principals.map((one) => ({ ...one, keys: keys.filter((key) => key.principal === one.id) }));
   if (terminal.json) return terminal.document({ items });
   const tenantName = remembered(async (id: string) => (await operator.getTenant(id)).name);
-  const rows = items.map(async ({ name, role, tenant, keys: own }): Promise<Cell[][]> => {
-    const whose = [name, role, await tenantName(tenant)];
-    return own.length === 0 ? [[...whose, 'no key', '', '']] : own.map((key) => [...whose, ...cellsOf(key)]);
+  const rows = items.map(async ({ name, role, tenant, disabledAt, keys: own }): Promise<Cell[][]> => {
+    const whose = [disabledAt === null ? name : `${name} (disabled)`, role, await tenantName(tenant)];
+    if (own.length === 0) return [[...whose, 'no key', '', '', '', '', '']];
+    return await Promise.all(
+      own.map(async (key) => {
+        const within = key.tenant === null ? 'as principal' : await tenantName(key.tenant);
+        return [...whose, ...cellsOf(key, within)];
+      }),
+    );
   });
   terminal.table(
-    ['principal', 'role', 'tenant', 'key', 'since', 'id of the key'],
+    ['principal', 'role', 'tenant', 'key', 'for', 'within', 'may', 'used', 'id of the key'],
     (await Promise.all(rows)).flat(),
   );
 }
 
-function cellsOf({ id, createdAt, expiresAt, revokedAt }: ApiKey): Cell[] {
+function cellsOf(
+  { id, name, permissions, expiresAt, revokedAt, lastUsedAt }: ApiKey,
+  within: string,
+): Cell[] {
   const expired = expiresAt !== null && expiresAt.getTime() <= Date.now();
   const state = revokedAt !== null ? 'revoked' : expired ? 'expired' : 'good';
+  const may = permissions === null ? 'as principal' : permissions.join(', ');
   return [
     { text: state, style: state === 'good' ? 'green' : 'dim' },
-    createdAt.toISOString().slice(0, 10),
+    name,
+    within,
+    may,
+    lastUsedAt === null ? 'never' : lastUsedAt.toISOString().slice(0, 10),
     id,
   ];
 }
@@ -83,10 +144,43 @@ async function addKey(cli: Cli, { operator }: App, name: string, options: AddOpt
     });
   }
   const principal = known ?? (await operator.createPrincipal({ tenant, name, role: options.role }));
-  const made = await operator.createKey({ principal: principal.id });
+  const made = await operator.createKey({
+    principal: principal.id,
+    name: options.name ?? '',
+    tenant: options.within === undefined ? null : (await operator.findTenant(options.within)).id,
+    permissions: options.only === undefined ? null : [...options.only],
+    expiresAt: options.expires === undefined ? null : inMinutes(options.expires),
+  });
   if (terminal.json) return terminal.document({ ...made, principal });
   terminal.line(made.key);
   terminal.note(`Key ${made.id} of ${harmless(principal.name)} (${principal.role}). It is not shown again.`);
+}
+
+async function rotateKey(cli: Cli, { operator }: App, key: string, options: RotateOptions): Promise<void> {
+  const { terminal } = cli;
+  const { overlap, expires } = options;
+  const made = await operator.rotateKey({
+    key,
+    overlapMinutes: overlap,
+    ...(expires === undefined ? {} : { expiresAt: inMinutes(expires) }),
+  });
+  if (terminal.json) return terminal.document(made);
+  terminal.line(made.key);
+  const until = made.oldExpiresAt.toISOString().slice(0, 16).replace('T', ' ');
+  terminal.note(`Key ${made.id}. It is not shown again; the old one is good until ${until} UTC.`);
+}
+
+async function setDisabled(cli: Cli, { operator }: App, who: string, disabled: boolean): Promise<void> {
+  const { terminal } = cli;
+  const { id } = await chosenPrincipal(operator, who);
+  const principal = disabled ? await operator.disablePrincipal(id) : await operator.enablePrincipal(id);
+  if (terminal.json) return terminal.document(principal);
+  const now = disabled ? 'open nothing now' : 'open again what they did';
+  terminal.line(`Keys and sessions of ${harmless(principal.name)} ${now}.`);
+}
+
+function inMinutes(minutes: number): Date {
+  return new Date(Date.now() + minutes * 60_000);
 }
 
 async function revokeKey(cli: Cli, { operator }: App, id: string): Promise<void> {

@@ -27,6 +27,15 @@ import {
   listPrincipals,
 } from '../tenancy/principals.ts';
 import { createRole, grantRole, listRoles, revokeRole } from '../tenancy/roles.ts';
+import {
+  endSupport,
+  grantSupport,
+  inviteSupport,
+  listSupport,
+  refuseSupport,
+  requestSupport,
+  type SupportDeps,
+} from '../tenancy/supportAccess.ts';
 import { deleteTenant, keepTenant, moveTenant, resumeTenant, suspendTenant } from '../tenancy/tenantLife.ts';
 import {
   createTenant,
@@ -40,7 +49,7 @@ import {
 } from '../tenancy/tenants.ts';
 import { getUser, listUsers } from '../tenancy/users.ts';
 
-export type OperatorDeps = ConnectionDeps & { readonly log: SyncDeps['log'] };
+export type OperatorDeps = ConnectionDeps & SupportDeps & { readonly log: SyncDeps['log'] };
 
 /** `osUser`: whose name stands in the audit log. */
 export async function openOperator(deps: OperatorDeps, osUser: string) {
@@ -78,6 +87,12 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     revokeKey: bound(revokeKey),
     disablePrincipal: bound(disablePrincipal),
     enablePrincipal: bound(enablePrincipal),
+    requestSupport: bound(requestSupport),
+    inviteSupport: bound(inviteSupport),
+    listSupport: bound(listSupport),
+    grantSupport: bound(grantSupport),
+    refuseSupport: bound(refuseSupport),
+    endSupport: bound(endSupport),
     createRole: bound(createRole),
     listRoles: bound(listRoles),
     grantRole: bound(grantRole),

@@ -16,6 +16,7 @@ import { addKeyCommands } from './keys.ts';
 import { addPullCommand } from './pull.ts';
 import { addRoleCommands } from './roles.ts';
 import { addStartCommand } from './start.ts';
+import { addSupportCommands } from './support.ts';
 import { addSyncCommands } from './sync.ts';
 import { addTenantCommands } from './tenants.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
@@ -54,6 +55,7 @@ export function buildProgram(cli: Cli): Command {
   addUserCommands(program, cli);
   addRoleCommands(program, cli);
   addKeyCommands(program, cli);
+  addSupportCommands(program, cli);
   addAuditCommands(program, cli);
   addDoctorCommand(program, cli);
   addPullCommand(program, cli);

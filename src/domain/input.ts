@@ -38,6 +38,7 @@ const pluralOf = {
   connection: 'connections',
   principal: 'principals',
   'API key': 'API keys',
+  'support access': 'support accesses',
   role: 'roles',
   user: 'users',
   'user or tenant': 'users and tenants',

@@ -138,6 +138,8 @@ export type Caller = {
   readonly role: PrincipalRole;
   /** Those of the role, or fewer. */
   readonly permissions: readonly Action[];
+  /** What the key that was shown leaves of any permissions, those of a support access too; null: all. */
+  readonly narrowedTo: readonly Action[] | null;
   readonly actor: Actor;
 };
 
@@ -171,7 +173,29 @@ export function callerOf(
     tenant: at,
     role,
     permissions: allowedTo[role].filter((action) => permissions?.includes(action) ?? true),
+    narrowedTo: permissions,
     actor: { kind, id: principal.id, name: principal.name },
+  };
+}
+
+/** The caller that somebody is during a support access of theirs. */
+export function callerDuring(
+  access: {
+    readonly id: string;
+    readonly tenant: TenantId;
+    readonly name: string;
+    readonly mayWrite: boolean;
+  },
+  { principal, narrowedTo }: Caller,
+): Caller {
+  const granted = allowedToSupport(access.mayWrite);
+  return {
+    principal,
+    tenant: access.tenant,
+    role: 'support',
+    permissions: granted.filter((action) => narrowedTo?.includes(action) ?? true),
+    narrowedTo,
+    actor: { kind: 'support', id: access.id, name: access.name },
   };
 }
 

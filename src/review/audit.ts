@@ -80,6 +80,8 @@ async function verifyChain(deps: AuditDeps, caller: Caller, tenant: TenantId): P
 
 export const AuditFilter = z.strictObject({
   tenant: TenantId.optional(),
+  /** Only what was done during this support access. */
+  supportAccess: z.uuid().optional(),
   /** Number of the last entry that was seen. */
   after: z.coerce.number().int().min(0).default(0),
   limit: z.coerce.number().int().min(1).max(500).default(50),
@@ -90,9 +92,12 @@ export type ListedAudit = { readonly items: readonly StoredAuditEntry[]; readonl
 /** One tenant's log (the caller's own, if none is named), oldest first. */
 export async function listAudit(deps: AuditDeps, caller: Caller, input: unknown): Promise<ListedAudit> {
   authorise(caller, 'audit.read');
-  const { tenant, after, limit } = parseInput(AuditFilter, input);
+  const { tenant, supportAccess, after, limit } = parseInput(AuditFilter, input);
   const chosen = tenant === undefined ? caller.tenant : (await within(deps, caller, tenant)).id;
-  const rows = await deps.store.audit.page(caller.tenant, chosen, after, limit + 1);
+  const rows =
+    supportAccess === undefined
+      ? await deps.store.audit.page(caller.tenant, chosen, after, limit + 1)
+      : await deps.store.audit.duringSupport(caller.tenant, chosen, supportAccess, after, limit + 1);
   const items = rows.slice(0, limit);
   return { items, next: rows.length > limit ? (items.at(-1)?.number ?? null) : null };
 }

@@ -49,6 +49,11 @@ export type StoredAuditEntry = AuditEntry & {
   readonly hash: string;
 };
 
+type EntryRow = Omit<StoredAuditEntry, 'number' | 'at'> & { readonly number: string; readonly at: Date };
+
+const ENTRIES = `SELECT number::text AS number, at, actor, action, subject, details, encode(hash, 'hex') AS hash
+  FROM audit_entry WHERE tenant_id = $1::uuid AND number > $2::bigint`;
+
 /** One page of a tenant's chain, oldest first, after the entry with number `after`. */
 export async function readAudit(
   sql: Sql,
@@ -56,12 +61,24 @@ export async function readAudit(
   after: number,
   limit: number,
 ): Promise<readonly StoredAuditEntry[]> {
-  const rows = await sql.query<Omit<StoredAuditEntry, 'number' | 'at'> & { number: string; at: Date }>(
-    `SELECT number::text AS number, at, actor, action, subject, details, encode(hash, 'hex') AS hash
-     FROM audit_entry WHERE tenant_id = $1::uuid AND number > $2::bigint ORDER BY audit_entry.number LIMIT $3::int`,
-    [tenant, after, limit],
-  );
-  return rows.map((row) => ({ ...row, number: Number(row.number), at: new Date(row.at).toISOString() }));
+  const page = `${ENTRIES} ORDER BY audit_entry.number LIMIT $3::int`;
+  return (await sql.query<EntryRow>(page, [tenant, after, limit])).map(toEntry);
+}
+
+/** The same of those entries whose actor is a support access. */
+export async function readAuditOfSupport(
+  sql: Sql,
+  tenant: TenantId,
+  supportAccess: string,
+  after: number,
+  limit: number,
+): Promise<readonly StoredAuditEntry[]> {
+  const page = `${ENTRIES} AND actor ->> 'kind' = 'support' AND actor ->> 'id' = $4 ORDER BY audit_entry.number LIMIT $3::int`;
+  return (await sql.query<EntryRow>(page, [tenant, after, limit, supportAccess])).map(toEntry);
+}
+
+function toEntry(row: EntryRow): StoredAuditEntry {
+  return { ...row, number: Number(row.number), at: new Date(row.at).toISOString() };
 }
 
 /** The recorded end of a tenant's chain; null when nothing was audited yet. */

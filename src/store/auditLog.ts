@@ -1,6 +1,6 @@
 /** Reads the audit log. Appending is part of what is audited: see audit.ts. */
 import type { TenantId } from '../domain/ids.ts';
-import { readAudit, readAuditHead, type StoredAuditEntry } from './audit.ts';
+import { readAudit, readAuditHead, readAuditOfSupport, type StoredAuditEntry } from './audit.ts';
 import type { Database } from './database.ts';
 
 export class AuditLog {
@@ -17,6 +17,17 @@ export class AuditLog {
     limit: number,
   ): Promise<readonly StoredAuditEntry[]> {
     return this.#database.bulk(within, (tx) => readAudit(tx, tenant, after, limit));
+  }
+
+  /** The same of what was done during one support access. */
+  duringSupport(
+    within: TenantId,
+    tenant: TenantId,
+    supportAccess: string,
+    after: number,
+    limit: number,
+  ): Promise<readonly StoredAuditEntry[]> {
+    return this.#database.bulk(within, (tx) => readAuditOfSupport(tx, tenant, supportAccess, after, limit));
   }
 
   head(within: TenantId, tenant: TenantId): Promise<{ number: number; hash: string } | null> {

@@ -16,6 +16,7 @@ import { type RoleStore, roleStore } from './roles.ts';
 import { Runs } from './runs.ts';
 import { secretBox } from './secrets.ts';
 import { Staging } from './staging.ts';
+import { type SupportAccessStore, supportAccessStore } from './supportAccess.ts';
 import { type TenantDeletions, tenantDeletions } from './tenantDeletions.ts';
 import { type TenantMoves, tenantMoves } from './tenantMoves.ts';
 import { type TenantPurge, tenantPurge } from './tenantPurge.ts';
@@ -32,6 +33,7 @@ export type Store = {
   readonly principals: PrincipalStore;
   readonly users: UserStore;
   readonly apiKeys: ApiKeyStore;
+  readonly supportAccess: SupportAccessStore;
   readonly roles: RoleStore;
   readonly runs: Runs;
   readonly staging: Staging;
@@ -68,6 +70,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     users: userStore(database),
     roles: roleStore(database),
     apiKeys: apiKeyStore(database),
+    supportAccess: supportAccessStore(database),
     runs: new Runs(database),
     staging: new Staging(database),
     touched: new Touched(database),

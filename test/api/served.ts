@@ -42,6 +42,7 @@ export async function serve() {
     clock: clockAt('2026-05-01T09:00:00Z'),
     connectors,
     log,
+    supportMinutes: 8 * 60,
     enqueueRun: async ({ run }: { run: string }) => void queued.push(run),
     enqueueApply: async ({ apply }: { apply: string }) => void queued.push(apply),
     readiness: {

@@ -36,6 +36,7 @@ describe('an API key', () => {
       tenant,
       role: 'reviewer',
       permissions: allowedTo.reviewer,
+      narrowedTo: null,
       actor: { kind: 'person', id, name: 'Rita' },
     });
   });
