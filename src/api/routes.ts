@@ -7,6 +7,7 @@ import { changes } from './changes.ts';
 import { connections } from './connections.ts';
 import { events } from './events.ts';
 import { health } from './health.ts';
+import { plans } from './plans.ts';
 import { principals } from './principals.ts';
 import { providers } from './providers.ts';
 import { roles } from './roles.ts';
@@ -25,6 +26,7 @@ export const routes: readonly Route[] = [
   ...users,
   ...authorization,
   ...roles,
+  ...plans,
   ...principals,
   ...providers,
   ...audit,

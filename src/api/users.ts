@@ -1,6 +1,7 @@
 /** Auth users, and the roles that a person gives them by hand. */
 import { z } from 'zod';
 import { AUTH_USER_STATES } from '../domain/authUser.ts';
+import { ROLE_TYPES } from '../domain/role.ts';
 import { Grant, grantRole, revokeRole } from '../tenancy/roles.ts';
 import { EditedUser, editUser, getUser, ListUsers, listUsers } from '../tenancy/users.ts';
 import { Moment, pageOf } from './page.ts';
@@ -31,8 +32,10 @@ const UserDetails = z
       .array(
         z.object({
           name: z.string(),
+          type: z.enum(ROLE_TYPES),
           origin: z.enum(['directory', 'manual']),
           connection: z.uuid().nullable(),
+          tenant: z.uuid().describe('Where it is held; it holds below too.'),
           grantedAt: Moment,
         }),
       )
@@ -82,7 +85,8 @@ export const users = [
     path: '/v1/users/{user}/roles/{role}',
     operation: 'grantRole',
     summary: 'Give an auth user a role by hand',
-    description: 'No sync takes away what was given by hand. Again changes nothing.',
+    description:
+      'No sync takes away what was given by hand. In `tenant`, the user’s own or one below it, and what is below that, the role then holds. Again changes nothing.',
     needs: 'users.write',
     input: Grant,
     status: 200,

@@ -26,7 +26,24 @@ import {
   ensureOperator,
   listPrincipals,
 } from '../tenancy/principals.ts';
-import { createRole, grantRole, listRoles, revokeRole } from '../tenancy/roles.ts';
+import {
+  createPlan,
+  deletePlan,
+  findPlan,
+  getPlanOf,
+  listPlans,
+  listSubscriptions,
+  updatePlan,
+} from '../tenancy/productPlans.ts';
+import {
+  createRole,
+  deleteRole,
+  getRole,
+  grantRole,
+  listRoles,
+  revokeRole,
+  updateRole,
+} from '../tenancy/roles.ts';
 import {
   endSupport,
   grantSupport,
@@ -79,24 +96,8 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     getConnection: bound(getConnection),
     findConnection: bound(findConnection),
     testConnection: (id: string, signal: AbortSignal) => testConnection(deps, caller, id, signal),
-    createPrincipal: bound(createPrincipal),
-    listPrincipals: bound(listPrincipals),
-    createKey: bound(createKey),
-    listKeys: bound(listKeys),
-    rotateKey: bound(rotateKey),
-    revokeKey: bound(revokeKey),
-    disablePrincipal: bound(disablePrincipal),
-    enablePrincipal: bound(enablePrincipal),
-    requestSupport: bound(requestSupport),
-    inviteSupport: bound(inviteSupport),
-    listSupport: bound(listSupport),
-    grantSupport: bound(grantSupport),
-    refuseSupport: bound(refuseSupport),
-    endSupport: bound(endSupport),
-    createRole: bound(createRole),
-    listRoles: bound(listRoles),
-    grantRole: bound(grantRole),
-    revokeRole: bound(revokeRole),
+    ...administrators(bound),
+    ...rolesAndPlans(bound),
     listUsers: bound(listUsers),
     getUser: bound(getUser),
     requestRun: bound(requestRun),
@@ -127,6 +128,48 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     },
     verifyAudit: bound(verifyAudit),
     listAudit: bound(listAudit),
+  };
+}
+
+type Bind = <Input, Output>(
+  verb: (deps: OperatorDeps, caller: Caller, input: Input) => Output,
+) => (input: Input) => Output;
+
+function administrators(bound: Bind) {
+  return {
+    createPrincipal: bound(createPrincipal),
+    listPrincipals: bound(listPrincipals),
+    createKey: bound(createKey),
+    listKeys: bound(listKeys),
+    rotateKey: bound(rotateKey),
+    revokeKey: bound(revokeKey),
+    disablePrincipal: bound(disablePrincipal),
+    enablePrincipal: bound(enablePrincipal),
+    requestSupport: bound(requestSupport),
+    inviteSupport: bound(inviteSupport),
+    listSupport: bound(listSupport),
+    grantSupport: bound(grantSupport),
+    refuseSupport: bound(refuseSupport),
+    endSupport: bound(endSupport),
+  };
+}
+
+function rolesAndPlans(bound: Bind) {
+  return {
+    createRole: bound(createRole),
+    listRoles: bound(listRoles),
+    getRole: bound(getRole),
+    updateRole: bound(updateRole),
+    deleteRole: bound(deleteRole),
+    grantRole: bound(grantRole),
+    revokeRole: bound(revokeRole),
+    createPlan: bound(createPlan),
+    listPlans: bound(listPlans),
+    findPlan: bound(findPlan),
+    updatePlan: bound(updatePlan),
+    deletePlan: bound(deletePlan),
+    listSubscriptions: bound(listSubscriptions),
+    getPlanOf: bound(getPlanOf),
   };
 }
 

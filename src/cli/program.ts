@@ -13,6 +13,7 @@ import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { EXIT, tell } from './failure.ts';
 import { addKeyCommands } from './keys.ts';
+import { addPlanCommands } from './plans.ts';
 import { addPullCommand } from './pull.ts';
 import { addRoleCommands } from './roles.ts';
 import { addStartCommand } from './start.ts';
@@ -54,6 +55,7 @@ export function buildProgram(cli: Cli): Command {
   addDecisionCommands(program, cli);
   addUserCommands(program, cli);
   addRoleCommands(program, cli);
+  addPlanCommands(program, cli);
   addKeyCommands(program, cli);
   addSupportCommands(program, cli);
   addAuditCommands(program, cli);

@@ -52,14 +52,24 @@ export function addUserCommands(program: Command, cli: Cli): void {
     .description('give a role by hand; it stays whatever a directory says')
     .argument('<user>', 'id, address or user name')
     .argument('<role>')
-    .action((user: string, role: string) => cli.withApp((app) => setRole(cli, app, user, role, 'granted')));
-  examples(grant, 'rollcall users grant ada.obi@harbor.example editor');
+    .option('--in <tenant>', "a tenant below the user's own: the role holds there alone")
+    .action((user: string, role: string, options: { in?: string }) =>
+      cli.withApp((app) => setRole(cli, app, { user, role, in: options.in }, 'granted')),
+    );
+  examples(
+    grant,
+    'rollcall users grant ada.obi@harbor.example editor',
+    'rollcall users grant ada.obi@harbor.example editor --in Logistics',
+  );
   const revoke = users
     .command('revoke')
     .description('take back a role that was given by hand')
     .argument('<user>', 'id, address or user name')
     .argument('<role>')
-    .action((user: string, role: string) => cli.withApp((app) => setRole(cli, app, user, role, 'revoked')));
+    .option('--in <tenant>', "where it was given, if not in the user's own tenant")
+    .action((user: string, role: string, options: { in?: string }) =>
+      cli.withApp((app) => setRole(cli, app, { user, role, in: options.in }, 'revoked')),
+    );
   examples(revoke, 'rollcall users revoke ada.obi@harbor.example editor');
 }
 
@@ -135,10 +145,11 @@ async function showUser(cli: Cli, app: App, text: string): Promise<void> {
   terminal.line();
   const roles = user.roles.map(async (role) => [
     role.name,
+    role.tenant === user.tenant ? tenant : (await operator.getTenant(role.tenant)).name,
     role.connection === null ? 'by hand' : `directory ${await connectionName(role.connection)}`,
     role.grantedAt.toISOString().slice(0, 10),
   ]);
-  if (roles.length > 0) terminal.table(['role', 'from', 'since'], await Promise.all(roles));
+  if (roles.length > 0) terminal.table(['role', 'in', 'from', 'since'], await Promise.all(roles));
   else terminal.line('No roles.');
   terminal.line();
   const identities = user.identities.map(async (one) => [
@@ -153,12 +164,12 @@ async function showUser(cli: Cli, app: App, text: string): Promise<void> {
 async function setRole(
   cli: Cli,
   app: App,
-  text: string,
-  role: string,
+  wanted: { readonly user: string; readonly role: string; readonly in: string | undefined },
   what: 'granted' | 'revoked',
 ): Promise<void> {
-  const { id } = await findUser(app, text);
-  const grant = { user: id, role };
+  const { id } = await findUser(app, wanted.user);
+  const at = wanted.in === undefined ? {} : { tenant: (await app.operator.findTenant(wanted.in)).id };
+  const grant = { user: id, role: wanted.role, ...at };
   const user =
     what === 'granted' ? await app.operator.grantRole(grant) : await app.operator.revokeRole(grant);
   if (cli.terminal.json) return cli.terminal.document(user);

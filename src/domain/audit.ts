@@ -23,6 +23,7 @@ export type AuditSubject = {
     | 'api-key'
     | 'support-access'
     | 'role'
+    | 'plan'
     | 'run'
     | 'change'
     | 'change-set'

@@ -40,6 +40,7 @@ const pluralOf = {
   'API key': 'API keys',
   'support access': 'support accesses',
   role: 'roles',
+  plan: 'product plans',
   user: 'users',
   'user or tenant': 'users and tenants',
   run: 'runs',

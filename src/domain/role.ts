@@ -12,9 +12,50 @@ export const RoleName = z
   .max(100)
   .refine((name) => cleanText(name) === name, 'has blanks at its ends, line breaks or invisible characters');
 
+/**
+ * ordinary: given by a mapping, or by hand from above all tenants. automatic: held by every active user of a tenant whose product plan
+ * has it, or of any tenant without a plan; given by nobody. assignable: also given by hand by a tenant's administrators. hidden: only
+ * the role `system` sees and gives it, by hand.
+ */
+export const ROLE_TYPES = ['ordinary', 'automatic', 'assignable', 'hidden'] as const;
+export type RoleType = (typeof ROLE_TYPES)[number];
+
+/** What the application gives a meaning to, such as `invoices.read`. */
+export const Permission = z
+  .string()
+  .max(100)
+  .regex(
+    /^[a-z0-9][a-z0-9_-]*([.:][a-z0-9][a-z0-9_-]*|[.:]\*)*$/i,
+    'is not a name such as invoices.read: letters, digits, - and _, with a full stop or a colon between its parts',
+  );
+
 export type Role = {
   readonly id: RoleId;
   readonly name: string;
   readonly description: string;
+  readonly type: RoleType;
+  /** In alphabetical order, each once. */
+  readonly permissions: readonly string[];
+  readonly version: number;
   readonly createdAt: Date;
 };
+
+/** What stands against giving a role by hand; null: nothing. */
+export type Hindrance = 'automatic' | 'from-above-only' | null;
+
+/** Whether somebody may give, or take back, a role of this type by hand. A hidden one must not even be named to those below. */
+export function hindranceToGiving(type: Exclude<RoleType, 'hidden'>, isSystem: boolean): Hindrance {
+  switch (type) {
+    case 'automatic':
+      return 'automatic';
+    case 'ordinary':
+      return isSystem ? null : 'from-above-only';
+    case 'assignable':
+      return null;
+  }
+}
+
+/** The types that a mapping may name: an automatic role is given by nobody, and a hidden one would show. */
+export function mayBeMapped(type: RoleType): boolean {
+  return type === 'ordinary' || type === 'assignable';
+}

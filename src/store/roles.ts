@@ -1,29 +1,58 @@
 /** Roles of the application, and what a person gave to auth users by hand. */
+import { z } from 'zod';
 import type { AuditEntry } from '../domain/audit.ts';
 import type { AuthUserId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
-import { type Role, RoleId } from '../domain/role.ts';
+import type { ProductPlanId } from '../domain/productPlan.ts';
+import { ROLE_TYPES, type Role, RoleId } from '../domain/role.ts';
 import { appendAudit } from './audit.ts';
 import { type Audited, record } from './audited.ts';
-import { type Database, sqlOf } from './database.ts';
+import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import type { Role as RoleRow } from './generated/client.ts';
-import { pageQuery, subtree, tenantsOf } from './scope.ts';
+import { pageQuery, subtree } from './scope.ts';
 
-export type Granting = { readonly user: AuthUserId; readonly tenant: TenantId; readonly role: Role };
+export type Granting = {
+  readonly user: AuthUserId;
+  /** The auth user's own. */
+  readonly tenant: TenantId;
+  readonly role: Role;
+  /** Where the role is held. */
+  readonly at: TenantId;
+};
+
+export type RoleFilter = PageOptions & {
+  readonly hidden: boolean;
+  /** Those that this product plan has; null: all. */
+  readonly plan: ProductPlanId | null;
+};
+
+export type RolePatch = Partial<Pick<Role, 'description' | 'type' | 'permissions'>>;
+
+/** What a role is needed for. */
+export type RoleUses = {
+  readonly byDirectories: boolean;
+  readonly byHand: boolean;
+  readonly inMappings: boolean;
+  readonly inPlans: boolean;
+};
 
 export type RoleStore = {
   /** Gives those whose names were free. Recorded at the root, whose roles they are. */
   insert(
-    roles: readonly Omit<Role, 'createdAt'>[],
+    roles: readonly Omit<Role, 'createdAt' | 'version'>[],
     at: Date,
     entryOf: (role: Role) => AuditEntry,
   ): Promise<readonly Role[]>;
-  list(page: PageOptions): Promise<Listed<Role>>;
+  list(filter: RoleFilter): Promise<Listed<Role>>;
   /** Those of these names that exist. */
   named(names: readonly string[]): Promise<readonly Role[]>;
-  /** Gives the role by hand, and the auth user a new version. false: they have it by hand already. */
+  /** null: it is not at this version any more. What `check` throws of its uses, which stay as they are meanwhile, is thrown. */
+  update(role: Role, patch: RolePatch, check: (uses: RoleUses) => void, audit: Audited): Promise<Role | null>;
+  /** false: there is none any more. What `check` throws of its uses is thrown. */
+  remove(role: Role, check: (uses: RoleUses) => void, audit: Audited): Promise<boolean>;
+  /** Gives the role by hand, and the auth user a new version. false: they have it there by hand already. Throws `not-found` for the tenants. */
   grant(scope: TenantId, granting: Granting, audit: Audited): Promise<boolean>;
-  /** Takes what was given by hand, and gives the auth user a new version. false: they do not have it by hand. */
+  /** Takes what was given by hand, and gives the auth user a new version. false: they do not have it there by hand. Throws `not-found`. */
   revoke(scope: TenantId, granting: Granting, audit: Audited): Promise<boolean>;
 };
 
@@ -32,17 +61,22 @@ export function roleStore(database: Database): RoleStore {
     insert: (roles, at, entryOf) =>
       database.ordinary(database.root, async (tx) => {
         const rows = await tx.role.createManyAndReturn({
-          data: roles.map(({ id, name, description }) => ({ id, name, description, createdAt: at })),
+          data: roles.map((role) => ({ ...role, permissions: [...role.permissions], createdAt: at })),
           skipDuplicates: true,
         });
         const made = rows.map(toRole);
         await appendAudit(sqlOf(tx), database.root, at, made.map(entryOf));
         return made;
       }),
-    list: (page) =>
+    list: ({ hidden, plan, ...page }) =>
       database.ordinary(database.root, async (tx) => {
         const { position, order } = pageQuery(page);
-        return toPage((await tx.role.findMany({ where: position, ...order })).map(toRole), page.limit);
+        const where = {
+          ...position,
+          ...(hidden ? {} : { type: { not: 'hidden' } }),
+          ...(plan === null ? {} : { plans: { some: { productPlanId: plan } } }),
+        };
+        return toPage((await tx.role.findMany({ where, ...order })).map(toRole), page.limit);
       }),
     named: (names) =>
       database.ordinary(database.root, async (tx) =>
@@ -50,43 +84,92 @@ export function roleStore(database: Database): RoleStore {
           toRole,
         ),
       ),
-    grant: (scope, { user, tenant, role }, audit) =>
+    ...changing(database),
+    grant: (scope, { user, tenant, role, at }, audit) =>
       database.ordinary(scope, async (tx) => {
         await subtree(tx, scope, tenant);
+        await subtree(tx, tenant, at);
         const key = { authUserId: user, roleId: role.id, origin: 'manual' };
         const { count } = await tx.roleAssignment.createMany({
-          data: [{ ...key, tenantId: tenant, grantedAt: audit.at }],
+          data: [{ ...key, tenantId: at, grantedAt: audit.at }],
           skipDuplicates: true,
         });
-        if (count === 0) return false;
-        await tx.authUser.updateMany({
-          where: { id: user, tenantId: tenant },
-          data: { version: { increment: 1 }, updatedAt: audit.at },
-        });
-        await record(tx, tenant, audit);
-        return true;
+        if (count === 1) await touch(tx, user, tenant, audit);
+        return count === 1;
       }),
-    revoke: (scope, { user, tenant, role }, audit) =>
+    revoke: (scope, { user, tenant, role, at }, audit) =>
       database.ordinary(scope, async (tx) => {
+        await subtree(tx, scope, at);
         const { count } = await tx.roleAssignment.deleteMany({
-          where: {
-            authUserId: user,
-            roleId: role.id,
-            origin: 'manual',
-            tenantId: { in: await tenantsOf(tx, scope, tenant) },
-          },
+          where: { authUserId: user, roleId: role.id, origin: 'manual', tenantId: at },
         });
-        if (count === 0) return false;
-        await tx.authUser.updateMany({
-          where: { id: user, tenantId: tenant },
-          data: { version: { increment: 1 }, updatedAt: audit.at },
-        });
-        await record(tx, tenant, audit);
-        return true;
+        if (count === 1) await touch(tx, user, tenant, audit);
+        return count === 1;
       }),
   };
 }
 
+async function touch(tx: OrdinaryTransaction, user: AuthUserId, tenant: TenantId, audit: Audited) {
+  await tx.authUser.updateMany({
+    where: { id: user, tenantId: tenant },
+    data: { version: { increment: 1 }, updatedAt: audit.at },
+  });
+  await record(tx, tenant, audit);
+}
+
+function changing(database: Database): Pick<RoleStore, 'update' | 'remove'> {
+  return {
+    update: (role, { permissions, ...patch }, check, audit) =>
+      database.ordinary(database.root, async (tx) => {
+        check(await usesOf(tx, role));
+        const [row] = await tx.role.updateManyAndReturn({
+          where: { id: role.id, version: role.version },
+          data: {
+            ...patch,
+            ...(permissions === undefined ? {} : { permissions: [...permissions] }),
+            version: { increment: 1 },
+          },
+        });
+        if (row === undefined) return null;
+        await record(tx, database.root, audit);
+        return toRole(row);
+      }),
+    remove: (role, check, audit) =>
+      database.ordinary(database.root, async (tx) => {
+        check(await usesOf(tx, role));
+        const { count } = await tx.role.deleteMany({ where: { id: role.id } });
+        if (count === 1) await record(tx, database.root, audit);
+        return count === 1;
+      }),
+  };
+}
+
+/** Holds the row: whoever would refer to it waits until this transaction ends. */
+async function usesOf(tx: OrdinaryTransaction, { id, name }: Role): Promise<RoleUses> {
+  const sql = sqlOf(tx);
+  await sql.query('SELECT FROM role WHERE id = $1::uuid FOR UPDATE', [id]);
+  const [uses] = await sql.query<RoleUses>(
+    `SELECT EXISTS (SELECT FROM role_assignment WHERE role_id = $1::uuid AND origin = 'directory') AS "byDirectories",
+       EXISTS (SELECT FROM role_assignment WHERE role_id = $1::uuid AND origin = 'manual') AS "byHand",
+       EXISTS (SELECT FROM product_plan_role WHERE role_id = $1::uuid) AS "inPlans",
+       EXISTS (SELECT FROM connection c, (VALUES ('$.everyone[*]'), ('$.roles[*].role'), ('$.rules[*].roles[*]')) AS place (path)
+               WHERE c.mapping @? (place.path || ' ? (@ == ' || to_json($2::text) || ')')::jsonpath) AS "inMappings"`,
+    [id, name],
+  );
+  return uses ?? { byDirectories: false, byHand: false, inPlans: false, inMappings: false };
+}
+
+const Type = z.enum(ROLE_TYPES);
+
 function toRole(row: RoleRow): Role {
-  return { id: RoleId.parse(row.id), name: row.name, description: row.description, createdAt: row.createdAt };
+  const { name, description, permissions, version, createdAt } = row;
+  return {
+    id: RoleId.parse(row.id),
+    name,
+    description,
+    type: Type.parse(row.type),
+    permissions,
+    version,
+    createdAt,
+  };
 }

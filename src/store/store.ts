@@ -12,6 +12,7 @@ import { Events } from './events.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
 import { Planning } from './planning.ts';
 import { type PrincipalStore, principalStore } from './principals.ts';
+import { type ProductPlanStore, productPlanStore } from './productPlans.ts';
 import { type RoleStore, roleStore } from './roles.ts';
 import { Runs } from './runs.ts';
 import { secretBox } from './secrets.ts';
@@ -35,6 +36,7 @@ export type Store = {
   readonly apiKeys: ApiKeyStore;
   readonly supportAccess: SupportAccessStore;
   readonly roles: RoleStore;
+  readonly productPlans: ProductPlanStore;
   readonly runs: Runs;
   readonly staging: Staging;
   readonly touched: Touched;
@@ -69,6 +71,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     principals: principalStore(database),
     users: userStore(database),
     roles: roleStore(database),
+    productPlans: productPlanStore(database),
     apiKeys: apiKeyStore(database),
     supportAccess: supportAccessStore(database),
     runs: new Runs(database),

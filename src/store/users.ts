@@ -4,6 +4,7 @@ import { AUTH_USER_STATES, type AuthUserState, type Fields } from '../domain/aut
 import { emailKey } from '../domain/email.ts';
 import { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
+import { ROLE_TYPES, type RoleType } from '../domain/role.ts';
 import { type Audited, record } from './audited.ts';
 import type { Database, OrdinaryTransaction } from './database.ts';
 import type { AuthUser as AuthUserRow, Prisma } from './generated/client.ts';
@@ -32,9 +33,12 @@ export type AuthUserDetails = AuthUser & {
   /** The same role may be there from several directories and by hand. */
   readonly roles: readonly {
     readonly name: string;
+    readonly type: RoleType;
     readonly origin: 'directory' | 'manual';
     /** null exactly for origin `manual`. */
     readonly connection: ConnectionId | null;
+    /** Where it is held; it holds below too. */
+    readonly tenant: TenantId;
     readonly grantedAt: Date;
   }[];
 };
@@ -92,7 +96,10 @@ export function userStore(database: Database): UserStore {
       database.ordinary(scope, async (tx) => {
         const row = await tx.authUser.findFirst({
           where: { id, ...(await within(tx, scope)) },
-          include: { identities: true, assignments: { include: { role: { select: { name: true } } } } },
+          include: {
+            identities: true,
+            assignments: { include: { role: { select: { name: true, type: true } } } },
+          },
         });
         return row === null ? null : { ...toAuthUser(row), ...linksOf(row) };
       }),
@@ -132,6 +139,7 @@ const Attributes = z.record(
   z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.null()]),
 );
 const Origin = z.enum(['directory', 'manual']);
+const Type = z.enum(ROLE_TYPES);
 
 function toAuthUser(row: AuthUserRow): AuthUser {
   const { userName, email, displayName, version, createdAt, updatedAt } = row;
@@ -150,14 +158,16 @@ function toAuthUser(row: AuthUserRow): AuthUser {
 }
 
 type Links = Prisma.AuthUserGetPayload<{
-  include: { identities: true; assignments: { include: { role: { select: { name: true } } } } };
+  include: { identities: true; assignments: { include: { role: { select: { name: true; type: true } } } } };
 }>;
 
 function linksOf(row: Links): Pick<AuthUserDetails, 'identities' | 'roles'> {
-  const roles = row.assignments.map(({ role, origin, connectionId, grantedAt }) => ({
+  const roles = row.assignments.map(({ role, origin, connectionId, tenantId, grantedAt }) => ({
     name: role.name,
+    type: Type.parse(role.type),
     origin: Origin.parse(origin),
     connection: connectionId === null ? null : ConnectionId.parse(connectionId),
+    tenant: TenantId.parse(tenantId),
     grantedAt,
   }));
   return {

@@ -26,7 +26,7 @@ import {
   WithProvider,
 } from './connectionInput.ts';
 import { type Preview, previewConnection } from './preview.ts';
-import { ensureRoles } from './roles.ts';
+import { ensureMappable, type NamedRole } from './roles.ts';
 
 export type ConnectionDeps = {
   readonly store: Store;
@@ -34,7 +34,7 @@ export type ConnectionDeps = {
   readonly connectors: Readonly<Record<Provider, ConnectorDefinition>>;
 };
 
-/** Throws `invalid-input`, `not-found` for the tenant, `name-taken` within it. Roles that the mapping names: see `ensureRoles`. */
+/** Throws `invalid-input`, `not-found` for the tenant, `name-taken` within it. Roles that the mapping names: see `ensureMappable`. */
 export async function createConnection(
   deps: ConnectionDeps,
   caller: Caller,
@@ -45,7 +45,7 @@ export async function createConnection(
   const { settings, credentials } = definition;
   const { tenant, ...given } = parseInput(NewConnection.extend({ settings, credentials }), input);
   await refuseUnopenable(definition, given);
-  await ensureRoles(deps, caller, rolesIn(given.mapping), 'mapping');
+  await ensureMappable(deps, caller, tenant ?? caller.tenant, rolesIn(given.mapping));
   const id = ConnectionId.parse(v7());
   return await deps.store.connections.insert(
     caller.tenant,
@@ -102,7 +102,7 @@ export async function updateConnection(
     throw invalidInput([{ path: 'credentials', message }]);
   }
   if (patch.credentials !== undefined) await refuseUnopenable(definition, { ...before, ...patch });
-  if (patch.mapping !== undefined) await ensureRoles(deps, caller, rolesIn(patch.mapping), 'mapping');
+  if (patch.mapping !== undefined) await ensureMappable(deps, caller, before.tenant, rolesIn(patch.mapping));
   const after = await deps.store.connections.update(caller.tenant, before, patch, {
     at: deps.clock.now(),
     entry: {
@@ -244,8 +244,11 @@ async function refuseUnopenable(
   }
 }
 
-function rolesIn(mapping: Connection['mapping']): readonly string[] {
-  return [...new Set([...mapping.roles.map(({ role }) => role), ...mapping.everyone])];
+function rolesIn({ roles, everyone }: Connection['mapping']): readonly NamedRole[] {
+  return [
+    ...roles.map(({ role }, at) => ({ name: role, path: `mapping.roles.${at}.role` })),
+    ...everyone.map((name, at) => ({ name, path: `mapping.everyone.${at}` })),
+  ];
 }
 
 function changedSinceShown(): Problem {

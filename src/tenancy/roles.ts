@@ -1,20 +1,41 @@
 /** Roles of the application, and giving them to auth users by hand. */
 import { v7 } from 'uuid';
 import { z } from 'zod';
+import { canonical } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
-import { AuthUserId } from '../domain/ids.ts';
+import { AuthUserId, TenantId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
-import { authorise, type Caller, mayDo } from '../domain/permission.ts';
+import { authorise, type Caller, can } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
-import { type Role, RoleId, RoleName } from '../domain/role.ts';
+import {
+  hindranceToGiving,
+  mayBeMapped,
+  Permission,
+  ROLE_TYPES,
+  type Role,
+  RoleId,
+  RoleName,
+} from '../domain/role.ts';
+import type { RolePatch, RoleUses } from '../store/roles.ts';
 import type { Store } from '../store/store.ts';
 import type { AuthUserDetails } from '../store/users.ts';
+import { getTenant } from './tenants.ts';
 import { getUser } from './users.ts';
 
 export type RoleDeps = { readonly store: Store; readonly clock: Clock };
 
-export const NewRole = z.strictObject({ name: RoleName, description: z.string().max(1000).default('') });
+const Permissions = z
+  .array(Permission)
+  .max(1000)
+  .transform((names) => [...new Set(names)].sort());
+
+export const NewRole = z.strictObject({
+  name: RoleName,
+  description: z.string().max(1000).default(''),
+  type: z.enum(ROLE_TYPES).default('ordinary'),
+  permissions: Permissions.default([]),
+});
 
 /** For all tenants. Throws `invalid-input`, `name-taken`. */
 export async function createRole(
@@ -38,70 +59,202 @@ async function insertRoles(
   roles: readonly z.infer<typeof NewRole>[],
 ): Promise<readonly Role[]> {
   const made = roles.map((role) => ({ ...role, id: RoleId.parse(v7()) }));
-  return await store.roles.insert(made, clock.now(), ({ id, name }) => ({
+  return await store.roles.insert(made, clock.now(), ({ id, name, type, permissions }) => ({
     actor: caller.actor,
     action: 'role.created',
     subject: { kind: 'role', id },
-    details: { name },
+    details: { name, type, permissions },
   }));
 }
 
-export const ListRoles = PageOptions;
+export const ListRoles = PageOptions.extend({
+  /** Only roles that count there: of its product plan, where it has one. */
+  tenant: TenantId.nullable().default(null),
+});
 
-/** Roles are the application's, so every caller sees all of them. Throws `invalid-input`. */
+/** Roles are the application's, so every caller sees all of them but the hidden. Throws `invalid-input`, `not-found` for the tenant. */
 export async function listRoles(
   { store }: Pick<RoleDeps, 'store'>,
   caller: Caller,
   input: z.input<typeof ListRoles> = {},
 ): Promise<Listed<Role>> {
   authorise(caller, 'roles.read');
-  return await store.roles.list(parseInput(ListRoles, input));
+  const { tenant, ...page } = parseInput(ListRoles, input);
+  const within = tenant === null ? null : (await getTenant({ store }, caller, tenant)).id;
+  const subscribed = within === null ? null : await store.productPlans.of(within);
+  return await store.roles.list({ ...page, hidden: seesHidden(caller), plan: subscribed?.plan.id ?? null });
 }
+
+/** By its name. Throws `not-found`. */
+export async function getRole(
+  { store }: Pick<RoleDeps, 'store'>,
+  caller: Caller,
+  name: string,
+): Promise<Role> {
+  authorise(caller, 'roles.read');
+  return await namedRole({ store }, caller, name);
+}
+
+async function namedRole({ store }: Pick<RoleDeps, 'store'>, caller: Caller, name: string): Promise<Role> {
+  const [role] = await store.roles.named([name]);
+  if (role === undefined || (role.type === 'hidden' && !seesHidden(caller))) throw notFound('role');
+  return role;
+}
+
+/** Tenants are not to know that there are such roles. */
+function seesHidden(caller: Caller): boolean {
+  return caller.role === 'system';
+}
+
+export const ChangedRole = z.strictObject({
+  /** Its name, which stays: mappings name it so. */
+  role: z.string(),
+  version: z.int().optional(),
+  description: z.string().max(1000).optional(),
+  type: z.enum(ROLE_TYPES).optional(),
+  permissions: Permissions.optional(),
+});
 
 /**
- * Makes the roles of these names that are missing. All tenants see every role, so that a name made up by one customer would show
- * to all others: who may not write roles gets `invalid-input` at `path` instead.
+ * What its permissions are counts from then on for everybody who has the role.
+ * Throws `invalid-input`, `not-found`, `changed-since-shown`, and `not-allowed-now` where a directory could no longer give it.
  */
-export async function ensureRoles(
+export async function updateRole(
   deps: RoleDeps,
   caller: Caller,
-  names: readonly string[],
-  path = 'roles',
-): Promise<void> {
-  if (names.length === 0) return;
-  const known = new Set((await deps.store.roles.named(names)).map((role) => role.name));
-  const missing = [...new Set(names)].filter((name) => !known.has(name));
-  if (missing.length === 0) return;
-  if (!mayDo(caller.role, 'roles.write')) {
-    throw invalidInput(
-      missing.map((name) => ({ path, message: `there is no role ${JSON.stringify(name)}` })),
-      'Use roles that the list of roles has, or ask somebody with the role system to make them.',
-    );
-  }
-  const wrong = missing.filter((name) => !RoleName.safeParse(name).success);
-  if (wrong.length > 0)
-    throw invalidInput(
-      wrong.map((name) => ({ path, message: `${JSON.stringify(name)} cannot name a role` })),
-    );
-  await insertRoles(
-    deps,
-    caller,
-    missing.map((name) => ({ name, description: '' })),
-  );
+  input: z.input<typeof ChangedRole>,
+): Promise<Role> {
+  authorise(caller, 'roles.write');
+  const { role: name, version, ...given } = parseInput(ChangedRole, input);
+  const before = await getRole(deps, caller, name);
+  if (version !== undefined && version !== before.version) throw changedSinceShown();
+  const { description, type, permissions } = given;
+  const patch: RolePatch = {
+    ...(description === undefined || description === before.description ? {} : { description }),
+    ...(type === undefined || type === before.type ? {} : { type }),
+    ...(permissions === undefined || canonical(permissions) === canonical(before.permissions)
+      ? {}
+      : { permissions }),
+  };
+  if (Object.keys(patch).length === 0) return before;
+  const after = await deps.store.roles.update(before, patch, (uses) => refuseUnmappable(patch, uses), {
+    at: deps.clock.now(),
+    entry: {
+      actor: caller.actor,
+      action: 'role.updated',
+      subject: { kind: 'role', id: before.id },
+      details: {
+        before: { type: before.type, permissions: before.permissions },
+        after: { type: type ?? before.type, permissions: permissions ?? before.permissions },
+      },
+    },
+  });
+  if (after === null) throw changedSinceShown();
+  return after;
 }
 
-export const Grant = z.strictObject({ user: AuthUserId, role: RoleName });
+function refuseUnmappable({ type }: RolePatch, { inMappings, byDirectories }: RoleUses): void {
+  if (type === undefined || mayBeMapped(type) || (!inMappings && !byDirectories)) return;
+  throw new Problem({
+    code: 'not-allowed-now',
+    message: `A role of the type ${type} is given by no directory, and ${inMappings ? 'a mapping names this one' : 'directories have given this one'}.`,
+    remedy: 'Take the role out of all mappings and apply what follows from it, or make another role.',
+  });
+}
+
+/** Throws `not-found`, and `not-allowed-now` while it is used, which says by what. */
+export async function deleteRole(deps: RoleDeps, caller: Caller, name: string): Promise<void> {
+  authorise(caller, 'roles.write');
+  const role = await getRole(deps, caller, name);
+  const removed = await deps.store.roles.remove(role, refuseWhileUsed, {
+    at: deps.clock.now(),
+    entry: {
+      actor: caller.actor,
+      action: 'role.deleted',
+      subject: { kind: 'role', id: role.id },
+      details: { name },
+    },
+  });
+  if (!removed) throw notFound('role');
+}
+
+function refuseWhileUsed({ byDirectories, byHand, inMappings, inPlans }: RoleUses): void {
+  const uses = [
+    ...(byHand ? ['auth users who were given it by hand'] : []),
+    ...(byDirectories ? ['auth users who have it from a directory'] : []),
+    ...(inMappings ? ['mappings of connections'] : []),
+    ...(inPlans ? ['product plans'] : []),
+  ];
+  if (uses.length === 0) return;
+  throw new Problem({
+    code: 'not-allowed-now',
+    message: `The role is still used: by ${uses.join(', ')}.`,
+    remedy: 'Take it away from all of them first.',
+  });
+}
+
+/** A role that somebody names, and where in the input. */
+export type NamedRole = { readonly name: string; readonly path: string };
+
+/**
+ * Makes the roles of these names that are missing, and refuses those that a mapping cannot give in this tenant. All tenants see
+ * every role, so that a name made up by one customer would show to all others: who may not write roles gets `invalid-input` instead.
+ */
+export async function ensureMappable(
+  deps: RoleDeps,
+  caller: Caller,
+  tenant: TenantId,
+  roles: readonly NamedRole[],
+): Promise<void> {
+  if (roles.length === 0) return;
+  const names = [...new Set(roles.map(({ name }) => name))];
+  const known = new Map((await deps.store.roles.named(names)).map((role) => [role.name, role]));
+  const plan = (await deps.store.productPlans.of(tenant))?.plan ?? null;
+  const mayMake = can(caller, 'roles.write');
+  const wrong = roles.flatMap(({ name, path }) => {
+    const role = known.get(name);
+    const quoted = JSON.stringify(name);
+    if (role === undefined || (role.type === 'hidden' && !seesHidden(caller)))
+      return mayMake ? [] : [{ path, message: `there is no role ${quoted}` }];
+    if (!mayBeMapped(role.type))
+      return [{ path, message: `the role ${quoted} is ${role.type}: no mapping gives it` }];
+    if (plan !== null && !mayMake && !plan.roles.includes(name))
+      return [{ path, message: `the product plan ${plan.name} does not have the role ${quoted}` }];
+    return [];
+  });
+  if (wrong.length > 0) {
+    throw invalidInput(
+      wrong,
+      'Use roles that the list of roles has for this tenant, or ask somebody with the role system to make them, or to add them to the product plan.',
+    );
+  }
+  const missing = names.filter((name) => !known.has(name));
+  if (missing.length > 0)
+    await insertRoles(
+      deps,
+      caller,
+      missing.map((name) => NewRole.parse({ name })),
+    );
+}
+
+export const Grant = z.strictObject({
+  user: AuthUserId,
+  role: RoleName,
+  /** Where the role is held: the user's own tenant, which it is when null, or one below. */
+  tenant: TenantId.nullable().default(null),
+});
 
 /**
  * Gives an auth user a role by hand: it stays whatever a directory says. Again is no error and changes nothing.
- * Throws `invalid-input`, `not-found` for the user or the role, `not-allowed-now` for a deleted user.
+ * Throws `invalid-input`, `forbidden` for a role that is given from above all tenants, `not-found` for the user, the role or the
+ * tenant, `not-allowed-now` for a deleted user, an automatic role, and one that the product plan does not have.
  */
 export async function grantRole(
   deps: RoleDeps,
   caller: Caller,
   input: z.input<typeof Grant>,
 ): Promise<AuthUserDetails> {
-  const { user, role } = await prepare(deps, caller, input);
+  const { user, role, at } = await prepare(deps, caller, input);
   if (user.state === 'deleted') {
     throw new Problem({
       code: 'not-allowed-now',
@@ -110,14 +263,22 @@ export async function grantRole(
         'Wait until the directory has this person again and the change that reactivates them is applied.',
     });
   }
-  const granting = { user: user.id, tenant: user.tenant, role };
+  const subscribed = await deps.store.productPlans.of(at);
+  if (subscribed !== null && !subscribed.plan.roles.includes(role.name)) {
+    throw new Problem({
+      code: 'not-allowed-now',
+      message: `The product plan ${subscribed.plan.name} of the tenant does not have this role, which would not count.`,
+      remedy: 'Give another role, or have this one added to the product plan.',
+    });
+  }
+  const granting = { user: user.id, tenant: user.tenant, role, at };
   await deps.store.roles.grant(caller.tenant, granting, {
     at: deps.clock.now(),
     entry: {
       actor: caller.actor,
       action: 'role.granted',
       subject: { kind: 'auth-user', id: user.id },
-      details: { role: role.id },
+      details: { role: role.id, ...(at === user.tenant ? {} : { tenant: at }) },
     },
   });
   return await getUser(deps, caller, user.id);
@@ -125,25 +286,26 @@ export async function grantRole(
 
 /**
  * Takes back what was given by hand. Again is no error and changes nothing.
- * Throws `invalid-input`, `not-found` for the user or the role, `not-allowed-now` where a directory alone gave it.
+ * Throws as `grantRole` does, but for the plan; and `not-allowed-now` where a directory alone gave it.
  */
 export async function revokeRole(
   deps: RoleDeps,
   caller: Caller,
   input: z.input<typeof Grant>,
 ): Promise<AuthUserDetails> {
-  const { user, role } = await prepare(deps, caller, input);
-  const granting = { user: user.id, tenant: user.tenant, role };
+  const { user, role, at } = await prepare(deps, caller, input);
+  const granting = { user: user.id, tenant: user.tenant, role, at };
   const revoked = await deps.store.roles.revoke(caller.tenant, granting, {
     at: deps.clock.now(),
     entry: {
       actor: caller.actor,
       action: 'role.revoked',
       subject: { kind: 'auth-user', id: user.id },
-      details: { role: role.id },
+      details: { role: role.id, ...(at === user.tenant ? {} : { tenant: at }) },
     },
   });
-  if (!revoked && user.roles.some(({ name, origin }) => name === role.name && origin === 'directory')) {
+  const here = user.roles.filter(({ name, tenant }) => name === role.name && tenant === at);
+  if (!revoked && here.some(({ origin }) => origin === 'directory')) {
     throw new Problem({
       code: 'not-allowed-now',
       message: 'This role comes from a directory and was not given by hand.',
@@ -157,7 +319,30 @@ async function prepare(deps: RoleDeps, caller: Caller, input: z.input<typeof Gra
   authorise(caller, 'users.write');
   const grant = parseInput(Grant, input);
   const user = await getUser(deps, caller, grant.user);
-  const [role] = await deps.store.roles.named([grant.role]);
-  if (role === undefined) throw notFound('role');
-  return { user, role };
+  const role = await namedRole(deps, caller, grant.role);
+  const isSystem = caller.role === 'system';
+  switch (role.type === 'hidden' ? null : hindranceToGiving(role.type, isSystem)) {
+    case 'automatic':
+      throw new Problem({
+        code: 'not-allowed-now',
+        message: 'This role is automatic: whoever is active where the product plan has it holds it.',
+        remedy: 'Give another role, or have the type of this one changed.',
+      });
+    case 'from-above-only':
+      throw new Problem({
+        code: 'forbidden',
+        message: 'This role is given by mappings, and by hand from above all tenants only.',
+        remedy: 'Name it in the mapping of a connection, or ask somebody with the role system.',
+      });
+    case null:
+      return { user, role, at: grant.tenant ?? user.tenant };
+  }
+}
+
+function changedSinceShown(): Problem {
+  return new Problem({
+    code: 'changed-since-shown',
+    message: 'The role was changed by somebody else in the meantime; nothing was updated.',
+    remedy: 'Look at the role again and repeat the change.',
+  });
 }

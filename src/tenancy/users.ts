@@ -51,7 +51,8 @@ export async function getUser(
   const known = parseId(AuthUserId, id);
   const user = known === null ? null : await store.users.get(caller.tenant, known);
   if (user === null) throw notFound('user');
-  return user;
+  if (caller.role === 'system') return user;
+  return { ...user, roles: user.roles.filter(({ type }) => type !== 'hidden') };
 }
 
 /** What has a place of its own beside the attributes. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { PROVIDERS } from '../../src/domain/directory.ts';
 import { ACTIONS } from '../../src/domain/permission.ts';
 import { createRole } from '../../src/tenancy/roles.ts';
+import { asOwner } from '../support/database.ts';
 import { type Listed, operationsOf, parametersOf, pathWith } from './operations.ts';
 import { addCustomer, fill, type Ids, type Json, type Served, serve } from './served.ts';
 
@@ -17,10 +18,13 @@ beforeAll(async () => {
   document = (await served.request('GET', '/openapi.json')).body;
   operations = await operationsOf(served);
   const customer = await addCustomer(served, 'Acme');
-  await createRole(served.deps, served.operator, { name: 'reader' });
+  await createRole(served.deps, served.operator, { name: 'reader', type: 'assignable' });
   ({ ids } = await fill(served, customer));
   key = customer.keys.system;
   await served.request('PUT', `/v1/users/${ids.user}/roles/reader`, { key });
+  await asOwner(served.databaseUrl, (client) =>
+    client.query('UPDATE tenant SET product_plan_id = $2 WHERE id = $1', [ids.tenant, ids.plan]),
+  );
   await served.request('POST', `/v1/tenants/${ids.tenant}/domains`, {
     key,
     body: { domain: 'acme.example' },
@@ -44,21 +48,30 @@ it('lists every route', () => {
       'GET /v1/connections/{connection}',
       'GET /v1/events',
       'GET /v1/keys',
+      'GET /v1/plans',
+      'GET /v1/plans/{plan}',
+      'GET /v1/plans/{plan}/tenants',
       'GET /v1/principals',
       'GET /v1/providers',
       'GET /v1/roles',
+      'GET /v1/roles/{role}',
       'GET /v1/runs',
       'GET /v1/runs/{run}',
       'GET /v1/tenants',
       'GET /v1/tenants/{tenant}',
       'GET /v1/tenants/{tenant}/domains',
+      'GET /v1/tenants/{tenant}/plan',
       'GET /v1/users',
       'GET /v1/users/{user}',
       'GET /v1/users/{user}/authorization',
       'GET /v1/whoami',
       'DELETE /v1/keys/{key}',
+      'DELETE /v1/plans/{plan}',
+      'DELETE /v1/roles/{role}',
       'DELETE /v1/users/{user}/roles/{role}',
       'PATCH /v1/connections/{connection}',
+      'PATCH /v1/plans/{plan}',
+      'PATCH /v1/roles/{role}',
       'PATCH /v1/tenants/{tenant}',
       'PATCH /v1/users/{user}',
       'POST /v1/changes/decisions',
@@ -66,6 +79,7 @@ it('lists every route', () => {
       'POST /v1/connections/{connection}/applies',
       'POST /v1/connections/{connection}/runs',
       'POST /v1/connections/{connection}/test',
+      'POST /v1/plans',
       'POST /v1/principals',
       'POST /v1/principals/{principal}/keys',
       'POST /v1/roles',

@@ -201,7 +201,10 @@ describe('users', () => {
 
   it('are given roles by hand, which can have any name, and lose them again', async () => {
     const name = 'billing/ops & co?';
-    await served.request('POST', '/v1/roles', { key: customer.keys.system, body: { name } });
+    await served.request('POST', '/v1/roles', {
+      key: customer.keys.system,
+      body: { name, type: 'assignable' },
+    });
     const at = `/v1/users/${ids.user}/roles/${encodeURIComponent(name)}`;
     const granted = await served.request('PUT', at, { key });
     expect(granted).toMatchObject({ status: 200, body: { roles: [{ name, origin: 'manual' }] } });

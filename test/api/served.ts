@@ -15,6 +15,7 @@ import { syncConnection } from '../../src/sync/sync.ts';
 import { authenticateKey, createKey } from '../../src/tenancy/apiKeys.ts';
 import { createConnection, openStoredConnector } from '../../src/tenancy/connections.ts';
 import { createPrincipal, ensureOperator } from '../../src/tenancy/principals.ts';
+import { createPlan } from '../../src/tenancy/productPlans.ts';
 import { createTenant } from '../../src/tenancy/tenants.ts';
 import { listUsers } from '../../src/tenancy/users.ts';
 import { clockAt } from '../support/clock.ts';
@@ -26,7 +27,7 @@ export type Json = any;
 
 /** One id of each kind, by the name that it has in a path. */
 export type Ids = Readonly<
-  Record<'tenant' | 'connection' | 'run' | 'change' | 'apply' | 'user' | 'principal' | 'key', string>
+  Record<'tenant' | 'connection' | 'run' | 'change' | 'apply' | 'user' | 'principal' | 'key' | 'plan', string>
 >;
 
 export type Served = Awaited<ReturnType<typeof serve>>;
@@ -166,6 +167,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
   await carryOutApply(deps, apply, { signal: AbortSignal.timeout(30_000) });
   const [user] = (await listUsers(deps, caller, {})).items;
   if (user === undefined) throw new Error('nobody was applied');
+  const plan = await createPlan(deps, served.operator, { name: `Plan of ${customer.tenant}` });
   const ids: Ids = {
     tenant: customer.tenant,
     connection: connection.id,
@@ -175,6 +177,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     user: user.id,
     principal: customer.principal,
     key: customer.key,
+    plan: plan.id,
   };
   return { ids, fingerprint: second.fingerprint };
 }

@@ -19,7 +19,7 @@ import type { EventView } from '../../src/store/events.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type RunOutcome, type SyncRequest, syncConnection } from '../../src/sync/sync.ts';
 import { createConnection, openStoredConnector, updateConnection } from '../../src/tenancy/connections.ts';
-import { ensureRoles, grantRole } from '../../src/tenancy/roles.ts';
+import { createRole, grantRole } from '../../src/tenancy/roles.ts';
 import { createTenant, verifyDomain } from '../../src/tenancy/tenants.ts';
 import { editUser } from '../../src/tenancy/users.ts';
 import { clockAt, type TestClock } from './clock.ts';
@@ -322,8 +322,10 @@ export class Connected {
 
   async grant(externalId: string, role: string): Promise<void> {
     const { id } = await this.user(externalId);
-    await ensureRoles(this.install, this.install.operator, [role], 'role');
-    await grantRole(this.install, this.administrator, { user: id, role });
+    const { install } = this;
+    if ((await install.store.roles.named([role])).length === 0)
+      await createRole(install, install.operator, { name: role });
+    await grantRole(install, install.operator, { user: id, role });
   }
 
   async events(): Promise<readonly EventView[]> {

@@ -172,7 +172,7 @@ describe('names within a connection', () => {
     await createRole(deps, operator, { name: 'known' });
     const mapping = { everyone: ['known', 'secret project'] };
     const said = await refusal(createConnection(deps, admin, { ...okta('Making up'), mapping }));
-    expect(said).toMatchObject({ code: 'invalid-input', fields: [{ path: 'mapping' }] });
+    expect(said).toMatchObject({ code: 'invalid-input', fields: [{ path: 'mapping.everyone.1' }] });
     expect(said.message).toContain('secret project');
     const names = (await listRoles(deps, admin)).items.map(({ name }) => name);
     expect(names).not.toContain('secret project');

@@ -27,7 +27,7 @@ beforeAll(async () => {
   operator = await anOperator(deps);
   tenant = await aTenant(deps);
   admin = await aCaller(deps, tenant);
-  await createRole(deps, operator, { name: 'editor' });
+  await createRole(deps, operator, { name: 'editor', type: 'assignable' });
 });
 afterAll(() => database.drop());
 
