@@ -2,6 +2,8 @@
  * Once a minute in every worker process: brings the queues back to what the database says. Schedules follow the connections, and
  * recorded work that lost its job gets a new one, whether the queue was emptied, a process died between recording and asking, or
  * Redis was restarted without its data. Processes may do this side by side: each step changes only what is still wrong.
+ *
+ * Beside it, because it may take longer than a minute: tenants whose deletion is due are deleted, and what they held is removed.
  */
 import { schedule } from 'node-cron';
 import type { Logger } from '../src/log.ts';
@@ -16,27 +18,28 @@ export type HousekeepingDeps = {
     readonly runs: readonly QueuedRun[];
     readonly applies: readonly QueuedApply[];
   }>;
+  /** Deletes the tenants that are due, and removes what deleted ones held. Aborted, it leaves the rest for later. */
+  readonly deletedTenants: (signal: AbortSignal) => Promise<void>;
   readonly log: Logger;
 };
 
 export type Housekeeping = {
-  /** Does it now; joins the round that is under way. Never throws: what failed is logged and tried again in the next round. */
+  /** Does all of it now; joins what is under way. Never throws: what failed is logged and tried again in the next round. */
   tidy(): Promise<void>;
-  /** No further round begins; waits for the one under way. */
+  /** No further round begins; waits for the one under way, and for the batch of a removal. */
   close(): Promise<void>;
 };
 
 /** The first round begins at once. */
 export function startHousekeeping(deps: HousekeepingDeps): Housekeeping {
-  let round: Promise<void> | null = null;
-  const tidy = () => {
-    round ??= tidyUp(deps).finally(() => {
-      round = null;
-    });
-    return round;
+  const closing = new AbortController();
+  const queues = joined(() => tidyUp(deps));
+  const tenants = joined(() => removeTenants(deps, closing.signal));
+  const tidy = async () => {
+    await Promise.all([queues.begin(), tenants.begin()]);
   };
-  const clock = schedule('* * * * *', tidy, {
-    noOverlap: true,
+  // The next round does not wait for a long removal: it joins it.
+  const clock = schedule('* * * * *', () => void tidy(), {
     maxRandomDelay: 10_000, // processes started together do not all ask at once
     suppressMissedWarning: true,
   });
@@ -45,9 +48,36 @@ export function startHousekeeping(deps: HousekeepingDeps): Housekeeping {
     tidy,
     close: async () => {
       await clock.destroy();
-      await round;
+      closing.abort();
+      await Promise.all([queues.ended(), tenants.ended()]);
     },
   };
+}
+
+/** Whoever begins it while it is being done joins that. */
+function joined(work: () => Promise<void>) {
+  let underWay: Promise<void> | null = null;
+  return {
+    begin: () => {
+      underWay ??= work().finally(() => {
+        underWay = null;
+      });
+      return underWay;
+    },
+    ended: async () => {
+      await underWay;
+    },
+  };
+}
+
+async function removeTenants(deps: HousekeepingDeps, signal: AbortSignal): Promise<void> {
+  await logged(deps.log, 'deleted-tenants', async () => {
+    try {
+      await deps.deletedTenants(signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  });
 }
 
 async function tidyUp(deps: HousekeepingDeps): Promise<void> {

@@ -6,12 +6,14 @@ import { type JobQueues, openQueues, type ScheduledConnection } from '../jobs/qu
 import { type Abandoned, openWorker } from '../jobs/worker.ts';
 import { openServer } from './api/server.ts';
 import type { Config } from './config.ts';
+import type { Connection } from './domain/connection.ts';
 import { ApplyId, type RunId } from './domain/ids.ts';
 import type { RunFailure, RunTrigger } from './domain/run.ts';
 import type { Install } from './install.ts';
 import { Opened } from './opened.ts';
 import { carryOutApply } from './review/apply.ts';
 import { syncConnection } from './sync/sync.ts';
+import { removeDueTenants } from './tenancy/tenantRemoval.ts';
 
 /** Which parts one process carries. */
 export type DaemonParts = 'all' | 'api' | 'worker';
@@ -50,6 +52,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
           runs: await store.runs.unfinished(),
           applies: (await store.applying.unfinished()).map((apply) => ({ apply })),
         }),
+        deletedTenants: (signal) => removeDueTenants(install.deps, signal),
         log,
       });
       opened.add(() => housekeeping.close());
@@ -105,6 +108,7 @@ function runsOf({ deps }: Install): SyncConnection {
         return { result: 'failed', failure: isConnectorFailure(outcome.failure) ? outcome.failure : null };
       case 'done-before':
       case 'finished':
+      case 'skipped':
         return { result: 'finished', failure: null };
     }
   };
@@ -124,14 +128,18 @@ async function whoAsked(
   return asked?.requestedBy ?? trigger;
 }
 
-/** One that cannot be read has no schedule until it can; it is told of, and the others keep theirs. */
+/**
+ * One that cannot be read has no schedule until it can; it is told of, and the others keep theirs. Nor has one of a suspended tenant,
+ * until that is resumed.
+ */
 async function everySchedule({ deps }: Install): Promise<readonly ScheduledConnection[]> {
-  const found: ScheduledConnection[] = [];
+  const found: Connection[] = [];
   for await (const connection of deps.store.connections.each(deps.store.root)) {
     if (connection.state !== 'unreadable') found.push(connection);
     else deps.log.warn({ event: 'connection.unreadable', connection: connection.id });
   }
-  return found;
+  const working = await deps.store.tenants.working(found.map(({ tenant }) => tenant));
+  return found.filter(({ tenant }) => working.has(tenant));
 }
 
 /** What no job will be made for again ends, with its reason: a run fails, an apply leaves what it did not do approved. */

@@ -6,6 +6,8 @@ import { notFound, parseId, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions, toPage } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
+import { suspended } from '../domain/tenant.ts';
+import { type RunningApply, TenantSuspended } from '../store/applyBatch.ts';
 import type { ApplyCounts, ApplyView } from '../store/applying.ts';
 import type { Store } from '../store/store.ts';
 
@@ -33,6 +35,8 @@ export async function startApply(
       remedy: 'Set its state to active first.',
     });
   }
+  if ((await deps.store.tenants.standing(connection.tenant)) !== 'active')
+    throw suspended('nothing is applied');
   const of = { connection: connection.id, tenant: connection.tenant };
   const started = await deps.store.applying.start(
     of,
@@ -47,6 +51,12 @@ export async function startApply(
   });
 }
 
+export type HowToApply = {
+  readonly signal: AbortSignal;
+  readonly total?: number;
+  readonly onProgress?: (progress: ApplyProgress) => void;
+};
+
 /** While PostgreSQL writes one batch, this process makes the next one ready. */
 const BATCHES_AT_ONCE = 2;
 
@@ -59,18 +69,23 @@ async function allOf(work: readonly Promise<void>[]): Promise<void> {
 /**
  * Carries an apply out to its end, beside other processes that may do the same. Stopping at the signal, or dying, loses nothing:
  * each batch commits as a whole, and the next process goes on with what is left. An apply that is finished is left alone.
+ * Throws `tenant-suspended` once the tenant, or one above it, is suspended: the apply is ended, and what it has not done stays approved.
  */
-export async function carryOutApply(
-  deps: ApplyDeps,
-  id: ApplyId,
-  how: {
-    readonly signal: AbortSignal;
-    readonly total?: number;
-    readonly onProgress?: (progress: ApplyProgress) => void;
-  },
-): Promise<ApplyCounts> {
+export async function carryOutApply(deps: ApplyDeps, id: ApplyId, how: HowToApply): Promise<ApplyCounts> {
   const apply = await deps.store.applying.open(id);
   if (apply === null) return await deps.store.applying.counts(id); // another process was faster
+  try {
+    await carryOutBatches(deps, apply, how);
+  } catch (error) {
+    if (!(error instanceof TenantSuspended)) throw error;
+    await deps.store.applying.abandon(apply, 'tenant-suspended', deps.clock.now());
+    throw suspended('nothing is applied');
+  }
+  await deps.store.applying.finish(apply, deps.clock.now());
+  return await deps.store.applying.counts(id);
+}
+
+async function carryOutBatches(deps: ApplyDeps, apply: RunningApply, how: HowToApply): Promise<void> {
   let done = 0;
   const next = async (after: ChangeId | null, late: 'waits' | 'moves') => {
     how.signal.throwIfAborted();
@@ -85,8 +100,6 @@ export async function carryOutApply(
   await allOf(Array.from({ length: BATCHES_AT_ONCE }, work));
   // From the beginning until nothing is left: who waited for an address, and what another process let go of.
   while ((await next(null, 'moves')) !== null);
-  await deps.store.applying.finish(apply, deps.clock.now());
-  return await deps.store.applying.counts(id);
 }
 
 /** Oldest first. */

@@ -81,6 +81,7 @@ export class Batch {
 
   async carryOut(tx: BulkTransaction, claim: Claim): Promise<number> {
     await lockForApply(tx, this.#apply.connection);
+    await refuseSuspended(tx, this.#apply.tenant);
     // A batch finds all its rows by key. While thousands are being added, PostgreSQL's statistics say that a table is small.
     await tx.query('SET LOCAL enable_seqscan = off');
     const changes = await this.#claim(tx, claim);
@@ -299,6 +300,19 @@ export class Batch {
       details,
     };
   }
+}
+
+/** Asked with the lock that the deletion of a tenant waits for: what comes after it finds the tenant suspended. */
+async function refuseSuspended(tx: BulkTransaction, tenant: TenantId): Promise<void> {
+  const [row] = await tx.query<{ standing: string | null }>('SELECT tenant_standing($1) AS standing', [
+    tenant,
+  ]);
+  if (row?.standing !== 'active') throw new TenantSuspended();
+}
+
+/** The tenant of the apply, or one above it, is suspended or deleted. */
+export class TenantSuspended extends Error {
+  override readonly name = 'TenantSuspended';
 }
 
 /** Another batch gave one of the addresses to somebody in the meantime: tried again from its beginning, this batch sees that. */

@@ -10,7 +10,7 @@ import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../
 import { AddressGivenOut, Batch, type Claim, type Late, type RunningApply } from './applyBatch.ts';
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
-import { lockForApply } from './locks.ts';
+import { lockForApply, lockForPlan } from './locks.ts';
 import { LIVE } from './planning.ts';
 import { SUBTREE } from './scope.ts';
 
@@ -177,6 +177,7 @@ export class Applying {
   /** Ends an apply that cannot be carried out. What it did stays done; what it did not do is still approved, for the next one. */
   abandon(apply: RunningApply, because: string, at: Date): Promise<void> {
     return this.#database.bulk(apply.tenant, async (tx) => {
+      await lockForPlan(tx, apply.connection); // batches under way are waited for, so that they are counted
       const rows = await tx.query(
         `UPDATE apply SET state = 'finished', finished_at = $2 WHERE id = $1 AND state = 'running' RETURNING id`,
         [apply.id, at.toISOString()],

@@ -18,9 +18,9 @@ const SETTLED_AFTER_MS = 5 * 60_000;
 export type TenantPurge = {
   /** The next deleted tenants that are not purged, in the order of their ids. Of every tenant. */
   next(after: TenantId | null, limit: number): Promise<readonly TenantId[]>;
-  /** Removes one batch of what these held. false: nothing is left. */
-  removeSome(tenants: readonly TenantId[], now: Date): Promise<boolean>;
-  /** Records of those that were deleted long enough ago that they are purged, and says which. Call it when nothing is left. */
+  /** Removes what these held. The signal's abort, like the death of the process, leaves the rest for later. */
+  remove(tenants: readonly TenantId[], now: Date, signal: AbortSignal): Promise<void>;
+  /** Records of those that were deleted long enough ago that they are purged, and says which. To be called after `remove`. */
   conclude(tenants: readonly TenantId[], now: Date): Promise<readonly TenantId[]>;
 };
 
@@ -37,14 +37,15 @@ export function tenantPurge(database: Database): TenantPurge {
         );
         return rows.map(({ id }) => id);
       }),
-    removeSome: async (tenants, now) => {
-      if (await database.bulk(root, (tx) => removeUsers(tx, tenants), again)) return true;
-      for (const { table, where } of HELD) {
-        const removed = await database.bulk(root, (tx) => removeRows(tx, table, where, tenants), again);
-        if (removed) return true;
-      }
+    remove: async (tenants, now, signal) => {
+      const untilNothingIsLeft = async (removeSome: (sql: Sql) => Promise<boolean>) => {
+        do signal.throwIfAborted();
+        while (await database.bulk(root, removeSome, again));
+      };
+      await untilNothingIsLeft((sql) => removeUsers(sql, tenants));
+      for (const { table, where } of HELD)
+        await untilNothingIsLeft((sql) => removeRows(sql, table, where, tenants));
       await database.bulk(root, (tx) => closeWhatStays(tx, tenants, now), again);
-      return false;
     },
     conclude: (tenants, now) =>
       database.bulk(root, async (tx) => {

@@ -7,6 +7,7 @@ import { type Listed, PageOptions, toPage } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { RunView } from '../domain/run.ts';
+import { suspended } from '../domain/tenant.ts';
 import type { Store } from '../store/store.ts';
 import { readingOf } from './sync.ts';
 
@@ -21,7 +22,10 @@ export const RunRequest = z.strictObject({
 });
 export const RunFilter = PageOptions.extend({ connection: ConnectionId.optional() });
 
-/** Queues a run; one that already waits for this connection is given again. Whoever calls has to see to it that a worker hears of it. */
+/**
+ * Queues a run; one that already waits for this connection is given again. Whoever calls has to see to it that a worker hears of it.
+ * Throws `invalid-input`, `not-found`, `not-allowed-now` while the connection is paused, `tenant-suspended`.
+ */
 export async function requestRun(
   deps: RunDeps,
   caller: Caller,
@@ -38,6 +42,7 @@ export async function requestRun(
       remedy: 'Set its state to active first.',
     });
   }
+  if ((await deps.store.tenants.standing(connection.tenant)) !== 'active') throw suspended('no run starts');
   const work = { connection: connection.id, tenant: connection.tenant };
   const reading = { ...readingOf(connection), full };
   return await deps.store.runs.queue(work, reading, caller.actor, deps.clock.now());

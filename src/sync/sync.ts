@@ -18,6 +18,7 @@ import { notFound } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
 import type { RunCounts, RunFailure, RunKind, RunTrigger, TakenRun } from '../domain/run.ts';
 import { concludeSnapshot, type PartialReason, type Snapshot } from '../domain/snapshot.ts';
+import { suspended } from '../domain/tenant.ts';
 import type { Store } from '../store/store.ts';
 import { beginDelta, NeedsFullRun, pullChanges } from './delta.ts';
 import type { PullDeps } from './lookUp.ts';
@@ -50,6 +51,8 @@ export type SyncRequest = {
 export type RunOutcome =
   /** Another process runs this connection at this moment. */
   | { readonly result: 'busy' }
+  /** The tenant, or one above it, is suspended, and nobody has asked for this run. */
+  | { readonly result: 'skipped' }
   /** The run that was meant is finished already. */
   | { readonly result: 'done-before'; readonly run: RunId }
   | {
@@ -79,6 +82,11 @@ export async function syncConnection(deps: SyncDeps, request: SyncRequest): Prom
 
 async function runLocked(deps: SyncDeps, request: SyncRequest, connection: Connection): Promise<RunOutcome> {
   const work = { connection: connection.id, tenant: connection.tenant };
+  const works = (await deps.store.tenants.standing(work.tenant)) === 'active';
+  if (!works && request.trigger === 'schedule' && request.run === undefined) {
+    deps.log.info({ event: 'run.skipped', ...work, reason: 'tenant-suspended' });
+    return { result: 'skipped' };
+  }
   const { trigger, requestedBy } = request;
   const how = { wanted: request.run ?? null, trigger, requestedBy, at: deps.clock.now() };
   const reading = { ...readingOf(connection), full: request.full ?? false };
@@ -88,6 +96,7 @@ async function runLocked(deps: SyncDeps, request: SyncRequest, connection: Conne
   deps.log.info({ event: resumed ? 'run.resumed' : 'run.started', run: run.id, ...work });
   try {
     if (connection.state === 'paused') throw new Problem(PAUSED);
+    if (!works) throw suspended('no run starts');
     const planned = await carryOut(deps, run, request);
     const { counts, snapshot, partialReason } = planned;
     deps.log.info({ event: 'run.finished', run: run.id, ...work, snapshot, partialReason, counts });

@@ -18,10 +18,10 @@ export function parametersOf({ operation }: Listed, place: 'path' | 'query'): re
   return (operation.parameters ?? []).filter((parameter: Json) => parameter.in === place);
 }
 
-/** The path with these ids in it. Roles are named, not numbered, and the same for all tenants. */
-export function pathWith(path: string, ids: Ids, role = 'reader'): string {
+/** The path with these ids in it. Roles are named, not numbered. */
+export function pathWith(path: string, ids: Ids): string {
   return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
-    const value = { ...ids, role }[name];
+    const value = { ...ids, role: 'reader' }[name];
     if (value === undefined) throw new Error(`no id is known for {${name}}`);
     return value;
   });
@@ -39,15 +39,18 @@ export const unknownIds: Ids = {
   user: UNKNOWN,
   principal: UNKNOWN,
   key: UNKNOWN,
-  plan: UNKNOWN,
+  session: UNKNOWN,
+  signInProvider: UNKNOWN,
 };
 
 /** A body that each operation takes which has both a body and an id in its path. */
 export const usableBody: Readonly<Record<string, unknown>> = {
-  renameTenant: { name: 'Renamed' },
+  updateTenant: { name: 'Renamed' },
+  moveTenant: { parent: UNKNOWN },
   verifyDomain: { domain: 'acme.example' },
   updateConnection: { name: 'Renamed' },
   editUser: { displayName: 'Renamed' },
   createKey: {},
-  updatePlan: { name: 'Renamed' },
+  updateSignInProvider: { name: 'Renamed' },
+  invitePrincipal: {},
 };

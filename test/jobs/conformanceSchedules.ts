@@ -100,6 +100,7 @@ const housekeeping = (
       queues: stage.queues,
       connectionsWithSchedules: connections,
       unfinishedWork: async () => ({ runs: await runs(), applies: [] }),
+      deletedTenants: async () => {},
       log: stage.log,
     }),
   );

@@ -26,6 +26,7 @@ beforeAll(async () => {
     written.push({ id: v7(), of, position });
   }
   await asOwner(database.url, async (client) => {
+    await client.query('DELETE FROM event'); // those of the tenants' making
     for (const { id, of, position } of written.toReversed())
       await client.query(
         `INSERT INTO event (id, tenant_id, auth_user_id, change_id, type, user_version, data, position)

@@ -328,13 +328,14 @@ export class Connected {
     await grantRole(install, install.operator, { user: id, role });
   }
 
+  /** Those of auth users, not those of the tenant itself. */
   async events(): Promise<readonly EventView[]> {
     await untilFeedIsUpToDate(this.install.database.url);
     const found: EventView[] = [];
     let after: string | null = null;
     do {
       const page = await listEvents(this.install, this.administrator, { limit: 500, after });
-      found.push(...page.items);
+      found.push(...page.items.filter(({ authUser }) => authUser !== null));
       after = page.next;
     } while (after !== null);
     return found;
