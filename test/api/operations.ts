@@ -18,10 +18,10 @@ export function parametersOf({ operation }: Listed, place: 'path' | 'query'): re
   return (operation.parameters ?? []).filter((parameter: Json) => parameter.in === place);
 }
 
-/** The path with these ids in it. Roles are named, not numbered. */
-export function pathWith(path: string, ids: Ids): string {
+/** The path with these ids in it. Roles are named, not numbered, and the same for all tenants. */
+export function pathWith(path: string, ids: Ids, role = 'reader'): string {
   return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
-    const value = { ...ids, role: 'reader' }[name];
+    const value = { ...ids, role }[name];
     if (value === undefined) throw new Error(`no id is known for {${name}}`);
     return value;
   });
@@ -39,6 +39,7 @@ export const unknownIds: Ids = {
   user: UNKNOWN,
   principal: UNKNOWN,
   key: UNKNOWN,
+  plan: UNKNOWN,
   session: UNKNOWN,
   signInProvider: UNKNOWN,
 };
@@ -51,6 +52,7 @@ export const usableBody: Readonly<Record<string, unknown>> = {
   updateConnection: { name: 'Renamed' },
   editUser: { displayName: 'Renamed' },
   createKey: {},
+  updatePlan: { name: 'Renamed' },
   updateSignInProvider: { name: 'Renamed' },
   invitePrincipal: {},
 };
