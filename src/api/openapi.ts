@@ -39,7 +39,8 @@ export type Document = {
 
 const introduction = [
   'Keeps an application’s users in step with its customers’ directories.',
-  'Every request carries an API key: `Authorization: Bearer rc_…`. What it may see is the subtree of its principal’s tenant, what it may do follows from the principal’s role.',
+  'Every request carries an API key: `Authorization: Bearer rc_…`. What it may see is the subtree of its principal’s tenant, what it may do follows from the principal’s role; a key may be made for less of both.',
+  'A support access that was granted is named in the header `rollcall-support-access: <id>`: the request is then made in its tenant, with its permissions, and stands in that tenant’s audit log.',
   'Lists come in pages: `next` is the `after` of the following page, and null at the end.',
   'Failures are problem details (RFC 9457) with a stable `code`, and a `remedy`.',
 ].join('\n\n');

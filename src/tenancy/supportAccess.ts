@@ -69,7 +69,7 @@ export async function requestSupport(
   await deps.store.supportAccess.insert(
     caller.tenant,
     access,
-    told(deps, caller, 'support.requested', access, termsOf(access)),
+    told(deps, caller, 'support-access.requested', access, termsOf(access)),
   );
   return shown(access, caller);
 }
@@ -109,7 +109,7 @@ export async function inviteSupport(
   await deps.store.supportAccess.insert(
     caller.tenant,
     access,
-    told(deps, caller, 'support.granted', access, details),
+    told(deps, caller, 'support-access.granted', access, details),
   );
   return shown(access, caller);
 }
@@ -176,7 +176,7 @@ export async function grantSupport(
     caller,
     access,
     { to: 'granted', by: caller.actor, expiresAt, mayWrite, minutes },
-    told(deps, caller, 'support.granted', access, details),
+    told(deps, caller, 'support-access.granted', access, details),
   );
 }
 
@@ -190,7 +190,7 @@ export async function refuseSupport(deps: SupportDeps, caller: Caller, id: strin
     caller,
     access,
     { to: 'refused', by: caller.actor },
-    told(deps, caller, 'support.refused', access, { principal: access.principal }),
+    told(deps, caller, 'support-access.refused', access, { principal: access.principal }),
   );
 }
 
@@ -203,12 +203,13 @@ export async function endSupport(deps: SupportDeps, caller: Caller, id: string):
   const access = await seen(deps, caller, id);
   if (access.state === 'ended') return shown(access, caller);
   refuseNow('end', access);
+  const to = access.state === 'requested' ? 'refused' : 'ended';
   return await moved(
     deps,
     caller,
     access,
-    { to: access.state === 'requested' ? 'refused' : 'ended', by: caller.actor },
-    told(deps, caller, 'support.ended', access, { principal: access.principal, was: access.state }),
+    { to, by: caller.actor },
+    told(deps, caller, `support-access.${to}`, access, { principal: access.principal }),
   );
 }
 

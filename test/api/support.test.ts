@@ -78,7 +78,7 @@ describe('a request for support access', () => {
       actions: ['grant', 'refuse', 'end'],
     });
     expect((await log()).at(-1)).toMatchObject({
-      action: 'support.requested',
+      action: 'support-access.requested',
       subject: { kind: 'support-access', id: asked.body.id },
       actor: { kind: 'person', name: 'Sue' },
     });
@@ -259,7 +259,7 @@ describe('a support access ends', () => {
     expect((await post(id, 'end', key())).status).toBe(200);
     await refusedFromNowOn();
     expect(
-      (await log()).filter(({ action, subject }) => action === 'support.ended' && subject.id === id),
+      (await log()).filter(({ action, subject }) => action === 'support-access.ended' && subject.id === id),
     ).toHaveLength(1);
   });
 
