@@ -2,8 +2,24 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { Problem } from './domain/problem.ts';
+import { isLoopback, type SessionLimits } from './domain/signIn.ts';
 
 const empty = (value: unknown) => (value === '' ? undefined : value);
+
+/** Cookies that only this host may set need TLS, unless nothing leaves this machine. */
+const PublicUrl = z.url({ protocol: /^https?$/ }).transform((text, context) => {
+  const url = new URL(text);
+  if (url.protocol === 'https:' || isLoopback(url.hostname)) {
+    if (`${url.pathname}${url.search}${url.hash}${url.username}` === '/') return url.origin;
+    context.addIssue({ code: 'custom', message: 'must be an address without a path' });
+  } else
+    context.addIssue({ code: 'custom', message: 'must begin with https:// unless it is this machine alone' });
+  return z.NEVER;
+});
+
+const HOUR_MS = 3_600_000;
+const hours = (standard: number) =>
+  z.preprocess(empty, z.coerce.number().min(0.1).max(8_760).default(standard));
 
 const Environment = z.object({
   DATABASE_URL: z.preprocess(empty, z.url({ protocol: /^postgres(ql)?$/ }).optional()),
@@ -18,6 +34,17 @@ const Environment = z.object({
   ),
   ROLLCALL_HOST: z.preprocess(empty, z.string().default('127.0.0.1')),
   ROLLCALL_PORT: z.preprocess(empty, z.coerce.number().int().min(0).max(65535).default(7655)),
+  ROLLCALL_PUBLIC_URL: z.preprocess(empty, PublicUrl.optional()),
+  ROLLCALL_SETUP_TOKEN: z.preprocess(
+    empty,
+    z
+      .string()
+      .min(32, 'needs at least 32 characters: make one with `openssl rand -hex 24`')
+      .max(200)
+      .optional(),
+  ),
+  ROLLCALL_SESSION_IDLE_HOURS: hours(12),
+  ROLLCALL_SESSION_HOURS: hours(168),
   ROLLCALL_LOG_LEVEL: z.preprocess(
     empty,
     z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -49,6 +76,11 @@ export type Config = {
   readonly secretKey: string | null;
   readonly host: string;
   readonly port: number;
+  /** Where browsers reach the API: an origin. null: where it listens, if that is this machine alone. */
+  readonly publicUrl: string | null;
+  /** Opens the set-up until there is an administrator; null: a link is made and printed. */
+  readonly setUpToken: string | null;
+  readonly sessionLimits: SessionLimits;
   readonly logLevel: z.infer<typeof Environment>['ROLLCALL_LOG_LEVEL'];
   /** Below it lie the files that connections may read; null: none may. */
   readonly fileRoot: string | null;
@@ -92,6 +124,12 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     secretKey: env.ROLLCALL_SECRET_KEY ?? null,
     host: env.ROLLCALL_HOST,
     port: env.ROLLCALL_PORT,
+    publicUrl: env.ROLLCALL_PUBLIC_URL ?? null,
+    setUpToken: env.ROLLCALL_SETUP_TOKEN ?? null,
+    sessionLimits: {
+      idleMs: env.ROLLCALL_SESSION_IDLE_HOURS * HOUR_MS,
+      longestMs: env.ROLLCALL_SESSION_HOURS * HOUR_MS,
+    },
     logLevel: env.ROLLCALL_LOG_LEVEL,
     fileRoot: env.ROLLCALL_FILE_ROOT === undefined ? null : resolve(env.ROLLCALL_FILE_ROOT),
     machine: {

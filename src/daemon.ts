@@ -9,9 +9,11 @@ import type { Config } from './config.ts';
 import type { Connection } from './domain/connection.ts';
 import { ApplyId, type RunId } from './domain/ids.ts';
 import type { RunFailure, RunTrigger } from './domain/run.ts';
+import { publicUrlOf } from './domain/signIn.ts';
 import type { Install } from './install.ts';
 import { Opened } from './opened.ts';
 import { carryOutApply } from './review/apply.ts';
+import { offerSetUp, type SetUpOffer } from './signIn/setUp.ts';
 import { syncConnection } from './sync/sync.ts';
 import { removeDueTenants } from './tenancy/tenantRemoval.ts';
 
@@ -21,6 +23,8 @@ export type DaemonParts = 'all' | 'api' | 'worker';
 export type Daemon = {
   /** Where the API listens; null without an API. */
   readonly url: string | null;
+  /** How its first administrator comes in, of an install that has none yet; null without an API. */
+  readonly offerSetUp: (() => Promise<SetUpOffer>) | null;
   close(): Promise<void>;
 };
 
@@ -60,6 +64,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
     log.info({ event: 'daemon.started', kind: parts });
     return {
       url,
+      offerSetUp: url === null ? null : () => setUpAt(config, install, url),
       close: async () => {
         log.info({ event: 'daemon.stopping' });
         await opened.close();
@@ -89,6 +94,11 @@ async function openApi(
   );
   opened.add(() => server.close());
   return server.url;
+}
+
+function setUpAt({ publicUrl, host, setUpToken }: Config, { deps }: Install, url: string) {
+  const port = Number(new URL(url).port);
+  return offerSetUp({ ...deps, publicUrl: () => publicUrlOf({ publicUrl, host, port }) }, setUpToken);
 }
 
 function runsOf({ deps }: Install): SyncConnection {

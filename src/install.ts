@@ -7,6 +7,7 @@ import type { ConnectorDefinition } from '../connectors/contract.ts';
 import type { Config } from './config.ts';
 import type { Provider } from './domain/directory.ts';
 import { Problem } from './domain/problem.ts';
+import { publicUrlOf, type SessionLimits } from './domain/signIn.ts';
 import type { Logger } from './log.ts';
 import { Opened } from './opened.ts';
 import { connectAsOwner } from './store/database.ts';
@@ -24,6 +25,9 @@ export type Install = {
   readonly deps: SyncDeps & {
     readonly store: Store;
     readonly supportMinutes: number;
+    readonly sessionLimits: SessionLimits;
+    /** As far as the configuration says. */
+    readonly publicUrl: () => string | null;
     readonly connectors: Connectors;
     readonly log: Logger;
   };
@@ -48,8 +52,10 @@ export async function openInstall(config: Config, log: Logger, connectors: Conne
     const openConnector: SyncDeps['openConnector'] = (connection) =>
       openStoredConnector({ ...stored, breakers }, connection);
     const supportMinutes = config.supportHours * 60;
+    const { sessionLimits } = config;
+    const publicUrl = () => publicUrlOf(config);
     return {
-      deps: { ...stored, clock, log, openConnector, supportMinutes },
+      deps: { ...stored, clock, log, openConnector, supportMinutes, sessionLimits, publicUrl },
       databaseUrl,
       close: () => opened.close(),
     };

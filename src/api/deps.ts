@@ -6,6 +6,7 @@ import type { ApplyDeps } from '../review/apply.ts';
 import type { AuditDeps } from '../review/audit.ts';
 import type { ReviewDeps } from '../review/changes.ts';
 import type { DecideDeps } from '../review/decide.ts';
+import type { SignInDeps } from '../signIn/deps.ts';
 import type { RunDeps } from '../sync/runs.ts';
 import type { ConnectionDeps } from '../tenancy/connections.ts';
 import type { PrincipalDeps } from '../tenancy/principals.ts';
@@ -25,6 +26,7 @@ export type ApiDeps = TenantDeps &
   DecideDeps &
   ApplyDeps &
   AuditDeps &
+  SignInDeps &
   AuthorizationDeps & {
     readonly log: Logger;
     /** Puts a recorded run, or a recorded apply, on the queue. Again changes nothing. */

@@ -1,6 +1,7 @@
 /** The reference at /docs: the OpenAPI document as one plain page, rendered once, without scripts and without anything from elsewhere. */
 import { hash } from 'node:crypto';
 import { type ProblemCode, problemCodes } from '../domain/problem.ts';
+import { escaped } from './html.ts';
 import type { Document, Operation } from './openapi.ts';
 import { meaningOf, statusOf } from './problems.ts';
 
@@ -135,12 +136,4 @@ function objectText(schema: Schema, indent: string): string {
     },
   );
   return `{\n${lines.join('\n')}\n${indent}}`;
-}
-
-function escaped(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
 }

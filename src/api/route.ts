@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Action, Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ApiDeps } from './deps.ts';
+import type { Visitor } from './visitor.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -10,6 +11,8 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Context = {
   readonly deps: ApiDeps;
   readonly caller: Caller | null;
+  /** null: without a session. */
+  readonly visitor: Visitor | null;
   readonly signal: AbortSignal;
 };
 
@@ -70,6 +73,7 @@ export function route<Answer extends z.ZodType, Input extends z.ZodType = typeof
     readonly handle: (request: {
       readonly deps: ApiDeps;
       readonly caller: Caller;
+      readonly visitor: Visitor | null;
       readonly signal: AbortSignal;
       readonly input: z.input<Input>;
     }) => Promise<Given<z.input<Answer>>>;
@@ -93,9 +97,9 @@ export function route<Answer extends z.ZodType, Input extends z.ZodType = typeof
     lists: listsIn(input),
     answer,
     versioned: version !== undefined,
-    run: async ({ deps, caller, signal }, raw) => {
+    run: async ({ deps, caller, visitor, signal }, raw) => {
       if (caller === null) throw unauthenticated();
-      const given = await handle({ deps, caller, signal, input: raw as z.input<Input> });
+      const given = await handle({ deps, caller, visitor, signal, input: raw as z.input<Input> });
       if (answer === null) return { value: null, location: null, version: null };
       const value = answer.parse(given);
       return { value, location: location?.(value) ?? null, version: version?.(value) ?? null };
@@ -146,7 +150,8 @@ export function takesBody(method: Method): boolean {
 export function unauthenticated(): Problem {
   return new Problem({
     code: 'unauthenticated',
-    message: 'This needs an API key, and there was none or it is not valid any more.',
-    remedy: 'Send `Authorization: Bearer rc_…` with a key that was neither revoked nor has expired.',
+    message: 'This needs an API key or a session, and there was none or it is not valid any more.',
+    remedy:
+      'Send `Authorization: Bearer rc_…` with a key that was neither revoked nor has expired; in a browser, sign in.',
   });
 }

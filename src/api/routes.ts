@@ -13,6 +13,8 @@ import { providers } from './providers.ts';
 import { roles } from './roles.ts';
 import type { Route } from './route.ts';
 import { runs } from './runs.ts';
+import { sessions } from './sessions.ts';
+import { signIn } from './signIn.ts';
 import { supportAccess } from './supportAccess.ts';
 import { tenants } from './tenants.ts';
 import { users } from './users.ts';
@@ -28,10 +30,12 @@ export const routes: readonly Route[] = [
   ...roles,
   ...plans,
   ...principals,
-  ...providers,
-  ...audit,
   ...apiKeys,
   ...supportAccess,
+  ...signIn,
+  ...sessions,
+  ...providers,
+  ...audit,
   ...events,
   ...health,
 ];

@@ -6,20 +6,26 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { invalidInput } from '../domain/input.ts';
 import type { Caller } from '../domain/permission.ts';
 import { Problem, type ProblemCode } from '../domain/problem.ts';
-import { authenticateKey } from '../tenancy/apiKeys.ts';
+import { publicUrlOf } from '../domain/signIn.ts';
+import { Failures } from '../signIn/failures.ts';
+import { acceptCookies } from './cookies.ts';
 import type { ApiDeps } from './deps.ts';
 import { callerOf, noteAct, noteAnswer } from './during.ts';
 import { openApiDocument } from './openapi.ts';
 import { describeFailure, isExpected } from './problems.ts';
 import { referencePage } from './reference.ts';
-import { namesInPath, type Route, takesBody, unauthenticated } from './route.ts';
+import { namesInPath, type Route, takesBody } from './route.ts';
 import { routes } from './routes.ts';
+import { serveSignIn } from './signInPages.ts';
+import { authenticate, type Visitor } from './visitor.ts';
 
 export type { ApiDeps } from './deps.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | null;
+    /** Who came by a cookie. */
+    visitor: Visitor | null;
     /** Whether it stands in the log of the tenant that its support access is for. */
     isNoted: boolean;
   }
@@ -29,10 +35,13 @@ const MEBIBYTE = 1_048_576;
 const LONGEST_REQUEST_MS = 60_000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** What only a server that listens knows is left out. */
+type ServerDeps = Omit<ApiDeps, 'publicUrl' | 'failures'>;
+
 /** `port` 0 takes a free one. Throws `port-in-use`. `close` lets the requests under way end. */
 export async function openServer(
-  deps: ApiDeps,
-  config: { readonly host: string; readonly port: number },
+  given: ServerDeps,
+  config: { readonly host: string; readonly port: number; readonly publicUrl?: string | null },
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const app = fastify({
     logger: false,
@@ -45,12 +54,21 @@ export async function openServer(
       return sendFailure(reply, error, request.id);
     },
   });
+  const deps: ApiDeps = {
+    ...given,
+    publicUrl: () =>
+      publicUrlOf({ publicUrl: config.publicUrl ?? null, host: config.host, port: portOf(app) }),
+    failures: new Failures(given.clock),
+  };
   app.decorateRequest('caller', null);
+  app.decorateRequest('visitor', null);
   app.decorateRequest('isNoted', false);
   acceptEmptyBodies(app);
+  acceptCookies(app);
   answerAndLog(app, deps);
   for (const route of routes) serve(app, deps, route);
   serveReference(app);
+  serveSignIn(app, deps);
   await listen(app, config);
   return { url: urlOf(app.server.address() as AddressInfo), close: () => app.close() };
 }
@@ -135,16 +153,17 @@ function serve(app: FastifyInstance, deps: ApiDeps, route: Route): void {
       ? {}
       : {
           onRequest: async (request: FastifyRequest) => {
-            const caller = await authenticate(deps, request.headers.authorization);
+            const { caller, visitor } = await authenticate(deps, request);
+            request.visitor = visitor;
             request.caller = await callerOf(deps, caller, request);
           },
           onSend: async (request: FastifyRequest, reply: FastifyReply) => noteAnswer(deps, request, reply),
         }),
     handler: async (request, reply) => {
-      const { caller, signal } = request;
+      const { caller, visitor, signal } = request;
       const input = inputOf(route, request);
       await noteAct(deps, route, request, input);
-      const { value, location, version } = await route.run({ deps, caller, signal }, input);
+      const { value, location, version } = await route.run({ deps, caller, visitor, signal }, input);
       if (location !== null) reply.header('location', location);
       if (version !== null && isKnown(version, request, reply)) return reply.status(304).send();
       reply.status(route.status);
@@ -178,13 +197,6 @@ function asLists(query: object, lists: ReadonlySet<string>): Record<string, unkn
   return Object.fromEntries(
     entries.map(([name, value]) => [name, lists.has(name) && typeof value === 'string' ? [value] : value]),
   );
-}
-
-async function authenticate(deps: ApiDeps, authorization: string | undefined): Promise<Caller> {
-  const key = /^Bearer +(rc_[\w-]{1,200})$/i.exec(authorization ?? '')?.[1];
-  const caller = key === undefined ? null : await authenticateKey(deps, key);
-  if (caller === null) throw unauthenticated();
-  return caller;
 }
 
 function serveReference(app: FastifyInstance): void {
@@ -235,6 +247,12 @@ async function listen(app: FastifyInstance, config: { readonly host: string; rea
     const message = `Cannot listen on port ${config.port} of ${config.host}: ${found.because}.`;
     throw new Problem({ code: found.code, message, remedy: found.remedy }, { cause: error });
   }
+}
+
+/** 0 until it listens. */
+function portOf(app: FastifyInstance): number {
+  const address = app.server.address();
+  return address === null || typeof address === 'string' ? 0 : address.port;
 }
 
 function urlOf({ address, family, port }: AddressInfo): string {

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import { Problem } from '../domain/problem.ts';
+import type { SetUpOffer } from '../signIn/setUp.ts';
 import { asTyped } from './asTyped.ts';
 import type { Cli } from './cli.ts';
 import { examples } from './examples.ts';
@@ -38,8 +39,27 @@ async function runDaemon(cli: Cli, { apiOnly, workerOnly }: StartOptions): Promi
         asTyped(`Rollcall listens on ${daemon.url}. A key for it: rollcall keys add NAME --role auditor`),
       );
     }
+    const wanted = daemon.offerSetUp === null ? null : wantedAdministrator(await daemon.offerSetUp());
+    // On standard error, for whoever started this: the log, on standard output, goes to many.
+    if (wanted !== null) cli.terminal.note(asTyped(`This Rollcall has no administrator yet. ${wanted}`));
     if (!cli.signal.aborted) await once(cli.signal, 'abort');
   } finally {
     await daemon.close();
+  }
+}
+
+/** Who this install still lacks; null: nobody. */
+function wantedAdministrator(offer: SetUpOffer): string | null {
+  switch (offer.state) {
+    case 'done':
+      return null;
+    case 'link':
+      return `This link makes one, once, within 24 hours:\n  ${offer.link}`;
+    case 'token':
+      return `Open ${offer.page} and enter the token of ROLLCALL_SETUP_TOKEN.`;
+    case 'there':
+      return 'A set-up link was made before and is good; `rollcall set-up-link` prints a fresh one.';
+    case 'nowhere':
+      return 'To sign in, set ROLLCALL_PUBLIC_URL to the address that people open.';
   }
 }

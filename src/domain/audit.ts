@@ -21,6 +21,8 @@ export type AuditSubject = {
     | 'connection'
     | 'principal'
     | 'api-key'
+    | 'session'
+    | 'sign-in-provider'
     | 'support-access'
     | 'role'
     | 'plan'

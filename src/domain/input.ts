@@ -38,6 +38,8 @@ const pluralOf = {
   connection: 'connections',
   principal: 'principals',
   'API key': 'API keys',
+  session: 'sessions',
+  'sign-in provider': 'sign-in providers',
   'support access': 'support accesses',
   role: 'roles',
   plan: 'product plans',

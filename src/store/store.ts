@@ -16,12 +16,15 @@ import { type ProductPlanStore, productPlanStore } from './productPlans.ts';
 import { type RoleStore, roleStore } from './roles.ts';
 import { Runs } from './runs.ts';
 import { secretBox } from './secrets.ts';
+import { type SessionStore, sessionStore } from './sessions.ts';
+import { type SignInStore, signInStore } from './signIn.ts';
+import { type SignInProviderStore, signInProviderStore } from './signInProviders.ts';
 import { Staging } from './staging.ts';
-import { type SupportAccessStore, supportAccessStore } from './supportAccess.ts';
 import { type TenantDeletions, tenantDeletions } from './tenantDeletions.ts';
 import { type TenantMoves, tenantMoves } from './tenantMoves.ts';
 import { type TenantPurge, tenantPurge } from './tenantPurge.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
+import { type SupportAccessStore, supportAccessStore } from './supportAccess.ts';
 import { Touched } from './touched.ts';
 import { type UserStore, userStore } from './users.ts';
 
@@ -32,9 +35,12 @@ export type Store = {
   readonly tenantPurge: TenantPurge;
   readonly connections: ConnectionStore;
   readonly principals: PrincipalStore;
-  readonly users: UserStore;
   readonly apiKeys: ApiKeyStore;
   readonly supportAccess: SupportAccessStore;
+  readonly signInProviders: SignInProviderStore;
+  readonly signIn: SignInStore;
+  readonly sessions: SessionStore;
+  readonly users: UserStore;
   readonly roles: RoleStore;
   readonly productPlans: ProductPlanStore;
   readonly runs: Runs;
@@ -69,11 +75,14 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     tenantPurge: tenantPurge(database),
     connections: connectionStore(database, box),
     principals: principalStore(database),
+    apiKeys: apiKeyStore(database),
+    supportAccess: supportAccessStore(database),
+    signInProviders: signInProviderStore(database, box),
+    signIn: signInStore(database, box),
+    sessions: sessionStore(database),
     users: userStore(database),
     roles: roleStore(database),
     productPlans: productPlanStore(database),
-    apiKeys: apiKeyStore(database),
-    supportAccess: supportAccessStore(database),
     runs: new Runs(database),
     staging: new Staging(database),
     touched: new Touched(database),

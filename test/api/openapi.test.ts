@@ -5,7 +5,7 @@ import { ACTIONS } from '../../src/domain/permission.ts';
 import { createRole } from '../../src/tenancy/roles.ts';
 import { asOwner } from '../support/database.ts';
 import { type Listed, operationsOf, parametersOf, pathWith } from './operations.ts';
-import { addCustomer, fill, type Ids, type Json, type Served, serve } from './served.ts';
+import { addCustomer, aSession, fill, type Ids, type Json, type Served, serve } from './served.ts';
 
 let served: Served;
 let document: Json;
@@ -21,6 +21,8 @@ beforeAll(async () => {
   await createRole(served.deps, served.operator, { name: 'reader', type: 'assignable' });
   ({ ids } = await fill(served, customer));
   key = customer.keys.system;
+  const { body: me } = await served.request('GET', '/v1/whoami', { key });
+  await aSession(served, me.principal);
   await served.request('PUT', `/v1/users/${ids.user}/roles/reader`, { key });
   await asOwner(served.databaseUrl, (client) =>
     client.query('UPDATE tenant SET product_plan_id = $2 WHERE id = $1', [ids.tenant, ids.plan]),
@@ -57,6 +59,9 @@ it('lists every route', () => {
       'GET /v1/roles/{role}',
       'GET /v1/runs',
       'GET /v1/runs/{run}',
+      'GET /v1/session',
+      'GET /v1/sessions',
+      'GET /v1/sign-in-providers',
       'GET /v1/tenants',
       'GET /v1/tenants/{tenant}',
       'GET /v1/tenants/{tenant}/domains',
@@ -68,10 +73,16 @@ it('lists every route', () => {
       'DELETE /v1/keys/{key}',
       'DELETE /v1/plans/{plan}',
       'DELETE /v1/roles/{role}',
+      'DELETE /v1/principals/{principal}/invitations',
+      'DELETE /v1/session',
+      'DELETE /v1/sessions',
+      'DELETE /v1/sessions/{session}',
+      'DELETE /v1/sign-in-providers/{signInProvider}',
       'DELETE /v1/users/{user}/roles/{role}',
       'PATCH /v1/connections/{connection}',
       'PATCH /v1/plans/{plan}',
       'PATCH /v1/roles/{role}',
+      'PATCH /v1/sign-in-providers/{signInProvider}',
       'PATCH /v1/tenants/{tenant}',
       'PATCH /v1/users/{user}',
       'POST /v1/changes/decisions',
@@ -81,8 +92,12 @@ it('lists every route', () => {
       'POST /v1/connections/{connection}/test',
       'POST /v1/plans',
       'POST /v1/principals',
+      'POST /v1/principals/{principal}/invitations',
       'POST /v1/principals/{principal}/keys',
+      'POST /v1/principals/{principal}/recovery-codes',
       'POST /v1/roles',
+      'POST /v1/sign-in-providers',
+      'POST /v1/sign-in-providers/{signInProvider}/test',
       'POST /v1/tenants',
       'POST /v1/tenants/{tenant}/domains',
       'PUT /v1/users/{user}/roles/{role}',

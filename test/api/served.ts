@@ -1,11 +1,13 @@
 /** The API over HTTP on a database of its own: two customers who know nothing of each other, each with everything there is. */
 import { Writable } from 'node:stream';
+import { v7 } from 'uuid';
 import type { Connector } from '../../connectors/contract.ts';
 import { connectors } from '../../connectors/registry.ts';
 import { openServer } from '../../src/api/server.ts';
 import { DirectoryUser } from '../../src/domain/directory.ts';
-import { ConnectionId } from '../../src/domain/ids.ts';
+import { ConnectionId, type TenantId } from '../../src/domain/ids.ts';
 import { PRINCIPAL_ROLES, type PrincipalRole } from '../../src/domain/permission.ts';
+import { SignInProviderId } from '../../src/domain/signIn.ts';
 import { openLogger } from '../../src/log.ts';
 import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { listChanges } from '../../src/review/changes.ts';
@@ -19,7 +21,7 @@ import { createPlan } from '../../src/tenancy/productPlans.ts';
 import { createTenant } from '../../src/tenancy/tenants.ts';
 import { listUsers } from '../../src/tenancy/users.ts';
 import { clockAt } from '../support/clock.ts';
-import { freshStore } from '../support/database.ts';
+import { asOwner, freshStore } from '../support/database.ts';
 
 export type Answer = { readonly status: number; readonly headers: Headers; readonly body: Json };
 // biome-ignore lint/suspicious/noExplicitAny: a test reads what came as it expects it, and fails where it is not so
@@ -27,7 +29,20 @@ export type Json = any;
 
 /** One id of each kind, by the name that it has in a path. */
 export type Ids = Readonly<
-  Record<'tenant' | 'connection' | 'run' | 'change' | 'apply' | 'user' | 'principal' | 'key' | 'plan', string>
+  Record<
+    | 'tenant'
+    | 'connection'
+    | 'run'
+    | 'change'
+    | 'apply'
+    | 'user'
+    | 'principal'
+    | 'key'
+    | 'plan'
+    | 'session'
+    | 'signInProvider',
+    string
+  >
 >;
 
 export type Served = Awaited<ReturnType<typeof serve>>;
@@ -44,6 +59,7 @@ export async function serve() {
     connectors,
     log,
     supportMinutes: 8 * 60,
+    sessionLimits: { idleMs: 12 * 3_600_000, longestMs: 7 * 24 * 3_600_000 },
     enqueueRun: async ({ run }: { run: string }) => void queued.push(run),
     enqueueApply: async ({ apply }: { apply: string }) => void queued.push(apply),
     readiness: {
@@ -178,8 +194,48 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     principal: customer.principal,
     key: customer.key,
     plan: plan.id,
+    session: await aSession(served, customer.principal),
+    signInProvider: await aSignInProvider(served, customer.tenant),
   };
   return { ids, fingerprint: second.fingerprint };
+}
+
+/** As a sign-in would have left it. */
+export async function aSession({ databaseUrl, deps }: Served, principal: string): Promise<string> {
+  const id = v7();
+  const at = deps.clock.now();
+  const until = new Date(at.getTime() + deps.sessionLimits.longestMs);
+  await asOwner(databaseUrl, (client) =>
+    client.query(
+      `INSERT INTO session (id, tenant_id, principal_id, secret_hash, method, created_at, last_used_at, expires_at)
+       SELECT $1::uuid, tenant_id, id, sha256($1::uuid::text::bytea), 'openid-connect', $3, $3, $4 FROM principal WHERE id = $2`,
+      [id, principal, at, until],
+    ),
+  );
+  return id;
+}
+
+async function aSignInProvider({ deps }: Served, tenant: TenantId): Promise<string> {
+  const id = SignInProviderId.parse(v7());
+  const provider = {
+    id,
+    tenant,
+    name: 'Nobody',
+    issuer: 'https://id.example',
+    clientId: 'c',
+    clientSecret: null,
+    ca: null,
+  };
+  await deps.store.signInProviders.insert(tenant, provider, {
+    at: deps.clock.now(),
+    entry: {
+      actor: { kind: 'system', id: null, name: 'test' },
+      action: 'sign-in-provider.added',
+      subject: { kind: 'sign-in-provider', id },
+      details: {},
+    },
+  });
+  return id;
 }
 
 /** Nothing ever connects there. */

@@ -1,0 +1,42 @@
+/** Who a request comes from: an API key, or else the session of a cookie. */
+import type { FastifyRequest } from 'fastify';
+import type { Caller } from '../domain/permission.ts';
+import { authenticateSession, type Visitor as SessionVisitor } from '../signIn/sessions.ts';
+import { authenticateKey } from '../tenancy/apiKeys.ts';
+import { readCookie, refuseForeign } from './cookies.ts';
+import type { ApiDeps } from './deps.ts';
+import { unauthenticated } from './route.ts';
+
+/** Somebody with a cookie, and the cookie, which the session's token follows from. */
+export type Visitor = SessionVisitor & { readonly cookie: string };
+
+/**
+ * Whoever sends the header `Authorization` means a key: cookies are not looked at then, whatever the key is worth.
+ * Throws `unauthenticated`, `tenant-suspended`, `foreign-request`.
+ */
+export async function authenticate(
+  deps: ApiDeps,
+  request: FastifyRequest,
+): Promise<{ readonly caller: Caller; readonly visitor: Visitor | null }> {
+  const { authorization } = request.headers;
+  if (authorization !== undefined) {
+    const key = /^Bearer +(rc_[\w-]{1,200})$/i.exec(authorization)?.[1];
+    const caller = key === undefined ? null : await authenticateKey(deps, key);
+    if (caller === null) throw unauthenticated();
+    return { caller, visitor: null };
+  }
+  const visitor = await visitorOf(deps, request);
+  const publicUrl = deps.publicUrl();
+  if (visitor === null || publicUrl === null) throw unauthenticated();
+  const { cookie, caller } = visitor;
+  refuseForeign(request, { cookie, token: request.headers['x-csrf-token'], publicUrl });
+  return { caller, visitor };
+}
+
+/** By the cookie alone; null: there is none that opens anything. Throws `tenant-suspended`. */
+export async function visitorOf(deps: ApiDeps, request: FastifyRequest): Promise<Visitor | null> {
+  const publicUrl = deps.publicUrl();
+  const cookie = publicUrl === null ? null : readCookie(request, 'session', publicUrl);
+  const visitor = cookie === null ? null : await authenticateSession(deps, cookie);
+  return visitor === null || cookie === null ? null : { ...visitor, cookie };
+}

@@ -1,0 +1,26 @@
+/** What signing in takes. */
+import type { Clock } from '../domain/clock.ts';
+import { Problem } from '../domain/problem.ts';
+import type { SessionLimits } from '../domain/signIn.ts';
+import type { Store } from '../store/store.ts';
+import type { Failures } from './failures.ts';
+
+export type SignInDeps = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly sessionLimits: SessionLimits;
+  /** Where browsers reach us, without a slash at the end; null: not known, and nobody can sign in. */
+  readonly publicUrl: () => string | null;
+  readonly failures: Failures;
+};
+
+/** Throws `bad-configuration`. */
+export function publicUrlFrom({ publicUrl }: Pick<SignInDeps, 'publicUrl'>): string {
+  const url = publicUrl();
+  if (url !== null) return url;
+  throw new Problem({
+    code: 'bad-configuration',
+    message: 'Nobody can sign in: where browsers reach Rollcall is not known.',
+    remedy: 'Set ROLLCALL_PUBLIC_URL to the address that people open, such as https://rollcall.example.com.',
+  });
+}
