@@ -5,13 +5,15 @@ import type { SessionTuning } from '../session.ts';
 import { DomainChanges } from './changes.ts';
 import { Directory, type ListingPage, type NamedSearch } from './directory.ts';
 import { filterOf } from './filters.ts';
-import { type GroupTree, type Reading, readTree } from './groups.ts';
+import { type Group, type GroupTree, type Reading, readTree } from './groups.ts';
 import { lookUpUsers } from './lookUp.ts';
 import { EntryReader } from './map.ts';
-import { explainNobody, groupNamed, type MembersMemory, memberSearches } from './members.ts';
+import { explainNobody, groupNamed, type MembersMemory, searchesByBackLink } from './members.ts';
 import { controlsOf, groupBaseOf, readFacts } from './place.ts';
 import { DirectoryServer, type ServerOptions } from './server.ts';
 import { type LdapSettings, type Schema, schemaOf } from './settings.ts';
+import { type Found, findByName, NamesOfGroups, nameAnybody, Together } from './together.ts';
+import type { Entry } from './wire.ts';
 
 /** What it learns of the server and of its groups is kept for as long as it is open: one run. */
 export class LdapConnector implements Connector {
@@ -21,6 +23,13 @@ export class LdapConnector implements Connector {
   readonly changes: DomainChanges | null;
   readonly #schema: Schema;
   readonly #reader: EntryReader;
+  readonly #names = new NamesOfGroups();
+  readonly #byName = new Together(async (groups, signal) =>
+    findByName({ ...(await this.#read(signal)), names: this.#names }, groups, signal),
+  );
+  readonly #naming = new Together(async (groups, signal) =>
+    nameAnybody(await this.#read(signal), groups, signal),
+  );
   #reading: Promise<Reading> | null = null;
   #tree: Promise<GroupTree> | null = null;
 
@@ -78,35 +87,56 @@ export class LdapConnector implements Connector {
     const reading = await this.reading(signal);
     const tree = await this.tree(signal);
     const group = await groupNamed(reading, tree, id, signal);
-    const searches = await memberSearches(reading, tree, group, signal);
+    const found = await this.#found(reading, tree, group, signal);
+    if (found.kind === 'everybody')
+      return { records: found.entries.map((entry) => this.#member(entry)), next: null };
+    const { pageSize } = this.#schema;
     const memory: MembersMemory = { group, found: 0 };
-    return this.#members(
-      await this.directory.begin(kind, searches, this.#schema.pageSize, signal, memory),
-      signal,
-    );
+    const page = await this.directory.begin(kind, found.searches, pageSize, signal, memory);
+    return this.#members(page, signal);
+  }
+
+  async #found(reading: Reading, tree: GroupTree, group: Group, signal: AbortSignal): Promise<Found> {
+    if (!this.#isByBackLink) return await this.#byName.ask(group, signal);
+    return { kind: 'searches', searches: searchesByBackLink(reading, tree, group) };
+  }
+
+  get #isByBackLink(): boolean {
+    const { membership } = this.#schema;
+    return membership === 'member-of' || membership === 'in-chain';
+  }
+
+  async #read(signal: AbortSignal): Promise<{ reading: Reading; tree: GroupTree }> {
+    return { reading: await this.reading(signal), tree: await this.tree(signal) };
   }
 
   async #members(page: ListingPage, signal: AbortSignal): Promise<Page<MemberRecord>> {
     const memory = page.memory as MembersMemory;
     memory.found += page.entries.length;
     if (page.next === null && memory.found === 0) {
-      const reading = await this.reading(signal);
-      const moved = await explainNobody(reading, await this.tree(signal), memory.group, signal);
+      const moved = await this.#explainNobody(memory.group, signal);
       if (moved !== null) {
         this.#tree = null;
         return this.fetchMembers(moved.id, null, signal);
       }
     }
-    const records = page.entries.map((entry): MemberRecord => {
-      const externalId = this.#reader.idOf(entry);
-      if (externalId !== null) return { kind: 'user', externalId };
-      return {
-        kind: 'unreadable',
-        externalId,
-        problem: `${this.#schema.id}: missing, or no id of that kind`,
-      };
-    });
-    return { records, next: page.next };
+    return { records: page.entries.map((entry) => this.#member(entry)), next: page.next };
+  }
+
+  async #explainNobody(group: Group, signal: AbortSignal): Promise<Group | null> {
+    if (this.#isByBackLink && !(await this.#naming.ask(group, signal)).isNaming) return null;
+    const { reading, tree } = await this.#read(signal);
+    return await explainNobody(reading, tree, group, signal);
+  }
+
+  #member(entry: Entry): MemberRecord {
+    const externalId = this.#reader.idOf(entry);
+    if (externalId !== null) return { kind: 'user', externalId };
+    return {
+      kind: 'unreadable',
+      externalId,
+      problem: `${this.#schema.id}: missing, or no id of that kind`,
+    };
   }
 
   /** No directory server says how many entries a search will find, or what the account may read. */

@@ -29,6 +29,8 @@ export type Reading = {
 
 /** By how many DNs at once is asked: a filter of some ten kilobytes. */
 export const DNS_AT_ONCE = 100;
+/** The same with the numbers of as many primary groups. */
+export const CONDITIONS_AT_ONCE = 2 * DNS_AT_ONCE;
 
 export class GroupTree {
   readonly #byId = new Map<string, Group>();
@@ -176,14 +178,12 @@ async function nestByMembers(reading: Reading, tree: GroupTree, signal: AbortSig
   }
 }
 
-const GROUPS_AT_ONCE = 20;
-
 /** What each group itself names as its members, DNs as a rule. Groups that are not there any more are left out. */
 export async function membersOf(reading: Reading, groups: readonly Group[], signal: AbortSignal) {
   const { directory, reader, schema, settings, facts } = reading;
   const byId = new Map<string, Group>(groups.map((group) => [group.id, group]));
   const found: { readonly group: Group; readonly values: readonly string[] }[] = [];
-  for (const some of chunked(groups, GROUPS_AT_ONCE)) {
+  for (const some of chunked(groups, DNS_AT_ONCE)) {
     const search = {
       what: "groups' members",
       base: rootAround(groupBaseOf(settings), facts),

@@ -5,7 +5,7 @@ import { ConnectorError } from '../contract.ts';
 import { type NamedSearch, SIZE_LIMIT_EXCEEDED } from './directory.ts';
 import { anyOf, both, chunked, equals, filterOf, inChain } from './filters.ts';
 import {
-  DNS_AT_ONCE,
+  CONDITIONS_AT_ONCE,
   equalsId,
   type Group,
   type GroupTree,
@@ -49,52 +49,40 @@ async function readGroupNow(reading: Reading, id: ExternalId, signal: AbortSigna
   return entries[0] === undefined ? null : readGroup(reading, entries[0]);
 }
 
-/** Throws ConnectorError 'not-found' where the group itself is read and is not there. */
-export async function memberSearches(
+/** Of a server that keeps with each user which groups name it. */
+export function searchesByBackLink(reading: Reading, tree: GroupTree, group: Group): readonly NamedSearch[] {
+  const { schema } = reading;
+  const groups = tree.within(group);
+  const links =
+    schema.membership === 'in-chain'
+      ? [inChain('memberOf', group.dn)]
+      : groups.map(({ dn }) => equals('memberOf', dn));
+  const primary = groups.flatMap((one) =>
+    one.primary === null ? [] : [equals(schema.primaryGroup, one.primary)],
+  );
+  return usersWhere(reading, [...links, ...primary], CONDITIONS_AT_ONCE);
+}
+
+/** The other way round: those whom the groups themselves name. Throws ConnectorError 'not-found' where the group is not there. */
+async function searchesByName(
   reading: Reading,
   tree: GroupTree,
   group: Group,
   signal: AbortSignal,
 ): Promise<readonly NamedSearch[]> {
-  const { schema } = reading;
-  const groups = tree.within(group);
-  const primary = groups.flatMap((one) =>
-    one.primary === null ? [] : [equals(schema.primaryGroup, one.primary)],
-  );
-  switch (schema.membership) {
-    case 'member-of':
-      return usersWhere(
-        reading,
-        [...groups.map(({ dn }) => equals('memberOf', dn)), ...primary],
-        DNS_AT_ONCE,
-      );
-    case 'in-chain':
-      return usersWhere(reading, [inChain('memberOf', group.dn), ...primary], DNS_AT_ONCE);
-    case 'member': {
-      const dns = await namedBy(reading, group, groups, signal);
-      const users = dns.filter((dn) => isWithin(dn, reading.settings.baseDn) && tree.at(dn) === null);
-      return usersWhere(reading, [...users.map((dn) => equals(schema.dn, dn)), ...primary], schema.pageSize);
-    }
-    case 'member-uid': {
-      const names = await namedBy(reading, group, [group], signal);
-      const users = names.map((name) => equals(schema.memberName, name));
-      return usersWhere(reading, [...users, ...primary], schema.pageSize);
-    }
-  }
-}
-
-async function namedBy(
-  reading: Reading,
-  group: Group,
-  groups: readonly Group[],
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const read = await membersOf(reading, groups, signal);
+  const { schema, settings } = reading;
+  const read = await membersOf(reading, tree.within(group), signal);
   if (!read.some((one) => one.group.id === group.id)) throw noSuchGroup();
-  return [...new Set(read.flatMap(({ values }) => values))];
+  const dns = [...new Set(read.flatMap(({ values }) => values))];
+  const users = dns.filter((dn) => isWithin(dn, settings.baseDn) && tree.at(dn) === null);
+  return usersWhere(
+    reading,
+    users.map((dn) => equals(schema.dn, dn)),
+    schema.pageSize,
+  );
 }
 
-function usersWhere(
+export function usersWhere(
   { schema, settings }: Reading,
   conditions: readonly Filter[],
   atOnce: number,
@@ -127,9 +115,10 @@ export async function explainNobody(
   if (schema.membership === 'member-uid') return null;
   const byMembers = schema.membership === 'member';
   if (byMembers) await tryFindingByDn(reading, signal);
-  const membership = byMembers ? 'member-of' : 'member';
-  const other: Reading = { ...reading, schema: { ...schema, membership } };
-  for (const search of await memberSearches(other, tree, now, signal)) {
+  const searches = byMembers
+    ? searchesByBackLink(reading, tree, now)
+    : await searchesByName(reading, tree, now, signal);
+  for (const search of searches) {
     const { entries } = await reading.directory.search({ ...search, enough: 1 }, signal, [
       SIZE_LIMIT_EXCEEDED,
     ]);
@@ -139,7 +128,10 @@ export async function explainNobody(
 }
 
 /** A server that knows no attribute for an entry's own DN would find no member at all, and say so with success. */
-async function tryFindingByDn({ directory, schema, settings }: Reading, signal: AbortSignal): Promise<void> {
+export async function tryFindingByDn(
+  { directory, schema, settings }: Reading,
+  signal: AbortSignal,
+): Promise<void> {
   const base = settings.baseDn;
   const filter = equals(schema.dn, base);
   const search = { what: 'the base', base, scope: 'base', filter, attributes: ['1.1'] } as const;
@@ -166,7 +158,7 @@ const membersHidden = {
     'Grant the account read access to the members of groups (Active Directory: "Read Members" on the groups\' OU), or set membership to member-of.',
 } as const;
 
-function noSuchGroup(): ConnectorError {
+export function noSuchGroup(): ConnectorError {
   return new ConnectorError({
     kind: 'not-found',
     message: 'The directory has no such group any more.',

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import type { Connector, MemberRecord } from '../../connectors/contract.ts';
+import type { Connector, ConnectorError, MemberRecord } from '../../connectors/contract.ts';
 import { ldapDefinition, openLdap } from '../../connectors/ldap/index.ts';
 import { LdapCredentials, LdapSettings } from '../../connectors/ldap/settings.ts';
 import type { SessionTuning } from '../../connectors/session.ts';
@@ -75,6 +75,7 @@ const entries: readonly LdapEntry[] = [
     Array.from({ length: USERS }, (_, at) => dnOf(at + 1)),
   ),
   group(9_004, 'x)(objectClass=*', [dnOf(5)]),
+  group(9_006, 'spelled', [`UID=U8 , OU=People,${SUFFIX}`, `uid=\\75\\39,${PEOPLE}`]),
   {
     ...group(9_005, 'named', []),
     objectClass: ['posixGroup'],
@@ -171,7 +172,7 @@ describe.skipIf(why !== null)(`LDAP against slapd${why === null ? '' : `, skippe
         name: 'x)(objectClass=*',
         email: null,
       });
-      expect(records).toHaveLength(5);
+      expect(records).toHaveLength(6);
     });
   });
 
@@ -278,6 +279,21 @@ describe.skipIf(why !== null)(`LDAP against slapd${why === null ? '' : `, skippe
       expect(first.records).toHaveLength(100);
       expect((await members(connector, 9_003)).length).toBeGreaterThanOrEqual(USERS - 1);
     });
+
+    it.each(['member', 'member-uid', 'member-of'])(
+      'of many groups that are asked for at once are those of each alone (%s)',
+      async (membership) => {
+        const asked = [9_001, 9_002, 9_003, 9_004, 9_005, 9_006, 1_234];
+        const settings = { membership, pageSize: 50 };
+        const told = (work: Promise<unknown>) => work.catch((error: ConnectorError) => error.failure.kind);
+        const alone = [];
+        for (const at of asked) alone.push(await told(members(connect(settings), at)));
+        const crowded = connect(settings);
+        expect(await Promise.all(asked.map((at) => told(members(crowded, at))))).toEqual(alone);
+        expect(alone.at(-1)).toBe('not-found');
+        if (membership === 'member') expect(alone.at(-2)).toEqual([8, 9].map(idOf));
+      },
+    );
 
     it('are found by name, and by the number of a primary group', async () => {
       const settings = { membership: 'member-uid', attributes: { groupMember: 'memberUid' } };

@@ -1,0 +1,325 @@
+/**
+ * What is asked of several groups in one search. A directory has many small groups, and what groups name as their members, and which users
+ * those are, can be asked of many at once; so a full pull takes fewer requests than twice the groups:
+ *
+ *   asked for ──▶ waiting ──those before it are done──▶ asked with all that wait ──▶ told
+ *
+ * Nothing is taken for an answer that does not hold for each group: a group goes on alone where there are too many users, where they
+ * cannot be told apart, or where it may be for want of rights that nobody was found.
+ */
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Filter } from 'ldapts';
+import type { ExternalId } from '../../src/domain/ids.ts';
+import { type NamedSearch, SIZE_LIMIT_EXCEEDED } from './directory.ts';
+import { equals } from './filters.ts';
+import { CONDITIONS_AT_ONCE, type Group, type GroupTree, membersOf, type Reading } from './groups.ts';
+import { noSuchGroup, tryFindingByDn, usersWhere } from './members.ts';
+import { textsIn } from './place.ts';
+import { dnKey, isWithin, readExtendedDn } from './values.ts';
+import type { Entry } from './wire.ts';
+
+type Waiting<T> = {
+  readonly group: Group;
+  readonly signal: AbortSignal;
+  readonly told: (answer: T) => void;
+  readonly failed: (reason: unknown) => void;
+};
+
+/** Groups in one go. */
+const AT_ONCE = 20;
+
+export class Together<T extends object> {
+  readonly #waiting: Waiting<T>[] = [];
+  readonly #work: (groups: readonly Group[], signal: AbortSignal) => Promise<ReadonlyMap<ExternalId, T>>;
+  #underWay: Promise<void> | null = null;
+
+  /** `work` leaves out groups that are not there any more. */
+  constructor(work: (groups: readonly Group[], signal: AbortSignal) => Promise<ReadonlyMap<ExternalId, T>>) {
+    this.#work = work;
+  }
+
+  /** Throws what the work throws, and ConnectorError 'not-found' for a group that it leaves out. */
+  ask(group: Group, signal: AbortSignal): Promise<T> {
+    return new Promise((told, failed) => {
+      this.#waiting.push({ group, signal, told, failed });
+      this.#underWay ??= this.#askAll();
+    });
+  }
+
+  async #askAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await turn(); // whoever asks at the same time
+      await this.#askSome(this.#waiting.splice(0, AT_ONCE));
+    }
+    this.#underWay = null;
+  }
+
+  /** By the signal of the first: where that one leaves, the others are asked for without it. */
+  async #askSome(some: readonly Waiting<T>[]): Promise<void> {
+    const [first] = some;
+    if (first === undefined) return;
+    try {
+      const groups = some.map(({ group }) => group);
+      const answers = await this.#work(groups, first.signal);
+      for (const { group, told, failed } of some) {
+        const answer = answers.get(group.id);
+        if (answer === undefined) failed(noSuchGroup());
+        else told(answer);
+      }
+    } catch (error) {
+      first.failed(error);
+      const others = some.slice(1);
+      if (first.signal.aborted) this.#waiting.unshift(...others);
+      else for (const { failed } of others) failed(error);
+    }
+  }
+}
+
+/** All members at once, or the searches that find them page by page. */
+export type Found =
+  | { readonly kind: 'everybody'; readonly entries: readonly Entry[] }
+  | { readonly kind: 'searches'; readonly searches: readonly NamedSearch[] };
+
+/** What groups name as their members. Of small groups it is kept: the groups that they are in need it again. */
+export class NamesOfGroups {
+  readonly #kept = new Map<ExternalId, readonly string[]>();
+  #size = 0;
+
+  /** Without those that are not there any more. */
+  async of(
+    reading: Reading,
+    groups: readonly Group[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<ExternalId, readonly string[]>> {
+    const found = new Map(
+      groups.flatMap(({ id }) => {
+        const values = this.#kept.get(id);
+        return values === undefined ? [] : [[id, values] as const];
+      }),
+    );
+    const others = groups.filter(({ id }) => !found.has(id));
+    for (const { group, values } of await membersOf(reading, others, signal)) {
+      found.set(group.id, values);
+      this.#keep(group.id, values);
+    }
+    return found;
+  }
+
+  #keep(id: ExternalId, values: readonly string[]): void {
+    if (values.length > KEPT.each || this.#size + values.length > KEPT.all) return;
+    this.#kept.set(id, values);
+    this.#size += values.length;
+  }
+}
+
+/** DNs, of some hundred bytes each. */
+const KEPT = { each: 500, all: 100_000 } as const;
+
+type Asked = { readonly reading: Reading; readonly tree: GroupTree; readonly names: NamesOfGroups };
+
+/** Whom a group names, itself and through the groups in it; each under a key by which the user is known again. */
+type Wanted = {
+  readonly group: Group;
+  readonly within: readonly Group[];
+  readonly marks: ReadonlyMap<string, string>;
+  readonly primaries: readonly string[];
+};
+
+/** Of servers where groups name their members. Without the groups that are not there any more. */
+export async function findByName(
+  asked: Asked,
+  groups: readonly Group[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<ExternalId, Found>> {
+  const { reading } = asked;
+  const wanted = await wantedByName(asked, groups, signal);
+  const found = new Map<ExternalId, Found>(
+    wanted.map((one) => [one.group.id, { kind: 'searches', searches: searchesFor(reading, one) }]),
+  );
+  const small = fitting(reading, wanted);
+  const told = await usersOf(reading, small, signal);
+  if (told === null) return found;
+  const doubtful = await inDoubt(reading, small, told, signal);
+  for (const [id, entries] of told.members)
+    if (!doubtful.has(id)) found.set(id, { kind: 'everybody', entries });
+  return found;
+}
+
+async function wantedByName(
+  { reading, tree, names }: Asked,
+  groups: readonly Group[],
+  signal: AbortSignal,
+): Promise<readonly Wanted[]> {
+  const byDn = reading.schema.membership === 'member';
+  const all = new Set(groups.flatMap((group) => tree.within(group)));
+  const valuesOf = await names.of(reading, [...all], signal);
+  const isUser = (name: string) =>
+    !byDn || (isWithin(name, reading.settings.baseDn) && tree.at(name) === null);
+  return groups
+    .filter(({ id }) => valuesOf.has(id))
+    .map((group) => {
+      const within = tree.within(group);
+      const named = within.flatMap(({ id }) => valuesOf.get(id) ?? []).filter(isUser);
+      const marks = new Map(named.map((name) => [byDn ? dnKey(name) : name.toLowerCase(), name]));
+      return { group, within, marks, primaries: within.flatMap(({ primary }) => primary ?? []) };
+    });
+}
+
+function searchesFor(reading: Reading, { marks, primaries }: Wanted): readonly NamedSearch[] {
+  return usersWhere(reading, conditionsOf(reading, [...marks.values()], primaries), atOnceIn(reading));
+}
+
+/** Conditions in one search. A name is of one user as a rule, so that a page of names finds a page of users. */
+function atOnceIn({ schema }: Reading): number {
+  return Math.max(schema.pageSize, CONDITIONS_AT_ONCE);
+}
+
+function conditionsOf(
+  { schema }: Reading,
+  marks: readonly string[],
+  primaries: readonly string[],
+): readonly Filter[] {
+  const attribute = schema.membership === 'member' ? schema.dn : schema.memberName;
+  return [
+    ...marks.map((mark) => equals(attribute, mark)),
+    ...primaries.map((number) => equals(schema.primaryGroup, number)),
+  ];
+}
+
+/** As many of them, the smallest first, as go into one search and onto one page. */
+function fitting(reading: Reading, wanted: readonly Wanted[]): readonly Wanted[] {
+  const fit: Wanted[] = [];
+  let marks = reading.schema.pageSize;
+  let conditions = atOnceIn(reading);
+  for (const one of wanted.toSorted((a, b) => a.marks.size - b.marks.size)) {
+    marks -= one.marks.size;
+    conditions -= one.marks.size + one.primaries.length;
+    if (marks < 0 || conditions < 0) break;
+    fit.push(one);
+  }
+  return fit;
+}
+
+type Told = {
+  readonly members: ReadonlyMap<ExternalId, readonly Entry[]>;
+  /** Marks that nobody bears. */
+  readonly unborne: ReadonlyMap<string, string>;
+  readonly foundAnybody: boolean;
+};
+
+/** null where there are more than a page of them, or somebody bears none of the marks as they are spelled. */
+async function usersOf(
+  reading: Reading,
+  wanted: readonly Wanted[],
+  signal: AbortSignal,
+): Promise<Told | null> {
+  const marks = new Map(wanted.flatMap((one) => [...one.marks]));
+  const primaries = new Set(wanted.flatMap((one) => one.primaries));
+  const entries = await onOnePage(
+    reading,
+    conditionsOf(reading, [...marks.values()], [...primaries]),
+    signal,
+  );
+  if (entries === null) return null;
+  const byMark = new Map<string, Entry[]>();
+  const byPrimary = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const keys = keysOf(reading, entry).filter((key) => marks.has(key));
+    const numbers = textsIn(entry, reading.schema.primaryGroup).filter((number) => primaries.has(number));
+    if (keys.length + numbers.length === 0) return null;
+    for (const key of keys) listed(byMark, key).push(entry);
+    for (const number of numbers) listed(byPrimary, number).push(entry);
+  }
+  const members = wanted.map(({ group, ...one }) => {
+    const borne = [...one.marks.keys()].flatMap((key) => byMark.get(key) ?? []);
+    const own = new Set([...borne, ...one.primaries.flatMap((number) => byPrimary.get(number) ?? [])]);
+    return [group.id, entries.filter((entry) => own.has(entry))] as const;
+  });
+  return {
+    members: new Map(members),
+    unborne: new Map([...marks].filter(([key]) => !byMark.has(key))),
+    foundAnybody: entries.length > 0,
+  };
+}
+
+function listed(lists: Map<string, Entry[]>, key: string): Entry[] {
+  const list = lists.get(key) ?? [];
+  lists.set(key, list);
+  return list;
+}
+
+function keysOf({ schema }: Reading, entry: Entry): readonly string[] {
+  if (schema.membership === 'member') return [dnKey(readExtendedDn(entry.dn).dn)];
+  return textsIn(entry, schema.memberName).map((name) => name.toLowerCase());
+}
+
+/** null where there are more than a page of them: asked for without pages, so that the place in them is nobody's to keep. */
+async function onOnePage(
+  reading: Reading,
+  conditions: readonly Filter[],
+  signal: AbortSignal,
+): Promise<readonly Entry[] | null> {
+  const { directory, schema } = reading;
+  const [search] = usersWhere(reading, conditions, conditions.length);
+  if (search === undefined) return [];
+  const attributes = [schema.id, schema.primaryGroup, schema.memberName];
+  const page = { ...search, attributes, enough: schema.pageSize };
+  const { entries, result } = await directory.search(page, signal, [SIZE_LIMIT_EXCEEDED]);
+  return result.code === SIZE_LIMIT_EXCEEDED ? null : entries;
+}
+
+/**
+ * A name that nobody bears may be spelled otherwise than by its bearer, whom another name has found; and where a group names nobody, users
+ * may name the group: then this account may not see its members. One search that has to find nobody.
+ */
+async function inDoubt(
+  reading: Reading,
+  wanted: readonly Wanted[],
+  { members, unborne, foundAnybody }: Told,
+  signal: AbortSignal,
+): Promise<ReadonlySet<ExternalId>> {
+  const byDn = reading.schema.membership === 'member';
+  const nobody = wanted.filter(({ group }) => members.get(group.id)?.length === 0);
+  if (byDn && !foundAnybody && unborne.size > 0) await tryFindingByDn(reading, signal);
+  const dns = new Set(byDn ? nobody.flatMap(({ within }) => within.map(({ dn }) => dn)) : []);
+  const conditions = [
+    ...(foundAnybody ? conditionsOf(reading, [...unborne.values()], []) : []),
+    ...[...dns].map((dn) => equals('memberOf', dn)),
+  ];
+  const suspects = wanted.filter(
+    (one) => nobody.includes(one) || [...one.marks.keys()].some((key) => unborne.has(key)),
+  );
+  const isSomebodyThere = await areAny(reading, conditions, signal);
+  return new Set(isSomebodyThere ? suspects.map(({ group }) => group.id) : []);
+}
+
+async function areAny(
+  reading: Reading,
+  conditions: readonly Filter[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const search of usersWhere(reading, conditions, atOnceIn(reading))) {
+    const { entries } = await reading.directory.search({ ...search, enough: 1 }, signal, [
+      SIZE_LIMIT_EXCEEDED,
+    ]);
+    if (entries.length > 0) return true;
+  }
+  return false;
+}
+
+/** Of servers where users name their groups: whether the group names anybody. Without those that are not there any more. */
+export async function nameAnybody(
+  { reading, tree }: Pick<Asked, 'reading' | 'tree'>,
+  groups: readonly Group[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<ExternalId, { readonly isNaming: boolean }>> {
+  const within = new Set(groups.flatMap((group) => tree.within(group)));
+  const read = await membersOf(reading, [...within], signal);
+  const naming = new Map(read.map(({ group, values }) => [group.id, values.length > 0]));
+  return new Map(
+    groups.flatMap((group) => {
+      const isNaming = tree.within(group).some(({ id }) => naming.get(id) === true);
+      return naming.has(group.id) ? [[group.id, { isNaming }] as const] : [];
+    }),
+  );
+}

@@ -1,0 +1,181 @@
+/** How many requests a full run over a directory server takes: never more than pages of users and members, one a group, and five. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { connectors } from '../../connectors/registry.ts';
+import { ROOT } from '../../simulators/ldap/domain.ts';
+import { BIND_DN, PASSWORD as OF_DOMAIN, startDomainController } from '../../simulators/ldap/server.ts';
+import { listRuns } from '../../src/sync/runs.ts';
+import { createConnection } from '../../src/tenancy/connections.ts';
+import { type LdapEntry, PASSWORD, READER, SUFFIX, startSlapd, whyNoSlapd } from '../connectors/slapd.ts';
+import { Connected, Install } from '../support/install.ts';
+import { aCaller } from '../support/tenancy.ts';
+
+const PAGE = 20;
+
+let install: Install;
+const started: (() => Promise<void> | void)[] = [];
+beforeAll(async () => {
+  install = await Install.open(connectors);
+});
+afterEach(async () => {
+  for (const stop of started.splice(0)) await stop();
+});
+afterAll(() => install.close());
+
+type Access = { settings: object; bindDn: string; password: string; ca: string };
+
+/** A full run with all groups; what it read and asked for. */
+async function fullRun({ settings, bindDn, password, ca }: Access) {
+  const tenant = await install.tenant();
+  const connection = await createConnection(install, install.operator, {
+    tenant,
+    name: 'directory',
+    provider: 'ldap',
+    settings: { pageSize: PAGE, ...settings },
+    credentials: { bindDn, password },
+    network: { ca },
+    mapping: { groups: null, everyone: ['member'] },
+  });
+  const administrator = await aCaller(install, tenant);
+  const acme = new Connected(install, { connection: connection.id, tenant, directory: null, administrator });
+  expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+  const { items } = await listRuns(install, administrator, { connection: connection.id });
+  const [run] = items;
+  if (run === undefined || run.usage === null) return expect.unreachable('there is a run');
+  expect(run.unreadable).toBe(0);
+  return { users: run.users, groups: run.groups, members: run.members, requests: run.usage.requests };
+}
+
+/** Each connection signs in once; at most so many are open at a time. */
+const SIGN_INS = 5;
+
+type Ran = Awaited<ReturnType<typeof fullRun>>;
+const bound = ({ users, groups, members }: Ran) =>
+  Math.ceil(users / PAGE) + Math.ceil(members / PAGE) + groups + 5 + SIGN_INS;
+
+/** By its number: whom group `at` of `count` names, people as numbers and other groups as `g3`. */
+type Shape = (at: number, count: number) => readonly (number | `g${number}`)[];
+
+const USERS = 90;
+const shapes: readonly [string, number, Shape][] = [
+  ['one group of three', 1, () => [1, 2, 3]],
+  ['one group of everybody', 1, () => Array.from({ length: USERS }, (_, at) => at)],
+  ['three groups, each in the next', 3, (at) => [at, `g${(at + 1) % 3}`]],
+  ['many groups of one', 120, (at) => [at % USERS]],
+  ['many groups of three', 120, (at) => [at % USERS, (at + 7) % USERS, (at + 31) % USERS]],
+  ['many groups, half of them without anybody', 120, (at) => (at % 2 === 0 ? [] : [at % USERS])],
+  ['many groups, each in the one before', 60, (at, count) => (at + 1 < count ? [at, `g${at + 1}`] : [at])],
+  [
+    'many groups of one and some of everybody',
+    60,
+    (at) => (at % 15 === 0 ? Array.from({ length: USERS }, (_, one) => one) : [at]),
+  ],
+];
+
+const why = whyNoSlapd();
+const PEOPLE = `ou=people,${SUFFIX}`;
+const GROUPS = `ou=groups,${SUFFIX}`;
+const uuid = (at: number) => `00000000-0000-4000-8000-${String(at).padStart(12, '0')}`;
+
+/** A group of names must have one: whoever has nobody names somebody who is not there. */
+function slapdOf(count: number, shape: Shape, more: (at: number) => object): Promise<Access> {
+  const entries: LdapEntry[] = [
+    { dn: PEOPLE, objectClass: 'organizationalUnit', ou: 'people' },
+    { dn: GROUPS, objectClass: 'organizationalUnit', ou: 'groups' },
+    ...Array.from({ length: USERS }, (_, at) => ({
+      dn: `uid=u${at},${PEOPLE}`,
+      objectClass: ['inetOrgPerson', 'extensibleObject'],
+      entryUUID: uuid(at),
+      uid: `u${at}`,
+      cn: `User ${at}`,
+      sn: 'Harbor',
+      gidNumber: String(1_000 + (at % 7)),
+    })),
+    ...Array.from({ length: count }, (_, at) => {
+      const members = shape(at, count);
+      const dns = members.map((one) =>
+        typeof one === 'number' ? `uid=u${one},${PEOPLE}` : `cn=${one},${GROUPS}`,
+      );
+      return {
+        dn: `cn=g${at},${GROUPS}`,
+        objectClass: ['groupOfNames', 'extensibleObject'],
+        entryUUID: uuid(10_000 + at),
+        cn: `g${at}`,
+        member: dns.length === 0 ? [`uid=nobody,${PEOPLE}`] : dns,
+        ...more(at),
+      };
+    }),
+  ];
+  return startSlapd(entries).then((slapd) => {
+    started.push(() => slapd.stop());
+    return {
+      settings: { url: slapd.url, schema: 'openldap', baseDn: PEOPLE, groupBaseDn: GROUPS },
+      bindDn: READER,
+      password: PASSWORD,
+      ca: slapd.ca,
+    };
+  });
+}
+
+describe.skipIf(why !== null)(`A full run over OpenLDAP${why === null ? '' : `, skipped: ${why}`}`, () => {
+  it.each(shapes)('keeps to the bound with %s', async (_, count, shape) => {
+    const ran = await fullRun(await slapdOf(count, shape, () => ({})));
+    expect(ran).toMatchObject({ users: USERS, groups: count });
+    expect(ran.requests).toBeLessThanOrEqual(bound(ran));
+  });
+
+  it('keeps to it with groups that are primary groups too', async () => {
+    const access = await slapdOf(
+      40,
+      (at) => [at],
+      (at) => ({ gidNumber: String(1_000 + at) }),
+    );
+    const ran = await fullRun(access);
+    expect(ran.members).toBeGreaterThan(USERS);
+    expect(ran.requests).toBeLessThanOrEqual(bound(ran));
+  });
+
+  it('keeps to it with groups that name people by their user names', async () => {
+    const { settings, ...access } = await slapdOf(
+      80,
+      () => [],
+      (at) => ({ memberUid: [`u${at}`, `U${(at + 5) % USERS}`, 'nobody'] }),
+    );
+    const ran = await fullRun({ ...access, settings: { ...settings, membership: 'member-uid' } });
+    expect(ran.members).toBeGreaterThanOrEqual(2 * 80);
+    expect(ran.requests).toBeLessThanOrEqual(bound(ran));
+  });
+});
+
+/**
+ * Where users name their groups, a group's members cannot be asked for with another's: whoever is found would have to show all of their
+ * groups. So the pages of the two listings of groups, and a look at groups that nobody names, come on top.
+ */
+const boundByBackLink = (ran: Ran, empty: number) => bound(ran) + 2 * Math.ceil(ran.groups / PAGE) + empty;
+
+describe('A full run over a domain', () => {
+  it.each(
+    (['member-of', 'member', 'in-chain'] as const).flatMap((membership) =>
+      shapes.map(([name, count, shape]) => ({ membership, name, count, shape })),
+    ),
+  )('keeps to the bound by $membership with $name', async ({ membership, count, shape }) => {
+    const dc = await startDomainController();
+    started.push(() => dc.close());
+    const unit = `OU=Staff,${ROOT}`;
+    dc.domain.add(unit, { objectClass: ['top', 'organizationalUnit'] });
+    const people = Array.from({ length: USERS }, (_, at) => dc.domain.addUser(`U${at}`, unit));
+    const groups = Array.from({ length: count }, (_, at) => dc.domain.addGroup(`g${at}`, unit));
+    for (const [at, group] of groups.entries()) {
+      const members = shape(at, count).map((one) =>
+        typeof one === 'number' ? people[one] : groups[Number(one.slice(1))],
+      );
+      dc.domain.set(group, { member: members.flatMap((one) => one?.dn ?? []) });
+    }
+    const settings = { url: dc.url, schema: 'active-directory', baseDn: unit, membership };
+    const ran = await fullRun({ settings, bindDn: BIND_DN, password: OF_DOMAIN, ca: dc.ca });
+    expect(ran).toMatchObject({ users: USERS, groups: count });
+    const empty = groups.filter((_, at) => shape(at, count).length === 0).length;
+    expect(ran.requests).toBeLessThanOrEqual(
+      membership === 'member' ? bound(ran) : boundByBackLink(ran, empty),
+    );
+  });
+});
