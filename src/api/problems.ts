@@ -38,7 +38,8 @@ export const meaningOf = {
   unauthenticated:
     'There was no API key, or it is unknown, revoked or expired, or its principal is disabled.',
   forbidden: 'The role, the key or the support access does not include this action.',
-  'tenant-suspended': 'The caller’s tenant, or the one that something is to be done in, or one above it, is suspended.',
+  'tenant-suspended':
+    'The caller’s tenant, or the one that something is to be done in, or one above it, is suspended.',
   'support-access-ended': 'The support access that the request names is over.',
   'not-found': 'There is no such thing within the caller’s tenants.',
   'name-taken': 'Another thing of this kind already has this name.',

@@ -5,6 +5,19 @@ import { carryOutApply, getApply, startApply } from '../review/apply.ts';
 import { listAudit, verifyAudit } from '../review/audit.ts';
 import { getChange, listChanges, summarise } from '../review/changes.ts';
 import { decide } from '../review/decide.ts';
+import type { SignInDeps } from '../signIn/deps.ts';
+import { invitePrincipal, withdrawInvitation } from '../signIn/invitations.ts';
+import {
+  addSignInProvider,
+  findSignInProvider,
+  listSignInProviders,
+  removeSignInProvider,
+  testSignInProvider,
+  updateSignInProvider,
+} from '../signIn/providers.ts';
+import { createRecoveryCodes } from '../signIn/recovery.ts';
+import { endSessionsOf, listSessions } from '../signIn/sessions.ts';
+import { freshSetUpLink } from '../signIn/setUp.ts';
 import type { RunProgress } from '../sync/progress.ts';
 import { getRun, listRuns, requestRun } from '../sync/runs.ts';
 import { type SyncDeps, syncConnection } from '../sync/sync.ts';
@@ -66,7 +79,9 @@ import {
 } from '../tenancy/tenants.ts';
 import { getUser, listUsers } from '../tenancy/users.ts';
 
-export type OperatorDeps = ConnectionDeps & SupportDeps & { readonly log: SyncDeps['log'] };
+export type OperatorDeps = ConnectionDeps &
+  SupportDeps &
+  Omit<SignInDeps, 'failures'> & { readonly log: SyncDeps['log'] };
 
 /** `osUser`: whose name stands in the audit log. */
 export async function openOperator(deps: OperatorDeps, osUser: string) {
@@ -97,6 +112,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     findConnection: bound(findConnection),
     testConnection: (id: string, signal: AbortSignal) => testConnection(deps, caller, id, signal),
     ...administrators(bound),
+    ...signingIn(bound),
     ...rolesAndPlans(bound),
     listUsers: bound(listUsers),
     getUser: bound(getUser),
@@ -151,6 +167,23 @@ function administrators(bound: Bind) {
     grantSupport: bound(grantSupport),
     refuseSupport: bound(refuseSupport),
     endSupport: bound(endSupport),
+  };
+}
+
+function signingIn(bound: Bind) {
+  return {
+    freshSetUpLink: () => bound(freshSetUpLink)(null),
+    addSignInProvider: bound(addSignInProvider),
+    updateSignInProvider: bound(updateSignInProvider),
+    listSignInProviders: bound(listSignInProviders),
+    findSignInProvider: bound(findSignInProvider),
+    removeSignInProvider: bound(removeSignInProvider),
+    testSignInProvider: bound(testSignInProvider),
+    invitePrincipal: bound(invitePrincipal),
+    withdrawInvitation: bound(withdrawInvitation),
+    createRecoveryCodes: bound(createRecoveryCodes),
+    listSessions: bound(listSessions),
+    endSessionsOf: bound(endSessionsOf),
   };
 }
 

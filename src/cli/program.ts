@@ -14,8 +14,10 @@ import { addDoctorCommand } from './doctor.ts';
 import { EXIT, tell } from './failure.ts';
 import { addKeyCommands } from './keys.ts';
 import { addPlanCommands } from './plans.ts';
+import { addPrincipalCommands } from './principals.ts';
 import { addPullCommand } from './pull.ts';
 import { addRoleCommands } from './roles.ts';
+import { addSetUpLinkCommand, addSignInCommands } from './signIn.ts';
 import { addStartCommand } from './start.ts';
 import { addSupportCommands } from './support.ts';
 import { addSyncCommands } from './sync.ts';
@@ -47,6 +49,7 @@ export function buildProgram(cli: Cli): Command {
       writeOut: (text) => cli.terminal.write(text),
     });
   addStartCommand(program, cli);
+  addSetUpLinkCommand(program, cli);
   addDemoCommand(program, cli);
   addTenantCommands(program, cli);
   addConnectionCommands(program, cli);
@@ -56,6 +59,8 @@ export function buildProgram(cli: Cli): Command {
   addUserCommands(program, cli);
   addRoleCommands(program, cli);
   addPlanCommands(program, cli);
+  addSignInCommands(program, cli);
+  addPrincipalCommands(program, cli);
   addKeyCommands(program, cli);
   addSupportCommands(program, cli);
   addAuditCommands(program, cli);

@@ -12,17 +12,14 @@ import { hashOf, newSecret } from './secret.ts';
 
 type Deps = Pick<SignInDeps, 'store' | 'clock' | 'publicUrl'>;
 
-const HOUR_MS = 60 * 60_000;
+/** Thirty days, and seven. */
+const LONGEST_MINUTES = 30 * 24 * 60;
+const USUAL_MINUTES = 7 * 24 * 60;
 
 export const NewInvitation = z.strictObject({
   principal: z.string(),
-  /** How long it is good: 1 to 720 hours. */
-  hours: z.coerce
-    .number<number | string>()
-    .int()
-    .min(1)
-    .max(30 * 24)
-    .default(7 * 24),
+  /** How long it is good. */
+  minutes: z.coerce.number<number | string>().int().min(1).max(LONGEST_MINUTES).default(USUAL_MINUTES),
 });
 
 export type Invitation = { readonly principal: PrincipalId; readonly link: string; readonly expiresAt: Date };
@@ -37,12 +34,12 @@ export async function invitePrincipal(
   input: z.input<typeof NewInvitation>,
 ): Promise<Invitation> {
   authorise(caller, 'principals.write');
-  const { principal: wanted, hours } = parseInput(NewInvitation, input);
+  const { principal: wanted, minutes } = parseInput(NewInvitation, input);
   const principal = await ownPrincipal(deps, caller, wanted);
   refuseMachine(principal);
   const publicUrl = publicUrlFrom(deps);
   const at = deps.clock.now();
-  const expiresAt = new Date(at.getTime() + hours * HOUR_MS);
+  const expiresAt = new Date(at.getTime() + minutes * 60_000);
   const secret = newSecret();
   await deps.store.signIn.insertInvitation(
     caller.tenant,

@@ -20,11 +20,11 @@ import { type SessionStore, sessionStore } from './sessions.ts';
 import { type SignInStore, signInStore } from './signIn.ts';
 import { type SignInProviderStore, signInProviderStore } from './signInProviders.ts';
 import { Staging } from './staging.ts';
+import { type SupportAccessStore, supportAccessStore } from './supportAccess.ts';
 import { type TenantDeletions, tenantDeletions } from './tenantDeletions.ts';
 import { type TenantMoves, tenantMoves } from './tenantMoves.ts';
 import { type TenantPurge, tenantPurge } from './tenantPurge.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
-import { type SupportAccessStore, supportAccessStore } from './supportAccess.ts';
 import { Touched } from './touched.ts';
 import { type UserStore, userStore } from './users.ts';
 

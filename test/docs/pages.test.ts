@@ -56,7 +56,7 @@ it('every npm script that a page names is in package.json', () => {
 
 /** By the words that are typed, from the headings of docs/cli.md, which test/cli holds to be those of the program. */
 const manual = documentAt('docs/cli.md');
-const commands = [...manual.text.matchAll(/^## `(rollcall [a-z ]+?)(?: [<[].*)?`$/gm)].map(
+const commands = [...manual.text.matchAll(/^## `(rollcall [a-z -]+?)(?: [<[].*)?`$/gm)].map(
   ([heading, name = '']) => ({
     name,
     options: sectionOf(manual, heading).text,
