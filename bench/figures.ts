@@ -1,13 +1,15 @@
 /** From what was measured to what is printed: value, floor, ratio and limit of each figure. */
+import type { Reads } from './authorization.ts';
 import type { Report } from './worker.ts';
 
 export type Figure = {
   readonly name: string;
   readonly value: number;
-  readonly unit: 's' | 'MB';
+  readonly unit: 's' | 'ms' | 'MB' | '/s';
   /** The same work bare, in the same run; null where there is no such thing. */
   readonly floor: number | null;
   readonly ratio: number | null;
+  /** Not to be exceeded; of what is counted by the second, not to be fallen short of. */
   readonly limit: number;
   readonly ok: boolean;
 };
@@ -78,13 +80,48 @@ export function figures({ users, first, applied, second, delta, floor }: Measure
   ];
 }
 
+/** How both answer the same reads. The ratio is of processor time, and of what one waits: how many times the floor's. */
+export function readFigures(what: string, api: Reads, floor: Reads): readonly Figure[] {
+  return [
+    {
+      name: `${what}, of one core`,
+      value: api.perSecondOfCore,
+      unit: '/s',
+      floor: floor.perSecondOfCore,
+      ratio: floor.perSecondOfCore / api.perSecondOfCore,
+      limit: 2_000,
+      ok: api.perSecondOfCore >= 2_000,
+    },
+    {
+      name: `${what}, as fast as they are answered`,
+      value: api.perSecond,
+      unit: '/s',
+      floor: floor.perSecond,
+      ratio: floor.perSecond / api.perSecond,
+      limit: 2_000,
+      ok: api.perSecond >= 2_000,
+    },
+    ...(['p50', 'p95'] as const).map(
+      (part): Figure => ({
+        name: `one of 2000 a second, ${part}`,
+        value: api[part],
+        unit: 'ms',
+        floor: floor[part],
+        ratio: api[part] / floor[part],
+        limit: 5,
+        ok: api[part] <= 5,
+      }),
+    ),
+  ];
+}
+
 export function table(rows: readonly Figure[]): string {
   const number = (value: number | null, unit = '') =>
-    value === null ? '–' : `${value.toFixed(unit === 'MB' ? 0 : 2)} ${unit}`.trim();
+    value === null ? '–' : `${value.toFixed(unit === 'MB' || unit === '/s' ? 0 : 2)} ${unit}`.trim();
   const lines = [['work', 'measured', 'floor', 'ratio', 'limit', '']];
   for (const row of rows) {
     const ratio = row.ratio === null ? '–' : `${row.ratio.toFixed(1)} ×`;
-    const verdict = row.ok ? 'ok' : 'OVER';
+    const verdict = row.ok ? 'ok' : row.unit === '/s' ? 'SHORT' : 'OVER';
     lines.push([
       row.name,
       number(row.value, row.unit),

@@ -1,6 +1,7 @@
 /**
- * `npm run bench`: what a full sync of a large directory costs, each figure beside the floor that was measured in the same run on
- * the same machine (bench/floor.ts). Machines differ and are shared; the ratio is what can be compared.
+ * `npm run bench`: what a full sync of a large directory costs, and what it costs applications to read what a user may do, each figure
+ * beside the floor that was measured in the same run on the same machine. Machines differ and are shared; the ratio is what can be
+ * compared.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,20 +14,33 @@ import memory from '../bin/memory.json' with { type: 'json' };
 import { spawnSimulator } from '../simulators/start.ts';
 import { joinEmbeddedPostgres } from '../src/store/embedded.ts';
 import { migrate } from '../src/store/migrate.ts';
-import { type Figure, figures, table } from './figures.ts';
+import { measureReads } from './authorization.ts';
+import { type Figure, figures, readFigures, table } from './figures.ts';
+import { populate } from './population.ts';
 import type { Order, Report, Setup } from './worker.ts';
 
-const HELP = `npm run bench -- [--users N] [--out FILE]
+const HELP = `npm run bench -- [SECTION …] [--users N] [--tenants N] [--seconds N] [--out FILE]
 
-  --users N    size of the simulated Entra ID directory (default 100000)
+  sync            a full sync of a simulated Entra ID directory, its apply, and what follows a small change
+  authorization   reading what a user may do, over HTTP, with the key of an application that sees all tenants
+  Without a section: both.
+
+  --users N    how many there are (default 100000 in the directory, 1000000 to read of)
+  --tenants N  that they are spread over, eight deep (default 10000; of authorization)
+  --seconds N  for each measurement of reads (default 10)
   --out FILE   also write the figures as a JSON array of {name, value, unit, floor, ratio, limit, ok}
 
-The limits are those of 100,000 users; with another size they are in proportion.
+The limits of sync are those of 100,000 users; with another size they are in proportion.
 `;
 
-const { values } = parseArgs({
+const sections = { sync: syncFigures, authorization: authorizationFigures } as const;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
-    users: { type: 'string', default: '100000' },
+    users: { type: 'string' },
+    tenants: { type: 'string', default: '10000' },
+    seconds: { type: 'string', default: '10' },
     out: { type: 'string' },
     help: { type: 'boolean' },
   },
@@ -34,51 +48,71 @@ const { values } = parseArgs({
 if (values.help === true) {
   process.stdout.write(HELP);
 } else {
-  const measured = await bench(Number(values.users));
-  process.stdout.write(`\n${table(measured)}\n`);
+  const measured: Figure[] = [];
+  for (const [name, figuresOf] of Object.entries(sections)) {
+    if (positionals.length > 0 && !positionals.includes(name)) continue;
+    const found = await withPostgres(figuresOf);
+    process.stdout.write(`\n${table(found)}\n`);
+    measured.push(...found);
+  }
   if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(measured, null, 2)}\n`);
 }
 
-async function bench(users: number): Promise<readonly Figure[]> {
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+async function withPostgres<T>(work: (url: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'rollcall-bench-'));
   chmodSync(folder, 0o755); // run by root, PostgreSQL works as another user
-  const say = (text: string) => process.stderr.write(`${text}\n`);
   const postgres = await joinEmbeddedPostgres(folder);
   try {
     await migrate(postgres.url);
-    const simulator = await spawnSimulator('entra', { users, plain: true });
-    try {
-      const { origin, ca, settings, credentials, control } = simulator;
-      const secretKey = randomBytes(32).toString('base64');
-      const worker = await startWorker({
-        url: postgres.url,
-        secretKey,
-        simulator: { origin, ca, settings, credentials },
-      });
-      say(`${users} users: first sync`);
-      const first = await worker.order('sync');
-      say('applying it');
-      const applied = await worker.order('apply');
-      await control.edit(1);
-      say('the same directory with 1 % changed');
-      const second = await worker.order('sync');
-      await control.edit(1);
-      say('only what changed, 1 % again');
-      const delta = await worker.order('delta');
-      await worker.stop();
-      say('the floor');
-      const floor = await measureFloor(
-        { ...(settings as object), ...(credentials as object), origin, ca },
-        postgres.url,
-      );
-      return figures({ users, first, applied, second, delta, floor });
-    } finally {
-      await simulator.close();
-    }
+    return await work(postgres.url);
   } finally {
     await postgres.leave();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function syncFigures(url: string): Promise<readonly Figure[]> {
+  const users = Number(values.users ?? 100_000);
+  const simulator = await spawnSimulator('entra', { users, plain: true });
+  try {
+    const { origin, ca, settings, credentials, control } = simulator;
+    const secretKey = randomBytes(32).toString('base64');
+    const worker = await startWorker({ url, secretKey, simulator: { origin, ca, settings, credentials } });
+    say(`${users} users: first sync`);
+    const first = await worker.order('sync');
+    say('applying it');
+    const applied = await worker.order('apply');
+    await control.edit(1);
+    say('the same directory with 1 % changed');
+    const second = await worker.order('sync');
+    await control.edit(1);
+    say('only what changed, 1 % again');
+    const delta = await worker.order('delta');
+    await worker.stop();
+    say('the floor');
+    const account = { ...(settings as object), ...(credentials as object), origin, ca };
+    const floor = await measureFloor(account, url);
+    return figures({ users, first, applied, second, delta, floor });
+  } finally {
+    await simulator.close();
+  }
+}
+
+async function authorizationFigures(url: string): Promise<readonly Figure[]> {
+  const population = { users: Number(values.users ?? 1_000_000), tenants: Number(values.tenants) };
+  say(`${population.users} users in ${population.tenants} tenants`);
+  await populate(url, population);
+  const secretKey = randomBytes(32).toString('base64');
+  const sample = { seconds: Number(values.seconds), users: 20_000 };
+  say('the floor');
+  const floor = await measureReads({ serve: 'floor', url, secretKey }, sample);
+  say('reads');
+  const api = await measureReads({ serve: 'api', url, secretKey }, sample);
+  return readFigures('authorization reads', api, floor);
 }
 
 async function startWorker(setup: Setup) {

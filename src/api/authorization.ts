@@ -36,10 +36,15 @@ export const authorization = [
     description:
       'Roles and permissions with what holds by cascade, by product plans and automatically. In tenants below that are not named, holds what holds in the nearest one above that is. With `tenant`: what holds in that one.',
     needs: 'authorization.read',
+    confirms: true,
     input: AuthorizationQuery,
     status: 200,
     answer: Authorization,
     version: ({ version }) => version,
-    handle: async ({ deps, caller, input }) => (await readAuthorization(deps, caller, input)).authorization,
+    handle: async ({ deps, caller, input, confirm }) => {
+      const { authorization, access } = await readAuthorization(deps, caller, input);
+      confirm(access);
+      return authorization;
+    },
   }),
 ];

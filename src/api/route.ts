@@ -14,6 +14,8 @@ export type Context = {
   /** null: without a session. */
   readonly visitor: Visitor | null;
   readonly signal: AbortSignal;
+  /** Told the access stamp by a route that confirms its caller. Throws where the caller may be another by now. */
+  readonly confirm: (access: string) => void;
 };
 
 export type Answered = {
@@ -33,6 +35,8 @@ type Description = {
   readonly description?: string;
   /** The permission that the use case asks for; `key`: any valid key will do. */
   readonly needs: Action | 'key' | 'nothing';
+  /** It only reads, and confirms with what it reads that its caller is who they were: the key is not looked up each time. */
+  readonly confirms?: true;
   readonly status: 200 | 201 | 202 | 204;
 };
 
@@ -75,6 +79,7 @@ export function route<Answer extends z.ZodType, Input extends z.ZodType = typeof
       readonly caller: Caller;
       readonly visitor: Visitor | null;
       readonly signal: AbortSignal;
+      readonly confirm: Context['confirm'];
       readonly input: z.input<Input>;
     }) => Promise<Given<z.input<Answer>>>;
     /** Where what was made can be found. */
@@ -97,9 +102,10 @@ export function route<Answer extends z.ZodType, Input extends z.ZodType = typeof
     lists: listsIn(input),
     answer,
     versioned: version !== undefined,
-    run: async ({ deps, caller, visitor, signal }, raw) => {
+    run: async ({ deps, caller, visitor, signal, confirm }, raw) => {
       if (caller === null) throw unauthenticated();
-      const given = await handle({ deps, caller, visitor, signal, input: raw as z.input<Input> });
+      const request = { deps, caller, visitor, signal, confirm };
+      const given = await handle({ ...request, input: raw as z.input<Input> });
       if (answer === null) return { value: null, location: null, version: null };
       const value = answer.parse(given);
       return { value, location: location?.(value) ?? null, version: version?.(value) ?? null };

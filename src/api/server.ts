@@ -14,6 +14,7 @@ import { callerOf, noteAct, noteAnswer } from './during.ts';
 import { openApiDocument } from './openapi.ts';
 import { describeFailure, isExpected } from './problems.ts';
 import { referencePage } from './reference.ts';
+import { RememberedCallers } from './remembered.ts';
 import { namesInPath, type Route, takesBody } from './route.ts';
 import { routes } from './routes.ts';
 import { serveSignIn } from './signInPages.ts';
@@ -66,7 +67,13 @@ export async function openServer(
   acceptEmptyBodies(app);
   acceptCookies(app);
   answerAndLog(app, deps);
-  for (const route of routes) serve(app, deps, route);
+  const lookUp = async (request: FastifyRequest) => {
+    const { caller, visitor } = await authenticate(deps, request);
+    request.visitor = visitor;
+    return await callerOf(deps, caller, request);
+  };
+  const remembered = new RememberedCallers(lookUp, () => deps.store.authorization.accessStamp());
+  for (const route of routes) serve(app, deps, route, { lookUp, remembered });
   serveReference(app);
   serveSignIn(app, deps);
   await listen(app, config);
@@ -144,7 +151,12 @@ function sendFailure(reply: FastifyReply, error: unknown, requestId: string): Fa
   return reply.status(body.status).type('application/problem+json').send(bytes);
 }
 
-function serve(app: FastifyInstance, deps: ApiDeps, route: Route): void {
+type Callers = {
+  readonly lookUp: (request: FastifyRequest) => Promise<Caller>;
+  readonly remembered: RememberedCallers;
+};
+
+function serve(app: FastifyInstance, deps: ApiDeps, route: Route, { lookUp, remembered }: Callers): void {
   app.route({
     method: route.method,
     url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
@@ -153,17 +165,17 @@ function serve(app: FastifyInstance, deps: ApiDeps, route: Route): void {
       ? {}
       : {
           onRequest: async (request: FastifyRequest) => {
-            const { caller, visitor } = await authenticate(deps, request);
-            request.visitor = visitor;
-            request.caller = await callerOf(deps, caller, request);
+            request.caller = await (route.confirms ? remembered.identify(request) : lookUp(request));
           },
           onSend: async (request: FastifyRequest, reply: FastifyReply) => noteAnswer(deps, request, reply),
         }),
     handler: async (request, reply) => {
-      const { caller, visitor, signal } = request;
+      const { visitor, signal } = request;
       const input = inputOf(route, request);
       await noteAct(deps, route, request, input);
-      const { value, location, version } = await route.run({ deps, caller, visitor, signal }, input);
+      const { value, location, version } = await remembered.confirmed(request, (caller, confirm) =>
+        route.run({ deps, caller, visitor, signal, confirm }, input),
+      );
       if (location !== null) reply.header('location', location);
       if (version !== null && isKnown(version, request, reply)) return reply.status(304).send();
       reply.status(route.status);

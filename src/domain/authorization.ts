@@ -25,8 +25,8 @@ export type AuthorizationFacts = {
   /** The user's own tenant. */
   readonly home: TenantId;
   /**
-   * Home, all tenants above it, and of those below it at least each that is not active, inherits no roles, has a plan of its own or has
-   * something assigned: all others have what the nearest of these above them has.
+   * Home; of those above it at least each that is not active or has a plan; and of those below it at least each that is not active,
+   * inherits no roles, has a plan or has something assigned: all others have what the nearest of these above them has.
    */
   readonly tenants: readonly TenantFact[];
   readonly assignments: readonly { readonly role: RoleId; readonly tenant: TenantId }[];

@@ -16,21 +16,17 @@ export type AuthorizationRead = {
   readonly access: string;
 };
 
-type Row = {
-  readonly user_state: AuthUserState;
-  readonly home: TenantId;
-  readonly tenants: readonly (readonly [
-    TenantId,
-    string,
-    string,
-    TenantFact['state'],
-    boolean,
-    string | null,
-  ])[];
-  readonly assignments: readonly (readonly [RoleId, TenantId])[] | null;
-  readonly roles_stamp: string;
-  readonly access_stamp: string;
-};
+type TenantRow = readonly [TenantId, string, string, TenantFact['state'], boolean, string | null];
+
+/** As the function `authorization_facts` gives it. */
+type Found = readonly [
+  AuthUserState,
+  TenantId,
+  readonly TenantRow[],
+  readonly (readonly [RoleId, TenantId])[] | null,
+  string,
+  string,
+];
 
 type CatalogueRow = {
   readonly stamp: string;
@@ -38,7 +34,7 @@ type CatalogueRow = {
   readonly plans: readonly (readonly [string, readonly RoleId[]])[] | null;
 };
 
-const FACTS = 'SELECT * FROM authorization_facts($1, $2, $3, $4)';
+const FACTS = 'SELECT authorization_facts($1, $2, $3, $4) AS found';
 
 /** One statement, so that the stamp and what it stands for are of the same moment. */
 const CATALOGUE = `SELECT value AS stamp,
@@ -70,12 +66,14 @@ export class Authorizations {
     }: { readonly user: AuthUserId; readonly tenant: TenantId | null; readonly most: number },
   ): Promise<AuthorizationRead | null> {
     for (;;) {
-      const [row] = await this.#database.single<Row>('authorization', FACTS, [scope, user, tenant, most]);
-      if (row === undefined) return null;
-      if (this.#known?.stamp !== row.roles_stamp) this.#known = await this.#load();
+      const asked = [scope, user, tenant, most];
+      const [row] = await this.#database.single<{ found: Found | null }>('authorization', FACTS, asked);
+      const found = row?.found ?? null;
+      if (found === null) return null;
+      const [, , , , roles, access] = found;
+      if (this.#known?.stamp !== roles) this.#known = await this.#load();
       // What was loaded may be newer than the facts: then they are read again.
-      if (this.#known.stamp === row.roles_stamp)
-        return { facts: factsIn(row), catalogue: this.#known, access: row.access_stamp };
+      if (this.#known.stamp === roles) return { facts: factsIn(found), catalogue: this.#known, access };
     }
   }
 
@@ -96,9 +94,9 @@ export class Authorizations {
   }
 }
 
-function factsIn({ user_state, home, tenants, assignments }: Row): AuthorizationFacts {
+function factsIn([state, home, tenants, assignments]: Found): AuthorizationFacts {
   return {
-    state: user_state,
+    state,
     home,
     tenants: tenants.map(([id, name, dataKey, state, inheritsRoles, plan]) => ({
       id,

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRole, grantRole } from '../../src/tenancy/roles.ts';
+import { asOwner } from '../support/database.ts';
 import { aUser } from '../support/tenancy.ts';
+import { UNKNOWN } from './operations.ts';
 import { addCustomer, type Served, serve } from './served.ts';
 
 let served: Served;
@@ -45,8 +47,61 @@ describe('an authorization over HTTP', () => {
       expect(again.headers.get('etag')).toBe(`"${body.version}"`);
     }
     expect((await ask('"other"')).status).toBe(200);
-    await grantRole(served.deps, customer.administrator, { user, role: 'clerk' });
+    await grantRole(served.deps, served.operator, { user, role: 'clerk' });
     const changed = await ask(`"${body.version}"`);
     expect(changed).toMatchObject({ status: 200, body: { entries: [{ roles: ['clerk'] }] } });
+  });
+});
+
+describe('a key that was just good for a read', () => {
+  /** As another process would: this one hears of it by no other way than the database. */
+  const elsewhere = (text: string, value: string) =>
+    asOwner(served.databaseUrl, (client) => client.query(text, [value]));
+
+  const aKey = async (name: string) => {
+    const principal = await served.request('POST', '/v1/principals', {
+      key: customer.keys.system,
+      body: { name, role: 'application', tenant: customer.tenant },
+    });
+    const made = await served.request('POST', `/v1/principals/${principal.body.id}/keys`, {
+      key: customer.keys.system,
+      body: {},
+    });
+    const read = () => served.request('GET', `/v1/users/${user}/authorization`, { key: made.body.key });
+    for (const _ of [1, 2]) expect((await read()).status).toBe(200);
+    return { principal: principal.body.id, id: made.body.id, read };
+  };
+
+  it('opens nothing from the moment on that it is revoked', async () => {
+    const { id, read } = await aKey('revoked');
+    await elsewhere('UPDATE api_key SET revoked_at = now() WHERE id = $1', id);
+    expect(await read()).toMatchObject({ status: 401, body: { code: 'unauthenticated' } });
+  });
+
+  it('opens nothing from the moment on that its principal is disabled', async () => {
+    const { principal, read } = await aKey('disabled');
+    await elsewhere('UPDATE principal SET disabled_at = now() WHERE id = $1', principal);
+    expect((await read()).status).toBe(401);
+  });
+
+  it('may no more than its principal from the moment on that this may less', async () => {
+    const { principal, read } = await aKey('demoted');
+    await elsewhere(`UPDATE principal SET role = 'reviewer' WHERE id = $1`, principal);
+    expect(await read()).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+  });
+
+  it('is refused from the moment on that its tenant is suspended, and is good again with it', async () => {
+    const { read } = await aKey('suspended');
+    await elsewhere(`UPDATE tenant SET state = 'suspended' WHERE id = $1`, customer.tenant);
+    expect(await read()).toMatchObject({ status: 403, body: { code: 'tenant-suspended' } });
+    await elsewhere(`UPDATE tenant SET state = 'active' WHERE id = $1`, customer.tenant);
+    expect((await read()).status).toBe(200);
+  });
+
+  it('finds nobody who is not there, as ever', async () => {
+    const { read } = await aKey('mistaken');
+    const nobody = await served.request('GET', `/v1/users/${UNKNOWN}/authorization`, { key });
+    expect(nobody).toMatchObject({ status: 404, body: { code: 'not-found' } });
+    expect((await read()).status).toBe(200);
   });
 });

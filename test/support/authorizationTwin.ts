@@ -48,7 +48,8 @@ export function rolesIn(world: World, tenant: Node): readonly string[] {
 export function concerned({ tenants, home, assignments }: World): readonly Node[] {
   return tenants.filter(
     (tenant) =>
-      upFrom(home).includes(tenant) ||
+      tenant === home ||
+      (upFrom(home).includes(tenant) && (tenant.state !== 'active' || tenant.plan !== null)) ||
       assignments.some((one) => one.tenant === tenant.id) ||
       (isWithin(tenant, home) &&
         (tenant.state !== 'active' || !tenant.inheritsRoles || tenant.plan !== null)),
