@@ -1,9 +1,13 @@
 /** `rollcall audit`: what was done, by whom, and whether the record of it is whole. */
 import type { Command } from 'commander';
+import { TenantId } from '../domain/ids.ts';
+import { parseId } from '../domain/input.ts';
+import { Problem } from '../domain/problem.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
 import { atLeastOne, type Page, pagesOf, writeItems } from './lists.ts';
+import type { Operator } from './operator.ts';
 import { grouped } from './terminal.ts';
 
 type VerifyOptions = { readonly tenant?: string };
@@ -30,8 +34,7 @@ export function addAuditCommands(program: Command, cli: Cli): void {
 
 async function verifyChains(cli: Cli, { operator }: App, options: VerifyOptions): Promise<number> {
   const { terminal } = cli;
-  const tenant =
-    options.tenant === undefined ? {} : { tenant: (await operator.findTenant(options.tenant)).id };
+  const tenant = options.tenant === undefined ? {} : { tenant: await logOf(operator, options.tenant) };
   const { tenants } = await operator.verifyAudit(tenant);
   const ok = tenants.every((one) => one.ok);
   if (terminal.json) {
@@ -40,7 +43,7 @@ async function verifyChains(cli: Cli, { operator }: App, options: VerifyOptions)
   }
   const rows = tenants.map(async (one) => [
     { text: one.ok ? 'ok' : 'BROKEN', style: one.ok ? ('green' as const) : ('red' as const) },
-    (await operator.getTenant(one.tenant)).name,
+    await nameOf(operator, one.tenant),
     grouped(one.entries),
     one.ok ? '' : `at entry ${one.brokenAt ?? '?'}: ${one.because ?? 'unknown reason'}`,
   ]);
@@ -54,8 +57,8 @@ async function verifyChains(cli: Cli, { operator }: App, options: VerifyOptions)
 
 async function listEntries(cli: Cli, { operator }: App, options: ListOptions): Promise<void> {
   const { terminal } = cli;
-  const { id } = await operator.findTenant(options.tenant);
-  const fetch = (page: Page<number>) => operator.listAudit({ tenant: id, ...page });
+  const tenant = await logOf(operator, options.tenant);
+  const fetch = (page: Page<number>) => operator.listAudit({ tenant, ...page });
   if (terminal.json) return await writeItems(terminal, fetch, options);
   for await (const page of pagesOf(fetch, options)) {
     terminal.table(
@@ -69,5 +72,19 @@ async function listEntries(cli: Cli, { operator }: App, options: ListOptions): P
         JSON.stringify(entry.details),
       ]),
     );
+  }
+}
+
+/** By id also that of a deleted tenant, which has no name any more. */
+async function logOf(operator: Operator, nameOrId: string): Promise<TenantId> {
+  return parseId(TenantId, nameOrId) ?? (await operator.findTenant(nameOrId)).id;
+}
+
+async function nameOf(operator: Operator, tenant: TenantId): Promise<string> {
+  try {
+    return (await operator.getTenant(tenant)).name;
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'not-found') return `${tenant} (deleted)`;
+    throw error;
   }
 }

@@ -30,7 +30,7 @@ export async function verifyAudit(
   authorise(caller, 'audit.read');
   const { tenant } = parseInput(z.strictObject({ tenant: TenantId.optional() }), input);
   const visible = await deps.store.audit.tenants(caller.tenant);
-  const chosen = tenant === undefined ? visible : [(await within(deps, caller, tenant)).id];
+  const chosen = tenant === undefined ? visible : [await known(deps, caller, tenant)];
   const tenants: VerifiedChain[] = [];
   for (const one of chosen) tenants.push(await verifyChain(deps, caller, one)); // a chain has to be read in its order
   return { tenants };
@@ -93,7 +93,7 @@ export type ListedAudit = { readonly items: readonly StoredAuditEntry[]; readonl
 export async function listAudit(deps: AuditDeps, caller: Caller, input: unknown): Promise<ListedAudit> {
   authorise(caller, 'audit.read');
   const { tenant, supportAccess, after, limit } = parseInput(AuditFilter, input);
-  const chosen = tenant === undefined ? caller.tenant : (await within(deps, caller, tenant)).id;
+  const chosen = tenant === undefined ? caller.tenant : await known(deps, caller, tenant);
   const rows =
     supportAccess === undefined
       ? await deps.store.audit.page(caller.tenant, chosen, after, limit + 1)
@@ -102,8 +102,8 @@ export async function listAudit(deps: AuditDeps, caller: Caller, input: unknown)
   return { items, next: rows.length > limit ? (items.at(-1)?.number ?? null) : null };
 }
 
-async function within(deps: AuditDeps, caller: Caller, tenant: TenantId) {
-  const found = await deps.store.tenants.get(caller.tenant, tenant);
-  if (found === null) throw notFound('tenant');
-  return found;
+/** Also one that was deleted: its log stays. Throws `not-found`. */
+async function known({ store }: AuditDeps, caller: Caller, tenant: TenantId): Promise<TenantId> {
+  if (await store.tenants.isKnown(caller.tenant, tenant)) return tenant;
+  throw notFound('tenant');
 }

@@ -93,6 +93,7 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   { table: 'staged_touched', where: OF_THEIR_RUNS },
   { table: 'staged_membership', where: OF_THEIR_RUNS },
   { table: 'staged_group', where: OF_THEIR_RUNS },
+  { table: 'staged_other_group', where: OF_THEIR_RUNS },
   { table: 'staged_user', where: OF_THEIR_RUNS },
   {
     table: 'decision_change',
@@ -124,6 +125,7 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
     where: `${OWN} AND NOT EXISTS (SELECT FROM decision d WHERE d.principal_id = principal.id)
       AND NOT EXISTS (SELECT FROM apply a WHERE a.principal_id = principal.id)`,
   },
+  { table: 'signing_key', where: OWN },
   { table: 'event', where: `${OWN} AND type <> 'tenant.deleted'` },
 ];
 

@@ -19,7 +19,7 @@ import { refusingTakenNames } from './duplicates.ts';
 import { type TenantEvent, writeTenantEvents } from './events.ts';
 import type { Prisma } from './generated/client.ts';
 import { holdTree } from './locks.ts';
-import { SUBTREE, subtree } from './scope.ts';
+import { EVER_WITHIN, SUBTREE, subtree } from './scope.ts';
 import { KIND, readTenant, readTenants } from './tenantRows.ts';
 
 export type NewTenant = Pick<Tenant, 'id' | 'name' | 'inheritsRoles' | 'plan'> & {
@@ -54,6 +54,8 @@ export type TenantStore = {
   get(scope: TenantId, id: TenantId): Promise<Tenant | null>;
   /** With so many of its children, and all below it counted. */
   describe(scope: TenantId, id: TenantId, children: number): Promise<TenantDetails | null>;
+  /** Whether it is within the caller's subtree, or was when it was deleted. */
+  isKnown(scope: TenantId, id: TenantId): Promise<boolean>;
   /** Up to `limit` of the tenants with this name. */
   named(scope: TenantId, name: string, limit: number): Promise<readonly Tenant[]>;
   /** Whether a tenant and all above it work: the worst of their states. Sees every tenant; a tenant that is none is deleted. */
@@ -136,7 +138,7 @@ async function refuseUnknownPlan(tx: OrdinaryTransaction, plan: ProductPlanId | 
   if ((await tx.productPlan.count({ where: { id: plan } })) === 0) throw notFound('plan');
 }
 
-function reading(database: Database): Pick<TenantStore, 'list' | 'get' | 'describe' | 'named'> {
+function reading(database: Database): Pick<TenantStore, 'list' | 'get' | 'describe' | 'isKnown' | 'named'> {
   return {
     list: (scope, filter) =>
       database.ordinary(scope, async (tx) => {
@@ -164,6 +166,11 @@ function reading(database: Database): Pick<TenantStore, 'list' | 'get' | 'descri
           children: await pageOfTenants(tx, scope, { parent: id, limit: children, after: null }),
           descendants: { individual: 0, organisation: 0, enterprise: 0, ...counted },
         };
+      }),
+    isKnown: (scope, id) =>
+      database.ordinary(scope, async (tx) => {
+        const known = `SELECT t.id FROM (${EVER_WITHIN('$1::uuid')}) t WHERE t.id = $2::uuid`;
+        return (await sqlOf(tx).query(known, [scope, id])).length > 0;
       }),
     named: (scope, name, limit) =>
       database.ordinary(scope, async (tx) => {

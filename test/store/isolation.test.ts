@@ -5,6 +5,7 @@ import { openDatabase } from '../../src/store/database.ts';
 import { createTenant } from '../../src/tenancy/tenants.ts';
 import { clockAt } from '../support/clock.ts';
 import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
+import { fillEveryTable, insertInto } from '../support/everyTable.ts';
 import { anOperator } from '../support/tenancy.ts';
 
 /** Tables that belong to no tenant. */
@@ -20,136 +21,6 @@ const tenants = { parent: '', child: '', grandchild: '', sibling: '' };
 /** Every table of the database; the column that says whose a row is. */
 let tables: { name: string; column: 'id' | 'tenant_id' }[];
 
-/** One row for a tenant in every table that has a tenant. The owner may write everywhere. */
-async function fill(owner: pg.Client, tenant: string): Promise<void> {
-  const [principal, connection, user, decision, role, provider] = [v7(), v7(), v7(), v7(), v7(), v7()];
-  const secret_hash = () => `\\x${v7().replaceAll('-', '')}`;
-  const of = { tenant_id: tenant };
-  const configuration = { settings: {}, network: {}, mapping: {}, policy: {} };
-  const in_connection = { ...of, connection_id: connection };
-  const rows: readonly (readonly [string, object])[] = [
-    ['tenant_domain', { ...of, domain: 'example.com', verified_by: 'operator' }],
-    ['principal', { ...of, id: principal, name: v7(), role: 'auditor' }],
-    ['api_key', { ...of, id: v7(), principal_id: principal, secret_hash: secret_hash() }],
-    [
-      'sign_in_provider',
-      { ...of, id: provider, name: 'main', issuer: 'https://id.example.com', client_id: 'c' },
-    ],
-    ['principal_login', { ...of, provider_id: provider, subject: 's', principal_id: principal }],
-    [
-      'sign_in_link',
-      { ...of, id: v7(), principal_id: principal, purpose: 'recovery', secret_hash: secret_hash() },
-    ],
-    [
-      'session',
-      {
-        ...of,
-        id: v7(),
-        principal_id: principal,
-        secret_hash: secret_hash(),
-        method: 'recovery',
-        expires_at: '2027-01-01',
-      },
-    ],
-    [
-      'support_access',
-      {
-        ...of,
-        id: v7(),
-        principal_id: principal,
-        actor: {},
-        state: 'requested',
-        reason: 'r',
-        minutes: 60,
-      },
-    ],
-    [
-      'signing_key',
-      {
-        ...of,
-        id: v7(),
-        public_key: {},
-        private_key: '\\x00',
-        signs_from: '2026-01-01',
-        signs_until: '2026-02-01',
-        published_until: '2026-03-01',
-      },
-    ],
-    [
-      'connection',
-      { ...of, id: connection, name: 'main', provider: 'okta', credentials: '\\x00', ...configuration },
-    ],
-    ['auth_user', { ...of, id: user, state: 'active' }],
-    [
-      'identity',
-      { ...in_connection, external_id: 'x', auth_user_id: user, agreed_hash: '\\x00', agreed_version: 1 },
-    ],
-    ['role', { id: role, name: role }],
-    ['role_assignment', { ...of, auth_user_id: user, role_id: role, origin: 'manual' }],
-    [
-      'sync_run',
-      {
-        ...in_connection,
-        id: v7(),
-        kind: 'full',
-        trigger: 'demand',
-        state: 'queued',
-        mapping: {},
-        reading_fingerprint: '',
-        requested_by: '',
-      },
-    ],
-    ['staged_group', { ...of, run_id: v7(), external_id: 'g', name: 'g' }],
-    ['staged_membership', { ...of, run_id: v7(), user_id: 'u', group_id: 'g' }],
-    ['staged_user', { ...of, run_id: v7(), external_id: 'u', problem: 'unreadable' }],
-    ['staged_touched', { ...of, run_id: v7(), external_id: 'u' }],
-    ['staged_other_group', { ...of, run_id: v7(), external_id: 'g' }],
-    ['decision', { ...in_connection, id: decision, verdict: 'hold', made_by: 'guard', reason: '' }],
-    ['decision_change', { ...of, decision_id: decision, change_id: v7(), fingerprint: '\\x00' }],
-    [
-      'apply',
-      {
-        ...in_connection,
-        id: v7(),
-        state: 'finished',
-        principal_id: principal,
-        actor: {},
-        decisions: [],
-        total: 0,
-      },
-    ],
-    [
-      'change',
-      {
-        ...in_connection,
-        id: v7(),
-        external_id: 'u',
-        kind: 'create',
-        cause: 'test',
-        fields: [],
-        roles_gained: [],
-        roles_lost: [],
-        fingerprint: '\\x00',
-        desired_hash: '\\x00',
-        state: 'open',
-        revision: 1,
-        run_id: v7(),
-      },
-    ],
-    ['event', { ...of, id: v7(), auth_user_id: user, change_id: v7(), type: 't', user_version: 1, data: {} }],
-  ];
-  for (const [table, row] of rows) await insertInto(owner, table, row);
-}
-
-/** Columns that `row` leaves out get their defaults. */
-async function insertInto(as: pg.ClientBase, table: string, row: object): Promise<void> {
-  const columns = Object.keys(row).join(', ');
-  await as.query(
-    `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM jsonb_populate_record(NULL::${table}, $1::jsonb)`,
-    [JSON.stringify(row)],
-  );
-}
-
 beforeAll(async () => {
   database = await freshStore();
   const deps = { store: database.store, clock: clockAt('2026-05-01T09:00:00Z') };
@@ -161,7 +32,8 @@ beforeAll(async () => {
   tenants.grandchild = await make('grandchild', tenants.child);
   tenants.sibling = await make('sibling', tenants.parent);
   await asOwner(database.url, async (owner) => {
-    for (const tenant of [database.store.root, ...Object.values(tenants)]) await fill(owner, tenant);
+    for (const tenant of [database.store.root, ...Object.values(tenants)])
+      await fillEveryTable(owner, tenant);
     const { rows } = await owner.query<{ name: string; tenant: boolean }>(
       `SELECT c.relname AS name,
               EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id') AS tenant
