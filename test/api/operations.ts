@@ -39,20 +39,39 @@ export const unknownIds: Ids = {
   user: UNKNOWN,
   principal: UNKNOWN,
   key: UNKNOWN,
+  supportAccess: UNKNOWN,
   plan: UNKNOWN,
   session: UNKNOWN,
   signInProvider: UNKNOWN,
 };
 
-/** A body that each operation takes which has both a body and an id in its path. */
-export const usableBody: Readonly<Record<string, unknown>> = {
+/** A body that each operation takes which has one. */
+export const usableBody: Readonly<Record<string, Json>> = {
+  createTenant: { name: 'Below' },
   updateTenant: { name: 'Renamed' },
   moveTenant: { parent: UNKNOWN },
   verifyDomain: { domain: 'acme.example' },
+  createConnection: {
+    name: 'Taken over',
+    provider: 'okta',
+    settings: { orgUrl: 'https://acme.okta.example' },
+    credentials: { kind: 'api-token', token: '00secretOktaToken' },
+  },
   updateConnection: { name: 'Renamed' },
+  requestRun: {},
+  decide: { verdict: 'approve', reason: 'why not', connection: UNKNOWN, revision: 1 },
   editUser: { displayName: 'Renamed' },
-  createKey: {},
+  createRole: { name: 'unheard-of' },
+  updateRole: { description: 'Described' },
+  createPlan: { name: 'Unheard of' },
   updatePlan: { name: 'Renamed' },
+  createPrincipal: { name: 'Spy', role: 'auditor' },
+  createKey: {},
+  rotateKey: {},
+  addSignInProvider: { name: 'Other', issuer: 'https://id.example', clientId: 'c' },
   updateSignInProvider: { name: 'Renamed' },
   invitePrincipal: {},
+  requestSupportAccess: { tenant: UNKNOWN, reason: 'to look' },
+  inviteSupport: { principal: UNKNOWN, reason: 'to look' },
+  grantSupportAccess: {},
 };

@@ -18,6 +18,7 @@ import { authenticateKey, createKey } from '../../src/tenancy/apiKeys.ts';
 import { createConnection, openStoredConnector } from '../../src/tenancy/connections.ts';
 import { createPrincipal, ensureOperator } from '../../src/tenancy/principals.ts';
 import { createPlan } from '../../src/tenancy/productPlans.ts';
+import { requestSupport } from '../../src/tenancy/supportAccess.ts';
 import { createTenant } from '../../src/tenancy/tenants.ts';
 import { listUsers } from '../../src/tenancy/users.ts';
 import { clockAt } from '../support/clock.ts';
@@ -38,6 +39,7 @@ export type Ids = Readonly<
     | 'user'
     | 'principal'
     | 'key'
+    | 'supportAccess'
     | 'plan'
     | 'session'
     | 'signInProvider',
@@ -126,8 +128,8 @@ async function request(url: string, method: string, path: string, { key, body, h
 }
 
 /** A tenant with a principal and a key for each role but system; its administrator as a caller. */
-export async function addCustomer({ deps, operator }: Served, name: string) {
-  const tenant = await createTenant(deps, operator, { name });
+export async function addCustomer({ deps, operator }: Served, name: string, parent: string | null = null) {
+  const tenant = await createTenant(deps, operator, { name, parent });
   const keys: Record<string, string> = {};
   let principal = '';
   for (const role of PRINCIPAL_ROLES) {
@@ -181,7 +183,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
   await decide(deps, caller, { verdict: 'approve', reason: 'expected', changes });
   const { apply } = await startApply(deps, caller, { connection: connection.id });
   await carryOutApply(deps, apply, { signal: AbortSignal.timeout(30_000) });
-  const [user] = (await listUsers(deps, caller, {})).items;
+  const user = (await listUsers(deps, caller, {})).items.find(({ tenant }) => tenant === customer.tenant);
   if (user === undefined) throw new Error('nobody was applied');
   const plan = await createPlan(deps, served.operator, { name: `Plan of ${customer.tenant}` });
   const ids: Ids = {
@@ -194,10 +196,18 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     principal: customer.principal,
     key: customer.key,
     plan: plan.id,
+    supportAccess: await aSupportAccess(served, customer.tenant),
     session: await aSession(served, customer.principal),
     signInProvider: await aSignInProvider(served, customer.tenant),
   };
   return { ids, fingerprint: second.fingerprint };
+}
+
+/** Asked for by somebody of all tenants. */
+async function aSupportAccess({ deps, operator }: Served, tenant: TenantId): Promise<string> {
+  const person = await createPrincipal(deps, operator, { name: `Support of ${tenant}`, role: 'support' });
+  const asked = { tenant, principal: person.id, reason: 'to look' };
+  return (await requestSupport(deps, operator, asked)).id;
 }
 
 /** As a sign-in would have left it. */
