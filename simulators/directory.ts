@@ -1,7 +1,15 @@
 /** One simulated directory: its people and groups, and how they are found. What changes them is in life.ts. */
 
 import { departmentAt } from './population/company.ts';
-import { firstAtLeast, type Group, makeGroups } from './population/groups.ts';
+import {
+  canHave,
+  firstAtLeast,
+  type Group,
+  type GroupKinds,
+  makeGroups,
+  POPULATIONS,
+  type PopulationName,
+} from './population/groups.ts';
 import {
   type Addresses,
   anyPerson,
@@ -23,6 +31,8 @@ export type DirectoryOptions = {
   readonly seed: number;
   /** null: the standard groups. */
   readonly groups: number | null;
+  /** null: the standard groups. */
+  readonly population?: PopulationName | null;
   /** true: no guests, nobody without mail, everybody active. */
   readonly plain: boolean;
   readonly domain: string;
@@ -62,6 +72,16 @@ function stateFor(provider: Provider, random: Random): State {
   return 'active';
 }
 
+function groupKindsOf(provider: Provider): GroupKinds {
+  return { nested: provider !== 'okta', everyone: provider === 'okta' || provider === 'google' };
+}
+
+/** The populations that this provider can have. */
+export function populationsOf(provider: Provider): readonly PopulationName[] {
+  const names = Object.keys(POPULATIONS) as PopulationName[];
+  return names.filter((name) => canHave(groupKindsOf(provider), name));
+}
+
 export class Directory {
   readonly provider: Provider;
   readonly seed: number;
@@ -80,11 +100,12 @@ export class Directory {
     this.seed = options.seed;
     this.domain = options.domain;
     this.#populate(options);
+    const { population = null } = options;
     this.groups = makeGroups(this.people, {
+      ...groupKindsOf(provider),
       seed: options.seed,
-      count: options.groups,
-      nested: provider !== 'okta',
-      everyone: provider === 'okta' || provider === 'google',
+      count: options.groups ?? (population === null ? null : POPULATIONS[population].groups),
+      population,
       seconds: this.#seconds,
     });
   }

@@ -1,11 +1,12 @@
 /** The command line: one simulated provider in its own process. */
 import { parseArgs } from 'node:util';
 import { VERBS } from './control.ts';
-import { type Provider, SIMULATED } from './directory.ts';
+import { type Provider, populationsOf, SIMULATED } from './directory.ts';
 import { FAULTS } from './faults.ts';
 import { ROOT } from './ldap/domain.ts';
 import { populatedDomain } from './ldap/populated.ts';
 import { BIND_DN, PASSWORD, startDomainController } from './ldap/server.ts';
+import { POPULATIONS } from './population/groups.ts';
 import { isQuirk, QUIRKS } from './scim/quirks.ts';
 import { type SimulatorOptions, startSimulator } from './start.ts';
 
@@ -13,6 +14,8 @@ const flags = {
   users: { type: 'string' },
   seed: { type: 'string' },
   groups: { type: 'string' },
+  population: { type: 'string' },
+  fault: { type: 'string', multiple: true },
   port: { type: 'string' },
   'ca-dir': { type: 'string' },
   plain: { type: 'boolean' },
@@ -36,6 +39,8 @@ and the settings and credentials that a connection needs.
   --users N                how many people the user list shows (100)
   --seed S                 which directory; the same seed gives the same people, ids and secrets (1)
   --groups N               how many groups (the standard ones, about thirty)
+  --population NAME        groups that show one thing instead, see below
+  --fault NAME             misbehave so from the start, see below; can be given again
   --port P                 0 for any free one (0)
   --ca-dir DIR             keep certificates and keys in DIR, so that the next start has the same
   --plain                  nobody is disabled, deleted, a guest or without an address
@@ -49,18 +54,21 @@ and the settings and credentials that a connection needs.
   --with-parent            end when standard input closes
   -h, --help
 
-ldap takes --users, --seed, --groups, --port, --ca-dir and --plain, and cannot be steered while it runs.
+ldap takes --users, --seed, --groups, --population, --port, --ca-dir and --plain, and cannot be steered while it runs.
 
 Examples:
   npm run --silent simulator -- entra --users 1200
   npm run --silent simulator -- okta --users 350 --seed 7 --port 9443 --ca-dir ./keys
   npm run --silent simulator -- google --users 90 | jq .settings
   npm run --silent simulator -- ldap --users 300
+  npm run --silent simulator -- entra --population nested-groups
+  npm run --silent simulator -- okta --fault status-503 --fault half-missing
 
 While it runs it can be steered: POST JSON to ORIGIN/_control/VERB (see simulators/README.md).
   verbs:  ${Object.keys(VERBS).join(' ')}
   faults: ${Object.keys(FAULTS).join(' ')}
 
+Populations: ${Object.keys(POPULATIONS).join(' ')}
 Quirks: ${Object.keys(QUIRKS).join(' ')}
 `;
 
@@ -99,6 +107,8 @@ function optionsFrom(given: Given): SimulatorOptions {
     users: numberFrom(given, 'users'),
     seed: numberFrom(given, 'seed'),
     groups: numberFrom(given, 'groups'),
+    population: given.population,
+    faults: given.fault,
     port: numberFrom(given, 'port'),
     caDir: given['ca-dir'],
     plain: given.plain,
@@ -113,6 +123,19 @@ function optionsFrom(given: Given): SimulatorOptions {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
+function refuseStrangeNames(provider: Provider | 'ldap', { population, fault = [] }: Given): void {
+  const populations = populationsOf(provider === 'ldap' ? 'scim' : provider);
+  if (population !== undefined && !populations.some((name) => name === population))
+    throw new UsageError(
+      `--population: ${provider} has ${inWords.format(populations)}, not "${population}".`,
+    );
+  const strange = fault.find((name) => !Object.hasOwn(FAULTS, name));
+  if (strange !== undefined)
+    throw new UsageError(
+      `--fault: there is no fault "${strange}". There are ${Object.keys(FAULTS).join(', ')}.`,
+    );
+}
+
 async function main(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args);
   if (values.help) {
@@ -125,6 +148,7 @@ async function main(args: readonly string[]): Promise<void> {
       `Name one provider: ${inWords.format(KINDS)}${provider ? `, not "${positionals.join(' ')}"` : ''}.`,
     );
   }
+  refuseStrangeNames(provider, values);
   const strange =
     provider === 'scim' ? namesIn(values.quirks)?.find((name) => !isQuirk(name)) : values.quirks;
   if (strange !== undefined) {
@@ -158,6 +182,7 @@ const OF_APIS = [
   'token-lifetime',
   'permissions',
   'receiver-ca',
+  'fault',
 ] as const;
 
 async function startLdap(given: Given): Promise<void> {

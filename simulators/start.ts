@@ -9,10 +9,11 @@ import { type ControlClient, controlClient } from './control.ts';
 import { controlHandlers } from './desk.ts';
 import { Directory, type Provider } from './directory.ts';
 import { entra, entraPermissions } from './entra/entra.ts';
-import { faultList } from './faults.ts';
+import { type FaultName, faultList } from './faults.ts';
 import { google, googleScopes } from './google/google.ts';
 import { Life } from './life.ts';
 import { okta, oktaScopes } from './okta/okta.ts';
+import { POPULATIONS, type PopulationName } from './population/groups.ts';
 import { Post } from './post.ts';
 import type { SimulatedProvider } from './protocol.ts';
 import { quirksFrom } from './scim/quirks.ts';
@@ -27,6 +28,10 @@ export type SimulatorOptions = {
   readonly seed?: number;
   /** How many groups; default: the standard ones, about thirty. */
   readonly groups?: number;
+  /** Groups that show one thing instead; `populationsOf` has those of each provider. It may say how many users there are. */
+  readonly population?: PopulationName;
+  /** Set from the start, as the verb `fault` sets them by their names alone. */
+  readonly faults?: readonly FaultName[];
   /** Default 0: any free port. */
   readonly port?: number;
   /** A folder to keep certificates and keys in between starts. Default: new ones each time. */
@@ -127,9 +132,10 @@ export async function startSimulator(provider: Provider, options: SimulatorOptio
   });
   const origin = await listen(server, options.port ?? 0);
   const directory = new Directory(provider, {
-    users: options.users ?? 100,
+    users: options.users ?? usersOf(options.population),
     seed: options.seed ?? 1,
     groups: options.groups ?? null,
+    population: options.population ?? null,
     plain: options.plain ?? false,
     domain: options.domain ?? domains[provider],
   });
@@ -149,6 +155,7 @@ export async function startSimulator(provider: Provider, options: SimulatorOptio
       life.hire(1);
     },
   };
+  for (const name of options.faults ?? []) conditions.faults.set({ name });
   const handlers = controlHandlers({
     directory,
     life,
@@ -173,11 +180,16 @@ export async function startSimulator(provider: Provider, options: SimulatorOptio
   };
 }
 
+function usersOf(population: PopulationName | undefined): number {
+  return (population === undefined ? null : POPULATIONS[population].users) ?? 100;
+}
+
 function argumentsFor(provider: Provider, options: SimulatorOptions): string[] {
   const flags: Record<string, string | number | boolean | undefined> = {
     users: options.users,
     seed: options.seed,
     groups: options.groups,
+    population: options.population,
     port: options.port,
     'ca-dir': options.caDir,
     plain: options.plain,
@@ -194,6 +206,7 @@ function argumentsFor(provider: Provider, options: SimulatorOptions): string[] {
     provider,
     '--with-parent',
     ...given.map(([name, value]) => (value === true ? `--${name}` : `--${name}=${value}`)),
+    ...(options.faults ?? []).map((name) => `--fault=${name}`),
   ];
 }
 

@@ -1,6 +1,7 @@
 /** A domain with the people and groups of a simulated company in it. */
 import { Directory } from '../directory.ts';
 import { departmentAt, departments, siteAt } from '../population/company.ts';
+import { POPULATIONS, type PopulationName } from '../population/groups.ts';
 import { family, given } from '../population/names.ts';
 import type { Person } from '../population/people.ts';
 import { randomFrom, saltOf } from '../population/random.ts';
@@ -13,6 +14,8 @@ export type Populating = {
   readonly seed?: number;
   /** Default: the standard ones, about thirty. */
   readonly groups?: number;
+  /** Groups that show one thing instead. */
+  readonly population?: PopulationName;
   /** true: everybody is active and has an address. Default false. */
   readonly plain?: boolean;
 };
@@ -42,10 +45,19 @@ function accountOf({ local, serial }: Person): string {
 }
 
 /** The people are those of the simulated SCIM service with this seed, under the domain's own addresses. */
-export function populatedDomain({ users = 100, seed = 1, groups, plain = false }: Populating = {}): Domain {
+export function populatedDomain({
+  users,
+  seed = 1,
+  groups,
+  population,
+  plain = false,
+}: Populating = {}): Domain {
+  const shown = population === undefined ? null : POPULATIONS[population];
   const company = new Directory('scim', {
-    ...{ users, seed, plain },
+    ...{ seed, plain },
+    users: users ?? shown?.users ?? 100,
     groups: groups ?? null,
+    population: population ?? null,
     domain: 'harbor.example',
   });
   const random = randomFrom(saltOf(seed, 'ldap'));

@@ -37,6 +37,68 @@ const programmes: readonly Plan[] = [1, 2, 3, 4, 5].map((step) => ({
   children: [`Programme Level ${step === 5 ? 1 : step + 1}`],
 }));
 
+const LARGE = 50_000;
+
+/** Directories whose groups are made to show one thing. */
+export const POPULATIONS = {
+  'nested-groups': {
+    says: 'Groups five deep, the last holding the first; one that holds itself; and one, outside the scope, that lies within another and holds a third.',
+    users: null,
+    groups: null,
+  },
+  'large-group': {
+    says: 'One group of 50,000 people, or of all where there are fewer.',
+    users: 50_000,
+    groups: null,
+  },
+  'group-of-everybody': {
+    says: "The group that holds whoever is in the directory: Google's customer as a member, Okta's Everyone.",
+    users: null,
+    groups: null,
+  },
+  'many-groups': { says: '2,000 groups, most of them teams of up to forty.', users: null, groups: 2_000 },
+} as const satisfies Record<
+  string,
+  { readonly says: string; readonly users: number | null; readonly groups: number | null }
+>;
+export type PopulationName = keyof typeof POPULATIONS;
+
+/** What a provider's groups can be like. */
+export type GroupKinds = { readonly nested: boolean; readonly everyone: boolean };
+
+/** Whether a provider can have it. */
+export function canHave({ nested, everyone }: GroupKinds, population: PopulationName): boolean {
+  if (population === 'nested-groups') return nested;
+  return population !== 'group-of-everybody' || everyone;
+}
+
+/** null: the standard groups. */
+function plansOf(population: PopulationName): readonly Plan[] | null {
+  switch (population) {
+    case 'nested-groups':
+      return [
+        ...programmes,
+        {
+          name: 'Holding Itself',
+          includes: (person) => person.serial % 7 === 1,
+          children: ['Holding Itself'],
+        },
+        { name: 'Within', includes: (person) => person.serial % 11 === 2, children: ['Outside'] },
+        { name: 'Outside', includes: (person) => person.serial % 11 === 3, children: ['Beyond'] },
+        { name: 'Beyond', includes: (person) => person.serial % 11 === 4 },
+      ];
+    case 'large-group':
+      return [
+        { name: 'Whole Company', includes: (person) => person.serial < LARGE },
+        { name: 'Half the Company', includes: (person) => person.serial < LARGE && person.serial % 2 === 0 },
+      ];
+    case 'group-of-everybody':
+      return [{ name: 'Everyone', kind: 'everyone' }];
+    case 'many-groups':
+      return null;
+  }
+}
+
 function plansFor(nested: boolean): readonly Plan[] {
   const plans: readonly Plan[] = [
     { name: 'Everyone', kind: 'everyone' },
@@ -93,10 +155,17 @@ function team(serial: number, people: readonly Person[], random: Random): Plan {
  */
 export function makeGroups(
   people: readonly Person[],
-  options: { seed: number; count: number | null; nested: boolean; everyone: boolean; seconds: number },
+  options: GroupKinds & {
+    seed: number;
+    count: number | null;
+    population: PopulationName | null;
+    seconds: number;
+  },
 ): Group[] {
   const random = randomFrom(options.seed ^ 0x6702);
-  const standard = plansFor(options.nested).filter((plan) => plan.kind !== 'everyone' || options.everyone);
+  const named = options.population === null ? null : plansOf(options.population);
+  const standard =
+    named ?? plansFor(options.nested).filter((plan) => plan.kind !== 'everyone' || options.everyone);
   const plans = standard.slice(0, options.count ?? standard.length);
   for (let serial = plans.length; serial < (options.count ?? 0); serial += 1)
     plans.push(team(serial, people, random));

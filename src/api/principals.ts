@@ -20,7 +20,7 @@ const Principal = z
     name: z.string(),
     role: z.enum(PRINCIPAL_ROLES),
     createdAt: Moment,
-    disabledAt: Moment.nullable().describe('null: its keys and sessions open what they should.'),
+    disabledAt: Moment.nullable().describe('null: its keys open what they should, and it may sign in.'),
   })
   .meta({ id: 'Principal' });
 
@@ -64,7 +64,7 @@ export const principals = [
     operation: 'disablePrincipal',
     summary: 'Disable a principal',
     description:
-      'Its keys and sessions open nothing from then on. It stays in the audit log, and can be enabled again. Again changes nothing.',
+      'Its keys open nothing from then on, and its sessions have ended. It stays in the audit log, and can be enabled again. Again changes nothing.',
     needs: 'principals.write',
     input: z.object({ principal: z.uuid() }),
     status: 200,
@@ -76,7 +76,7 @@ export const principals = [
     path: '/v1/principals/{principal}/enable',
     operation: 'enablePrincipal',
     summary: 'Enable a principal again',
-    description: 'Keys that were neither revoked nor have expired open again. Again changes nothing.',
+    description: 'Keys that were neither revoked nor have expired open again; sessions do not. Again changes nothing.',
     needs: 'principals.write',
     input: z.object({ principal: z.uuid() }),
     status: 200,

@@ -76,13 +76,13 @@ export function addKeyCommands(program: Command, cli: Cli): void {
 function addDisabling(keys: Command, cli: Cli): void {
   const disable = keys
     .command('disable')
-    .description('make all keys and sessions of a principal open nothing, until it is enabled again')
+    .description('make all keys of a principal open nothing, until it is enabled again, and end its sessions')
     .argument('<principal>', 'id or name')
     .action((who: string) => cli.withApp((app) => setDisabled(cli, app, who, true)));
   examples(disable, "rollcall keys disable 'Ada Obi'");
   const enable = keys
     .command('enable')
-    .description('let the keys and sessions of a principal open again what they did')
+    .description('let the keys of a principal open again what they did, and let it sign in')
     .argument('<principal>', 'id or name')
     .action((who: string) => cli.withApp((app) => setDisabled(cli, app, who, false)));
   examples(enable, "rollcall keys enable 'Ada Obi'");
@@ -175,8 +175,8 @@ async function setDisabled(cli: Cli, { operator }: App, who: string, disabled: b
   const { id } = await chosenPrincipal(operator, who);
   const principal = disabled ? await operator.disablePrincipal(id) : await operator.enablePrincipal(id);
   if (terminal.json) return terminal.document(principal);
-  const now = disabled ? 'open nothing now' : 'open again what they did';
-  terminal.line(`Keys and sessions of ${harmless(principal.name)} ${now}.`);
+  const now = disabled ? 'open nothing now; sessions have ended' : 'open again what they did';
+  terminal.line(`Keys of ${harmless(principal.name)} ${now}.`);
 }
 
 function inMinutes(minutes: number): Date {

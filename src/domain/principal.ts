@@ -14,7 +14,7 @@ export type Principal = {
   readonly name: string;
   readonly role: PrincipalRole;
   readonly createdAt: Date;
-  /** Since when its keys and sessions open nothing; null: they do. */
+  /** Since when its keys open nothing, and it cannot sign in; null: it may. */
   readonly disabledAt: Date | null;
 };
 

@@ -21,7 +21,10 @@ export type PrincipalStore = {
   /** Of the subtree of `tenant`. */
   list(scope: TenantId, filter: PageOptions & { readonly tenant: TenantId }): Promise<Listed<Principal>>;
   get(scope: TenantId, id: PrincipalId): Promise<Principal | null>;
-  /** Disables it from `disabledAt` on; null: enables it. Again is no error; only what changes something is audited. */
+  /**
+   * Disables it from `disabledAt` on: its sessions end, and an invitation that was not used is worth nothing. null: enables it. Again is
+   * no error; only what changes something is audited.
+   */
   setDisabled(
     scope: TenantId,
     principal: Principal,
@@ -80,6 +83,13 @@ export function principalStore(database: Database): PrincipalStore {
           where: { ...where, disabledAt: disabledAt === null ? { not: null } : null },
           data: { disabledAt },
         });
+        if (disabledAt !== null) {
+          await tx.session.updateMany({
+            where: { principalId: id, endedAt: null },
+            data: { endedAt: disabledAt },
+          });
+          await tx.signInLink.deleteMany({ where: { principalId: id, purpose: 'invitation', usedAt: null } });
+        }
         if (count === 1) await record(tx, tenant, audit);
         return toPrincipal(await tx.principal.findFirstOrThrow({ where }));
       }),

@@ -90,7 +90,7 @@ export async function getPrincipal(
   return await ownPrincipal(store, caller, id);
 }
 
-/** From now on its keys and sessions open nothing. Again is no error. Throws `not-found`, `forbidden`, `not-allowed-now`. */
+/** From now on its keys open nothing, and its sessions have ended. Again is no error. Throws `not-found`, `forbidden`, `not-allowed-now`. */
 export async function disablePrincipal(deps: PrincipalDeps, caller: Caller, id: string): Promise<Principal> {
   authorise(caller, 'principals.write');
   const principal = await ownPrincipal(deps.store, caller, id);
@@ -112,7 +112,7 @@ export async function disablePrincipal(deps: PrincipalDeps, caller: Caller, id: 
   return await setDisabled(deps, caller, principal, true);
 }
 
-/** Its keys and sessions open again what they did. Again is no error. Throws `not-found`, `forbidden`. */
+/** Its keys open again what they did; to be signed in it has to sign in. Again is no error. Throws `not-found`, `forbidden`. */
 export async function enablePrincipal(deps: PrincipalDeps, caller: Caller, id: string): Promise<Principal> {
   authorise(caller, 'principals.write');
   const principal = await ownPrincipal(deps.store, caller, id);

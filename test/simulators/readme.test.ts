@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { VERBS } from '../../simulators/control.ts';
 import { FAULTS } from '../../simulators/faults.ts';
+import { POPULATIONS } from '../../simulators/population/groups.ts';
+import { SCENARIOS } from '../../simulators/scenarios.ts';
 import { QUIRKS } from '../../simulators/scim/quirks.ts';
 
 const readme = readFileSync(new URL('../../simulators/README.md', import.meta.url), 'utf8').replace(
@@ -28,4 +30,18 @@ it('lists every quirk, in its own words, and no other', () => {
 
 it('lists every verb and no other', () => {
   expect(rowsUnder('Verbs')).toEqual(Object.keys(VERBS));
+});
+
+it('lists every population, in its own words, and no other', () => {
+  expect(rowsUnder('Populations')).toEqual(Object.keys(POPULATIONS));
+  for (const [name, { says }] of Object.entries(POPULATIONS))
+    expect(readme).toContain(`| \`${name}\` | ${says} |`);
+});
+
+it('says of every scenario by which names it is shown', () => {
+  const named = (names: readonly string[] = []) => names.map((name) => `\`${name}\``).join(', ');
+  for (const [at, { says, faults, populations, verbs }] of Object.entries(SCENARIOS)) {
+    const cells = [at, says, named(faults), named(populations), named(verbs)];
+    expect(readme).toContain(`| ${cells.join(' | ')} |`.replace(/ +/g, ' '));
+  }
 });
