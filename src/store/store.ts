@@ -5,6 +5,7 @@ import { Applying } from './applying.ts';
 import { AuditLog } from './auditLog.ts';
 import { Authorizations } from './authorization.ts';
 import { Changes } from './changes.ts';
+import { type ConfigurationStore, configurationStore } from './configuration.ts';
 import { type ConnectionStore, connectionStore } from './connections.ts';
 import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
@@ -43,6 +44,7 @@ export type Store = {
   readonly users: UserStore;
   readonly roles: RoleStore;
   readonly productPlans: ProductPlanStore;
+  readonly configuration: ConfigurationStore;
   readonly runs: Runs;
   readonly staging: Staging;
   readonly touched: Touched;
@@ -83,6 +85,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     users: userStore(database),
     roles: roleStore(database),
     productPlans: productPlanStore(database),
+    configuration: configurationStore(database),
     runs: new Runs(database),
     staging: new Staging(database),
     touched: new Touched(database),

@@ -244,7 +244,8 @@ async function refuseUnopenable(
   }
 }
 
-function rolesIn({ roles, everyone }: Connection['mapping']): readonly NamedRole[] {
+/** The roles that a mapping gives, each with its place in a connection. */
+export function rolesIn({ roles, everyone }: Connection['mapping']): readonly NamedRole[] {
   return [
     ...roles.map(({ role }, at) => ({ name: role, path: `mapping.roles.${at}.role` })),
     ...everyone.map((name, at) => ({ name, path: `mapping.everyone.${at}` })),

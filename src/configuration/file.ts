@@ -1,0 +1,157 @@
+/** A configuration file as text: read once, at the edge, with the line and column of all that is wrong with it. */
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { type Hindrance, keyOf, type Place } from '../domain/configuration.ts';
+import { Problem } from '../domain/problem.ts';
+import { ConfigurationFile } from './schema.ts';
+
+/** In UTF-16 code units: some 100,000 users. */
+export const LARGEST_FILE = 32 * 1024 * 1024;
+/** Enough to say a mapping once for many connections; what a file can swell to by them is bounded. */
+const MOST_ALIASES = 100;
+/** So many mistakes are told at once. */
+const MOST_TOLD = 50;
+
+export type ParsedFile = {
+  readonly content: ConfigurationFile;
+  /** `line 3, column 7` */
+  readonly locate: (place: Place) => string;
+};
+
+/** YAML 1.2, of which JSON is a part. Throws `invalid-input`. */
+export function parseFile(text: string): ParsedFile {
+  if (text.length > LARGEST_FILE)
+    throw unusable([
+      `is longer than ${LARGEST_FILE / 1024 / 1024} MiB: split it, its parts can be loaded one after the other`,
+    ]);
+  const lines = new LineCounter();
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `line ${line}, column ${col}`;
+  };
+  const document = read(text, lines);
+  const mistakes = [...document.errors, ...document.warnings];
+  if (mistakes.length > 0)
+    throw unusable(
+      mistakes.map(
+        ({ pos, message }) => `${at(pos[0])}: is not YAML as it is read here (${message}): correct it`,
+      ),
+    );
+  const locate = (place: Place) => at(offsetOf(document, place));
+  const parsed = ConfigurationFile.safeParse(contentIn(document) ?? {}, {
+    error: (issue) =>
+      issue.code === 'invalid_type' && issue.input === undefined ? 'is missing: add it' : undefined,
+  });
+  if (!parsed.success) throw refused(parsed.error.issues.flatMap(hindrancesOf), locate);
+  const twice = duplicatesIn(parsed.data, locate);
+  if (twice.length > 0) throw refused(twice, locate);
+  return { content: parsed.data, locate };
+}
+
+function read(text: string, lineCounter: LineCounter): Document.Parsed {
+  try {
+    return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true, schema: 'core' });
+  } catch (error) {
+    if (error instanceof RangeError) throw tooDeep(error); // the parser calls itself for each level
+    throw error;
+  }
+}
+
+function contentIn(document: Document.Parsed): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MOST_ALIASES });
+  } catch (error) {
+    if (error instanceof RangeError) throw tooDeep(error);
+    if (error instanceof ReferenceError)
+      throw unusable([`refers to anchors more than ${MOST_ALIASES} times: write out what is meant`]);
+    throw error;
+  }
+}
+
+function tooDeep(cause: Error): Problem {
+  return unusable(['is nested too deeply: a configuration has no more than a few levels'], cause);
+}
+
+function unusable(messages: readonly string[], cause?: Error): Problem {
+  return new Problem(
+    {
+      code: 'invalid-input',
+      message: `The file cannot be read: ${messages.slice(0, MOST_TOLD).join('; ')}.`,
+      remedy:
+        'Correct the file; docs/configuration-as-code.md says what may stand in it. Nothing was changed.',
+    },
+    cause === undefined ? {} : { cause },
+  );
+}
+
+function hindrancesOf(issue: z.core.$ZodIssue): readonly Hindrance[] {
+  const place = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+  if (issue.code !== 'unrecognized_keys') return [{ place, message: issue.message }];
+  return issue.keys.map((key) => {
+    return { place: [...place, key], message: 'is not known here: correct the word, or leave it out' };
+  });
+}
+
+/** `invalid-input` that names for each hindrance line, column and field, what is wrong and what to do about it. */
+export function refused(hindrances: readonly Hindrance[], locate: ParsedFile['locate']): Problem {
+  const told = hindrances.slice(0, MOST_TOLD).map(({ place, message }) => {
+    return { path: place.join('.'), message: `${locate(place)}: ${message}` };
+  });
+  const more = hindrances.length - told.length;
+  const [first] = told;
+  const others = hindrances.length === 1 ? '' : `; and ${hindrances.length - 1} more`;
+  return new Problem({
+    code: 'invalid-input',
+    message: `The file cannot be loaded: ${first?.path || 'it'}, ${first?.message}${others}.`,
+    remedy: `Correct the file at the places that are named${more > 0 ? `, the first ${MOST_TOLD} of them,` : ''} and try again; nothing was changed.`,
+    fields: told,
+  });
+}
+
+function duplicatesIn(content: ConfigurationFile, locate: ParsedFile['locate']): readonly Hindrance[] {
+  const keys: Readonly<Record<keyof ConfigurationFile, readonly string[]>> = {
+    roles: content.roles.map(({ name }) => keyOf(name)),
+    plans: content.plans.map(({ name }) => keyOf(name)),
+    tenants: content.tenants.map(({ path }) => keyOf(path)),
+    connections: content.connections.map(({ tenant, name }) => keyOf(tenant, name)),
+    users: content.users.map((user) =>
+      user.origin === 'local'
+        ? keyOf(user.tenant, user.userName)
+        : keyOf(user.tenant, user.connection, user.externalId),
+    ),
+  };
+  return Object.entries(keys).flatMap(([section, list]) => {
+    const first = new Map<string, number>();
+    return list.flatMap((key, at) => {
+      const before = first.get(key);
+      if (before === undefined) first.set(key, at);
+      if (before === undefined) return [];
+      const message = `names the same as ${section}.${before} (${locate([section, before])}): leave one of them out`;
+      return [{ place: [section, at], message }];
+    });
+  });
+}
+
+/** Where a place begins: what is missing is looked for where it should be; an unknown word is where it stands. */
+function offsetOf(document: Document.Parsed, place: Place): number {
+  let node: Node | null = document.contents;
+  let offset = node?.range?.[0] ?? 0;
+  for (const step of place) {
+    const inner: Node | null = isAlias(node) ? (node.resolve(document) ?? null) : node;
+    const found = stepInto(inner, step);
+    if (found === null) return offset;
+    node = found.value;
+    offset = found.value?.range?.[0] ?? found.key?.range?.[0] ?? offset;
+  }
+  return offset;
+}
+
+function stepInto(node: Node | null, step: string | number): { value: Node | null; key: Node | null } | null {
+  if (isSeq(node)) {
+    const item = node.items[Number(step)];
+    return item === undefined ? null : { value: item as Node, key: null };
+  }
+  if (!isMap(node)) return null;
+  const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+  return pair === undefined ? null : { value: (pair.value ?? null) as Node | null, key: pair.key as Node };
+}

@@ -1,0 +1,260 @@
+/** What there is, as a file would speak of it, and what a file wants, as far as connectors and stored secrets have a say in it. */
+import type { z } from 'zod';
+import type { Json } from '../domain/canonical.ts';
+import {
+  type Current,
+  type CurrentTenant,
+  type Hindrance,
+  isSame,
+  keyOf,
+  type Place,
+  type Wanted,
+  type WantedConnection,
+} from '../domain/configuration.ts';
+import type { ListedConnection } from '../domain/connection.ts';
+import { emailKey } from '../domain/email.ts';
+import type { TenantId } from '../domain/ids.ts';
+import type { Listed } from '../domain/page.ts';
+import type { Caller } from '../domain/permission.ts';
+import { type ConnectionDeps, rolesIn } from '../tenancy/connections.ts';
+import { listPlans } from '../tenancy/productPlans.ts';
+import { listRoles } from '../tenancy/roles.ts';
+import type { ConfigurationFile, CredentialSources, Reference } from './schema.ts';
+
+export type ConfigurationDeps = ConnectionDeps & {
+  /**
+   * What a reference stands for; null: nothing. Only for somebody with a shell on this machine: over the API nobody reads the server's
+   * variables and files by way of a configuration.
+   */
+  readonly lookUp?: (reference: Reference) => string | null;
+};
+
+/** What references stand for, by `env:NAME` and `file:PATH`. */
+export type Secrets = Readonly<Record<string, string>>;
+
+export function seesHidden(caller: Caller): boolean {
+  return caller.role === 'system';
+}
+
+/** Roles, plans, tenants and connections that the caller sees. */
+export async function readStanding(deps: ConfigurationDeps, caller: Caller) {
+  const { store } = deps;
+  const tenants = await store.configuration.tenants(caller.tenant);
+  const connections: ListedConnection[] = [];
+  for await (const connection of store.connections.each(caller.tenant)) connections.push(connection);
+  return {
+    roles: await everything((page) => listRoles(deps, caller, page)),
+    plans: await everything((page) => listPlans(deps, caller, page)),
+    tenants,
+    planAbove: (await store.productPlans.of(caller.tenant))?.plan.name ?? null,
+    connections,
+  };
+}
+
+export type Standing = Awaited<ReturnType<typeof readStanding>>;
+
+/** With those users whom the file names. */
+export async function readCurrent(
+  deps: ConfigurationDeps,
+  caller: Caller,
+  standing: Standing,
+  { users }: ConfigurationFile,
+): Promise<Current> {
+  const tenants = new Map(standing.tenants.map(({ id, path }) => [keyOf(path), id]));
+  const connections = new Map(standing.connections.map((one) => [keyOf(one.tenant, one.name), one.id]));
+  const there = users.flatMap((user) => {
+    const tenant = tenants.get(keyOf(user.tenant));
+    return tenant === undefined ? [] : [{ tenant, user }];
+  });
+  const local = there.flatMap(({ tenant, user }) =>
+    user.origin === 'local' ? [{ tenant, userName: user.userName }] : [],
+  );
+  const linked = there.flatMap(({ tenant, user }) => {
+    const connection = user.origin === 'local' ? undefined : connections.get(keyOf(tenant, user.connection));
+    return connection === undefined || user.origin === 'local'
+      ? []
+      : [{ connection, externalId: user.externalId }];
+  });
+  const addresses = there.flatMap(({ tenant, user }) => {
+    const key = user.origin === 'local' ? emailKey(user.email ?? null) : null;
+    return key === null ? [] : [{ tenant, key }];
+  });
+  const { configuration } = deps.store;
+  const hidden = seesHidden(caller);
+  return {
+    ...standing,
+    users: await configuration.usersNamed(caller.tenant, { local, linked }, hidden),
+    holders: await configuration.holders(caller.tenant, addresses),
+    counted: await configuration.counted(caller.tenant, hidden),
+  };
+}
+
+const LARGEST_PAGE = 500;
+
+async function everything<T>(
+  fetch: (page: { readonly limit: number; readonly after: string | null }) => Promise<Listed<T>>,
+): Promise<readonly T[]> {
+  const items: T[] = [];
+  let after: string | null = null;
+  do {
+    const page: Listed<T> = await fetch({ limit: LARGEST_PAGE, after });
+    items.push(...page.items);
+    after = page.next;
+  } while (after !== null);
+  return items;
+}
+
+export type Resolved = {
+  readonly wanted: Wanted;
+  readonly hindrances: readonly Hindrance[];
+  /** Of each connection of the file: those that are to be stored, and those that are stored; null where they are not all at hand. */
+  readonly credentials: readonly unknown[];
+};
+
+/** Settings and credentials as the connector reads them; whether credentials are those that are stored. */
+export async function resolve(
+  deps: ConfigurationDeps,
+  caller: Caller,
+  content: ConfigurationFile,
+  { standing, secrets }: { readonly standing: Standing; readonly secrets: Secrets },
+): Promise<Resolved> {
+  const tenants = new Map(standing.tenants.map((tenant) => [keyOf(tenant.path), tenant]));
+  const known = new Map(standing.connections.map((one) => [keyOf(one.tenant, one.name), one]));
+  const hindrances: Hindrance[] = [];
+  const connections: WantedConnection[] = [];
+  const credentials: unknown[] = [];
+  for (const [at, connection] of content.connections.entries()) {
+    const place: Place = ['connections', at];
+    const stored = storedAs(connection, tenants, known);
+    const settings = parsePart(deps.connectors[connection.provider].settings, connection.settings, [
+      ...place,
+      'settings',
+    ]);
+    const given = credentialsOf(deps, connection, secrets, [...place, 'credentials']);
+    hindrances.push(...settings.hindrances, ...given.hindrances);
+    const isStored = given.value !== null && (await areStored(deps, caller, stored, given.value));
+    credentials.push(given.value);
+    connections.push({
+      ...partsOf(connection, settings.value as Json | undefined, place),
+      credentials:
+        given.said && given.value !== null
+          ? isStored
+            ? 'stored'
+            : 'new'
+          : given.said
+            ? 'missing'
+            : 'unsaid',
+    });
+  }
+  return { wanted: { ...content, connections }, hindrances, credentials };
+}
+
+type FileConnection = ConfigurationFile['connections'][number];
+
+function storedAs(
+  { tenant, name }: FileConnection,
+  tenants: ReadonlyMap<string, CurrentTenant>,
+  known: ReadonlyMap<string, ListedConnection>,
+): ListedConnection | null {
+  const id: TenantId | undefined = tenants.get(keyOf(tenant))?.id;
+  return id === undefined ? null : (known.get(keyOf(id, name)) ?? null);
+}
+
+function partsOf(
+  { tenant, name, provider, network, mapping, policy, schedule, timeZone, state }: FileConnection,
+  settings: Json | undefined,
+  place: Place,
+): Omit<WantedConnection, 'credentials'> {
+  const parts = { settings, network, mapping, policy, schedule, timeZone, state };
+  const roles = mapping === undefined ? [] : rolesIn(mapping);
+  return {
+    tenant,
+    name,
+    provider,
+    parts: parts as WantedConnection['parts'],
+    roles: roles.map((role) => ({ name: role.name, place: [...place, ...role.path.split('.')] })),
+  };
+}
+
+function parsePart(schema: z.ZodType, value: unknown, place: Place) {
+  if (value === undefined) return { value, hindrances: [] };
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return { value: parsed.data as unknown, hindrances: [] };
+  const hindrances = parsed.error.issues.flatMap((issue): readonly Hindrance[] => {
+    const path = [...place, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))];
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => ({
+        place: [...path, key],
+        message: 'is not known to this provider: leave it out',
+      }));
+    return [{ place: path, message: `${issue.message}: correct it` }];
+  });
+  return { value: undefined, hindrances };
+}
+
+/** Values are never told: what is wrong with one is said of its place. */
+function credentialsOf(
+  deps: ConfigurationDeps,
+  { credentials, provider }: FileConnection,
+  secrets: Secrets,
+  place: Place,
+): { readonly said: boolean; readonly value: unknown; readonly hindrances: readonly Hindrance[] } {
+  if (credentials === undefined) return { said: false, value: null, hindrances: [] };
+  const found = valuesOf(deps, credentials, secrets);
+  if (found === 'missing') return { said: true, value: null, hindrances: [] };
+  if (found === 'no-object') {
+    const message =
+      'what this refers to is not a JSON object: refer to one, or name where each field comes from';
+    return { said: true, value: null, hindrances: [{ place, message }] };
+  }
+  const { value, hindrances } = parsePart(deps.connectors[provider].credentials, found, place);
+  return { said: true, value: value ?? null, hindrances };
+}
+
+function valuesOf(
+  { lookUp }: ConfigurationDeps,
+  sources: CredentialSources,
+  secrets: Secrets,
+): Record<string, unknown> | 'missing' | 'no-object' {
+  const find = (reference: Reference) => {
+    const key = nameOf(reference);
+    return Object.hasOwn(secrets, key) ? (secrets[key] ?? null) : (lookUp?.(reference) ?? null);
+  };
+  if ('whole' in sources) {
+    const text = find(sources.whole);
+    return text === null ? 'missing' : (objectIn(text) ?? 'no-object');
+  }
+  const values: Record<string, unknown> = {};
+  for (const [name, source] of Object.entries(sources.fields)) {
+    const value = typeof source === 'string' ? source : find(source);
+    if (value === null) return 'missing';
+    values[name] = value;
+  }
+  return values;
+}
+
+export function nameOf(reference: Reference): string {
+  return 'env' in reference ? `env:${reference.env}` : `file:${reference.file}`;
+}
+
+/** null where the text is none. The parser's own message could repeat a secret, so it is not shown. */
+function objectIn(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
+  } catch {
+    return null;
+  }
+}
+
+async function areStored(
+  { store, connectors }: ConfigurationDeps,
+  caller: Caller,
+  stored: ListedConnection | null,
+  given: unknown,
+): Promise<boolean> {
+  if (stored === null || stored.state === 'unreadable') return false;
+  const opened = await store.connections.open(caller.tenant, stored.id);
+  const before = connectors[stored.provider].credentials.safeParse(opened?.credentials);
+  return before.success && isSame(before.data as Json, given as Json);
+}

@@ -1,0 +1,337 @@
+/** From what is to what a file wants: every difference, what stands against it, and how much the file does not speak of. */
+import type { Json } from './canonical.ts';
+import {
+  type Compared,
+  type ConnectionDifference,
+  type Current,
+  type CurrentTenant,
+  type Difference,
+  type FieldDifference,
+  type Hindrance,
+  isSame,
+  keyOf,
+  type Place,
+  type SECTIONS,
+  type TenantDifference,
+  type TenantPath,
+  type Unnamed,
+  type Wanted,
+  type WantedConnection,
+  type WantedTenant,
+} from './configuration.ts';
+import { compareUsers, noTenant, type Outlook, quoted, typesAfter } from './configurationUsers.ts';
+import { mayBeMapped } from './role.ts';
+
+/** On whose behalf: what is the whole install's is written by the role system alone. */
+export type ComparedFor = {
+  readonly isSystem: boolean;
+  /** The caller's own tenant is the root, which nobody above could change. */
+  readonly isRoot: boolean;
+};
+
+export function compareConfiguration(wanted: Wanted, current: Current, who: ComparedFor): Compared {
+  const outlook = outlookOf(wanted, current, who);
+  const roles = compareNamed(wanted.roles, current.roles, ['description', 'type', 'permissions']);
+  const plans = compareNamed(wanted.plans, current.plans, ['description', 'seats', 'roles']);
+  const tenants = compareTenants(wanted, outlook, who);
+  const connections = compareConnections(wanted, current, outlook);
+  const users = compareUsers(wanted, current, outlook);
+  const hindrances = [
+    ...refusedTo(who, 'roles', roles),
+    ...refusedTo(who, 'plans', plans),
+    ...unknownRolesOfPlans(wanted, outlook),
+    ...tenants.hindrances,
+    ...connections.hindrances,
+    ...users.hindrances,
+  ];
+  const differences = {
+    roles,
+    plans,
+    tenants: tenants.differences,
+    connections: connections.differences,
+    users: users.differences,
+  };
+  const unnamed = unnamedOf(wanted, current, who, {
+    locals: users.localsKnown,
+    assignments: users.assignmentsNamed,
+  });
+  return { differences, hindrances, waiting: users.waiting, unnamed };
+}
+
+function outlookOf(wanted: Wanted, current: Current, { isSystem }: ComparedFor): Outlook {
+  const tenants = new Map(current.tenants.map((tenant) => [keyOf(tenant.path), tenant]));
+  const named = new Map(wanted.tenants.map((tenant) => [keyOf(tenant.path), tenant]));
+  const planOf = (path: TenantPath): string | null => {
+    const said = named.get(keyOf(path))?.plan;
+    const own = said === undefined ? (tenants.get(keyOf(path))?.plan ?? null) : said;
+    if (own !== null) return own;
+    return path.length === 0 ? current.planAbove : planOf(path.slice(0, -1));
+  };
+  return {
+    isSystem,
+    tenants,
+    pathOf: new Map(current.tenants.map(({ id, path }) => [id, path])),
+    willBe: (path) => tenants.has(keyOf(path)) || named.has(keyOf(path)),
+    roleTypes: typesAfter(wanted, current.roles),
+    planAt: planOf,
+    rolesOfPlan: new Map([
+      ...current.plans.map(({ name, roles }) => [name, roles] as const),
+      ...wanted.plans.flatMap(({ name, roles }) => (roles === undefined ? [] : [[name, roles] as const])),
+    ]),
+  };
+}
+
+/** Things of the whole install, by their names. */
+function compareNamed<
+  Field extends string,
+  W extends { name: string } & { [Key in Field]?: Json | undefined },
+  C extends { name: string } & { [Key in Field]: Json },
+>(wanted: readonly W[], current: readonly C[], names: readonly Field[]): readonly Difference<W, C>[] {
+  const known = new Map(current.map((one) => [one.name, one]));
+  return wanted.flatMap((one, at) => {
+    const before = known.get(one.name) ?? null;
+    const fields = names.flatMap((field): readonly FieldDifference[] => {
+      const after: Json | undefined = one[field];
+      const was: Json = before === null ? null : before[field];
+      return after === undefined || isSame(was, after) ? [] : [{ field, before: was, after }];
+    });
+    return before === null || fields.length > 0 ? [{ at, wanted: one, current: before, fields }] : [];
+  });
+}
+
+function refusedTo(
+  { isSystem }: ComparedFor,
+  section: 'roles' | 'plans',
+  differences: readonly Difference<{ readonly name: string }, unknown>[],
+): readonly Hindrance[] {
+  if (isSystem) return [];
+  const what = section === 'roles' ? 'roles' : 'product plans';
+  return differences.map(({ at }) => {
+    const message = `${what} are the whole install’s and written by the role system alone: leave this one out, or ask somebody with that role`;
+    return { place: [section, at], message };
+  });
+}
+
+function unknownRolesOfPlans(wanted: Wanted, { roleTypes }: Outlook): readonly Hindrance[] {
+  return wanted.plans.flatMap(({ roles = [] }, at) =>
+    roles.flatMap((role, index) => {
+      if (roleTypes.has(role)) return [];
+      const message = `there is no role ${quoted(role)}: add it to roles, or correct its name`;
+      return [{ place: ['plans', at, 'roles', index], message }];
+    }),
+  );
+}
+
+function compareTenants(wanted: Wanted, outlook: Outlook, who: ComparedFor) {
+  const hindrances: Hindrance[] = [];
+  const differences: TenantDifference[] = [];
+  for (const [at, tenant] of wanted.tenants.entries()) {
+    const place: Place = ['tenants', at];
+    const current = outlook.tenants.get(keyOf(tenant.path)) ?? null;
+    const fields = fieldsOfTenant(tenant, current);
+    hindrances.push(
+      ...againstPlace(tenant, current, place, outlook),
+      ...againstFields(tenant, current, fields, who, outlook).map(({ field, message }) => ({
+        place: [...place, field],
+        message,
+      })),
+    );
+    if (current === null || fields.length > 0) differences.push({ at, wanted: tenant, current, fields });
+  }
+  return { hindrances, differences };
+}
+
+function fieldsOfTenant(wanted: WantedTenant, current: CurrentTenant | null): readonly FieldDifference[] {
+  const { plan = null, inheritsRoles = true, state = 'active', domains = [] } = current ?? {};
+  const added = (wanted.domains ?? []).filter((domain) => !domains.includes(domain));
+  const after = {
+    plan: wanted.plan,
+    inheritsRoles: wanted.inheritsRoles,
+    state: wanted.state,
+    ...(added.length === 0 ? {} : { domains: [...domains, ...added].sort() }),
+  };
+  return Object.entries({ plan, inheritsRoles, state, domains }).flatMap(([field, before]) => {
+    const value: Json | undefined = after[field as keyof typeof after];
+    return value === undefined || isSame(before, value) ? [] : [{ field, before, after: value }];
+  });
+}
+
+/** A tenant that is made needs one above it that stays. */
+function againstPlace(
+  { path }: WantedTenant,
+  current: CurrentTenant | null,
+  place: Place,
+  outlook: Outlook,
+): readonly Hindrance[] {
+  if (current !== null) return [];
+  const above = path.slice(0, -1);
+  if (!outlook.willBe(above)) return [noTenant([...place, 'path'], above)];
+  if (outlook.tenants.get(keyOf(above))?.goes !== true) return [];
+  const message = 'the tenant above is to be deleted: call its deletion off first, or choose another path';
+  return [{ place: [...place, 'path'], message }];
+}
+
+function againstFields(
+  { path, plan, state }: WantedTenant,
+  current: CurrentTenant | null,
+  fields: readonly FieldDifference[],
+  { isSystem, isRoot }: ComparedFor,
+  { rolesOfPlan }: Outlook,
+): readonly { readonly field: string; readonly message: string }[] {
+  const touched = new Set(fields.map(({ field }) => field));
+  const refuse = (field: string, when: boolean, message: string) =>
+    when && touched.has(field) ? [{ field, message }] : [];
+  const isOwn = path.length === 0;
+  const fromAbove =
+    'of your own tenant this is changed from above: leave it out, or ask somebody who administers the tenant above';
+  const bySystem = 'is set by the role system alone: leave it out, or ask somebody with that role';
+  return [
+    ...refuse('state', isOwn, fromAbove),
+    ...refuse('inheritsRoles', isOwn && !isRoot, fromAbove),
+    ...refuse('plan', !isSystem, bySystem),
+    ...refuse('domains', !isSystem, bySystem),
+    ...refuse(
+      'plan',
+      typeof plan === 'string' && !rolesOfPlan.has(plan),
+      `there is no product plan ${quoted(plan ?? '')}: add it to plans, or correct its name`,
+    ),
+    ...refuse(
+      'state',
+      state === 'active' && current?.goes === true,
+      'the tenant is to be deleted: call its deletion off first',
+    ),
+  ];
+}
+
+function compareConnections(wanted: Wanted, current: Current, outlook: Outlook) {
+  const known = new Map(
+    current.connections.flatMap((one) => {
+      const path = outlook.pathOf.get(one.tenant);
+      return path === undefined ? [] : [[keyOf(path, one.name), one] as const];
+    }),
+  );
+  const hindrances: Hindrance[] = [];
+  const differences: ConnectionDifference[] = [];
+  for (const [at, connection] of wanted.connections.entries()) {
+    const place: Place = ['connections', at];
+    const before = known.get(keyOf(connection.tenant, connection.name)) ?? null;
+    const fields = fieldsOfConnection(connection, before);
+    hindrances.push(...againstConnection(connection, before, fields, outlook, place));
+    if (before === null || fields.length > 0)
+      differences.push({ at, wanted: connection, current: before, fields });
+  }
+  return { hindrances, differences };
+}
+
+function fieldsOfConnection(
+  { parts, credentials, provider }: WantedConnection,
+  before: ConnectionDifference['current'],
+): readonly FieldDifference[] {
+  if (before?.state === 'unreadable') return [];
+  const fields = Object.entries(parts).flatMap(([field, after]) => {
+    const was = before === null ? null : (before[field as keyof typeof parts] as Json);
+    return after === undefined || isSame(was, after) ? [] : [{ field, before: was, after }];
+  });
+  const provided = before === null ? [{ field: 'provider', before: null, after: provider }] : [];
+  // Whether they are other ones is all that is ever said of secrets.
+  const secret =
+    credentials === 'new' ? [{ field: 'credentials', before: before && 'stored', after: 'given' }] : [];
+  return [...provided, ...fields, ...secret];
+}
+
+function againstConnection(
+  wanted: WantedConnection,
+  before: ConnectionDifference['current'],
+  fields: readonly FieldDifference[],
+  outlook: Outlook,
+  place: Place,
+): readonly Hindrance[] {
+  const refuse = (field: string, message: string): Hindrance => ({ place: [...place, field], message });
+  const found: Hindrance[] = [];
+  if (!outlook.willBe(wanted.tenant)) found.push(noTenant([...place, 'tenant'], wanted.tenant));
+  if (before?.state === 'unreadable')
+    found.push(
+      refuse('name', `what is stored of this connection cannot be read (${before.problem}): mend it first`),
+    );
+  else if (before !== null && before.provider !== wanted.provider)
+    found.push(
+      refuse(
+        'provider',
+        `the connection is one to ${before.provider}, which stays: give another name to a new one`,
+      ),
+    );
+  const elsewhere = fields.some(({ field }) => field === 'settings' || field === 'network');
+  if ((before === null || elsewhere) && wanted.credentials !== 'new' && wanted.credentials !== 'stored') {
+    const why =
+      before === null ? 'a new connection needs them' : 'settings or network now send them somewhere else';
+    const what =
+      wanted.credentials === 'missing'
+        ? 'what they refer to is not at hand: set the variables and files that are named'
+        : 'are missing: name where they come from, each field as {env: NAME} or {file: PATH}';
+    found.push(refuse('credentials', `${what}, because ${why}`));
+  }
+  if (before === null && wanted.parts.settings === undefined)
+    found.push(refuse('settings', 'are missing: a new connection needs them'));
+  return [...found, ...againstRolesOfMapping(wanted, fields, outlook)];
+}
+
+/** As when a mapping is saved (src/tenancy/roles.ts), but that no role is made because somebody misspelt one. */
+function againstRolesOfMapping(
+  { tenant, roles }: WantedConnection,
+  fields: readonly FieldDifference[],
+  { roleTypes, planAt, rolesOfPlan, isSystem, willBe }: Outlook,
+): readonly Hindrance[] {
+  if (!fields.some(({ field }) => field === 'mapping')) return [];
+  const plan = willBe(tenant) ? planAt(tenant) : null;
+  return roles.flatMap(({ name, place }) => {
+    const type = roleTypes.get(name);
+    if (type === undefined)
+      return [{ place, message: `there is no role ${quoted(name)}: add it to roles, or correct its name` }];
+    if (!mayBeMapped(type))
+      return [{ place, message: `the role ${quoted(name)} is ${type}: no mapping gives it; leave it out` }];
+    if (isSystem || plan === null || rolesOfPlan.get(plan)?.includes(name)) return [];
+    return [
+      {
+        place,
+        message: `the product plan ${quoted(plan)} does not have the role ${quoted(name)}: leave it out`,
+      },
+    ];
+  });
+}
+
+function unnamedOf(
+  wanted: Wanted,
+  current: Current,
+  { isSystem }: ComparedFor,
+  known: { readonly locals: number; readonly assignments: number },
+): Unnamed {
+  const without = (there: readonly string[], named: readonly string[]) => {
+    const names = new Set(named);
+    return there.filter((key) => !names.has(key)).length;
+  };
+  const paths = new Map(current.tenants.map(({ id, path }) => [id, path]));
+  const named = new Map(wanted.tenants.map(({ path, domains }) => [keyOf(path), domains ?? []]));
+  const domains = current.tenants.flatMap(({ path, domains: there }) => {
+    const said = named.get(keyOf(path)) ?? [];
+    return there.filter((domain) => !said.includes(domain));
+  });
+  const names = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name);
+  const counted = {
+    roles: isSystem ? without(names(current.roles), names(wanted.roles)) : 0,
+    plans: isSystem ? without(names(current.plans), names(wanted.plans)) : 0,
+    tenants: without(
+      current.tenants.filter(({ path }) => path.length > 0).map(({ path }) => keyOf(path)),
+      [...named.keys()],
+    ),
+    connections: without(
+      current.connections.map((one) => keyOf(paths.get(one.tenant) ?? [], one.name)),
+      wanted.connections.map((one) => keyOf(one.tenant, one.name)),
+    ),
+    users: current.counted.localUsers - known.locals,
+  } satisfies Record<(typeof SECTIONS)[number], number>;
+  return {
+    ...counted,
+    domains: domains.length,
+    assignments: current.counted.assignments - known.assignments,
+  };
+}
