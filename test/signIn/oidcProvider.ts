@@ -1,7 +1,8 @@
 /** A real OpenID Connect provider over HTTPS, with an authority of its own, whose accounts and clients a test makes. */
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import Provider, { type Adapter, type AdapterPayload, type ClientMetadata } from 'oidc-provider';
+import Provider, { type Adapter, type AdapterPayload, type ClientMetadata, type JWK } from 'oidc-provider';
 import { Agent } from 'undici';
 import { openKeys } from '../../simulators/certificates.ts';
 
@@ -13,7 +14,19 @@ export async function startOidcProvider() {
   const server = createServer({ key: keys.serverKey, cert: keys.serverCertificate });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const issuer = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const provider = new Provider(issuer, {
+    jwks: {
+      keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'RS256', kid: 'test' } as JWK],
+    },
+    ttl: {
+      Interaction: 600,
+      Session: 600,
+      Grant: 600,
+      AccessToken: 600,
+      IdToken: 600,
+      AuthorizationCode: 60,
+    },
     adapter: adapterOver(clients),
     findAccount: (_context, accountId) => ({
       accountId,
@@ -23,10 +36,7 @@ export async function startOidcProvider() {
     cookies: { keys: ['a key of the test provider'] },
     features: { devInteractions: { enabled: true } },
   });
-  const { warn, info } = console;
-  Object.assign(console, { warn: () => {}, info: () => {} }); // it says on each start that it is not configured for production
   server.on('request', provider.callback());
-  Object.assign(console, { warn, info });
   const agent = new Agent({ connect: { ca: keys.ca } });
   return {
     issuer,
