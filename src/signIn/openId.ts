@@ -171,6 +171,9 @@ function fetchOver(dispatcher: Dispatcher): openid.CustomFetch {
 
 /** OAuth's word for what is wrong, where the provider has said one. */
 function saidByProvider(error: unknown): string | null {
+  // Whoever was shown the secret in a header and refuses it answers with a challenge (RFC 6749, section 5.2), and the library with this.
+  if (error instanceof openid.WWWAuthenticateChallengeError)
+    return error.status === 401 ? 'invalid_client' : null;
   const answered =
     error instanceof openid.ResponseBodyError || error instanceof openid.AuthorizationResponseError;
   return answered && /^[\w.-]{1,60}$/.test(error.error) ? error.error : null;

@@ -134,7 +134,7 @@ export async function listSessions(
   return await deps.store.sessions.list(caller.tenant, { ...filter, principal: principal.id });
 }
 
-/** Ends one. Throws `not-found`, also for one that has ended; `forbidden` for that of somebody who can do more. */
+/** Ends one. Throws `not-found`, also for one that has ended or is not the caller's to end; `forbidden` for that of somebody who can do more. */
 export async function endSession(deps: SessionDeps, caller: Caller, id: string): Promise<void> {
   const known = parseId(SessionId, id);
   const own = known === null ? null : await deps.store.sessions.get(deps.store.root, known);
@@ -142,8 +142,8 @@ export async function endSession(deps: SessionDeps, caller: Caller, id: string):
     await deps.store.sessions.end(own.session.tenant, { id: own.session.id }, endedBy(deps, caller));
     return;
   }
-  authorise(caller, 'principals.write');
-  const found = known === null ? null : await deps.store.sessions.get(caller.tenant, known);
+  const theirs = known !== null && can(caller, 'principals.write');
+  const found = theirs ? await deps.store.sessions.get(caller.tenant, known) : null;
   if (found === null) throw notFound('session');
   refuseStronger(caller.role, found.principal.role);
   await deps.store.sessions.end(caller.tenant, { id: found.session.id }, endedBy(deps, caller));
