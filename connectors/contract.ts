@@ -268,6 +268,11 @@ export type ConnectorDefinition<Settings = unknown, Credentials = unknown> = {
   readonly settings: z.ZodType<Settings>;
   /** Secret: encrypted at rest, write-only in the API, never logged. */
   readonly credentials: z.ZodType<Credentials>;
+  /**
+   * The `iss` of the ID tokens that users of this directory get, whose subjects are then the external ids; null where the settings do
+   * not say. Left out where the provider signs nobody in.
+   */
+  issuerOf?(settings: Settings): string | null;
   /** Opens no connection yet: the first fetch does. `breaker`: the connection's, where there is one; else the connector's own. */
   open(options: {
     settings: Settings;

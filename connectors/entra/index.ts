@@ -31,6 +31,16 @@ const CLOUDS = {
   china: { authority: 'https://login.chinacloudapi.cn', graph: 'https://microsoftgraph.chinacloudapi.cn' },
 } as const;
 
+/**
+ * The `iss` of version 2.0 tokens ("ID token claims reference"); the claim with the user's id is `oid`. In China it is not the address
+ * that tokens are asked for at ("National cloud deployments": its metadata document says so).
+ */
+function issuerOf({ directoryId, cloud }: EntraSettings): string | null {
+  if (!z.guid().safeParse(directoryId).success) return null; // a domain name: tokens carry the id all the same
+  const authority = cloud === 'china' ? 'https://login.partner.microsoftonline.cn' : CLOUDS[cloud].authority;
+  return `${authority}/${directoryId.toLowerCase()}/v2.0`;
+}
+
 const SHARED_AUTHORITIES = ['common', 'organizations', 'consumers'];
 
 export const EntraSettings = z.strictObject({
@@ -191,6 +201,7 @@ export const entraDefinitionWith = (
   },
   settings: EntraSettings,
   credentials: EntraCredentials,
+  issuerOf,
   open: ({ breaker, ...options }) => openEntra(options, { breaker }, machine),
   check: checkEntra,
 });

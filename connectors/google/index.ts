@@ -100,6 +100,8 @@ export const googleDefinitionWith = (
   },
   settings: GoogleSettings,
   credentials: GoogleCredentials,
+  // "OpenID Connect", ID token payload; `sub` is the id that the Directory API gives.
+  issuerOf: () => 'https://accounts.google.com',
   open: ({ breaker, ...options }) => openGoogle(options, { breaker }, machine),
   check: checkGoogle,
 });

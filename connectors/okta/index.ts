@@ -172,6 +172,8 @@ export const oktaDefinition: ConnectorDefinition<OktaSettings, OktaCredentials> 
   },
   settings: OktaSettings,
   credentials: OktaCredentials,
+  // Of the org's own authorization server ("Org authorization server"); `sub` is then the user's id.
+  issuerOf: ({ orgUrl }) => orgUrl,
   open: ({ breaker, ...options }) => openOkta(options, { breaker }),
   check: checkOkta,
 };

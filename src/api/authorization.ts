@@ -1,7 +1,9 @@
 /** What applications read: who somebody is, and what they may do where. */
 import { z } from 'zod';
+import { findByIdentity, IdentityQuery } from '../authorization/byIdentity.ts';
 import { AuthorizationQuery, readAuthorization } from '../authorization/read.ts';
 import { route } from './route.ts';
+import { UserDetails } from './users.ts';
 
 const AuthorizationEntry = z
   .object({
@@ -28,6 +30,19 @@ const Authorization = z
   .meta({ id: 'Authorization' });
 
 export const authorization = [
+  route({
+    method: 'GET',
+    path: '/v1/users/by-identity',
+    operation: 'findUserByIdentity',
+    summary: 'Find the auth user whom a directory has under an id',
+    description:
+      'By `issuer` and `subject` of an ID token (with Entra ID the subject is the claim `oid`), or by `provider` and `externalId`. Where several users are meant the answer is a problem `ambiguous`: `connection` then says which.',
+    needs: 'users.read',
+    input: IdentityQuery,
+    status: 200,
+    answer: UserDetails,
+    handle: ({ deps, caller, input }) => findByIdentity(deps, caller, input),
+  }),
   route({
     method: 'GET',
     path: '/v1/users/{user}/authorization',

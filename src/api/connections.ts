@@ -46,6 +46,10 @@ const Connection = z
     schedule: z.string().nullable().describe('Cron expression in `timeZone`; null: only on demand.'),
     timeZone: z.string(),
     state: z.enum(CONNECTION_STATES),
+    issuer: z
+      .string()
+      .nullable()
+      .describe('`iss` of the tokens that the directory’s users sign in with; null: not known.'),
     changeRevision: z.number().int().describe('Of the change set: grows with every plan that alters it.'),
     accessVersion: z
       .number()

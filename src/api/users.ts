@@ -24,7 +24,7 @@ const userShape = {
 
 const User = z.object(userShape).meta({ id: 'User' });
 
-const UserDetails = z
+export const UserDetails = z
   .object({
     ...userShape,
     identities: z.array(z.object({ connection: z.uuid(), externalId: z.string(), linkedAt: Moment })),

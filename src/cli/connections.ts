@@ -26,6 +26,7 @@ type ChangeableOptions = DirectoryOptions & {
   readonly policy?: string;
   readonly schedule?: string;
   readonly timeZone?: string;
+  readonly issuer?: string;
 };
 type AddOptions = ChangeableOptions & { readonly tenant: string; readonly provider: string };
 type UpdateOptions = ChangeableOptions & {
@@ -110,7 +111,8 @@ function changeable(command: Command): Command {
     .option('--mapping <file>', 'how attributes and groups become fields and roles, as JSON')
     .option('--policy <file>', "the guards' limits, as JSON")
     .option('--schedule <cron>', "when runs start by themselves, such as '0 * * * *'; none: only on demand")
-    .option('--time-zone <zone>', 'of the schedule, such as Europe/Berlin (UTC)');
+    .option('--time-zone <zone>', 'of the schedule, such as Europe/Berlin (UTC)')
+    .option('--issuer <url>', "who issues its users' tokens; settings: as the settings say");
 }
 
 async function listConnections(cli: Cli, { operator }: App, options: ListOptions): Promise<void> {
@@ -212,6 +214,7 @@ function changesFrom(options: ChangeableOptions): Record<string, unknown> {
     policy: options.policy === undefined ? undefined : objectIn(options.policy, '--policy'),
     schedule: options.schedule === 'none' ? null : options.schedule,
     timeZone: options.timeZone,
+    issuer: options.issuer === 'settings' ? null : options.issuer,
   });
 }
 

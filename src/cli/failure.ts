@@ -33,6 +33,7 @@ const exitOf = {
   'not-allowed-now': EXIT.notNow,
   'tenant-in-use': EXIT.notNow,
   'answer-too-large': EXIT.usage,
+  ambiguous: EXIT.usage,
   'changed-since-shown': EXIT.notNow,
   'foreign-request': EXIT.usage,
   'too-many-attempts': EXIT.notNow,

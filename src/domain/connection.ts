@@ -33,6 +33,8 @@ export type Connection = {
   readonly schedule: string | null;
   readonly timeZone: string;
   readonly state: ConnectionState;
+  /** `iss` of the tokens that the directory's users sign in with; null: not known. */
+  readonly issuer: string | null;
   /** Of the change set: grows with every plan that alters it. */
   readonly changeRevision: number;
   /** Grows when settings, credentials or network change: another part of the directory may then be visible. */

@@ -13,6 +13,7 @@ export const problemCodes = {
   'tenant-in-use': 'caller',
   'changed-since-shown': 'caller',
   'answer-too-large': 'caller',
+  ambiguous: 'caller',
   'foreign-request': 'caller',
   'too-many-attempts': 'caller',
   'sign-in-refused': 'administrator',

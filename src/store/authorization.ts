@@ -4,9 +4,11 @@
  */
 import type { AuthorizationFacts, RoleCatalogue, RoleFact, TenantFact } from '../domain/authorization.ts';
 import type { AuthUserState } from '../domain/authUser.ts';
-import type { AuthUserId, TenantId } from '../domain/ids.ts';
+import type { Provider } from '../domain/directory.ts';
+import type { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import type { RoleId } from '../domain/role.ts';
 import type { Database } from './database.ts';
+import { SUBTREE } from './scope.ts';
 
 export type AuthorizationRead = {
   readonly facts: AuthorizationFacts;
@@ -45,6 +47,16 @@ const CATALOGUE = `SELECT value AS stamp,
 
 type Known = RoleCatalogue & { readonly stamp: string };
 
+export type IdentityFound = {
+  readonly user: AuthUserId;
+  readonly state: AuthUserState;
+  /** One that has the user under this id. */
+  readonly connection: ConnectionId;
+};
+
+/** More than anybody wants to choose from. */
+const MOST_FOUND = 10;
+
 export class Authorizations {
   readonly #database: Database;
   #known: Known | null = null;
@@ -75,6 +87,30 @@ export class Authorizations {
       // What was loaded may be newer than the facts: then they are read again.
       if (this.#known.stamp === roles) return { facts: factsIn(found), catalogue: this.#known, access };
     }
+  }
+
+  /** Whom the directories of the subtree have under this id: a user once, and no more than a few. */
+  withIdentity(
+    scope: TenantId,
+    of: {
+      readonly id: ExternalId;
+      readonly issuer: string | null;
+      readonly provider: Provider | null;
+      readonly connection: ConnectionId | null;
+    },
+  ): Promise<readonly IdentityFound[]> {
+    return this.#database.bulk(scope, (tx) =>
+      tx.query<IdentityFound>(
+        `SELECT DISTINCT ON (u.id) u.id AS user, u.state, c.id AS connection
+         FROM connection c
+         JOIN identity i ON i.connection_id = c.id AND i.external_id = $2
+         JOIN auth_user u ON u.id = i.auth_user_id
+         WHERE c.tenant_id IN ${SUBTREE('$1::uuid')}
+           AND ($3::text IS NULL OR c.issuer = $3) AND ($4::text IS NULL OR c.provider = $4) AND ($5::uuid IS NULL OR c.id = $5)
+         ORDER BY u.id, c.id LIMIT ${MOST_FOUND}`,
+        [scope, of.id, of.issuer, of.provider, of.connection],
+      ),
+    );
   }
 
   /** How often keys, principals, or the state or place of a tenant have changed: as long as it stays, a caller is who it was. */

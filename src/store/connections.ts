@@ -27,7 +27,16 @@ export type NewConnection = Omit<Connection, 'changeRevision' | 'accessVersion' 
 export type ConnectionPatch = Partial<
   Pick<
     NewConnection,
-    'name' | 'settings' | 'credentials' | 'network' | 'mapping' | 'policy' | 'schedule' | 'timeZone' | 'state'
+    | 'name'
+    | 'settings'
+    | 'credentials'
+    | 'network'
+    | 'mapping'
+    | 'policy'
+    | 'schedule'
+    | 'timeZone'
+    | 'state'
+    | 'issuer'
   >
 >;
 
@@ -94,6 +103,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
               schedule: connection.schedule,
               timeZone: connection.timeZone,
               state: connection.state,
+              issuer: connection.issuer,
               createdAt: audit.at,
             },
           });
@@ -186,7 +196,7 @@ function toConnection(row: ConnectionRow): Connection {
 }
 
 function toListed(row: ConnectionRow): ListedConnection {
-  const { name, schedule, timeZone, accessVersion, version, createdAt } = row;
+  const { name, schedule, timeZone, issuer, accessVersion, version, createdAt } = row;
   const known = { id: row.id as ConnectionId, tenant: row.tenantId as TenantId, name, createdAt };
   const stored = StoredConnection.safeParse(row);
   if (!stored.success) {
@@ -205,6 +215,7 @@ function toListed(row: ConnectionRow): ListedConnection {
     schedule,
     timeZone,
     state,
+    issuer,
     changeRevision: Number(row.changeRevision),
     accessVersion,
     version,

@@ -31,6 +31,9 @@ const ConnectionNetwork = z.strictObject({
   ca: z.string().refine(isCertificates, 'is not a certificate in PEM').nullable().default(null),
 });
 
+/** Compared as it is, to the letter (OpenID Connect Core, section 3.1.3.7). */
+const Issuer = z.url({ protocol: /^https$/, error: 'is not an address with https://' }).max(500);
+
 /** Read first: it decides what settings and credentials have to look like. */
 export const WithProvider = z.object({ provider: Provider });
 
@@ -48,6 +51,8 @@ export const NewConnection = z.strictObject({
   /** null: only on demand. */
   schedule: Schedule.nullable().default(null),
   timeZone: TimeZone.default('UTC'),
+  /** null: as the settings say. */
+  issuer: Issuer.nullable().default(null),
 });
 
 export const ChangedConnection = z.strictObject({
@@ -63,6 +68,8 @@ export const ChangedConnection = z.strictObject({
   policy: Policy.optional(),
   schedule: Schedule.nullable().optional(),
   timeZone: TimeZone.optional(),
+  /** null: as the settings say. */
+  issuer: Issuer.nullable().optional(),
   state: z.enum(CONNECTION_STATES).optional(),
 });
 

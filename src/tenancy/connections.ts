@@ -25,6 +25,7 @@ import {
   NewConnection,
   WithProvider,
 } from './connectionInput.ts';
+import { issuerOf, issuerWanted, saidIssuer } from './issuer.ts';
 import { type Preview, previewConnection } from './preview.ts';
 import { ensureMappable, type NamedRole } from './roles.ts';
 
@@ -55,6 +56,7 @@ export async function createConnection(
       tenant: tenant ?? caller.tenant,
       settings: given.settings as Connection['settings'],
       state: 'active',
+      issuer: given.issuer === null ? issuerOf(definition, given) : saidIssuer(caller, given.issuer),
     },
     {
       at: deps.clock.now(),
@@ -95,7 +97,12 @@ export async function updateConnection(
     input,
   );
   if (version !== undefined && version !== before.version) throw changedSinceShown();
-  const { patch, fields, details, elsewhere } = differences(before, given);
+  const after = {
+    settings: given.settings ?? before.settings,
+    network: given.network ?? before.network,
+  };
+  const issuer = issuerWanted(definition, { caller, before, after, said: given.issuer });
+  const { patch, fields, details, elsewhere } = differences(before, { ...given, issuer });
   if (fields.length === 0) return before;
   if (elsewhere && patch.credentials === undefined) {
     const message = 'must be given again, because settings or network now send them somewhere else';
@@ -103,7 +110,7 @@ export async function updateConnection(
   }
   if (patch.credentials !== undefined) await refuseUnopenable(definition, { ...before, ...patch });
   if (patch.mapping !== undefined) await ensureMappable(deps, caller, before.tenant, rolesIn(patch.mapping));
-  const after = await deps.store.connections.update(caller.tenant, before, patch, {
+  const updated = await deps.store.connections.update(caller.tenant, before, patch, {
     at: deps.clock.now(),
     entry: {
       actor: caller.actor,
@@ -112,8 +119,8 @@ export async function updateConnection(
       details,
     },
   });
-  if (after === null) throw changedSinceShown();
-  return after;
+  if (updated === null) throw changedSinceShown();
+  return updated;
 }
 
 /** Those that cannot be read among them. Throws `invalid-input`, `not-found` for the tenant. */

@@ -13,6 +13,7 @@ import type { TestClock } from '../support/clock.ts';
 import { asOwner } from '../support/database.ts';
 import { until } from '../support/waiting.ts';
 import {
+  asking,
   type Listed,
   operationsOf,
   parametersOf,
@@ -344,8 +345,8 @@ describe.each(attempts)('%s', (_, headersOf, whose) => {
     expect(filters.length).toBeGreaterThan(15);
     await abreast(filters, async ([{ method, path }, name]) => {
       const at = pathWith(path, childIds);
-      const said = await heard(method, `${at}?${name}=${idNamed(name, foreign)}`, headers);
-      expect(said, `${path}?${name}`).toBe(await heard(method, `${at}?${name}=${UNKNOWN}`, headers));
+      const said = await heard(method, asking(at, `${name}=${idNamed(name, foreign)}`), headers);
+      expect(said, `${path}?${name}`).toBe(await heard(method, asking(at, `${name}=${UNKNOWN}`), headers));
       expect(said, `${path}?${name}`).toMatch(/^40[34]\n|"items":\[\]/);
     });
   });

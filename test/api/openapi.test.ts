@@ -4,7 +4,7 @@ import { PROVIDERS } from '../../src/domain/directory.ts';
 import { ACTIONS } from '../../src/domain/permission.ts';
 import { createRole } from '../../src/tenancy/roles.ts';
 import { asOwner } from '../support/database.ts';
-import { type Listed, operationsOf, parametersOf, pathWith } from './operations.ts';
+import { asking, type Listed, operationsOf, parametersOf, pathWith } from './operations.ts';
 import { addCustomer, aSession, fill, type Ids, type Json, type Served, serve } from './served.ts';
 
 let served: Served;
@@ -71,6 +71,7 @@ it('lists every route', () => {
       'GET /v1/tenants/{tenant}/plan',
       'GET /v1/users',
       'GET /v1/users/{user}',
+      'GET /v1/users/by-identity',
       'GET /v1/users/{user}/authorization',
       'GET /v1/whoami',
       'DELETE /v1/keys/{key}',
@@ -178,7 +179,7 @@ it('has schemas that are JSON Schema, input and output alike', () => {
 it('describes what every readable route really answers', async () => {
   const readable = operations.filter(({ method }) => method === 'GET');
   for (const { path, operation } of readable) {
-    const answer = await served.request('GET', pathWith(path, ids), { key });
+    const answer = await served.request('GET', asking(pathWith(path, ids)), { key });
     expect(answer.status, path).toBe(200);
     expect(answer.body.items?.length, `${path} has something to show`).not.toBe(0);
     const { schema } = operation.responses['200'].content['application/json'];

@@ -45,6 +45,17 @@ export const unknownIds: Ids = {
   signInProvider: UNKNOWN,
 };
 
+/** What the only operation without a page of its own has to be asked for. */
+const usableQuery: Readonly<Record<string, string>> = {
+  '/v1/users/by-identity': 'provider=okta&externalId=00u0',
+};
+
+/** The path with what it has to be asked for, and with this besides. */
+export function asking(path: string, more: string | null = null): string {
+  const query = [usableQuery[path], more].filter((part) => part !== undefined && part !== null).join('&');
+  return query === '' ? path : `${path}?${query}`;
+}
+
 /** A body that each operation takes which has one. */
 export const usableBody: Readonly<Record<string, Json>> = {
   createTenant: { name: 'Below' },
