@@ -13,6 +13,8 @@ export type Running = {
   readonly pid: number;
   /** Resolves when the text has been written to either stream; rejects when the process ends without it. */
   said(text: string): Promise<void>;
+  /** What has been written until now. */
+  heard(): Pick<Ended, 'stdout' | 'stderr'>;
   signal(signal: NodeJS.Signals): void;
   readonly ended: Promise<Ended>;
 };
@@ -64,6 +66,7 @@ export function start(
     pid: child.pid ?? 0,
     ended,
     signal: (signal) => child.kill(signal),
+    heard: () => ({ stdout, stderr }),
     said: (text) =>
       new Promise((resolve, reject) => {
         const listen = () => {
