@@ -1,4 +1,6 @@
 /** The command line: one simulated provider in its own process. */
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { VERBS } from './control.ts';
 import { type Provider, populationsOf, SIMULATED } from './directory.ts';
@@ -8,7 +10,7 @@ import { populatedDomain } from './ldap/populated.ts';
 import { BIND_DN, PASSWORD, startDomainController } from './ldap/server.ts';
 import { POPULATIONS } from './population/groups.ts';
 import { isQuirk, QUIRKS } from './scim/quirks.ts';
-import { type SimulatorOptions, startSimulator } from './start.ts';
+import { type SimulatorAccess, type SimulatorOptions, startSimulator } from './start.ts';
 
 const flags = {
   users: { type: 'string' },
@@ -26,6 +28,7 @@ const flags = {
   permissions: { type: 'string' },
   quirks: { type: 'string' },
   'receiver-ca': { type: 'string' },
+  out: { type: 'string' },
   'with-parent': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -51,16 +54,18 @@ and the settings and credentials that a connection needs.
   --permissions A,B        permissions, scopes or roles granted
   --quirks A,B             SCIM: in what it differs from the RFCs, see below (in nothing)
   --receiver-ca FILE       PEM of the authority to trust where notifications are sent to (Node's own)
+  --out DIR                write what a connection needs into DIR too: settings.json, credentials.json, ca.pem, url
   --with-parent            end when standard input closes
   -h, --help
 
-ldap takes --users, --seed, --groups, --population, --port, --ca-dir and --plain, and cannot be steered while it runs.
+ldap takes --users, --seed, --groups, --population, --port, --ca-dir, --out and --plain, and cannot be steered while it runs.
 
 Examples:
   npm run --silent simulator -- entra --users 1200
   npm run --silent simulator -- okta --users 350 --seed 7 --port 9443 --ca-dir ./keys
   npm run --silent simulator -- google --users 90 | jq .settings
   npm run --silent simulator -- ldap --users 300
+  npm run --silent simulator -- okta --users 40 --out ./okta
   npm run --silent simulator -- entra --population nested-groups
   npm run --silent simulator -- okta --fault status-503 --fault half-missing
 
@@ -159,19 +164,35 @@ async function main(args: readonly string[]): Promise<void> {
   const end = (): void => process.exit(0);
   process.once('SIGTERM', end).once('SIGINT', end);
   if (values['with-parent']) process.stdin.once('end', end).once('close', end).resume();
-  if (provider === 'ldap') await startLdap(values);
-  else await startApi(provider, optionsFrom(values));
+  const line = await (provider === 'ldap' ? startLdap(values) : startApi(provider, optionsFrom(values)));
+  if (values.out !== undefined) await writeFiles(values.out, line);
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+  const steer = line.control === null ? '' : ` Steer it with POST ${line.origin}/_control/VERB;`;
+  process.stderr.write(`${provider} simulator on ${line.origin}.${steer} Ctrl-C ends it.\n`);
 }
 
-async function startApi(provider: Provider, options: SimulatorOptions): Promise<void> {
+type Line = Omit<SimulatorAccess, 'provider'> & {
+  readonly provider: Provider | 'ldap';
+  readonly control: { readonly origin: string; readonly path: string } | null;
+};
+
+/** As `rollcall connections add` takes them. `url` comes last and at once: whoever sees it sees the others too. */
+async function writeFiles(folder: string, { origin, ca, settings, credentials }: Line): Promise<void> {
+  const write = (name: string, content: string) => writeFile(join(folder, name), content, { mode: 0o600 });
+  await mkdir(folder, { recursive: true });
+  await rm(join(folder, 'url'), { force: true }); // of an earlier start
+  await write('settings.json', `${JSON.stringify(settings, null, 2)}\n`);
+  await write('credentials.json', `${JSON.stringify(credentials, null, 2)}\n`);
+  await write('ca.pem', ca);
+  await write('url.partial', `${origin}\n`);
+  await rename(join(folder, 'url.partial'), join(folder, 'url'));
+}
+
+async function startApi(provider: Provider, options: SimulatorOptions): Promise<Line> {
   const simulator = await startSimulator(provider, options);
   const { origin, ca, settings, credentials, alternativeCredentials } = simulator;
   const control = { origin, path: '/_control/' };
-  const line = { provider, origin, ca, settings, credentials, alternativeCredentials, control };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-  process.stderr.write(
-    `${provider} simulator on ${origin}. Steer it with POST ${origin}/_control/VERB; Ctrl-C ends it.\n`,
-  );
+  return { provider, origin, ca, settings, credentials, alternativeCredentials, control };
 }
 
 /** What a domain controller has nothing to do with. */
@@ -185,7 +206,7 @@ const OF_APIS = [
   'fault',
 ] as const;
 
-async function startLdap(given: Given): Promise<void> {
+async function startLdap(given: Given): Promise<Line> {
   const strange = OF_APIS.find((flag) => given[flag] !== undefined);
   if (strange !== undefined) throw new UsageError(`--${strange}: ldap has no such option.`);
   const { port, caDir, ...population } = optionsFrom(given);
@@ -196,12 +217,8 @@ async function startLdap(given: Given): Promise<void> {
   });
   const settings = { url: controller.url, schema: 'active-directory', baseDn: ROOT };
   const credentials = { bindDn: BIND_DN, password: PASSWORD };
-  const line = {
-    ...{ provider: 'ldap', origin: controller.url, ca: controller.ca, settings, credentials },
-    ...{ alternativeCredentials: null, control: null },
-  };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-  process.stderr.write(`ldap simulator on ${controller.url}. Ctrl-C ends it.\n`);
+  const reached = { origin: controller.url, ca: controller.ca };
+  return { provider: 'ldap', ...reached, settings, credentials, alternativeCredentials: null, control: null };
 }
 
 function complaintAbout(error: unknown): string {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -68,6 +68,22 @@ it('prints one line of JSON with all that a connection needs, and hints elsewher
     expect(await answers(line.origin)).toBe(false);
   }
 });
+
+it.each(['entra', 'ldap'])(
+  'writes what a connection to %s needs into files, which only their owner reads',
+  async (provider) => {
+    const folder = join(await temporaryFolder(), 'access');
+    const { ready } = run(provider, '--users', '5', '--out', folder);
+    const { origin, ca, settings, credentials } = JSON.parse(await ready) as SimulatorAccess;
+    const read = (name: string) => readFile(join(folder, name), 'utf8');
+    expect((await read('url')).trim()).toBe(origin);
+    expect(await read('ca.pem')).toBe(ca);
+    expect(JSON.parse(await read('settings.json'))).toEqual(settings);
+    expect(JSON.parse(await read('credentials.json'))).toEqual(credentials);
+    expect((await readdir(folder)).sort()).toEqual(['ca.pem', 'credentials.json', 'settings.json', 'url']);
+    expect((await stat(join(folder, 'credentials.json'))).mode & 0o077).toBe(0);
+  },
+);
 
 it('ends when its standard input closes, if it was started with a parent', async () => {
   const { child, ready, ended } = run('okta', '--users=5', '--with-parent');
