@@ -27,6 +27,7 @@ const texts = {
   apply: id,
   user: id,
   principal: id,
+  supportAccess: id,
   request: id,
   /** The provider's id of a request: what its support asks for. */
   requestId: word,

@@ -34,8 +34,18 @@ export async function noteAnswer(deps: ApiDeps, request: FastifyRequest, reply: 
   try {
     await recordAnswer(deps, caller, { request: id, status: reply.statusCode });
   } catch (error) {
-    deps.log.error({ event: 'support.answer-unrecorded', access: caller.actor.id, request: id, error });
+    deps.log.error({
+      event: 'support.answer-unrecorded',
+      supportAccess: caller.actor.id,
+      request: id,
+      error,
+    });
   }
+}
+
+/** null: the caller is themselves. */
+export function accessOf(caller: Caller | null): string | null {
+  return caller?.actor.kind === 'support' ? caller.actor.id : null;
 }
 
 /** What of the input is an id, by names that the route itself knows: everything else may be personal data. */

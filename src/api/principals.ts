@@ -10,6 +10,7 @@ import {
   listPrincipals,
   NewPrincipal,
 } from '../tenancy/principals.ts';
+import { accessOf } from './during.ts';
 import { Moment, pageOf } from './page.ts';
 import { route } from './route.ts';
 
@@ -76,7 +77,8 @@ export const principals = [
     path: '/v1/principals/{principal}/enable',
     operation: 'enablePrincipal',
     summary: 'Enable a principal again',
-    description: 'Keys that were neither revoked nor have expired open again; sessions do not. Again changes nothing.',
+    description:
+      'Keys that were neither revoked nor have expired open again; sessions do not. Again changes nothing.',
     needs: 'principals.write',
     input: z.object({ principal: z.uuid() }),
     status: 200,
@@ -106,7 +108,7 @@ export const principals = [
       tenant: caller.tenant,
       role: caller.role,
       permissions: caller.permissions,
-      supportAccess: caller.actor.kind === 'support' ? caller.actor.id : null,
+      supportAccess: accessOf(caller),
     }),
   }),
 ];

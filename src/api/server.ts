@@ -10,7 +10,7 @@ import { publicUrlOf } from '../domain/signIn.ts';
 import { Failures } from '../signIn/failures.ts';
 import { acceptCookies } from './cookies.ts';
 import type { ApiDeps } from './deps.ts';
-import { callerOf, noteAct, noteAnswer } from './during.ts';
+import { accessOf, callerOf, noteAct, noteAnswer } from './during.ts';
 import { openApiDocument } from './openapi.ts';
 import { describeFailure, isExpected } from './problems.ts';
 import { referencePage } from './reference.ts';
@@ -104,6 +104,7 @@ function answerAndLog(app: FastifyInstance, deps: ApiDeps): void {
       status: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
       principal: request.caller?.principal ?? null,
+      supportAccess: accessOf(request.caller),
       request: request.id,
     });
   });

@@ -241,6 +241,84 @@ describe('writing', () => {
   });
 });
 
+describe('functions that look past row-level security', () => {
+  it('are these, open to the application alone, and take their names from nobody’s search path', async () => {
+    const { rows } = await asOwner(database.url, (owner) =>
+      owner.query<{ name: string; everybody: boolean; path: string[] | null }>(
+        `SELECT p.proname AS name, p.proconfig AS path,
+           EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) WHERE grantee = 0) AS everybody
+         FROM pg_proc p WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace ORDER BY 1`,
+      ),
+    );
+    const names = [
+      'authorization_facts',
+      'bearer_of_key',
+      'deletion_of_tenant',
+      'move_tenant',
+      'place_tenant',
+      'plan_in_tenant',
+      'principal_above',
+      'tenant_standing',
+      'touch_stamp',
+      'visible_tenants',
+    ];
+    const path = ['search_path=pg_catalog, public'];
+    expect(rows).toEqual(names.map((name) => ({ name, path, everybody: false })));
+  });
+
+  it('move no tenant that is not below the caller, and none to where the caller sees nothing', async () => {
+    for (const [moved, above] of [
+      [tenants.sibling, tenants.child],
+      [tenants.parent, tenants.child],
+      [tenants.child, tenants.grandchild],
+      [tenants.grandchild, tenants.sibling],
+      [tenants.grandchild, v7()],
+    ])
+      expect(
+        await seenBy(tenants.child, () =>
+          outcome(client.query('SELECT move_tenant($1, $2)', [moved, above])),
+        ),
+      ).toBe('RC001');
+  });
+
+  it('name somebody above only to a tenant that sees the tenant in question, and nobody beside or below', async () => {
+    const { rows } = await asOwner(database.url, (owner) =>
+      owner.query<{ id: string; tenant: string }>('SELECT id, tenant_id AS tenant FROM principal'),
+    );
+    const seenIn = (scope: string, tenant: string) =>
+      seenBy(scope, async () => {
+        const seen = new Set<string>();
+        for (const { id } of rows) {
+          const found = await client.query('SELECT tenant FROM principal_above($1, $2)', [id, tenant]);
+          for (const row of found.rows) seen.add(row.tenant);
+        }
+        return seen;
+      });
+    expect(await seenIn(tenants.child, tenants.child)).toEqual(
+      new Set([database.store.root, tenants.parent, tenants.child]),
+    );
+    expect(await seenIn(tenants.child, tenants.sibling)).toEqual(new Set());
+    expect(await seenIn(tenants.child, tenants.parent)).toEqual(new Set());
+  });
+
+  it('say what a user may do only of users whom the caller sees', async () => {
+    const { rows } = await asOwner(database.url, (owner) =>
+      owner.query<{ id: string; tenant: string }>(
+        'SELECT id, tenant_id AS tenant FROM auth_user ORDER BY tenant_id',
+      ),
+    );
+    const told: string[] = [];
+    for (const { id, tenant } of rows) {
+      const answer = await seenBy(tenants.child, () =>
+        client.query('SELECT authorization_facts($1, $2, NULL, 100) AS facts', [tenants.child, id]),
+      );
+      if (answer.rows[0].facts !== null) told.push(tenant);
+    }
+    expect([...new Set(told)].sort()).toEqual([tenants.child, tenants.grandchild].sort());
+    expect(new Set(rows.map(({ tenant }) => tenant)).size).toBe(5);
+  });
+});
+
 describe('the audit log', () => {
   it('cannot be changed or emptied, not even by the owner', async () => {
     for (const statement of [
