@@ -4,6 +4,7 @@ import { applies } from './applies.ts';
 import { audit } from './audit.ts';
 import { authorization } from './authorization.ts';
 import { changes } from './changes.ts';
+import { configuration } from './configuration.ts';
 import { connections } from './connections.ts';
 import { events } from './events.ts';
 import { health } from './health.ts';
@@ -34,6 +35,7 @@ export const routes: readonly Route[] = [
   ...supportAccess,
   ...signIn,
   ...sessions,
+  ...configuration,
   ...providers,
   ...audit,
   ...events,

@@ -1,4 +1,6 @@
 /** Everything that somebody with a shell on the server can do: the use cases of the API, bound to the operator. */
+import { diffConfiguration, exportConfiguration, loadConfiguration } from '../configuration/configuration.ts';
+import type { ConfigurationDeps } from '../configuration/read.ts';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
 import type { Caller } from '../domain/permission.ts';
 import { carryOutApply, getApply, startApply } from '../review/apply.ts';
@@ -111,6 +113,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     getConnection: bound(getConnection),
     findConnection: bound(findConnection),
     testConnection: (id: string, signal: AbortSignal) => testConnection(deps, caller, id, signal),
+    ...configurationAsCode(deps, caller),
     ...administrators(bound),
     ...signingIn(bound),
     ...rolesAndPlans(bound),
@@ -144,6 +147,24 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     },
     verifyAudit: bound(verifyAudit),
     listAudit: bound(listAudit),
+  };
+}
+
+type LookUp = NonNullable<ConfigurationDeps['lookUp']>;
+
+/** `lookUp`: what the file's references to secrets stand for on this machine. */
+function configurationAsCode(deps: OperatorDeps, caller: Caller) {
+  type Input<Verb extends (...given: never[]) => unknown> = Parameters<Verb>[2];
+  return {
+    exportConfiguration: (input: Input<typeof exportConfiguration>) =>
+      exportConfiguration(deps, caller, input),
+    diffConfiguration: (input: Input<typeof diffConfiguration>, lookUp: LookUp) =>
+      diffConfiguration({ ...deps, lookUp }, caller, input),
+    loadConfiguration: (
+      input: Input<typeof loadConfiguration>,
+      lookUp: LookUp,
+      how: Parameters<typeof loadConfiguration>[3],
+    ) => loadConfiguration({ ...deps, lookUp }, caller, input, how),
   };
 }
 

@@ -6,6 +6,7 @@ import { asTyped } from './asTyped.ts';
 import { addAuditCommands } from './audit.ts';
 import { addChangeCommands } from './changes.ts';
 import type { Cli, Ending, Installation } from './cli.ts';
+import { addConfigCommands } from './config.ts';
 import { addConnectionCommands } from './connections.ts';
 import { quoted } from './criteria.ts';
 import { addDecisionCommands } from './decisions.ts';
@@ -63,6 +64,7 @@ export function buildProgram(cli: Cli): Command {
   addPrincipalCommands(program, cli);
   addKeyCommands(program, cli);
   addSupportCommands(program, cli);
+  addConfigCommands(program, cli);
   addAuditCommands(program, cli);
   addDoctorCommand(program, cli);
   addPullCommand(program, cli);

@@ -15,7 +15,7 @@ const MOST_TOLD = 50;
 export type ParsedFile = {
   readonly content: ConfigurationFile;
   /** `line 3, column 7` */
-  readonly locate: (place: Place) => string;
+  readonly locate: (place: Place, atWord?: boolean) => string;
 };
 
 /** YAML 1.2, of which JSON is a part. Throws `invalid-input`. */
@@ -37,7 +37,7 @@ export function parseFile(text: string): ParsedFile {
         ({ pos, message }) => `${at(pos[0])}: is not YAML as it is read here (${message}): correct it`,
       ),
     );
-  const locate = (place: Place) => at(offsetOf(document, place));
+  const locate: ParsedFile['locate'] = (place, atWord = false) => at(offsetOf(document, place, atWord));
   const parsed = ConfigurationFile.safeParse(contentIn(document) ?? {}, {
     error: (issue) =>
       issue.code === 'invalid_type' && issue.input === undefined ? 'is missing: add it' : undefined,
@@ -50,7 +50,13 @@ export function parseFile(text: string): ParsedFile {
 
 function read(text: string, lineCounter: LineCounter): Document.Parsed {
   try {
-    return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true, schema: 'core' });
+    return parseDocument(text, {
+      lineCounter,
+      prettyErrors: false,
+      stringKeys: true,
+      schema: 'core',
+      resolveKnownTags: false,
+    });
   } catch (error) {
     if (error instanceof RangeError) throw tooDeep(error); // the parser calls itself for each level
     throw error;
@@ -84,18 +90,22 @@ function unusable(messages: readonly string[], cause?: Error): Problem {
   );
 }
 
-function hindrancesOf(issue: z.core.$ZodIssue): readonly Hindrance[] {
+/** `atWord`: the word itself is wrong, and not what follows it. */
+type Mistake = Hindrance & { readonly atWord?: true };
+
+function hindrancesOf(issue: z.core.$ZodIssue): readonly Mistake[] {
   const place = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
   if (issue.code !== 'unrecognized_keys') return [{ place, message: issue.message }];
   return issue.keys.map((key) => {
-    return { place: [...place, key], message: 'is not known here: correct the word, or leave it out' };
+    const message = 'is not known here: correct the word, or leave it out';
+    return { place: [...place, key], message, atWord: true };
   });
 }
 
 /** `invalid-input` that names for each hindrance line, column and field, what is wrong and what to do about it. */
-export function refused(hindrances: readonly Hindrance[], locate: ParsedFile['locate']): Problem {
-  const told = hindrances.slice(0, MOST_TOLD).map(({ place, message }) => {
-    return { path: place.join('.'), message: `${locate(place)}: ${message}` };
+export function refused(hindrances: readonly Mistake[], locate: ParsedFile['locate']): Problem {
+  const told = hindrances.slice(0, MOST_TOLD).map(({ place, message, atWord }) => {
+    return { path: place.join('.'), message: `${locate(place, atWord)}: ${message}` };
   });
   const more = hindrances.length - told.length;
   const [first] = told;
@@ -132,16 +142,17 @@ function duplicatesIn(content: ConfigurationFile, locate: ParsedFile['locate']):
   });
 }
 
-/** Where a place begins: what is missing is looked for where it should be; an unknown word is where it stands. */
-function offsetOf(document: Document.Parsed, place: Place): number {
+/** Where a place begins, or the word that names it; of what is missing, where it should be. */
+function offsetOf(document: Document.Parsed, place: Place, atWord: boolean): number {
   let node: Node | null = document.contents;
   let offset = node?.range?.[0] ?? 0;
-  for (const step of place) {
+  for (const [depth, step] of place.entries()) {
     const inner: Node | null = isAlias(node) ? (node.resolve(document) ?? null) : node;
     const found = stepInto(inner, step);
     if (found === null) return offset;
     node = found.value;
-    offset = found.value?.range?.[0] ?? found.key?.range?.[0] ?? offset;
+    const first = atWord && depth === place.length - 1 ? found.key : found.value;
+    offset = first?.range?.[0] ?? found.key?.range?.[0] ?? offset;
   }
   return offset;
 }

@@ -189,7 +189,7 @@ function parsePart(schema: z.ZodType, value: unknown, place: Place) {
       }));
     return [{ place: path, message: `${issue.message}: correct it` }];
   });
-  return { value: undefined, hindrances };
+  return { value, hindrances };
 }
 
 /** Values are never told: what is wrong with one is said of its place. */

@@ -1,0 +1,101 @@
+/** Configuration as code: the caller's part of the install as a file, and files that are loaded. */
+import { z } from 'zod';
+import {
+  ComparedConfiguration,
+  diffConfiguration,
+  ExportedConfiguration,
+  exportConfiguration,
+  LoadedConfiguration,
+  loadConfiguration,
+} from '../configuration/configuration.ts';
+import { route } from './route.ts';
+
+const count = z.number().int();
+
+const Configuration = z
+  .object({
+    configuration: z.string().describe('YAML. Credentials never come out.'),
+    leftOut: z
+      .object({ connections: count, users: count })
+      .describe(
+        'How many a file cannot name: connections that cannot be read; local users without a user name that is theirs alone.',
+      ),
+  })
+  .meta({ id: 'Configuration' });
+
+const Difference = z
+  .object({
+    kind: z.enum(['role', 'plan', 'tenant', 'connection', 'user']),
+    action: z.enum(['create', 'update']),
+    name: z.string(),
+    fields: z.array(z.object({ field: z.string(), before: z.unknown(), after: z.unknown() })),
+  })
+  .meta({ id: 'ConfigurationChange' });
+
+const ConfigurationDifference = z
+  .object({
+    stamp: z.string().describe('For loading: this is what was seen.'),
+    differences: z.array(Difference),
+    waiting: count.describe(
+      'Users of directories that have not brought them yet: what is given to them is given by a later load.',
+    ),
+    unnamed: z
+      .object({
+        roles: count,
+        plans: count,
+        tenants: count,
+        connections: count,
+        users: count,
+        domains: count,
+        assignments: count,
+      })
+      .describe('What is there and not in the file: left alone.'),
+  })
+  .meta({ id: 'ConfigurationDifference' });
+
+const made = z.object({ created: count, updated: count });
+
+const LoadedAnswer = z
+  .object({ roles: made, plans: made, tenants: made, connections: made, users: made })
+  .meta({ id: 'LoadedConfiguration' });
+
+export const configuration = [
+  route({
+    method: 'GET',
+    path: '/v1/configuration',
+    operation: 'exportConfiguration',
+    summary: 'Export your part of the install as a configuration file',
+    description: 'Loading it back changes nothing. Roles and product plans come for the role system alone.',
+    needs: 'connections.read',
+    input: ExportedConfiguration,
+    status: 200,
+    answer: Configuration,
+    handle: ({ deps, caller, input }) => exportConfiguration(deps, caller, input),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/configuration/diff',
+    operation: 'diffConfiguration',
+    summary: 'Show what loading a configuration file would change',
+    description:
+      'Of up to a mebibyte, as any request: larger files are for the command line, or come in parts, one after the other.',
+    needs: 'connections.read',
+    input: ComparedConfiguration,
+    status: 200,
+    answer: ConfigurationDifference,
+    handle: ({ deps, caller, input }) => diffConfiguration(deps, caller, input),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/configuration/load',
+    operation: 'loadConfiguration',
+    summary: 'Load a configuration file',
+    description:
+      'Makes and changes what the difference with this stamp showed, and removes nothing. Refused if it would be another one by now. Loaded again, it does what an earlier time left undone.',
+    needs: 'connections.write',
+    input: LoadedConfiguration,
+    status: 200,
+    answer: LoadedAnswer,
+    handle: ({ deps, caller, input, signal }) => loadConfiguration(deps, caller, input, { signal }),
+  }),
+];
