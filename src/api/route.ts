@@ -1,8 +1,8 @@
 /** What a route is: one value from which the server, the parsing of requests and the OpenAPI document follow. */
 import { z } from 'zod';
 import type { Action, Caller } from '../domain/permission.ts';
-import { Problem } from '../domain/problem.ts';
 import type { ApiDeps } from './deps.ts';
+import { unauthenticated } from './problems.ts';
 import type { Visitor } from './visitor.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -151,13 +151,4 @@ export function namesInPath(path: string): readonly string[] {
 
 export function takesBody(method: Method): boolean {
   return method === 'POST' || method === 'PATCH';
-}
-
-export function unauthenticated(): Problem {
-  return new Problem({
-    code: 'unauthenticated',
-    message: 'This needs an API key or a session, and there was none or it is not valid any more.',
-    remedy:
-      'Send `Authorization: Bearer rc_…` with a key that was neither revoked nor has expired; in a browser, sign in.',
-  });
 }

@@ -5,7 +5,7 @@ import { authenticateSession, type Visitor as SessionVisitor } from '../signIn/s
 import { authenticateKey } from '../tenancy/apiKeys.ts';
 import { readCookie, refuseForeign } from './cookies.ts';
 import type { ApiDeps } from './deps.ts';
-import { unauthenticated } from './route.ts';
+import { unauthenticated } from './problems.ts';
 
 /** Somebody with a cookie, and the cookie, which the session's token follows from. */
 export type Visitor = SessionVisitor & { readonly cookie: string };

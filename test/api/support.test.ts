@@ -3,6 +3,7 @@ import { createKey } from '../../src/tenancy/apiKeys.ts';
 import { createPrincipal } from '../../src/tenancy/principals.ts';
 import { createTenant } from '../../src/tenancy/tenants.ts';
 import type { TestClock } from '../support/clock.ts';
+import { asOwner } from '../support/database.ts';
 import { type Answer, addCustomer, fill, type Ids, type Json, type Served, serve } from './served.ts';
 
 const MINUTE = 60_000;
@@ -225,6 +226,22 @@ describe('during a support access', () => {
     expect(body.tenants).toMatchObject([{ tenant: harbor.tenant, ok: true }]);
   });
 
+  it('nothing is done that cannot be recorded', async () => {
+    const { id } = await granted({ mayWrite: true });
+    const log = (statement: string) => asOwner(served.databaseUrl, (owner) => owner.query(statement));
+    await log('REVOKE INSERT ON audit_entry FROM rollcall_app');
+    const answers = [
+      await during(id, 'GET', `/v1/users/${ids.user}`),
+      await during(id, 'POST', `/v1/connections/${ids.connection}/runs`),
+    ];
+    await log('GRANT INSERT ON audit_entry TO rollcall_app');
+    expect(answers.map(({ status, body }) => [status, Object.keys(body).includes('userName')])).toEqual([
+      [500, false],
+      [500, false],
+    ]);
+    expect((await during(id, 'GET', `/v1/users/${ids.user}`)).body.userName).toBe('00u0@acme.example');
+  });
+
   it('a key that was narrowed narrows the access as well', async () => {
     const { deps, operator } = served;
     const { key } = await createKey(deps, operator, {
@@ -261,6 +278,17 @@ describe('a support access ends', () => {
     expect(
       (await log()).filter(({ action, subject }) => action === 'support-access.ended' && subject.id === id),
     ).toHaveLength(1);
+  });
+
+  it('between two requests: whatever was begun before stands in the log before, and nothing after', async () => {
+    const busy = Promise.all(Array.from({ length: 12 }, () => during(id, 'GET', '/v1/users?limit=1')));
+    await post(id, 'end', administrator);
+    const answered = (await busy).map(({ status }) => status);
+    const entries = (await log()).filter(({ subject }) => subject.id === id);
+    const at = entries.findIndex(({ action }) => action === 'support-access.ended');
+    expect(entries.slice(at).map(({ action }) => action)).not.toContain('support.acted');
+    const acted = entries.filter(({ action }) => action === 'support.acted').length;
+    expect(acted).toBe(1 + answered.filter((status) => status === 200).length);
   });
 
   it('by itself, when its time is up and not before', async () => {
