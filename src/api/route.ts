@@ -2,8 +2,7 @@
 import { z } from 'zod';
 import type { Action, Caller } from '../domain/permission.ts';
 import type { ApiDeps } from './deps.ts';
-import { unauthenticated } from './problems.ts';
-import type { Visitor } from './visitor.ts';
+import { unauthenticated, type Visitor } from './visitor.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 

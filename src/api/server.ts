@@ -20,8 +20,6 @@ import { routes } from './routes.ts';
 import { serveSignIn } from './signInPages.ts';
 import { authenticate, type Visitor } from './visitor.ts';
 
-export type { ApiDeps } from './deps.ts';
-
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | null;

@@ -1,11 +1,11 @@
 /** Who a request comes from: an API key, or else the session of a cookie. */
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
 import { authenticateSession, type Visitor as SessionVisitor } from '../signIn/sessions.ts';
 import { authenticateKey } from '../tenancy/apiKeys.ts';
 import { readCookie, refuseForeign } from './cookies.ts';
 import type { ApiDeps } from './deps.ts';
-import { unauthenticated } from './problems.ts';
 
 /** Somebody with a cookie, and the cookie, which the session's token follows from. */
 export type Visitor = SessionVisitor & { readonly cookie: string };
@@ -39,4 +39,13 @@ export async function visitorOf(deps: ApiDeps, request: FastifyRequest): Promise
   const cookie = publicUrl === null ? null : readCookie(request, 'session', publicUrl);
   const visitor = cookie === null ? null : await authenticateSession(deps, cookie);
   return visitor === null || cookie === null ? null : { ...visitor, cookie };
+}
+
+export function unauthenticated(): Problem {
+  return new Problem({
+    code: 'unauthenticated',
+    message: 'This needs an API key or a session, and there was none or it is not valid any more.',
+    remedy:
+      'Send `Authorization: Bearer rc_…` with a key that was neither revoked nor has expired; in a browser, sign in.',
+  });
 }
