@@ -4,7 +4,14 @@ import type { CustomValue, DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId, isStorable } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import type { GroupRecord, MemberRecord, UnreadableRecord, UserRecord } from '../contract.ts';
-import { DeletedEntraUser, EntraGroup, EntraMember, EntraUser, ExtensionValue } from './schema.ts';
+import {
+  DeletedEntraUser,
+  EntraGroup,
+  EntraMember,
+  EntraUser,
+  ExtensionValue,
+  isEntraUser,
+} from './schema.ts';
 
 /** Properties without a field of their own; they keep Graph's names in `custom`. */
 const KEPT_AS_CUSTOM = [
@@ -28,7 +35,7 @@ const GROUP_KIND = '#microsoft.graph.group';
 
 /** `extensions`: names of the directory extensions that the connection asks for. */
 export function readUser(item: unknown, extensions: readonly string[]): UserRecord {
-  const parsed = EntraUser.safeParse(item);
+  const parsed = isEntraUser(item) ? { success: true as const, data: item } : EntraUser.safeParse(item);
   if (!parsed.success) return unreadable(item, parsed.error);
   return recordOf(item, parsed.data, parsed.data.accountEnabled ? 'active' : 'suspended', extensions);
 }
