@@ -235,6 +235,7 @@ async function start(place: Place, runAs: RunAs, options: EmbeddedOptions): Prom
     'shared_buffers=256MB',
     'max_wal_size=2GB',
     'jit=off',
+    'hash_mem_multiplier=8', // of 4 MB: a hundred thousand ids are joined without a file
     'max_connections=200',
   ];
   const flags = [

@@ -18,8 +18,20 @@ import type { BulkTransaction, Database } from './database.ts';
 import { manyIds } from './ids.ts';
 import { lockForPlan } from './locks.ts';
 import { countPending, type PlanFacts, readFacts } from './planFacts.ts';
-import { type DifferingRow, type DifferingSql, toDiffering, toPlannedRow } from './planRows.ts';
-import { type AuthUserRow, toStoredAuthUser } from './rows.ts';
+import {
+  AWAY,
+  type AwaySql,
+  DIFFERING,
+  type DifferingRow,
+  type DifferingSql,
+  JOINED,
+  LOOKED_UP,
+  NAMED,
+  toAbsent,
+  toDiffering,
+  toPlannedRow,
+  UNSEEN,
+} from './planRows.ts';
 import { finishRun } from './runs.ts';
 import { RunTakenOver } from './staging.ts';
 
@@ -42,7 +54,13 @@ export class Planning {
   inPlan<T>(run: TakenRun, work: (plan: Plan) => Promise<T>): Promise<T> {
     return this.#database.bulk(run.tenant, async (tx) => {
       await lockForPlan(tx, run.connection);
-      return await work(await Plan.begin(tx, run));
+      const plan = await Plan.begin(tx, run);
+      try {
+        return await work(plan);
+      } catch (error) {
+        await plan.stored(); // where storing failed, that is the reason; what came after it failed with the transaction
+        throw error;
+      }
     });
   }
 }
@@ -55,6 +73,7 @@ export class Plan {
   readonly #sought: SoughtAddresses;
   /** Changes that this plan has made, taken back, opened, held or based anew. */
   #altered = 0;
+  #storing: Promise<void> = Promise.resolve();
   readonly facts: PlanFacts;
 
   private constructor(
@@ -99,18 +118,7 @@ export class Plan {
   async *differing(): AsyncGenerator<readonly DifferingRow[]> {
     const few = await this.#areFew();
     const rows = this.#cursor<DifferingSql>(
-      `SELECT s.external_id, s.directory, encode(s.desired_hash, 'hex') AS desired_hash, i.agreed_version,
-         a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
-         ${rolesGivenBy('i.connection_id', 'i.auth_user_id')} AS roles,
-         CASE WHEN i.auth_user_id IS NULL AND s.email_key IS NOT NULL THEN (
-           SELECT json_agg(json_build_object(
-             'id', u.id, 'tenant_id', u.tenant_id, 'state', u.state, 'version', u.version, 'user_name', u.user_name, 'email', u.email,
-             'display_name', u.display_name, 'attributes', u.attributes, 'roles', NULL,
-             'links', (SELECT count(*) FROM identity l WHERE l.auth_user_id = u.id)) ORDER BY u.id)
-           FROM auth_user u WHERE u.email_key = s.email_key AND u.tenant_id = s.tenant_id AND u.state <> 'deleted') END AS same_address
-       FROM staged_user s ${few ? LOOKED_UP('LEFT JOIN') : JOINED}
-       WHERE s.run_id = $1 AND s.directory IS NOT NULL
-         AND (i.auth_user_id IS NULL OR s.desired_hash <> i.agreed_hash OR a.version <> i.agreed_version)`,
+      DIFFERING(few ? LOOKED_UP : JOINED),
       [this.#run.id, this.#run.connection],
       few ? 'few' : 'many',
     );
@@ -123,22 +131,12 @@ export class Plan {
    */
   async *unseen(): AsyncGenerator<readonly Absent[]> {
     const all = this.facts.snapshot.kind === 'complete';
-    const rows = this.#cursor<AuthUserRow & { external_id: ExternalId; told: Absent['told'] }>(
-      `SELECT i.external_id, s.absence AS told, a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
-         ${rolesGivenBy('i.connection_id', 'i.auth_user_id')} AS roles
-       FROM ${all ? EVERYBODY : `staged_user s ${LOOKED_UP('JOIN')}`}
-       WHERE i.connection_id = $2 AND a.state <> 'deleted'
-         AND (s.absence IS NOT NULL AND s.run_id = $1 ${all ? 'OR s.external_id IS NULL' : ''})`,
+    const rows = this.#cursor<AwaySql>(
+      AWAY(all ? UNSEEN : NAMED),
       [this.#run.id, this.#run.connection],
       all ? 'many' : 'few',
     );
-    for await (const batch of rows) {
-      yield batch.map((row) => ({
-        externalId: row.external_id,
-        told: row.told,
-        linked: toStoredAuthUser(row),
-      }));
-    }
+    for await (const batch of rows) yield batch.map(toAbsent);
   }
 
   /** Whether so few staged rows have to be looked at that it costs less to look each up than to go over all auth users. */
@@ -180,18 +178,29 @@ export class Plan {
     const fingerprints = changes.map((change) => `\\x${fingerprintOfChange(change)}`);
     const row = (change: ProposedChange, at: number) =>
       toPlannedRow(ids[at] ?? v7(), change, fingerprints[at] ?? '');
-    await copyInto(this.#tx.client, 'planned', changes.map(row));
-    await this.#sought.note(changes, fingerprints);
+    const rows = changes.map(row);
+    await this.#store(async () => {
+      await copyInto(this.#tx.client, 'planned', rows);
+      await this.#sought.note(changes, fingerprints);
+    });
+  }
+
+  /** One thing after the other, and each while the next rows are thought about. */
+  async #store(work: () => Promise<void>): Promise<void> {
+    await this.#storing;
+    this.#storing = work();
+    this.#storing.catch(() => {}); // awaited by whoever stores next, or by `stored`
+  }
+
+  /** Resolves when all that was proposed is stored. */
+  stored(): Promise<void> {
+    return this.#storing;
   }
 
   /** These rows were looked at and need no change: the next run skips them unless they move again. */
   async agree(rows: readonly { externalId: ExternalId; hash: string; version: number }[]): Promise<void> {
-    if (rows.length === 0) return;
-    await copyInto(
-      this.#tx.client,
-      'agreed',
-      rows.map((row) => [row.externalId, `\\x${row.hash}`, String(row.version)]),
-    );
+    const agreed = rows.map((row) => [row.externalId, `\\x${row.hash}`, String(row.version)]);
+    if (agreed.length > 0) await this.#store(() => copyInto(this.#tx.client, 'agreed', agreed));
   }
 
   /**
@@ -201,11 +210,13 @@ export class Plan {
   async *contested(): AsyncGenerator<
     readonly { readonly change: ProposedChange; readonly contest: Contest }[]
   > {
+    await this.stored();
     if ((await this.#sought.findContested(this.facts.snapshot.kind)) === 0) return;
     const rows = this.#cursor<ProposedChange & Contest>(CONTESTED, []);
     for await (const batch of rows) {
       yield batch.map(({ holders, rivals, ...change }) => ({ change, contest: { holders, rivals } }));
     }
+    await this.stored();
     await this.#tx.query(
       `DELETE FROM planned p USING contested c WHERE c.external_id = p.external_id AND p.kind <> 'conflict'`,
     );
@@ -219,7 +230,8 @@ export class Plan {
   /** Merges what was proposed into the change set: the same content keeps its decision, other content is a new change. */
   async merge(): Promise<void> {
     const { connection, id: run } = this.#run;
-    await this.#tx.query(`ANALYZE planned`);
+    await this.stored();
+    await this.#tx.query(`ANALYZE planned (external_id, fingerprint)`); // what it is joined by; the others are large
     await this.#tx.query(
       `UPDATE identity i SET agreed_hash = g.hash, agreed_version = g.version FROM agreed g
        WHERE i.connection_id = $1 AND i.external_id = g.external_id`,
@@ -366,19 +378,3 @@ const concernedBy = {
   'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
   'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
 } as const satisfies Record<Finding['guard'], string>;
-
-/** Everything at once, for many rows. `$2` is the connection. */
-const JOINED = `LEFT JOIN identity i ON i.connection_id = $2 AND i.external_id = s.external_id
-  LEFT JOIN auth_user a ON a.id = i.auth_user_id`;
-
-const EVERYBODY = `identity i JOIN auth_user a ON a.id = i.auth_user_id
-  LEFT JOIN staged_user s ON s.run_id = $1 AND s.external_id = i.external_id`;
-
-/** One by one by their keys, for few rows: OFFSET keeps PostgreSQL from joining all that it takes for little. */
-const LOOKED_UP = (join: 'JOIN' | 'LEFT JOIN') =>
-  `${join} LATERAL (SELECT * FROM identity WHERE connection_id = $2 AND external_id = s.external_id OFFSET 0) i ON true
-   ${join} LATERAL (SELECT * FROM auth_user WHERE id = i.auth_user_id OFFSET 0) a ON true`;
-
-const rolesGivenBy = (connection: string, user: string) =>
-  `(SELECT array_agg(r.name ORDER BY r.name COLLATE "C") FROM role_assignment g JOIN role r ON r.id = g.role_id
-    WHERE g.auth_user_id = ${user} AND g.connection_id = ${connection})`;

@@ -152,12 +152,13 @@ export class Touched {
   /** Those linked auth users whom the listing of a full run did not name; of more than `limit`, so many from all over. */
   stageUnseen(run: TakenRun, limit: number): Promise<void> {
     return this.#inRun(run, async (tx) => {
-      await tx.query('SET LOCAL enable_nestloop = off'); // both sides are large, and freshly staged rows have no statistics
+      await tx.query('SET LOCAL enable_nestloop = off'); // both sides are large, and freshly staged rows have no statistics; who is left over are few
       await tx.query(
         `INSERT INTO staged_touched (run_id, external_id, tenant_id)
-         SELECT $1::uuid, i.external_id, $2::uuid FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
-         WHERE i.connection_id = $3 AND a.state <> 'deleted'
-           AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $1::uuid AND s.external_id = i.external_id)
+         SELECT $1::uuid, i.external_id, $2::uuid FROM (
+           SELECT external_id, auth_user_id FROM identity l WHERE l.connection_id = $3
+             AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $1::uuid AND s.external_id = l.external_id) OFFSET 0) i
+           JOIN LATERAL (SELECT state FROM auth_user WHERE id = i.auth_user_id OFFSET 0) a ON a.state <> 'deleted'
          ORDER BY md5($1::text || i.external_id) LIMIT $4 ON CONFLICT DO NOTHING`,
         [run.id, run.tenant, run.connection, limit],
       );
