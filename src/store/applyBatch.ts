@@ -185,17 +185,21 @@ export class Batch {
     }));
     const columns = `(id uuid, tenant_id uuid, state text, user_name text, email text, email_key text, display_name text, attributes jsonb, version int)`;
     const isNew = (row: { version: number | null }) => row.version === 1;
-    await tx.query(
+    await write(
+      tx,
       `INSERT INTO auth_user (id, tenant_id, state, user_name, email, email_key, display_name, attributes, version, created_at, updated_at)
        SELECT id, tenant_id, state, user_name, email, email_key, display_name, attributes, version, $2, $2
        FROM jsonb_to_recordset($1::jsonb) AS row ${columns}`,
-      [JSON.stringify(rows.filter(isNew)), this.#at.toISOString()],
+      rows.filter(isNew),
+      this.#at.toISOString(),
     );
-    await tx.query(
+    await write(
+      tx,
       `UPDATE auth_user a SET state = r.state, user_name = r.user_name, email = r.email, email_key = r.email_key,
          display_name = r.display_name, attributes = r.attributes, version = r.version, updated_at = $2
        FROM jsonb_to_recordset($1::jsonb) AS r ${columns} WHERE a.id = r.id`,
-      [JSON.stringify(rows.filter((row) => !isNew(row))), this.#at.toISOString()],
+      rows.filter((row) => !isNew(row)),
+      this.#at.toISOString(),
     );
   }
 
@@ -218,23 +222,26 @@ export class Batch {
 
   async #writeRoles(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
     const of = (roles: (change: ClaimedChange) => readonly string[]) =>
-      JSON.stringify(
-        applied.flatMap(({ change, user }) =>
-          roles(change).map((role) => ({ user, tenant: change.tenant, role })),
-        ),
+      applied.flatMap(({ change, user }) =>
+        roles(change).map((role) => ({ user, tenant: change.tenant, role })),
       );
-    await tx.query(
+    await write(
+      tx,
       `DELETE FROM role_assignment g USING jsonb_to_recordset($1::jsonb) AS r ("user" uuid, role text), role
        WHERE role.name = r.role AND g.auth_user_id = r."user" AND g.role_id = role.id AND g.connection_id = $2`,
-      [of((change) => change.rolesLost), this.#apply.connection],
+      of((change) => change.rolesLost),
+      this.#apply.connection,
     );
     // LEFT JOIN: a role that was removed meanwhile fails the change (its id must not be null) instead of being left out in silence.
-    await tx.query(
+    await write(
+      tx,
       `INSERT INTO role_assignment (auth_user_id, role_id, origin, tenant_id, connection_id, granted_at)
        SELECT r."user", role.id, 'directory', r.tenant, $2, $3
        FROM jsonb_to_recordset($1::jsonb) AS r ("user" uuid, tenant uuid, role text) LEFT JOIN role ON role.name = r.role
        ON CONFLICT DO NOTHING`,
-      [of((change) => change.rolesGained), this.#apply.connection, this.#at.toISOString()],
+      of((change) => change.rolesGained),
+      this.#apply.connection,
+      this.#at.toISOString(),
     );
   }
 
@@ -315,6 +322,16 @@ export class TenantSuspended extends Error {
   override readonly name = 'TenantSuspended';
 }
 
+/** `statement` reads the rows as JSON from `$1`; of none, nothing is asked. */
+async function write(
+  tx: BulkTransaction,
+  statement: string,
+  rows: readonly object[],
+  ...values: readonly string[]
+): Promise<void> {
+  if (rows.length > 0) await tx.query(statement, [JSON.stringify(rows), ...values]);
+}
+
 /** Another batch gave one of the addresses to somebody in the meantime: tried again from its beginning, this batch sees that. */
 export class AddressGivenOut extends Error {
   override readonly name = 'AddressGivenOut';
@@ -332,8 +349,9 @@ function whoComesTooLate(done: readonly Done[], ground: FoundGround): readonly C
   for (const { user, result } of applied) {
     const before = ground.users.get(user);
     const old = before === undefined ? null : toColumns(before.user.fields).email_key;
+    if (old === null) continue;
     const keeps = result.state !== 'deleted' && toColumns(result.fields).email_key === old;
-    if (old !== null && !keeps) holders.get(old)?.delete(user);
+    if (!keeps) holders.get(old)?.delete(user);
   }
   return applied.flatMap(({ change, user }) => {
     const address = addressGivenBy(change);

@@ -36,7 +36,7 @@ import { finishRun } from './runs.ts';
 import { RunTakenOver } from './staging.ts';
 
 /** How many rows are in memory at once. */
-const BATCH = 2_000;
+const BATCH = 1_000;
 /** Up to here, looking each row up by key costs less than going over everybody. */
 const FEW = 5_000;
 

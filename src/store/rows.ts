@@ -29,7 +29,8 @@ export function toStoredAuthUser(row: AuthUserRow): StoredAuthUser {
 /** The columns of an auth user's fields. Attributes hold only fields that have a value. */
 export function toColumns(fields: Fields) {
   const { userName = null, email = null, displayName = null, ...others } = fields;
-  const attributes = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== null));
+  const attributes: Record<string, FieldValue> = {};
+  for (const [name, value] of Object.entries(others)) if (value !== null) attributes[name] = value;
   return {
     user_name: userName,
     email,
