@@ -93,16 +93,6 @@ export const ProblemBody = z
   .meta({ id: 'Problem' });
 export type ProblemBody = z.infer<typeof ProblemBody>;
 
-/** There is nobody: no key, no session, or none that opens anything. */
-export function unauthenticated(): Problem {
-  return new Problem({
-    code: 'unauthenticated',
-    message: 'This needs an API key or a session, and there was none or it is not valid any more.',
-    remedy:
-      'Send `Authorization: Bearer rc_…` with a key that was neither revoked nor has expired; in a browser, sign in.',
-  });
-}
-
 /** A failure that only HTTP knows. */
 export class HttpFailure extends Error {
   override readonly name = 'HttpFailure';
