@@ -1,5 +1,6 @@
 /** From what was measured to what is printed: value, floor, ratio and limit of each figure. */
 import type { Reads } from './authorization.ts';
+import type { Part, TreeTimes } from './tenancy.ts';
 import type { Report } from './worker.ts';
 
 export type Figure = {
@@ -112,6 +113,17 @@ export function readFigures(what: string, api: Reads, floor: Reads): readonly Fi
         ok: api[part] <= 5,
       }),
     ),
+  ];
+}
+
+export function treeFigures({ tenants, users }: Part, times: TreeTimes): readonly Figure[] {
+  const figure = (name: string, value: number, floor: number, limit: number): Figure => {
+    return { name, value, unit: 'ms', floor, ratio: value / floor, limit, ok: value <= limit };
+  };
+  return [
+    figure(`move of ${tenants} tenants with ${users} users, the slowest`, times.move, times.bareMove, 5_000),
+    figure('longest read of them meanwhile', times.readDuring, times.readBefore, 1_000),
+    figure('what is below the root, by kind', times.describe, times.bareCount, 1_000),
   ];
 }
 

@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: what a full sync of a large directory costs, and what it costs applications to read what a user may do, each figure
- * beside the floor that was measured in the same run on the same machine. Machines differ and are shared; the ratio is what can be
- * compared.
+ * `npm run bench`: what a full sync of a large directory costs, what it costs applications to read what a user may do, and what it costs
+ * to move a part of the tenants, each figure beside the floor that was measured in the same run on the same machine. Machines differ and
+ * are shared; the ratio is what can be compared.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -15,25 +15,27 @@ import { spawnSimulator } from '../simulators/start.ts';
 import { joinEmbeddedPostgres } from '../src/store/embedded.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { measureReads } from './authorization.ts';
-import { type Figure, figures, readFigures, table } from './figures.ts';
+import { type Figure, figures, readFigures, table, treeFigures } from './figures.ts';
 import { populate } from './population.ts';
+import { measureTree } from './tenancy.ts';
 import type { Order, Report, Setup } from './worker.ts';
 
 const HELP = `npm run bench -- [SECTION …] [--users N] [--tenants N] [--seconds N] [--out FILE]
 
   sync            a full sync of a simulated Entra ID directory, its apply, and what follows a small change
   authorization   reading what a user may do, over HTTP, with the key of an application that sees all tenants
-  Without a section: both.
+  tenants         moving a part of the tree while others read of it, and saying what is below the root
+  Without a section: all.
 
-  --users N    how many there are (default 100000 in the directory, 1000000 to read of)
-  --tenants N  that they are spread over, eight deep (default 10000; of authorization)
+  --users N    how many there are (default 100000 in the directory, 1000000 elsewhere)
+  --tenants N  that they are spread over, eight deep (default 10000)
   --seconds N  for each measurement of reads (default 10)
   --out FILE   also write the figures as a JSON array of {name, value, unit, floor, ratio, limit, ok}
 
-The limits of sync are those of 100,000 users; with another size they are in proportion.
+The limits of sync are those of 100,000 users; with another size they are in proportion. What is moved is a tenth as large as the rest.
 `;
 
-const sections = { sync: syncFigures, authorization: authorizationFigures } as const;
+const sections = { sync: syncFigures, authorization: authorizationFigures, tenants: tenantFigures } as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -113,6 +115,15 @@ async function authorizationFigures(url: string): Promise<readonly Figure[]> {
   say('reads');
   const api = await measureReads({ serve: 'api', url, secretKey }, sample);
   return readFigures('authorization reads', api, floor);
+}
+
+async function tenantFigures(url: string): Promise<readonly Figure[]> {
+  const population = { users: Number(values.users ?? 1_000_000), tenants: Number(values.tenants) };
+  say(`${population.users} users in ${population.tenants} tenants`);
+  await populate(url, population);
+  const part = { tenants: Math.ceil(population.tenants / 10), users: Math.ceil(population.users / 10) };
+  say(`moves of ${part.tenants} tenants more with ${part.users} users`);
+  return treeFigures(part, await measureTree(url, part));
 }
 
 async function startWorker(setup: Setup) {

@@ -29,18 +29,15 @@ export const KIND = `CASE
 const COLUMNS = `t.id, t.parent_id, t.name, t.path, t.data_key, t.state, ${KIND} AS kind, t.inherits_roles, t.product_plan_id AS plan,
   plan_in_tenant(t.id) AS effective_plan, t.delete_at, t.version, t.created_at`;
 
-/**
- * Those of `select`, which gives ids, in the order of their ids. First which ones, then what follows of each: what is left out by a
- * limit is not computed.
- */
+/** Those of which `condition` holds, which speaks of `tenant t` and may end with an order and a limit; in the order of their ids. */
 export async function readTenants(
   sql: Sql,
   scope: TenantId,
-  select: string,
+  condition: string,
   values: readonly unknown[],
 ): Promise<Tenant[]> {
   const rows = await sql.query<TenantRow>(
-    `WITH chosen AS MATERIALIZED (${select}) SELECT ${COLUMNS} FROM chosen JOIN tenant t ON t.id = chosen.id ORDER BY t.id`,
+    `SELECT ${COLUMNS} FROM (SELECT * FROM tenant t WHERE ${condition}) t ORDER BY t.id`,
     values,
   );
   return rows.map((row) => toTenant(row, scope));
@@ -48,7 +45,7 @@ export async function readTenants(
 
 /** One that is there; throws where it is not. */
 export async function readTenant(sql: Sql, scope: TenantId, id: string): Promise<Tenant> {
-  const [tenant] = await readTenants(sql, scope, 'SELECT $1::uuid AS id', [id]);
+  const [tenant] = await readTenants(sql, scope, 't.id = $1::uuid', [id]);
   if (tenant === undefined) throw new Error(`the tenant ${id} is not visible to its own transaction`);
   return tenant;
 }

@@ -19,7 +19,7 @@ import { refusingTakenNames } from './duplicates.ts';
 import { type TenantEvent, writeTenantEvents } from './events.ts';
 import type { Prisma } from './generated/client.ts';
 import { holdTree } from './locks.ts';
-import { EVER_WITHIN, SUBTREE, subtree } from './scope.ts';
+import { EVER_WITHIN, isWithin, subtree } from './scope.ts';
 import { KIND, readTenant, readTenants } from './tenantRows.ts';
 
 export type NewTenant = Pick<Tenant, 'id' | 'name' | 'inheritsRoles' | 'plan'> & {
@@ -142,28 +142,24 @@ function reading(database: Database): Pick<TenantStore, 'list' | 'get' | 'descri
   return {
     list: (scope, filter) =>
       database.ordinary(scope, async (tx) => {
-        await subtree(tx, scope, filter.parent ?? scope);
-        return await pageOfTenants(tx, scope, filter);
+        const below = await subtree(tx, scope, filter.parent ?? scope);
+        return await pageOfTenants(tx, scope, { ...filter, top: below.path.startsWith });
       }),
-    get: (scope, id) =>
-      database.ordinary(scope, async (tx) => {
-        const [tenant] = await readTenants(sqlOf(tx), scope, ONE, [scope, id]);
-        return tenant ?? null;
-      }),
+    get: (scope, id) => database.ordinary(scope, (tx) => find(tx, scope, id)),
     describe: (scope, id, children) =>
       database.ordinary(scope, async (tx) => {
-        const sql = sqlOf(tx);
-        const [tenant] = await readTenants(sql, scope, ONE, [scope, id]);
-        if (tenant === undefined) return null;
-        const kinds = await sql.query<{ kind: TenantKind; tenants: number }>(
-          `SELECT kind, count(*)::int AS tenants FROM (
-             SELECT ${KIND} AS kind FROM tenant t WHERE t.id IN ${SUBTREE('$1::uuid')} AND t.id <> $1::uuid) AS below GROUP BY kind`,
-          [id],
+        const tenant = await find(tx, scope, id);
+        if (tenant === null) return null;
+        const top = (await subtree(tx, scope, id)).path.startsWith;
+        const kinds = await sqlOf(tx).query<{ kind: TenantKind; tenants: number }>(
+          `SELECT kind, count(*)::int AS tenants FROM (SELECT ${KIND} AS kind FROM tenant t WHERE ${BELOW} AND t.id <> $2::uuid) AS below
+           GROUP BY kind`,
+          [top, id],
         );
         const counted = Object.fromEntries(kinds.map(({ kind, tenants }) => [kind, tenants]));
         return {
           ...tenant,
-          children: await pageOfTenants(tx, scope, { parent: id, limit: children, after: null }),
+          children: await pageOfTenants(tx, scope, { top, parent: id, limit: children, after: null }),
           descendants: { individual: 0, organisation: 0, enterprise: 0, ...counted },
         };
       }),
@@ -174,27 +170,32 @@ function reading(database: Database): Pick<TenantStore, 'list' | 'get' | 'descri
       }),
     named: (scope, name, limit) =>
       database.ordinary(scope, async (tx) => {
-        const chosen = `SELECT t.id FROM tenant t WHERE t.name = $2 AND t.id IN ${SUBTREE('$1::uuid')} ORDER BY t.id LIMIT $3::int`;
-        return await readTenants(sqlOf(tx), scope, chosen, [scope, name, limit]);
+        const top = (await subtree(tx, scope)).path.startsWith;
+        const condition = `${BELOW} AND t.name = $2 ORDER BY t.id LIMIT $3::int`;
+        return await readTenants(sqlOf(tx), scope, condition, [top, name, limit]);
       }),
   };
 }
 
-const ONE = `SELECT t.id FROM tenant t WHERE t.id = $2::uuid AND t.id IN ${SUBTREE('$1::uuid')}`;
+/** Of the tenant whose path is the first parameter and those below it: what is there. */
+const BELOW = `${isWithin('t.path', '$1::text')} AND t.state <> 'deleted'`;
+
+async function find(tx: OrdinaryTransaction, scope: TenantId, id: TenantId): Promise<Tenant | null> {
+  const top = (await subtree(tx, scope)).path.startsWith;
+  const [tenant] = await readTenants(sqlOf(tx), scope, `${BELOW} AND t.id = $2::uuid`, [top, id]);
+  return tenant ?? null;
+}
+
+type TenantPage = PageOptions & { readonly top: string; readonly parent: TenantId | null };
 
 async function pageOfTenants(
   tx: OrdinaryTransaction,
   scope: TenantId,
-  { parent, limit, after }: PageOptions & { readonly parent: TenantId | null },
+  { top, parent, limit, after }: TenantPage,
 ): Promise<Listed<Tenant>> {
-  const rows = await readTenants(
-    sqlOf(tx),
-    scope,
-    `SELECT t.id FROM tenant t WHERE t.id IN ${SUBTREE('$1::uuid')}
-       AND ($2::uuid IS NULL OR t.parent_id = $2::uuid) AND ($3::uuid IS NULL OR t.id > $3::uuid) ORDER BY t.id LIMIT $4::int`,
-    [scope, parent, after, limit + 1],
-  );
-  return toPage(rows, limit);
+  const which = parent === null ? '$2::uuid IS NULL' : 't.parent_id = $2::uuid';
+  const condition = `${BELOW} AND ${which} AND ($3::uuid IS NULL OR t.id > $3::uuid) ORDER BY t.id LIMIT $4::int`;
+  return toPage(await readTenants(sqlOf(tx), scope, condition, [top, parent, after, limit + 1]), limit);
 }
 
 function standing(database: Database): Pick<TenantStore, 'standing' | 'working' | 'keptState'> {
