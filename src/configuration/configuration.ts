@@ -123,8 +123,8 @@ async function compare(
   const isSystem = caller.role === 'system';
   const who = { isSystem, isRoot: caller.tenant === deps.store.root };
   const compared = compareConfiguration(resolved.wanted, current, who);
-  const hindrances = [...resolved.hindrances, ...compared.hindrances];
-  if (hindrances.length > 0) throw refused(hindrances, locate);
+  const mistakes = [...resolved.mistakes, ...compared.hindrances];
+  if (mistakes.length > 0) throw refused(mistakes, locate);
   return { compared, current, resolved, stamp: stampOf(caller.tenant, compared.differences) };
 }
 

@@ -38,14 +38,11 @@ export function parseFile(text: string): ParsedFile {
       ),
     );
   const locate: ParsedFile['locate'] = (place, atWord = false) => at(offsetOf(document, place, atWord));
-  const parsed = ConfigurationFile.safeParse(contentIn(document) ?? {}, {
-    error: (issue) =>
-      issue.code === 'invalid_type' && issue.input === undefined ? 'is missing: add it' : undefined,
-  });
-  if (!parsed.success) throw refused(parsed.error.issues.flatMap(hindrancesOf), locate);
-  const twice = duplicatesIn(parsed.data, locate);
+  const { value, mistakes: found } = readAs(ConfigurationFile, contentIn(document) ?? {}, []);
+  if (value === null) throw refused(found, locate);
+  const twice = duplicatesIn(value, locate);
   if (twice.length > 0) throw refused(twice, locate);
-  return { content: parsed.data, locate };
+  return { content: value, locate };
 }
 
 function read(text: string, lineCounter: LineCounter): Document.Parsed {
@@ -91,10 +88,24 @@ function unusable(messages: readonly string[], cause?: Error): Problem {
 }
 
 /** `atWord`: the word itself is wrong, and not what follows it. */
-type Mistake = Hindrance & { readonly atWord?: true };
+export type Mistake = Hindrance & { readonly atWord?: true };
 
-function hindrancesOf(issue: z.core.$ZodIssue): readonly Mistake[] {
-  const place = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+/** What stands at a place, as the schema reads it; null with what is wrong with it, which repeats no value. */
+export function readAs<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  place: Place,
+): { readonly value: z.output<S> | null; readonly mistakes: readonly Mistake[] } {
+  const parsed = schema.safeParse(value, {
+    error: (issue) =>
+      issue.code === 'invalid_type' && issue.input === undefined ? 'is missing: add it' : undefined,
+  });
+  if (parsed.success) return { value: parsed.data, mistakes: [] };
+  return { value: null, mistakes: parsed.error.issues.flatMap((issue) => mistakesOf(issue, place)) };
+}
+
+function mistakesOf(issue: z.core.$ZodIssue, above: Place): readonly Mistake[] {
+  const place = [...above, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
   if (issue.code !== 'unrecognized_keys') return [{ place, message: issue.message }];
   return issue.keys.map((key) => {
     const message = 'is not known here: correct the word, or leave it out';

@@ -1,10 +1,8 @@
 /** What there is, as a file would speak of it, and what a file wants, as far as connectors and stored secrets have a say in it. */
-import type { z } from 'zod';
 import type { Json } from '../domain/canonical.ts';
 import {
   type Current,
   type CurrentTenant,
-  type Hindrance,
   isSame,
   keyOf,
   type Place,
@@ -19,6 +17,7 @@ import type { Caller } from '../domain/permission.ts';
 import { type ConnectionDeps, rolesIn } from '../tenancy/connections.ts';
 import { listPlans } from '../tenancy/productPlans.ts';
 import { listRoles } from '../tenancy/roles.ts';
+import { type Mistake, readAs } from './file.ts';
 import type { ConfigurationFile, CredentialSources, Reference } from './schema.ts';
 
 export type ConfigurationDeps = ConnectionDeps & {
@@ -106,7 +105,7 @@ async function everything<T>(
 
 export type Resolved = {
   readonly wanted: Wanted;
-  readonly hindrances: readonly Hindrance[];
+  readonly mistakes: readonly Mistake[];
   /** Of each connection of the file: those that are to be stored, and those that are stored; null where they are not all at hand. */
   readonly credentials: readonly unknown[];
 };
@@ -120,22 +119,22 @@ export async function resolve(
 ): Promise<Resolved> {
   const tenants = new Map(standing.tenants.map((tenant) => [keyOf(tenant.path), tenant]));
   const known = new Map(standing.connections.map((one) => [keyOf(one.tenant, one.name), one]));
-  const hindrances: Hindrance[] = [];
+  const mistakes: Mistake[] = [];
   const connections: WantedConnection[] = [];
   const credentials: unknown[] = [];
   for (const [at, connection] of content.connections.entries()) {
     const place: Place = ['connections', at];
     const stored = storedAs(connection, tenants, known);
-    const settings = parsePart(deps.connectors[connection.provider].settings, connection.settings, [
-      ...place,
-      'settings',
-    ]);
+    const settings =
+      connection.settings === undefined
+        ? { value: undefined, mistakes: [] }
+        : readAs(deps.connectors[connection.provider].settings, connection.settings, [...place, 'settings']);
     const given = credentialsOf(deps, connection, secrets, [...place, 'credentials']);
-    hindrances.push(...settings.hindrances, ...given.hindrances);
+    mistakes.push(...settings.mistakes, ...given.mistakes);
     const isStored = given.value !== null && (await areStored(deps, caller, stored, given.value));
     credentials.push(given.value);
     connections.push({
-      ...partsOf(connection, settings.value as Json | undefined, place),
+      ...partsOf(connection, (settings.value ?? connection.settings) as Json | undefined, place),
       credentials:
         given.said && given.value !== null
           ? isStored
@@ -146,7 +145,7 @@ export async function resolve(
             : 'unsaid',
     });
   }
-  return { wanted: { ...content, connections }, hindrances, credentials };
+  return { wanted: { ...content, connections }, mistakes, credentials };
 }
 
 type FileConnection = ConfigurationFile['connections'][number];
@@ -176,39 +175,23 @@ function partsOf(
   };
 }
 
-function parsePart(schema: z.ZodType, value: unknown, place: Place) {
-  if (value === undefined) return { value, hindrances: [] };
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return { value: parsed.data as unknown, hindrances: [] };
-  const hindrances = parsed.error.issues.flatMap((issue): readonly Hindrance[] => {
-    const path = [...place, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))];
-    if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => ({
-        place: [...path, key],
-        message: 'is not known to this provider: leave it out',
-      }));
-    return [{ place: path, message: `${issue.message}: correct it` }];
-  });
-  return { value, hindrances };
-}
-
 /** Values are never told: what is wrong with one is said of its place. */
 function credentialsOf(
   deps: ConfigurationDeps,
   { credentials, provider }: FileConnection,
   secrets: Secrets,
   place: Place,
-): { readonly said: boolean; readonly value: unknown; readonly hindrances: readonly Hindrance[] } {
-  if (credentials === undefined) return { said: false, value: null, hindrances: [] };
+): { readonly said: boolean; readonly value: unknown; readonly mistakes: readonly Mistake[] } {
+  if (credentials === undefined) return { said: false, value: null, mistakes: [] };
   const found = valuesOf(deps, credentials, secrets);
-  if (found === 'missing') return { said: true, value: null, hindrances: [] };
+  if (found === 'missing') return { said: true, value: null, mistakes: [] };
   if (found === 'no-object') {
     const message =
       'what this refers to is not a JSON object: refer to one, or name where each field comes from';
-    return { said: true, value: null, hindrances: [{ place, message }] };
+    return { said: true, value: null, mistakes: [{ place, message }] };
   }
-  const { value, hindrances } = parsePart(deps.connectors[provider].credentials, found, place);
-  return { said: true, value: value ?? null, hindrances };
+  const { value, mistakes } = readAs(deps.connectors[provider].credentials, found, place);
+  return { said: true, value, mistakes };
 }
 
 function valuesOf(

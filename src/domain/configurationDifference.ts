@@ -61,6 +61,7 @@ export function compareConfiguration(wanted: Wanted, current: Current, who: Comp
 function outlookOf(wanted: Wanted, current: Current, { isSystem }: ComparedFor): Outlook {
   const tenants = new Map(current.tenants.map((tenant) => [keyOf(tenant.path), tenant]));
   const named = new Map(wanted.tenants.map((tenant) => [keyOf(tenant.path), tenant]));
+  const rolesNow = new Map(current.plans.map(({ name, roles }) => [name, roles]));
   const planOf = (path: TenantPath): string | null => {
     const said = named.get(keyOf(path))?.plan;
     const own = said === undefined ? (tenants.get(keyOf(path))?.plan ?? null) : said;
@@ -74,10 +75,9 @@ function outlookOf(wanted: Wanted, current: Current, { isSystem }: ComparedFor):
     willBe: (path) => tenants.has(keyOf(path)) || named.has(keyOf(path)),
     roleTypes: typesAfter(wanted, current.roles),
     planAt: planOf,
-    rolesOfPlan: new Map([
-      ...current.plans.map(({ name, roles }) => [name, roles] as const),
-      ...wanted.plans.flatMap(({ name, roles }) => (roles === undefined ? [] : [[name, roles] as const])),
-    ]),
+    rolesOfPlan: new Map(
+      [...current.plans, ...wanted.plans].map(({ name, roles }) => [name, roles ?? rolesNow.get(name) ?? []]),
+    ),
   };
 }
 
