@@ -3,7 +3,8 @@
  * recorded work that lost its job gets a new one, whether the queue was emptied, a process died between recording and asking, or
  * Redis was restarted without its data. Processes may do this side by side: each step changes only what is still wrong.
  *
- * Beside it, because it may take longer than a minute: tenants whose deletion is due are deleted, and what they held is removed.
+ * The next key that signs tokens is made then too, a day before it signs. Beside it, because it may take longer than a minute: tenants
+ * whose deletion is due are deleted, and what they held is removed.
  */
 import { schedule } from 'node-cron';
 import type { Logger } from '../src/log.ts';
@@ -18,6 +19,8 @@ export type HousekeepingDeps = {
     readonly runs: readonly QueuedRun[];
     readonly applies: readonly QueuedApply[];
   }>;
+  /** Makes the next key that signs tokens where it is time for it. Gives whether it was. */
+  readonly renewSigningKeys: () => Promise<boolean>;
   /** Deletes the tenants that are due, and removes what deleted ones held. Aborted, it leaves the rest for later. */
   readonly deletedTenants: (signal: AbortSignal) => Promise<void>;
   readonly log: Logger;
@@ -88,6 +91,9 @@ async function tidyUp(deps: HousekeepingDeps): Promise<void> {
   await logged(log, 'unfinished-work', async () => {
     const restored = await queues.restore(await deps.unfinishedWork());
     if (restored > 0) log.info({ event: 'housekeeping.restored', jobs: restored });
+  });
+  await logged(log, 'signing-keys', async () => {
+    if (await deps.renewSigningKeys()) log.info({ event: 'signing-key.made' });
   });
 }
 

@@ -5,6 +5,7 @@ import { startHousekeeping } from '../jobs/housekeeping.ts';
 import { type JobQueues, openQueues, type ScheduledConnection } from '../jobs/queue.ts';
 import { type Abandoned, openWorker } from '../jobs/worker.ts';
 import { openServer } from './api/server.ts';
+import { renewSigningKeys } from './authorization/tokenKeys.ts';
 import type { Config } from './config.ts';
 import type { Connection } from './domain/connection.ts';
 import { ApplyId, type RunId } from './domain/ids.ts';
@@ -52,6 +53,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
       const housekeeping = startHousekeeping({
         queues,
         connectionsWithSchedules: () => everySchedule(install),
+        renewSigningKeys: () => renewSigningKeys(install.deps),
         unfinishedWork: async () => ({
           runs: await store.runs.unfinished(),
           applies: (await store.applying.unfinished()).map((apply) => ({ apply })),

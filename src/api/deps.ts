@@ -1,5 +1,5 @@
 /** What the API is given: what its use cases take, and what only an edge needs. */
-import type { AuthorizationDeps } from '../authorization/read.ts';
+import type { TokenDeps } from '../authorization/userToken.ts';
 import type { ApplyId, ConnectionId, RunId, TenantId } from '../domain/ids.ts';
 import type { Logger } from '../log.ts';
 import type { ApplyDeps } from '../review/apply.ts';
@@ -27,7 +27,7 @@ export type ApiDeps = TenantDeps &
   ApplyDeps &
   AuditDeps &
   SignInDeps &
-  AuthorizationDeps & {
+  TokenDeps & {
     readonly log: Logger;
     /** Puts a recorded run, or a recorded apply, on the queue. Again changes nothing. */
     readonly enqueueRun: (work: { run: RunId; connection: ConnectionId; tenant: TenantId }) => Promise<void>;

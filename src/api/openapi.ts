@@ -66,6 +66,9 @@ export function openApiDocument(routes: readonly Route[], version: string): Docu
   };
 }
 
+const bodyType = ({ form }: Route) =>
+  form === true ? 'application/x-www-form-urlencoded' : 'application/json';
+
 type ToJson = (schema: z.ZodType, io: 'input' | 'output') => JsonSchema;
 
 function operationOf(route: Route, json: ToJson): Operation {
@@ -83,7 +86,7 @@ function operationOf(route: Route, json: ToJson): Operation {
       : {}),
     ...(body === null
       ? {}
-      : { requestBody: { required: true as const, content: { 'application/json': { schema: body } } } }),
+      : { requestBody: { required: true as const, content: { [bodyType(route)]: { schema: body } } } }),
     responses: {
       [String(route.status)]: {
         description:

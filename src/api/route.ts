@@ -37,6 +37,10 @@ type Description = {
   /** It only reads, and confirms with what it reads that its caller is who they were: the key is not looked up each time. */
   readonly confirms?: true;
   readonly status: 200 | 201 | 202 | 204;
+  /** The body is a form, and failures are told as OAuth 2.0 tells them. */
+  readonly form?: true;
+  /** How long anybody may keep the answer, in seconds. */
+  readonly keptSeconds?: number;
 };
 
 export type Route = Description & {
@@ -112,24 +116,33 @@ export function route<Answer extends z.ZodType, Input extends z.ZodType = typeof
   };
 }
 
-/** A route for everybody: it takes nothing and knows no caller. */
+/** A route for everybody: it knows no caller. What comes in goes unseen to its use case. */
 export function openRoute<Answer extends z.ZodType>(
-  definition: Pick<Description, 'path' | 'operation' | 'summary'> & {
+  definition: Pick<Description, 'path' | 'operation' | 'summary' | 'description' | 'form' | 'keptSeconds'> & {
+    readonly method?: Method;
+    readonly input?: z.ZodType;
     readonly answer: Answer;
-    readonly handle: (deps: ApiDeps) => Promise<Given<z.input<Answer>>>;
+    readonly handle: (
+      deps: ApiDeps,
+      input: Readonly<Record<string, unknown>>,
+    ) => Promise<Given<z.input<Answer>>>;
   },
 ): Route {
-  const { handle, answer, ...description } = definition;
+  const { handle, answer, method = 'GET', input = nothing, ...description } = definition;
   return {
     ...description,
-    method: 'GET',
+    method,
     needs: 'nothing',
     status: 200,
-    input: nothing,
+    input,
     lists: new Set(),
     answer,
     versioned: false,
-    run: async ({ deps }) => ({ value: answer.parse(await handle(deps)), location: null, version: null }),
+    run: async ({ deps }, raw) => ({
+      value: answer.parse(await handle(deps, raw)),
+      location: null,
+      version: null,
+    }),
   };
 }
 

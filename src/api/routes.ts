@@ -18,6 +18,7 @@ import { sessions } from './sessions.ts';
 import { signIn } from './signIn.ts';
 import { supportAccess } from './supportAccess.ts';
 import { tenants } from './tenants.ts';
+import { tokens } from './tokens.ts';
 import { users } from './users.ts';
 
 export const routes: readonly Route[] = [
@@ -28,6 +29,7 @@ export const routes: readonly Route[] = [
   ...applies,
   ...users,
   ...authorization,
+  ...tokens,
   ...roles,
   ...plans,
   ...principals,

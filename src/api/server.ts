@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { v7 } from 'uuid';
 import packageJson from '../../package.json' with { type: 'json' };
+import { TokenKeys } from '../authorization/tokenKeys.ts';
 import { invalidInput } from '../domain/input.ts';
 import type { Caller } from '../domain/permission.ts';
 import { Problem, type ProblemCode } from '../domain/problem.ts';
@@ -11,6 +12,7 @@ import { Failures } from '../signIn/failures.ts';
 import { acceptCookies } from './cookies.ts';
 import type { ApiDeps } from './deps.ts';
 import { accessOf, callerOf, noteAct, noteAnswer } from './during.ts';
+import { serveForms } from './forms.ts';
 import { openApiDocument } from './openapi.ts';
 import { describeFailure, isExpected } from './problems.ts';
 import { referencePage } from './reference.ts';
@@ -35,7 +37,7 @@ const LONGEST_REQUEST_MS = 60_000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** What only a server that listens knows is left out. */
-type ServerDeps = Omit<ApiDeps, 'publicUrl' | 'failures'>;
+type ServerDeps = Omit<ApiDeps, 'publicUrl' | 'failures' | 'tokenKeys'>;
 
 /** `port` 0 takes a free one. Throws `port-in-use`. `close` lets the requests under way end. */
 export async function openServer(
@@ -58,6 +60,7 @@ export async function openServer(
     publicUrl: () =>
       publicUrlOf({ publicUrl: config.publicUrl ?? null, host: config.host, port: portOf(app) }),
     failures: new Failures(given.clock),
+    tokenKeys: new TokenKeys(given),
   };
   app.decorateRequest('caller', null);
   app.decorateRequest('visitor', null);
@@ -71,7 +74,13 @@ export async function openServer(
     return await callerOf(deps, caller, request);
   };
   const remembered = new RememberedCallers(lookUp, () => deps.store.authorization.accessStamp());
-  for (const route of routes) serve(app, deps, route, { lookUp, remembered });
+  for (const route of routes.filter(({ form }) => form !== true))
+    serve(app, deps, route, { lookUp, remembered });
+  serveForms(
+    app,
+    deps,
+    routes.filter(({ form }) => form === true),
+  );
   serveReference(app);
   serveSignIn(app, deps);
   await listen(app, config);
@@ -177,6 +186,8 @@ function serve(app: FastifyInstance, deps: ApiDeps, route: Route, { lookUp, reme
       );
       if (location !== null) reply.header('location', location);
       if (version !== null && isKnown(version, request, reply)) return reply.status(304).send();
+      if (route.keptSeconds !== undefined)
+        reply.header('cache-control', `public, max-age=${route.keptSeconds}`);
       reply.status(route.status);
       return route.answer === null ? reply.send() : value;
     },

@@ -1,5 +1,6 @@
 /** Who a request comes from: an API key, or else the session of a cookie. */
 import type { FastifyRequest } from 'fastify';
+import { callerOfToken } from '../authorization/accessToken.ts';
 import type { Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import { authenticateSession, type Visitor as SessionVisitor } from '../signIn/sessions.ts';
@@ -20,8 +21,7 @@ export async function authenticate(
 ): Promise<{ readonly caller: Caller; readonly visitor: Visitor | null }> {
   const { authorization } = request.headers;
   if (authorization !== undefined) {
-    const key = /^Bearer +(rc_[\w-]{1,200})$/i.exec(authorization)?.[1];
-    const caller = key === undefined ? null : await authenticateKey(deps, key);
+    const caller = await callerOfBearer(deps, /^Bearer +([\w.-]{1,4000})$/i.exec(authorization)?.[1] ?? '');
     if (caller === null) throw unauthenticated();
     return { caller, visitor: null };
   }
@@ -31,6 +31,12 @@ export async function authenticate(
   const { cookie, caller } = visitor;
   refuseForeign(request, { cookie, token: request.headers['x-csrf-token'], publicUrl });
   return { caller, visitor };
+}
+
+/** By an API key, or by a token that was granted for one. */
+async function callerOfBearer(deps: ApiDeps, bearer: string): Promise<Caller | null> {
+  if (bearer.startsWith('rc_')) return await authenticateKey(deps, bearer);
+  return bearer.split('.').length === 3 ? await callerOfToken(deps, bearer) : null;
 }
 
 /** By the cookie alone; null: there is none that opens anything. Throws `tenant-suspended`. */

@@ -35,7 +35,15 @@ export async function readAuthorization(
   input: z.input<typeof AuthorizationQuery>,
 ): Promise<AuthorizationAnswer> {
   authorise(caller, 'authorization.read');
-  const { user: id, tenant } = parseInput(AuthorizationQuery, input);
+  return await authorizationFor({ store }, caller, parseInput(AuthorizationQuery, input));
+}
+
+/** The same for a use case that has asked for a permission of its own. */
+export async function authorizationFor(
+  { store }: AuthorizationDeps,
+  caller: Caller,
+  { user: id, tenant }: z.output<typeof AuthorizationQuery>,
+): Promise<AuthorizationAnswer> {
   const user = parseId(AuthUserId, id);
   if (user === null) throw notFound('user');
   const read = await store.authorization.read(caller.tenant, { user, tenant, most: MOST_ENTRIES });

@@ -46,6 +46,8 @@ export type ApiKeyStore = {
   ): Promise<ApiKey | null>;
   /** Whose key has this hash and is good. The one look into all tenants: who calls is not known before it. */
   bearer(hash: Uint8Array<ArrayBuffer>, now: Date): Promise<Bearer | null>;
+  /** Whose key this is that a token in `tenant` was granted for, if it is good and reaches there. */
+  bearerOfToken(key: ApiKeyId, tenant: TenantId, now: Date): Promise<Bearer | null>;
   /** Notes that the key was used, unless that was noted within the last minute. */
   used(bearer: Bearer, now: Date): Promise<void>;
 };
@@ -137,7 +139,7 @@ async function insertKey(
   });
 }
 
-function presented(database: Database): Pick<ApiKeyStore, 'bearer' | 'used'> {
+function presented(database: Database): Pick<ApiKeyStore, 'bearer' | 'bearerOfToken' | 'used'> {
   const noting = new Set<ApiKeyId>();
   return {
     bearer: async (hash, now) => {
@@ -145,6 +147,11 @@ function presented(database: Database): Pick<ApiKeyStore, 'bearer' | 'used'> {
         hash,
         now,
       ]);
+      return row === undefined ? null : toBearer(row);
+    },
+    bearerOfToken: async (key, tenant, now) => {
+      const text = 'SELECT * FROM bearer_of_token($1, $2, $3)';
+      const [row] = await database.single<BearerRow>('bearer-of-token', text, [key, tenant, now]);
       return row === undefined ? null : toBearer(row);
     },
     used: async ({ key, principal, lastUsedAt }, now) => {

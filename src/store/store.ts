@@ -20,6 +20,7 @@ import { secretBox } from './secrets.ts';
 import { type SessionStore, sessionStore } from './sessions.ts';
 import { type SignInStore, signInStore } from './signIn.ts';
 import { type SignInProviderStore, signInProviderStore } from './signInProviders.ts';
+import { type SigningKeyStore, signingKeyStore } from './signingKeys.ts';
 import { Staging } from './staging.ts';
 import { type SupportAccessStore, supportAccessStore } from './supportAccess.ts';
 import { type TenantDeletions, tenantDeletions } from './tenantDeletions.ts';
@@ -55,6 +56,7 @@ export type Store = {
   readonly audit: AuditLog;
   readonly events: Events;
   readonly authorization: Authorizations;
+  readonly signingKeys: SigningKeyStore;
   /** The right to run a connection, which no two processes have at once; null when another process has it. */
   lockConnection(connection: ConnectionId): Promise<HeldLock | null>;
   /** The right to purge what deleted tenants held, likewise. */
@@ -96,6 +98,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     audit: new AuditLog(database),
     events: new Events(database),
     authorization: new Authorizations(database),
+    signingKeys: signingKeyStore(database, box),
     lockConnection: (connection) => lockConnection(database, connection),
     lockPurge: () => lockPurge(database),
     close: () => {

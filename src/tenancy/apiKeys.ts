@@ -199,7 +199,15 @@ const KEY = /^rc_[A-Za-z0-9_-]{43}$/;
  * null: no such key, it was revoked or has expired, or its principal is disabled. Which of them is nobody's business.
  * Throws `tenant-suspended`.
  */
-export async function authenticateKey({ store, clock }: ApiKeyDeps, key: string): Promise<Caller | null> {
+export async function authenticateKey(deps: ApiKeyDeps, key: string): Promise<Caller | null> {
+  return (await presentedKey(deps, key))?.caller ?? null;
+}
+
+/** The same, with which key it is. */
+export async function presentedKey(
+  { store, clock }: ApiKeyDeps,
+  key: string,
+): Promise<{ readonly caller: Caller; readonly key: ApiKeyId } | null> {
   if (!KEY.test(key)) return null;
   const now = clock.now();
   const bearer = await store.apiKeys.bearer(hashOf(key), now);
@@ -207,7 +215,7 @@ export async function authenticateKey({ store, clock }: ApiKeyDeps, key: string)
   if (bearer.tenantIs === 'suspended') throw tenantSuspended();
   // Nobody waits for it, and nothing fails with it: the next use is as good.
   void store.apiKeys.used(bearer, now).catch(() => {});
-  return callerOf(bearer.principal, 'person', bearer.narrowed);
+  return { caller: callerOf(bearer.principal, 'person', bearer.narrowed), key: bearer.key };
 }
 
 /** For keys and sessions of its principals alike. */

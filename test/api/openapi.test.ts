@@ -4,7 +4,7 @@ import { PROVIDERS } from '../../src/domain/directory.ts';
 import { ACTIONS } from '../../src/domain/permission.ts';
 import { createRole } from '../../src/tenancy/roles.ts';
 import { asOwner } from '../support/database.ts';
-import { asking, type Listed, operationsOf, parametersOf, pathWith } from './operations.ts';
+import { asking, type Listed, operationsOf, parametersOf } from './operations.ts';
 import { addCustomer, aSession, fill, type Ids, type Json, type Served, serve } from './served.ts';
 
 let served: Served;
@@ -37,6 +37,7 @@ afterAll(() => served.close());
 it('lists every route', () => {
   expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(
     [
+      'GET /.well-known/jwks.json',
       'GET /healthz',
       'GET /readyz',
       'GET /v1/applies',
@@ -120,6 +121,8 @@ it('lists every route', () => {
       'POST /v1/tenants/{tenant}/move',
       'POST /v1/tenants/{tenant}/resume',
       'POST /v1/tenants/{tenant}/suspend',
+      'POST /v1/token',
+      'POST /v1/users/{user}/token',
       'PUT /v1/users/{user}/roles/{role}',
     ].sort(),
   );
@@ -182,7 +185,7 @@ it('has schemas that are JSON Schema, input and output alike', () => {
 it('describes what every readable route really answers', async () => {
   const readable = operations.filter(({ method }) => method === 'GET');
   for (const { path, operation } of readable) {
-    const answer = await served.request('GET', asking(pathWith(path, ids)), { key });
+    const answer = await served.request('GET', asking(path, ids), { key });
     expect(answer.status, path).toBe(200);
     expect(answer.body.items?.length, `${path} has something to show`).not.toBe(0);
     const { schema } = operation.responses['200'].content['application/json'];

@@ -45,15 +45,11 @@ export const unknownIds: Ids = {
   signInProvider: UNKNOWN,
 };
 
-/** What the only operation without a page of its own has to be asked for. */
-const usableQuery: Readonly<Record<string, string>> = {
-  '/v1/users/by-identity': 'provider=okta&externalId=00u0',
-};
-
-/** The path with what it has to be asked for, and with this besides. */
-export function asking(path: string, more: string | null = null): string {
-  const query = [usableQuery[path], more].filter((part) => part !== undefined && part !== null).join('&');
-  return query === '' ? path : `${path}?${query}`;
+/** The path with these ids, and with the query of the only operation that answers nothing without one. */
+export function asking(path: string, ids: Ids, more: Readonly<Record<string, string>> = {}): string {
+  const identity = { provider: 'okta', externalId: '00u0', connection: ids.connection };
+  const query = new URLSearchParams({ ...(path === '/v1/users/by-identity' ? identity : {}), ...more });
+  return query.size === 0 ? pathWith(path, ids) : `${pathWith(path, ids)}?${query}`;
 }
 
 /** A body that each operation takes which has one. */
@@ -72,6 +68,8 @@ export const usableBody: Readonly<Record<string, Json>> = {
   requestRun: {},
   decide: { verdict: 'approve', reason: 'why not', connection: UNKNOWN, revision: 1 },
   editUser: { displayName: 'Renamed' },
+  createUserToken: { audience: 'invoices' },
+  grantAccess: { grant_type: 'client_credentials' },
   createRole: { name: 'unheard-of' },
   updateRole: { description: 'Described' },
   createPlan: { name: 'Unheard of' },

@@ -100,6 +100,7 @@ const housekeeping = (
       queues: stage.queues,
       connectionsWithSchedules: connections,
       unfinishedWork: async () => ({ runs: await runs(), applies: [] }),
+      renewSigningKeys: async () => false,
       deletedTenants: async () => {},
       log: stage.log,
     }),

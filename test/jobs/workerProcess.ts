@@ -35,6 +35,7 @@ const housekeeping = startHousekeeping({
   queues,
   connectionsWithSchedules: async () => [],
   unfinishedWork: async () => ({ runs: [], applies: [] }),
+  renewSigningKeys: async () => false,
   deletedTenants: async () => {},
   log,
 });
