@@ -53,7 +53,7 @@ export function figures({ users, first, applied, second, delta, floor }: Measure
       ok: value <= limit * share,
     };
   };
-  const memory = Math.max(first.peakMemory, applied.peakMemory, second.peakMemory) / 1e6;
+  const memory = Math.max(first.peakMemory, applied.peakMemory, second.peakMemory);
   return [
     seconds(`first sync of ${users} users, pulled and planned`, first.pullMs + first.planMs, pull, 15),
     seconds(`apply of its ${applied.applied} changes`, applied.applyMs, floor.applied, 15),
@@ -69,16 +69,27 @@ export function figures({ users, first, applied, second, delta, floor }: Measure
       pull,
       3,
     ),
-    {
-      name: 'worker memory, highest',
-      value: memory,
-      unit: 'MB',
-      floor: null,
-      ratio: null,
-      limit: 400,
-      ok: memory <= 400,
-    },
+    megabytes(PULLING, first.pullMemory, 250),
+    megabytes('worker memory, highest', memory, 400),
   ];
+}
+
+const PULLING = 'worker memory while pulling';
+
+/** The first pull alone. Without a floor: that one keeps all that it fetches. */
+export function pullFigures(users: number, pulled: Report): readonly Figure[] {
+  if (pulled.did !== 'pull') throw new Error('the worker did something else');
+  const value = pulled.pullMs / 1_000;
+  const limit = (10 * users) / 100_000;
+  return [
+    { name: `pull of ${users} users`, value, unit: 's', floor: null, ratio: null, limit, ok: value <= limit },
+    megabytes(PULLING, pulled.pullMemory, 250),
+  ];
+}
+
+function megabytes(name: string, bytes: number, limit: number): Figure {
+  const value = bytes / 1e6;
+  return { name, value, unit: 'MB', floor: null, ratio: null, limit, ok: value <= limit };
 }
 
 /** How both answer the same reads. The ratio is of processor time, and of what one waits: how many times the floor's. */

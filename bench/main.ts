@@ -15,12 +15,12 @@ import { spawnSimulator } from '../simulators/start.ts';
 import { joinEmbeddedPostgres } from '../src/store/embedded.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { measureReads } from './authorization.ts';
-import { type Figure, figures, readFigures, table, treeFigures } from './figures.ts';
+import { type Figure, figures, pullFigures, readFigures, table, treeFigures } from './figures.ts';
 import { populate } from './population.ts';
 import { measureTree } from './tenancy.ts';
 import type { Order, Report, Setup } from './worker.ts';
 
-const HELP = `npm run bench -- [SECTION …] [--users N] [--tenants N] [--seconds N] [--out FILE]
+const HELP = `npm run bench -- [SECTION …] [--users N] [--tenants N] [--seconds N] [--pull] [--out FILE]
 
   sync            a full sync of a simulated Entra ID directory, its apply, and what follows a small change
   authorization   reading what a user may do, over HTTP, with the key of an application that sees all tenants
@@ -30,6 +30,7 @@ const HELP = `npm run bench -- [SECTION …] [--users N] [--tenants N] [--second
   --users N    how many there are (default 100000 in the directory, 1000000 elsewhere)
   --tenants N  that they are spread over, eight deep (default 10000)
   --seconds N  for each measurement of reads (default 10)
+  --pull       of sync, only the first pull: how long it takes, and how much memory the worker needs for it
   --out FILE   also write the figures as a JSON array of {name, value, unit, floor, ratio, limit, ok}
 
 The limits of sync are those of 100,000 users; with another size they are in proportion. What is moved is a tenth as large as the rest.
@@ -43,6 +44,7 @@ const { values, positionals } = parseArgs({
     users: { type: 'string' },
     tenants: { type: 'string', default: '10000' },
     seconds: { type: 'string', default: '10' },
+    pull: { type: 'boolean', default: false },
     out: { type: 'string' },
     help: { type: 'boolean' },
   },
@@ -84,6 +86,12 @@ async function syncFigures(url: string): Promise<readonly Figure[]> {
     const { origin, ca, settings, credentials, control } = simulator;
     const secretKey = randomBytes(32).toString('base64');
     const worker = await startWorker({ url, secretKey, simulator: { origin, ca, settings, credentials } });
+    if (values.pull) {
+      say(`${users} users: pulling`);
+      const pulled = await worker.order('pull');
+      await worker.end('leave');
+      return pullFigures(users, pulled);
+    }
     say(`${users} users: first sync`);
     const first = await worker.order('sync');
     say('applying it');
@@ -94,7 +102,7 @@ async function syncFigures(url: string): Promise<readonly Figure[]> {
     await control.edit(1);
     say('only what changed, 1 % again');
     const delta = await worker.order('delta');
-    await worker.stop();
+    await worker.end('stop');
     say('the floor');
     const account = { ...(settings as object), ...(credentials as object), origin, ca };
     const floor = await measureFloor(account, url);
@@ -127,7 +135,13 @@ async function tenantFigures(url: string): Promise<readonly Figure[]> {
 }
 
 async function startWorker(setup: Setup) {
-  const env = { ...memory.environment, ...process.env, NODE_OPTIONS: memory.nodeOptions }; // as bin/rollcall.js starts it
+  // As bin/rollcall.js starts it: with its memory settings, and with compiled code that is kept from one start to the next.
+  const env = {
+    NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/rollcall'),
+    ...memory.environment,
+    ...process.env,
+    NODE_OPTIONS: memory.nodeOptions,
+  };
   const child = fork(join(import.meta.dirname, 'worker.ts'), { env });
   child.send(setup);
   await answer(child);
@@ -136,8 +150,8 @@ async function startWorker(setup: Setup) {
       child.send(order);
       return (await answer(child)) as Report;
     },
-    stop: async () => {
-      child.send('stop' satisfies Order);
+    end: async (order: 'stop' | 'leave') => {
+      child.send(order satisfies Order);
       await once(child, 'exit');
     },
   };

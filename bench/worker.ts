@@ -5,7 +5,7 @@ import { carryOutApply, startApply } from '../src/review/apply.ts';
 import { summarise } from '../src/review/changes.ts';
 import { decide } from '../src/review/decide.ts';
 import { openStore } from '../src/store/store.ts';
-import { type RunOutcome, syncConnection } from '../src/sync/sync.ts';
+import { type RunOutcome, type SyncDeps, syncConnection } from '../src/sync/sync.ts';
 import { createConnection, openStoredConnector } from '../src/tenancy/connections.ts';
 import { ensureOperator } from '../src/tenancy/principals.ts';
 import { createTenant } from '../src/tenancy/tenants.ts';
@@ -21,13 +21,19 @@ export type Setup = {
     readonly credentials: unknown;
   };
 };
-/** `sync` reads everybody; `delta` only those whom the provider names as changed. */
-export type Order = 'sync' | 'delta' | 'apply' | 'stop';
+/**
+ * `sync` reads everybody; `pull` too, and reports before anything is planned: then `leave` leaves the run as a worker that dies would.
+ * `delta` reads only those whom the provider names as changed.
+ */
+export type Order = 'sync' | 'pull' | 'leave' | 'delta' | 'apply' | 'stop';
 /** Milliseconds; memory in bytes, the highest since the process began. */
 export type Report =
+  | { readonly did: 'pull'; readonly pullMs: number; readonly pullMemory: number }
   | {
       readonly did: 'sync';
       readonly pullMs: number;
+      /** When all was pulled, and nothing planned yet. */
+      readonly pullMemory: number;
       readonly planMs: number;
       readonly outcome: RunOutcome;
       readonly peakMemory: number;
@@ -44,6 +50,8 @@ process.once('message', async (setup: Setup) => {
   const { sync, apply, close } = await prepare(setup);
   process.on('message', async (order: Order) => {
     if (order === 'sync') process.send?.(await sync(true));
+    if (order === 'pull') await sync(true, (report) => process.send?.(report));
+    if (order === 'leave') process.exit();
     if (order === 'delta') process.send?.(await sync(false));
     if (order === 'apply') process.send?.(await apply());
     if (order === 'stop') {
@@ -74,31 +82,8 @@ async function prepare(setup: Setup) {
   });
   const openConnector = (id: ConnectionId) => openStoredConnector(deps, id);
 
-  const sync = async (full: boolean): Promise<Report> => {
-    const began = performance.now();
-    let planning = began;
-    const outcome = await syncConnection(
-      { store, clock, log, openConnector },
-      {
-        connection: connection.id,
-        trigger: 'demand',
-        requestedBy: 'bench',
-        full,
-        signal: new AbortController().signal,
-        onProgress: ({ phase }) => {
-          if (phase === 'planning') planning = performance.now();
-        },
-      },
-    );
-    const now = performance.now();
-    return {
-      did: 'sync',
-      pullMs: planning - began,
-      planMs: now - planning,
-      outcome,
-      peakMemory: peakMemory(),
-    };
-  };
+  const sync = (full: boolean, onPulled?: (report: Report) => void) =>
+    measureSync({ store, clock, log, openConnector }, connection.id, full, onPulled);
 
   const apply = async (): Promise<Report> => {
     const began = performance.now();
@@ -124,6 +109,39 @@ async function prepare(setup: Setup) {
   };
 
   return { sync, apply, close: () => store.close() };
+}
+
+async function measureSync(
+  deps: SyncDeps,
+  connection: ConnectionId,
+  full: boolean,
+  onPulled?: (report: Report) => void,
+): Promise<Report> {
+  const began = performance.now();
+  let planning = began;
+  let pullMemory = 0;
+  const outcome = await syncConnection(deps, {
+    connection,
+    trigger: 'demand',
+    requestedBy: 'bench',
+    full,
+    signal: new AbortController().signal,
+    onProgress: ({ phase }) => {
+      if (phase !== 'planning') return;
+      planning = performance.now();
+      pullMemory = peakMemory();
+      onPulled?.({ did: 'pull', pullMs: planning - began, pullMemory });
+    },
+  });
+  const now = performance.now();
+  return {
+    did: 'sync',
+    pullMs: planning - began,
+    planMs: now - planning,
+    pullMemory,
+    outcome,
+    peakMemory: peakMemory(),
+  };
 }
 
 /** `maxRSS` is in kilobytes. */
