@@ -1,0 +1,126 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type EmbeddedPostgres, joinEmbeddedPostgres } from '../../src/store/embedded.ts';
+import { aFolder, type Ended, rollcall } from './command.ts';
+
+const folder = aFolder();
+const data = join(folder.path, 'data');
+let postgres: EmbeddedPostgres;
+beforeAll(async () => {
+  mkdirSync(data, { mode: 0o755 });
+  postgres = await joinEmbeddedPostgres(data, { unsafeAndFast: true });
+  await json('tenants', 'add', 'Harbor');
+  await json('tenants', 'add', 'Ferries');
+  await json('tenants', 'add', 'Logistics', '--parent', 'Harbor');
+  await json('tenants', 'add', 'Rotterdam', '--parent', 'Logistics');
+}, 60_000);
+afterAll(async () => {
+  await postgres.leave();
+  folder.remove();
+});
+
+const run = (...args: string[]): Promise<Ended> => rollcall([...args, '--data', data]);
+
+async function json(...args: string[]) {
+  const { code, stdout, stderr } = await run(...args, '--json');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout);
+}
+
+async function said(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(...args);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return stdout;
+}
+
+/** First words of the lines under the heading, with the blanks before them. */
+const firstWords = (table: string) =>
+  table
+    .trimEnd()
+    .split('\n')
+    .slice(1)
+    .map((line) => /^ *\S+/.exec(line)?.[0]);
+
+describe('rollcall tenants', () => {
+  it('shows the tree, each below its parent, by name; or a part of it', { timeout: 240_000 }, async () => {
+    expect(firstWords(await said('tenants', 'list', '--tree'))).toEqual([
+      'Rollcall',
+      '  Ferries',
+      '  Harbor',
+      '    Logistics',
+      '      Rotterdam',
+    ]);
+    expect(firstWords(await said('tenants', 'list', '--tree', '--parent', 'Logistics'))).toEqual([
+      'Logistics',
+      '  Rotterdam',
+    ]);
+    const { items } = await json('tenants', 'list', '--tree');
+    expect(items).toHaveLength(5);
+  });
+
+  it('shows one with its children and what is below it', { timeout: 240_000 }, async () => {
+    expect(await json('tenants', 'show', 'Harbor')).toMatchObject({
+      name: 'Harbor',
+      kind: 'individual',
+      state: 'active',
+      inheritsRoles: true,
+      effectivePlan: null,
+      children: { items: [{ name: 'Logistics' }], next: null },
+      descendants: { individual: 2, organisation: 0, enterprise: 0 },
+    });
+    const text = await said('tenants', 'show', 'Harbor');
+    expect(text).toMatch(/below it +individual: 2, organisation: 0, enterprise: 0/);
+    expect(text).toMatch(/Logistics +individual +active/);
+  });
+
+  it('moves one with all below it, and says where it stands then', { timeout: 240_000 }, async () => {
+    const { dataKey } = await json('tenants', 'show', 'Ferries');
+    const text = await said('tenants', 'move', 'Logistics', 'Ferries');
+    expect(text).toMatch(
+      new RegExp(`^Logistics is a part of Ferries now\\. Its data key is ${dataKey}\\d+\\.\\.\n$`),
+    );
+    expect((await json('tenants', 'show', 'Rotterdam')).dataKey).toMatch(
+      new RegExp(`^${dataKey}\\d+\\.\\d+\\.$`),
+    );
+    const refused = await run('tenants', 'move', 'Ferries', 'Rotterdam');
+    expect(refused).toMatchObject({ code: 3, stdout: '' });
+    expect(refused.stderr).toContain('A tenant cannot be moved below itself.');
+  });
+
+  it('suspends, resumes, and sets what holds in one', { timeout: 240_000 }, async () => {
+    expect(await said('tenants', 'suspend', 'Ferries')).toBe('Ferries is suspended, with all below it.\n');
+    expect(await said('tenants')).toMatch(/Ferries +individual +suspended/);
+    expect(await said('tenants', 'resume', 'Ferries')).toBe('Ferries is active.\n');
+    expect(await json('tenants', 'inherit', 'Rotterdam', 'off')).toMatchObject({ inheritsRoles: false });
+    const { id } = await json('plans', 'add', 'Business');
+    expect(await json('tenants', 'plan', 'Ferries', 'Business')).toMatchObject({
+      plan: id,
+      effectivePlan: id,
+    });
+    expect(await json('tenants', 'show', 'Rotterdam')).toMatchObject({ plan: null, effectivePlan: id });
+    expect(await said('tenants', 'plan', 'Ferries', 'none')).toBe(
+      'Ferries has no product plan of its own.\n',
+    );
+  });
+
+  it('deletes what nothing uses; the rest on a date, until which it can be called off', {
+    timeout: 240_000,
+  }, async () => {
+    const refused = await run('tenants', 'delete', 'Logistics');
+    expect(refused).toMatchObject({ code: 3, stdout: '' });
+    expect(refused.stderr).toContain('The tenant is in use: 1 tenant below it.');
+    expect(await json('tenants', 'delete', 'Logistics', '--at', '2999-01-31')).toMatchObject({
+      state: 'suspended',
+      deleteAt: '2999-01-31T00:00:00.000Z',
+    });
+    expect(await said('tenants', 'keep', 'Logistics')).toBe('Logistics stays, and is active.\n');
+    const { id } = await json('tenants', 'delete', 'Rotterdam');
+    expect((await run('tenants', 'show', 'Rotterdam')).code).toBe(2);
+    const { items } = await json('audit', 'list', '--tenant', id);
+    expect(items.at(-1)).toMatchObject({ action: 'tenant.deleted' });
+    expect(await said('audit', 'verify')).toContain(`${id} (deleted)`);
+    for (const at of ['tomorrow', '31.01.2999', '2001-01-31'])
+      expect((await run('tenants', 'delete', 'Logistics', '--at', at)).code, at).toBe(2);
+  });
+});
