@@ -1,4 +1,5 @@
 /** The environment, parsed once into one typed value. Every variable stands in docs/configuration.md (a test holds it). */
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { Problem } from './domain/problem.ts';
@@ -14,6 +15,17 @@ const PublicUrl = z.url({ protocol: /^https?$/ }).transform((text, context) => {
     context.addIssue({ code: 'custom', message: 'must be an address without a path' });
   } else
     context.addIssue({ code: 'custom', message: 'must begin with https:// unless it is this machine alone' });
+  return z.NEVER;
+});
+
+const TrustedProxies = z.string().transform((text, context) => {
+  const given = text.split(',').map((one) => one.trim());
+  const isNetwork = (one: string) => /^[^/]+(\/\d{1,3})?$/.test(one) && isIP(one.replace(/\/.*$/, '')) !== 0;
+  if (given.every(isNetwork)) return given;
+  context.addIssue({
+    code: 'custom',
+    message: 'must be addresses or networks, such as 10.0.0.0/8, with commas',
+  });
   return z.NEVER;
 });
 
@@ -35,6 +47,7 @@ const Environment = z.object({
   ROLLCALL_HOST: z.preprocess(empty, z.string().default('127.0.0.1')),
   ROLLCALL_PORT: z.preprocess(empty, z.coerce.number().int().min(0).max(65535).default(7655)),
   ROLLCALL_PUBLIC_URL: z.preprocess(empty, PublicUrl.optional()),
+  ROLLCALL_TRUSTED_PROXIES: z.preprocess(empty, TrustedProxies.optional()),
   ROLLCALL_SETUP_TOKEN: z.preprocess(
     empty,
     z
@@ -78,6 +91,8 @@ export type Config = {
   readonly port: number;
   /** Where browsers reach the API: an origin. null: where it listens, if that is this machine alone. */
   readonly publicUrl: string | null;
+  /** Whose word counts about where a request comes from. */
+  readonly trustedProxies: readonly string[];
   /** Opens the set-up until there is an administrator; null: a link is made and printed. */
   readonly setUpToken: string | null;
   readonly sessionLimits: SessionLimits;
@@ -125,6 +140,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     host: env.ROLLCALL_HOST,
     port: env.ROLLCALL_PORT,
     publicUrl: env.ROLLCALL_PUBLIC_URL ?? null,
+    trustedProxies: env.ROLLCALL_TRUSTED_PROXIES ?? [],
     setUpToken: env.ROLLCALL_SETUP_TOKEN ?? null,
     sessionLimits: {
       idleMs: env.ROLLCALL_SESSION_IDLE_HOURS * HOUR_MS,

@@ -39,7 +39,7 @@ export type Document = {
 
 const introduction = [
   'Keeps an application’s users in step with its customers’ directories.',
-  'Every request carries an API key: `Authorization: Bearer rc_…`. What it may see is the subtree of its principal’s tenant, what it may do follows from the principal’s role; a key may be made for less of both.',
+  'Every request carries an API key, `Authorization: Bearer rc_…`, or the cookie of a session; with the cookie, what changes something also needs the header `x-csrf-token` with what `GET /v1/session` says. What it may see is the subtree of its principal’s tenant, what it may do follows from the principal’s role; a key may be made for less of both.',
   'A support access that was granted is named in the header `rollcall-support-access: <id>`: the request is then made in its tenant, with its permissions, and stands in that tenant’s audit log.',
   'Lists come in pages: `next` is the `after` of the following page, and null at the end.',
   'Failures are problem details (RFC 9457) with a stable `code`, and a `remedy`.',
@@ -60,9 +60,17 @@ export function openApiDocument(routes: readonly Route[], version: string): Docu
     paths,
     components: {
       schemas: Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1))),
-      securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An API key: `rc_…`' } },
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer', description: 'An API key: `rc_…`' },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: '__Host-rollcall',
+          description: 'A session, from the page /sign-in; on plain http, of this machine alone, `rollcall`.',
+        },
+      },
     },
-    security: [{ key: [] }],
+    security: [{ key: [] }, { session: [] }],
   };
 }
 

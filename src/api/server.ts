@@ -42,13 +42,19 @@ type ServerDeps = Omit<ApiDeps, 'publicUrl' | 'failures' | 'tokenKeys'>;
 /** `port` 0 takes a free one. Throws `port-in-use`. `close` lets the requests under way end. */
 export async function openServer(
   given: ServerDeps,
-  config: { readonly host: string; readonly port: number; readonly publicUrl?: string | null },
+  config: {
+    readonly host: string;
+    readonly port: number;
+    readonly publicUrl?: string | null;
+    readonly trustedProxies?: readonly string[];
+  },
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const app = fastify({
     logger: false,
     genReqId: (request) => requestIdOf(request.headers['x-request-id']),
     bodyLimit: MEBIBYTE,
     requestTimeout: LONGEST_REQUEST_MS,
+    trustProxy: [...(config.trustedProxies ?? [])],
     routerOptions: { maxParamLength: 300 },
     frameworkErrors: (error, request, reply) => {
       secure(reply, request.id);

@@ -86,6 +86,12 @@ function welcome(deps: ApiDeps, reply: FastifyReply, { cookie }: CameIn): void {
   setCookie(reply, 'session', publicUrlFrom(deps), { value: cookie, milliseconds: longestMs });
 }
 
+/** A session that opens nothing for now must not keep anybody from signing in otherwise. */
+function unlessSuspended(error: unknown): null {
+  if (error instanceof Problem && error.code === 'tenant-suspended') return null;
+  throw error;
+}
+
 function serveSetUp(scope: FastifyInstance, deps: ApiDeps): void {
   scope.get('/set-up', async (request, reply) => {
     if (!(await setUpIsOpen(deps))) return send(reply.status(410), pages.setUpOverPage());
@@ -107,9 +113,9 @@ function serveSetUp(scope: FastifyInstance, deps: ApiDeps): void {
 function serveProviders(scope: FastifyInstance, deps: ApiDeps): void {
   scope.get('/sign-in', async (request, reply) => {
     const returnTo = localPath(field(request.query, 'returnTo'));
-    const visitor = await visitorOf(deps, request);
-    if (visitor !== null) return reply.redirect(returnTo ?? '/account', 303);
     publicUrlFrom(deps);
+    const visitor = await visitorOf(deps, request).catch(unlessSuspended);
+    if (visitor !== null) return reply.redirect(returnTo ?? '/account', 303);
     const providers = await offeredProviders(deps, orNull(field(request.query, 'tenant')));
     const isOpen = providers.length === 0 && (await setUpIsOpen(deps));
     return send(reply, pages.signInPage(providers, { returnTo, setUpIsOpen: isOpen }));

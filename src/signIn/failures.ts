@@ -5,29 +5,30 @@ import { Problem } from '../domain/problem.ts';
 const WINDOW_MS = 15 * 60_000;
 const FROM_ONE = 10;
 const IN_ALL = 100;
-/** Addresses that are remembered; more than `IN_ALL` cannot be wrong within a window anyway. */
-type Counted = { failures: number; readonly until: number };
-
 /** Of one process, and forgotten with it. Only what went wrong counts. */
 export class Failures {
   readonly #clock: Clock;
-  readonly #from = new Map<string, Counted>();
-  #all: Counted = { failures: 0, until: 0 };
+  /** Not more addresses than `IN_ALL`: they are forgotten with the window. */
+  readonly #from = new Map<string, number>();
+  #all = { failures: 0, until: 0 };
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
+  /** For how many milliseconds nothing more is to be taken from there; 0: it is. */
+  tooManyFor(address: string): number {
+    const left = this.#all.until - this.#clock.now().getTime();
+    if (left <= 0) return 0;
+    const from = this.#from.get(networkOf(address)) ?? 0;
+    return from >= FROM_ONE || this.#all.failures >= IN_ALL ? left : 0;
+  }
+
   /** Throws `too-many-attempts`. */
   refuseTooMany(address: string): void {
-    const now = this.#clock.now().getTime();
-    const from = this.#from.get(networkOf(address));
-    const full = [from, this.#all].filter(
-      (one, at) => one !== undefined && one.until > now && one.failures >= (at === 0 ? FROM_ONE : IN_ALL),
-    );
-    const [counted] = full;
-    if (counted === undefined) return;
-    const minutes = Math.ceil((counted.until - now) / 60_000);
+    const left = this.tooManyFor(address);
+    if (left === 0) return;
+    const minutes = Math.ceil(left / 60_000);
     throw new Problem({
       code: 'too-many-attempts',
       message: 'Too many attempts to sign in have failed.',
@@ -43,9 +44,7 @@ export class Failures {
     }
     this.#all.failures += 1;
     const network = networkOf(address);
-    const from = this.#from.get(network) ?? { failures: 0, until: this.#all.until };
-    from.failures += 1;
-    this.#from.set(network, from);
+    if (this.#all.failures <= IN_ALL) this.#from.set(network, (this.#from.get(network) ?? 0) + 1);
   }
 }
 

@@ -56,14 +56,13 @@ async function openProvider({ store }: SignInDeps, id: unknown): Promise<OpenedP
 /**
  * @param query what the provider added to the redirect URI, as it came
  * @param sealed what the browser has kept
- * Throws `sign-in-refused`, `sign-in-failed`, `too-many-attempts`; each refusal is in the log of the provider's tenant.
+ * Throws `sign-in-refused`, `sign-in-failed`; refusals are in the audit log of the provider's tenant, as long as they are not too many.
  */
 export async function finishSignIn(
   deps: SignInDeps,
   back: { readonly provider: string; readonly query: string; readonly sealed: string | null },
   browser: Browser,
 ): Promise<CameIn & { readonly returnTo: string | null }> {
-  deps.failures.refuseTooMany(browser.address);
   const attempt = attemptOf(deps, back);
   const provider = await openProvider(deps, attempt.provider);
   const answer = new URL(`${redirectUriOf(publicUrlFrom(deps), provider.id)}${back.query}`);
@@ -138,6 +137,8 @@ async function recordRefusal(
   { address }: Browser,
   { because, principal }: { readonly because: string; readonly principal: string | null },
 ): Promise<void> {
+  // Strangers can begin and spoil sign-ins as they like: that must neither fill the log nor keep others out.
+  if (failures.tooManyFor(address) > 0) return;
   failures.count(address);
   await store.signIn.recordRefusal(tenant, {
     at: clock.now(),

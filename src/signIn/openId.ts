@@ -49,7 +49,8 @@ async function discover(party: Party, dispatcher: Dispatcher): Promise<openid.Co
   if (metadata.issuer !== issuer)
     throw refusal(party, `calls itself ${metadata.issuer}`, 'Give that as the issuer, letter by letter.');
   for (const endpoint of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const)
-    if (metadata[endpoint] === undefined) throw refusal(party, `names no ${endpoint}`, notAProvider);
+    if (metadata[endpoint]?.startsWith('https://') !== true)
+      throw refusal(party, `names no ${endpoint} on https`, notAProvider);
   clientAuthentication(party, clientSecret, metadata);
   return provider;
 }

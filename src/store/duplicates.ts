@@ -13,8 +13,12 @@ export async function refusingTakenNames<T>(
   try {
     return await work();
   } catch (error) {
-    const duplicate = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
-    const refused = (error as { readonly code?: unknown }).code === UNIQUE_VIOLATION;
-    throw duplicate || refused ? new Problem({ code: 'name-taken', ...said }, { cause: error }) : error;
+    throw isDuplicate(error) ? new Problem({ code: 'name-taken', ...said }, { cause: error }) : error;
   }
+}
+
+/** Whether a unique index refused it. */
+export function isDuplicate(error: unknown): boolean {
+  if (error instanceof Prisma.PrismaClientKnownRequestError) return error.code === 'P2002';
+  return (error as { readonly code?: unknown }).code === UNIQUE_VIOLATION;
 }

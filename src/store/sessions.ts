@@ -57,6 +57,9 @@ export type SessionStore = {
   end(scope: TenantId, which: Ending, audit: (ended: SessionId) => Audited): Promise<number>;
 };
 
+/** How long a session that is over stays in the database. */
+const KEPT_MS = 30 * 24 * 60 * 60_000;
+
 /** Not each use is written. */
 const USE_NOTED_EVERY_MS = 60_000;
 
@@ -142,6 +145,10 @@ export async function insertSession(
   at: Date,
 ): Promise<void> {
   const times = { createdAt: at, lastUsedAt: at, expiresAt };
+  // Those of long ago say nothing that the audit log does not.
+  await tx.session.deleteMany({
+    where: { principalId, expiresAt: { lt: new Date(at.getTime() - KEPT_MS) } },
+  });
   await tx.session.createMany({
     data: [{ id, tenantId, principalId, secretHash: hash, method, userAgent, ...times }],
   });

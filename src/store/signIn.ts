@@ -6,7 +6,7 @@ import { Attempt, type SessionId, type SignInProvider } from '../domain/signIn.t
 import { appendAudit } from './audit.ts';
 import { type Audited, record } from './audited.ts';
 import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
-import { refusingTakenNames } from './duplicates.ts';
+import { isDuplicate, refusingTakenNames } from './duplicates.ts';
 import { type NewPrincipal, toPrincipal } from './principals.ts';
 import { subtree } from './scope.ts';
 import type { SecretBox } from './secrets.ts';
@@ -108,7 +108,15 @@ export function signInStore(database: Database, box: SecretBox): SignInStore {
     ...settingUp(database),
     ...recovering(database),
     ...inviting(database),
-    signIn: (who) => database.ordinary(database.root, (tx) => signInWith(tx, database.root, who)),
+    signIn: async (who) => {
+      try {
+        return await database.ordinary(database.root, (tx) => signInWith(tx, database.root, who));
+      } catch (error) {
+        // Bound at the same moment, by another invitation.
+        if (isDuplicate(error)) return { refused: 'login-of-another', principal: null };
+        throw error;
+      }
+    },
     recordRefusal: (tenant, audit) => database.ordinary(tenant, (tx) => record(tx, tenant, audit)),
     sealAttempt: (attempt) => Buffer.from(box.seal(ATTEMPT, attempt)).toString('base64url'),
     openAttempt: (sealed) => {

@@ -155,9 +155,10 @@ it('has the structure of OpenAPI 3.1', () => {
   }
 });
 
-it('protects every route with the key that it describes, but health and readiness', () => {
+it('protects every route with the key or the session that it describes, but health and readiness', () => {
   expect(document.components.securitySchemes.key).toMatchObject({ type: 'http', scheme: 'bearer' });
-  expect(document.security).toEqual([{ key: [] }]);
+  expect(document.components.securitySchemes.session).toMatchObject({ type: 'apiKey', in: 'cookie' });
+  expect(document.security).toEqual([{ key: [] }, { session: [] }]);
   for (const { operation } of operations) {
     const permission = operation['x-permission'];
     if (permission !== undefined) expect(ACTIONS).toContain(permission);

@@ -1,4 +1,7 @@
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openKeys } from '../../simulators/certificates.ts';
 import { asOwner } from '../support/database.ts';
 import { aTenant, auditOf } from '../support/tenancy.ts';
 import { startOidcProvider } from './oidcProvider.ts';
@@ -82,6 +85,39 @@ describe('adding a provider', () => {
       expect(answer.body.remedy).toMatch(remedy);
     },
   );
+
+  it.each([
+    [
+      'sends browsers to something that is no https address',
+      { authorization_endpoint: 'javascript:alert(1)' },
+    ],
+    ['takes codes on plain http', { token_endpoint: 'http://id.example/token' }],
+    ['has no keys to check its tokens with', { jwks_uri: undefined }],
+  ])('is refused where it %s', async (_, changed) => {
+    const keys = await openKeys(null);
+    const server = createServer(
+      { key: keys.serverKey, cert: keys.serverCertificate },
+      (_request, response) => {
+        const issuer = at();
+        const endpoint = (name: string) => `${issuer}/${name}`;
+        const metadata = {
+          issuer,
+          authorization_endpoint: endpoint('authorize'),
+          token_endpoint: endpoint('token'),
+          jwks_uri: endpoint('jwks'),
+          ...changed,
+        };
+        response.setHeader('content-type', 'application/json').end(JSON.stringify(metadata));
+      },
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const at = () => `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const answer = await request('POST', '/v1/sign-in-providers', wanted({ issuer: at(), ca: keys.ca }));
+    server.closeAllConnections();
+    server.close();
+    expect(answer).toMatchObject({ status: 502, body: { code: 'sign-in-failed' } });
+    expect(answer.body.detail).toContain(`names no ${Object.keys(changed)[0]} on https`);
+  });
 
   it('keeps its secret encrypted, and never shows it', async () => {
     const added = await request(

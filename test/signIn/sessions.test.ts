@@ -167,6 +167,9 @@ describe('a session', () => {
     });
     const page = await browser.open(`${stage.served.url}/account`);
     expect([page.status, said(page)]).toEqual([403, expect.stringContaining('is suspended')]);
+    expect((await browser.open(`${stage.served.url}/sign-in?tenant=Harbor`)).text).toContain(
+      'Sign in with Harbor ID',
+    );
     await stage.served.request('POST', `/v1/tenants/${tenant}/resume`, { key: stage.key });
     expect((await api(browser, '/v1/session')).status).toBe(200);
   });

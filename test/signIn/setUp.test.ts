@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openServer } from '../../src/api/server.ts';
 import { freshSetUpLink, offerSetUp } from '../../src/signIn/setUp.ts';
 import { addCustomer, type Served, serve } from '../api/served.ts';
 import { auditOf } from '../support/tenancy.ts';
@@ -203,5 +204,27 @@ describe('a recovery code', () => {
     expect((await audit()).filter(({ action }) => action === 'sign-in.refused')).toHaveLength(10);
     served.deps.clock.advance(15 * 60_000);
     expect((await recovered(code)).page.status).toBe(200);
+  });
+
+  it('is counted for each address, as far as the word of a trusted proxy goes', async () => {
+    const tries = async (proxies: readonly string[], from: (attempt: number) => string) => {
+      const at = { host: '127.0.0.1', port: 0, trustedProxies: proxies };
+      const server = await openServer(served.deps, at);
+      const statuses: number[] = [];
+      for (let attempt = 0; attempt < 11; attempt++) {
+        const answer = await fetch(`${server.url}/sign-in/recovery`, {
+          method: 'POST',
+          body: new URLSearchParams({ code: 'GUESS' }),
+          headers: { 'x-forwarded-for': from(attempt) },
+        });
+        statuses.push(answer.status);
+      }
+      await server.close();
+      return statuses.at(-1);
+    };
+    expect(await tries([], (attempt) => `192.0.2.${attempt}`)).toBe(429);
+    expect(await tries(['127.0.0.1'], (attempt) => `192.0.2.${attempt}`)).toBe(403);
+    expect(await tries(['127.0.0.1'], () => '192.0.2.1')).toBe(429);
+    expect(await tries(['127.0.0.1'], (attempt) => `2001:db8:0:0:${attempt}::1`)).toBe(429);
   });
 });
