@@ -9,6 +9,7 @@ import { startApply } from '../review/apply.ts';
 import { getRun, RunRequest, requestRun } from '../sync/runs.ts';
 import { ChangedConnection, ListConnections, NewConnection } from '../tenancy/connectionInput.ts';
 import {
+  ConnectionTest,
   createConnection,
   getConnection,
   listConnections,
@@ -93,9 +94,30 @@ const Preview = z
           state: z.enum(AUTH_USER_STATES),
           fields: z.record(z.string(), FieldValue),
           roles: z.array(z.string()),
+          tenant: z
+            .string()
+            .nullable()
+            .describe('Names below the connection’s tenant, joined by slashes; null: that tenant itself.'),
         }),
       )
       .describe('Up to five users as they would be mapped.'),
+    tree: z
+      .array(
+        z.object({
+          tenant: z.string().nullable(),
+          is: z
+            .enum(['there', 'made', 'missing', 'closed'])
+            .describe(
+              'made: missing, and made when it is applied. missing, or closed because it is to be deleted: whoever belongs there waits for a person.',
+            ),
+          people: z.number().int(),
+          roles: z.array(z.object({ role: z.string(), people: z.number().int() })),
+        }),
+      )
+      .describe(
+        'What the mapping makes of the active of `peopleInTree`, each tenant behind the one above it.',
+      ),
+    peopleInTree: z.number().int(),
     groupRolesShown: z.boolean().describe('Whether `roles` has those that follow from groups too.'),
     users: z.number().int().nullable().describe('How many users a full pull would name; null: unknown.'),
     seconds: z
@@ -169,9 +191,9 @@ const started = [
     operation: 'testConnection',
     summary: 'Try what a pull needs',
     description:
-      'Reads a little from the directory and changes nothing. A step that fails may end the list. Where a full pull would work, `preview` shows what it would bring.',
+      'Reads a little from the directory and changes nothing. A step that fails may end the list. Where a full pull would work, `preview` shows what it would bring; with `mapping`, what it would by that one.',
     needs: 'runs.start',
-    input: byId,
+    input: ConnectionTest,
     status: 200,
     answer: z.object({
       ok: z.boolean().describe('A full pull would work.'),
@@ -180,7 +202,7 @@ const started = [
     }),
     handle: async ({ deps, caller, input, signal }) => {
       const steps: z.input<typeof CheckStep>[] = [];
-      const test = testConnection(deps, caller, input.connection, signal);
+      const test = testConnection(deps, caller, input, signal);
       for (;;) {
         const { done, value } = await test.next();
         if (done) return { ok: value !== null, steps, preview: value };

@@ -51,8 +51,15 @@ export function addConnectionCommands(program: Command, cli: Cli): void {
     .command('test')
     .description('try step by step what a run needs, and show what it would bring')
     .argument('<connection>', 'id or name')
-    .action((name: string) => cli.withApp((app) => testConnection(cli, app, name)));
-  examples(test, "rollcall connections test 'Harbor Okta'");
+    .option('--mapping <file>', 'show what this mapping would bring, before it is saved')
+    .action((name: string, options: { mapping?: string }) =>
+      cli.withApp((app) => testConnection(cli, app, name, options.mapping)),
+    );
+  examples(
+    test,
+    "rollcall connections test 'Harbor Okta'",
+    "rollcall connections test 'Harbor Okta' --mapping mapping.json",
+  );
 }
 
 function defineList(connections: Command, cli: Cli): void {

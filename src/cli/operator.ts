@@ -112,7 +112,8 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     listConnections: bound(listConnections),
     getConnection: bound(getConnection),
     findConnection: bound(findConnection),
-    testConnection: (id: string, signal: AbortSignal) => testConnection(deps, caller, id, signal),
+    testConnection: (...[input, signal]: AfterCaller<typeof testConnection>) =>
+      testConnection(deps, caller, input, signal),
     ...configurationAsCode(deps, caller),
     ...administrators(bound),
     ...signingIn(bound),
@@ -226,6 +227,10 @@ function rolesAndPlans(bound: Bind) {
     getPlanOf: bound(getPlanOf),
   };
 }
+
+type AfterCaller<Verb> = Verb extends (deps: never, caller: never, ...rest: infer Rest) => unknown
+  ? Rest
+  : never;
 
 type AfterDeps<Verb> = Verb extends (deps: never, ...rest: infer Rest) => unknown ? Rest : never;
 

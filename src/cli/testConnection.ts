@@ -3,9 +3,10 @@ import type { CheckStep } from '../../connectors/contract.ts';
 import { asTyped } from './asTyped.ts';
 import type { App, Cli } from './cli.ts';
 import { valueInWords } from './describe.ts';
+import { objectIn } from './directoryOptions.ts';
 import { EXIT } from './failure.ts';
 import type { Operator } from './operator.ts';
-import { counted, duration, harmless, type Terminal } from './terminal.ts';
+import { counted, duration, grouped, harmless, type Terminal } from './terminal.ts';
 
 type Tested = Extract<
   Awaited<ReturnType<ReturnType<Operator['testConnection']>['next']>>,
@@ -13,11 +14,17 @@ type Tested = Extract<
 >['value'];
 type Preview = NonNullable<Tested>;
 
-export async function testConnection(cli: Cli, { operator }: App, name: string): Promise<number> {
+export async function testConnection(
+  cli: Cli,
+  { operator }: App,
+  name: string,
+  mapping: string | undefined,
+): Promise<number> {
   const { terminal } = cli;
   const connection = await operator.findConnection(name);
   const steps: CheckStep[] = [];
-  const test = operator.testConnection(connection.id, cli.signal);
+  const wanted = mapping === undefined ? {} : { mapping: objectIn(mapping, '--mapping') };
+  const test = operator.testConnection({ connection: connection.id, ...wanted }, cli.signal);
   for (;;) {
     const { done, value } = await test.next();
     if (done) return end(cli, connection.id, steps, value);
@@ -47,7 +54,8 @@ function end(cli: Cli, connection: string, steps: readonly CheckStep[], preview:
   return ok ? EXIT.ok : EXIT.failed;
 }
 
-function writePreview({ line, style, table }: Terminal, preview: Preview): void {
+function writePreview(terminal: Terminal, preview: Preview): void {
+  const { line, style, table } = terminal;
   const { sample, groupRolesShown, shortcomings } = preview;
   if (sample.length > 0) {
     line(`\n${style('bold', 'Some users, as they would be mapped')}`);
@@ -62,10 +70,37 @@ function writePreview({ line, style, table }: Terminal, preview: Preview): void 
       ]),
     );
   }
+  writeTree(terminal, preview);
   line(`\n${style('bold', 'A full pull')}: ${pullInWords(preview)}`);
   if (shortcomings.length === 0) return;
   line(`\n${style('bold', 'What will not work')}`);
   for (const { what, why } of shortcomings) line(`  ${harmless(what)} ${asTyped(harmless(why))}`.trimEnd());
+}
+
+const remarks = {
+  there: '',
+  made: 'new',
+  missing: 'missing: whoever belongs there waits for a person',
+  closed: 'to be deleted: whoever belongs there waits for a person',
+} as const satisfies Record<Preview['tree'][number]['is'], string>;
+
+function writeTree({ line, style, table }: Terminal, { tree, peopleInTree }: Preview): void {
+  if (tree.every(({ tenant }) => tenant === null)) return;
+  line(`\n${style('bold', `Where ${counted(peopleInTree, 'user')} would be`)}`);
+  table(
+    ['tenant', 'active', 'roles', ''],
+    tree.map(({ tenant, is, people, roles }) => {
+      const names = tenant?.split('/') ?? [];
+      const held = roles.map(({ role, people: holders }) => `${role} ${grouped(holders)}`).join(', ');
+      const name = names.at(-1) ?? "the connection's own";
+      return [
+        `${'  '.repeat(names.length)}${name}`,
+        grouped(people),
+        held,
+        { text: remarks[is], style: 'yellow' },
+      ];
+    }),
+  );
 }
 
 function pullInWords({ users, seconds }: Preview): string {

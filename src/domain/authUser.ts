@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto';
 import type { Json } from './canonical.ts';
 import type { AuthUserId, TenantId } from './ids.ts';
+import type { Place, Placed } from './place.ts';
 
 export const AUTH_USER_STATES = ['active', 'suspended', 'deleted'] as const;
 export type AuthUserState = (typeof AUTH_USER_STATES)[number];
@@ -17,6 +18,8 @@ export type DesiredAuthUser = {
   readonly state: 'active' | 'suspended' | 'deleted';
   readonly fields: Fields;
   readonly roles: readonly string[];
+  /** Missing where the mapping puts nobody anywhere: they stay where they are. */
+  readonly placed?: Placed;
 };
 
 /** An auth user as a plan sees it. `roles` are those that the connection's directory gave; others are not its business. */
@@ -29,11 +32,15 @@ export type StoredAuthUser = {
   readonly version: number;
 };
 
-/** What applies and shows on a change: state, fields with a value, and roles. */
-export function describeUser(user: { state: string; fields: Fields; roles: readonly string[] }): Json {
+/** What applies and shows on a change: state, fields with a value, roles, and the place, unless it is the connection's own tenant. */
+export function describeUser(
+  user: { state: string; fields: Fields; roles: readonly string[] },
+  place: Place,
+): Json {
   const fields: Record<string, Json> = {};
   for (const [name, value] of Object.entries(user.fields)) if (value !== null) fields[name] = value;
-  return { state: user.state, fields, roles: user.roles };
+  const tenant = place === null ? {} : { tenant: place };
+  return { state: user.state, fields, roles: user.roles, ...tenant };
 }
 
 /**
@@ -42,5 +49,7 @@ export function describeUser(user: { state: string; fields: Fields; roles: reado
  * once and finds them equal.
  */
 export function desiredHashOf(desired: DesiredAuthUser): string {
-  return hash('sha256', JSON.stringify([desired.state, desired.fields, desired.roles]), 'hex');
+  const { state, fields, roles, placed } = desired;
+  const wanted = placed === undefined ? [state, fields, roles] : [state, fields, roles, placed.path];
+  return hash('sha256', JSON.stringify(wanted), 'hex');
 }

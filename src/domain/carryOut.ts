@@ -1,19 +1,21 @@
 /** What carrying out an approved change means for the auth user as it is now. Makes no new decision: applies, or says that the ground has moved. */
 import type { AuthUserState, Fields, StoredAuthUser } from './authUser.ts';
 import { canonical } from './canonical.ts';
-import type { ChangeKind, FieldChange } from './change.ts';
-import type { AuthUserId } from './ids.ts';
+import { type ChangeKind, type FieldChange, isPlace } from './change.ts';
+import type { AuthUserId, TenantId } from './ids.ts';
+import type { Place } from './place.ts';
 
 /** The part of a change that an apply needs. */
 export type Approved = {
   readonly kind: ChangeKind;
   readonly authUser: AuthUserId | null;
-  /** State and fields afterwards. */
-  readonly after: { readonly state: AuthUserState; readonly fields: Fields } | null;
+  /** State, fields and place afterwards. */
+  readonly after: { readonly state: AuthUserState; readonly fields: Fields; readonly tenant?: string } | null;
   readonly fields: readonly FieldChange[];
   readonly rolesGained: readonly string[];
   readonly rolesLost: readonly string[];
   readonly baseVersion: number | null;
+  readonly makesTenants: boolean;
 };
 
 /** What is there when the change is carried out. */
@@ -26,6 +28,8 @@ export type Ground = {
   readonly addressHeldByOther: boolean;
   /** Identities that the auth user of the change has. */
   readonly links: number;
+  /** What is where the change puts the auth user, if it puts them anywhere. */
+  readonly place: TenantId | 'missing' | 'closed';
 };
 
 export type CarriedOut =
@@ -36,22 +40,29 @@ export type CarriedOut =
 export function carryOut(change: Approved, ground: Ground): CarriedOut {
   if (change.after === null || change.kind === 'conflict')
     return moved('a conflict has nothing that could be applied');
-  if (change.authUser === null) return createFrom(change.after, ground);
+  if (change.authUser === null) return createFrom(change, change.after, ground);
   const { user } = ground;
   if (user === null) return moved('the auth user does not exist any more');
-  if (change.kind === 'link') {
-    if (ground.linkedTo !== null && ground.linkedTo !== user.id)
-      return moved('the directory user has been linked to another auth user');
-    if (ground.links > 0 && ground.linkedTo === null)
-      return moved('the auth user has been linked to another directory user');
-  } else if (ground.linkedTo !== user.id) {
-    return moved('the directory user is not linked to this auth user any more');
-  }
+  const relinked = linkedOtherwise(change, user, ground);
+  if (relinked !== null) return moved(relinked);
   if (ground.addressHeldByOther) return moved('another auth user has the address that this would give');
-  if (user.version !== change.baseVersion) return overtaken(change, change.after, user);
+  if (user.version !== change.baseVersion) return overtaken(change, change.after, user, ground);
+  if (cannotBePut(change, ground))
+    return moved('the tenant that this would put them in does not exist any more');
   const fields = { ...user.fields };
-  for (const { field, after } of change.fields) fields[field] = after;
+  for (const one of change.fields) if (!isPlace(one)) fields[one.field] = one.after;
   return { outcome: 'applied', state: change.after.state, fields };
+}
+
+/** null: directory user and auth user are linked, or not linked, as they were. */
+function linkedOtherwise({ kind }: Approved, user: StoredAuthUser, ground: Ground): string | null {
+  if (kind !== 'link')
+    return ground.linkedTo === user.id ? null : 'the directory user is not linked to this auth user any more';
+  if (ground.linkedTo !== null && ground.linkedTo !== user.id)
+    return 'the directory user has been linked to another auth user';
+  return ground.links > 0 && ground.linkedTo === null
+    ? 'the auth user has been linked to another directory user'
+    : null;
 }
 
 /** The auth user has changed since: perhaps into just what was approved. */
@@ -59,8 +70,10 @@ function overtaken(
   change: Approved,
   after: NonNullable<Approved['after']>,
   user: StoredAuthUser,
+  { place }: Ground,
 ): CarriedOut {
-  const same = (one: FieldChange) => canonical(user.fields[one.field] ?? null) === canonical(one.after);
+  const same = (one: FieldChange) =>
+    isPlace(one) ? place === user.tenant : canonical(user.fields[one.field] ?? null) === canonical(one.after);
   const already =
     user.state === after.state &&
     change.fields.every(same) &&
@@ -71,10 +84,27 @@ function overtaken(
     : moved('the auth user was changed since this was proposed');
 }
 
-function createFrom(after: { readonly fields: Fields }, ground: Ground): CarriedOut {
+/** The place that a change gives, which it does to whoever is new, or moves; undefined: they stay where they are. */
+export function placeGivenBy({
+  authUser,
+  after,
+  fields,
+}: Pick<Approved, 'authUser' | 'after' | 'fields'>): Place | undefined {
+  if (after === null || (authUser !== null && !fields.some(isPlace))) return;
+  return after.tenant ?? null;
+}
+
+function cannotBePut(change: Approved, { place }: Ground): boolean {
+  if (placeGivenBy(change) === undefined) return false;
+  return place === 'closed' || (place === 'missing' && !change.makesTenants);
+}
+
+function createFrom(change: Approved, after: { readonly fields: Fields }, ground: Ground): CarriedOut {
   if (ground.linkedTo !== null) return moved('the directory user has been linked since this was proposed');
   if (ground.addressHeldByOther)
     return moved('another auth user has taken the address since this was proposed');
+  if (cannotBePut(change, ground))
+    return moved('the tenant that this would put them in does not exist any more');
   return { outcome: 'applied', state: 'active', fields: after.fields };
 }
 

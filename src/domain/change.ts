@@ -48,6 +48,8 @@ export const causes = {
   'address-taken': 'the address belongs to another auth user',
   'address-shared': 'several directory users come with the same address',
   'address-unverified': 'an auth user has the same address, but the tenant has not verified its domain',
+  placed: 'the mapping puts them in another tenant now',
+  'tenant-missing': 'the tenant that the mapping puts them in does not exist, or is to be deleted',
   'several-candidates': 'several auth users have the same address',
 } as const satisfies Record<string, string>;
 export type Cause = keyof typeof causes;
@@ -101,6 +103,7 @@ export function actionsFor(change: {
   });
 }
 
+/** The field `tenant` is the place below the connection's tenant: names joined by slashes, null for that tenant itself. */
 export type FieldChange = { readonly field: string; readonly before: FieldValue; readonly after: FieldValue };
 
 /** An auth user that might be meant by a directory user, and what speaks for or against it. */
@@ -122,9 +125,16 @@ export type ProposedChange = {
   readonly candidates: readonly Candidate[];
   /** Version of the auth user that this was computed from; null where there is none. */
   readonly baseVersion: number | null;
+  /** The tenant that it puts the auth user in, and those on the way there, are made where they are missing. */
+  readonly makesTenants: boolean;
   /** Hash of the desired state it leads to, hexadecimal. */
   readonly desiredHash: string;
 };
+
+/** Whether this is where the auth user belongs, and no field of theirs. */
+export function isPlace({ field }: { readonly field: string }): boolean {
+  return field === 'tenant';
+}
 
 /** What a reviewer is shown field by field. For a new user, everything that comes with them. */
 export function shownFields(change: {
@@ -133,8 +143,9 @@ export function shownFields(change: {
   readonly fields: readonly FieldChange[];
 }): readonly FieldChange[] {
   if (change.before !== null || change.after === null) return change.fields;
-  const { fields } = change.after as { readonly fields: Fields };
-  return Object.entries(fields).map(([field, after]) => ({ field, before: null, after }));
+  const { fields, tenant } = change.after as { readonly fields: Fields; readonly tenant?: string };
+  const all = tenant === undefined ? fields : { ...fields, tenant };
+  return Object.entries(all).map(([field, after]) => ({ field, before: null, after }));
 }
 
 /** What a decision is bound to: the exact content that was shown. The version is not part of it, nor is the cause. */

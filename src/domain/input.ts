@@ -18,7 +18,13 @@ function fieldsOf(issue: z.core.$ZodIssue): readonly Field[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not known here' }));
   }
-  return [{ path: issue.path.join('.'), message: issue.message }];
+  return [{ path: issue.path.join('.'), message: `${issue.message}${inRule(issue.path)}` }];
+}
+
+/** Whoever writes rules counts them from one. */
+function inRule(path: readonly PropertyKey[]): string {
+  const position = path[path.indexOf('rules') + 1];
+  return path.includes('rules') && typeof position === 'number' ? ` (rule ${position + 1})` : '';
 }
 
 export function invalidInput(fields: readonly Field[], remedy?: string): Problem {

@@ -1,8 +1,10 @@
-/** How directory attributes and groups become an auth user's fields and roles. */
+/** How directory attributes, groups and org units become an auth user's fields, roles and tenant. */
 import { z } from 'zod';
-import type { DesiredAuthUser, FieldValue } from './authUser.ts';
+import type { DesiredAuthUser, FieldValue, StoredAuthUser } from './authUser.ts';
 import { type DirectoryUser, type GroupRef, TEXT_ATTRIBUTES } from './directory.ts';
+import type { Placed } from './place.ts';
 import { RoleName } from './role.ts';
+import { compileRules, namesOf, Rules } from './rules.ts';
 
 /** Attributes of a directory user that are a field of the same name of the auth user unless the mapping omits them. */
 export const FIELD_NAMES = [...TEXT_ATTRIBUTES, 'userType', 'manager'] as const;
@@ -21,6 +23,8 @@ export const Mapping = z.strictObject({
    * not read: a directory may have ten thousand groups, and each costs a request.
    */
   groups: z.array(z.string().min(1)).nullable().default([]),
+  /** In this order. A mapping without rules is stored without them. */
+  rules: Rules.optional(),
 });
 export type Mapping = z.infer<typeof Mapping>;
 
@@ -42,14 +46,28 @@ export type UnreadGroups = {
 /** A mapping made ready to map many users: look-ups instead of searches. */
 export type CompiledMapping = {
   readonly map: (user: DirectoryUser, groups: readonly GroupRef[]) => DesiredAuthUser;
-  /** Roles that may follow from groups that could not be read. Nobody loses one of these by such a run. */
-  readonly rolesInDoubt: (unread: UnreadGroups) => ReadonlySet<string>;
+  /** Where groups could not be read: what can be wanted all the same. null: nothing is in doubt. */
+  readonly inDoubt: (unread: UnreadGroups) => MapInDoubt | null;
   /** Whether the members of this group have to be read. */
   readonly reads: (group: { readonly externalId: string; readonly name: string }) => boolean;
   /** Whether there may be any such group. */
   readonly readsGroups: boolean;
   readonly readsEveryGroup: boolean;
+  /** Groups that something follows from, by external id or name. */
+  readonly groups: readonly string[];
+  /** Whether it decides in which tenant everybody is. */
+  readonly places: boolean;
 };
+
+/**
+ * What is wanted of somebody in spite of groups that could not be read: nobody loses a role that may follow from one, gains one that
+ * they may keep from them, or moves because of it. `stored`: the auth user that they are linked to.
+ */
+export type MapInDoubt = (
+  user: DirectoryUser,
+  groups: readonly GroupRef[],
+  stored: Pick<StoredAuthUser, 'roles'> | null,
+) => DesiredAuthUser;
 
 export function compileMapping(mapping: Mapping): CompiledMapping {
   const omitted = new Set<string>(mapping.omit);
@@ -58,7 +76,10 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
   for (const { group, role } of mapping.roles)
     rolesByGroup.set(group, [...(rolesByGroup.get(group) ?? []), role]);
   const everyone = [...new Set(mapping.everyone)].sort();
-  const chosen = mapping.groups === null ? null : new Set([...mapping.groups, ...rolesByGroup.keys()]);
+  const rules =
+    mapping.rules === undefined || mapping.rules.length === 0 ? null : compileRules(mapping.rules);
+  const needed = [...rolesByGroup.keys(), ...(rules?.groups ?? [])];
+  const chosen = mapping.groups === null ? null : new Set([...mapping.groups, ...needed]);
 
   const rolesOf = (groups: readonly GroupRef[]): readonly string[] => {
     if (groups.length === 0 || rolesByGroup.size === 0) return everyone;
@@ -70,24 +91,50 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
     return [...roles].sort();
   };
 
+  const map = (user: DirectoryUser, groups: readonly GroupRef[], doubtful?: ReadonlySet<string>) => {
+    const fields: Record<string, FieldValue> = {};
+    for (const name of names) fields[name] = user[name];
+    for (const name of mapping.custom) fields[`custom.${name}`] = user.custom[name] ?? null;
+    const desired = { state: desiredState[user.state], fields, roles: rolesOf(groups) };
+    if (rules === null) return desired;
+    const { roles, placed, placeInDoubt } = rules.apply(user, namesOf(groups), doubtful);
+    const all = roles.length === 0 ? desired.roles : [...new Set([...desired.roles, ...roles])].sort();
+    if (!rules.place || placeInDoubt) return { ...desired, roles: all };
+    return { ...desired, roles: all, placed: placed ?? HOME };
+  };
+
   return {
-    map: (user, groups) => {
-      const fields: Record<string, FieldValue> = {};
-      for (const name of names) fields[name] = user[name];
-      for (const name of mapping.custom) fields[`custom.${name}`] = user.custom[name] ?? null;
-      return { state: desiredState[user.state], fields, roles: rolesOf(groups) };
-    },
-    rolesInDoubt: ({ membersUnknown, someUnreadable, read }) => {
-      const named = (groups: readonly GroupRef[]) =>
-        new Set(groups.flatMap(({ externalId, name }) => [externalId as string, name]));
-      const [unknown, known] = [named(membersUnknown), named(read)];
-      const doubtful = mapping.roles.filter(
-        ({ group }) => unknown.has(group) || (someUnreadable && !known.has(group)),
-      );
-      return new Set(doubtful.map(({ role }) => role));
+    map: (user, groups) => map(user, groups),
+    inDoubt: (unread) => {
+      const doubtful = groupsInDoubt(needed, unread);
+      if (doubtful.size === 0) return null;
+      const losable = new Set([
+        ...mapping.roles.flatMap(({ group, role }) => (doubtful.has(group) ? role : [])),
+        ...(rules?.rolesOf(doubtful) ?? []),
+      ]);
+      return (user, groups, stored) => {
+        const certain = map(user, groups, doubtful);
+        const wanted = new Set(map(user, groups).roles);
+        const kept = (stored?.roles ?? []).filter((role) => losable.has(role) || wanted.has(role));
+        return { ...certain, roles: [...new Set([...certain.roles, ...kept])].sort() };
+      };
     },
     reads: (group) => chosen === null || chosen.has(group.externalId) || chosen.has(group.name),
     readsGroups: chosen === null || chosen.size > 0,
     readsEveryGroup: chosen === null,
+    groups: needed,
+    places: rules?.place ?? false,
   };
+}
+
+/** Of whom no rule says where they belong. */
+const HOME: Placed = { path: null, mayBeMade: false };
+
+/** Of the groups that something follows from, by id or name, those of whose members not all are known. */
+function groupsInDoubt(
+  needed: readonly string[],
+  { membersUnknown, someUnreadable, read }: UnreadGroups,
+): ReadonlySet<string> {
+  const [unknown, known] = [namesOf(membersUnknown), namesOf(read)];
+  return new Set(needed.filter((group) => unknown.has(group) || (someUnreadable && !known.has(group))));
 }

@@ -5,13 +5,22 @@
 import {
   type DesiredAuthUser,
   describeUser,
+  desiredHashOf,
   type Fields,
   type FieldValue,
   type StoredAuthUser,
 } from './authUser.ts';
-import type { Candidate, Cause, ChangeKind, FieldChange, ProposedChange } from './change.ts';
+import {
+  type Candidate,
+  type Cause,
+  type ChangeKind,
+  type FieldChange,
+  isPlace,
+  type ProposedChange,
+} from './change.ts';
 import type { ExternalId, TenantId } from './ids.ts';
 import { type FoundAuthUser, match } from './matching.ts';
+import type { Place, Placed, Places } from './place.ts';
 import type { CompleteSnapshot, NamedSnapshot } from './snapshot.ts';
 
 /** A directory user that was seen, beside the auth user that it is linked to. */
@@ -33,7 +42,10 @@ export type Absent = {
 };
 
 export type PlanContext = {
+  /** Of the connection. */
   readonly tenant: TenantId;
+  /** The tenants below it. */
+  readonly places: Places;
   /** Lower case, punycode. */
   readonly verifiedDomains: ReadonlySet<string>;
   /** What decides who is in a snapshot is not as it was for the last complete one: that is then the cause of who is absent. */
@@ -83,9 +95,16 @@ function planUnlinked(seen: Seen, context: PlanContext): ProposedChange | null {
   const matched = match(seen.desired.fields['email'], seen.sameAddress, context.verifiedDomains);
   switch (matched.kind) {
     case 'none':
-      return arrival('create', 'joined', seen, null, [], context);
-    case 'certain':
-      return arrival('link', 'matched-by-email', seen, matched.authUser, [], context);
+      return settled(arrival('create', 'joined', seen, null, [], context), seen, null, context);
+    case 'certain': {
+      const { authUser } = matched;
+      return settled(
+        arrival('link', 'matched-by-email', seen, authUser, [], context),
+        seen,
+        authUser,
+        context,
+      );
+    }
     case 'uncertain':
       return arrival('conflict', matched.cause, seen, null, matched.candidates, context);
   }
@@ -105,13 +124,56 @@ function planLinked(
       if (linked.state !== 'active') return null;
       return removal('suspend', 'suspended', seen.externalId, linked, seen.desiredHash, context);
     case 'active': {
-      if (linked.state !== 'active') return arrival('reactivate', 'returned', seen, linked, [], context);
-      const change = arrival('update', 'edited', seen, linked, [], context);
-      if (change.fields.length === 0 && change.rolesGained.length === 0 && change.rolesLost.length === 0)
-        return null;
-      return { ...change, cause: causeOfUpdate(change, linked, context) };
+      const kind = linked.state === 'active' ? 'update' : 'reactivate';
+      const change = arrival(kind, 'returned', seen, linked, [], context);
+      const now = kind === 'reactivate' ? change : updating(change, linked, context);
+      return settled(now, seen, linked, context);
     }
   }
+}
+
+/** null: nothing differs. */
+function updating(
+  change: ProposedChange,
+  linked: NonNullable<Seen['linked']>,
+  context: PlanContext,
+): ProposedChange | null {
+  if (change.fields.length === 0 && change.rolesGained.length === 0 && change.rolesLost.length === 0)
+    return null;
+  return { ...change, cause: causeOfUpdate(change, linked, context) };
+}
+
+/**
+ * Where the tenant that somebody belongs in is missing, and may not be made, they wait for a person: whoever has no auth user yet with
+ * all that is theirs; everybody else with the move alone, and stays where they are meanwhile.
+ */
+function settled(
+  change: ProposedChange | null,
+  seen: Seen,
+  stored: StoredAuthUser | null,
+  context: PlanContext,
+): ProposedChange | null {
+  const { placed } = seen.desired;
+  if (placed === undefined || canBePlaced(placed, context.places)) return change;
+  if (change !== null && (change.kind === 'update' || change.kind === 'reactivate')) return change;
+  const wanted = change ?? arrival('conflict', 'tenant-missing', seen, stored, [], context);
+  return {
+    ...wanted,
+    kind: 'conflict',
+    cause: 'tenant-missing',
+    after: describeUser(seen.desired, placed.path),
+    fields: stored === null ? [] : [...wanted.fields, moveTo(placed.path, stored, context)],
+    desiredHash: seen.desiredHash,
+  };
+}
+
+function canBePlaced({ path, mayBeMade }: Placed, places: Places): boolean {
+  const found = places.find(path);
+  return found !== 'closed' && (found !== 'missing' || mayBeMade);
+}
+
+function moveTo(place: Place, stored: StoredAuthUser, { places }: PlanContext): FieldChange {
+  return { field: 'tenant', before: places.of(stored.tenant) ?? null, after: place };
 }
 
 function causeOfUpdate(
@@ -121,7 +183,9 @@ function causeOfUpdate(
 ): Cause {
   if (context.mappingChanged) return 'mapping-changed';
   if (linked.version !== linked.agreedVersion) return 'local-edit';
-  return change.fields.length === 0 ? 'group-membership' : 'edited';
+  if (change.rolesGained.length + change.rolesLost.length === 0 && change.fields.every(isPlace))
+    return 'placed';
+  return change.fields.every(isPlace) ? 'group-membership' : 'edited';
 }
 
 /** A change after which the auth user is active with the fields and roles that the directory wants. */
@@ -138,22 +202,44 @@ function arrival(
   const fields = stored === null ? [] : differingFields(stored.fields, seen.desired.fields);
   // What the directory does not own stays as it is, and is part of neither side.
   const owned = stored === null ? null : pick(stored.fields, seen.desired.fields);
+  const { place, move, makesTenants, desiredHash } = placing(seen, stored, context);
   return {
     externalId: seen.externalId,
-    tenant: stored?.tenant ?? context.tenant,
+    tenant: context.tenant,
     authUser: stored?.id ?? null,
     kind,
     cause,
     before:
-      stored === null || owned === null ? null : describeUser({ state: stored.state, fields: owned, roles }),
-    after: describeUser(seen.desired),
-    fields,
+      stored === null || owned === null
+        ? null
+        : describeUser(
+            { state: stored.state, fields: owned, roles },
+            context.places.of(stored.tenant) ?? null,
+          ),
+    after: describeUser(seen.desired, place),
+    fields: [...fields, ...move],
     rolesGained: seen.desired.roles.filter((role) => !roles.includes(role)),
     rolesLost: roles.filter((role) => !seen.desired.roles.includes(role)),
     candidates,
     baseVersion: stored?.version ?? null,
-    desiredHash: seen.desiredHash,
+    makesTenants,
+    desiredHash,
   };
+}
+
+/** Where somebody is afterwards, what shows of it, and what is agreed on by it. */
+function placing(seen: Seen, stored: StoredAuthUser | null, context: PlanContext) {
+  const { placed } = seen.desired;
+  const here = stored === null ? null : (context.places.of(stored.tenant) ?? null);
+  const stays = { place: here, move: [], makesTenants: false, desiredHash: seen.desiredHash };
+  if (placed === undefined) return stays;
+  // Not the hash of what is wanted: the next run looks again whether the tenant is there.
+  if (!canBePlaced(placed, context.places))
+    return { ...stays, desiredHash: desiredHashOf({ ...seen.desired, placed: { ...placed, path: here } }) };
+  const { path: place, mayBeMade: makesTenants } = placed;
+  const isThere = stored !== null && context.places.find(place) === stored.tenant;
+  const move = stored === null || isThere ? [] : [moveTo(place, stored, context)];
+  return { ...stays, place, move, makesTenants: makesTenants && !isThere };
 }
 
 /** A change that takes access away. Fields and roles stay on the user, so that it can be undone. */
@@ -165,19 +251,21 @@ function removal(
   desiredHash: string,
   context: PlanContext,
 ): ProposedChange {
+  const place = context.places.of(stored.tenant) ?? null;
   return {
     externalId,
-    tenant: stored.tenant ?? context.tenant,
+    tenant: context.tenant,
     authUser: stored.id,
     kind,
     cause,
-    before: describeUser(stored),
-    after: describeUser({ ...stored, state: kind === 'suspend' ? 'suspended' : 'deleted' }),
+    before: describeUser(stored, place),
+    after: describeUser({ ...stored, state: kind === 'suspend' ? 'suspended' : 'deleted' }, place),
     fields: [],
     rolesGained: [],
     rolesLost: [],
     candidates: [],
     baseVersion: stored.version,
+    makesTenants: false,
     desiredHash,
   };
 }

@@ -3,13 +3,15 @@
 import { addressGivenBy } from '../domain/addresses.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { StoredAuthUser } from '../domain/authUser.ts';
-import { type Approved, type CarriedOut, carryOut, eventTypes } from '../domain/carryOut.ts';
+import { type Approved, type CarriedOut, carryOut, eventTypes, placeGivenBy } from '../domain/carryOut.ts';
 import type { ChangeKind } from '../domain/change.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction } from './database.ts';
 import { manyIds } from './ids.ts';
-import { lockForApply } from './locks.ts';
+import { whoComesTooLate } from './lateComers.ts';
+import { holdTree, lockForApply } from './locks.ts';
+import { FoundPlaces, moveAlong } from './places.ts';
 import { type AuthUserRow, toColumns, toStoredAuthUser } from './rows.ts';
 
 /** An apply that this process works on. */
@@ -20,6 +22,8 @@ export type RunningApply = {
   /** The approvals that it carries out. */
   readonly decisions: readonly string[];
   readonly actor: Actor;
+  /** People of the connection may be in tenants below its own, and share an address with nobody there either. */
+  readonly spread: boolean;
 };
 
 type ClaimedChange = Approved & {
@@ -52,21 +56,27 @@ type FoundGround = {
   readonly users: ReadonlyMap<AuthUserId, { readonly user: StoredAuthUser; readonly links: number }>;
   /** Of the addresses that would be given. */
   readonly holders: readonly { readonly key: string; readonly users: readonly AuthUserId[] }[];
+  readonly places: FoundPlaces;
 };
 
 type Done = {
   readonly change: ClaimedChange;
   readonly user: AuthUserId | null;
   readonly version: number | null;
+  /** Where the auth user was before; null: nowhere. */
+  readonly from: TenantId | null;
   readonly result: CarriedOut;
 };
 
+/** Carried out, with the tenant that the auth user is in from now on. */
+type Applied = Done & { readonly user: AuthUserId; readonly tenant: TenantId };
+
 /**
- * Who holds one of the addresses $2 in tenant $1. By address first: by tenant first, each batch would look over all users that
+ * Who holds one of the addresses $2 in tenant $1, or, with $3, in any that is visible: the tenants below it too. By address first: by tenant first, each batch would look over all users that
  * the ones before it have made (OFFSET keeps PostgreSQL from turning it round).
  */
 const HOLDERS = `(SELECT id, tenant_id, email_key FROM auth_user WHERE email_key = ANY ($2::text[]) AND state <> 'deleted' OFFSET 0)
-  AS holder WHERE tenant_id = $1`;
+  AS holder WHERE ($3 OR tenant_id = $1)`;
 
 export class Batch {
   readonly #apply: RunningApply;
@@ -87,12 +97,14 @@ export class Batch {
     const changes = await this.#claim(tx, claim);
     this.claimed = changes.map((change) => change.id);
     if (changes.length === 0) return 0;
-    const done = this.#decide(changes, await this.#ground(tx, changes), claim.late);
-    const applied = done.filter((one) => one.result.outcome === 'applied');
+    const ground = await this.#ground(tx, changes);
+    const done = this.#decide(changes, ground, claim.late);
+    const applied = await this.#place(tx, done, ground.places);
     await this.#writeUsers(tx, applied);
     await this.#writeIdentities(tx, applied);
     await this.#writeRoles(tx, applied);
     await this.#writeOutcomes(tx, done);
+    await moveAlong(tx, applied);
     await this.#writeEvents(tx, applied);
     await appendAudit(
       tx,
@@ -107,7 +119,7 @@ export class Batch {
   #claim(tx: BulkTransaction, { limit, only, after }: Claim): Promise<readonly ClaimedChange[]> {
     return tx.query<ClaimedChange>(
       `SELECT c.id, c.tenant_id AS tenant, c.external_id AS "externalId", c.auth_user_id AS "authUser", c.kind, c.after, c.fields,
-         c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.base_version AS "baseVersion",
+         c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.base_version AS "baseVersion", c.makes_tenants AS "makesTenants",
          encode(c.desired_hash, 'hex') AS "desiredHash",
          (SELECT i.auth_user_id FROM identity i WHERE i.connection_id = c.connection_id AND i.external_id = c.external_id) AS "linkedTo"
        FROM change c
@@ -119,7 +131,10 @@ export class Batch {
   }
 
   /** The auth users concerned, locked in one order for all processes, and who holds the addresses that would be given away. */
-  async #ground(tx: BulkTransaction, changes: readonly ClaimedChange[]) {
+  async #ground(tx: BulkTransaction, changes: readonly ClaimedChange[]): Promise<FoundGround> {
+    const wanted = changes.map((change) => placeGivenBy(change) ?? null).filter((place) => place !== null);
+    if (wanted.length > 0 || this.#apply.spread) await holdTree(tx);
+    const places = await FoundPlaces.find(tx, this.#apply.tenant, wanted);
     const ids = changes.flatMap((change) => change.authUser ?? []);
     const users = await tx.query<AuthUserRow & { links: number }>(
       `SELECT a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes, NULL AS roles,
@@ -129,11 +144,12 @@ export class Batch {
     );
     const holders = await tx.query<{ key: string; users: AuthUserId[] }>(
       `SELECT email_key AS key, json_agg(id) AS users FROM ${HOLDERS} GROUP BY email_key`,
-      [this.#apply.tenant, changes.flatMap((change) => addressGivenBy(change) ?? [])],
+      [this.#apply.tenant, changes.flatMap((change) => addressGivenBy(change) ?? []), this.#apply.spread],
     );
     return {
       users: new Map(users.map((row) => [row.id, { user: toStoredAuthUser(row), links: row.links }])),
       holders,
+      places,
     };
   }
 
@@ -149,10 +165,13 @@ export class Batch {
           linkedTo: change.linkedTo,
           addressHeldByOther: tooLate.has(change.id),
           links: found?.links ?? 0,
+          place: ground.places.at(placeGivenBy(change) ?? null),
         });
-        if (result.outcome !== 'applied') return { change, user: change.authUser, version: null, result };
+        const from = found?.user.tenant ?? null;
+        if (result.outcome !== 'applied')
+          return { change, user: change.authUser, version: null, from, result };
         const user = change.authUser ?? (ids[at] as AuthUserId);
-        return { change, user, version: (found?.user.version ?? 0) + 1, result };
+        return { change, user, version: (found?.user.version ?? 0) + 1, from, result };
       });
       const late = whoComesTooLate(done, ground);
       if (late.length === 0)
@@ -161,25 +180,45 @@ export class Batch {
     }
   }
 
+  /** Those that are carried out, each in its tenant, which is made where it is missing. */
+  async #place(tx: BulkTransaction, done: readonly Done[], places: FoundPlaces): Promise<readonly Applied[]> {
+    const applied = done.filter(({ result }) => result.outcome === 'applied');
+    const given = applied.map(({ change }) => placeGivenBy(change));
+    const { actor, connection, tenant: top } = this.#apply;
+    await places.make(tx, given, { actor, connection, at: this.#at });
+    return applied.flatMap(({ user, from, ...one }, at) => {
+      const place = given[at];
+      if (user === null) return [];
+      return [{ ...one, user, from, tenant: place === undefined ? (from ?? top) : places.tenantAt(place) }];
+    });
+  }
+
   /**
    * Batches that are under way at the same time do not see each other's new users. The end of the tenant's audit log, which this one
    * holds now, lets them commit one after the other: whoever comes second sees here that an address was given out by the first.
    */
-  async #seeWhoWasFirst(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
+  async #seeWhoWasFirst(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
     const given = applied.flatMap(({ change }) => addressGivenBy(change) ?? []);
     if (given.length === 0) return;
-    const others = await tx.query(`SELECT FROM ${HOLDERS} AND id <> ALL ($3::uuid[]) LIMIT 1`, [
+    // Connections of tenants below hold the ends of theirs. From above, as their own comes before those below it.
+    if (this.#apply.spread)
+      await tx.query(
+        `SELECT FROM audit_head h JOIN tenant t ON t.id = h.tenant_id WHERE h.tenant_id = ANY ($1::uuid[]) ORDER BY t.path FOR UPDATE OF h`,
+        [[...new Set(applied.map(({ tenant }) => tenant))]],
+      );
+    const others = await tx.query(`SELECT FROM ${HOLDERS} AND id <> ALL ($4::uuid[]) LIMIT 1`, [
       this.#apply.tenant,
       given,
+      this.#apply.spread,
       applied.map(({ user }) => user),
     ]);
     if (others.length > 0) throw new AddressGivenOut();
   }
 
-  async #writeUsers(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
-    const rows = applied.map(({ change, user, version, result }) => ({
+  async #writeUsers(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
+    const rows = applied.map(({ user, tenant, version, result }) => ({
       id: user,
-      tenant_id: change.tenant,
+      tenant_id: tenant,
       version,
       ...(result.outcome === 'applied' ? { state: result.state, ...toColumns(result.fields) } : {}),
     }));
@@ -196,17 +235,17 @@ export class Batch {
     await write(
       tx,
       `UPDATE auth_user a SET state = r.state, user_name = r.user_name, email = r.email, email_key = r.email_key,
-         display_name = r.display_name, attributes = r.attributes, version = r.version, updated_at = $2
+         display_name = r.display_name, attributes = r.attributes, version = r.version, updated_at = $2, tenant_id = r.tenant_id
        FROM jsonb_to_recordset($1::jsonb) AS r ${columns} WHERE a.id = r.id`,
       rows.filter((row) => !isNew(row)),
       this.#at.toISOString(),
     );
   }
 
-  async #writeIdentities(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
-    const rows = applied.map(({ change, user, version }) => ({
+  async #writeIdentities(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
+    const rows = applied.map(({ change, user, tenant, version }) => ({
       external_id: change.externalId,
-      tenant_id: change.tenant,
+      tenant_id: tenant,
       auth_user_id: user,
       hash: change.desiredHash,
       version,
@@ -220,11 +259,9 @@ export class Batch {
     );
   }
 
-  async #writeRoles(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
+  async #writeRoles(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
     const of = (roles: (change: ClaimedChange) => readonly string[]) =>
-      applied.flatMap(({ change, user }) =>
-        roles(change).map((role) => ({ user, tenant: change.tenant, role })),
-      );
+      applied.flatMap(({ change, user, tenant }) => roles(change).map((role) => ({ user, tenant, role })));
     await write(
       tx,
       `DELETE FROM role_assignment g USING jsonb_to_recordset($1::jsonb) AS r ("user" uuid, role text), role
@@ -260,10 +297,20 @@ export class Batch {
     );
   }
 
-  async #writeEvents(tx: BulkTransaction, applied: readonly Done[]): Promise<void> {
-    const ids = manyIds(applied.length);
-    const rows = applied.flatMap(({ change, user, version }, at) => {
+  /** In the tenant that the auth user is in by now; whoever hears of the one that they were in before hears that they are there no more. */
+  async #writeEvents(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
+    const ids = manyIds(2 * applied.length);
+    const rows = applied.flatMap(({ change, user, tenant, from, version }, at) => {
       if (change.kind === 'conflict') return [];
+      const event = { tenant_id: tenant, auth_user_id: user, user_version: version };
+      const left = {
+        ...event,
+        id: ids[2 * at],
+        tenant_id: from,
+        change_id: null,
+        type: 'user.moved',
+        data: { externalId: change.externalId },
+      };
       const data = {
         externalId: change.externalId,
         fields:
@@ -273,17 +320,14 @@ export class Batch {
         rolesGained: change.rolesGained,
         rolesLost: change.rolesLost,
       };
-      return [
-        {
-          id: ids[at],
-          tenant_id: change.tenant,
-          auth_user_id: user,
-          change_id: change.id,
-          type: eventTypes[change.kind],
-          user_version: version,
-          data,
-        },
-      ];
+      const told = {
+        ...event,
+        id: ids[2 * at + 1],
+        change_id: change.id,
+        type: eventTypes[change.kind],
+        data,
+      };
+      return from === null || from === tenant ? [told] : [left, told];
     });
     await tx.query(
       `INSERT INTO event (id, tenant_id, auth_user_id, change_id, type, user_version, data, created_at)
@@ -335,30 +379,4 @@ async function write(
 /** Another batch gave one of the addresses to somebody in the meantime: tried again from its beginning, this batch sees that. */
 export class AddressGivenOut extends Error {
   override readonly name = 'AddressGivenOut';
-}
-
-/**
- * Of the changes that would be applied, those whose address somebody else would have afterwards. All leave their old address first,
- * so that two may exchange theirs; then each takes the new one, in order.
- */
-function whoComesTooLate(done: readonly Done[], ground: FoundGround): readonly ChangeId[] {
-  const holders = new Map(ground.holders.map(({ key, users }) => [key, new Set(users)]));
-  const applied = done.flatMap(({ change, user, result }) => {
-    return result.outcome === 'applied' && user !== null ? [{ change, user, result }] : [];
-  });
-  for (const { user, result } of applied) {
-    const before = ground.users.get(user);
-    const old = before === undefined ? null : toColumns(before.user.fields).email_key;
-    if (old === null) continue;
-    const keeps = result.state !== 'deleted' && toColumns(result.fields).email_key === old;
-    if (!keeps) holders.get(old)?.delete(user);
-  }
-  return applied.flatMap(({ change, user }) => {
-    const address = addressGivenBy(change);
-    if (address === null) return [];
-    const have = holders.get(address) ?? new Set();
-    if (have.size > (have.has(user) ? 1 : 0)) return [change.id];
-    holders.set(address, have.add(user));
-    return [];
-  });
 }

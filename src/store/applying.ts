@@ -7,10 +7,12 @@
 import { v7 } from 'uuid';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
+import { compileMapping, Mapping } from '../domain/mapping.ts';
 import { AddressGivenOut, Batch, type Claim, type Late, type RunningApply } from './applyBatch.ts';
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { lockForApply, lockForPlan } from './locks.ts';
+import { isSpread } from './places.ts';
 import { LIVE } from './planning.ts';
 import { SUBTREE } from './scope.ts';
 
@@ -86,12 +88,16 @@ export class Applying {
   /** null when there is no such apply or it is finished. */
   open(id: ApplyId): Promise<RunningApply | null> {
     return this.#database.bulk(this.#database.root, async (tx) => {
-      const [row] = await tx.query<RunningApply>(
-        `SELECT id, tenant_id AS tenant, connection_id AS connection, decisions, actor FROM apply
-         WHERE id = $1 AND state = 'running'`,
+      const [row] = await tx.query<Omit<RunningApply, 'spread'> & { mapping: unknown }>(
+        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.decisions, a.actor, c.mapping FROM apply a
+           JOIN connection c ON c.id = a.connection_id WHERE a.id = $1 AND a.state = 'running'`,
         [id],
       );
-      return row ?? null;
+      if (row === undefined) return null;
+      const { mapping, ...apply } = row;
+      const { data } = Mapping.safeParse(mapping);
+      const places = data === undefined || compileMapping(data).places;
+      return { ...apply, spread: await isSpread(tx, apply, places) };
     });
   }
 

@@ -27,21 +27,24 @@ export const spokenOf = (externalId: string, run: string, kind: string) =>
 export class SoughtAddresses {
   readonly #tx: BulkTransaction;
   readonly #run: TakenRun;
+  readonly #spread: boolean;
   #noted = 0;
 
-  private constructor(tx: BulkTransaction, run: TakenRun) {
+  private constructor(tx: BulkTransaction, run: TakenRun, spread: boolean) {
     this.#tx = tx;
     this.#run = run;
+    this.#spread = spread;
   }
 
-  static async begin(tx: BulkTransaction, run: TakenRun): Promise<SoughtAddresses> {
+  /** `spread`: the connection's people may be in tenants below its own, and share an address with nobody there either. */
+  static async begin(tx: BulkTransaction, run: TakenRun, spread: boolean): Promise<SoughtAddresses> {
     await tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS sought (external_id text, auth_user_id uuid, kind text, address text, arrives boolean, fingerprint bytea) ON COMMIT DELETE ROWS;
        CREATE TEMP TABLE IF NOT EXISTS held (external_id text, address text, id uuid, freed_by text) ON COMMIT DELETE ROWS;
        CREATE INDEX IF NOT EXISTS held_freed_by ON held (freed_by);
        CREATE TEMP TABLE IF NOT EXISTS contested (external_id text, rivals uuid[]) ON COMMIT DELETE ROWS`,
     );
-    return new SoughtAddresses(tx, run);
+    return new SoughtAddresses(tx, run, spread);
   }
 
   /** `fingerprints`: of the same changes, as PostgreSQL reads them. */
@@ -83,9 +86,9 @@ export class SoughtAddresses {
   async #findHolders(): Promise<number> {
     return await this.#written(
       `INSERT INTO held SELECT s.external_id, s.address, h.id
-       FROM sought s JOIN auth_user h ON h.tenant_id = $1 AND h.email_key = s.address AND h.state <> 'deleted' AND h.id <> s.auth_user_id
+       FROM sought s JOIN auth_user h ON ($2 OR h.tenant_id = $1) AND h.email_key = s.address AND h.state <> 'deleted' AND h.id <> s.auth_user_id
        WHERE s.kind IN ('update', 'reactivate')`,
-      [this.#run.tenant],
+      [this.#run.tenant, this.#spread],
     );
   }
 
@@ -169,6 +172,7 @@ const WAITING = `('open', 'approved', 'held', 'moved', 'failed')`;
 export const CONTESTED = `
   SELECT p.external_id AS "externalId", p.tenant_id AS tenant, p.auth_user_id AS "authUser", p.kind, p.cause, p.before, p.after, p.fields,
     p.roles_gained AS "rolesGained", p.roles_lost AS "rolesLost", '[]'::json AS candidates, p.base_version AS "baseVersion",
+    p.makes_tenants AS "makesTenants",
     encode(p.desired_hash, 'hex') AS "desiredHash", coalesce(k.holders, '[]') AS holders, w.rivals
   FROM planned p JOIN contested w ON w.external_id = p.external_id
     LEFT JOIN (

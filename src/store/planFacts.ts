@@ -1,10 +1,12 @@
 /** What a plan has to know besides the rows that differ, and what it leaves waiting: small reads around the large ones. */
 import type { GroupRef } from '../domain/directory.ts';
-import { Mapping, type UnreadGroups } from '../domain/mapping.ts';
+import { compileMapping, Mapping, type UnreadGroups } from '../domain/mapping.ts';
+import { type Places, placesBelow } from '../domain/place.ts';
 import type { GuardLimits } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { concludedBefore, type PartialReason, type Snapshot } from '../domain/snapshot.ts';
 import type { BulkTransaction } from './database.ts';
+import { isSpread, readPlaces } from './places.ts';
 import { RunTakenOver } from './staging.ts';
 
 /** What a plan has to know besides the rows. */
@@ -18,6 +20,10 @@ export type PlanFacts = {
     readonly users: number;
   } | null;
   readonly unreadGroups: UnreadGroups;
+  /** People of the connection may be in tenants below its own. */
+  readonly spread: boolean;
+  /** The tenants below the connection's; none where nobody is in them or is put there. */
+  readonly places: Places;
   /** As they stand when the plan is stored, not when the run began. */
   readonly limits: GuardLimits;
 };
@@ -44,8 +50,11 @@ export async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<Omi
     'SELECT domain FROM tenant_domain WHERE tenant_id = $1',
     [run.tenant],
   );
+  const spread = await isSpread(tx, run, compileMapping(run.mapping).places);
   return {
     snapshot: concludedBefore(now),
+    spread,
+    places: spread ? await readPlaces(tx, run.tenant) : placesBelow(run.tenant, []),
     verifiedDomains: new Set(domains.map((row) => row.domain)),
     lastComplete: last === undefined ? null : { ...last, mapping: Mapping.parse(last.mapping) },
     unreadGroups: await readUnreadGroups(tx, run, now),

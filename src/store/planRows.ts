@@ -20,9 +20,13 @@ const AUTH_USER = `LATERAL (SELECT * FROM auth_user WHERE id = i.auth_user_id OF
 /** One by one by their keys, for few rows: OFFSET keeps PostgreSQL from joining all that it takes for little. */
 export const LOOKED_UP = `LEFT JOIN ${LINK} LEFT JOIN ${AUTH_USER} ON true`;
 
-/** The staged rows that differ from what was agreed, with all that decides what that means. */
+/**
+ * The staged rows that differ from what was agreed, with all that decides what that means. `spread`: the connection's people may be in
+ * tenants below its own, of which all are visible, and share an address with nobody there either.
+ */
 export const DIFFERING = (
   joined: typeof JOINED | typeof LOOKED_UP,
+  spread: boolean,
 ) => `SELECT s.external_id, s.directory, encode(s.desired_hash, 'hex') AS desired_hash, i.agreed_version,
     a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
     ${rolesGivenBy('i.connection_id', 'i.auth_user_id')} AS roles,
@@ -31,9 +35,10 @@ export const DIFFERING = (
         'id', u.id, 'tenant_id', u.tenant_id, 'state', u.state, 'version', u.version, 'user_name', u.user_name, 'email', u.email,
         'display_name', u.display_name, 'attributes', u.attributes, 'roles', NULL,
         'links', (SELECT count(*) FROM identity l WHERE l.auth_user_id = u.id)) ORDER BY u.id)
-      FROM auth_user u WHERE u.email_key = s.email_key AND u.tenant_id = s.tenant_id AND u.state <> 'deleted') END AS same_address
+      FROM auth_user u WHERE u.email_key = s.email_key ${spread ? '' : 'AND u.tenant_id = s.tenant_id'} AND u.state <> 'deleted') END AS same_address
   FROM staged_user s ${joined}
   WHERE s.run_id = $1 AND s.directory IS NOT NULL
+    AND (i.auth_user_id IS NULL OR a.id IS NOT NULL) -- who is out of reach is not looked at, and not gone either
     AND (i.auth_user_id IS NULL OR s.desired_hash <> i.agreed_hash OR a.version <> i.agreed_version)`;
 
 /** Those asked for by name and away: few. */
@@ -114,6 +119,7 @@ export function toPlannedRow(
     fingerprint,
     `\\x${change.desiredHash}`,
     change.baseVersion === null ? null : String(change.baseVersion),
+    String(change.makesTenants),
   ];
 }
 

@@ -99,7 +99,7 @@ export class Plan {
     await tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS planned (
          id uuid, external_id text, tenant_id uuid, auth_user_id uuid, kind text, cause text, before jsonb, after jsonb, fields jsonb,
-         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer
+         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer, makes_tenants boolean
        ) ON COMMIT DELETE ROWS`,
     );
     await tx.query(
@@ -110,7 +110,7 @@ export class Plan {
     return new Plan(tx, run, {
       revision: Number(connection.revision) + 1,
       facts,
-      sought: await SoughtAddresses.begin(tx, run),
+      sought: await SoughtAddresses.begin(tx, run, facts.spread),
     });
   }
 
@@ -118,7 +118,7 @@ export class Plan {
   async *differing(): AsyncGenerator<readonly DifferingRow[]> {
     const few = await this.#areFew();
     const rows = this.#cursor<DifferingSql>(
-      DIFFERING(few ? LOOKED_UP : JOINED),
+      DIFFERING(few ? LOOKED_UP : JOINED, this.facts.spread),
       [this.#run.id, this.#run.connection],
       few ? 'few' : 'many',
     );
@@ -259,9 +259,9 @@ export class Plan {
     );
     await this.#alter(
       `INSERT INTO change (id, tenant_id, connection_id, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained,
-         roles_lost, candidates, fingerprint, desired_hash, base_version, state, revision, run_id)
+         roles_lost, candidates, fingerprint, desired_hash, base_version, makes_tenants, state, revision, run_id)
        SELECT id, tenant_id, $1, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained, roles_lost, candidates,
-         fingerprint, desired_hash, base_version, 'open', $2, $3
+         fingerprint, desired_hash, base_version, makes_tenants, 'open', $2, $3
        FROM planned p
        WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = p.external_id AND c.state IN ${LIVE})`,
       [connection, this.#revision, run],

@@ -1,5 +1,6 @@
 /** The store's face: everything that use cases read and write. Prisma, pg and SQL stay behind it. */
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
+import type { Places } from '../domain/place.ts';
 import { type ApiKeyStore, apiKeyStore } from './apiKeys.ts';
 import { Applying } from './applying.ts';
 import { AuditLog } from './auditLog.ts';
@@ -11,6 +12,7 @@ import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
 import { Events } from './events.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
+import { readPlaces } from './places.ts';
 import { Planning } from './planning.ts';
 import { type PrincipalStore, principalStore } from './principals.ts';
 import { type ProductPlanStore, productPlanStore } from './productPlans.ts';
@@ -57,6 +59,8 @@ export type Store = {
   readonly events: Events;
   readonly authorization: Authorizations;
   readonly signingKeys: SigningKeyStore;
+  /** All tenants below one, for what a mapping would do. */
+  placesBelow(tenant: TenantId): Promise<Places>;
   /** The right to run a connection, which no two processes have at once; null when another process has it. */
   lockConnection(connection: ConnectionId): Promise<HeldLock | null>;
   /** The right to purge what deleted tenants held, likewise. */
@@ -99,6 +103,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     events: new Events(database),
     authorization: new Authorizations(database),
     signingKeys: signingKeyStore(database, box),
+    placesBelow: (tenant) => database.bulk(tenant, (tx) => readPlaces(tx, tenant)),
     lockConnection: (connection) => lockConnection(database, connection),
     lockPurge: () => lockPurge(database),
     close: () => {

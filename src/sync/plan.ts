@@ -7,7 +7,7 @@ import type { ProposedChange } from '../domain/change.ts';
 import { checkProposal } from '../domain/checkPlan.ts';
 import type { Clock } from '../domain/clock.ts';
 import { evaluateGuards } from '../domain/guard.ts';
-import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
+import { type CompiledMapping, compileMapping, type MapInDoubt } from '../domain/mapping.ts';
 import { type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import type { Plan, Planning } from '../store/planning.ts';
@@ -21,6 +21,7 @@ export function plan(deps: PlanDeps, run: TakenRun): Promise<RunCounts> {
     const { lastComplete } = plan.facts;
     const context: PlanContext = {
       tenant: run.tenant,
+      places: plan.facts.places,
       verifiedDomains: plan.facts.verifiedDomains,
       readingChanged: lastComplete !== null && lastComplete.readingFingerprint !== run.readingFingerprint,
       mappingChanged:
@@ -37,12 +38,12 @@ export function plan(deps: PlanDeps, run: TakenRun): Promise<RunCounts> {
 }
 
 async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanContext): Promise<void> {
-  const doubt = mapping.rolesInDoubt(plan.facts.unreadGroups);
+  const inDoubt = mapping.inDoubt(plan.facts.unreadGroups);
   for await (const rows of plan.differing()) {
     const proposals: ProposedChange[] = [];
     const agreed: { externalId: Seen['externalId']; hash: string; version: number }[] = [];
     for (const row of rows) {
-      const change = planSeen(toSeen(row, mapping, doubt), context);
+      const change = planSeen(toSeen(row, mapping, inDoubt), context);
       if (change !== null) {
         checkProposal(change, {
           snapshot: plan.facts.snapshot,
@@ -51,7 +52,7 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
           candidates: row.sameAddress,
         });
         proposals.push(change);
-      } else if (row.linked !== null && doubt.size === 0) {
+      } else if (row.linked !== null && inDoubt === null) {
         agreed.push({ externalId: row.externalId, hash: row.desiredHash, version: row.linked.version });
       }
     }
@@ -60,16 +61,11 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
   }
 }
 
-/**
- * Where a group could not be read, nobody loses a role that it may give. The hash is of what is wanted then, so that the next run,
- * which may read the group, looks at the user again.
- */
-function toSeen(row: DifferingRow, mapping: CompiledMapping, doubt: ReadonlySet<string>): Seen {
-  const desired = mapping.map(row.user, row.groups);
-  const kept = row.linked?.roles.filter((role) => doubt.has(role) && !desired.roles.includes(role)) ?? [];
-  if (kept.length === 0) return { ...row, desired };
-  const doubtful = { ...desired, roles: [...desired.roles, ...kept].sort() };
-  return { ...row, desired: doubtful, desiredHash: desiredHashOf(doubtful) };
+/** In doubt the hash is of what is wanted then, so that the next run, which may read all groups, looks at the user again. */
+function toSeen(row: DifferingRow, mapping: CompiledMapping, inDoubt: MapInDoubt | null): Seen {
+  if (inDoubt === null) return { ...row, desired: mapping.map(row.user, row.groups) };
+  const desired = inDoubt(row.user, row.groups, row.linked);
+  return { ...row, desired, desiredHash: desiredHashOf(desired) };
 }
 
 async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {

@@ -1,6 +1,6 @@
 /** Connections: make and change them, test them, and open their connectors. */
 import { v7 } from 'uuid';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Breakers } from '../../connectors/breaker.ts';
 import {
   type CheckStep,
@@ -12,8 +12,9 @@ import {
 import type { Clock } from '../domain/clock.ts';
 import type { Connection, ListedConnection } from '../domain/connection.ts';
 import type { Provider } from '../domain/directory.ts';
-import { ConnectionId } from '../domain/ids.ts';
+import { ConnectionId, type TenantId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
+import { Mapping } from '../domain/mapping.ts';
 import type { Listed } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -46,7 +47,7 @@ export async function createConnection(
   const { settings, credentials } = definition;
   const { tenant, ...given } = parseInput(NewConnection.extend({ settings, credentials }), input);
   await refuseUnopenable(definition, given);
-  await ensureMappable(deps, caller, tenant ?? caller.tenant, rolesIn(given.mapping));
+  await acceptMapping(deps, caller, tenant ?? caller.tenant, given.mapping);
   const id = ConnectionId.parse(v7());
   return await deps.store.connections.insert(
     caller.tenant,
@@ -109,7 +110,7 @@ export async function updateConnection(
     throw invalidInput([{ path: 'credentials', message }]);
   }
   if (patch.credentials !== undefined) await refuseUnopenable(definition, { ...before, ...patch });
-  if (patch.mapping !== undefined) await ensureMappable(deps, caller, before.tenant, rolesIn(patch.mapping));
+  if (patch.mapping !== undefined) await acceptMapping(deps, caller, before.tenant, patch.mapping);
   const updated = await deps.store.connections.update(caller.tenant, before, patch, {
     at: deps.clock.now(),
     entry: {
@@ -168,20 +169,24 @@ export async function findConnection(
   );
 }
 
+export const ConnectionTest = z.strictObject({ connection: z.string(), mapping: Mapping.optional() });
+
 /**
  * Tries what a pull needs, step by step, on the real provider, also while runs leave it alone; nothing is stored. Ends with what a run would bring; null where a
  * step failed that a pull cannot do without.
- * Throws `not-found`, `connection-failed` where not even the connector can be opened, and the signal's reason.
+ * With `mapping`: what it would bring by that one, before it is saved.
+ * Throws `invalid-input`, `not-found`, `connection-failed` where not even the connector can be opened, and the signal's reason.
  */
 export async function* testConnection(
   deps: ConnectionDeps,
   caller: Caller,
-  id: string,
+  input: z.input<typeof ConnectionTest>,
   signal: AbortSignal,
 ): AsyncGenerator<CheckStep, Preview | null> {
   authorise(caller, 'runs.start');
   authorise(caller, 'users.read');
-  const { id: known } = await getConnection(deps, caller, id);
+  const wanted = parseInput(ConnectionTest, input);
+  const { id: known } = await getConnection(deps, caller, wanted.connection);
   try {
     const { connection, connector } = await openStoredConnector(deps, known);
     try {
@@ -192,8 +197,10 @@ export async function* testConnection(
         yield step;
       }
       if (steps.length === 0 || steps.some(({ ok, optional }) => !ok && optional !== true)) return null;
-      const { mapping } = connection;
-      return await previewConnection({ connector, definition, mapping, steps, clock: deps.clock, signal });
+      const mapping = wanted.mapping ?? connection.mapping;
+      const places = await deps.store.placesBelow(connection.tenant);
+      const tried = { connector, definition, mapping, places, steps, clock: deps.clock, signal };
+      return await previewConnection(tried);
     } finally {
       await connector.close();
     }
@@ -251,11 +258,25 @@ async function refuseUnopenable(
   }
 }
 
+/** Whoever has a mapping make tenants makes them. */
+async function acceptMapping(
+  deps: ConnectionDeps,
+  caller: Caller,
+  tenant: TenantId,
+  mapping: Mapping,
+): Promise<void> {
+  if (mapping.rules?.some(({ create }) => create) === true) authorise(caller, 'tenants.write');
+  await ensureMappable(deps, caller, tenant, rolesIn(mapping));
+}
+
 /** The roles that a mapping gives, each with its place in a connection. */
-export function rolesIn({ roles, everyone }: Connection['mapping']): readonly NamedRole[] {
+export function rolesIn({ roles, everyone, rules = [] }: Mapping): readonly NamedRole[] {
   return [
     ...roles.map(({ role }, at) => ({ name: role, path: `mapping.roles.${at}.role` })),
     ...everyone.map((name, at) => ({ name, path: `mapping.everyone.${at}` })),
+    ...rules.flatMap(({ roles: given }, rule) =>
+      given.map((name, at) => ({ name, path: `mapping.rules.${rule}.roles.${at}` })),
+    ),
   ];
 }
 

@@ -15,9 +15,15 @@ import type { DesiredAuthUser } from '../domain/authUser.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
 import type { ExternalId } from '../domain/ids.ts';
-import { compileMapping, type Mapping } from '../domain/mapping.ts';
+import { type CompiledMapping, compileMapping, type Mapping } from '../domain/mapping.ts';
+import type { Place, Places } from '../domain/place.ts';
+import { type Branch, treeOf } from '../domain/placeTree.ts';
 
-export type SampleUser = DesiredAuthUser & { readonly externalId: ExternalId };
+export type SampleUser = Omit<DesiredAuthUser, 'placed'> & {
+  readonly externalId: ExternalId;
+  /** Names below the connection's tenant, joined by slashes; null: that tenant itself. */
+  readonly tenant: Place;
+};
 
 /** `what` will not work, or not as somebody may expect, and `why`, or what helps. */
 export type Shortcoming = { readonly what: string; readonly why: string };
@@ -25,6 +31,9 @@ export type Shortcoming = { readonly what: string; readonly why: string };
 export type Preview = {
   /** Five at the most, the active before the others. */
   readonly sample: readonly SampleUser[];
+  /** What the mapping makes of the active among `peopleInTree`: each tenant behind the one above it. */
+  readonly tree: readonly Branch[];
+  readonly peopleInTree: number;
   /** Whether the sample shows the roles that follow from groups too. */
   readonly groupRolesShown: boolean;
   /** How many users a full pull would name; null: unknown. */
@@ -35,6 +44,8 @@ export type Preview = {
 };
 
 const SAMPLE = 5;
+/** Who is looked up for the tree, where something follows from groups: each may cost a request or two. */
+const LOOKED_UP = 25;
 /** Of users: enough to find some who are active where a directory begins with the deleted, and to know a small one whole. */
 const USER_PAGES = 4;
 const GROUP_PAGES = 20;
@@ -45,6 +56,8 @@ type Tried = {
   readonly connector: Connector;
   readonly definition: Pick<ConnectorDefinition, 'abilities'>;
   readonly mapping: Mapping;
+  /** Below the connection's tenant. */
+  readonly places: Places;
   readonly steps: readonly CheckStep[];
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -52,7 +65,8 @@ type Tried = {
 
 /** After the steps that a pull cannot do without have passed. Throws the signal's reason; what the provider refuses is left out and named. */
 export async function previewConnection(tried: Tried): Promise<Preview> {
-  const { connector, mapping, signal } = tried;
+  const { connector, signal } = tried;
+  const compiled = compileMapping(tried.mapping);
   const refused: Shortcoming[] = [];
   const orNull = async <T>(what: string, work: () => Promise<T>): Promise<T | null> => {
     try {
@@ -68,21 +82,24 @@ export async function previewConnection(tried: Tried): Promise<Preview> {
   );
   const groups = await orNull('What follows from groups cannot be foreseen.', () => readGroups(tried));
   const evidence = await orNull('How many users there are is not known.', () => connector.evidence(signal));
-  const people = chosenFrom(users?.records ?? []);
+  const everybody = activeFirst(users?.records ?? []);
+  const people = everybody.slice(0, numberIn(tried, compiled));
   const memberships =
     groups === null
       ? null
       : await orNull('The roles that follow from groups are left out of the sample.', () =>
-          membershipsOf(tried, people, groups.needed),
+          membershipsOf(tried, people, groups.needed, compiled.groups),
         );
-  const compiled = compileMapping(mapping);
+  const mapped = people.map((user) => ({
+    externalId: user.externalId,
+    ...compiled.map(user, memberships?.get(user.externalId) ?? []),
+  }));
   const count = users?.isWhole === true ? peopleIn(users.records) : (evidence?.users ?? null);
   return {
-    sample: people.map((user) => ({
-      externalId: user.externalId,
-      ...compiled.map(user, memberships?.get(user.externalId) ?? []),
-    })),
-    groupRolesShown: memberships !== null || mapping.roles.length === 0,
+    sample: mapped.slice(0, SAMPLE).map(({ placed, ...user }) => ({ ...user, tenant: placed?.path ?? null })),
+    tree: treeOf(mapped, tried.places),
+    peopleInTree: mapped.length,
+    groupRolesShown: memberships !== null || compiled.groups.length === 0,
     users: count,
     seconds: users === null || groups === null ? null : estimate(users, groups, count),
     shortcomings: [...refused, ...shortcomingsOf(tried, groups)],
@@ -125,11 +142,17 @@ function peopleIn(records: readonly UserRecord[]): number {
   return new Set(records.map((record) => (record.kind === 'user' ? record.user : record).externalId)).size;
 }
 
-function chosenFrom(records: readonly UserRecord[]): readonly DirectoryUser[] {
+function activeFirst(records: readonly UserRecord[]): readonly DirectoryUser[] {
   const users = records.flatMap((record) => (record.kind === 'user' ? [record.user] : []));
   const active = users.filter(({ state }) => state === 'active');
   const others = users.filter(({ state }) => state !== 'active');
-  return [...active.slice(0, SAMPLE), ...others].slice(0, SAMPLE);
+  return [...active, ...others];
+}
+
+/** Where nothing follows from groups, everybody who was read costs nothing more. */
+function numberIn({ connector }: Tried, { groups }: CompiledMapping): number {
+  if (groups.length === 0) return Number.POSITIVE_INFINITY;
+  return connector.lookUp === null ? SAMPLE : LOOKED_UP;
 }
 
 type Groups = {
@@ -153,11 +176,12 @@ async function readGroups(tried: Tried): Promise<Groups> {
 
 /** null where more groups matter than can be asked without look-ups. */
 async function membershipsOf(
-  { connector, mapping, signal }: Tried,
+  { connector, signal }: Tried,
   people: readonly DirectoryUser[],
   needed: readonly GroupRef[],
+  named: readonly string[],
 ): Promise<ReadonlyMap<string, readonly GroupRef[]> | null> {
-  const giving = new Set(mapping.roles.map(({ group }) => group));
+  const giving = new Set(named);
   const groups = needed.filter(({ externalId, name }) => giving.has(externalId) || giving.has(name));
   if (people.length === 0 || groups.length === 0) return new Map();
   const ids = people.map(({ externalId }) => externalId);
@@ -228,21 +252,31 @@ function shortcomingsOf(
       'The directory does not name the deleted.',
     ],
     [
-      abilities.groups || mapping.roles.length === 0,
-      'No role follows from a group.',
+      abilities.groups || compileMapping(mapping).groups.length === 0,
+      'Nothing follows from a group.',
       'The directory has no groups.',
     ],
   ];
   const known = new Set(groups?.all.flatMap(({ externalId, name }) => [externalId as string, name]));
-  const strange = groups?.isWhole === true && abilities.groups ? mapping.roles : [];
+  const { roles, rules = [] } = groups?.isWhole === true && abilities.groups ? mapping : { roles: [] };
   return [
     ...failed,
     ...unable.flatMap(([able, what, why]) => (able ? [] : [{ what, why }])),
-    ...strange
+    ...roles
       .filter(({ group }) => !known.has(group))
       .map(({ group, role }) => ({
         what: `Nobody gets the role ${role} by the group ${group}.`,
         why: 'The directory lists no group of this id or name.',
       })),
+    ...rules.flatMap(({ when: { group } }, at) =>
+      group === undefined || known.has(group)
+        ? []
+        : [
+            {
+              what: `Rule ${at + 1} is about nobody: it names the group ${group}.`,
+              why: 'The directory lists no group of this id or name.',
+            },
+          ],
+    ),
   ];
 }

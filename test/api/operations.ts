@@ -65,6 +65,7 @@ export const usableBody: Readonly<Record<string, Json>> = {
     credentials: { kind: 'api-token', token: '00secretOktaToken' },
   },
   updateConnection: { name: 'Renamed' },
+  testConnection: { mapping: {} },
   requestRun: {},
   decide: { verdict: 'approve', reason: 'why not', connection: UNKNOWN, revision: 1 },
   editUser: { displayName: 'Renamed' },

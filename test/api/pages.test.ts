@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createRole } from '../../src/tenancy/roles.ts';
-import { type Listed, operationsOf, parametersOf } from './operations.ts';
+import { asOwner } from '../support/database.ts';
+import { operationsOf, parametersOf, pathWith } from './operations.ts';
 import { addCustomer, fill, type Json, type Served, serve } from './served.ts';
 
 let served: Served;
-let lists: readonly Listed[];
+let lists: readonly { readonly path: string }[];
 let key: string;
 
 beforeAll(async () => {
@@ -12,12 +13,18 @@ beforeAll(async () => {
   for (const name of ['one', 'two', 'three']) await createRole(served.deps, served.operator, { name });
   const first = await addCustomer(served, 'First');
   const second = await addCustomer(served, 'Second');
-  await fill(served, first, 6);
+  const { ids } = await fill(served, first, 6);
   await fill(served, second, 5);
-  key = first.keys.system;
-  lists = (await operationsOf(served)).filter((listed) =>
-    parametersOf(listed, 'query').some(({ name }) => name === 'after'),
+  await asOwner(served.databaseUrl, (client) =>
+    client.query('UPDATE tenant SET product_plan_id = $1 WHERE id = ANY ($2)', [
+      ids.plan,
+      [first.tenant, second.tenant],
+    ]),
   );
+  key = first.keys.system;
+  lists = (await operationsOf(served))
+    .filter((listed) => parametersOf(listed, 'query').some(({ name }) => name === 'after'))
+    .map(({ path }) => ({ path: pathWith(path, ids) }));
 });
 afterAll(() => served.close());
 

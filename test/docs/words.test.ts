@@ -5,6 +5,7 @@ import { GUARDS } from '../../src/domain/guard.ts';
 import { FIELD_NAMES, Mapping } from '../../src/domain/mapping.ts';
 import { allowedTo, PRINCIPAL_ROLES } from '../../src/domain/permission.ts';
 import { Policy } from '../../src/domain/policy.ts';
+import { Rule } from '../../src/domain/rules.ts';
 import { parsePrismaSchema } from '../support/prismaSchema.ts';
 import { documentAt, rowsOf, sectionOf } from './documents.ts';
 
@@ -38,9 +39,19 @@ it.each(['README.md', 'docs/connectors.md'])(
 );
 
 it('the page about mapping has every key with its default', () => {
-  const defaults = Object.entries(Mapping.parse({})).map(([key, value]) => [key, JSON.stringify(value)]);
+  const defaults = Mapping.parse({});
+  const keys = Object.keys(Mapping.shape) as (keyof typeof Mapping.shape)[];
   const rows = rowsOf(sectionOf(mapping, '## Mapping'), 3).slice(1);
-  expect(rows.map(([key, value]) => [key, value])).toEqual(defaults);
+  expect(rows.map(([key, value]) => [key, value])).toEqual(
+    keys.map((key) => [key, defaults[key] === undefined ? 'none' : JSON.stringify(defaults[key])]),
+  );
+});
+
+it('the page about mapping has every key of a rule', () => {
+  const rows = rowsOf(sectionOf(mapping, '## Rules'), 3).slice(1);
+  const { when, ...others } = Rule.shape;
+  const conditions = Object.keys(when.unwrap().shape).map((key) => `when.${key}`);
+  expect(rows.map(([key]) => key).sort()).toEqual(['when', ...conditions, ...Object.keys(others)].sort());
 });
 
 it('the page about mapping lists the fields', () => {

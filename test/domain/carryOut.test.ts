@@ -15,12 +15,14 @@ const update: Approved = {
   rolesGained: [],
   rolesLost: [],
   baseVersion: 3,
+  makesTenants: false,
 };
 const create: Approved = { ...update, kind: 'create', authUser: null, fields: [], baseVersion: null };
 const link: Approved = { ...update, kind: 'link' };
-const here: Ground = { user, linkedTo: user.id, addressHeldByOther: false, links: 1 };
-const nowhere: Ground = { user: null, linkedTo: null, addressHeldByOther: false, links: 0 };
-const free: Ground = { user, linkedTo: null, addressHeldByOther: false, links: 0 };
+const place = user.tenant;
+const here: Ground = { user, linkedTo: user.id, addressHeldByOther: false, links: 1, place };
+const nowhere: Ground = { user: null, linkedTo: null, addressHeldByOther: false, links: 0, place };
+const free: Ground = { user, linkedTo: null, addressHeldByOther: false, links: 0, place };
 
 describe('carryOut', () => {
   it.each<[string, Approved, Ground]>([

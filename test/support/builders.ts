@@ -4,6 +4,7 @@ import { type DesiredAuthUser, desiredHashOf, type StoredAuthUser } from '../../
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { AuthUserId, ExternalId, TenantId } from '../../src/domain/ids.ts';
 import type { FoundAuthUser } from '../../src/domain/matching.ts';
+import { placesBelow } from '../../src/domain/place.ts';
 import type { PlanContext, Seen } from '../../src/domain/plan.ts';
 import { type CompleteSnapshot, concludeSnapshot } from '../../src/domain/snapshot.ts';
 import { aDirectory, type SomeDirectoryUser } from './directory.ts';
@@ -73,6 +74,7 @@ export function aCompleteSnapshot(users: number): CompleteSnapshot {
 
 export const aPlanContext = (given: Partial<PlanContext> = {}): PlanContext => ({
   tenant: aTenantId,
+  places: placesBelow(aTenantId, []),
   verifiedDomains: new Set(['example.test']),
   readingChanged: false,
   mappingChanged: false,

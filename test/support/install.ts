@@ -51,6 +51,8 @@ export type Stored = {
   /** Given by the directory of the connection. */
   readonly roles: readonly string[];
   readonly manualRoles: readonly string[];
+  /** Names of tenants from below that of the connection on; null: that one. */
+  readonly place: string | null;
 };
 
 export type ConnectOptions = {
@@ -303,7 +305,7 @@ export class Connected {
     return await this.apply();
   }
 
-  /** All auth users of the tenant, by the order in which they were made. */
+  /** All auth users of the tenant and those below it, by the order in which they were made. */
   async users(): Promise<readonly Stored[]> {
     return await usersOf(this.install.database.url, this);
   }
@@ -351,9 +353,12 @@ export async function usersOf(
     const { rows } = await client.query<Stored>(
       `SELECT a.id, i.external_id AS "externalId", a.state, a.version,
          jsonb_strip_nulls(a.attributes || jsonb_build_object('userName', a.user_name, 'email', a.email, 'displayName', a.display_name)) AS fields,
-         ${rolesWhere('g.connection_id = $2')} AS roles, ${rolesWhere(`g.origin = 'manual'`)} AS "manualRoles"
-       FROM auth_user a LEFT JOIN identity i ON i.auth_user_id = a.id AND i.connection_id = $2
-       WHERE a.tenant_id = $1 ORDER BY a.id`,
+         ${rolesWhere('g.connection_id = $2')} AS roles, ${rolesWhere(`g.origin = 'manual'`)} AS "manualRoles",
+         (SELECT string_agg(w.name, '/' ORDER BY length(w.path)) FROM tenant t, tenant w
+          WHERE t.id = a.tenant_id AND starts_with(t.path, w.path) AND length(w.path) > length(top.path)) AS place
+       FROM tenant top JOIN tenant own ON starts_with(own.path, top.path) JOIN auth_user a ON a.tenant_id = own.id
+         LEFT JOIN identity i ON i.auth_user_id = a.id AND i.connection_id = $2
+       WHERE top.id = $1 ORDER BY a.id`,
       [tenant, connection],
     );
     return rows;

@@ -116,7 +116,12 @@ describe('A connection whose provider does not answer', () => {
   it('is asked by whoever tests the connection, and by another worker', async () => {
     await whileUp(async () => {
       const steps = [];
-      for await (const step of testConnection(install, install.operator, acme.connection, never))
+      for await (const step of testConnection(
+        install,
+        install.operator,
+        { connection: acme.connection },
+        never,
+      ))
         steps.push(step);
       expect(steps.filter(({ ok }) => !ok)).toEqual([]);
       expect(steps.length).toBeGreaterThan(2);

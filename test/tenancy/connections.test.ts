@@ -293,7 +293,7 @@ describe('a connection of another tenant', () => {
       refusal(getConnection(deps, stranger, connection)),
       refusal(findConnection(deps, stranger, connection)),
       refusal(updateConnection(deps, stranger, { connection, name: 'Mine' })),
-      refusal(testConnection(deps, stranger, connection, AbortSignal.timeout(5_000)).next()),
+      refusal(testConnection(deps, stranger, { connection }, AbortSignal.timeout(5_000)).next()),
     ];
     const aboutForeign = await Promise.all(said(id));
     expect(aboutForeign).toEqual(await Promise.all(said(unknownId())));
@@ -331,7 +331,8 @@ describe('testConnection', () => {
     const { id } = await createConnection(deps, admin, { ...okta('Tried'), network });
     server.close();
     const steps = [];
-    for await (const step of testConnection(deps, admin, id, AbortSignal.timeout(30_000))) steps.push(step);
+    for await (const step of testConnection(deps, admin, { connection: id }, AbortSignal.timeout(30_000)))
+      steps.push(step);
     expect(steps).toEqual([
       { step: 'reach', ok: false, detail: expect.any(String), remedy: expect.any(String) },
     ]);
@@ -341,7 +342,12 @@ describe('testConnection', () => {
   it('says that the secret key is the wrong one', async () => {
     const { id } = await createConnection(deps, admin, okta('Sealed'));
     const other = await openStore(database.url, Buffer.alloc(32, 7).toString('base64'));
-    const steps = testConnection({ ...deps, store: other }, admin, id, AbortSignal.timeout(5_000));
+    const steps = testConnection(
+      { ...deps, store: other },
+      admin,
+      { connection: id },
+      AbortSignal.timeout(5_000),
+    );
     await expect(steps.next()).rejects.toMatchObject({ code: 'wrong-secret-key' });
     await other.close();
   });

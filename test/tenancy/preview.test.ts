@@ -38,8 +38,9 @@ async function aFile(rows: readonly string[], mapping: Partial<Mapping>): Promis
   return id;
 }
 
-async function tested(connection: ConnectionId) {
-  const test = testConnection(install, install.operator, connection, AbortSignal.timeout(60_000));
+async function tested(connection: ConnectionId, mapping?: Partial<Mapping>) {
+  const wanted = mapping === undefined ? { connection } : { connection, mapping: mapping as Mapping };
+  const test = testConnection(install, install.operator, wanted, AbortSignal.timeout(60_000));
   for (;;) {
     const { done, value } = await test.next();
     if (done) return value;
@@ -58,6 +59,39 @@ it('shows up to five users as they would be mapped, the active first, with the r
   ]);
   expect(preview?.sample[0]?.fields).toMatchObject({ email: 'a@acme.example', displayName: null });
   expect(preview).toMatchObject({ groupRolesShown: true, users: 11, seconds: expect.any(Number) });
+});
+
+it('shows where everybody would be by a mapping that is not saved, as a tree', async () => {
+  const connection = await aFile(
+    Array.from({ length: 12 }, (_, row) => `${row},p${row}@acme.example,active,Team ${row % 3}`),
+    {},
+  );
+  const rules = [
+    { when: { group: 'Team 0' }, roles: ['first'], tenant: 'Teams/First', create: true },
+    { when: { group: 'Team 9' }, roles: ['staff'] },
+    { when: { attribute: { name: 'email', begins: 'p1' } }, tenant: 'Ones' },
+  ];
+  const preview = await tested(connection, { groups: [], rules } as never);
+  expect(preview?.peopleInTree).toBe(5); // a file has no look-ups: of more people not all groups are known
+  const all = await tested(connection, { rules: rules.slice(2) } as never);
+  expect(all).toMatchObject({
+    peopleInTree: 12,
+    tree: [
+      { tenant: null, is: 'there', people: 9 },
+      { tenant: 'Ones', is: 'missing', people: 3 },
+    ],
+  });
+  expect(preview?.shortcomings).toContainEqual({
+    what: 'Rule 2 is about nobody: it names the group Team 9.',
+    why: 'The directory lists no group of this id or name.',
+  });
+  expect(preview?.tree.map(({ tenant, is, people, roles }) => [tenant, is, people, roles])).toEqual([
+    [null, 'there', 2, []],
+    ['Ones', 'missing', 1, []],
+    ['Teams', 'made', 0, []],
+    ['Teams/First', 'made', 2, [{ role: 'first', people: 2 }]],
+  ]);
+  expect(await tested(connection)).toMatchObject({ tree: [{ tenant: null, people: 12 }] });
 });
 
 it('says what will not work, and why', async () => {
@@ -87,7 +121,7 @@ it('reckons the time of a full pull from the first pages and the number of users
   const test = testConnection(
     { ...install, store: install.store, clock },
     install.operator,
-    connection,
+    { connection },
     AbortSignal.timeout(60_000),
   );
   let ended = await test.next();

@@ -1,0 +1,283 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TenantId } from '../../src/domain/ids.ts';
+import { Mapping } from '../../src/domain/mapping.ts';
+import { carryOutApply, startApply } from '../../src/review/apply.ts';
+import { grantRole } from '../../src/tenancy/roles.ts';
+import { deleteTenant } from '../../src/tenancy/tenantLife.ts';
+import { createTenant, listTenants } from '../../src/tenancy/tenants.ts';
+import { listUsers } from '../../src/tenancy/users.ts';
+import { asOwner } from '../support/database.ts';
+import { aDirectory, type SomeDirectoryUser } from '../support/directory.ts';
+import { type Connected, Install, noGuards } from '../support/install.ts';
+import { aCaller, aUser, auditOf } from '../support/tenancy.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open();
+});
+afterAll(() => install.close());
+
+const byOffice = [{ tenant: 'Offices/{officeLocation}', create: true }];
+const at = (id: string, officeLocation: string | null, more: Partial<SomeDirectoryUser> = {}) => ({
+  id,
+  email: `${id}@example.test`,
+  officeLocation,
+  ...more,
+});
+
+async function connected(
+  users: readonly SomeDirectoryUser[],
+  rules: object[] = byOffice,
+  more: object = {},
+): Promise<Connected> {
+  const directory = aDirectory({ users: [...users], groups: [{ id: 'g1', members: ['ada'] }] });
+  const mapping = Mapping.parse({ everyone: ['member'], rules, groups: null });
+  return await install.connect({ directory, mapping, guards: noGuards, ...more });
+}
+
+const placesOf = async (real: Connected) =>
+  Object.fromEntries((await real.users()).map(({ externalId, place }) => [externalId, place]));
+
+async function child(parent: TenantId, name: string): Promise<TenantId> {
+  return (await createTenant(install, install.operator, { name, parent })).id;
+}
+
+const below = async (real: Connected) =>
+  (await listTenants(install, real.administrator, { limit: 500 })).items
+    .filter(({ id }) => id !== real.tenant)
+    .map(({ name }) => name)
+    .sort();
+
+describe('joiners', () => {
+  it('are made in the tenants that the rules name, which are made once, with an audit log and a data key', async () => {
+    const real = await connected([
+      at('ada', 'Berlin'),
+      at('bob', 'Rome'),
+      at('cleo', 'Berlin'),
+      at('dan', null),
+    ]);
+    await real.sync();
+    expect((await real.changeOf('ada')).after).toMatchObject({ tenant: 'Offices/Berlin' });
+    expect((await real.changeOf('ada')).fields).toContainEqual({
+      field: 'tenant',
+      before: null,
+      after: 'Offices/Berlin',
+    });
+    expect((await real.changeOf('dan')).after).not.toHaveProperty('tenant');
+    await real.approveAll();
+    expect(await real.apply()).toMatchObject({ applied: 4, moved: 0 });
+    expect(await placesOf(real)).toEqual({
+      ada: 'Offices/Berlin',
+      bob: 'Offices/Rome',
+      cleo: 'Offices/Berlin',
+      dan: null,
+    });
+    expect(await below(real)).toEqual(['Berlin', 'Offices', 'Rome']);
+    const { items } = await listTenants(install, real.administrator, { limit: 500 });
+    const [top, berlin] = ['Offices', 'Berlin'].map((name) => items.find((one) => one.name === name));
+    expect(berlin?.dataKey.startsWith(top?.dataKey ?? 'none')).toBe(true);
+    expect(await auditOf(install.database.url, berlin?.id as TenantId)).toMatchObject([
+      { action: 'tenant.created', details: { name: 'Berlin', connection: real.connection } },
+    ]);
+    await real.sync();
+    expect(await real.changes()).toEqual([]);
+  });
+
+  it('wait for a person where the tenant is missing and may not be made, and come when it is there', async () => {
+    const real = await connected(
+      [at('ada', 'Berlin'), at('bob', null)],
+      [{ tenant: 'Offices/{officeLocation}' }],
+    );
+    await real.sync();
+    expect(await real.changeOf('ada')).toMatchObject({
+      kind: 'conflict',
+      cause: 'tenant-missing',
+      actions: ['reject', 'hold'],
+    });
+    expect(await real.pending('create')).toEqual(['bob']);
+    await child(await child(real.tenant, 'Offices'), 'Berlin');
+    await real.syncAndApply();
+    expect(await placesOf(real)).toEqual({ ada: 'Offices/Berlin', bob: null });
+  });
+
+  it('are not put in a tenant that is to be deleted, nor is it made beside it', async () => {
+    const real = await connected([at('ada', 'Berlin')]);
+    const offices = await child(real.tenant, 'Offices');
+    await deleteTenant(install, install.operator, { tenant: offices, at: '2026-06-01T00:00:00Z' } as never);
+    await real.sync();
+    expect(await real.changeOf('ada')).toMatchObject({ kind: 'conflict', cause: 'tenant-missing' });
+  });
+
+  it('are told of where they are: their users, roles and events are the tenant’s own', async () => {
+    const real = await connected([at('ada', 'Berlin'), at('bob', 'Rome')]);
+    await real.syncAndApply();
+    const { items } = await listTenants(install, real.administrator, { limit: 500 });
+    const berlin = items.find(({ name }) => name === 'Berlin')?.id as TenantId;
+    const auditor = await aCaller(install, berlin, 'auditor');
+    expect((await listUsers(install, auditor)).items.map(({ email }) => email)).toEqual(['ada@example.test']);
+    const rows = await asOwner(install.database.url, async (client) => {
+      const { rows: found } = await client.query(
+        `SELECT 'role' AS of, tenant_id FROM role_assignment WHERE connection_id = $1 AND auth_user_id = $2
+         UNION ALL SELECT 'identity', tenant_id FROM identity WHERE auth_user_id = $2
+         UNION ALL SELECT 'event', tenant_id FROM event WHERE auth_user_id = $2 AND type = 'user.created'`,
+        [real.connection, (await real.user('ada')).id],
+      );
+      return found;
+    });
+    expect(rows).toEqual(['role', 'identity', 'event'].map((of) => ({ of, tenant_id: berlin })));
+  });
+});
+
+describe('whoever moves', () => {
+  it('is shown with both places, takes along what directories gave, and leaves what was given by hand', async () => {
+    const real = await connected([at('ada', 'Berlin'), at('bob', null)]);
+    await real.syncAndApply();
+    const { id } = await real.user('ada');
+    await grantRole(install, install.operator, { user: id, role: 'member' });
+    real.directory.edit('ada', { officeLocation: 'Rome' });
+    await real.sync();
+    const change = await real.changeOf('ada');
+    expect(change.fields).toContainEqual({
+      field: 'tenant',
+      before: 'Offices/Berlin',
+      after: 'Offices/Rome',
+    });
+    expect(change).toMatchObject({ before: { tenant: 'Offices/Berlin' }, after: { tenant: 'Offices/Rome' } });
+    await real.approveAll();
+    expect(await real.apply()).toMatchObject({ applied: 1 });
+    expect(await real.user('ada')).toMatchObject({
+      id,
+      place: 'Offices/Rome',
+      roles: ['member'],
+      manualRoles: ['member'],
+    });
+    const held = await asOwner(install.database.url, async (client) => {
+      const { rows } = await client.query(
+        `SELECT origin, t.name FROM role_assignment JOIN tenant t ON t.id = tenant_id WHERE auth_user_id = $1 ORDER BY origin`,
+        [id],
+      );
+      return rows;
+    });
+    expect(held).toEqual([
+      { origin: 'directory', name: 'Rome' },
+      { origin: 'manual', name: 'Berlin' },
+    ]);
+    const types = (await real.events()).filter(({ authUser }) => authUser === id).map(({ type }) => type);
+    expect(types).toEqual(['user.created', 'user.moved', 'user.updated']);
+    await real.sync();
+    expect(await real.changes()).toEqual([]);
+  });
+
+  it('stays put where the tenant is missing, while all else is brought up to date', async () => {
+    const real = await connected([at('ada', 'Berlin')], [{ tenant: 'Offices/{officeLocation}' }]);
+    await child(await child(real.tenant, 'Offices'), 'Berlin');
+    await real.syncAndApply();
+    real.directory.edit('ada', { officeLocation: 'Rome', jobTitle: 'Buyer' });
+    await real.sync();
+    const update = await real.changeOf('ada');
+    expect(update.kind).toBe('update');
+    expect(update.fields.map(({ field }) => field)).not.toContain('tenant');
+    await real.approveAll();
+    await real.apply();
+    expect(await real.user('ada')).toMatchObject({ place: 'Offices/Berlin', fields: { jobTitle: 'Buyer' } });
+    await real.sync();
+    expect(await real.changeOf('ada')).toMatchObject({
+      kind: 'conflict',
+      cause: 'tenant-missing',
+      fields: [{ field: 'tenant', before: 'Offices/Berlin', after: 'Offices/Rome' }],
+    });
+  });
+
+  it('is sent back when the tenant is gone by then, and makes none that the rule may not make', async () => {
+    const real = await connected([at('ada', 'Berlin')], [{ tenant: 'Offices/{officeLocation}' }]);
+    const berlin = await child(await child(real.tenant, 'Offices'), 'Berlin');
+    await real.sync();
+    await real.approveAll();
+    await deleteTenant(install, install.operator, { tenant: berlin } as never);
+    expect(await real.apply()).toMatchObject({ applied: 0, moved: 1 });
+    expect(await below(real)).toEqual(['Offices']);
+  });
+
+  it('comes back to the connection’s own tenant when no rule puts them elsewhere any more', async () => {
+    const real = await connected([at('ada', 'Berlin')]);
+    await real.syncAndApply();
+    real.directory.edit('ada', { officeLocation: null });
+    await real.syncAndApply();
+    expect(await placesOf(real)).toEqual({ ada: null });
+  });
+
+  it('is nobody, as long as no rule names a tenant', async () => {
+    const real = await connected([at('ada', 'Berlin')]);
+    await real.syncAndApply();
+    await install.remap(real.connection, Mapping.parse({ everyone: ['member'], groups: null }));
+    await real.sync();
+    expect(await real.changes()).toEqual([]);
+    expect(await placesOf(real)).toEqual({ ada: 'Offices/Berlin' });
+  });
+
+  it('is gone from there when they leave the directory, and back there when they return', async () => {
+    const real = await connected([at('ada', 'Berlin'), at('bob', 'Berlin')]);
+    await real.syncAndApply();
+    const ada = real.directory.users.find(({ externalId }) => externalId === 'ada');
+    real.directory.remove('ada');
+    await real.syncAndApply();
+    expect(await real.user('ada')).toMatchObject({ state: 'deleted', place: 'Offices/Berlin' });
+    real.directory.add(at('ada', 'Rome', { displayName: ada?.displayName ?? null }));
+    await real.sync();
+    expect(await real.changeOf('ada')).toMatchObject({ kind: 'reactivate' });
+    await real.approveAll();
+    await real.apply();
+    expect(await real.user('ada')).toMatchObject({ state: 'active', place: 'Offices/Rome' });
+  });
+});
+
+describe('an address', () => {
+  it('belongs to one auth user in all the tenants that a connection puts people in', async () => {
+    const real = await connected([at('ada', 'Berlin')], byOffice, { verifiedDomains: ['example.test'] });
+    const rome = await child(await child(real.tenant, 'Offices'), 'Rome');
+    await aUser(install.database.url, rome, { email: 'bob@example.test' });
+    await aUser(install.database.url, await install.tenant(), { email: 'ada@example.test' });
+    real.directory.add(at('bob', 'Berlin'));
+    await real.sync();
+    expect(await real.changeOf('bob')).toMatchObject({
+      kind: 'link',
+      before: { tenant: 'Offices/Rome' },
+      after: { tenant: 'Offices/Berlin' },
+    });
+    await real.approveAll();
+    expect(await real.apply()).toMatchObject({ applied: 2 });
+    real.directory.add(at('eve', 'Milan', { email: 'bob@example.test' }));
+    await real.sync();
+    expect(await real.changeOf('eve')).toMatchObject({ kind: 'conflict', cause: 'address-taken' });
+  });
+});
+
+it('two applies at once make each tenant once', async () => {
+  const users = Array.from({ length: 60 }, (_, n) => at(`u${n}`, `Office ${n % 7}`));
+  const [one, two] = [await connected(users), await connected([])];
+  const other = await install.connect({
+    directory: aDirectory({ users: users.map(({ id, officeLocation }) => at(`v${id}`, officeLocation)) }),
+    tenant: one.tenant,
+    mapping: Mapping.parse({ rules: byOffice, groups: null }),
+    guards: noGuards,
+  });
+  expect(two.tenant).not.toBe(one.tenant);
+  await one.sync();
+  await other.sync();
+  await one.approveAll();
+  await other.approveAll();
+  const applies = [
+    await startApply(install, one.administrator, { connection: one.connection }),
+    await startApply(install, one.administrator, { connection: other.connection }),
+  ];
+  const signal = new AbortController().signal;
+  const counts = await Promise.all(
+    applies.flatMap(({ apply }) => [
+      carryOutApply(install, apply, { signal }),
+      carryOutApply(install, apply, { signal }),
+    ]),
+  );
+  expect(counts.every(({ moved, failed }) => moved + failed === 0)).toBe(true);
+  expect(await below(one)).toEqual(['Offices', ...Array.from({ length: 7 }, (_, n) => `Office ${n}`)].sort());
+  expect((await one.users()).filter(({ place }) => place?.startsWith('Offices/Office '))).toHaveLength(120);
+});
