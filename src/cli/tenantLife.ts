@@ -79,7 +79,7 @@ function movedTo(parent: string): Work {
   return async (operator, { id, name }) => {
     const above = await operator.findTenant(parent);
     const tenant = await operator.moveTenant({ tenant: id, parent: above.id });
-    return { tenant, said: `${name} is a part of ${above.name} now. Its data key is ${tenant.dataKey}.` };
+    return { tenant, said: `${name} is a part of ${above.name} now. Data key: ${tenant.dataKey}` };
   };
 }
 

@@ -126,7 +126,7 @@ async function writeTree(
   const rows: Cell[][] = [];
   const add = (tenant: Tenant, depth: number) => {
     rows.push([
-      `${'  '.repeat(depth)}${tenant.name}`,
+      { text: tenant.name, indent: 2 * depth },
       tenant.kind,
       standingOf(tenant),
       tenant.dataKey,

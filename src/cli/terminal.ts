@@ -7,7 +7,11 @@ import { styleText } from 'node:util';
 
 export type Style = Parameters<typeof styleText>[0];
 
-export type Cell = string | { readonly text: string; readonly style: Style };
+/** `indent`: so many columns stand empty before it, as in a tree. */
+export type Cell =
+  | string
+  | { readonly text: string; readonly style: Style }
+  | { readonly text: string; readonly indent: number };
 
 /** Thrown by writing when the reader of standard output has gone (`| head`): the command ends quietly. */
 export class ReaderGone extends Error {
@@ -141,7 +145,10 @@ function layOut(
 ): string[] {
   const heading = headings.map((text): Cell => ({ text, style: 'dim' }));
   const all = [heading, ...rows];
-  const textOf = (cell: Cell | undefined) => harmless(typeof cell === 'object' ? cell.text : (cell ?? ''));
+  const textOf = (cell: Cell | undefined) => {
+    if (typeof cell !== 'object') return harmless(cell ?? '');
+    return ' '.repeat('indent' in cell ? cell.indent : 0) + harmless(cell.text);
+  };
   const widths = headings.map((_, at) =>
     all.reduce((most, row) => Math.max(most, widthOf(textOf(row[at]))), 0),
   );
@@ -152,7 +159,7 @@ function layOut(
       const cell = row[at];
       const text = at === last ? cut(textOf(cell), Math.max(12, terminalWidth - before)) : textOf(cell);
       const padding = at === last ? '' : ' '.repeat((widths[at] ?? 0) - widthOf(text) + 2);
-      return (typeof cell === 'object' ? style(cell.style, text) : text) + padding;
+      return (typeof cell === 'object' && 'style' in cell ? style(cell.style, text) : text) + padding;
     });
     return cells.join('').trimEnd();
   });
