@@ -27,6 +27,8 @@ export default {
       from: { path: '^(src/api|src/cli|jobs)/' }, to: { path: '^(src/api|src/cli|jobs|src/store)/', pathNot: '^$1/' } },
     { name: 'prisma-stays-in-store', severity: 'error', comment: 'One place turns rows into domain values.',
       from: { pathNot: '^src/store/|^prisma|^(test|bench)/' }, to: { path: 'node_modules/(@prisma/|pg/|pg-copy-streams/)|^src/store/generated' } },
+    { name: 'yaml-stays-in-configuration', severity: 'error', comment: 'A configuration file is read and written in one place; behind it there are values.',
+      from: { pathNot: '^src/configuration/' }, to: { path: 'node_modules/yaml/' } },
     { name: 'bullmq-stays-in-jobs', severity: 'error', comment: 'A use case is handed the function that enqueues.',
       from: { pathNot: '^jobs/|^test/' }, to: { path: 'node_modules/bullmq/' } },
     { name: 'only-main-wires', severity: 'error', comment: 'The list of providers is for the composition root.',

@@ -96,6 +96,6 @@ export const configuration = [
     input: LoadedConfiguration,
     status: 200,
     answer: LoadedAnswer,
-    handle: ({ deps, caller, input, signal }) => loadConfiguration(deps, caller, input, { signal }),
+    handle: ({ deps, caller, input }) => loadConfiguration(deps, caller, input),
   }),
 ];
