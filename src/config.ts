@@ -18,9 +18,14 @@ const PublicUrl = z.url({ protocol: /^https?$/ }).transform((text, context) => {
   return z.NEVER;
 });
 
+function isNetwork(text: string): boolean {
+  const [, address = '', bits = '0'] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address);
+  return family !== 0 && Number(bits) <= (family === 4 ? 32 : 128);
+}
+
 const TrustedProxies = z.string().transform((text, context) => {
   const given = text.split(',').map((one) => one.trim());
-  const isNetwork = (one: string) => /^[^/]+(\/\d{1,3})?$/.test(one) && isIP(one.replace(/\/.*$/, '')) !== 0;
   if (given.every(isNetwork)) return given;
   context.addIssue({
     code: 'custom',

@@ -17,6 +17,8 @@ it('docs/configuration.md has the defaults that the code has', () => {
   expect(said('ROLLCALL_PORT')).toBe(String(config.port));
   expect(said('ROLLCALL_LOG_LEVEL')).toBe(config.logLevel);
   expect(said('ROLLCALL_CONCURRENCY')).toBe(String(config.concurrency));
+  expect(said('ROLLCALL_SESSION_IDLE_HOURS')).toBe(String(config.sessionLimits.idleMs / 3_600_000));
+  expect(said('ROLLCALL_SESSION_HOURS')).toBe(String(config.sessionLimits.longestMs / 3_600_000));
   expect(said('ROLLCALL_DATA')).toMatch(/^`\.rollcall`/);
   expect([config.databaseUrl, config.redisUrl, config.secretKey]).toEqual([null, null, null]);
 });
