@@ -71,6 +71,8 @@ export const usableBody: Readonly<Record<string, Json>> = {
   editUser: { displayName: 'Renamed' },
   createUserToken: { audience: 'invoices' },
   grantAccess: { grant_type: 'client_credentials' },
+  diffConfiguration: { configuration: 'version: 1' },
+  loadConfiguration: { configuration: 'version: 1', stamp: 'seen' },
   createRole: { name: 'unheard-of' },
   updateRole: { description: 'Described' },
   createPlan: { name: 'Unheard of' },

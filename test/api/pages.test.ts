@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createRole } from '../../src/tenancy/roles.ts';
 import { asOwner } from '../support/database.ts';
 import { operationsOf, parametersOf, pathWith } from './operations.ts';
-import { addCustomer, fill, type Json, type Served, serve } from './served.ts';
+import { addCustomer, aSession, fill, type Json, type Served, serve } from './served.ts';
 
 let served: Served;
 let lists: readonly { readonly path: string }[];
@@ -22,6 +22,8 @@ beforeAll(async () => {
     ]),
   );
   key = first.keys.system;
+  const { body: me } = await served.request('GET', '/v1/whoami', { key });
+  for (let more = 3; more > 0; more--) await aSession(served, me.principal);
   lists = (await operationsOf(served))
     .filter((listed) => parametersOf(listed, 'query').some(({ name }) => name === 'after'))
     .map(({ path }) => ({ path: pathWith(path, ids) }));

@@ -94,7 +94,8 @@ describe('keys', () => {
     const listed = body.items.find(({ id }: Json) => id === made.id);
     expect(listed).toEqual({
       ...{ id: made.id, principal: principal.id, expiresAt },
-      ...{ createdAt: expect.any(String), revokedAt: expect.any(String) },
+      ...{ createdAt: expect.any(String), revokedAt: expect.any(String), lastUsedAt: null },
+      ...{ name: '', tenant: null, permissions: null, replaces: null },
     });
     expect(JSON.stringify(body)).not.toContain(made.key);
     expect(JSON.stringify(body)).not.toContain(createHash('sha256').update(made.key).digest('hex'));
