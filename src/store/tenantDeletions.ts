@@ -5,7 +5,7 @@
  */
 import type { Actor } from '../domain/audit.ts';
 import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
-import { MANY_USERS, type Tenant, type TenantUse } from '../domain/tenant.ts';
+import { isUsed, MANY_USERS, type Tenant, type TenantUse } from '../domain/tenant.ts';
 import { appendAudit } from './audit.ts';
 import type { Database, Sql } from './database.ts';
 import { writeTenantEvents } from './events.ts';
@@ -47,7 +47,7 @@ export function tenantDeletions(database: Database): TenantDeletions {
         );
         if (found === undefined) return null;
         const use = await usesOf(tx, id);
-        if (Object.values(use).some((count) => count > 0)) return { use };
+        if (isUsed(use)) return { use };
         await mark(tx, [id], by, now);
         return { deleted: await readTenant(tx, scope, id) };
       }),
