@@ -5,6 +5,7 @@ import { Problem } from '../domain/problem.ts';
 import type { ApiDeps } from './deps.ts';
 import { statusOf } from './problems.ts';
 import type { Route } from './route.ts';
+import { untilGone } from './untilGone.ts';
 
 const LONGEST_FORM = 16_384;
 
@@ -28,10 +29,15 @@ export function serveForms(app: FastifyInstance, deps: ApiDeps, routes: readonly
       scope.route({
         method: route.method,
         url: route.path,
-        handler: async (request) => {
+        handler: async (request, reply) => {
           const input = { ...(request.body as object | undefined), ...credentialsIn(request) };
-          const { signal } = request;
-          const context = { deps, caller: null, visitor: null, signal, confirm: () => {} };
+          const context = {
+            deps,
+            caller: null,
+            visitor: null,
+            signal: untilGone(reply),
+            confirm: () => {},
+          };
           return (await route.run(context, input)).value;
         },
       });

@@ -20,6 +20,7 @@ import { RememberedCallers } from './remembered.ts';
 import { namesInPath, type Route, takesBody } from './route.ts';
 import { routes } from './routes.ts';
 import { serveSignIn } from './signInPages.ts';
+import { untilGone } from './untilGone.ts';
 import { authenticate, type Visitor } from './visitor.ts';
 
 declare module 'fastify' {
@@ -184,7 +185,8 @@ function serve(app: FastifyInstance, deps: ApiDeps, route: Route, { lookUp, reme
           onSend: async (request: FastifyRequest, reply: FastifyReply) => noteAnswer(deps, request, reply),
         }),
     handler: async (request, reply) => {
-      const { visitor, signal } = request;
+      const { visitor } = request;
+      const signal = untilGone(reply);
       const input = inputOf(route, request);
       await noteAct(deps, route, request, input);
       const { value, location, version } = await remembered.confirmed(request, (caller, confirm) =>

@@ -82,6 +82,14 @@ describe('connections', () => {
     expect(body).toMatchObject({ ok: false, steps: [{ step: 'reach', ok: false }] });
     expect(body.steps[0].remedy).toMatch(/\w/);
   });
+
+  it('are tested to the end with a mapping that comes in the body', async () => {
+    const network = { baseUrl: 'https://127.0.0.1:1' };
+    const { body: made } = await post('/v1/connections', { ...aConnection('By a mapping'), network });
+    const { status, body } = await post(`/v1/connections/${made.id}/test`, { mapping: {} });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ ok: false, steps: [{ step: 'reach', ok: false }] });
+  });
 });
 
 describe('keys', () => {
