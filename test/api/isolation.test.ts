@@ -149,6 +149,12 @@ describe('a key that opens nothing', () => {
     ['no key', async () => ({}), 401, 'unauthenticated'],
     ['an expired key', async () => withKey(await expiredKey()), 401, 'unauthenticated'],
     ['a revoked key', async () => withKey(await revokedKey()), 401, 'unauthenticated'],
+    [
+      'an access token of a revoked key',
+      async () => withKey(await tokenOfRevokedKey()),
+      401,
+      'unauthenticated',
+    ],
     ['the key of a disabled principal', async () => withKey(await disabledKey()), 401, 'unauthenticated'],
     ['a key of a suspended tenant', async () => withKey(await suspendedKey()), 403, 'tenant-suspended'],
     ['a support access that was ended', () => supportThat('was ended'), 403, 'support-access-ended'],
@@ -206,6 +212,13 @@ describe('a key that opens nothing', () => {
     await revokeKey(served.deps, served.operator, id);
     return key;
   }
+  async function tokenOfRevokedKey() {
+    const { id, key, principal } = await aKey('Token');
+    const token = await accessToken(principal, key, parent.tenant);
+    expect((await served.request('GET', '/v1/whoami', { headers: withKey(token) })).status).toBe(200);
+    await revokeKey(served.deps, served.operator, id);
+    return token;
+  }
   async function disabledKey() {
     const { principal, key } = await aKey('Disabled');
     await disablePrincipal(served.deps, served.operator, principal);
@@ -235,6 +248,18 @@ async function duringSupport({ tenant, administrator }: Customer, name: string) 
   const asked = { tenant, principal, reason: 'to look', minutes: 8 * 60, mayWrite: true };
   const { id: access } = await inviteSupport(deps, administrator, asked);
   return { access, headers: { ...withKey(key), 'rollcall-support-access': access } };
+}
+
+/** For one tenant, by a key of the principal. */
+async function accessToken(principal: string, key: string, tenant: string): Promise<string> {
+  const form = { grant_type: 'client_credentials', client_id: principal, client_secret: key, tenant };
+  const answer = await fetch(`${served.url}/v1/token`, { method: 'POST', body: new URLSearchParams(form) });
+  const { access_token } = (await answer.json()) as Json;
+  return access_token;
+}
+
+async function tokenForChild({ administrator, keys }: Customer): Promise<Headers> {
+  return withKey(await accessToken(administrator.principal, keys['tenant-administrator'], child.tenant));
 }
 
 async function scopedToChild(principal: string): Promise<Headers> {
@@ -293,6 +318,11 @@ const attempts: [string, () => Promise<Headers>, () => [Customer, Ids]][] = [
   [
     'a key of the system that holds in the child alone',
     () => scopedToChild(served.operator.principal),
+    () => [parent, parentIds],
+  ],
+  [
+    'an access token of the parent for the child alone',
+    () => tokenForChild(parent),
     () => [parent, parentIds],
   ],
   [

@@ -253,6 +253,7 @@ describe('functions that look past row-level security', () => {
     const names = [
       'authorization_facts',
       'bearer_of_key',
+      'bearer_of_token',
       'deletion_of_tenant',
       'move_tenant',
       'place_tenant',
