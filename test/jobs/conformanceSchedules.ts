@@ -94,6 +94,7 @@ const housekeeping = (
   stage: Stage,
   runs: () => Promise<readonly QueuedRun[]>,
   connections: () => Promise<readonly ScheduledConnection[]> = async () => [],
+  deletedTenants: (signal: AbortSignal) => Promise<void> = async () => {},
 ) =>
   stage.closing(
     startHousekeeping({
@@ -101,7 +102,7 @@ const housekeeping = (
       connectionsWithSchedules: connections,
       unfinishedWork: async () => ({ runs: await runs(), applies: [] }),
       renewSigningKeys: async () => false,
-      deletedTenants: async () => {},
+      deletedTenants,
       log: stage.log,
     }),
   );
@@ -152,6 +153,33 @@ export function keepsHouse(stage: () => Stage): void {
     await Promise.all(asked);
     await keeping.tidy();
     expect(rounds).toBe(2);
+  });
+
+  it('goes on looking after the queues while deleted tenants are emptied, which ends when it is closed', async () => {
+    let rounds = 0;
+    const removing: AbortSignal[] = [];
+    const keeping = housekeeping(
+      stage(),
+      async () => {
+        rounds++;
+        return [];
+      },
+      async () => [],
+      (signal) => {
+        removing.push(signal);
+        return new Promise((_, ended) => {
+          signal.addEventListener('abort', () => ended(signal.reason));
+        });
+      },
+    );
+    await eventually(() => {
+      void keeping.tidy();
+      expect(rounds).toBeGreaterThan(2);
+    });
+    expect(removing).toHaveLength(1);
+    await keeping.close();
+    expect(removing[0]?.aborted).toBe(true);
+    expect(stage().count('housekeeping.failed')).toBe(0);
   });
 
   it('waits at the end for the housekeeping under way', async () => {

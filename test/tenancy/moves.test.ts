@@ -78,6 +78,20 @@ describe('A tenant that is moved', () => {
     expect(after).toMatchObject({ parent: null, path: [moved], name: before.name });
   });
 
+  it('is moved by an administrator above, within what they see, with all that ends and is recorded', async () => {
+    const { one, middle, moved, child } = await twoCustomers();
+    const admin = await aCaller(install, one);
+    const role = `role ${v7()}`;
+    await createRole(install, operator, { name: role, type: 'assignable' });
+    const user = await aUser(install.database.url, middle);
+    await grantRole(install, admin, { user, role, tenant: child });
+    expect(await move(moved, one, admin)).toMatchObject({ parent: one, path: [one, moved] });
+    expect((await auditOf(install.database.url, middle)).map(({ action }) => action)).toEqual(
+      expect.arrayContaining(['tenant.moved-away', 'role.revoked']),
+    );
+    expect((await getTenant(install, admin, child)).path).toEqual([one, moved, child]);
+  });
+
   it('stays where it is when it is moved to where it stands', async () => {
     const { middle, moved } = await twoCustomers();
     const before = await placeOf(moved);
