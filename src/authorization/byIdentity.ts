@@ -6,6 +6,7 @@ import { invalidInput, notFound, parseInput } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { AuthUserDetails } from '../store/users.ts';
+import { getUser } from '../tenancy/users.ts';
 import type { AuthorizationDeps } from './read.ts';
 
 export const IdentityQuery = z.strictObject({
@@ -42,9 +43,7 @@ export async function findByIdentity(
   const [only, ...others] = present.length > 0 ? present : found;
   if (only === undefined) throw notFound('user');
   if (others.length > 0) throw ambiguous([only, ...others].map((one) => one.connection));
-  const user = await store.users.get(caller.tenant, only.user);
-  if (user === null) throw notFound('user');
-  return user;
+  return await getUser({ store }, caller, only.user);
 }
 
 function ambiguous(connections: readonly ConnectionId[]): Problem {

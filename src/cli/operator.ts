@@ -1,4 +1,7 @@
 /** Everything that somebody with a shell on the server can do: the use cases of the API, bound to the operator. */
+
+import { findByIdentity } from '../authorization/byIdentity.ts';
+import { readAuthorization } from '../authorization/read.ts';
 import { diffConfiguration, exportConfiguration, loadConfiguration } from '../configuration/configuration.ts';
 import type { ConfigurationDeps } from '../configuration/read.ts';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
@@ -120,6 +123,8 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     ...rolesAndPlans(bound),
     listUsers: bound(listUsers),
     getUser: bound(getUser),
+    findByIdentity: bound(findByIdentity),
+    readAuthorization: bound(readAuthorization),
     requestRun: bound(requestRun),
     listRuns: bound(listRuns),
     getRun: bound(getRun),

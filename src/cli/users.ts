@@ -1,6 +1,7 @@
 /** `rollcall users`: auth users, where they come from, and roles given by hand. */
 import { type Command, Option } from 'commander';
 import { AUTH_USER_STATES, type AuthUserState } from '../domain/authUser.ts';
+import { PROVIDERS, type Provider } from '../domain/directory.ts';
 import type { ConnectionId } from '../domain/ids.ts';
 import { Problem } from '../domain/problem.ts';
 import type { App, Cli } from './cli.ts';
@@ -47,6 +48,7 @@ export function addUserCommands(program: Command, cli: Cli): void {
     .argument('<user>', 'id, address or user name')
     .action((user: string) => cli.withApp((app) => showUser(cli, app, user)));
   examples(show, 'rollcall users show ada.obi@harbor.example');
+  addReadingCommands(users, cli);
   const grant = users
     .command('grant')
     .description('give a role by hand; it stays whatever a directory says')
@@ -71,6 +73,37 @@ export function addUserCommands(program: Command, cli: Cli): void {
       cli.withApp((app) => setRole(cli, app, { user, role, in: options.in }, 'revoked')),
     );
   examples(revoke, 'rollcall users revoke ada.obi@harbor.example editor');
+}
+
+/** What applications ask, asked by a person. */
+function addReadingCommands(users: Command, cli: Cli): void {
+  const authorization = users
+    .command('authorization')
+    .description('show what one auth user may do, and where, as applications read it')
+    .argument('<user>', 'id, address or user name')
+    .option('--tenant <tenant>', 'what holds in this one tenant')
+    .action((user: string, options: { tenant?: string }) =>
+      cli.withApp((app) => showAuthorization(cli, app, user, options.tenant)),
+    );
+  examples(
+    authorization,
+    'rollcall users authorization ada.obi@harbor.example',
+    'rollcall users authorization ada.obi@harbor.example --tenant Logistics --json',
+  );
+  const identify = users
+    .command('identify')
+    .description('show the auth user whom a directory has under an id')
+    .option('--issuer <url>', 'iss of an ID token; with --subject')
+    .option('--subject <id>', 'sub of the ID token, with Entra ID oid')
+    .addOption(new Option('--provider <provider>', 'with --external-id').choices(PROVIDERS))
+    .option('--external-id <id>', "the provider's id of the user")
+    .option('--connection <connection>', 'only by this directory')
+    .action((options: IdentifyOptions) => cli.withApp((app) => identifyUser(cli, app, options)));
+  examples(
+    identify,
+    'rollcall users identify --issuer https://accounts.google.com --subject 110169484474386276334',
+    'rollcall users identify --provider okta --external-id 00u1gjh63g214q0Hq0g4',
+  );
 }
 
 async function listUsers(cli: Cli, { operator }: App, options: ListOptions): Promise<void> {
@@ -126,8 +159,50 @@ async function findUser({ operator }: App, text: string) {
 }
 
 async function showUser(cli: Cli, app: App, text: string): Promise<void> {
+  await tellOfUser(cli, app, await findUser(app, text));
+}
+
+type IdentifyOptions = {
+  readonly issuer?: string;
+  readonly subject?: string;
+  readonly provider?: Provider;
+  readonly externalId?: string;
+  readonly connection?: string;
+};
+
+async function identifyUser(cli: Cli, app: App, { connection, ...options }: IdentifyOptions): Promise<void> {
+  const named =
+    connection === undefined ? {} : { connection: (await app.operator.findConnection(connection)).id };
+  const user = await app.operator.findByIdentity({ ...(options as object), ...named });
+  await tellOfUser(cli, app, user);
+}
+
+async function showAuthorization(cli: Cli, app: App, text: string, tenant?: string): Promise<void> {
   const { terminal } = cli;
-  const user = await findUser(app, text);
+  const { id } = await findUser(app, text);
+  const named = tenant === undefined ? {} : { tenant: (await app.operator.findTenant(tenant)).id };
+  const { authorization } = await app.operator.readAuthorization({ user: id, ...named });
+  if (terminal.json) return terminal.document(authorization);
+  const { active, entries, version } = authorization;
+  if (!active) terminal.line('Not active: nothing holds anywhere.');
+  else if (entries.length === 0) terminal.line('Nothing holds there.');
+  else
+    terminal.table(
+      ['tenant', 'data key', 'roles', 'permissions'],
+      entries.map((entry) => [
+        entry.name,
+        entry.dataKey,
+        entry.roles.join(', ') || '—',
+        entry.permissions.join(', ') || '—',
+      ]),
+    );
+  terminal.line(`Version ${version}.`);
+}
+
+type ShownUser = Awaited<ReturnType<typeof findUser>>;
+
+async function tellOfUser(cli: Cli, app: App, user: ShownUser): Promise<void> {
+  const { terminal } = cli;
   if (terminal.json) return terminal.document(user);
   const { operator } = app;
   const connectionName = remembered(async (id: ConnectionId) => (await operator.getConnection(id)).name);

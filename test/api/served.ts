@@ -49,7 +49,7 @@ export type Ids = Readonly<
 
 export type Served = Awaited<ReturnType<typeof serve>>;
 
-export async function serve() {
+export async function serve(now = '2026-05-01T09:00:00Z') {
   const fresh = await freshStore();
   const lines: string[] = [];
   const queued: string[] = [];
@@ -57,7 +57,7 @@ export async function serve() {
   const parts = { database: true, queue: true };
   const deps = {
     store: fresh.store,
-    clock: clockAt('2026-05-01T09:00:00Z'),
+    clock: clockAt(now),
     connectors,
     log,
     supportMinutes: 8 * 60,

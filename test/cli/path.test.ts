@@ -150,6 +150,17 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
   const revoked = await run('users', 'revoke', users.items[0].email, 'member');
   expect(revoked).toMatchObject({ code: 3, stderr: expect.stringContaining('comes from a directory') });
 
+  const may = await json('users', 'authorization', users.items[0].email);
+  expect(may).toMatchObject({
+    active: true,
+    entries: [{ name: 'Harbor Foods', roles: ['editor', 'member'] }],
+  });
+  const told = await run('users', 'authorization', users.items[0].email, '--tenant', 'Harbor Foods');
+  expect(told.stdout).toMatch(/Harbor Foods +\S+ +editor, member +—/);
+  const { externalId } = one.identities[0];
+  const identified = await json('users', 'identify', '--provider', 'okta', '--external-id', externalId);
+  expect(identified.id).toBe(one.id);
+
   const audit = await json('audit', 'verify');
   expect(audit.ok).toBe(true);
   expect(

@@ -1,0 +1,1365 @@
+/** The API of Rollcall. Written by `npm run client` from its OpenAPI document: not to be edited. */
+
+export type ApiKey = {
+  readonly id: string;
+  readonly principal: string;
+  readonly name: string;
+  /** Where alone it holds; null: wherever its principal’s role does. */
+  readonly tenant: (string | null);
+  /** All that it may, as far as its principal may; null: what its principal may. */
+  readonly permissions: (readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[] | null);
+  readonly createdAt: string;
+  /** null: it does not expire. */
+  readonly expiresAt: (string | null);
+  /** null: it is good until it expires. */
+  readonly revokedAt: (string | null);
+  /** To the minute or so; null: never. */
+  readonly lastUsedAt: (string | null);
+  /** The key that it took the place of. */
+  readonly replaces: (string | null);
+};
+
+export type Apply = {
+  readonly id: string;
+  readonly connection: string;
+  readonly tenant: string;
+  readonly state: "running" | "finished";
+  /** Name of the principal who started it. */
+  readonly by: string;
+  readonly total: number;
+  readonly applied: number;
+  readonly alreadyApplied: number;
+  /** Sent back: the auth user had changed since the plan. */
+  readonly moved: number;
+  readonly failed: number;
+  readonly createdAt: string;
+  readonly finishedAt: (string | null);
+};
+
+export type AuditEntry = {
+  readonly number: number;
+  readonly at: string;
+  readonly actor: {
+    readonly kind: "person" | "operator" | "support" | "system";
+    readonly id: string | null;
+    readonly name: string;
+  };
+  readonly action: string;
+  readonly subject: {
+    readonly kind: string;
+    readonly id: string;
+  };
+  readonly details: { readonly [name: string]: unknown };
+  /** SHA-256 over the hash before and all that this entry says, hexadecimal. */
+  readonly hash: string;
+};
+
+export type Authorization = {
+  readonly user: string;
+  /** The user’s own. */
+  readonly tenant: string;
+  /** false: the user or the tenant is suspended or deleted, and nothing holds. */
+  readonly active: boolean;
+  /** Stays as long as all the rest does; the `ETag` too. */
+  readonly version: string;
+  /** For a row, the entry counts whose data key is the longest that the row’s key begins with. */
+  readonly entries: readonly AuthorizationEntry[];
+};
+
+export type AuthorizationEntry = {
+  readonly tenant: string;
+  /** Of the tenant. */
+  readonly name: string;
+  /** The key that the rows of this tenant carry, and the beginning of those below it. */
+  readonly dataKey: string;
+  /** Sorted. */
+  readonly roles: readonly string[];
+  /** Of all these roles, sorted. */
+  readonly permissions: readonly string[];
+};
+
+export type Change = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly connection: string;
+  readonly externalId: string;
+  readonly authUser: (string | null);
+  /** What to call the person. */
+  readonly name: string;
+  readonly kind: "create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict";
+  readonly set: "new" | "changed" | "deleted" | "conflict";
+  readonly cause: string;
+  readonly before: unknown;
+  readonly after: unknown;
+  readonly fields: readonly {
+    readonly field: string;
+    readonly before: (string | number | boolean | readonly string[] | null);
+    readonly after: (string | number | boolean | readonly string[] | null);
+  }[];
+  readonly rolesGained: readonly string[];
+  readonly rolesLost: readonly string[];
+  readonly candidates: readonly {
+    readonly authUser: string;
+    readonly because: string;
+  }[];
+  /** What a decision is bound to; send it with the decision. */
+  readonly fingerprint: string;
+  readonly baseVersion: number | null;
+  readonly state: "open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded";
+  /** What is allowed now. */
+  readonly actions: readonly string[];
+  readonly decision: ({
+    readonly verdict: "approve" | "reject" | "hold";
+    readonly madeBy: string;
+    readonly by: string | null;
+    readonly reason: string;
+    readonly finding: unknown;
+    readonly at: string;
+  } | null);
+  readonly apply: (string | null);
+  readonly outcome: ("applied" | "already-applied" | "moved" | "failed" | null);
+  readonly outcomeReason: string | null;
+  readonly revision: number;
+  readonly createdAt: string;
+};
+
+export type CheckStep = {
+  readonly step: "reach" | "credential" | "permission" | "users" | "groups" | "members" | "look-up" | "changes";
+  readonly ok: boolean;
+  /** A full pull works without it. */
+  readonly optional?: true;
+  readonly detail: string;
+  /** Who has to do what, where the step failed. */
+  readonly remedy?: string;
+};
+
+export type Configuration = {
+  /** YAML. Credentials never come out. */
+  readonly configuration: string;
+  /** How many a file cannot name: connections that cannot be read; local users without a user name that is theirs alone. */
+  readonly leftOut: {
+    readonly connections: number;
+    readonly users: number;
+  };
+};
+
+export type ConfigurationChange = {
+  readonly kind: "role" | "plan" | "tenant" | "connection" | "user";
+  readonly action: "create" | "update";
+  readonly name: string;
+  readonly fields: readonly {
+    readonly field: string;
+    readonly before: unknown;
+    readonly after: unknown;
+  }[];
+};
+
+export type ConfigurationDifference = {
+  /** For loading: this is what was seen. */
+  readonly stamp: string;
+  readonly differences: readonly ConfigurationChange[];
+  /** Users of directories that have not brought them yet: what is given to them is given by a later load. */
+  readonly waiting: number;
+  /** What is there and not in the file: left alone. */
+  readonly unnamed: {
+    readonly roles: number;
+    readonly plans: number;
+    readonly tenants: number;
+    readonly connections: number;
+    readonly users: number;
+    readonly domains: number;
+    readonly assignments: number;
+  };
+};
+
+export type Connection = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly provider: "entra" | "okta" | "google" | "ldap" | "scim" | "file";
+  /** In the provider’s words. */
+  readonly settings: unknown;
+  /** The proxy without user and password. */
+  readonly network: {
+    readonly baseUrl: string | null;
+    readonly ca: string | null;
+    readonly proxy: string | null;
+    /** Of the provider’s rate limits, what this connection may use; a half where it is missing. */
+    readonly share?: number;
+  };
+  readonly mapping: {
+    readonly omit: readonly ("givenName" | "familyName" | "jobTitle" | "department" | "division" | "costCenter" | "company" | "employeeId" | "employeeType" | "officeLocation" | "phone" | "mobilePhone" | "locale" | "orgUnit" | "userType" | "manager")[];
+    readonly custom: readonly string[];
+    readonly roles: readonly {
+      readonly group: string;
+      readonly role: string;
+    }[];
+    readonly everyone: readonly string[];
+    readonly groups: (readonly string[] | null);
+    readonly rules?: readonly {
+      readonly when: {
+        readonly group?: string;
+        readonly attribute?: {
+          readonly name: string;
+          readonly equals?: string;
+          readonly in?: readonly string[];
+          readonly begins?: string;
+        };
+        readonly orgUnit?: {
+          readonly path: string;
+          readonly below: boolean;
+        };
+      };
+      readonly roles: readonly string[];
+      readonly tenant: string | null;
+      readonly create: boolean;
+      readonly stop: boolean;
+    }[];
+  };
+  readonly policy: {
+    readonly guards: {
+      readonly deletedPercent: number;
+      readonly deletedAtLeast: number;
+      readonly lostRolesPercent: number;
+      readonly lostRolesAtLeast: number;
+      readonly shrunkenPercent: number;
+      readonly blankedPercent: number;
+      readonly blankedAtLeast: number;
+    };
+  };
+  /** Cron expression in `timeZone`; null: only on demand. */
+  readonly schedule: string | null;
+  readonly timeZone: string;
+  readonly state: "active" | "paused";
+  /** `iss` of the tokens that the directory’s users sign in with; null: not known. */
+  readonly issuer: string | null;
+  /** Of the change set: grows with every plan that alters it. */
+  readonly changeRevision: number;
+  /** Grows when settings, credentials or network change: another part of the directory may then be visible. */
+  readonly accessVersion: number;
+  readonly version: number;
+  readonly createdAt: string;
+};
+
+export type ConnectionPreview = {
+  /** Up to five users as they would be mapped. */
+  readonly sample: readonly {
+    readonly externalId: string;
+    readonly state: "active" | "suspended" | "deleted";
+    readonly fields: { readonly [name: string]: (string | number | boolean | readonly string[] | null) };
+    readonly roles: readonly string[];
+    /** Names below the connection’s tenant, joined by slashes; null: that tenant itself. */
+    readonly tenant: string | null;
+  }[];
+  /** What the mapping makes of the active of `peopleInTree`, each tenant behind the one above it. */
+  readonly tree: readonly {
+    readonly tenant: string | null;
+    /** made: missing, and made when it is applied. missing, or closed because it is to be deleted: whoever belongs there waits for a person. */
+    readonly is: "there" | "made" | "missing" | "closed";
+    readonly people: number;
+    readonly roles: readonly {
+      readonly role: string;
+      readonly people: number;
+    }[];
+  }[];
+  readonly peopleInTree: number;
+  /** Whether `roles` has those that follow from groups too. */
+  readonly groupRolesShown: boolean;
+  /** How many users a full pull would name; null: unknown. */
+  readonly users: number | null;
+  /** Of a full pull at the pace of the first pages; null: unknown. */
+  readonly seconds: number | null;
+  /** What will not work. */
+  readonly shortcomings: readonly {
+    readonly what: string;
+    readonly why: string;
+  }[];
+};
+
+export type Event = {
+  readonly id: string;
+  /** Handed in as `after`, goes on behind this event, now or later. */
+  readonly cursor: string;
+  readonly tenant: string;
+  /** null: the event is about the tenant itself. */
+  readonly authUser: (string | null);
+  /** null: it does not come from a directory. */
+  readonly change: (string | null);
+  readonly type: string;
+  /** Orders the events of one user. */
+  readonly userVersion: number | null;
+  /** Names of the fields that changed, roles gained and lost. Values are read from the user. */
+  readonly data: { readonly [name: string]: unknown };
+  readonly createdAt: string;
+};
+
+export type LoadedConfiguration = {
+  readonly roles: {
+    readonly created: number;
+    readonly updated: number;
+  };
+  readonly plans: {
+    readonly created: number;
+    readonly updated: number;
+  };
+  readonly tenants: {
+    readonly created: number;
+    readonly updated: number;
+  };
+  readonly connections: {
+    readonly created: number;
+    readonly updated: number;
+  };
+  readonly users: {
+    readonly created: number;
+    readonly updated: number;
+  };
+};
+
+export type PlanOfTenant = {
+  /** null: no plan limits the tenant. */
+  readonly plan: (ProductPlan | null);
+  /** The tenant that the plan is set at; null where there is none, and where it is none of yours. */
+  readonly at: (string | null);
+  /** Seats taken by all who share them; null where `at` is. */
+  readonly used: number | null;
+};
+
+export type Principal = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly role: "system" | "tenant-administrator" | "reviewer" | "auditor" | "support" | "application";
+  readonly createdAt: string;
+  /** null: its keys open what they should, and it may sign in. */
+  readonly disabledAt: (string | null);
+};
+
+export type Problem = {
+  /** Stable for each code: `/docs#errors/<code>`; `about:blank` where the status says all. */
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  /** What is wrong, in one sentence. */
+  readonly detail?: string;
+  /** What programs should look at. /docs#errors lists all codes. */
+  readonly code?: string;
+  /** What to do about it. */
+  readonly remedy?: string;
+  /** Which fields of the request are wrong, and how. */
+  readonly fields?: readonly {
+    readonly path: string;
+    readonly message: string;
+  }[];
+  /** Of /readyz: what answers and what does not. */
+  readonly parts?: { readonly [name: string]: "up" | "down" };
+  /** `urn:uuid:` and the request id, under which the server logged this request. */
+  readonly instance: string;
+};
+
+export type ProductPlan = {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  /** Of active users in a tenant that has the plan and those below it without one of their own; null: no limit. */
+  readonly seats: number | null;
+  /** Names of the roles that count in its tenants. */
+  readonly roles: readonly string[];
+  readonly version: number;
+  readonly createdAt: string;
+};
+
+export type Provider = {
+  readonly provider: "entra" | "okta" | "google" | "ldap" | "scim" | "file";
+  /** What people call it. */
+  readonly title: string;
+  readonly abilities: {
+    readonly groups: boolean;
+    readonly nestedGroups: boolean;
+    readonly orgUnits: boolean;
+    readonly deletedUsers: boolean;
+    readonly lookUp: boolean;
+    readonly delta: boolean;
+    readonly notifications: boolean;
+  };
+  /** JSON Schema of a connection’s `settings`. */
+  readonly settings: { readonly [name: string]: unknown };
+  /** JSON Schema of a connection’s `credentials`. */
+  readonly credentials: { readonly [name: string]: unknown };
+};
+
+export type Role = {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  /** ordinary: by a mapping, or by hand from above all tenants. automatic: of every active user where the product plan has it. assignable: also by hand by a tenant’s administrators. hidden: seen and given from above all tenants only. */
+  readonly type: "ordinary" | "automatic" | "assignable" | "hidden";
+  /** What the application gives a meaning to. */
+  readonly permissions: readonly string[];
+  readonly version: number;
+  readonly createdAt: string;
+};
+
+export type Run = {
+  readonly id: string;
+  readonly connection: string;
+  readonly tenant: string;
+  readonly kind: "full" | "delta" | "targeted";
+  readonly trigger: "schedule" | "demand";
+  readonly state: "queued" | "pulling" | "planning" | "finished" | "failed";
+  /** What is being pulled, or was pulled last. */
+  readonly phase: "groups" | "members" | "users" | "changes" | "look-up";
+  /** A partial one proposes no deletion. `named`: only users whom the provider named as changed were read, one by one. */
+  readonly snapshot: ("complete" | "partial" | "named" | null);
+  readonly partialReason: string | null;
+  readonly failure: ({
+    readonly kind: string;
+    readonly message: string;
+    readonly remedy: string;
+    /** The provider’s id of the request: what its support asks for. */
+    readonly requestId?: string;
+  } | null);
+  /** What the provider said of itself before a full run. */
+  readonly evidence: ({
+    /** How many users the provider counts; null: it does not say. */
+    readonly users: number | null;
+    /** Of the credential, in the provider’s words. */
+    readonly permissions: (readonly string[] | null);
+  } | null);
+  /** Users whom a full run listed, by the domain of their address, beside those of the last complete run before it. */
+  readonly domains: readonly {
+    readonly domain: string;
+    readonly users: number;
+    readonly before: number | null;
+  }[];
+  /** What was asked of the provider, by the process that ended the reading. */
+  readonly usage: ({
+    readonly requests: number;
+    readonly retries: number;
+    readonly throttled: number;
+    readonly waitedMs: number;
+    readonly bytes: number;
+  } | null);
+  readonly pages: number;
+  readonly groups: number;
+  readonly members: number;
+  readonly users: number;
+  /** Records that were not understood: those users stay as they are. */
+  readonly unreadable: number;
+  /** Changes that the run left pending; `held` are among the others. */
+  readonly counts: ({
+    readonly new: number;
+    readonly changed: number;
+    readonly deleted: number;
+    readonly conflicts: number;
+    readonly held: number;
+  } | null);
+  readonly requestedBy: string;
+  readonly createdAt: string;
+  readonly startedAt: (string | null);
+  readonly finishedAt: (string | null);
+};
+
+export type Session = {
+  readonly id: string;
+  readonly principal: string;
+  readonly method: "set-up" | "recovery" | "openid-connect";
+  /** What the browser said it is. */
+  readonly userAgent: string | null;
+  readonly createdAt: string;
+  /** To the minute. */
+  readonly lastUsedAt: string;
+  /** At the latest; left unused it ends earlier. */
+  readonly expiresAt: string;
+};
+
+export type SignInProvider = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly issuer: string;
+  readonly clientId: string;
+  /** false: a public client. */
+  readonly hasSecret: boolean;
+  readonly ca: string | null;
+  /** To be registered at the provider, exactly so. null: the server has no public URL. */
+  readonly redirectUri: string | null;
+  readonly createdAt: string;
+};
+
+export type Subscription = {
+  /** Of the tenant. */
+  readonly id: string;
+  readonly name: string;
+  /** Seats that are taken. */
+  readonly used: number;
+};
+
+export type Summary = {
+  readonly connection: string;
+  readonly tenant: string;
+  readonly connectionName: string;
+  readonly tenantName: string;
+  readonly provider: string;
+  /** Send it with a decision about everything that was seen. */
+  readonly revision: number;
+  readonly new: number;
+  readonly changed: number;
+  readonly deleted: number;
+  readonly conflicts: number;
+  readonly held: number;
+  readonly approved: number;
+  /** Remembered refusals; not among those before. */
+  readonly rejected: number;
+  readonly heldBecause: readonly string[];
+};
+
+export type SupportAccess = {
+  /** What a request names in the header `rollcall-support-access`. */
+  readonly id: string;
+  /** With all tenants below it. */
+  readonly tenant: string;
+  /** Whose access it is. */
+  readonly principal: string;
+  /** What that principal is called. */
+  readonly name: string;
+  readonly state: "requested" | "granted" | "refused" | "ended";
+  /** false: to look only. */
+  readonly mayWrite: boolean;
+  readonly reason: string;
+  readonly minutes: number;
+  readonly requestedAt: string;
+  /** Who granted or refused it; null: nobody yet. */
+  readonly decidedBy: ({
+    readonly kind: "person" | "operator" | "support" | "system";
+    readonly id: string | null;
+    readonly name: string;
+  } | null);
+  readonly decidedAt: (string | null);
+  /** When it ends by itself; null: it was never granted. */
+  readonly expiresAt: (string | null);
+  /** null where it has ended: its time was up. */
+  readonly endedBy: ({
+    readonly kind: "person" | "operator" | "support" | "system";
+    readonly id: string | null;
+    readonly name: string;
+  } | null);
+  readonly endedAt: (string | null);
+  /** What the caller may do with it now. */
+  readonly actions: readonly ("grant" | "refuse" | "end" | "use")[];
+  /** Where everything that was done during it is listed. */
+  readonly audit: string;
+};
+
+export type Tenant = {
+  readonly id: string;
+  /** null for the caller’s own tenant. */
+  readonly parent: (string | null);
+  readonly name: string;
+  /** From the caller’s own tenant down to this one, both included. */
+  readonly path: readonly string[];
+  /** The keys of all tenants below begin with it: filter rows that carry the key of theirs by it. */
+  readonly dataKey: string;
+  /** Its own; one above may be suspended all the same. */
+  readonly state: "active" | "suspended" | "deleted";
+  /** individual: 0 or 1 user. organisation: 2 or more. enterprise: a connection of its own. */
+  readonly kind: "individual" | "organisation" | "enterprise";
+  /** Whether roles that are held in tenants above hold here and below. */
+  readonly inheritsRoles: boolean;
+  /** The product plan that is set here. */
+  readonly plan: (string | null);
+  /** Its own, or that of the nearest tenant above; null: nothing is limited. */
+  readonly effectivePlan: (string | null);
+  /** When its scheduled deletion is due, or when it was deleted. */
+  readonly deleteAt: (string | null);
+  readonly version: number;
+  readonly createdAt: string;
+};
+
+export type TenantDetails = {
+  readonly id: string;
+  /** null for the caller’s own tenant. */
+  readonly parent: (string | null);
+  readonly name: string;
+  /** From the caller’s own tenant down to this one, both included. */
+  readonly path: readonly string[];
+  /** The keys of all tenants below begin with it: filter rows that carry the key of theirs by it. */
+  readonly dataKey: string;
+  /** Its own; one above may be suspended all the same. */
+  readonly state: "active" | "suspended" | "deleted";
+  /** individual: 0 or 1 user. organisation: 2 or more. enterprise: a connection of its own. */
+  readonly kind: "individual" | "organisation" | "enterprise";
+  /** Whether roles that are held in tenants above hold here and below. */
+  readonly inheritsRoles: boolean;
+  /** The product plan that is set here. */
+  readonly plan: (string | null);
+  /** Its own, or that of the nearest tenant above; null: nothing is limited. */
+  readonly effectivePlan: (string | null);
+  /** When its scheduled deletion is due, or when it was deleted. */
+  readonly deleteAt: (string | null);
+  readonly version: number;
+  readonly createdAt: string;
+  /** The first page of `GET /v1/tenants?parent=…`. */
+  readonly children: {
+    readonly items: readonly Tenant[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  };
+  /** All tenants below, at any depth, by kind. */
+  readonly descendants: {
+    readonly individual: number;
+    readonly organisation: number;
+    readonly enterprise: number;
+  };
+};
+
+export type TenantDomain = {
+  readonly tenant: string;
+  readonly domain: string;
+  readonly verifiedAt: string;
+  readonly verifiedBy: string;
+};
+
+export type UnreadableConnection = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly provider: string;
+  readonly state: "unreadable";
+  /** Which parts of the stored configuration are not what they should be. */
+  readonly problem: string;
+  readonly createdAt: string;
+};
+
+export type User = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly state: "active" | "suspended" | "deleted";
+  readonly userName: string | null;
+  readonly email: string | null;
+  readonly displayName: string | null;
+  /** All other fields, by name. */
+  readonly attributes: { readonly [name: string]: (string | number | boolean | readonly string[] | null) };
+  readonly version: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+};
+
+export type UserDetails = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly state: "active" | "suspended" | "deleted";
+  readonly userName: string | null;
+  readonly email: string | null;
+  readonly displayName: string | null;
+  /** All other fields, by name. */
+  readonly attributes: { readonly [name: string]: (string | number | boolean | readonly string[] | null) };
+  readonly version: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly identities: readonly {
+    readonly connection: string;
+    readonly externalId: string;
+    readonly linkedAt: string;
+  }[];
+  /** The same role may be there from several directories and by hand. */
+  readonly roles: readonly {
+    readonly name: string;
+    readonly type: "ordinary" | "automatic" | "assignable" | "hidden";
+    readonly origin: "directory" | "manual";
+    readonly connection: (string | null);
+    /** Where it is held; it holds below too. */
+    readonly tenant: string;
+    readonly grantedAt: string;
+  }[];
+};
+
+/** By operation: what it takes, members of path, query and body as one, and what it answers. */
+export type Operations = {
+  /** Add a sign-in provider */
+  addSignInProvider: { input: {
+    readonly tenant?: (string | null);
+    readonly name: string;
+    readonly issuer: string;
+    readonly clientId: string;
+    readonly clientSecret?: (string | null);
+    readonly ca?: (string | null);
+  }; answer: SignInProvider };
+  /** Create a connection */
+  createConnection: { input: {
+    readonly tenant?: (string | null);
+    readonly name: string;
+    readonly provider: "entra" | "okta" | "google" | "ldap" | "scim" | "file";
+    readonly settings: unknown;
+    readonly credentials: unknown;
+    readonly network?: {
+      readonly baseUrl?: (string | null);
+      readonly ca?: string | null;
+      readonly proxy?: (string | null);
+      readonly share?: number;
+    };
+    readonly mapping?: {
+      readonly omit?: readonly ("givenName" | "familyName" | "jobTitle" | "department" | "division" | "costCenter" | "company" | "employeeId" | "employeeType" | "officeLocation" | "phone" | "mobilePhone" | "locale" | "orgUnit" | "userType" | "manager")[];
+      readonly custom?: readonly string[];
+      readonly roles?: readonly {
+        readonly group: string;
+        readonly role: string;
+      }[];
+      readonly everyone?: readonly string[];
+      readonly groups?: (readonly string[] | null);
+      readonly rules?: readonly {
+        readonly when?: {
+          readonly group?: string;
+          readonly attribute?: {
+            readonly name: string;
+            readonly equals?: string;
+            readonly in?: readonly string[];
+            readonly begins?: string;
+          };
+          readonly orgUnit?: {
+            readonly path: string;
+            readonly below?: boolean;
+          };
+        };
+        readonly roles?: readonly string[];
+        readonly tenant?: string | null;
+        readonly create?: boolean;
+        readonly stop?: boolean;
+      }[];
+    };
+    readonly policy?: {
+      readonly guards?: {
+        readonly deletedPercent?: number;
+        readonly deletedAtLeast?: number;
+        readonly lostRolesPercent?: number;
+        readonly lostRolesAtLeast?: number;
+        readonly shrunkenPercent?: number;
+        readonly blankedPercent?: number;
+        readonly blankedAtLeast?: number;
+      };
+    };
+    readonly schedule?: string | null;
+    readonly timeZone?: string;
+    readonly issuer?: (string | null);
+  }; answer: Connection };
+  /** Make an API key for a principal */
+  createKey: { input: { principal: string } & {
+    readonly name?: string;
+    readonly tenant?: (string | null);
+    readonly permissions?: (readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[] | null);
+    readonly expiresAt?: (string | null);
+  }; answer: {
+    readonly id: string;
+    /** Shown this once. */
+    readonly key: string;
+    /** null: it does not expire. */
+    readonly expiresAt: (string | null);
+  } };
+  /** Create a product plan */
+  createPlan: { input: {
+    readonly name: string;
+    readonly description?: string;
+    readonly seats?: (number | null);
+    readonly roles?: readonly string[];
+  }; answer: ProductPlan };
+  /** Create a principal */
+  createPrincipal: { input: {
+    readonly tenant?: (string | null);
+    readonly name: string;
+    readonly role: "system" | "tenant-administrator" | "reviewer" | "auditor" | "support" | "application";
+  }; answer: Principal };
+  /** Make new recovery codes */
+  createRecoveryCodes: { input: { principal: string }; answer: {
+    readonly principal: string;
+    readonly codes: readonly string[];
+  } };
+  /** Create a role */
+  createRole: { input: {
+    readonly name: string;
+    readonly description?: string;
+    readonly type?: "ordinary" | "automatic" | "assignable" | "hidden";
+    readonly permissions?: readonly string[];
+  }; answer: Role };
+  /** Create a tenant */
+  createTenant: { input: {
+    readonly name: string;
+    readonly parent?: (string | null);
+    /** Whether roles that are held in tenants above hold in this one and below. */
+    readonly inheritsRoles?: boolean;
+    /** A product plan of its own; null: that of the nearest tenant above. For the role system alone. */
+    readonly plan?: (string | null);
+  }; answer: Tenant };
+  /** Sign what an auth user may do */
+  createUserToken: { input: { user: string } & {
+    readonly tenant?: (string | null);
+    readonly audience: string;
+    readonly seconds?: number;
+  }; answer: {
+    readonly token: string;
+    readonly expiresAt: string;
+    /** As long as the authorization has it, a new token would say the same. */
+    readonly version: string;
+  } };
+  /** Approve, reject or hold changes */
+  decide: { input: ({
+    readonly verdict: "approve" | "reject" | "hold";
+    readonly reason: string;
+    readonly changes: readonly {
+      readonly id: string;
+      readonly fingerprint: string;
+    }[];
+  } | {
+    readonly verdict: "approve" | "reject" | "hold";
+    readonly reason: string;
+    readonly connection: string;
+    readonly revision: number;
+    readonly filter?: {
+      readonly set?: "new" | "changed" | "deleted" | "conflict";
+      readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[];
+      readonly cause?: "joined" | "matched-by-email" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "several-candidates";
+      readonly search?: string;
+    };
+    readonly includeHeld?: boolean;
+  }); answer: {
+    readonly decided: number;
+    readonly refused: readonly {
+      readonly id: string;
+      readonly because: "not-found" | "changed-since-shown" | "not-allowed-now";
+    }[];
+  } };
+  /** Delete a product plan that no tenant has */
+  deletePlan: { input: { plan: string }; answer: null };
+  /** Delete a role that nothing uses */
+  deleteRole: { input: { role: string }; answer: null };
+  /** Delete a tenant that nothing uses, or schedule its deletion */
+  deleteTenant: { input: { tenant: string; at?: string }; answer: Tenant };
+  /** Get a tenant, with its children and what is below it */
+  describeTenant: { input: { tenant: string }; answer: TenantDetails };
+  /** Show what loading a configuration file would change */
+  diffConfiguration: { input: {
+    /** The file, as YAML or JSON. */
+    readonly configuration: string;
+    /** What the references of credentials stand for, by `env:NAME` and `file:PATH`: the server looks none of them up. */
+    readonly secrets?: { readonly [name: string]: string };
+  }; answer: ConfigurationDifference };
+  /** Disable a principal */
+  disablePrincipal: { input: { principal: string }; answer: Principal };
+  /** Edit an auth user by hand */
+  editUser: { input: { user: string } & {
+    readonly version?: number;
+    readonly userName?: (string | null);
+    readonly email?: (string | null);
+    readonly displayName?: (string | null);
+    readonly attributes?: { readonly [name: string]: ((string | null) | number | boolean | readonly string[]) };
+  }; answer: UserDetails };
+  /** Enable a principal again */
+  enablePrincipal: { input: { principal: string }; answer: Principal };
+  /** End a session */
+  endSession: { input: { session: string }; answer: null };
+  /** Sign out everywhere */
+  endSessionsOf: { input: { principal?: string }; answer: {
+    readonly ended: number;
+  } };
+  /** End a support access at once */
+  endSupportAccess: { input: { supportAccess: string }; answer: SupportAccess };
+  /** Export your part of the install as a configuration file */
+  exportConfiguration: { input: { tenant?: string }; answer: Configuration };
+  /** Find the auth user whom a directory has under an id */
+  findUserByIdentity: { input: { issuer?: string; subject?: string; provider?: "entra" | "okta" | "google" | "ldap" | "scim" | "file"; externalId?: string; connection?: string }; answer: UserDetails };
+  /** Get an apply */
+  getApply: { input: { apply: string }; answer: Apply };
+  /** What an auth user may do, and where */
+  getAuthorization: { input: { user: string; tenant?: string }; answer: Authorization };
+  /** Get a change */
+  getChange: { input: { change: string }; answer: Change };
+  /** Get a connection */
+  getConnection: { input: { connection: string }; answer: (Connection | UnreadableConnection) };
+  /** Get a product plan */
+  getPlan: { input: { plan: string }; answer: ProductPlan };
+  /** Get the product plan that counts in a tenant */
+  getPlanOf: { input: { tenant: string }; answer: PlanOfTenant };
+  /** Get a principal */
+  getPrincipal: { input: { principal: string }; answer: Principal };
+  /** Get a role by its name */
+  getRole: { input: { role: string }; answer: Role };
+  /** Get a sync run */
+  getRun: { input: { run: string }; answer: Run };
+  /** Who is signed in */
+  getSession: { input: Record<string, never>; answer: {
+    readonly principal: string;
+    readonly name: string;
+    readonly tenant: string;
+    readonly role: "system" | "tenant-administrator" | "reviewer" | "auditor" | "support" | "application";
+    readonly session: (Session | null);
+    readonly csrfToken: string | null;
+  } };
+  /** Get a support access */
+  getSupportAccess: { input: { supportAccess: string }; answer: SupportAccess };
+  /** Get an auth user with identities and roles */
+  getUser: { input: { user: string }; answer: UserDetails };
+  /** Give an auth user a role by hand */
+  grantRole: { input: { user: string; role: string; tenant?: string }; answer: UserDetails };
+  /** Grant a support access that was asked for */
+  grantSupportAccess: { input: { supportAccess: string } & {
+    readonly minutes?: number;
+    readonly mayWrite?: boolean;
+  }; answer: SupportAccess };
+  /** Invite a principal to sign in */
+  invitePrincipal: { input: { principal: string } & {
+    readonly minutes?: number;
+  }; answer: {
+    readonly principal: string;
+    readonly link: string;
+    readonly expiresAt: string;
+  } };
+  /** Let somebody from support in who has not asked */
+  inviteSupport: { input: {
+    readonly tenant?: (string | null);
+    readonly principal: string;
+    readonly reason: string;
+    readonly minutes?: number;
+    readonly mayWrite?: boolean;
+  }; answer: SupportAccess };
+  /** The process lives */
+  isAlive: { input: Record<string, never>; answer: {
+    readonly status: "alive";
+  } };
+  /** Database and queue answer */
+  isReady: { input: Record<string, never>; answer: {
+    readonly status: "ready";
+  } };
+  /** Call the scheduled deletion of a tenant off */
+  keepTenant: { input: { tenant: string }; answer: Tenant };
+  /** List applies, oldest first */
+  listApplies: { input: { limit?: number; after?: string; connection?: string }; answer: {
+    readonly items: readonly Apply[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List the audit log of a tenant, oldest first */
+  listAudit: { input: { tenant?: string; supportAccess?: string; after?: number; limit?: number }; answer: {
+    readonly items: readonly AuditEntry[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List changes */
+  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "several-candidates"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
+    readonly items: readonly Change[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List connections */
+  listConnections: { input: { limit?: number; after?: string; tenant?: string }; answer: {
+    readonly items: readonly ((Connection | UnreadableConnection))[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List the verified domains of a tenant */
+  listDomains: { input: { tenant: string }; answer: {
+    readonly items: readonly TenantDomain[];
+  } };
+  /** Read the feed of events, oldest first */
+  listEvents: { input: { limit?: number; after?: string }; answer: {
+    readonly items: readonly Event[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List API keys */
+  listKeys: { input: { limit?: number; after?: string; tenant?: string }; answer: {
+    readonly items: readonly ApiKey[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List product plans */
+  listPlans: { input: { limit?: number; after?: string }; answer: {
+    readonly items: readonly ProductPlan[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List principals */
+  listPrincipals: { input: { limit?: number; after?: string; tenant?: string }; answer: {
+    readonly items: readonly Principal[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List providers with what they can do and what they ask for */
+  listProviders: { input: Record<string, never>; answer: {
+    readonly items: readonly Provider[];
+  } };
+  /** List roles */
+  listRoles: { input: { limit?: number; after?: string; tenant?: string }; answer: {
+    readonly items: readonly Role[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List sync runs, newest first */
+  listRuns: { input: { limit?: number; after?: string; connection?: string }; answer: {
+    readonly items: readonly Run[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List sessions */
+  listSessions: { input: { limit?: number; after?: string; principal?: string }; answer: {
+    readonly items: readonly Session[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List sign-in providers */
+  listSignInProviders: { input: { limit?: number; after?: string; tenant?: string }; answer: {
+    readonly items: readonly SignInProvider[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** The keys that tokens are checked by */
+  listSigningKeys: { input: Record<string, never>; answer: {
+    readonly keys: readonly {
+      readonly kty: "OKP";
+      readonly crv: "Ed25519";
+      readonly x: string;
+      readonly kid: string;
+      readonly use: "sig";
+      readonly alg: "EdDSA";
+    }[];
+  } };
+  /** List the tenants that a product plan is set at, with the seats that are taken */
+  listSubscriptions: { input: { plan: string; limit?: number; after?: string }; answer: {
+    readonly items: readonly Subscription[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List support accesses */
+  listSupportAccesses: { input: { limit?: number; after?: string; tenant?: string }; answer: {
+    readonly items: readonly SupportAccess[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List tenants */
+  listTenants: { input: { limit?: number; after?: string; parent?: string }; answer: {
+    readonly items: readonly Tenant[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List auth users */
+  listUsers: { input: { limit?: number; after?: string; tenant?: string; state?: "active" | "suspended" | "deleted"; search?: string; connection?: string }; answer: {
+    readonly items: readonly User[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** Load a configuration file */
+  loadConfiguration: { input: {
+    /** The file, as YAML or JSON. */
+    readonly configuration: string;
+    /** What the references of credentials stand for, by `env:NAME` and `file:PATH`: the server looks none of them up. */
+    readonly secrets?: { readonly [name: string]: string };
+    /** Of the difference that was seen: refused if it would be another one by now. */
+    readonly stamp: string;
+  }; answer: LoadedConfiguration };
+  /** Move a tenant, with all below it, to another parent */
+  moveTenant: { input: { tenant: string } & {
+    readonly parent: string;
+  }; answer: Tenant };
+  /** Refuse a support access that was asked for */
+  refuseSupportAccess: { input: { supportAccess: string }; answer: SupportAccess };
+  /** Remove a sign-in provider */
+  removeSignInProvider: { input: { signInProvider: string }; answer: null };
+  /** Start a sync run */
+  requestRun: { input: { connection: string } & {
+    /** Read everybody, also where the provider can name those who changed. */
+    readonly full?: boolean;
+  }; answer: {
+    readonly run: Run;
+    /** It was waiting before. */
+    readonly already: boolean;
+  } };
+  /** Ask to be let into a tenant */
+  requestSupportAccess: { input: {
+    readonly tenant: string;
+    readonly principal?: string | null;
+    readonly reason: string;
+    readonly minutes?: number;
+    readonly mayWrite?: boolean;
+  }; answer: SupportAccess };
+  /** Resume a suspended tenant */
+  resumeTenant: { input: { tenant: string }; answer: Tenant };
+  /** Revoke an API key */
+  revokeKey: { input: { key: string }; answer: null };
+  /** Take away a role that was given by hand */
+  revokeRole: { input: { user: string; role: string; tenant?: string }; answer: UserDetails };
+  /** Replace an API key without a pause */
+  rotateKey: { input: { key: string } & {
+    readonly overlapMinutes?: number;
+    readonly expiresAt?: (string | null);
+  }; answer: {
+    readonly id: string;
+    /** Shown this once. */
+    readonly key: string;
+    /** null: it does not expire. */
+    readonly expiresAt: (string | null);
+    readonly replaces: string;
+    /** Until when the old key opens at the longest. */
+    readonly oldExpiresAt: string;
+  } };
+  /** Sign out */
+  signOut: { input: Record<string, never>; answer: null };
+  /** Apply what was approved */
+  startApply: { input: { connection: string }; answer: {
+    readonly apply: string;
+    /** Changes to be carried out. */
+    readonly total: number;
+  } };
+  /** Count the pending changes of each connection */
+  summarise: { input: { tenant?: string; connection?: string }; answer: {
+    readonly items: readonly Summary[];
+  } };
+  /** Suspend a tenant and all below it */
+  suspendTenant: { input: { tenant: string }; answer: Tenant };
+  /** Try what a pull needs */
+  testConnection: { input: { connection: string } & {
+    readonly mapping?: {
+      readonly omit?: readonly ("givenName" | "familyName" | "jobTitle" | "department" | "division" | "costCenter" | "company" | "employeeId" | "employeeType" | "officeLocation" | "phone" | "mobilePhone" | "locale" | "orgUnit" | "userType" | "manager")[];
+      readonly custom?: readonly string[];
+      readonly roles?: readonly {
+        readonly group: string;
+        readonly role: string;
+      }[];
+      readonly everyone?: readonly string[];
+      readonly groups?: (readonly string[] | null);
+      readonly rules?: readonly {
+        readonly when?: {
+          readonly group?: string;
+          readonly attribute?: {
+            readonly name: string;
+            readonly equals?: string;
+            readonly in?: readonly string[];
+            readonly begins?: string;
+          };
+          readonly orgUnit?: {
+            readonly path: string;
+            readonly below?: boolean;
+          };
+        };
+        readonly roles?: readonly string[];
+        readonly tenant?: string | null;
+        readonly create?: boolean;
+        readonly stop?: boolean;
+      }[];
+    };
+  }; answer: {
+    /** A full pull would work. */
+    readonly ok: boolean;
+    readonly steps: readonly CheckStep[];
+    readonly preview: (ConnectionPreview | null);
+  } };
+  /** Test a sign-in provider */
+  testSignInProvider: { input: { signInProvider: string }; answer: {
+    readonly checks: readonly {
+      readonly step: "discovery" | "keys" | "pkce" | "client" | "redirect";
+      readonly ok: boolean | null;
+      readonly detail: string;
+      readonly remedy: string | null;
+    }[];
+  } };
+  /** Change a connection */
+  updateConnection: { input: { connection: string } & {
+    readonly version?: number;
+    readonly name?: string;
+    readonly settings?: unknown;
+    readonly credentials?: unknown;
+    readonly network?: {
+      readonly baseUrl?: (string | null);
+      readonly ca?: string | null;
+      readonly proxy?: (string | null);
+      readonly share?: number;
+    };
+    readonly mapping?: {
+      readonly omit?: readonly ("givenName" | "familyName" | "jobTitle" | "department" | "division" | "costCenter" | "company" | "employeeId" | "employeeType" | "officeLocation" | "phone" | "mobilePhone" | "locale" | "orgUnit" | "userType" | "manager")[];
+      readonly custom?: readonly string[];
+      readonly roles?: readonly {
+        readonly group: string;
+        readonly role: string;
+      }[];
+      readonly everyone?: readonly string[];
+      readonly groups?: (readonly string[] | null);
+      readonly rules?: readonly {
+        readonly when?: {
+          readonly group?: string;
+          readonly attribute?: {
+            readonly name: string;
+            readonly equals?: string;
+            readonly in?: readonly string[];
+            readonly begins?: string;
+          };
+          readonly orgUnit?: {
+            readonly path: string;
+            readonly below?: boolean;
+          };
+        };
+        readonly roles?: readonly string[];
+        readonly tenant?: string | null;
+        readonly create?: boolean;
+        readonly stop?: boolean;
+      }[];
+    };
+    readonly policy?: {
+      readonly guards?: {
+        readonly deletedPercent?: number;
+        readonly deletedAtLeast?: number;
+        readonly lostRolesPercent?: number;
+        readonly lostRolesAtLeast?: number;
+        readonly shrunkenPercent?: number;
+        readonly blankedPercent?: number;
+        readonly blankedAtLeast?: number;
+      };
+    };
+    readonly schedule?: string | null;
+    readonly timeZone?: string;
+    readonly issuer?: (string | null);
+    readonly state?: "active" | "paused";
+  }; answer: Connection };
+  /** Change a product plan */
+  updatePlan: { input: { plan: string } & {
+    readonly version?: number;
+    readonly name?: string;
+    readonly description?: string;
+    readonly seats?: (number | null);
+    readonly roles?: readonly string[];
+  }; answer: ProductPlan };
+  /** Change a role */
+  updateRole: { input: { role: string } & {
+    readonly version?: number;
+    readonly description?: string;
+    readonly type?: "ordinary" | "automatic" | "assignable" | "hidden";
+    readonly permissions?: readonly string[];
+  }; answer: Role };
+  /** Change a sign-in provider */
+  updateSignInProvider: { input: { signInProvider: string } & {
+    readonly name?: string;
+    readonly clientSecret?: (string | null);
+    readonly ca?: (string | null);
+  }; answer: SignInProvider };
+  /** Change a tenant’s name, whether it inherits roles, or its product plan */
+  updateTenant: { input: { tenant: string } & {
+    readonly name?: string;
+    readonly inheritsRoles?: boolean;
+    readonly plan?: (string | null);
+    /** Of the tenant that the change was made on: refused if it is another one by now. */
+    readonly version?: number;
+  }; answer: Tenant };
+  /** Verify the audit logs of a tenant and those below it */
+  verifyAudit: { input: { tenant?: string }; answer: {
+    readonly tenants: readonly {
+      readonly tenant: string;
+      readonly entries: number;
+      readonly ok: boolean;
+      /** Number of the first entry that is not what it was. */
+      readonly brokenAt?: number;
+      readonly because?: string;
+    }[];
+  } };
+  /** Record that a tenant owns a domain */
+  verifyDomain: { input: { tenant: string } & {
+    readonly domain: string;
+  }; answer: TenantDomain };
+  /** Who is calling, and what they may */
+  whoami: { input: Record<string, never>; answer: {
+    readonly principal: string;
+    readonly name: string;
+    readonly tenant: string;
+    readonly role: "system" | "tenant-administrator" | "reviewer" | "auditor" | "support" | "application";
+    readonly permissions: readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[];
+    /** The support access that the request names. */
+    readonly supportAccess: (string | null);
+  } };
+  /** Withdraw an invitation */
+  withdrawInvitation: { input: { principal: string }; answer: null };
+};
+
+/** Where each operation is found, and which members of its input go into the query. */
+export const operations = {
+  addSignInProvider: { method: 'POST', path: '/v1/sign-in-providers', query: [], body: true },
+  createConnection: { method: 'POST', path: '/v1/connections', query: [], body: true },
+  createKey: { method: 'POST', path: '/v1/principals/{principal}/keys', query: [], body: true },
+  createPlan: { method: 'POST', path: '/v1/plans', query: [], body: true },
+  createPrincipal: { method: 'POST', path: '/v1/principals', query: [], body: true },
+  createRecoveryCodes: { method: 'POST', path: '/v1/principals/{principal}/recovery-codes', query: [], body: false },
+  createRole: { method: 'POST', path: '/v1/roles', query: [], body: true },
+  createTenant: { method: 'POST', path: '/v1/tenants', query: [], body: true },
+  createUserToken: { method: 'POST', path: '/v1/users/{user}/token', query: [], body: true },
+  decide: { method: 'POST', path: '/v1/changes/decisions', query: [], body: true },
+  deletePlan: { method: 'DELETE', path: '/v1/plans/{plan}', query: [], body: false },
+  deleteRole: { method: 'DELETE', path: '/v1/roles/{role}', query: [], body: false },
+  deleteTenant: { method: 'DELETE', path: '/v1/tenants/{tenant}', query: ["at"], body: false },
+  describeTenant: { method: 'GET', path: '/v1/tenants/{tenant}', query: [], body: false },
+  diffConfiguration: { method: 'POST', path: '/v1/configuration/diff', query: [], body: true },
+  disablePrincipal: { method: 'POST', path: '/v1/principals/{principal}/disable', query: [], body: false },
+  editUser: { method: 'PATCH', path: '/v1/users/{user}', query: [], body: true },
+  enablePrincipal: { method: 'POST', path: '/v1/principals/{principal}/enable', query: [], body: false },
+  endSession: { method: 'DELETE', path: '/v1/sessions/{session}', query: [], body: false },
+  endSessionsOf: { method: 'DELETE', path: '/v1/sessions', query: ["principal"], body: false },
+  endSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/end', query: [], body: false },
+  exportConfiguration: { method: 'GET', path: '/v1/configuration', query: ["tenant"], body: false },
+  findUserByIdentity: { method: 'GET', path: '/v1/users/by-identity', query: ["issuer","subject","provider","externalId","connection"], body: false },
+  getApply: { method: 'GET', path: '/v1/applies/{apply}', query: [], body: false },
+  getAuthorization: { method: 'GET', path: '/v1/users/{user}/authorization', query: ["tenant"], body: false },
+  getChange: { method: 'GET', path: '/v1/changes/{change}', query: [], body: false },
+  getConnection: { method: 'GET', path: '/v1/connections/{connection}', query: [], body: false },
+  getPlan: { method: 'GET', path: '/v1/plans/{plan}', query: [], body: false },
+  getPlanOf: { method: 'GET', path: '/v1/tenants/{tenant}/plan', query: [], body: false },
+  getPrincipal: { method: 'GET', path: '/v1/principals/{principal}', query: [], body: false },
+  getRole: { method: 'GET', path: '/v1/roles/{role}', query: [], body: false },
+  getRun: { method: 'GET', path: '/v1/runs/{run}', query: [], body: false },
+  getSession: { method: 'GET', path: '/v1/session', query: [], body: false },
+  getSupportAccess: { method: 'GET', path: '/v1/support-accesses/{supportAccess}', query: [], body: false },
+  getUser: { method: 'GET', path: '/v1/users/{user}', query: [], body: false },
+  grantRole: { method: 'PUT', path: '/v1/users/{user}/roles/{role}', query: ["tenant"], body: false },
+  grantSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/grant', query: [], body: true },
+  invitePrincipal: { method: 'POST', path: '/v1/principals/{principal}/invitations', query: [], body: true },
+  inviteSupport: { method: 'POST', path: '/v1/support-accesses/invitations', query: [], body: true },
+  isAlive: { method: 'GET', path: '/healthz', query: [], body: false },
+  isReady: { method: 'GET', path: '/readyz', query: [], body: false },
+  keepTenant: { method: 'POST', path: '/v1/tenants/{tenant}/keep', query: [], body: false },
+  listApplies: { method: 'GET', path: '/v1/applies', query: ["limit","after","connection"], body: false },
+  listAudit: { method: 'GET', path: '/v1/audit', query: ["tenant","supportAccess","after","limit"], body: false },
+  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","search","limit","after","tenant","connection","state"], body: false },
+  listConnections: { method: 'GET', path: '/v1/connections', query: ["limit","after","tenant"], body: false },
+  listDomains: { method: 'GET', path: '/v1/tenants/{tenant}/domains', query: [], body: false },
+  listEvents: { method: 'GET', path: '/v1/events', query: ["limit","after"], body: false },
+  listKeys: { method: 'GET', path: '/v1/keys', query: ["limit","after","tenant"], body: false },
+  listPlans: { method: 'GET', path: '/v1/plans', query: ["limit","after"], body: false },
+  listPrincipals: { method: 'GET', path: '/v1/principals', query: ["limit","after","tenant"], body: false },
+  listProviders: { method: 'GET', path: '/v1/providers', query: [], body: false },
+  listRoles: { method: 'GET', path: '/v1/roles', query: ["limit","after","tenant"], body: false },
+  listRuns: { method: 'GET', path: '/v1/runs', query: ["limit","after","connection"], body: false },
+  listSessions: { method: 'GET', path: '/v1/sessions', query: ["limit","after","principal"], body: false },
+  listSignInProviders: { method: 'GET', path: '/v1/sign-in-providers', query: ["limit","after","tenant"], body: false },
+  listSigningKeys: { method: 'GET', path: '/.well-known/jwks.json', query: [], body: false },
+  listSubscriptions: { method: 'GET', path: '/v1/plans/{plan}/tenants', query: ["limit","after"], body: false },
+  listSupportAccesses: { method: 'GET', path: '/v1/support-accesses', query: ["limit","after","tenant"], body: false },
+  listTenants: { method: 'GET', path: '/v1/tenants', query: ["limit","after","parent"], body: false },
+  listUsers: { method: 'GET', path: '/v1/users', query: ["limit","after","tenant","state","search","connection"], body: false },
+  loadConfiguration: { method: 'POST', path: '/v1/configuration/load', query: [], body: true },
+  moveTenant: { method: 'POST', path: '/v1/tenants/{tenant}/move', query: [], body: true },
+  refuseSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/refuse', query: [], body: false },
+  removeSignInProvider: { method: 'DELETE', path: '/v1/sign-in-providers/{signInProvider}', query: [], body: false },
+  requestRun: { method: 'POST', path: '/v1/connections/{connection}/runs', query: [], body: true },
+  requestSupportAccess: { method: 'POST', path: '/v1/support-accesses', query: [], body: true },
+  resumeTenant: { method: 'POST', path: '/v1/tenants/{tenant}/resume', query: [], body: false },
+  revokeKey: { method: 'DELETE', path: '/v1/keys/{key}', query: [], body: false },
+  revokeRole: { method: 'DELETE', path: '/v1/users/{user}/roles/{role}', query: ["tenant"], body: false },
+  rotateKey: { method: 'POST', path: '/v1/keys/{key}/rotate', query: [], body: true },
+  signOut: { method: 'DELETE', path: '/v1/session', query: [], body: false },
+  startApply: { method: 'POST', path: '/v1/connections/{connection}/applies', query: [], body: false },
+  summarise: { method: 'GET', path: '/v1/changes/summary', query: ["tenant","connection"], body: false },
+  suspendTenant: { method: 'POST', path: '/v1/tenants/{tenant}/suspend', query: [], body: false },
+  testConnection: { method: 'POST', path: '/v1/connections/{connection}/test', query: [], body: true },
+  testSignInProvider: { method: 'POST', path: '/v1/sign-in-providers/{signInProvider}/test', query: [], body: false },
+  updateConnection: { method: 'PATCH', path: '/v1/connections/{connection}', query: [], body: true },
+  updatePlan: { method: 'PATCH', path: '/v1/plans/{plan}', query: [], body: true },
+  updateRole: { method: 'PATCH', path: '/v1/roles/{role}', query: [], body: true },
+  updateSignInProvider: { method: 'PATCH', path: '/v1/sign-in-providers/{signInProvider}', query: [], body: true },
+  updateTenant: { method: 'PATCH', path: '/v1/tenants/{tenant}', query: [], body: true },
+  verifyAudit: { method: 'GET', path: '/v1/audit/verification', query: ["tenant"], body: false },
+  verifyDomain: { method: 'POST', path: '/v1/tenants/{tenant}/domains', query: [], body: true },
+  whoami: { method: 'GET', path: '/v1/whoami', query: [], body: false },
+  withdrawInvitation: { method: 'DELETE', path: '/v1/principals/{principal}/invitations', query: [], body: false },
+} as const satisfies Record<keyof Operations, { readonly method: string; readonly path: string; readonly query: readonly string[]; readonly body: boolean }>;
