@@ -94,7 +94,7 @@ function writeTree({ line, style, table }: Terminal, { tree, peopleInTree }: Pre
       const held = roles.map(({ role, people: holders }) => `${role} ${grouped(holders)}`).join(', ');
       const name = names.at(-1) ?? "the connection's own";
       return [
-        `${'  '.repeat(names.length)}${name}`,
+        { text: name, indent: 2 * names.length },
         grouped(people),
         held,
         { text: remarks[is], style: 'yellow' },

@@ -248,6 +248,10 @@ async function setRole(
   const user =
     what === 'granted' ? await app.operator.grantRole(grant) : await app.operator.revokeRole(grant);
   if (cli.terminal.json) return cli.terminal.document(user);
-  const names = [...new Set(user.roles.map((one) => one.name))].join(', ');
+  const tenantName = remembered(async (tenant: string) => (await app.operator.getTenant(tenant)).name);
+  const held = user.roles.map(async ({ name, tenant }) =>
+    tenant === user.tenant ? name : `${name} in ${await tenantName(tenant)}`,
+  );
+  const names = [...new Set(await Promise.all(held))].join(', ');
   cli.terminal.line(`Roles now: ${harmless(names) || 'none'}.`);
 }
