@@ -8,10 +8,19 @@ import { emailKey } from '../../src/domain/email.ts';
 import { FIELD_NAMES, type Mapping } from '../../src/domain/mapping.ts';
 import type { GuardLimits } from '../../src/domain/policy.ts';
 import type { SomeGroup, TestDirectory } from './directory.ts';
+import { ruled, type TwinPlace } from './twinRules.ts';
 
 type Value = string | number | boolean | readonly string[];
 type Values = Readonly<Record<string, Value>>;
-type Side = { readonly state: string; readonly fields: Values; readonly roles: readonly string[] };
+type Side = {
+  readonly state: string;
+  readonly fields: Values;
+  readonly roles: readonly string[];
+  /** Missing for the connection's own tenant. */
+  readonly tenant?: string;
+};
+/** `place` undefined: where they are. */
+type Wanted = Side & { readonly place: TwinPlace | undefined };
 
 export type TwinUser = {
   readonly label: string;
@@ -23,6 +32,8 @@ export type TwinUser = {
   fields: Values;
   /** Given by the directory. */
   roles: readonly string[];
+  /** Names below the connection's tenant. */
+  place: string | null;
   version: number;
   agreedVersion: number;
 };
@@ -38,6 +49,8 @@ export type TwinChange = {
   readonly gained: readonly string[];
   readonly lost: readonly string[];
   readonly candidates: readonly string[];
+  /** Tenants that are missing on the way. */
+  readonly makes: boolean;
   baseVersion: number | null;
   state: string;
   /** The guard that holds it; null where none does. */
@@ -92,6 +105,8 @@ export class Twin {
   readonly verifiedDomains: readonly string[];
   readonly users: TwinUser[] = [];
   changes: TwinChange[] = [];
+  /** Paths of the tenants below the connection's. */
+  readonly tenants = new Set<string>();
   #usersBefore: number | null = null;
 
   constructor(mapping: Mapping, limits: GuardLimits, verifiedDomains: readonly string[]) {
@@ -105,7 +120,7 @@ export class Twin {
   }
 
   /** What the directory wants of this user. */
-  desired(user: DirectoryUser, groups: readonly SomeGroup[]): Side {
+  desired(user: DirectoryUser, groups: readonly SomeGroup[], doubtful: readonly string[] = []): Wanted {
     const fields: Record<string, Value> = {};
     for (const name of FIELD_NAMES) {
       const value = user[name];
@@ -117,23 +132,32 @@ export class Twin {
       if (value !== undefined) fields[`custom.${name}`] = value;
     }
     const states = { active: 'active', suspended: 'suspended', deprovisioned: 'deleted' };
-    return { state: states[user.state], fields, roles: this.#roles(user.externalId, groups) };
+    const isIn = ({ members }: SomeGroup) => members === 'everyone' || members.includes(user.externalId);
+    const named = groups.filter(isIn).flatMap((group) => [group.id, group.name ?? group.id]);
+    const { roles, place } = ruled(this.mapping.rules ?? [], user, named, doubtful);
+    return { state: states[user.state], fields, roles: sortedOnce([...this.#roles(named), ...roles]), place };
   }
 
-  #roles(externalId: string, groups: readonly SomeGroup[]): readonly string[] {
-    const isIn = ({ members }: SomeGroup) => members === 'everyone' || members.includes(externalId);
-    const named = groups.filter(isIn).flatMap((group) => [group.id, group.name]);
+  #roles(named: readonly string[]): readonly string[] {
     const given = this.mapping.roles.filter((rule) => named.includes(rule.group)).map((rule) => rule.role);
     return sortedOnce([...this.mapping.everyone, ...given]);
   }
 
-  /** Roles that may follow from groups that could not be read: nobody loses one of these. */
+  /** Groups that something follows from and that could not be read. */
   #inDoubt({ groups, brokenGroups, someGroupUnreadable }: TwinSnapshot): readonly string[] {
     const isOneOf = (among: readonly SomeGroup[], named: string) =>
       among.some((group) => group.id === named || group.name === named);
-    return this.mapping.roles
-      .filter(({ group }) => isOneOf(brokenGroups, group) || (someGroupUnreadable && !isOneOf(groups, group)))
-      .map(({ role }) => role);
+    const ofRules = (this.mapping.rules ?? []).flatMap(({ when }) => when.group ?? []);
+    return [...this.mapping.roles.map(({ group }) => group), ...ofRules].filter(
+      (group) => isOneOf(brokenGroups, group) || (someGroupUnreadable && !isOneOf(groups, group)),
+    );
+  }
+
+  /** Roles that may follow from these groups: nobody loses one of these. */
+  #rolesOf(groups: readonly string[]): readonly string[] {
+    const given = this.mapping.roles.filter(({ group }) => groups.includes(group)).map(({ role }) => role);
+    const ruling = (this.mapping.rules ?? []).filter(({ when }) => groups.includes(when.group ?? ''));
+    return [...given, ...ruling.flatMap(({ roles }) => roles)];
   }
 
   /** Fields that the connection's directory owns, whether they have a value or not. */
@@ -168,12 +192,12 @@ export class Twin {
 
   #changeFor(seen: DirectoryUser, snapshot: TwinSnapshot): TwinChange | null {
     const stored = this.users.find((user) => user.externalId === seen.externalId);
-    const wanted = this.desired(seen, snapshot.groups);
+    const wanted = this.desired(seen, snapshot.groups, this.#inDoubt(snapshot));
     if (stored === undefined) {
       if (wanted.state !== 'active') return null;
-      return this.#arrivalOfUnlinked(seen.externalId, wanted);
+      return this.#waiting(this.#arrivalOfUnlinked(seen.externalId, wanted), wanted);
     }
-    if (wanted.state === 'active') return this.#presence(seen.externalId, wanted, stored, snapshot);
+    if (wanted.state === 'active') return this.#presence(seen, wanted, stored, snapshot);
     const gone = stored.state === 'deleted' || wanted.state === stored.state;
     if (gone) return this.#nothingFor(stored, snapshot);
     return wanted.state === 'deleted'
@@ -181,16 +205,47 @@ export class Twin {
       : removal('suspend', 'suspended', seen.externalId, stored);
   }
 
-  #presence(externalId: string, wanted: Side, stored: TwinUser, snapshot: TwinSnapshot): TwinChange | null {
+  /** Where the tenant is missing and may not be made, whoever is new waits for a person. */
+  #waiting(change: TwinChange, wanted: Wanted): TwinChange {
+    if (this.#canBePut(wanted) || change.kind === 'conflict') return change;
+    const place = wanted.place?.path ?? null;
+    const stored = this.users.find((user) => user.label === change.user) ?? null;
+    const fields = stored === null ? placeField(null, place) : placeField(stored.place, place);
+    return {
+      ...change,
+      kind: 'conflict',
+      cause: 'tenant-missing',
+      after: sideOf(wanted, place),
+      fields: [...change.fields.filter(({ field }) => field !== 'tenant'), ...fields],
+    };
+  }
+
+  #canBePut({ place }: Wanted): boolean {
+    return place === undefined || place.path === null || place.make || this.tenants.has(place.path);
+  }
+
+  #presence(
+    seen: DirectoryUser,
+    wanted: Wanted,
+    stored: TwinUser,
+    snapshot: TwinSnapshot,
+  ): TwinChange | null {
     const doubtful = this.#inDoubt(snapshot);
-    const roles = sortedOnce([...wanted.roles, ...stored.roles.filter((role) => doubtful.includes(role))]);
+    const losable = [...this.#rolesOf(doubtful), ...this.desired(seen, snapshot.groups).roles];
+    const kept = doubtful.length === 0 ? [] : stored.roles.filter((role) => losable.includes(role));
+    const roles = sortedOnce([...wanted.roles, ...kept]);
+    const { externalId } = seen;
     const change = this.#arrival('update', 'edited', externalId, { ...wanted, roles }, stored);
     if (stored.state !== 'active') return { ...change, kind: 'reactivate', cause: 'returned' };
     if (change.fields.length + change.gained.length + change.lost.length === 0) {
-      return this.#nothingFor(stored, snapshot);
+      if (this.#canBePut(wanted)) return this.#nothingFor(stored, snapshot);
+      const conflict = this.#waiting(change, { ...wanted, roles });
+      return { ...conflict, makes: false };
     }
     if (stored.version !== stored.agreedVersion) return { ...change, cause: 'local-edit' };
-    return { ...change, cause: change.fields.length === 0 ? 'group-membership' : 'edited' };
+    if (change.fields.some(({ field }) => field !== 'tenant')) return { ...change, cause: 'edited' };
+    const moves = change.gained.length + change.lost.length === 0;
+    return { ...change, cause: moves ? 'placed' : 'group-membership' };
   }
 
   #nothingFor(stored: TwinUser, snapshot: TwinSnapshot): null {
@@ -198,7 +253,7 @@ export class Twin {
     return null;
   }
 
-  #arrivalOfUnlinked(externalId: string, wanted: Side): TwinChange {
+  #arrivalOfUnlinked(externalId: string, wanted: Wanted): TwinChange {
     const key = keyOf(wanted.fields);
     const holders = this.users.filter(
       (user) => user.state !== 'deleted' && key !== null && keyOf(user.fields) === key,
@@ -220,7 +275,7 @@ export class Twin {
     kind: string,
     cause: string,
     externalId: string,
-    wanted: Side,
+    wanted: Wanted,
     stored: TwinUser | null,
   ): TwinChange {
     const fields: { field: string; before: Value | null; after: Value | null }[] = [];
@@ -232,14 +287,17 @@ export class Twin {
       if (!isDeepStrictEqual(before, after)) fields.push({ field, before, after });
     }
     const roles = stored?.roles ?? [];
+    const here = stored?.place ?? null;
+    const place = wanted.place === undefined || !this.#canBePut(wanted) ? here : wanted.place.path;
     return {
       externalId,
       kind,
       cause,
       user: stored?.label ?? null,
-      before: stored === null ? null : { state: stored.state, fields: owned, roles },
-      after: wanted,
-      fields,
+      before: stored === null ? null : sideOf({ state: stored.state, fields: owned, roles }, here),
+      after: sideOf(wanted, place),
+      fields: [...fields, ...placeField(here, place)],
+      makes: wanted.place?.make ?? false,
       gained: wanted.roles.filter((role) => !roles.includes(role)),
       lost: roles.filter((role) => !wanted.roles.includes(role)),
       candidates: [],
@@ -357,7 +415,7 @@ export class Twin {
     return [
       ...found('deletions', leaving, deletedPercent, deletedAtLeast),
       ...found('lost roles', losing, lostRolesPercent, lostRolesAtLeast),
-      ...this.#owned().flatMap((field) => {
+      ...[...this.#owned(), 'tenant'].flatMap((field) => {
         const blanked = pending.filter((change) => blanks(change, field));
         return found(`blanked ${field}`, blanked, limits.blankedPercent, limits.blankedAtLeast);
       }),
@@ -407,28 +465,43 @@ export class Twin {
     const { after, externalId, kind, user: label, baseVersion } = change;
     const linked = this.users.find((user) => user.externalId === externalId);
     if (after === null || this.#othersWith(change).length > 0) return false;
-    if (label === null) return linked === undefined && this.#create(externalId, after);
+    if (label === null) return linked === undefined && this.#put(change) && this.#create(externalId, after);
     const user = this.users.find((one) => one.label === label);
     const free = user?.externalId === null && linked === undefined;
     if (user === undefined || (kind === 'link' ? !free : linked !== user)) return false;
     if (user.version !== baseVersion) return isAlready(user, after.state, change);
+    return this.#put(change) && this.#give(user, change, after);
+  }
+
+  #give(user: TwinUser, change: TwinChange, after: Side): true {
+    if (change.fields.some(({ field }) => field === 'tenant')) user.place = after.tenant ?? null;
     const fields: Record<string, Value> = { ...user.fields };
     for (const { field, after: value } of change.fields) {
+      if (field === 'tenant') continue;
       if (value === null) delete fields[field];
       else fields[field] = value;
     }
     user.fields = fields;
     user.state = after.state;
     user.roles = sortedOnce([...user.roles.filter((role) => !change.lost.includes(role)), ...change.gained]);
-    user.externalId = externalId;
+    user.externalId = change.externalId;
     user.version += 1;
     user.agreedVersion = user.version;
     return true;
   }
 
-  #create(externalId: string, { fields, roles }: Side): true {
+  /** Whether the tenant is there by now, be it that it had to be made. */
+  #put({ after, makes }: TwinChange): boolean {
+    const path = after?.tenant;
+    if (path === undefined || this.tenants.has(path)) return true;
+    const names = path.split('/');
+    if (makes) for (const depth of names.keys()) this.tenants.add(names.slice(0, depth + 1).join('/'));
+    return makes;
+  }
+
+  #create(externalId: string, { fields, roles, tenant = undefined }: Side): true {
     const made = { label: externalId, externalId, linkedElsewhere: false, version: 1, agreedVersion: 1 };
-    this.users.push({ ...made, state: 'active', fields, roles });
+    this.users.push({ ...made, state: 'active', fields, roles, place: tenant ?? null });
     return true;
   }
 }
@@ -439,7 +512,8 @@ function isAlready(
   state: string,
   { fields, gained, lost }: Pick<TwinChange, 'fields' | 'gained' | 'lost'>,
 ): boolean {
-  const same = fields.every(({ field, after }) => isDeepStrictEqual(user.fields[field] ?? null, after));
+  const now: Values = user.place === null ? user.fields : { ...user.fields, tenant: user.place };
+  const same = fields.every(({ field, after }) => isDeepStrictEqual(now[field] ?? null, after));
   return user.state === state && same && gained.length + lost.length === 0;
 }
 
@@ -467,11 +541,11 @@ function asConflict(
   const named = new Set([...keeping.map((user) => user.label), ...rivals.flatMap(({ user }) => user ?? [])]);
   const conflict = { ...change, kind: 'conflict', cause, candidates: [...named].sort() };
   if (change.kind !== 'link') return conflict;
-  const fields = Object.entries(change.after?.fields ?? {}).map(([field, after]) => ({
-    field,
-    before: null,
-    after,
-  }));
+  const values = Object.entries(change.after?.fields ?? {});
+  const fields = [
+    ...values.map(([field, after]) => ({ field, before: null, after })),
+    ...placeField(null, change.after?.tenant ?? null),
+  ];
   const gained = change.after?.roles ?? [];
   return { ...conflict, user: null, before: null, fields, gained, lost: [], baseVersion: null };
 }
@@ -484,19 +558,27 @@ function blanks(change: TwinChange, field: string): boolean {
 }
 
 /** What a decision is about. */
-function content({ baseVersion: _, state: __, heldBy: ___, cause: ____, ...shown }: TwinChange) {
+function content({
+  baseVersion: _,
+  state: __,
+  heldBy: ___,
+  cause: ____,
+  makes: _____,
+  ...shown
+}: TwinChange) {
   return shown;
 }
 
 function removal(kind: string, cause: string, externalId: string, stored: TwinUser): TwinChange {
-  const { state, fields, roles } = stored;
+  const { state, fields, roles, place } = stored;
   return {
     externalId,
     kind,
     cause,
     user: stored.label,
-    before: { state, fields, roles },
-    after: { state: kind === 'suspend' ? 'suspended' : 'deleted', fields, roles },
+    before: sideOf({ state, fields, roles }, place),
+    after: sideOf({ state: kind === 'suspend' ? 'suspended' : 'deleted', fields, roles }, place),
+    makes: false,
     fields: [],
     gained: [],
     lost: [],
@@ -505,6 +587,14 @@ function removal(kind: string, cause: string, externalId: string, stored: TwinUs
     state: 'open',
     heldBy: null,
   };
+}
+
+function sideOf({ state, fields, roles }: Side, place: string | null): Side {
+  return place === null ? { state, fields, roles } : { state, fields, roles, tenant: place };
+}
+
+function placeField(before: string | null, after: string | null) {
+  return before === after ? [] : [{ field: 'tenant', before, after }];
 }
 
 function sortedOnce(values: readonly string[]): readonly string[] {

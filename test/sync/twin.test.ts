@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ConnectionId } from '../../src/domain/ids.ts';
+import { ConnectionId, type TenantId } from '../../src/domain/ids.ts';
 import { Mapping } from '../../src/domain/mapping.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import { Policy } from '../../src/domain/policy.ts';
 import type { ChangeView } from '../../src/store/changes.ts';
+import { createTenant } from '../../src/tenancy/tenants.ts';
 import { aDirectory, type Faults, type SomeDirectoryUser, type TestDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aUser, unknownId } from '../support/tenancy.ts';
@@ -116,6 +117,23 @@ const round = fc.record({
 });
 type Round = typeof round extends fc.Arbitrary<infer T> ? T : never;
 
+const rules = [
+  { when: { group: 'g2' }, roles: ['ruled'] },
+  { when: { attribute: { name: 'department', begins: 'Ada' } }, roles: ['of Ada'], stop: true },
+  { roles: ['member', 'last'] },
+];
+/** Some of the tenants that are named are there, some are made, some are missing. */
+const placing = [
+  { when: { group: 'g1' }, roles: ['grouped'], tenant: 'Group', create: true, stop: true },
+  {
+    when: { group: 'Group g2', attribute: { name: 'displayName', begins: 'Z' } },
+    tenant: 'Fixed/{department}',
+  },
+  { when: { attribute: { name: 'custom.note', begins: 'A' } }, roles: ['noted'], tenant: '{custom.note}/x' },
+  { tenant: 'Units/{department}', create: true },
+];
+const THERE = ['Fixed', 'Fixed/Ada Lovelace', 'Ada Lovelace', 'Ada Lovelace/x'];
+
 const life = fc.record({
   users: fc.array(attributes, { minLength: 20, maxLength: 60 }),
   g1: fc.array(who),
@@ -124,9 +142,12 @@ const life = fc.record({
   verified: fc.constantFrom(['example.test'], []),
   pageSize: fc.constantFrom<number[]>(7, 10, 100),
   guarded: fc.boolean(),
+  rules: fc.constantFrom<readonly object[]>([], rules, placing, [...rules, ...placing]),
   rounds: fc.array(round, { minLength: 3, maxLength: 6 }),
 });
 type Life = typeof life extends fc.Arbitrary<infer T> ? T : never;
+
+const mappingWith = (given: readonly object[]) => Mapping.parse({ ...mapping, rules: given });
 
 const mapping = Mapping.parse({
   omit: ['jobTitle'],
@@ -172,7 +193,16 @@ class Pair {
     this.twin = twin;
   }
 
-  static async begin({ users, g1, g2, locals, verified, pageSize, guarded }: Life): Promise<Pair> {
+  static async begin({
+    users,
+    g1,
+    g2,
+    locals,
+    verified,
+    pageSize,
+    guarded,
+    rules: given,
+  }: Life): Promise<Pair> {
     const directory = aDirectory({
       users: users.map((user, at) => asUser(id(at), user)),
       groups: [
@@ -182,10 +212,26 @@ class Pair {
       pageSize,
     });
     const guards = guarded ? {} : noGuards;
-    const real = await install.connect({ directory, mapping, guards, verifiedDomains: verified });
-    const pair = new Pair(real, new Twin(mapping, Policy.parse({ guards }).guards, verified));
+    const wanted = given.length === 0 ? mapping : mappingWith(given);
+    const real = await install.connect({ directory, mapping: wanted, guards, verifiedDomains: verified });
+    const pair = new Pair(real, new Twin(wanted, Policy.parse({ guards }).guards, verified));
+    await pair.#addTenants(THERE);
     for (const [at, local] of locals.entries()) await pair.#addLocal(`local ${at}`, local);
     return pair;
+  }
+
+  async #addTenants(paths: readonly string[]): Promise<void> {
+    const made = new Map<string, TenantId>();
+    for (const path of paths) {
+      const end = path.lastIndexOf('/');
+      const parent = end === -1 ? this.real.tenant : (made.get(path.slice(0, end)) ?? null);
+      const { id: tenant } = await createTenant(install, install.operator, {
+        name: path.slice(end + 1),
+        parent,
+      });
+      made.set(path, tenant);
+      this.twin.tenants.add(path);
+    }
   }
 
   async #addLocal(
@@ -203,6 +249,7 @@ class Pair {
       state: 'active',
       fields: { email, displayName: label },
       roles: [],
+      place: null,
       version: 1,
       agreedVersion: 0,
     });
@@ -254,15 +301,15 @@ class Pair {
   async compare(): Promise<void> {
     const stored = await this.real.users();
     const labels = new Map(stored.map((user) => [user.id as string, this.#label(user)]));
-    const users = stored.map(({ externalId, state: is, version, fields, roles }, at) => {
+    const users = stored.map(({ externalId, state: is, version, fields, roles, place }, at) => {
       const label = labels.get(stored[at]?.id ?? '');
-      return { label, externalId, state: is, version, fields, roles };
+      return { label, externalId, state: is, version, fields, roles, place };
     });
-    const twins = this.twin.users.map(({ label, externalId, state: is, version, fields, roles }) => {
-      return { label, externalId, state: is, version, fields, roles };
+    const twins = this.twin.users.map(({ label, externalId, state: is, version, fields, roles, place }) => {
+      return { label, externalId, state: is, version, fields, roles, place };
     });
     expect(unlike(users, twins)).toEqual([]);
-    const changes = (await this.real.live()).map((one): Omit<TwinChange, 'heldBy'> => {
+    const changes = (await this.real.live()).map((one): Omit<TwinChange, 'heldBy' | 'makes'> => {
       const named = (user: string) => labels.get(user) ?? 'nobody';
       return {
         externalId: one.externalId,
@@ -279,7 +326,7 @@ class Pair {
         state: one.state,
       };
     });
-    const expected = this.twin.live.map(({ heldBy: _, ...one }) => ({
+    const expected = this.twin.live.map(({ heldBy: _, makes: __, ...one }) => ({
       ...one,
       fields: byField(one.fields),
     }));
@@ -314,7 +361,8 @@ describe('plan and apply, beside their twin', () => {
     await fc.assert(
       fc.asyncProperty(life, async (given) => {
         const users = given.users.map(withOwnAddress);
-        const pair = await Pair.begin({ ...given, users, locals: [], guarded: false });
+        const made = given.rules.map((one) => ('tenant' in one ? { ...one, create: true } : one));
+        const pair = await Pair.begin({ ...given, users, locals: [], guarded: false, rules: made });
         await bringsAllUsers(pair);
         for (const { edits } of given.rounds.slice(0, 2)) {
           const own = edits.map((one) => ('to' in one ? { ...one, to: withOwnAddress(one.to) } : one));
@@ -390,18 +438,21 @@ async function bringsAllUsers({ real, twin }: Pair): Promise<void> {
     externalId,
     fields,
     roles,
+    place,
   }: {
     externalId: string | null;
     fields: object;
     roles: unknown;
+    place: string | null;
   }) => ({
     externalId,
     fields,
     roles,
+    place,
   });
   const desired = listed.map((user) => {
-    const { fields, roles } = twin.desired(user, real.directory.groups);
-    return { externalId: user.externalId as string, fields, roles };
+    const { fields, roles, place } = twin.desired(user, real.directory.groups);
+    return { externalId: user.externalId as string, fields, roles, place: place?.path ?? null };
   });
   expect(unlike(stored.map(described), desired)).toEqual([]);
 }
