@@ -1,7 +1,7 @@
 /** What is read of Microsoft Graph v1.0: the properties asked for, and the shapes of its answers. */
 import { z } from 'zod';
 import { CustomValue } from '../../src/domain/directory.ts';
-import { ExternalId } from '../../src/domain/ids.ts';
+import { ExternalId, isExternalId } from '../../src/domain/ids.ts';
 
 const text = z.string().nullish();
 const texts = z.array(z.string()).nullish();
@@ -63,25 +63,37 @@ export type EntraUser = z.infer<typeof EntraUser>;
 export const DeletedEntraUser = EntraUser.extend({ accountEnabled: z.boolean().nullish() });
 export type DeletedEntraUser = z.infer<typeof DeletedEntraUser>;
 
-const isText = (value: unknown) => value === undefined || value === null || typeof value === 'string';
-const isTexts = (value: unknown) =>
-  value === undefined ||
-  value === null ||
-  (Array.isArray(value) && value.every((one) => typeof one === 'string'));
+type Test = (value: unknown) => boolean;
+
+const orNothing =
+  (test: Test): Test =>
+  (value) =>
+    value === undefined || value === null || test(value);
+const isText = orNothing((value) => typeof value === 'string');
+const isTexts = orNothing((value) => Array.isArray(value) && value.every((one) => typeof one === 'string'));
+
+const QUICK = new Map<z.ZodType, Test>([
+  [text, isText],
+  [texts, isTexts],
+  [ExternalId, isExternalId],
+  [EntraUser.shape.manager, orNothing((value) => isExternalId(valuesOf(value)['id']))],
+]);
 
 const TESTS = Object.entries<z.ZodType>(EntraUser.shape).map(([name, schema]) => {
-  if (schema === text) return { name, fits: isText };
-  if (schema === texts) return { name, fits: isTexts };
-  return { name, fits: (value: unknown) => schema.safeParse(value).success };
+  return { name, fits: QUICK.get(schema) ?? ((value: unknown) => schema.safeParse(value).success) };
 });
+
+/** Of what is no object, nothing. */
+function valuesOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+}
 
 /**
  * Whether `EntraUser` would take this as it is. zod makes a copy of each object and several small objects for each property, which
  * are a third of all that a pull leaves for the garbage collector; what fits needs no copy, and what does not is left to zod to explain.
  */
 export function isEntraUser(item: unknown): item is EntraUser {
-  if (typeof item !== 'object' || item === null) return false;
-  const values = item as Readonly<Record<string, unknown>>;
+  const values = valuesOf(item);
   for (const { name, fits } of TESTS) if (!fits(values[name])) return false;
   return true;
 }

@@ -41,3 +41,8 @@ export const ExternalId = z
   .refine(isStorable, 'holds control characters')
   .brand<'ExternalId'>();
 export type ExternalId = z.infer<typeof ExternalId>;
+
+/** The same test without the objects that zod makes for it: each user of a directory has an id or two. */
+export function isExternalId(value: unknown): value is ExternalId {
+  return typeof value === 'string' && value !== '' && value.length <= 256 && isStorable(value);
+}

@@ -19,6 +19,7 @@ export class GroupSets {
 
   /** In the order of their ids, each once. */
   of(ids: readonly string[]): readonly GroupRef[] {
+    if (ids.length === 0 && this.#ofEveryone.length === 0) return NONE;
     const sorted = [...new Set([...this.#ofEveryone, ...ids])].sort();
     const key = sorted.join('\n');
     const known = this.#made.get(key);
@@ -29,6 +30,8 @@ export class GroupSets {
     return set;
   }
 }
+
+const NONE: readonly GroupRef[] = [];
 
 /** Empty for a record that names nobody. */
 export function toStaged(
