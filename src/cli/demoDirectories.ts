@@ -1,5 +1,7 @@
 /** The three made-up companies of the demo, and what happens in their directories while nobody looks. */
+import type { z } from 'zod';
 import type { Simulator } from '../../simulators/start.ts';
+import type { Mapping } from '../domain/mapping.ts';
 
 export type Company = {
   readonly tenant: string;
@@ -13,6 +15,8 @@ export type Company = {
     readonly roles: readonly { readonly group: string; readonly role: string }[];
     readonly everyone: readonly string[];
     readonly groups: readonly string[];
+    /** As somebody writes them. */
+    readonly rules?: NonNullable<z.input<typeof Mapping>['rules']>;
   };
   /** Some weeks of ordinary life; the same seed on the same directory does the same, so that a second start finds the same. */
   live(simulator: Simulator): Promise<void>;
@@ -40,7 +44,8 @@ export const companies: readonly Company[] = [
     domain: 'meridian.example',
     users: 1_200,
     seed: 11,
-    mapping,
+    // A freight company is its offices: each is a tenant of its own, and made when the first comes who works there.
+    mapping: { ...mapping, rules: [{ tenant: 'Offices/{officeLocation}', create: true }] },
     live: liveForAWhile,
   },
   {

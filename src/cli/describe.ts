@@ -65,7 +65,7 @@ export function effectOf(change: ShownChange, known: KnownAs = new Map()): strin
   const states = { before: stateIn(change.before), after: stateIn(change.after) };
   switch (change.kind) {
     case 'create':
-      return ['a new auth user', ...roles].join('; ');
+      return [placed('a new auth user', change), ...roles].join('; ');
     case 'link':
       return ['linked to the auth user with this address', ...fieldsOf(change), ...roles].join('; ');
     case 'reactivate':
@@ -76,6 +76,7 @@ export function effectOf(change: ShownChange, known: KnownAs = new Map()): strin
     case 'delete':
       return `${states.before ?? 'active'} → ${states.after ?? change.kind}`;
     case 'conflict':
+      if (change.cause === 'tenant-missing') return placed('belongs', change);
       return (
         change.candidates
           .map(({ authUser, because }) => `${known.get(authUser) ?? 'an auth user'} ${because}`)
@@ -88,6 +89,12 @@ function fieldsOf(change: ShownChange): string[] {
   return change.fields.map(
     ({ field, before, after }) => `${field}: ${valueInWords(before)} → ${valueInWords(after)}`,
   );
+}
+
+/** With the tenant below the connection's that the auth user would be in. */
+function placed(what: string, { after }: ShownChange): string {
+  const tenant = after !== null && typeof after === 'object' && 'tenant' in after ? after['tenant'] : null;
+  return typeof tenant === 'string' ? `${what} in ${tenant}` : what;
 }
 
 function stateIn(side: ShownChange['before']): AuthUserState | null {

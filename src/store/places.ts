@@ -6,6 +6,7 @@ import { type Place, type Places, placesBelow } from '../domain/place.ts';
 import { appendAudit } from './audit.ts';
 import type { Sql } from './database.ts';
 import { writeTenantEvents } from './events.ts';
+import { isWithin } from './scope.ts';
 
 /** All tenants below this one. */
 export async function readPlaces(sql: Sql, top: TenantId): Promise<Places> {
@@ -32,7 +33,8 @@ export async function isSpread(
   if (mappingPlaces) return true;
   const [row] = await sql.query<{ spread: boolean }>(
     `SELECT EXISTS (SELECT FROM tenant WHERE parent_id = $1) AND EXISTS (
-       SELECT FROM identity i JOIN auth_user a ON a.id = i.auth_user_id WHERE i.connection_id = $2 AND a.tenant_id <> $1) AS spread`,
+       SELECT FROM tenant t JOIN tenant top ON top.id = $1 AND t.id <> $1 AND ${isWithin('t.path', 'top.path')}
+         JOIN auth_user a ON a.tenant_id = t.id JOIN identity i ON i.auth_user_id = a.id AND i.connection_id = $2) AS spread`,
     [tenant, connection],
   );
   return row?.spread ?? false;

@@ -239,6 +239,26 @@ describe('a mapping', () => {
     });
   });
 
+  it('has its rules’ roles looked at like all others, and makes tenants only for whom may', async () => {
+    const [hidden, fine] = [await aRole('hidden'), await aRole('ordinary')];
+    const rules = [{ roles: [fine] }, { roles: [fine, hidden], tenant: 'Offices', create: true }];
+    const tried = (caller: Caller, of: object[]) =>
+      createConnection(deps, caller, { ...okta(`rules ${made}`), mapping: { rules: of } });
+    await expect(tried(admin, rules)).rejects.toMatchObject({
+      fields: [{ path: 'mapping.rules.1.roles.1' }],
+    });
+    const narrow = {
+      ...admin,
+      permissions: admin.permissions.filter((action) => action !== 'tenants.write'),
+    };
+    const making = [{ roles: [fine], tenant: 'Offices', create: true }];
+    await expect(tried(narrow, making)).rejects.toMatchObject({ code: 'forbidden' });
+    await tried(narrow, [{ roles: [fine], tenant: 'Offices' }]);
+    await expect(deleteRole(deps, operator, fine)).rejects.toMatchObject({
+      message: expect.stringContaining('mappings'),
+    });
+  });
+
   it('is answered about a hidden role as about one that does not exist', async () => {
     const hidden = await aRole('hidden');
     const said = (role: string) =>
