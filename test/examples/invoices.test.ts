@@ -31,6 +31,7 @@ beforeAll(async () => {
     keys[name] = body.dataKey;
     users[name] = await aUser(served.databaseUrl, id);
   }
+  tenants['head'] = customer.tenant;
   users['head'] = await aUser(served.databaseUrl, parent);
   const permissions = ['invoices.read', 'invoices.write', 'invoices.pay'];
   const body = { name: 'clerk', permissions, type: 'assignable' };
@@ -119,18 +120,20 @@ it('has somebody whose role was taken away a moment ago pay nothing, whatever th
 });
 
 it('has the invoices of a tenant that is moved go with it, also if that happens while it is not running', async () => {
-  const move = (tenant: string, parent: string) =>
-    served.request('POST', `/v1/tenants/${tenant}/move`, { key: customer.keys.system, body: { parent } });
+  const move = (name: string, parent: string) => {
+    const path = `/v1/tenants/${tenants[name]}/move`;
+    return served.request('POST', path, { key: customer.keys.system, body: { parent: tenants[parent] } });
+  };
   const seenBySouth = (wanted: readonly string[]) =>
     until('the invoices are where their tenant is', async () => {
       const found = await listed('south');
       return JSON.stringify(found) === JSON.stringify(wanted);
     });
-  await move(tenants['north'] ?? '', tenants['south'] ?? '');
+  await move('north', 'south');
   await seenBySouth(['from the north', 'from the south']);
   expect(await listed('north')).toEqual(['from the north']);
   await stop();
-  await move(tenants['north'] ?? '', customer.tenant);
+  await move('north', 'head');
   await start();
   await seenBySouth(['from the south']);
   expect(await listed('north')).toEqual(['from the north']);
