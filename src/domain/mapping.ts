@@ -95,13 +95,21 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
     return [...roles].sort();
   };
 
+  /** Whoever is in the same groups comes with the same list of them. */
+  const named = new WeakMap<readonly GroupRef[], ReadonlySet<string>>();
+  const namesIn = (groups: readonly GroupRef[]) => {
+    const names = named.get(groups) ?? namesOf(groups);
+    named.set(groups, names);
+    return names;
+  };
+
   const map = (user: DirectoryUser, groups: readonly GroupRef[], doubtful?: ReadonlySet<string>) => {
     const fields = { ...blank };
     for (const name of names) fields[name] = user[name];
     for (const { name, field } of custom) fields[field] = user.custom[name] ?? null;
     const desired = { state: desiredState[user.state], fields, roles: rolesOf(groups) };
     if (rules === null) return desired;
-    const { roles, placed, placeInDoubt } = rules.apply(user, namesOf(groups), doubtful);
+    const { roles, placed, placeInDoubt } = rules.apply(user, namesIn(groups), doubtful);
     const all = roles.length === 0 ? desired.roles : [...new Set([...desired.roles, ...roles])].sort();
     if (!rules.place || placeInDoubt) return { ...desired, roles: all };
     return { ...desired, roles: all, placed: placed ?? HOME };

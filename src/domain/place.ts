@@ -101,11 +101,21 @@ function compileName(name: string): (user: DirectoryUser) => readonly string[] |
   if (name === `{${PATH_ATTRIBUTE}}`) return unitNames;
   const attributes = [...name.matchAll(ATTRIBUTE)].map(([, attribute = '']) => attribute);
   if (attributes.length === 0) return () => [name];
+  const literals = name.replaceAll(ATTRIBUTE, '{}').split('{}');
+  const made = new Map<string, readonly string[] | null>();
   return (user) => {
-    const values = new Map(attributes.map((attribute) => [attribute, onlyValue(user, attribute)]));
-    if ([...values.values()].includes(null)) return null;
-    const made = nameFrom(name.replaceAll(ATTRIBUTE, (_, attribute: string) => values.get(attribute) ?? ''));
-    return made === null ? null : [made];
+    let text = literals[0] ?? '';
+    for (const [at, attribute] of attributes.entries()) {
+      const value = onlyValue(user, attribute);
+      if (value === null) return null;
+      text += value + (literals[at + 1] ?? '');
+    }
+    const known = made.get(text); // many people are in few places
+    if (known !== undefined) return known;
+    const cleaned = nameFrom(text);
+    if (made.size > 10_000) made.clear(); // bounded, whatever the directory is like
+    made.set(text, cleaned === null ? null : [cleaned]);
+    return cleaned === null ? null : [cleaned];
   };
 }
 
