@@ -68,7 +68,7 @@ export const ChangedConnection = z.strictObject({
   policy: Policy.optional(),
   schedule: Schedule.nullable().optional(),
   timeZone: TimeZone.optional(),
-  /** null: as the settings say. */
+  /** null: as the settings say now, if the system says so; see `issuerWanted`. */
   issuer: Issuer.nullable().optional(),
   state: z.enum(CONNECTION_STATES).optional(),
 });

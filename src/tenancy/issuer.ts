@@ -8,7 +8,7 @@ import { Problem } from '../domain/problem.ts';
 type Directory = Pick<Connection, 'network'> & { readonly settings: unknown };
 
 /**
- * By what the connection reads. null where the provider has no issuer of its own, and where the answers may come from somebody else:
+ * By what a new connection reads. null where the provider has no issuer of its own, and where the answers may come from somebody else:
  * with another address, or with a certificate authority of the connection's own, whoever configures it could say anything of
  * the users of any directory.
  */
@@ -24,11 +24,16 @@ export function saidIssuer(caller: Caller, said: string): string {
   throw new Problem({
     code: 'forbidden',
     message: 'Only the role system says who issues the tokens of a directory’s users.',
-    remedy: 'Leave `issuer` out: it then follows from the settings; or ask somebody with the role system.',
+    remedy:
+      'Leave `issuer` out: of a new connection it follows from the settings; or ask somebody with the role system.',
   });
 }
 
-/** What a change of a connection makes of it. What was said once was said of that directory, and counts for no other. */
+/**
+ * What a change of a connection makes of it. Users that were read stay, wherever they were read from, and whoever configures a connection
+ * could have had anything read before they change it: so only what was known all along, and still follows from the settings, stays
+ * known. Everything else the system says anew, and an issuer that was said counts for no other directory.
+ */
 export function issuerWanted(
   definition: ConnectorDefinition,
   change: {
@@ -40,9 +45,12 @@ export function issuerWanted(
   },
 ): string | null {
   const { caller, before, after, said } = change;
-  if (typeof said === 'string')
-    return said === before.issuer && isSame(before, after) ? said : saidIssuer(caller, said);
-  return said === undefined && isSame(before, after) ? before.issuer : issuerOf(definition, after);
+  const same = isSame(before, after);
+  if (typeof said === 'string') return said === before.issuer && same ? said : saidIssuer(caller, said);
+  const follows = issuerOf(definition, after);
+  if (said === null && caller.role === 'system') return follows;
+  if (said === undefined && same) return before.issuer;
+  return before.issuer === follows && issuerOf(definition, before) === follows ? follows : null;
 }
 
 function isSame(before: Directory, after: Directory): boolean {

@@ -1,4 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { rootCertificates } from 'node:tls';
 import { v7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectors } from '../../connectors/registry.ts';
@@ -115,9 +117,126 @@ describe('the issuer of a connection', () => {
     expect(issuer).toBe(null);
     const { credentials } = entra();
     const changed = { connection: id, network: { baseUrl: null }, credentials };
-    expect((await updateConnection(deps, administrator, changed)).issuer).toBe(ISSUER);
+    expect((await updateConnection(deps, administrator, changed)).issuer).toBe(null);
+    const asSettings = { connection: id, issuer: null };
+    expect((await updateConnection(deps, administrator, asSettings)).issuer).toBe(null);
+    expect((await updateConnection(deps, operator, asSettings)).issuer).toBe(ISSUER);
     const back = { connection: id, network, credentials };
-    expect((await updateConnection(deps, administrator, back)).issuer).toBe(null);
+    expect((await updateConnection(deps, operator, back)).issuer).toBe(null);
+  });
+
+  const { credentials: oktaToken, ...oktaOrg } = okta('https://victim.okta.com');
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+  const google = {
+    provider: 'google' as const,
+    settings: { adminEmail: 'admin@victim.example' },
+    issuer: 'https://accounts.google.com',
+    credentials: { kind: 'service-account', clientEmail: 'reader@victim.example', privateKey },
+  };
+  const detours = [
+    {
+      by: 'with another address, of Okta',
+      real: { ...oktaOrg, issuer: 'https://victim.okta.com', credentials: oktaToken },
+      detour: { network: { baseUrl: 'https://evil.example' } },
+    },
+    {
+      by: 'of another org, of Okta',
+      real: { ...oktaOrg, issuer: 'https://victim.okta.com', credentials: oktaToken },
+      detour: { settings: { orgUrl: 'https://evil.example' } },
+    },
+    {
+      by: 'with a certificate authority, of Entra ID',
+      real: { ...entra(), issuer: ISSUER },
+      detour: { network: { ca: rootCertificates[0] ?? '' } },
+    },
+    {
+      by: 'of another directory, of Entra ID',
+      real: { ...entra(), issuer: ISSUER },
+      detour: { settings: { ...entra().settings, directoryId: DIRECTORY.replace('7B', '8C') } },
+    },
+    {
+      by: 'with another address, of Google',
+      real: google,
+      detour: { network: { baseUrl: 'https://evil.example' } },
+    },
+    {
+      by: 'with another address and customer, of Google',
+      real: google,
+      detour: {
+        network: { baseUrl: 'https://evil.example' },
+        settings: { ...google.settings, customer: 'C0evil' },
+      },
+    },
+  ];
+  it.each(detours)('is not known of users that were read before: $by', async ({ real, detour }) => {
+    const { issuer, ...input } = real;
+    const { settings, credentials } = input;
+    const name = () => `connection ${v7()}`;
+    const direct = { settings, network: {}, credentials };
+    const evil = await createConnection(deps, administrator, { ...input, ...detour, name: name() });
+    const planted = await linked(evil.id, tenant);
+    const whom = { issuer, subject: planted.id };
+    const toReal = { connection: evil.id, ...direct };
+    expect((await updateConnection(deps, administrator, toReal)).issuer).toBe(null);
+    const unlike = { code: 'not-found' };
+    await expect(findByIdentity(deps, application, whom)).rejects.toMatchObject(unlike);
+
+    const victims = await aTenant(deps);
+    const good = await createConnection(deps, operator, { ...input, tenant: victims, name: name() });
+    expect(good.issuer).toBe(issuer);
+    const victim = await aUser(fresh.url, victims);
+    await also(good.id, victims, { user: victim, id: planted.id });
+    expect(await findByIdentity(deps, application, whom)).toMatchObject({ id: victim });
+
+    // There and back, from what was known: whom it read on the way is among its users.
+    const away = { connection: good.id, credentials, ...detour };
+    expect((await updateConnection(deps, operator, away)).issuer).not.toBe(issuer);
+    const back = { connection: good.id, ...direct };
+    expect((await updateConnection(deps, operator, back)).issuer).toBe(null);
+  });
+
+  it('stays where other settings read the same directory', async () => {
+    const { id } = await createConnection(deps, administrator, entra());
+    const { settings, credentials } = entra();
+    const changed = { connection: id, settings: { ...settings, extensions: [] }, credentials };
+    expect((await updateConnection(deps, administrator, changed)).issuer).toBe(ISSUER);
+    const elsewhere = { ...settings, clientId: '99999999-2222-4333-8444-555555555555' };
+    const other = { connection: id, settings: elsewhere, credentials };
+    expect((await updateConnection(deps, administrator, other)).issuer).toBe(ISSUER);
+  });
+
+  it('of connections whose access was changed before is not known, unless it was said', async () => {
+    const made = [
+      await createConnection(deps, administrator, okta('https://rotated.okta.com')),
+      await createConnection(deps, administrator, entra()),
+      await createConnection(deps, operator, {
+        ...okta('https://said.okta.com'),
+        tenant,
+        issuer: 'https://said.okta.com/oauth2/default',
+      }),
+      await createConnection(deps, administrator, okta('https://untouched.okta.com')),
+    ];
+    const ids = made.map(({ id }) => id);
+    const text = readFileSync(
+      new URL('../../prisma/migrations/20261122095100_issuers/migration.sql', import.meta.url),
+      'utf8',
+    );
+    const rows = await asOwner(fresh.url, async (client) => {
+      await client.query('UPDATE connection SET access_version = 2 WHERE id = ANY ($1)', [ids.slice(0, 3)]);
+      await client.query(text);
+      return (await client.query('SELECT issuer FROM connection WHERE id = ANY ($1) ORDER BY id', [ids]))
+        .rows;
+    });
+    expect(rows.map(({ issuer }) => issuer)).toEqual([
+      null,
+      null,
+      'https://said.okta.com/oauth2/default',
+      'https://untouched.okta.com',
+    ]);
   });
 
   it('is said by the system alone, and counts for the directory that it was said of', async () => {
@@ -132,9 +251,11 @@ describe('the issuer of a connection', () => {
     ).rejects.toMatchObject({ code: 'forbidden' });
     const { settings, credentials } = okta('https://other.okta.com');
     const moved = await updateConnection(deps, administrator, { connection: id, settings, credentials });
-    expect(moved.issuer).toBe('https://other.okta.com');
+    expect(moved.issuer).toBe(null);
     await updateConnection(deps, operator, { connection: id, issuer });
-    const asSettings = await updateConnection(deps, administrator, { connection: id, issuer: null });
+    const unsaid = await updateConnection(deps, administrator, { connection: id, issuer: null });
+    expect(unsaid.issuer).toBe(null);
+    const asSettings = await updateConnection(deps, operator, { connection: id, issuer: null });
     expect(asSettings.issuer).toBe('https://other.okta.com');
   });
 });
