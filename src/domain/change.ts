@@ -47,7 +47,8 @@ export const causes = {
     'no longer among those whom the connection reads, which was reconfigured since its last complete run',
   'address-taken': 'the address belongs to another auth user',
   'address-shared': 'several directory users come with the same address',
-  'address-unverified': 'an auth user has the same address, but the tenant has not verified its domain',
+  'address-unverified':
+    'an auth user has the same address, but the tenant that they are in has not verified its domain',
   placed: 'the mapping puts them in another tenant now',
   'tenant-missing': 'the tenant that the mapping puts them in does not exist, or is to be deleted',
   'several-candidates': 'several auth users have the same address',

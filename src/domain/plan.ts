@@ -19,7 +19,7 @@ import {
   type ProposedChange,
 } from './change.ts';
 import type { ExternalId, TenantId } from './ids.ts';
-import { type FoundAuthUser, match } from './matching.ts';
+import { type FoundAuthUser, match, type VerifiedDomains } from './matching.ts';
 import type { Place, Placed, Places } from './place.ts';
 import type { CompleteSnapshot, NamedSnapshot } from './snapshot.ts';
 
@@ -29,7 +29,7 @@ export type Seen = {
   readonly desired: DesiredAuthUser;
   readonly desiredHash: string;
   readonly linked: (StoredAuthUser & { readonly agreedVersion: number }) | null;
-  /** Auth users of the tenant with the same address; only asked for where `linked` is null. */
+  /** Auth users of the tenant, or of those below that people are put in, with the same address; only asked for where `linked` is null. */
   readonly sameAddress: readonly FoundAuthUser[];
 };
 
@@ -46,8 +46,7 @@ export type PlanContext = {
   readonly tenant: TenantId;
   /** The tenants below it. */
   readonly places: Places;
-  /** Lower case, punycode. */
-  readonly verifiedDomains: ReadonlySet<string>;
+  readonly verifiedDomains: VerifiedDomains;
   /** What decides who is in a snapshot is not as it was for the last complete one: that is then the cause of who is absent. */
   readonly readingChanged: boolean;
   /** The mapping is not the one of the last complete snapshot: that is then the cause of what differs. */
@@ -92,7 +91,8 @@ export const ABSENT_HASH = '00'.repeat(32);
 function planUnlinked(seen: Seen, context: PlanContext): ProposedChange | null {
   // Somebody who may not come in needs no account: it is made when they become active.
   if (seen.desired.state !== 'active') return null;
-  const matched = match(seen.desired.fields['email'], seen.sameAddress, context.verifiedDomains);
+  const { verifiedDomains, places } = context;
+  const matched = match(seen.desired.fields['email'], seen.sameAddress, verifiedDomains, places.of);
   switch (matched.kind) {
     case 'none':
       return settled(arrival('create', 'joined', seen, null, [], context), seen, null, context);

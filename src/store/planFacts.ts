@@ -1,6 +1,8 @@
 /** What a plan has to know besides the rows that differ, and what it leaves waiting: small reads around the large ones. */
 import type { GroupRef } from '../domain/directory.ts';
+import type { TenantId } from '../domain/ids.ts';
 import { compileMapping, Mapping, type UnreadGroups } from '../domain/mapping.ts';
+import type { VerifiedDomains } from '../domain/matching.ts';
 import { type Places, placesBelow } from '../domain/place.ts';
 import type { GuardLimits } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
@@ -12,7 +14,7 @@ import { RunTakenOver } from './staging.ts';
 /** What a plan has to know besides the rows. */
 export type PlanFacts = {
   readonly snapshot: Snapshot;
-  readonly verifiedDomains: ReadonlySet<string>;
+  readonly verifiedDomains: VerifiedDomains;
   /** null when there was no complete run yet. */
   readonly lastComplete: {
     readonly readingFingerprint: string;
@@ -46,19 +48,28 @@ export async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<Omi
      WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,
     [run.connection],
   );
-  const domains = await tx.query<{ domain: string }>(
-    'SELECT domain FROM tenant_domain WHERE tenant_id = $1',
-    [run.tenant],
-  );
   const spread = await isSpread(tx, run, compileMapping(run.mapping).places);
   return {
     snapshot: concludedBefore(now),
     spread,
     places: spread ? await readPlaces(tx, run.tenant) : placesBelow(run.tenant, []),
-    verifiedDomains: new Set(domains.map((row) => row.domain)),
+    verifiedDomains: await readVerifiedDomains(tx, run, spread),
     lastComplete: last === undefined ? null : { ...last, mapping: Mapping.parse(last.mapping) },
     unreadGroups: await readUnreadGroups(tx, run, now),
   };
+}
+
+/** `spread`: also of the tenants below, which are all that is visible. */
+async function readVerifiedDomains(
+  tx: BulkTransaction,
+  run: TakenRun,
+  spread: boolean,
+): Promise<VerifiedDomains> {
+  const rows = await tx.query<{ tenant: TenantId; domains: readonly string[] }>(
+    `SELECT tenant_id AS tenant, json_agg(domain) AS domains FROM tenant_domain WHERE $2 OR tenant_id = $1 GROUP BY tenant_id`,
+    [run.tenant, spread],
+  );
+  return new Map(rows.map(({ tenant, domains }) => [tenant, new Set(domains)]));
 }
 
 async function readUnreadGroups(

@@ -8,7 +8,8 @@ import {
   type ProposedChange,
 } from '../../src/domain/change.ts';
 import { checkProposal } from '../../src/domain/checkPlan.ts';
-import { AuthUserId, ExternalId } from '../../src/domain/ids.ts';
+import { AuthUserId, ExternalId, TenantId } from '../../src/domain/ids.ts';
+import { placesBelow } from '../../src/domain/place.ts';
 import { planAbsent, planSeen } from '../../src/domain/plan.ts';
 import type { CompleteSnapshot, Snapshot } from '../../src/domain/snapshot.ts';
 import { aCandidate, aCompleteSnapshot, aPlanContext, aSeenUser, aStoredUser } from '../support/builders.ts';
@@ -140,9 +141,25 @@ describe('planSeen, of a user without a link', () => {
     ['two, one of them linked', [0, 1], ['example.test'], 'conflict', 'several-candidates'],
   ])('whose address %s has', (_, links, domains, kind, cause) => {
     const sameAddress = links.map((count) => aCandidate({ links: count }));
-    const change = planSeen(aSeenUser({ sameAddress }), aPlanContext({ verifiedDomains: new Set(domains) }));
+    const verifiedDomains = new Map([[context.tenant, new Set(domains)]]);
+    const change = planSeen(aSeenUser({ sameAddress }), aPlanContext({ verifiedDomains }));
     expect(change).toMatchObject({ kind, cause });
     expect(change?.candidates).toHaveLength(kind === 'conflict' ? links.length : 0);
+  });
+
+  const below = TenantId.parse(unknownId());
+  const places = placesBelow(context.tenant, [{ id: below, names: ['Offices', 'Rome'], closed: false }]);
+  it.each<[string, TenantId, ChangeKind, string]>([
+    ['above', context.tenant, 'conflict', 'address-unverified'],
+    ['for that tenant', below, 'link', 'matched-by-email'],
+  ])('whose address somebody in a tenant below has, at a domain verified %s', (_, tenant, kind, cause) => {
+    const there = aPlanContext({ places, verifiedDomains: new Map([[tenant, new Set(['example.test'])]]) });
+    const change = planSeen(aSeenUser({ sameAddress: [aCandidate({ tenant: below })] }), there);
+    expect(change).toMatchObject({ kind, cause });
+    if (kind !== 'conflict') return;
+    expect(change?.candidates[0]?.because).toBe(
+      'is in the tenant Offices/Rome and has the same address, whose domain the tenant has not verified',
+    );
   });
 
   it('never inherits a deleted account', () => {

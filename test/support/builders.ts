@@ -75,7 +75,7 @@ export function aCompleteSnapshot(users: number): CompleteSnapshot {
 export const aPlanContext = (given: Partial<PlanContext> = {}): PlanContext => ({
   tenant: aTenantId,
   places: placesBelow(aTenantId, []),
-  verifiedDomains: new Set(['example.test']),
+  verifiedDomains: new Map([[aTenantId, new Set(['example.test'])]]),
   readingChanged: false,
   mappingChanged: false,
   ...given,

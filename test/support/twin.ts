@@ -107,6 +107,8 @@ export class Twin {
   changes: TwinChange[] = [];
   /** Paths of the tenants below the connection's. */
   readonly tenants = new Set<string>();
+  /** By path: what tenants below have verified themselves. */
+  readonly verifiedBelow = new Map<string, readonly string[]>();
   #usersBefore: number | null = null;
 
   constructor(mapping: Mapping, limits: GuardLimits, verifiedDomains: readonly string[]) {
@@ -266,7 +268,8 @@ export class Twin {
     if (only === undefined) return this.#arrival('create', 'joined', externalId, wanted, null);
     if (holders.length > 1) return conflict('several-candidates');
     if (only.externalId !== null || only.linkedElsewhere) return conflict('address-taken');
-    const verified = this.verifiedDomains.some((domain) => key?.endsWith(`@${domain}`));
+    const domains = only.place === null ? this.verifiedDomains : this.verifiedBelow.get(only.place);
+    const verified = domains?.some((domain) => key?.endsWith(`@${domain}`)) ?? false;
     if (!verified) return conflict('address-unverified');
     return this.#arrival('link', 'matched-by-email', externalId, wanted, only);
   }

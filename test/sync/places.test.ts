@@ -4,8 +4,8 @@ import { Mapping } from '../../src/domain/mapping.ts';
 import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { grantRole } from '../../src/tenancy/roles.ts';
 import { deleteTenant } from '../../src/tenancy/tenantLife.ts';
-import { createTenant, listTenants } from '../../src/tenancy/tenants.ts';
-import { listUsers } from '../../src/tenancy/users.ts';
+import { createTenant, listTenants, verifyDomain } from '../../src/tenancy/tenants.ts';
+import { editUser, listUsers } from '../../src/tenancy/users.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory, type SomeDirectoryUser } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -237,6 +237,7 @@ describe('an address', () => {
     const rome = await child(await child(real.tenant, 'Offices'), 'Rome');
     await aUser(install.database.url, rome, { email: 'bob@example.test' });
     await aUser(install.database.url, await install.tenant(), { email: 'ada@example.test' });
+    await verifyDomain(install, install.operator, { tenant: rome, domain: 'example.test' });
     real.directory.add(at('bob', 'Berlin'));
     await real.sync();
     expect(await real.changeOf('bob')).toMatchObject({
@@ -249,6 +250,38 @@ describe('an address', () => {
     real.directory.add(at('eve', 'Milan', { email: 'bob@example.test' }));
     await real.sync();
     expect(await real.changeOf('eve')).toMatchObject({ kind: 'conflict', cause: 'address-taken' });
+  });
+
+  it('that somebody in a tenant below has is no account to take up, and waits for a person', async () => {
+    const real = await connected([at('ceo', null), at('cfo', null)], byOffice, {
+      verifiedDomains: ['example.test'],
+    });
+    const partner = await child(real.tenant, 'Partner');
+    const depot = await child(partner, 'Depot');
+    const planted = await aUser(install.database.url, partner, { email: 'ceo@example.test' });
+    for (const tenant of [partner, depot])
+      await aUser(install.database.url, tenant, { email: 'cfo@example.test' });
+    await real.sync();
+    const because = (place: string, why: string) =>
+      `is in the tenant ${place} and has the same address${why}`;
+    const ceo = await real.changeOf('ceo');
+    expect(ceo).toMatchObject({ kind: 'conflict', cause: 'address-unverified', authUser: null });
+    expect(ceo.candidates).toEqual([
+      { authUser: planted, because: because('Partner', ', whose domain the tenant has not verified') },
+    ]);
+    const cfo = await real.changeOf('cfo');
+    expect(cfo).toMatchObject({ kind: 'conflict', cause: 'several-candidates' });
+    expect(cfo.candidates.map((one) => one.because)).toEqual([
+      because('Partner', ''),
+      because('Partner/Depot', ''),
+    ]);
+    await real.approveAll();
+    expect(await real.inState('approved')).toEqual([]);
+
+    // Whoever administers the connection's tenant is above: they give the auth user another address, and the joiner comes in.
+    await editUser(install, real.administrator, { user: planted, email: 'planted@example.test' });
+    await real.sync();
+    expect(await real.changeOf('ceo')).toMatchObject({ kind: 'create', authUser: null });
   });
 });
 

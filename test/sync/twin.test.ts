@@ -6,7 +6,7 @@ import { Mapping } from '../../src/domain/mapping.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import { Policy } from '../../src/domain/policy.ts';
 import type { ChangeView } from '../../src/store/changes.ts';
-import { createTenant } from '../../src/tenancy/tenants.ts';
+import { createTenant, verifyDomain } from '../../src/tenancy/tenants.ts';
 import { aDirectory, type Faults, type SomeDirectoryUser, type TestDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aUser, unknownId } from '../support/tenancy.ts';
@@ -138,8 +138,12 @@ const life = fc.record({
   users: fc.array(attributes, { minLength: 20, maxLength: 60 }),
   g1: fc.array(who),
   g2: fc.oneof(fc.array(who), fc.constant('everyone' as const)),
-  locals: fc.array(fc.record({ who, elsewhere: fc.boolean() }), { maxLength: 4 }),
+  locals: fc.array(
+    fc.record({ who, elsewhere: fc.boolean(), below: fc.option(fc.constantFrom(...THERE), { nil: null }) }),
+    { maxLength: 4 },
+  ),
   verified: fc.constantFrom(['example.test'], []),
+  verifiedBelow: fc.subarray(THERE),
   pageSize: fc.constantFrom<number[]>(7, 10, 100),
   guarded: fc.boolean(),
   rules: fc.constantFrom<readonly object[]>([], rules, placing, [...rules, ...placing]),
@@ -199,6 +203,7 @@ class Pair {
     g2,
     locals,
     verified,
+    verifiedBelow,
     pageSize,
     guarded,
     rules: given,
@@ -215,12 +220,21 @@ class Pair {
     const wanted = given.length === 0 ? mapping : mappingWith(given);
     const real = await install.connect({ directory, mapping: wanted, guards, verifiedDomains: verified });
     const pair = new Pair(real, new Twin(wanted, Policy.parse({ guards }).guards, verified));
-    await pair.#addTenants(THERE);
-    for (const [at, local] of locals.entries()) await pair.#addLocal(`local ${at}`, local);
+    const below = await pair.#addTenants(THERE);
+    for (const path of verifiedBelow) {
+      const tenant = below.get(path) ?? real.tenant;
+      await verifyDomain(install, install.operator, { tenant, domain: 'example.test' });
+      pair.twin.verifiedBelow.set(path, ['example.test']);
+    }
+    const spread = given.some((rule) => 'tenant' in rule); // if not, nobody looks at who is below
+    for (const [at, local] of locals.entries()) {
+      const place = spread ? local.below : null;
+      await pair.#addLocal(`local ${at}`, { ...local, place, tenant: below.get(place ?? '') ?? real.tenant });
+    }
     return pair;
   }
 
-  async #addTenants(paths: readonly string[]): Promise<void> {
+  async #addTenants(paths: readonly string[]): Promise<ReadonlyMap<string, TenantId>> {
     const made = new Map<string, TenantId>();
     for (const path of paths) {
       const end = path.lastIndexOf('/');
@@ -232,15 +246,21 @@ class Pair {
       made.set(path, tenant);
       this.twin.tenants.add(path);
     }
+    return made;
   }
 
   async #addLocal(
     label: string,
-    { who: like, elsewhere }: { who: number; elsewhere: boolean },
+    {
+      who: like,
+      elsewhere,
+      place,
+      tenant,
+    }: { who: number; elsewhere: boolean; place: string | null; tenant: TenantId },
   ): Promise<void> {
     const email = `${id(like)}@example.test`;
     const link = elsewhere ? { connection: ConnectionId.parse(unknownId()) } : {};
-    const user = await aUser(install.database.url, this.real.tenant, { email, displayName: label, ...link });
+    const user = await aUser(install.database.url, tenant, { email, displayName: label, ...link });
     this.#labels.set(user, label);
     this.twin.users.push({
       label,
@@ -249,7 +269,7 @@ class Pair {
       state: 'active',
       fields: { email, displayName: label },
       roles: [],
-      place: null,
+      place,
       version: 1,
       agreedVersion: 0,
     });
