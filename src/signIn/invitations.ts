@@ -3,10 +3,10 @@ import { v7 } from 'uuid';
 import { z } from 'zod';
 import { PrincipalId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
-import { allowedTo, authorise, type Caller, can } from '../domain/permission.ts';
+import { authorise, type Caller } from '../domain/permission.ts';
 import { OPERATOR_PREFIX, type Principal } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
-import { refuseStronger } from '../tenancy/principals.ts';
+import { refuseMore } from '../tenancy/principals.ts';
 import { publicUrlFrom, type SignInDeps } from './deps.ts';
 import { hashOf, newSecret } from './secret.ts';
 
@@ -93,14 +93,8 @@ async function ownPrincipal({ store }: Deps, caller: Caller, id: string): Promis
   const known = parseId(PrincipalId, id);
   const principal = known === null ? null : await store.principals.get(caller.tenant, known);
   if (principal === null) throw notFound('principal');
-  refuseStronger(caller.role, principal.role);
-  const more = allowedTo[principal.role].filter((action) => !can(caller, action));
-  if (more.length === 0) return principal;
-  throw new Problem({
-    code: 'forbidden',
-    message: `This principal can do more than your key: ${more.join(', ')}.`,
-    remedy: 'Use a key that is not narrowed.',
-  });
+  refuseMore(caller, principal.role);
+  return principal;
 }
 
 function refuseMachine({ name, role, disabledAt }: Principal): void {

@@ -8,6 +8,7 @@ import { type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import { type SignInProvider, SignInProviderId } from '../domain/signIn.ts';
+import { refuseMore } from '../tenancy/principals.ts';
 import { publicUrlFrom, type SignInDeps } from './deps.ts';
 import { clientIsKnown, signingKeys, withProvider } from './openId.ts';
 import { ended } from './sessions.ts';
@@ -50,7 +51,10 @@ export const NewSignInProvider = z.strictObject({
   ca: Pem.nullable().default(null),
 });
 
-/** Asks the provider what it says of itself first. Throws `invalid-input`, `sign-in-failed`, `not-found` for the tenant, `name-taken`. */
+/**
+ * Asks the provider what it says of itself first. Throws `invalid-input`, `sign-in-failed`, `not-found` for the tenant, `forbidden` where
+ * people could come by it who can do more than the caller, `name-taken`.
+ */
 export async function addSignInProvider(
   deps: ProviderDeps,
   caller: Caller,
@@ -58,12 +62,14 @@ export async function addSignInProvider(
 ): Promise<ShownProvider> {
   authorise(caller, 'sign-in.write');
   const { tenant, ...given } = parseInput(NewSignInProvider, input);
+  const at = tenant ?? caller.tenant;
+  refuseVouching(deps, caller, at);
   await withProvider(given, async () => {});
   const id = SignInProviderId.parse(v7());
   const { name, issuer, clientId } = given;
   const added = await deps.store.signInProviders.insert(
     caller.tenant,
-    { ...given, id, tenant: tenant ?? caller.tenant },
+    { ...given, id, tenant: at },
     {
       at: deps.clock.now(),
       entry: {
@@ -87,7 +93,7 @@ export const ChangedSignInProvider = z.strictObject({
 
 /**
  * Issuer and client id stay: whoever is bound to the provider is so by what that issuer calls them.
- * Throws `invalid-input`, `not-found`, `sign-in-failed`, `name-taken`.
+ * Throws `invalid-input`, `not-found`, `forbidden` as for adding it, `sign-in-failed`, `name-taken`.
  */
 export async function updateSignInProvider(
   deps: ProviderDeps,
@@ -98,6 +104,7 @@ export async function updateSignInProvider(
   const { signInProvider, ...given } = parseInput(ChangedSignInProvider, input);
   const patch = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const before = await openOwn(deps, caller, signInProvider);
+  refuseVouching(deps, caller, before.tenant);
   const fields = Object.keys(patch).sort();
   if (fields.length === 0) return shown(deps, before);
   await withProvider({ ...before, ...patch }, async () => {});
@@ -245,6 +252,11 @@ const clientChecks = {
     remedy: 'Sign in once to see.',
   },
 } as const satisfies Record<Awaited<ReturnType<typeof clientIsKnown>>, ProviderCheck>;
+
+/** Whoever decides who vouches for the people of a tenant, and by which certificates that one is known, could come as any of them. */
+function refuseVouching({ store }: ProviderDeps, caller: Caller, tenant: TenantId): void {
+  refuseMore(caller, tenant === store.root ? 'system' : 'tenant-administrator');
+}
 
 async function openOwn({ store }: ProviderDeps, caller: Caller, id: string) {
   const known = parseId(SignInProviderId, id);

@@ -8,7 +8,7 @@ import { OPERATOR_PREFIX } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
 import { cleanRecoveryCode, recoveryCode } from '../domain/signIn.ts';
 import type { NewLink } from '../store/signIn.ts';
-import { refuseStronger } from '../tenancy/principals.ts';
+import { refuseMore } from '../tenancy/principals.ts';
 import type { SignInDeps } from './deps.ts';
 import { hashOf } from './secret.ts';
 import { type Browser, type CameIn, endReplaced, newSession, opened } from './sessions.ts';
@@ -27,7 +27,7 @@ export function newRecoveryCodes(): {
 
 /**
  * New ones, for somebody with the role system: those from before are worth nothing any more. Everybody else asks for an invitation.
- * Throws `not-found`, `forbidden`, `not-allowed-now`.
+ * Throws `not-found`, `forbidden` where the principal can do more than the caller, `not-allowed-now`.
  */
 export async function createRecoveryCodes(
   { store, clock }: Pick<SignInDeps, 'store' | 'clock'>,
@@ -38,7 +38,7 @@ export async function createRecoveryCodes(
   const known = parseId(PrincipalId, id);
   const principal = known === null ? null : await store.principals.get(caller.tenant, known);
   if (principal === null) throw notFound('principal');
-  refuseStronger(caller.role, principal.role);
+  refuseMore(caller, principal.role);
   if (principal.role !== 'system' || principal.name.startsWith(OPERATOR_PREFIX)) {
     throw new Problem({
       code: 'not-allowed-now',

@@ -7,6 +7,7 @@ import { Name, parseInput } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { OPERATOR_PREFIX } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
+import { refuseMore } from '../tenancy/principals.ts';
 import { publicUrlFrom, type SignInDeps } from './deps.ts';
 import { newRecoveryCodes } from './recovery.ts';
 import { hashOf, newSecret } from './secret.ts';
@@ -33,12 +34,16 @@ export async function offerSetUp(deps: Deps, token: string | null): Promise<SetU
   return await offer(deps, { kind: 'system', id: null, name: 'set-up' }, { token, fresh: false });
 }
 
-/** A fresh link in the place of the one before. Throws `not-allowed-now` once Rollcall is set up, `bad-configuration`. */
+/**
+ * A fresh link in the place of the one before. Throws `forbidden` unless the caller is the whole system, `not-allowed-now` once Rollcall
+ * is set up, `bad-configuration`.
+ */
 export async function freshSetUpLink(
   deps: Deps,
   caller: Caller,
 ): Promise<{ readonly link: string; readonly expiresAt: Date }> {
   authorise(caller, 'principals.write');
+  refuseMore(caller, 'system');
   const offered = await offer(deps, caller.actor, { token: null, fresh: true });
   if (offered.state === 'link') return { link: offered.link, expiresAt: offered.expiresAt };
   throw new Problem({

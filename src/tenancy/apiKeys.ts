@@ -6,27 +6,17 @@ import type { Clock } from '../domain/clock.ts';
 import { PrincipalId, TenantId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
 import type { Listed } from '../domain/page.ts';
-import {
-  ACTIONS,
-  allowedTo,
-  authorise,
-  type Caller,
-  callerOf,
-  can,
-  keyMayName,
-  type PrincipalRole,
-} from '../domain/permission.ts';
+import { ACTIONS, authorise, type Caller, callerOf, keyMayName } from '../domain/permission.ts';
 import {
   type ApiKey,
   ApiKeyId,
   KeyName,
   LONGEST_OVERLAP_MINUTES,
-  type Principal,
   USUAL_OVERLAP_MINUTES,
 } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Store } from '../store/store.ts';
-import { ListPrincipals, refuseStronger } from './principals.ts';
+import { ListPrincipals, refuseMore, refuseStronger } from './principals.ts';
 
 export type ApiKeyDeps = { readonly store: Store; readonly clock: Clock };
 
@@ -69,7 +59,7 @@ export async function createKey(
     throw invalidInput([
       { path: 'permissions', message: `the role ${principal.role} does not include ${wider.join(', ')}` },
     ]);
-  refuseMore(caller, { principal, permissions });
+  refuseMore(caller, principal.role, permissions ?? undefined);
   const made = mint();
   await store.apiKeys.insert(
     caller.tenant,
@@ -150,7 +140,7 @@ export async function rotateKey(
   const wanted = parseInput(RotatedKey, input);
   const at = clock.now();
   const { key: old, principal } = await ownKey(store, caller, wanted.key);
-  refuseMore(caller, { principal, permissions: old.permissions });
+  refuseMore(caller, principal.role, old.permissions ?? undefined);
   const lifetimeMs = old.expiresAt === null ? null : old.expiresAt.getTime() - old.createdAt.getTime();
   const usual = lifetimeMs === null ? null : new Date(at.getTime() + lifetimeMs);
   const expiresAt = wanted.expiresAt === undefined ? usual : wanted.expiresAt;
@@ -237,25 +227,6 @@ async function ownKey(store: Store, caller: Caller, id: string) {
 function refusePast(expiresAt: Date | null, now: Date): void {
   if (expiresAt !== null && expiresAt <= now)
     throw invalidInput([{ path: 'expiresAt', message: 'is in the past' }]);
-}
-
-/** Nobody gets hold of more than they have: not by a stronger principal's name, and not by a key for more than their own. */
-function refuseMore(
-  caller: Caller,
-  key: {
-    readonly principal: Pick<Principal, 'role'> & { readonly role: PrincipalRole };
-    readonly permissions: ApiKey['permissions'];
-  },
-): void {
-  const { role } = key.principal;
-  refuseStronger(caller.role, role);
-  const more = (key.permissions ?? allowedTo[role]).filter((action) => !can(caller, action));
-  if (more.length === 0) return;
-  throw new Problem({
-    code: 'forbidden',
-    message: `Such a key could do more than yours: ${more.join(', ')}.`,
-    remedy: 'Name `permissions` that you have yourself.',
-  });
 }
 
 function mint(): Pick<MadeKey, 'id' | 'key'> {

@@ -6,11 +6,13 @@ import { PrincipalId, TenantId } from '../domain/ids.ts';
 import { invalidInput, Name, notFound, parseId, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
 import {
+  type Action,
   allowedTo,
   authorise,
   type Caller,
   callerOf,
   can,
+  keyMayName,
   mayDo,
   PRINCIPAL_ROLES,
   type PrincipalRole,
@@ -36,15 +38,7 @@ export async function createPrincipal(
 ): Promise<Principal> {
   authorise(caller, 'principals.write');
   const { tenant, name, role } = parseInput(NewPrincipal, input);
-  refuseStronger(caller.role, role);
-  const more = allowedTo[role].filter((action) => !can(caller, action));
-  if (more.length > 0) {
-    throw new Problem({
-      code: 'forbidden',
-      message: `A principal with the role ${role} could do more than your key: ${more.join(', ')}.`,
-      remedy: 'Choose a weaker role, or use a key that is not narrowed.',
-    });
-  }
+  refuseMore(caller, role);
   const at = tenant ?? caller.tenant;
   if (role === 'system' && at !== store.root)
     throw invalidInput([{ path: 'role', message: 'system is a role of the root tenant alone' }]);
@@ -112,11 +106,14 @@ export async function disablePrincipal(deps: PrincipalDeps, caller: Caller, id: 
   return await setDisabled(deps, caller, principal, true);
 }
 
-/** Its keys open again what they did; to be signed in it has to sign in. Again is no error. Throws `not-found`, `forbidden`. */
+/**
+ * Its keys open again what they did; to be signed in it has to sign in. Again is no error.
+ * Throws `not-found`, `forbidden` where the principal can do more than the caller.
+ */
 export async function enablePrincipal(deps: PrincipalDeps, caller: Caller, id: string): Promise<Principal> {
   authorise(caller, 'principals.write');
   const principal = await ownPrincipal(deps.store, caller, id);
-  refuseStronger(caller.role, principal.role);
+  refuseMore(caller, principal.role);
   return await setDisabled(deps, caller, principal, false);
 }
 
@@ -168,7 +165,28 @@ export async function ensureOperator({ store, clock }: PrincipalDeps, osUser: st
   return callerOf(principal, 'operator');
 }
 
-/** Nobody acts in the name, or disposes of the keys, of somebody who can do more than their own role. */
+/**
+ * Nobody becomes, or makes anybody become, somebody who can do more than they can: than their role, and than what their key leaves of
+ * it. Whatever lets somebody act as a principal asks this; what only takes away asks `refuseStronger`.
+ *
+ * @param actions all that is let in for; left out: whatever somebody with the role may come to do
+ */
+export function refuseMore(
+  caller: Caller,
+  role: PrincipalRole,
+  actions: readonly Action[] = keyMayName(role),
+): void {
+  refuseStronger(caller.role, role);
+  const more = actions.filter((action) => !can(caller, action));
+  if (more.length === 0) return;
+  throw new Problem({
+    code: 'forbidden',
+    message: `This would let somebody do more than your key: ${more.join(', ')}.`,
+    remedy: 'Use a key that is not narrowed, or let in for less: a weaker role, or a key with `permissions`.',
+  });
+}
+
+/** Nobody disposes of the keys and sessions of somebody who can do more than their own role. */
 export function refuseStronger(own: PrincipalRole, role: PrincipalRole): void {
   if (allowedTo[role].every((action) => mayDo(own, action))) return;
   throw new Problem({

@@ -6,7 +6,7 @@ import { PrincipalId, TenantId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
 import { cleanText } from '../domain/normalise.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
-import { authorise, type Caller, can, mayDo } from '../domain/permission.ts';
+import { type Action, allowedToSupport, authorise, type Caller, can, mayDo } from '../domain/permission.ts';
 import type { Principal } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
 import {
@@ -19,6 +19,7 @@ import {
 } from '../domain/supportAccess.ts';
 import type { Audited } from '../store/audited.ts';
 import type { Store } from '../store/store.ts';
+import { refuseMore } from './principals.ts';
 
 export type SupportDeps = {
   readonly store: Store;
@@ -82,8 +83,8 @@ export const SupportInvitation = SupportRequest.extend({
 });
 
 /**
- * Lets somebody in who has not asked. Throws `invalid-input`, `forbidden`, `not-found` for the tenant, and for a principal who is not in
- * or above it or whose role has nothing to do with support.
+ * Lets somebody in who has not asked. Throws `invalid-input`, `forbidden` also for more than the caller may, `not-found` for the tenant,
+ * and for a principal who is not in or above it or whose role has nothing to do with support.
  */
 export async function inviteSupport(
   deps: SupportDeps,
@@ -97,6 +98,7 @@ export async function inviteSupport(
   refuseLonger(wanted.minutes, deps.supportMinutes);
   const who = await whom(deps, caller, { tenant, principal, own: false });
   refuseOwn(caller, who.id);
+  refuseWider(caller, wanted.mayWrite);
   const now = deps.clock.now();
   const access: SupportAccess = {
     ...fresh(deps, tenant, who, wanted),
@@ -151,7 +153,10 @@ export const SupportGrant = z.strictObject({
   mayWrite: z.boolean().optional(),
 });
 
-/** From now on. Throws `invalid-input` for more than was asked for, `forbidden` for one's own, `not-found`, `not-allowed-now`. */
+/**
+ * From now on. Throws `invalid-input` for more than was asked for, `forbidden` for one's own and for more than the caller may,
+ * `not-found`, `not-allowed-now`.
+ */
 export async function grantSupport(
   deps: SupportDeps,
   caller: Caller,
@@ -169,6 +174,7 @@ export async function grantSupport(
   if (mayWrite && !access.mayWrite)
     throw invalidInput([{ path: 'mayWrite', message: 'is more than was asked for' }]);
   refuseLonger(minutes, deps.supportMinutes);
+  refuseWider(caller, mayWrite);
   const expiresAt = inMinutes(deps.clock.now(), minutes);
   const details = { ...termsOf({ ...access, minutes, mayWrite }), expiresAt: expiresAt.toISOString() };
   return await moved(
@@ -226,6 +232,7 @@ async function whom(
   const id = parseId(PrincipalId, principal);
   const mine = id === null || !own ? null : await store.principals.get(caller.tenant, id);
   if (id === null || (own && mine === null)) throw notFound('principal');
+  if (mine !== null) refuseMore(caller, mine.role);
   const found = await store.principals.above(caller.tenant, id, tenant);
   if (found === null || !mayDo(found.role, 'support.request')) throw notFound('principal');
   return found;
@@ -272,8 +279,9 @@ async function moved(
 function shown(access: SupportAccess, caller: Caller): ShownAccess {
   const isOwn = access.principal === caller.principal;
   const decides = can(caller, 'support.decide');
+  const letsIn = decides && beyond(caller, false).length === 0;
   const may: Readonly<Record<SupportVerb, boolean>> = {
-    grant: decides && !isOwn,
+    grant: letsIn && !isOwn,
     refuse: decides,
     end: can(caller, 'support.end'),
     use: isOwn,
@@ -317,6 +325,21 @@ function refuseOwn(caller: Caller, principal: PrincipalId): void {
     message: 'Nobody grants a support access to themselves.',
     remedy: 'Ask another administrator of the tenant, or of one above it.',
   });
+}
+
+/** Nobody grants what their own key leaves out: who is let in could be somebody they have made. */
+function refuseWider(caller: Caller, mayWrite: boolean): void {
+  const more = beyond(caller, mayWrite);
+  if (more.length === 0) return;
+  throw new Problem({
+    code: 'forbidden',
+    message: `This support access could do more than your key: ${more.join(', ')}.`,
+    remedy: 'Use a key that is not narrowed, or grant it to look only.',
+  });
+}
+
+function beyond(caller: Caller, mayWrite: boolean): readonly Action[] {
+  return allowedToSupport(mayWrite).filter((action) => !can(caller, action));
 }
 
 function refuseNow(verb: SupportVerb, access: SupportAccess): void {

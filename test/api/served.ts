@@ -225,7 +225,7 @@ export async function aSession({ databaseUrl, deps }: Served, principal: string)
   return id;
 }
 
-async function aSignInProvider({ deps }: Served, tenant: TenantId): Promise<string> {
+export async function aSignInProvider({ deps }: Served, tenant: TenantId): Promise<string> {
   const id = SignInProviderId.parse(v7());
   const provider = {
     id,
