@@ -14,7 +14,7 @@ import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
 import type { LoaderOrder } from '../support/loader.ts';
 import { anOperator } from '../support/tenancy.ts';
 
-const USERS = 4_500;
+const USERS = 2_600;
 const configuration = [
   'roles: [{name: dispatcher, type: assignable}]',
   'tenants:',
@@ -32,7 +32,12 @@ const script = fileURLToPath(new URL('../support/loader.ts', import.meta.url));
 /** Starts a load and kills its process, with SIGKILL, once so many users are written. */
 async function killedAfter(database: FreshStore, users: number): Promise<void> {
   const child = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const order: LoaderOrder = { url: database.url, secretKey: database.secretKey, configuration };
+  const order: LoaderOrder = {
+    url: database.url,
+    secretKey: database.secretKey,
+    configuration,
+    stopsAt: users,
+  };
   child.stdin.end(JSON.stringify(order));
   const gone = new Promise((resolve) => child.once('close', resolve));
   for await (const line of createInterface(child.stdout)) {

@@ -1,5 +1,5 @@
-/** A process that loads a configuration file, says how far it is, and can be killed. */
-import { readFileSync } from 'node:fs';
+/** A process that loads a configuration file and, once so many users are written, says so and waits to be killed. */
+import { readFileSync, writeSync } from 'node:fs';
 import { connectors } from '../../connectors/registry.ts';
 import { diffConfiguration, loadConfiguration } from '../../src/configuration/configuration.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -9,9 +9,10 @@ export type LoaderOrder = {
   readonly url: string;
   readonly secretKey: string;
   readonly configuration: string;
+  readonly stopsAt: number;
 };
 
-const { url, secretKey, configuration }: LoaderOrder = JSON.parse(readFileSync(0, 'utf8'));
+const { url, secretKey, configuration, stopsAt }: LoaderOrder = JSON.parse(readFileSync(0, 'utf8'));
 const store = await openStore(url, secretKey);
 const deps = { store, clock: { now: () => new Date() }, connectors };
 const caller = await ensureOperator(deps, 'root');
@@ -20,6 +21,12 @@ await loadConfiguration(
   deps,
   caller,
   { configuration, stamp },
-  { onProgress: (progress) => process.stdout.write(`${JSON.stringify(progress)}\n`) },
+  {
+    onProgress: (progress) => {
+      writeSync(1, `${JSON.stringify(progress)}\n`);
+      if (progress.what !== 'users' || progress.done < stopsAt) return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); // for ever: nothing more is written before the kill
+    },
+  },
 );
 await store.close();
