@@ -12,6 +12,17 @@ import { route } from './route.ts';
 
 const count = z.number().int();
 
+/** In UTF-16 code units: reading a file keeps other requests waiting, 100,000 of them for some 50 ms, of the worst that can be written 500 ms. */
+const LARGEST_FILE = 128 * 1024;
+
+const configurationFile = z
+  .string()
+  .max(
+    LARGEST_FILE,
+    `is longer than ${LARGEST_FILE / 1024} KiB: load it with the command line, or split it, its parts can be loaded one after the other`,
+  )
+  .describe('The file, as YAML or JSON.');
+
 const Configuration = z
   .object({
     configuration: z.string().describe('YAML. Credentials never come out.'),
@@ -78,9 +89,9 @@ export const configuration = [
     operation: 'diffConfiguration',
     summary: 'Show what loading a configuration file would change',
     description:
-      'Of up to a mebibyte, as any request: larger files are for the command line, or come in parts, one after the other.',
+      'Of a file of up to 128 KiB: larger ones are for the command line, or come in parts, one after the other.',
     needs: 'connections.read',
-    input: ComparedConfiguration,
+    input: ComparedConfiguration.extend({ configuration: configurationFile }),
     status: 200,
     answer: ConfigurationDifference,
     handle: ({ deps, caller, input }) => diffConfiguration(deps, caller, input),
@@ -93,7 +104,7 @@ export const configuration = [
     description:
       'Makes and changes what the difference with this stamp showed, and removes nothing. Refused if it would be another one by now. Loaded again, it does what an earlier time left undone.',
     needs: 'connections.write',
-    input: LoadedConfiguration,
+    input: LoadedConfiguration.extend({ configuration: configurationFile }),
     status: 200,
     answer: LoadedAnswer,
     handle: ({ deps, caller, input }) => loadConfiguration(deps, caller, input),

@@ -4,11 +4,10 @@ import type { z } from 'zod';
 import { type Hindrance, keyOf, type Place } from '../domain/configuration.ts';
 import { Problem } from '../domain/problem.ts';
 import { ConfigurationFile } from './schema.ts';
+import { contentIn, TOO_DEEP } from './yamlContent.ts';
 
 /** In UTF-16 code units: some 100,000 users. */
 export const LARGEST_FILE = 32 * 1024 * 1024;
-/** Enough to say a mapping once for many connections; what a file can swell to by them is bounded. */
-const MOST_ALIASES = 100;
 /** So many mistakes are told at once. */
 const MOST_TOLD = 50;
 
@@ -38,7 +37,10 @@ export function parseFile(text: string): ParsedFile {
       ),
     );
   const locate: ParsedFile['locate'] = (place, atWord = false) => at(offsetOf(document, place, atWord));
-  const { value, mistakes: found } = readAs(ConfigurationFile, contentIn(document) ?? {}, []);
+  const content = contentIn(document);
+  if (content.mistakes.length > 0)
+    throw unusable(content.mistakes.map(({ offset, message }) => `${at(offset)}: ${message}`));
+  const { value, mistakes: found } = readAs(ConfigurationFile, content.value ?? {}, []);
   if (value === null) throw refused(found, locate);
   const twice = duplicatesIn(value, locate);
   if (twice.length > 0) throw refused(twice, locate);
@@ -46,33 +48,28 @@ export function parseFile(text: string): ParsedFile {
 }
 
 function read(text: string, lineCounter: LineCounter): Document.Parsed {
+  const { stackTraceLimit } = Error;
   try {
+    // It makes an error for whatever it meets, and nobody reads where in the parser each one was made: that is most of their cost.
+    Error.stackTraceLimit = 0;
     return parseDocument(text, {
       lineCounter,
       prettyErrors: false,
       stringKeys: true,
+      uniqueKeys: false, // it would compare each key with all before it: contentIn looks for those that are there twice
       schema: 'core',
       resolveKnownTags: false,
     });
   } catch (error) {
     if (error instanceof RangeError) throw tooDeep(error); // the parser calls itself for each level
     throw error;
-  }
-}
-
-function contentIn(document: Document.Parsed): unknown {
-  try {
-    return document.toJS({ maxAliasCount: MOST_ALIASES });
-  } catch (error) {
-    if (error instanceof RangeError) throw tooDeep(error);
-    if (error instanceof ReferenceError)
-      throw unusable([`refers to anchors more than ${MOST_ALIASES} times: write out what is meant`]);
-    throw error;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 
 function tooDeep(cause: Error): Problem {
-  return unusable(['is nested too deeply: a configuration has no more than a few levels'], cause);
+  return unusable([TOO_DEEP], cause);
 }
 
 function unusable(messages: readonly string[], cause?: Error): Problem {

@@ -20,7 +20,7 @@ const DEEPEST = 100;
 const Path = z.unknown().transform((value, context): TenantPath => {
   const names: readonly unknown[] | null =
     value === OWN ? [] : typeof value === 'string' ? value.split('/') : Array.isArray(value) ? value : null;
-  const parsed = names?.map((name) => Name.safeParse(name)) ?? [];
+  const parsed = names?.slice(0, DEEPEST).map((name) => Name.safeParse(name)) ?? [];
   const wrong = parsed.find(({ success }) => !success);
   if (names === null || names.length > DEEPEST || wrong !== undefined) {
     const because = wrong?.error === undefined ? '' : ` (a name ${wrong.error.issues[0]?.message})`;

@@ -143,7 +143,8 @@ function compareTenants(wanted: Wanted, outlook: Outlook, who: ComparedFor) {
 
 function fieldsOfTenant(wanted: WantedTenant, current: CurrentTenant | null): readonly FieldDifference[] {
   const { plan = null, inheritsRoles = true, state = 'active', domains = [] } = current ?? {};
-  const added = (wanted.domains ?? []).filter((domain) => !domains.includes(domain));
+  const there = new Set(domains);
+  const added = (wanted.domains ?? []).filter((domain) => !there.has(domain));
   const after = {
     plan: wanted.plan,
     inheritsRoles: wanted.inheritsRoles,
@@ -312,8 +313,8 @@ function unnamedOf(
   const paths = new Map(current.tenants.map(({ id, path }) => [id, path]));
   const named = new Map(wanted.tenants.map(({ path, domains }) => [keyOf(path), domains ?? []]));
   const domains = current.tenants.flatMap(({ path, domains: there }) => {
-    const said = named.get(keyOf(path)) ?? [];
-    return there.filter((domain) => !said.includes(domain));
+    const said = new Set(named.get(keyOf(path)));
+    return there.filter((domain) => !said.has(domain));
   });
   const names = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name);
   const counted = {

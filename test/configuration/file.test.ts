@@ -13,6 +13,13 @@ function refusalOf(text: string): Problem {
   throw new Error('the file was taken');
 }
 
+/** In microseconds of this process. */
+function costOf(work: () => void): number {
+  const before = process.cpuUsage();
+  work();
+  return process.cpuUsage(before).user;
+}
+
 describe('a file that is wrong is refused with the place', () => {
   it.each([
     ['an unknown section', 'rolls: []', 'rolls', 'line 1, column 1: is not known here'],
@@ -125,12 +132,44 @@ describe('a secret', () => {
 });
 
 describe('a file made to do harm', () => {
+  it('costs what its length is, however many keys one map has, also where none is known and where all are there twice', () => {
+    const names = Array.from({ length: 200_000 }, (_, at) => at.toString(36));
+    const list = costOf(() => refusalOf(`[${names.join(',')}]`));
+    const map = costOf(() => expect(refusalOf(`{${names.join(',')}}`).message).toContain('199999 more'));
+    const twice = `{${[...names, ...names].join(',')}}`;
+    const doubled = costOf(() =>
+      expect(refusalOf(twice).message).toContain('is there twice in the same map'),
+    );
+    // By comparing each key with all others it was several thousand times as much.
+    expect(map).toBeLessThan(20 * list);
+    expect(doubled).toBeLessThan(40 * list);
+  }, 120_000);
+
+  it('refers to no more than it may, and to nothing that is not there', () => {
+    const alias = '*a,';
+    expect(refusalOf(`[&a x,${alias.repeat(101)}&b y]`).message).toContain('anchors more than 100 times');
+    const many = `[&a [${'x,'.repeat(2_000)}x],${alias.repeat(60)}x]`;
+    expect(refusalOf(many).message).toContain('by anchors to more than 100000 entries');
+    expect(refusalOf('roles: *a').message).toContain(
+      'line 1, column 8: refers to an anchor that is not given',
+    );
+    expect(refusalOf('&a [*a]').message).toContain('line 1, column 5: refers to an anchor that is not given');
+  });
+
+  it('has no list of what is wrong that is as long as itself', () => {
+    const { message } = refusalOf(']'.repeat(20_000));
+    expect(message.length).toBeLessThan(10_000);
+    expect(Error.stackTraceLimit).toBeGreaterThan(0);
+  });
+
   it('swells by aliases no further than bounds allow', () => {
     const levels = Array.from({ length: 9 }, (_, at) => {
       const below = at === 0 ? '"ha"' : `*a${at - 1}`;
       return `  a${at}: &a${at} [${Array.from({ length: 9 }, () => below).join(', ')}]`;
     });
-    expect(refusalOf(`roles:\n${levels.join('\n')}`).message).toContain('anchors more than 100 times');
+    expect(refusalOf(`roles:\n${levels.join('\n')}`).message).toContain(
+      'anchors to more than 100000 entries',
+    );
   });
 
   it('is not followed into depths', () => {
