@@ -1,4 +1,6 @@
 /** What lets people in: links that are good once, who they are at a provider, and what a browser keeps during a sign-in. */
+import { randomBytes } from 'node:crypto';
+import { v7 } from 'uuid';
 import type { AuditEntry } from '../domain/audit.ts';
 import { PrincipalId, type TenantId } from '../domain/ids.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -44,7 +46,7 @@ export type ProviderSignIn = {
 };
 
 export type SignInStore = {
-  /** While neither a set-up link nor an invitation has been used. */
+  /** Until a set-up link or an invitation has been used: for good, whatever becomes of whoever came by it. */
   setUpIsOpen(): Promise<boolean>;
   /** `there`: one that is still good; `fresh` takes its place. `done`: set-up is over for good. */
   offerSetUp(
@@ -192,12 +194,25 @@ function settingUp(
   };
 }
 
+/** A used set-up link is the root's, and nothing removes it. */
 async function isOpen(tx: OrdinaryTransaction): Promise<boolean> {
   const used = await tx.signInLink.findFirst({
-    where: { purpose: { in: ['set-up', 'invitation'] }, usedAt: { not: null } },
+    where: { purpose: 'set-up', usedAt: { not: null } },
     select: { id: true },
   });
   return used === null;
+}
+
+/** Uses up the link that is open; where there is none, one that nobody was shown, so that a used one is there. */
+async function closeSetUp(tx: OrdinaryTransaction, root: TenantId, at: Date): Promise<void> {
+  if (!(await isOpen(tx))) return;
+  const { count } = await tx.signInLink.updateMany({
+    where: { purpose: 'set-up', usedAt: null },
+    data: { usedAt: at },
+  });
+  if (count > 0) return;
+  const never = { id: v7(), tenantId: root, purpose: 'set-up', secretHash: new Uint8Array(randomBytes(32)) };
+  await tx.signInLink.createMany({ data: [{ ...never, createdAt: at, usedAt: at }] });
 }
 
 async function insertCodes(
@@ -305,6 +320,7 @@ async function signInWith(tx: OrdinaryTransaction, root: TenantId, who: Provider
       data: { usedAt: at },
     });
     if (used.count === 0) return { refused: 'invitation-worthless', principal: PrincipalId.parse(row.id) };
+    await closeSetUp(tx, root, at);
   }
   const principal = toPrincipal(row);
   const bound = login === null ? await bind(tx, principal, who) : 'no';
