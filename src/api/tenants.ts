@@ -121,7 +121,7 @@ const life = [
     operation: 'moveTenant',
     summary: 'Move a tenant, with all below it, to another parent',
     description:
-      'Path and data key follow for the whole subtree. Roles that people of a tenant that is not above any more were given in it by hand, support accesses and sign-ins that came from there end.',
+      'Path and data key follow for the whole subtree. Roles that people of a tenant that is not above any more were given in it by hand, support accesses and sign-ins that came from there end. Only the role system moves one to where another product plan counts.',
     needs: 'tenants.write',
     input: MovedTenant,
     status: 200,

@@ -7,6 +7,7 @@ import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { AuthUserId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
+import type { ProductPlanId } from '../domain/productPlan.ts';
 import { isGoing, type Tenant } from '../domain/tenant.ts';
 import { appendAudit } from './audit.ts';
 import type { Database, Sql } from './database.ts';
@@ -22,12 +23,15 @@ export type TenantMove = {
   readonly parent: TenantId;
   readonly by: Actor;
   readonly at: Date;
+  /** Another product plan may count there. */
+  readonly mayChangePlan: boolean;
 };
 
 export type TenantMoves = {
   /**
    * `tenants`: how many changed their place, 0 where it stood there already. Throws `not-found` for either, `name-taken` below the new
-   * parent, `not-allowed-now` below itself, where either is being deleted, and while a connection from above keeps users in it.
+   * parent, `not-allowed-now` below itself, where either is being deleted, and while a connection from above keeps users in it;
+   * `forbidden` to where another product plan counts.
    */
   move(scope: TenantId, move: TenantMove): Promise<{ readonly tenant: Tenant; readonly tenants: number }>;
 };
@@ -42,6 +46,7 @@ export function tenantMoves(database: Database): TenantMoves {
           if (here.parent === move.parent)
             return { tenant: await readTenant(tx, scope, move.id), tenants: 0 };
           refuseImpossible(places, move.at);
+          if (!move.mayChangePlan) refuseOtherPlan(places);
           await refuseWhileReached(tx, places);
           const [moved] = await tx.query<{ tenants: number; after: string }>(
             'SELECT tenants, data_key_after AS after FROM move_tenant($1, $2)',
@@ -67,6 +72,9 @@ type Place = {
   readonly dataKey: string;
   /** When it goes, with a tenant above or by itself. */
   readonly goes: Date | null;
+  /** Set there itself. */
+  readonly plan: ProductPlanId | null;
+  readonly effectivePlan: ProductPlanId | null;
 };
 
 type Places = {
@@ -97,7 +105,8 @@ async function lockPlaces(sql: Sql, scope: TenantId, move: TenantMove): Promise<
 
 async function readPlaces(sql: Sql, scope: TenantId, { id, parent }: TenantMove): Promise<Places> {
   const rows = await sql.query<Place>(
-    `SELECT t.id, t.parent_id AS parent, t.path, t.data_key AS "dataKey", deletion_of_tenant(t.id) AS goes
+    `SELECT t.id, t.parent_id AS parent, t.path, t.data_key AS "dataKey", deletion_of_tenant(t.id) AS goes,
+       t.product_plan_id AS plan, plan_in_tenant(t.id) AS "effectivePlan"
      FROM tenant t WHERE t.id IN ($2, $3) AND t.id IN ${SUBTREE('$1::uuid')}`,
     [scope, id, parent],
   );
@@ -128,6 +137,17 @@ function refuseImpossible({ here, there }: Places, at: Date): void {
     });
   }
   if ((here.goes !== null && here.goes <= at) || there.goes !== null) throw isGoing();
+}
+
+/** A product plan is what a customer has bought: nobody chooses one by where they put a tenant. One with a plan of its own keeps it. */
+function refuseOtherPlan({ here, there }: Places): void {
+  if (here.plan !== null || here.effectivePlan === there.effectivePlan) return;
+  throw new Problem({
+    code: 'forbidden',
+    message: 'Another product plan counts where the tenant would be.',
+    remedy:
+      'Choose a parent where the same product plan counts, or ask somebody with the role system to move it.',
+  });
 }
 
 /** A directory whose tenant is not above any more could neither change nor remove those whom it keeps here. */

@@ -12,7 +12,7 @@ export const MovedTenant = z.strictObject({ tenant: z.string(), parent: TenantId
 /**
  * With all below it. Again is no error. Throws `invalid-input`, `not-found` for either, `name-taken` below the new parent,
  * `not-allowed-now` for one's own tenant, below itself, where either is to be deleted, and while a connection of a tenant that would not
- * be above any more keeps users in it.
+ * be above any more keeps users in it; `forbidden` to where another product plan counts, which the system alone decides on.
  */
 export async function moveTenant(
   deps: TenantDeps,
@@ -22,7 +22,8 @@ export async function moveTenant(
   authorise(caller, 'tenants.write');
   const { tenant, parent } = parseInput(MovedTenant, input);
   const { id } = await another(deps, caller, tenant, 'move');
-  const move = { id, parent, by: caller.actor, at: deps.clock.now() };
+  const mayChangePlan = caller.role === 'system';
+  const move = { id, parent, by: caller.actor, at: deps.clock.now(), mayChangePlan };
   return (await deps.store.tenants.move(caller.tenant, move)).tenant;
 }
 

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuthUserId, TenantId } from '../../src/domain/ids.ts';
 import type { Caller } from '../../src/domain/permission.ts';
 import { listEvents } from '../../src/review/changes.ts';
+import { createPlan } from '../../src/tenancy/productPlans.ts';
 import { createRole, grantRole } from '../../src/tenancy/roles.ts';
 import { deleteTenant, moveTenant } from '../../src/tenancy/tenantLife.ts';
 import { createTenant, getTenant, listTenants, updateTenant } from '../../src/tenancy/tenants.ts';
@@ -180,6 +181,46 @@ describe('A move is refused', () => {
     expect(failure.message).toContain('kept by the connection directory');
     expect(await codeOf(move(moved, one))).toBe('done');
     expect(await codeOf(move(moved, middle))).toBe('done');
+  });
+});
+
+describe('The product plan that counts', () => {
+  async function withPlans() {
+    const [customer, gold, basic] = [await below(), `gold ${v7()}`, `basic ${v7()}`];
+    const plan = async (name: string) => (await createPlan(install, operator, { name, roles: [] })).id;
+    const [goldPlan, basicPlan] = [await plan(gold), await plan(basic)];
+    await updateTenant(install, operator, { tenant: customer, plan: basicPlan });
+    const { id: shop } = await createTenant(install, operator, {
+      name: 'shop',
+      parent: customer,
+      plan: goldPlan,
+    });
+    const rest = await below(customer);
+    const office = await below(rest);
+    return { customer, shop, rest, office, goldPlan, basicPlan, admin: await aCaller(install, customer) };
+  }
+  const planOf = async (tenant: TenantId) => (await getTenant(install, operator, tenant)).effectivePlan;
+
+  it('is not chosen by a move, neither a better one nor none; the system may', async () => {
+    const { customer, shop, rest, office, admin, goldPlan, basicPlan } = await withPlans();
+    expect(await codeOf(move(rest, shop, admin))).toBe('forbidden');
+    const inShop = await below(shop);
+    expect(await codeOf(move(office, inShop, admin))).toBe('forbidden');
+    expect(await codeOf(move(inShop, rest, admin))).toBe('forbidden');
+    expect([await planOf(rest), await planOf(office)]).toEqual([basicPlan, basicPlan]);
+    await move(rest, shop);
+    expect([await planOf(rest), await planOf(office)]).toEqual([goldPlan, goldPlan]);
+    expect(await codeOf(move(rest, customer, admin))).toBe('forbidden');
+  });
+
+  it('stays the same by all other moves, which are for administrators', async () => {
+    const { customer, shop, rest, office, admin, goldPlan, basicPlan } = await withPlans();
+    await move(office, customer, admin);
+    await move(shop, rest, admin); // has a plan of its own
+    expect([await planOf(office), await planOf(shop)]).toEqual([basicPlan, goldPlan]);
+    const [one, other] = [await below(shop), await below(shop)];
+    await move(one, other, admin);
+    expect(await planOf(one)).toBe(goldPlan);
   });
 });
 
