@@ -121,6 +121,15 @@ export function isGoing(): Problem {
   });
 }
 
+/** Of a tenant, or one above it, but below the caller's own. */
+export function decidedAbove(what: string): Problem {
+  return new Problem({
+    code: 'not-allowed-now',
+    message: `The tenant, or one above it, was ${what} by somebody above your own tenant.`,
+    remedy: 'Ask somebody who administers the tenant above yours.',
+  });
+}
+
 /** A domain that this tenant is known to own: addresses in it may be matched with stored auth users. */
 export type TenantDomain = {
   readonly tenant: TenantId;

@@ -8,13 +8,13 @@ import type { AuthUserId, ConnectionId, PrincipalId, TenantId } from '../domain/
 import { notFound } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ProductPlanId } from '../domain/productPlan.ts';
-import { isGoing, type Tenant } from '../domain/tenant.ts';
+import { decidedAbove, isGoing, type Tenant } from '../domain/tenant.ts';
 import { appendAudit } from './audit.ts';
 import type { Database, Sql } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import { writeTenantEvents } from './events.ts';
 import { lockForPlan, lockTree } from './locks.ts';
-import { isWithin, SUBTREE } from './scope.ts';
+import { EVER_WITHIN, isWithin, SUBTREE } from './scope.ts';
 import { readTenant } from './tenantRows.ts';
 import { nameTaken } from './tenants.ts';
 
@@ -30,7 +30,8 @@ export type TenantMove = {
 export type TenantMoves = {
   /**
    * `tenants`: how many changed their place, 0 where it stood there already. Throws `not-found` for either, `name-taken` below the new
-   * parent, `not-allowed-now` below itself, where either is being deleted, and while a connection from above keeps users in it;
+   * parent, `not-allowed-now` below itself, where either is being deleted, out of one that somebody above the
+   * caller has suspended, and while a connection from above keeps users in it;
    * `forbidden` to where another product plan counts.
    */
   move(scope: TenantId, move: TenantMove): Promise<{ readonly tenant: Tenant; readonly tenants: number }>;
@@ -47,6 +48,7 @@ export function tenantMoves(database: Database): TenantMoves {
             return { tenant: await readTenant(tx, scope, move.id), tenants: 0 };
           refuseImpossible(places, move.at);
           if (!move.mayChangePlan) refuseOtherPlan(places);
+          await refuseOutOfHalt(tx, scope, places);
           await refuseWhileReached(tx, places);
           const [moved] = await tx.query<{ tenants: number; after: string }>(
             'SELECT tenants, data_key_after AS after FROM move_tenant($1, $2)',
@@ -148,6 +150,18 @@ function refuseOtherPlan({ here, there }: Places): void {
     remedy:
       'Choose a parent where the same product plan counts, or ask somebody with the role system to move it.',
   });
+}
+
+/** What somebody above the caller has suspended, or is deleting, stays so in all its parts. */
+async function refuseOutOfHalt(sql: Sql, scope: TenantId, { left }: Places): Promise<void> {
+  if (left.length === 0) return;
+  const within = EVER_WITHIN('$1::uuid');
+  const [found] = await sql.query(
+    `SELECT FROM tenant h WHERE h.id = ANY ($2::uuid[]) AND h.state = 'suspended'
+       AND (h.suspended_by NOT IN (${within}) OR h.deletion_by NOT IN (${within})) LIMIT 1`,
+    [scope, left],
+  );
+  if (found !== undefined) throw decidedAbove('suspended, or set to be deleted,');
 }
 
 /** A directory whose tenant is not above any more could neither change nor remove those whom it keeps here. */

@@ -19,7 +19,7 @@ import { refusingTakenNames } from './duplicates.ts';
 import { type TenantEvent, writeTenantEvents } from './events.ts';
 import type { Prisma } from './generated/client.ts';
 import { holdTree } from './locks.ts';
-import { EVER_WITHIN, isWithin, subtree } from './scope.ts';
+import { EVER_WITHIN, isWithin, SUBTREE, subtree } from './scope.ts';
 import { KIND, readTenant, readTenants } from './tenantRows.ts';
 
 export type NewTenant = Pick<Tenant, 'id' | 'name' | 'inheritsRoles' | 'plan'> & {
@@ -29,7 +29,21 @@ export type NewTenant = Pick<Tenant, 'id' | 'name' | 'inheritsRoles' | 'plan'> &
 export type TenantPatch = Partial<Pick<Tenant, 'name' | 'inheritsRoles' | 'plan' | 'state' | 'deleteAt'>> & {
   /** What the state is again when the deletion that is scheduled is called off. */
   readonly keptState?: 'active' | 'suspended' | null;
+  readonly suspendedBy?: TenantId | null;
+  readonly deletionBy?: TenantId | null;
 };
+
+/** What stands beside a tenant's state. */
+export type Halt = {
+  /** What the state is again when the deletion is called off; null: none is scheduled. */
+  readonly keptState: 'active' | 'suspended' | null;
+  /** By the authority of which tenant, as the caller sees it. */
+  readonly suspension: Authority;
+  readonly deletion: Authority;
+};
+
+/** own: of the caller's tenant. below: of one below it, or nobody in particular. above: neither, and not the caller's to undo. */
+export type Authority = 'own' | 'below' | 'above';
 
 /** What is recorded of a change, in its order: in the tenant's own chain, and in the feed. */
 export type Told = {
@@ -62,8 +76,8 @@ export type TenantStore = {
   standing(id: TenantId): Promise<TenantState>;
   /** Of these tenants, those that work. Sees every tenant. */
   working(ids: readonly TenantId[]): Promise<ReadonlySet<TenantId>>;
-  /** What the state is again when the deletion is called off; null: none is scheduled. */
-  keptState(scope: TenantId, id: TenantId): Promise<'active' | 'suspended' | null>;
+  /** Throws `not-found`. */
+  halt(scope: TenantId, id: TenantId): Promise<Halt>;
   /** Again is no error; the first time stays recorded, and only it is audited. Throws `not-found` for the tenant. */
   verifyDomain(
     scope: TenantId,
@@ -198,7 +212,7 @@ async function pageOfTenants(
   return toPage(await readTenants(sqlOf(tx), scope, condition, [top, parent, after, limit + 1]), limit);
 }
 
-function standing(database: Database): Pick<TenantStore, 'standing' | 'working' | 'keptState'> {
+function standing(database: Database): Pick<TenantStore, 'standing' | 'working' | 'halt'> {
   return {
     standing: async (id) => {
       const [row] = await database.single<{ standing: TenantState | null }>(
@@ -216,14 +230,22 @@ function standing(database: Database): Pick<TenantStore, 'standing' | 'working' 
       );
       return new Set(rows.map(({ id }) => id));
     },
-    keptState: (scope, id) =>
+    halt: (scope, id) =>
       database.ordinary(scope, async (tx) => {
-        const where = { id, ...(await subtree(tx, scope)) };
-        const row = await tx.tenant.findFirst({ where, select: { keptState: true } });
-        return row?.keptState === 'active' || row?.keptState === 'suspended' ? row.keptState : null;
+        const [halt] = await sqlOf(tx).query<Halt>(
+          `SELECT t.kept_state AS "keptState", ${AUTHORITY('t.suspended_by')} AS suspension, ${AUTHORITY('t.deletion_by')} AS deletion
+           FROM tenant t WHERE t.id = $2::uuid AND t.id IN ${SUBTREE('$1::uuid')}`,
+          [scope, id],
+        );
+        if (halt === undefined) throw notFound('tenant');
+        return halt;
       }),
   };
 }
+
+/** Of the tenant `by`, beside the caller's, which is `$1`. One that was deleted since has nobody left, and those above it remain. */
+const AUTHORITY = (by: string) => `CASE WHEN ${by} = $1::uuid THEN 'own'
+  WHEN ${by} IS NULL OR ${by} IN (${EVER_WITHIN('$1::uuid')}) THEN 'below' ELSE 'above' END`;
 
 function domains(database: Database): Pick<TenantStore, 'verifyDomain' | 'domains'> {
   return {

@@ -1,8 +1,15 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { listEvents } from '../../src/review/changes.ts';
 import { listRuns, requestRun } from '../../src/sync/runs.ts';
-import { deleteTenant, keepTenant, resumeTenant, suspendTenant } from '../../src/tenancy/tenantLife.ts';
+import {
+  deleteTenant,
+  keepTenant,
+  moveTenant,
+  resumeTenant,
+  suspendTenant,
+} from '../../src/tenancy/tenantLife.ts';
 import { getTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
@@ -167,6 +174,69 @@ describe('A tenant that is suspended', () => {
   });
 });
 
+/** With a part, an administrator above that part, and what only those further above may do. */
+async function customer() {
+  const top = await aTenant(install);
+  const part = await aTenant(install, { parent: top });
+  const onlyFromAbove = async (work: () => Promise<unknown>) => {
+    const before = await getTenant(install, install.operator, part);
+    await expect(work()).rejects.toMatchObject({ code: 'not-allowed-now' });
+    expect(await getTenant(install, install.operator, part)).toEqual(before);
+  };
+  return { top, part, admin: await aCaller(install, top), onlyFromAbove };
+}
+
+describe('A suspension', () => {
+  it('from above is lifted from there alone, and its parts are not moved out of it', async () => {
+    const { top, part, admin, onlyFromAbove } = await customer();
+    const inside = await aTenant(install, { parent: await aTenant(install, { parent: part }) });
+    await suspend(part);
+    await onlyFromAbove(() => resumeTenant(install, admin, part));
+    expect(await suspendTenant(install, admin, part)).toMatchObject({ version: 2 }); // does not make it theirs
+    await onlyFromAbove(() => resumeTenant(install, admin, part));
+    await onlyFromAbove(() => moveTenant(install, admin, { tenant: inside, parent: top }));
+    await moveTenant(install, admin, { tenant: inside, parent: part }); // stays below it
+    expect(await resume(part)).toMatchObject({ state: 'active' });
+    await moveTenant(install, admin, { tenant: inside, parent: top });
+  });
+
+  it('of one’s own is for everybody above to lift, and for those further above to make theirs', async () => {
+    const { top, part, admin, onlyFromAbove } = await customer();
+    const colleague = await aCaller(install, top);
+    await suspendTenant(install, admin, part);
+    expect(await resumeTenant(install, colleague, part)).toMatchObject({ state: 'active' });
+    await suspendTenant(install, admin, part);
+    expect(await resume(part)).toMatchObject({ state: 'active' });
+    await suspendTenant(install, admin, part);
+    await suspend(part);
+    await onlyFromAbove(() => resumeTenant(install, admin, part));
+    await resume(part);
+    await suspendTenant(install, admin, part); // nothing is left of who had it suspended before
+    expect(await resumeTenant(install, admin, part)).toMatchObject({ state: 'active' });
+  });
+
+  it('from before it was stored by whom is, by the audit log, of whoever suspended it last', async () => {
+    const both = [await customer(), await customer()] as const;
+    await suspend(both[0].part);
+    await suspendTenant(install, both[1].admin, both[1].part);
+    const text = readFileSync(
+      new URL('../../prisma/migrations/20261122091100_suspended_by/migration.sql', import.meta.url),
+      'utf8',
+    );
+    const statement = text.match(/^UPDATE tenant t SET[\s\S]*?;/m)?.[0] ?? '';
+    const parts = both.map(({ part }) => part);
+    const rows = await asOwner(install.database.url, async (client) => {
+      await client.query('UPDATE tenant SET suspended_by = NULL WHERE id = ANY ($1)', [parts]);
+      await client.query(statement);
+      return (await client.query('SELECT id, suspended_by FROM tenant WHERE id = ANY ($1)', [parts])).rows;
+    });
+    expect(Object.fromEntries(rows.map((row) => [row.id, row.suspended_by]))).toEqual({
+      [both[0].part]: install.store.root,
+      [both[1].part]: both[1].top,
+    });
+  });
+});
+
 describe('A deletion that is scheduled', () => {
   it('suspends the tenant until it is called off, which makes it what it was', async () => {
     const { one } = await connected();
@@ -213,6 +283,32 @@ describe('A deletion that is scheduled', () => {
     await expect(deleteTenant(install, install.operator, { tenant, at: at(1_000) })).rejects.toMatchObject({
       code: 'not-allowed-now',
     });
+  });
+
+  it('from above is neither called off below nor given another date, and the suspension before it stays whose it was', async () => {
+    const { admin, part, onlyFromAbove } = await customer();
+    const schedule = (by = install.operator) => deleteTenant(install, by, { tenant: part, at: inADay() });
+    await schedule(admin);
+    await schedule(); // the date is from above now
+    await onlyFromAbove(() => keepTenant(install, admin, part));
+    await onlyFromAbove(() => schedule(admin));
+    await keepTenant(install, install.operator, part);
+
+    await suspendTenant(install, admin, part);
+    await schedule();
+    expect(await keepTenant(install, install.operator, part)).toMatchObject({ state: 'suspended' });
+    expect(await resumeTenant(install, admin, part)).toMatchObject({ state: 'active' });
+
+    await suspend(part);
+    await schedule(admin);
+    expect(await keepTenant(install, admin, part)).toMatchObject({ state: 'suspended' });
+    await onlyFromAbove(() => resumeTenant(install, admin, part));
+    await resume(part);
+
+    await schedule(admin);
+    await suspend(part); // so that calling the deletion off does not resume it
+    expect(await keepTenant(install, admin, part)).toMatchObject({ state: 'suspended' });
+    await onlyFromAbove(() => resumeTenant(install, admin, part));
   });
 
   it('lets nothing new begin below', async () => {
