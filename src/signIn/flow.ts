@@ -5,6 +5,7 @@
  *   vouched for --bound to a principal, or by this invitation--> session      otherwise: refused, audited, nothing kept
  */
 import type { AuditEntry } from '../domain/audit.ts';
+import { TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
 import { type Attempt, localPath, SignInProviderId } from '../domain/signIn.ts';
@@ -17,12 +18,14 @@ import { hashOf } from './secret.ts';
 import { type Browser, type CameIn, ended, endReplaced, newSession, opened } from './sessions.ts';
 
 export const ATTEMPT_MS = 10 * 60_000;
-const LONGEST_HINT = 100;
 
-/** What principals of a tenant sign in with. What is not the id or the name of exactly one tenant is answered as for no tenant. */
-export async function offeredProviders({ store }: Pick<SignInDeps, 'store'>, hint: string | null) {
-  const usable = hint !== null && hint.length <= LONGEST_HINT && !/\p{Cc}/u.test(hint.toWellFormed());
-  return await store.signInProviders.offered(usable ? hint.toWellFormed() : null);
+/**
+ * What principals of a tenant sign in with. Never by its name: anybody who may make a tenant could give it the name of another's, learn
+ * so whether there is one, and stand in its place. What is no tenant's id is answered as the root's.
+ */
+export async function offeredProviders({ store }: Pick<SignInDeps, 'store'>, tenant: string | null) {
+  const id = TenantId.safeParse(tenant);
+  return await store.signInProviders.offered(id.success ? id.data : store.root);
 }
 
 /** Where the browser goes, and what it has to keep until it comes back. Throws `not-found`, `sign-in-failed`, `bad-configuration`. */

@@ -45,10 +45,10 @@ export type SignInProviderStore = {
   /** Decrypts. Throws `wrong-secret-key`. */
   open(scope: TenantId, id: SignInProviderId): Promise<OpenedProvider | null>;
   /**
-   * What principals of this tenant may sign in with: its own and those of all tenants above, the nearest first. For strangers too,
-   * who name a tenant by id or by name: one that is unknown, or whose name several have, is answered like the root.
+   * What principals of this tenant may sign in with: its own and those of all tenants above, the nearest first. For strangers too: a
+   * tenant that is unknown is answered like the root.
    */
-  offered(tenant: TenantId | string | null): Promise<readonly Pick<SignInProvider, 'id' | 'name'>[]>;
+  offered(tenant: TenantId): Promise<readonly Pick<SignInProvider, 'id' | 'name'>[]>;
 };
 
 type EndedBy = Parameters<typeof endSessions>[3];
@@ -137,7 +137,7 @@ function reading(
     },
     offered: (tenant) =>
       database.ordinary(database.root, async (tx) => {
-        const path = await pathTo(tx, tenant, database.root);
+        const path = await pathTo(tx, database.root, tenant);
         const rows = await tx.signInProvider.findMany({
           where: { tenantId: { in: [...path] } },
           orderBy: { id: 'asc' },
@@ -148,22 +148,13 @@ function reading(
   };
 }
 
-/** From the root down to the tenant that is meant. */
-async function pathTo(
-  tx: OrdinaryTransaction,
-  meant: string | null,
-  root: TenantId,
-): Promise<readonly string[]> {
-  if (meant === null || meant === '') return [root];
-  const which = z.uuid().safeParse(meant).success ? { id: meant } : { name: meant };
-  const found = await tx.tenant.findMany({
-    where: { ...which, state: { not: 'deleted' } },
+/** From the root down to the tenant; of one that is not there, the root alone. */
+async function pathTo(tx: OrdinaryTransaction, root: TenantId, id: TenantId): Promise<readonly string[]> {
+  const tenant = await tx.tenant.findFirst({
+    where: { id, state: { not: 'deleted' } },
     select: { path: true },
-    take: 2,
   });
-  const [tenant, another] = found;
-  if (tenant === undefined || another !== undefined) return [root];
-  return tenant.path.split('/').filter((id) => id !== '');
+  return tenant === null ? [root] : tenant.path.split('/').filter((above) => above !== '');
 }
 
 const Secret = z.string();

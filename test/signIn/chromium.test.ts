@@ -110,7 +110,7 @@ describe.skipIf(program === undefined)('in a real browser (skipped where there i
     expect(await fromOurPage(page, { 'x-csrf-token': 'wrong' })).toBe(403);
     await page.getByRole('button', { name: 'Sign out', exact: true }).click();
     await page.waitForURL(`${stage.served.url}/sign-in`);
-    await page.goto(`${stage.served.url}/sign-in?tenant=Harbor&returnTo=/docs`);
+    await page.goto(`${stage.served.url}/sign-in?tenant=${stage.harbor}&returnTo=/docs`);
     await page.getByRole('button', { name: 'Sign in with Harbor ID' }).click();
     await page.waitForURL(`${stage.served.url}/docs`); // the provider still knows them
   });
@@ -118,7 +118,7 @@ describe.skipIf(program === undefined)('in a real browser (skipped where there i
   it('another site’s page can do nothing in the name of whoever is signed in', async () => {
     const { url } = stage.served;
     const page = await newPage();
-    await page.goto(`${url}/sign-in?tenant=Harbor`);
+    await page.goto(`${url}/sign-in?tenant=${stage.harbor}`);
     await page.getByRole('button', { name: 'Sign in with Harbor ID' }).click();
     await throughProvider(page, 'ada');
     const foreign = await page.context().newPage();
@@ -158,7 +158,7 @@ describe.skipIf(program === undefined)('in a real browser (skipped where there i
       `${publicUrl}/sign-in/callback/${stage.provider.id}`,
     ]);
     const page = await newPage();
-    await page.goto(`${publicUrl}/sign-in?tenant=Harbor`);
+    await page.goto(`${publicUrl}/sign-in?tenant=${stage.harbor}`);
     await page.getByRole('button', { name: 'Sign in with Harbor ID' }).click();
     await throughProvider(page, 'ada', publicUrl);
     await page.getByText('You are signed in as Ada').waitFor();

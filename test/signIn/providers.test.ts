@@ -179,13 +179,13 @@ describe('changing a provider', () => {
     await stage.accept(await stage.invite(await stage.principal('Rita', { tenant })), 'rita');
     const clientId = 'client of Rotating ID';
     stage.oidc.register(clientId, 'the next secret', [`${stage.served.url}/sign-in/callback/${id}`]);
-    const refused = await stage.signIn('rita', stage.browser(), 'tenant=Rotating');
+    const refused = await stage.signIn('rita', stage.browser(), `tenant=${tenant}`);
     expect([refused.page.status, said(refused.page)]).toEqual([
       502,
       expect.stringContaining('give the present client secret'),
     ]);
     await request('PATCH', `/v1/sign-in-providers/${id}`, { clientSecret: 'the next secret' });
-    const again = await stage.signIn('rita', stage.browser(), 'tenant=Rotating');
+    const again = await stage.signIn('rita', stage.browser(), `tenant=${tenant}`);
     expect(said(again.page)).toContain('You are signed in as Rita');
   });
 });

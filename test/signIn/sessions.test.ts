@@ -134,7 +134,7 @@ describe('a session', () => {
     const { browser, name } = await signedIn();
     const before = new Map(browser.cookies);
     // The page leads whoever is signed in onwards: as somebody does who signs in again in another tab.
-    const stale = await stage.browser().open(`${stage.served.url}/sign-in?tenant=Harbor`);
+    const stale = await stage.browser().open(`${stage.served.url}/sign-in?tenant=${stage.harbor}`);
     await throughProvider(stage.oidc, browser, await browser.submit(stale, /provider/), name);
     const cookie = [...browser.cookies.keys()].find((key) => key.endsWith(' rollcall')) ?? '';
     expect(browser.cookies.get(cookie)).not.toBe(before.get(cookie));
@@ -167,7 +167,7 @@ describe('a session', () => {
     });
     const page = await browser.open(`${stage.served.url}/account`);
     expect([page.status, said(page)]).toEqual([403, expect.stringContaining('is suspended')]);
-    expect((await browser.open(`${stage.served.url}/sign-in?tenant=Harbor`)).text).toContain(
+    expect((await browser.open(`${stage.served.url}/sign-in?tenant=${stage.harbor}`)).text).toContain(
       'Sign in with Harbor ID',
     );
     await stage.served.request('POST', `/v1/tenants/${tenant}/resume`, { key: stage.key });

@@ -158,7 +158,7 @@ describe('whoever the provider vouches for', () => {
     await stage.addProvider({ tenant, name: 'Sleepy ID' });
     const principal = await stage.principal('Sleeper', { tenant });
     await stage.accept(await stage.invite(principal), 'sleeper');
-    const tries = async () => said((await stage.signIn('sleeper', stage.browser(), 'tenant=Sleepy')).page);
+    const tries = async () => said((await stage.signIn('sleeper', stage.browser(), `tenant=${tenant}`)).page);
     await served.request('POST', `/v1/principals/${principal}/disable`, { key });
     expect(await tries()).toContain('Your principal is disabled');
     await served.request('POST', `/v1/principals/${principal}/enable`, { key });
@@ -206,7 +206,7 @@ describe('what comes back from the provider', () => {
   /** A browser at our callback: the address that the provider leads to, not yet opened. */
   async function answered(account: string) {
     const browser = stage.browser();
-    const start = await browser.open(`${stage.served.url}/sign-in?tenant=Harbor`);
+    const start = await browser.open(`${stage.served.url}/sign-in?tenant=${stage.harbor}`);
     let page = await browser.submit(start, /provider/);
     for (let step = 0; step < 3; step++) {
       const sent = await followedUntilBack(browser, page, account);
@@ -329,7 +329,7 @@ describe('after signing in', () => {
   ])('%j leads to %s', async (returnTo, path) => {
     const account = `returns-${returnTo.length}-${returnTo.charCodeAt(1)}`;
     await stage.accept(await stage.invite(await stage.principal(account)), account);
-    const query = new URLSearchParams({ tenant: 'Harbor', returnTo }).toString();
+    const query = new URLSearchParams({ tenant: stage.harbor, returnTo }).toString();
     const { page } = await stage.signIn(account, stage.browser(), query);
     expect(`${page.url.origin}${page.url.pathname}${page.url.search}`).toBe(`${stage.served.url}${path}`);
   });
@@ -338,31 +338,31 @@ describe('after signing in', () => {
 describe('the sign-in page', () => {
   const page = (query: string) => stage.browser().open(`${stage.served.url}/sign-in?${query}`);
 
-  it('offers a tenant’s own providers and those above it, by id or by name', async () => {
+  it('offers a tenant’s own providers and those above it', async () => {
     const below = await aTenant(stage.served.deps, { name: 'Pier', parent: stage.harbor });
     await stage.addProvider({ tenant: below, name: 'Pier ID' });
-    for (const hint of [below, 'Pier']) {
-      const buttons = [...(await page(`tenant=${hint}`)).text.matchAll(/Sign in with ([^<]*)</g)];
-      expect(buttons.map(([, name]) => name)).toEqual(['Pier ID', 'Harbor ID']);
-    }
+    const buttons = [...(await page(`tenant=${below}`)).text.matchAll(/Sign in with ([^<]*)</g)];
+    expect(buttons.map(([, name]) => name)).toEqual(['Pier ID', 'Harbor ID']);
+  });
+
+  it('goes by no name, which somebody else could give their own tenant too', async () => {
+    const elsewhere = await aTenant(stage.served.deps, { name: 'Another customer' });
+    const mine = await aTenant(stage.served.deps, { name: 'Only mine', parent: elsewhere });
+    await stage.addProvider({ tenant: mine, name: 'Trap' });
+    const none = (await page('')).text;
+    expect((await page('tenant=Only+mine')).text).toBe(none);
+    expect((await page('tenant=Harbor')).text).toBe(none);
+    await aTenant(stage.served.deps, { name: 'Harbor', parent: elsewhere });
+    expect((await page(`tenant=${stage.harbor}`)).text).toContain('Sign in with Harbor ID');
   });
 
   it('says the same of a tenant that is not there, one without a provider, and none', async () => {
-    await aTenant(stage.served.deps, { name: 'Bare' });
-    await aTenant(stage.served.deps, {
-      name: 'Double',
-      parent: await aTenant(stage.served.deps, { name: 'One' }),
-    });
-    await aTenant(stage.served.deps, {
-      name: 'Double',
-      parent: await aTenant(stage.served.deps, { name: 'Other' }),
-    });
+    const bare = await aTenant(stage.served.deps, { name: 'Bare' });
     const texts = await Promise.all(
       [
         '',
-        'tenant=Bare',
+        `tenant=${bare}`,
         'tenant=Nobody',
-        'tenant=Double',
         `tenant=${stage.provider.id}`,
         'tenant=%00',
         'tenant=a&tenant=b',
@@ -373,7 +373,7 @@ describe('the sign-in page', () => {
   });
 
   it('runs no script, loads nothing, is not framed, and sends forms to itself alone', async () => {
-    const { headers, text } = await page('tenant=Harbor');
+    const { headers, text } = await page(`tenant=${stage.harbor}`);
     expect(headers['content-security-policy']).toMatch(
       /^default-src 'none'; style-src 'sha256-[^']+'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'$/,
     );
@@ -398,11 +398,9 @@ describe('the sign-in page', () => {
   });
 
   it('shows what it is told as text', async () => {
-    await stage.addProvider({
-      tenant: await aTenant(stage.served.deps, { name: 'Sly' }),
-      name: '<b onclick="x">',
-    });
-    const { text } = await page('tenant=Sly&returnTo=/%22%3E%3Cscript%3E');
+    const tenant = await aTenant(stage.served.deps, { name: 'Sly' });
+    await stage.addProvider({ tenant, name: '<b onclick="x">' });
+    const { text } = await page(`tenant=${tenant}&returnTo=/%22%3E%3Cscript%3E`);
     expect(text).toContain('Sign in with &lt;b onclick=&quot;x&quot;&gt;');
     expect(text).not.toContain('<script>');
   });

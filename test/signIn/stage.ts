@@ -26,7 +26,7 @@ export async function openStage() {
       made(served, key, `/v1/principals/${principal}/invitations`, body).then(({ link }): string => link),
     browser: () => new Browser(oidc.agent),
     /** From the sign-in page to wherever the provider's answer leads. */
-    signIn: async (account: string, browser = new Browser(oidc.agent), query = 'tenant=Harbor') => {
+    signIn: async (account: string, browser = new Browser(oidc.agent), query = `tenant=${harbor}`) => {
       const start = await browser.open(`${served.url}/sign-in?${query}`);
       const page = await throughProvider(oidc, browser, await browser.submit(start, /provider/), account);
       return { browser, page };
