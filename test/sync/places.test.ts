@@ -3,7 +3,7 @@ import type { TenantId } from '../../src/domain/ids.ts';
 import { Mapping } from '../../src/domain/mapping.ts';
 import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { grantRole } from '../../src/tenancy/roles.ts';
-import { deleteTenant } from '../../src/tenancy/tenantLife.ts';
+import { deleteTenant, moveTenant } from '../../src/tenancy/tenantLife.ts';
 import { createTenant, listTenants, verifyDomain } from '../../src/tenancy/tenants.ts';
 import { editUser, listUsers } from '../../src/tenancy/users.ts';
 import { asOwner } from '../support/database.ts';
@@ -283,6 +283,54 @@ describe('an address', () => {
     await real.sync();
     expect(await real.changeOf('ceo')).toMatchObject({ kind: 'create', authUser: null });
   });
+});
+
+it('a tenant that is moved out of reach, or deleted, sends back the changes that lead there, and no others', async () => {
+  const real = await connected(
+    [at('eve', 'Milan'), at('fay', 'Milan')],
+    [{ tenant: 'Offices/{officeLocation}' }],
+    { verifiedDomains: ['example.test'] },
+  );
+  const offices = await child(real.tenant, 'Offices');
+  const made = async (name: string) => [name, await child(offices, name)] as const;
+  const office = new Map([
+    await made('Milan'),
+    await made('Berlin'),
+    await made('Rome'),
+    await made('Depot'),
+  ]);
+  const tenantOf = (name: string) => office.get(name) ?? real.tenant;
+  await real.syncAndApply();
+  await verifyDomain(install, install.operator, { tenant: tenantOf('Depot'), domain: 'example.test' });
+  await aUser(install.database.url, tenantOf('Depot'), { email: 'dan@example.test' });
+  real.directory.add(at('ada', 'Berlin'));
+  real.directory.add(at('bob', 'Rome'));
+  real.directory.add(at('cleo', 'Milan'));
+  real.directory.add(at('dan', 'Milan'));
+  real.directory.edit('eve', { officeLocation: 'Berlin' });
+  real.directory.edit('fay', { displayName: 'Fay' });
+  await real.sync();
+  expect(await real.changeOf('dan')).toMatchObject({ kind: 'link' });
+  await real.approveAll();
+
+  const elsewhere = await install.tenant();
+  for (const name of ['Berlin', 'Depot'])
+    await moveTenant(install, install.operator, { tenant: tenantOf(name), parent: elsewhere });
+  await deleteTenant(install, install.operator, { tenant: tenantOf('Rome') });
+  expect(await real.apply()).toMatchObject({ applied: 2, moved: 4, failed: 0 });
+  expect(await placesOf(real)).toEqual({ eve: 'Offices/Milan', fay: 'Offices/Milan', cleo: 'Offices/Milan' });
+  expect((await real.inState('moved')).sort()).toEqual(['ada', 'bob', 'dan', 'eve']);
+  const reasons = (await real.changes({ state: ['moved'] })).map(({ outcomeReason }) => outcomeReason);
+  expect(new Set(reasons)).toEqual(
+    new Set([
+      'the tenant that this would put them in does not exist any more',
+      'the auth user does not exist any more',
+    ]),
+  );
+  await real.sync();
+  expect(await real.changeOf('ada')).toMatchObject({ kind: 'conflict', cause: 'tenant-missing' });
+  expect(await real.changeOf('dan')).toMatchObject({ kind: 'create' });
+  expect(await install.auditIsWhole()).toBe(true);
 });
 
 it('two applies at once make each tenant once', async () => {
