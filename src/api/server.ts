@@ -66,7 +66,7 @@ export async function openServer(
     ...given,
     publicUrl: () =>
       publicUrlOf({ publicUrl: config.publicUrl ?? null, host: config.host, port: portOf(app) }),
-    failures: new Failures(given.clock),
+    failures: { secrets: new Failures(given.clock), providers: new Failures(given.clock) },
     tokenKeys: new TokenKeys(given),
   };
   app.decorateRequest('caller', null);

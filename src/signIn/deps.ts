@@ -11,7 +11,12 @@ export type SignInDeps = {
   readonly sessionLimits: SessionLimits;
   /** Where browsers reach us, without a slash at the end; null: not known, and nobody can sign in. */
   readonly publicUrl: () => string | null;
-  readonly failures: Failures;
+  readonly failures: {
+    /** Set-up links and recovery codes that open nothing. */
+    readonly secrets: Failures;
+    /** Sign-ins with a provider: strangers spoil as many as they like, and lock up nothing else by it. */
+    readonly providers: Failures;
+  };
 };
 
 /** Throws `bad-configuration`. */

@@ -1,33 +1,30 @@
-/** How often strangers may be wrong: from one address, and all of them together, so that nobody fills the audit log either. */
+/**
+ * How often strangers may be wrong, each from where they come. All of them together are never refused, or anybody could keep everybody
+ * out: what they guess at is too long to be guessed. Beyond a number they are no longer written down, so that nobody fills the audit log.
+ */
 import type { Clock } from '../domain/clock.ts';
 import { Problem } from '../domain/problem.ts';
 
 const WINDOW_MS = 15 * 60_000;
 const FROM_ONE = 10;
-const IN_ALL = 100;
+const WRITTEN_IN_ALL = 100;
+/** What is kept in memory. Those that come after so many within a window are not counted one by one. */
+const MOST_NETWORKS = 10_000;
+
 /** Of one process, and forgotten with it. Only what went wrong counts. */
 export class Failures {
   readonly #clock: Clock;
-  /** Not more addresses than `IN_ALL`: they are forgotten with the window. */
   readonly #from = new Map<string, number>();
-  #all = { failures: 0, until: 0 };
+  #window = { written: 0, until: 0 };
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** For how many milliseconds nothing more is to be taken from there; 0: it is. */
-  tooManyFor(address: string): number {
-    const left = this.#all.until - this.#clock.now().getTime();
-    if (left <= 0) return 0;
-    const from = this.#from.get(networkOf(address)) ?? 0;
-    return from >= FROM_ONE || this.#all.failures >= IN_ALL ? left : 0;
-  }
-
-  /** Throws `too-many-attempts`. */
+  /** Throws `too-many-attempts` for the address alone. */
   refuseTooMany(address: string): void {
-    const left = this.tooManyFor(address);
-    if (left === 0) return;
+    const left = this.#window.until - this.#clock.now().getTime();
+    if (left <= 0 || (this.#from.get(networkOf(address)) ?? 0) < FROM_ONE) return;
     const minutes = Math.ceil(left / 60_000);
     throw new Problem({
       code: 'too-many-attempts',
@@ -36,15 +33,19 @@ export class Failures {
     });
   }
 
-  count(address: string): void {
+  /** Gives whether it is to be written down: the first ten from one address are, up to a hundred in all. */
+  count(address: string): boolean {
     const now = this.#clock.now().getTime();
-    if (this.#all.until <= now) {
+    if (this.#window.until <= now) {
       this.#from.clear();
-      this.#all = { failures: 0, until: now + WINDOW_MS };
+      this.#window = { written: 0, until: now + WINDOW_MS };
     }
-    this.#all.failures += 1;
     const network = networkOf(address);
-    if (this.#all.failures <= IN_ALL) this.#from.set(network, (this.#from.get(network) ?? 0) + 1);
+    const before = this.#from.get(network) ?? 0;
+    if (before > 0 || this.#from.size < MOST_NETWORKS) this.#from.set(network, before + 1);
+    if (before >= FROM_ONE || this.#window.written >= WRITTEN_IN_ALL) return false;
+    this.#window.written += 1;
+    return true;
   }
 }
 

@@ -140,9 +140,7 @@ async function recordRefusal(
   { address }: Browser,
   { because, principal }: { readonly because: string; readonly principal: string | null },
 ): Promise<void> {
-  // Strangers can begin and spoil sign-ins as they like: that must neither fill the log nor keep others out.
-  if (failures.tooManyFor(address) > 0) return;
-  failures.count(address);
+  if (!failures.providers.count(address)) return;
   await store.signIn.recordRefusal(tenant, {
     at: clock.now(),
     entry: {

@@ -66,7 +66,7 @@ export async function signInWithRecoveryCode(
   browser: Browser,
 ): Promise<CameIn> {
   const { store, clock, failures } = deps;
-  failures.refuseTooMany(browser.address);
+  failures.secrets.refuseTooMany(browser.address);
   const at = clock.now();
   const { cookie, session } = newSession(deps, 'recovery', browser.userAgent, at);
   const principal = await store.signIn.useRecoveryCode(
@@ -76,16 +76,7 @@ export async function signInWithRecoveryCode(
     (owner, left) => opened(owner, session, { codesLeft: left }),
   );
   if (principal === null) {
-    failures.count(browser.address);
-    await store.signIn.recordRefusal(store.root, {
-      at,
-      entry: {
-        actor: { kind: 'system', id: null, name: 'sign-in' },
-        action: 'sign-in.refused',
-        subject: { kind: 'tenant', id: store.root },
-        details: { method: 'recovery', because: 'code-worthless' },
-      },
-    });
+    await recordWorthless(deps, browser, { method: 'recovery', because: 'code-worthless' });
     throw new Problem({
       code: 'sign-in-refused',
       message: 'This recovery code opens nothing.',
@@ -94,4 +85,22 @@ export async function signInWithRecoveryCode(
   }
   await endReplaced(deps, principal, browser.cookie);
   return { cookie, principal };
+}
+
+/** A set-up link or a code that opens nothing: counted, and written down as long as there are not too many. */
+export async function recordWorthless(
+  { store, clock, failures }: SignInDeps,
+  { address }: Browser,
+  details: { readonly method: 'set-up' | 'recovery'; readonly because: string },
+): Promise<void> {
+  if (!failures.secrets.count(address)) return;
+  await store.signIn.recordRefusal(store.root, {
+    at: clock.now(),
+    entry: {
+      actor: { kind: 'system', id: null, name: 'sign-in' },
+      action: 'sign-in.refused',
+      subject: { kind: 'tenant', id: store.root },
+      details,
+    },
+  });
 }

@@ -9,7 +9,7 @@ import { OPERATOR_PREFIX } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
 import { refuseMore } from '../tenancy/principals.ts';
 import { publicUrlFrom, type SignInDeps } from './deps.ts';
-import { newRecoveryCodes } from './recovery.ts';
+import { newRecoveryCodes, recordWorthless } from './recovery.ts';
 import { hashOf, newSecret } from './secret.ts';
 import { type Browser, type CameIn, newSession, opened } from './sessions.ts';
 
@@ -109,7 +109,7 @@ export async function setUp(
   browser: Browser,
 ): Promise<CameIn & { readonly codes: readonly string[] }> {
   const { store, clock, failures } = deps;
-  failures.refuseTooMany(browser.address);
+  failures.secrets.refuseTooMany(browser.address);
   const { token, name } = parseInput(SetUp, input);
   const at = clock.now();
   const id = PrincipalId.parse(v7());
@@ -130,16 +130,7 @@ export async function setUp(
     ],
   });
   if (made !== null) return { cookie, principal: made, codes };
-  failures.count(browser.address);
-  await store.signIn.recordRefusal(store.root, {
-    at,
-    entry: {
-      actor: { kind: 'system', id: null, name: 'sign-in' },
-      action: 'sign-in.refused',
-      subject: { kind: 'tenant', id: store.root },
-      details: { method: 'set-up', because: 'link-worthless' },
-    },
-  });
+  await recordWorthless(deps, browser, { method: 'set-up', because: 'link-worthless' });
   throw new Problem({
     code: 'sign-in-refused',
     message: 'This set-up link opens nothing: it was used, has expired, or was replaced by another.',

@@ -209,6 +209,33 @@ describe('a recovery code', () => {
     expect((await recovered(code)).page.status).toBe(200);
   });
 
+  it('is looked at whatever strangers elsewhere have tried, and the audit log does not grow with that', async () => {
+    const token = 'a-token-that-the-operator-has-chosen';
+    const { codes } = await redeemed(await aLink());
+    const at = { host: '127.0.0.1', port: 0, trustedProxies: ['127.0.0.1'] };
+    const server = await openServer(served.deps, at);
+    const post = async (path: string, fields: Record<string, string>, from: string) => {
+      const body = new URLSearchParams(fields);
+      const headers = { 'x-forwarded-for': from };
+      const answer = await fetch(`${server.url}${path}`, {
+        method: 'POST',
+        redirect: 'manual',
+        body,
+        headers,
+      });
+      return answer.status;
+    };
+    for (let stranger = 0; stranger < 120; stranger++)
+      expect(await post('/sign-in/recovery', { code: 'GUESS' }, `192.0.2.${stranger}`)).toBe(403);
+    expect((await audit()).filter(({ action }) => action === 'sign-in.refused')).toHaveLength(100);
+    expect(await post('/set-up', { token, name: 'Late' }, '198.51.100.1')).toBe(403);
+    expect(await post('/sign-in/recovery', { code: codes[0] ?? '' }, '198.51.100.2')).toBe(303);
+    for (let attempt = 0; attempt < 10; attempt++)
+      expect(await post('/sign-in/recovery', { code: 'GUESS' }, '203.0.113.1')).toBe(403);
+    expect(await post('/sign-in/recovery', { code: codes[1] ?? '' }, '203.0.113.1')).toBe(429);
+    await server.close();
+  });
+
   it('is counted for each address, as far as the word of a trusted proxy goes', async () => {
     const tries = async (proxies: readonly string[], from: (attempt: number) => string) => {
       const at = { host: '127.0.0.1', port: 0, trustedProxies: proxies };

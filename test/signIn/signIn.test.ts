@@ -300,6 +300,9 @@ describe('what comes back from the provider', () => {
       expect((await browser.send(callback)).status).toBe(502);
     }
     expect((await refusals()) - before).toBe(10);
+    const code = new URLSearchParams({ code: 'GUESS' });
+    const guessed = await fetch(`${stage.served.url}/sign-in/recovery`, { method: 'POST', body: code });
+    expect(guessed.status).toBe(403); // looked at, and not 429: these are counted for themselves
     const { browser, callback } = await answered('careful');
     expect((await browser.send(callback)).headers['location']).toBe('/account');
   });
