@@ -8,6 +8,8 @@ import type { Route } from './route.ts';
 import { untilGone } from './untilGone.ts';
 
 const LONGEST_FORM = 16_384;
+/** Far more than anything that a grant knows of. */
+const MOST_FIELDS = 100;
 
 /** Within a scope of its own: nothing else of the API takes forms. */
 export function serveForms(app: FastifyInstance, deps: ApiDeps, routes: readonly Route[]): void {
@@ -16,7 +18,7 @@ export function serveForms(app: FastifyInstance, deps: ApiDeps, routes: readonly
     scope.addContentTypeParser<string>(
       'application/x-www-form-urlencoded',
       { parseAs: 'string', bodyLimit: LONGEST_FORM },
-      (_request, body, parsed) => parsed(null, fieldsOf(body)),
+      async (_request: FastifyRequest, body: string) => fieldsOf(body),
     );
     const general = scope.errorHandler;
     scope.setErrorHandler((error, request, reply) => {
@@ -46,15 +48,16 @@ export function serveForms(app: FastifyInstance, deps: ApiDeps, routes: readonly
   });
 }
 
-/** What is there twice is none of both (RFC 6749, section 3.2). */
+/** What is there twice is none of both (RFC 6749, section 3.2). Throws `GrantRefused`. */
 function fieldsOf(body: string): Record<string, unknown> {
-  const fields = new URLSearchParams(body);
-  return Object.fromEntries(
-    [...new Set(fields.keys())].map((name) => {
-      const values = fields.getAll(name);
-      return [name, values.length === 1 ? values[0] : values];
-    }),
-  );
+  const sent = new URLSearchParams(body);
+  if (sent.size > MOST_FIELDS) throw new GrantRefused('invalid_request', 'The form has too many fields.');
+  const fields = new Map<string, string | readonly string[]>();
+  for (const [name, value] of sent) {
+    const before = fields.get(name);
+    fields.set(name, before === undefined ? value : [before, value].flat());
+  }
+  return Object.fromEntries(fields);
 }
 
 /** Client id and secret as HTTP Basic, each encoded as in a form (RFC 6749, section 2.3.1). */

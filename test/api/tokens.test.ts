@@ -265,6 +265,23 @@ describe('an access token for a machine', () => {
     expect((await send('application/json', '{}')).status).toBe(415);
   });
 
+  it('is not granted for a form of very many fields, whose names are not gone through', async () => {
+    const body = Array.from({ length: 101 }, (_, number) => number.toString(36)).join('&');
+    const send = (form: string) =>
+      served.request('POST', '/v1/token', {
+        body: form,
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      });
+    expect(await send(body)).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_request', error_description: 'The form has too many fields.' },
+    });
+    const unknown = Array.from({ length: 90 }, (_, number) => `x${number}=1`).join('&');
+    const { id, key } = application;
+    const whole = `grant_type=client_credentials&client_id=${id}&client_secret=${key}&${unknown}`;
+    expect((await send(whole)).status).toBe(200);
+  });
+
   it('of a tenant that is suspended is neither granted nor good', async () => {
     const { body } = await asked();
     await elsewhere(`UPDATE tenant SET state = 'suspended' WHERE id = $1`, customer.tenant);
