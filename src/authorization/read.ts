@@ -26,7 +26,8 @@ export type AuthorizationAnswer = {
 
 /**
  * By the state of the database at this moment. Somebody suspended or deleted is not active and may do nothing; nobody may in
- * a tenant that is suspended, or below one. Roles that are hidden from tenants are told to applications and to the system.
+ * a tenant that is suspended, or below one. Roles that are hidden from tenants are told to the system and to applications of the root: an
+ * application of a tenant, and a key that holds in a tenant alone, may be in the hands of its administrators.
  * Throws `forbidden`, `invalid-input`, `not-found`, and `answer-too-large` without `tenant`.
  */
 export async function readAuthorization(
@@ -48,7 +49,7 @@ export async function authorizationFor(
   if (user === null) throw notFound('user');
   const read = await store.authorization.read(caller.tenant, { user, tenant, most: MOST_ENTRIES });
   if (read === null) throw notFound(tenant === null ? 'user' : 'user or tenant');
-  const hidden = caller.role === 'application' || caller.role === 'system';
+  const hidden = caller.role === 'system' || (caller.role === 'application' && caller.tenant === store.root);
   const { facts, catalogue, access } = read;
   if (tenant === null && facts.tenants.length > MOST_ENTRIES) throw tooLarge();
   return { authorization: authorizationOf({ user, tenant, hidden }, facts, catalogue), access };

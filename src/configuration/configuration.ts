@@ -96,7 +96,10 @@ export type ConfigurationDifference = {
   readonly unnamed: Unnamed;
 };
 
-/** What loading the file would change; nothing is written. Throws `forbidden`, and `invalid-input` with line and column of what is wrong. */
+/**
+ * What loading the file would change; nothing is changed. Whether credentials are those that are stored is told to whoever may write
+ * connections, and recorded; to anybody else they are always given ones, so that theirs may be another stamp. Throws `forbidden`, and `invalid-input` with line and column of what is wrong.
+ */
 export async function diffConfiguration(
   deps: ConfigurationDeps,
   caller: Caller,
@@ -119,6 +122,10 @@ async function compare(
   const { content, locate } = parseFile(configuration);
   const standing = await readStanding(deps, caller);
   const resolved = await resolve(deps, caller, content, { standing, secrets });
+  if (resolved.opened.length > 0) {
+    const by = { actor: caller.actor, at: deps.clock.now() };
+    await deps.store.configuration.recordComparing(caller.tenant, resolved.opened, by);
+  }
   const current = await readCurrent(deps, caller, standing, content);
   const isSystem = caller.role === 'system';
   const who = { isSystem, isRoot: caller.tenant === deps.store.root };

@@ -210,7 +210,8 @@ class Load {
     const roles = new Map((await this.#deps.store.roles.named(names)).map(({ id, name }) => [name, id]));
     for (const batch of batchesOf(users)) {
       const rows = batch.map((difference) => this.#userToWrite(difference, roles));
-      await this.#deps.store.configuration.writeUsers(this.#caller.tenant, rows, this.#by());
+      const by = { ...this.#by(), isSystem: this.#caller.role === 'system' };
+      await this.#deps.store.configuration.writeUsers(this.#caller.tenant, rows, by);
       this.#went('users', rows.length, users.length);
     }
   }

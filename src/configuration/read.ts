@@ -9,11 +9,11 @@ import {
   type Wanted,
   type WantedConnection,
 } from '../domain/configuration.ts';
-import type { ListedConnection } from '../domain/connection.ts';
+import type { Connection, ListedConnection } from '../domain/connection.ts';
 import { emailKey } from '../domain/email.ts';
 import type { TenantId } from '../domain/ids.ts';
 import type { Listed } from '../domain/page.ts';
-import type { Caller } from '../domain/permission.ts';
+import { type Caller, can } from '../domain/permission.ts';
 import { type ConnectionDeps, rolesIn } from '../tenancy/connections.ts';
 import { listPlans } from '../tenancy/productPlans.ts';
 import { listRoles } from '../tenancy/roles.ts';
@@ -108,9 +108,14 @@ export type Resolved = {
   readonly mistakes: readonly Mistake[];
   /** Of each connection of the file: those that are to be stored, and those that are stored; null where they are not all at hand. */
   readonly credentials: readonly unknown[];
+  /** Whose stored credentials were compared with those that are given. */
+  readonly opened: readonly Connection[];
 };
 
-/** Settings and credentials as the connector reads them; whether credentials are those that are stored. */
+/**
+ * Settings and credentials as the connector reads them; whether credentials are those that are stored. That is told only to somebody
+ * who may replace them: anybody else could try guesses until one is called the same.
+ */
 export async function resolve(
   deps: ConfigurationDeps,
   caller: Caller,
@@ -122,6 +127,8 @@ export async function resolve(
   const mistakes: Mistake[] = [];
   const connections: WantedConnection[] = [];
   const credentials: unknown[] = [];
+  const opened: Connection[] = [];
+  const mayReplace = can(caller, 'connections.write');
   for (const [at, connection] of content.connections.entries()) {
     const place: Place = ['connections', at];
     const stored = storedAs(connection, tenants, known);
@@ -131,21 +138,29 @@ export async function resolve(
         : readAs(deps.connectors[connection.provider].settings, connection.settings, [...place, 'settings']);
     const given = credentialsOf(deps, connection, secrets, [...place, 'credentials']);
     mistakes.push(...settings.mistakes, ...given.mistakes);
-    const isStored = given.value !== null && (await areStored(deps, caller, stored, given.value));
+    const comparable = mayReplace && given.value !== null ? readable(stored) : null;
+    if (comparable !== null) opened.push(comparable);
+    const isStored = comparable !== null && (await areStored(deps, caller, comparable, given.value));
     credentials.push(given.value);
     connections.push({
       ...partsOf(connection, (settings.value ?? connection.settings) as Json | undefined, place),
-      credentials:
-        given.said && given.value !== null
-          ? isStored
-            ? 'stored'
-            : 'new'
-          : given.said
-            ? 'missing'
-            : 'unsaid',
+      credentials: sayingOf(given, isStored),
     });
   }
-  return { wanted: { ...content, connections }, mistakes, credentials };
+  return { wanted: { ...content, connections }, mistakes, credentials, opened };
+}
+
+function sayingOf(
+  { said, value }: { readonly said: boolean; readonly value: unknown },
+  isStored: boolean,
+): WantedConnection['credentials'] {
+  if (!said) return 'unsaid';
+  if (value === null) return 'missing';
+  return isStored ? 'stored' : 'new';
+}
+
+function readable(stored: ListedConnection | null): Connection | null {
+  return stored === null || stored.state === 'unreadable' ? null : stored;
 }
 
 type FileConnection = ConfigurationFile['connections'][number];
@@ -233,10 +248,9 @@ function objectIn(text: string): Record<string, unknown> | null {
 async function areStored(
   { store, connectors }: ConfigurationDeps,
   caller: Caller,
-  stored: ListedConnection | null,
+  stored: Connection,
   given: unknown,
 ): Promise<boolean> {
-  if (stored === null || stored.state === 'unreadable') return false;
   const opened = await store.connections.open(caller.tenant, stored.id);
   const before = connectors[stored.provider].credentials.safeParse(opened?.credentials);
   return before.success && isSame(before.data as Json, given as Json);

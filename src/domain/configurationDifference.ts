@@ -17,6 +17,7 @@ import {
   type Unnamed,
   type Wanted,
   type WantedConnection,
+  type WantedRole,
   type WantedTenant,
 } from './configuration.ts';
 import { compareUsers, noTenant, type Outlook, quoted, typesAfter } from './configurationUsers.ts';
@@ -29,7 +30,8 @@ export type ComparedFor = {
   readonly isRoot: boolean;
 };
 
-export function compareConfiguration(wanted: Wanted, current: Current, who: ComparedFor): Compared {
+export function compareConfiguration(file: Wanted, current: Current, who: ComparedFor): Compared {
+  const wanted = who.isSystem ? { ...file, roles: [...file.roles, ...rolesOfMappings(file, current)] } : file;
   const outlook = outlookOf(wanted, current, who);
   const roles = compareNamed(wanted.roles, current.roles, ['description', 'type', 'permissions']);
   const plans = compareNamed(wanted.plans, current.plans, ['description', 'seats', 'roles']);
@@ -56,6 +58,13 @@ export function compareConfiguration(wanted: Wanted, current: Current, who: Comp
     assignments: users.assignmentsNamed,
   });
   return { differences, hindrances, waiting: users.waiting, unnamed };
+}
+
+/** Those that there are not: as when a mapping is saved (src/tenancy/roles.ts) they are made for the role system, and shown before. */
+function rolesOfMappings(file: Wanted, current: Current): readonly WantedRole[] {
+  const known = typesAfter(file, current.roles);
+  const named = new Set(file.connections.flatMap(({ roles }) => roles.map(({ name }) => name)));
+  return [...named].filter((name) => !known.has(name)).map((name) => ({ name }));
 }
 
 function outlookOf(wanted: Wanted, current: Current, { isSystem }: ComparedFor): Outlook {
@@ -276,7 +285,7 @@ function againstConnection(
   return [...found, ...againstRolesOfMapping(wanted, fields, outlook)];
 }
 
-/** As when a mapping is saved (src/tenancy/roles.ts), but that no role is made because somebody misspelt one. */
+/** As when a mapping is saved (src/tenancy/roles.ts). */
 function againstRolesOfMapping(
   { tenant, roles }: WantedConnection,
   fields: readonly FieldDifference[],

@@ -6,11 +6,11 @@ import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { AuthUserState, Fields } from '../domain/authUser.ts';
 import type { Json } from '../domain/canonical.ts';
 import { emailKey } from '../domain/email.ts';
-import type { AuthUserId, TenantId } from '../domain/ids.ts';
+import type { AuthUserId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ProductPlanId } from '../domain/productPlan.ts';
-import type { RoleId } from '../domain/role.ts';
+import { hindranceToGiving, type RoleId, type RoleType } from '../domain/role.ts';
 import { isGoing } from '../domain/tenant.ts';
 import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import type { Database, Sql } from './database.ts';
@@ -49,6 +49,8 @@ export type UserToWrite = {
   readonly gains: readonly { readonly role: RoleId; readonly name: string; readonly tenant: TenantId }[];
 };
 
+export type ComparedCredentials = { readonly id: ConnectionId; readonly tenant: TenantId };
+
 export type ConfigurationWrites = {
   /**
    * Each after the one above it, which may be among them. Throws `not-found` for one above, `not-allowed-now` below one that is to be
@@ -61,8 +63,13 @@ export type ConfigurationWrites = {
     domains: readonly { readonly tenant: TenantId; readonly domain: string }[],
     by: By,
   ): Promise<void>;
-  /** Throws `not-found` for a tenant, `changed-since-shown` where a user, a name or an address is not as it was compared. */
-  writeUsers(scope: TenantId, users: readonly UserToWrite[], by: By): Promise<void>;
+  /**
+   * Throws `not-found` for a tenant, `changed-since-shown` where a user, a name, an address, or what may be given to whom is not as it
+   * was compared. `isSystem`: roles are given from above all tenants.
+   */
+  writeUsers(scope: TenantId, users: readonly UserToWrite[], by: By & { isSystem: boolean }): Promise<void>;
+  /** Into the chains of their tenants: that somebody was told whether what they gave are the stored credentials. */
+  recordComparing(scope: TenantId, connections: readonly ComparedCredentials[], by: By): Promise<void>;
   /** Into the caller's own chain: that a file was loaded. */
   recordLoad(scope: TenantId, details: AuditEntry['details'], by: By): Promise<void>;
 };
@@ -74,6 +81,20 @@ export function configurationWrites(database: Database): ConfigurationWrites {
     verifyDomains: (scope, domains, by) =>
       database.bulk(scope, (tx) => verifyDomains(tx, scope, domains, by)),
     writeUsers: (scope, users, by) => database.bulk(scope, (tx) => writeUsers(tx, scope, users, by)),
+    recordComparing: (scope, connections, { actor, at }) =>
+      database.bulk(scope, (tx) =>
+        appendToChains(
+          tx,
+          at,
+          connections.map(({ id, tenant }) => {
+            const subject = { kind: 'connection', id } as const;
+            return {
+              chain: tenant,
+              entry: { actor, action: 'connection.credentials-compared', subject, details: {} },
+            };
+          }),
+        ),
+      ),
     recordLoad: (scope, details, { actor, at }) =>
       database.bulk(scope, (tx) => {
         const subject = { kind: 'tenant', id: scope } as const;
@@ -185,7 +206,12 @@ async function verifyDomains(
   );
 }
 
-async function writeUsers(sql: Sql, scope: TenantId, users: readonly UserToWrite[], by: By): Promise<void> {
+async function writeUsers(
+  sql: Sql,
+  scope: TenantId,
+  users: readonly UserToWrite[],
+  { isSystem, ...by }: By & { readonly isSystem: boolean },
+): Promise<void> {
   if (users.length === 0) return;
   // Two loads do not make the same user: no key of the table would keep them from it.
   await sql.query(`SELECT true AS held FROM pg_advisory_xact_lock(hashtext('rollcall.configuration'))`);
@@ -213,8 +239,9 @@ async function writeUsers(sql: Sql, scope: TenantId, users: readonly UserToWrite
     [rowsOf(changed), by.at.toISOString()],
   );
   if (written.length < changed.length) throw changedSinceCompared();
+  const types = await holdRoles(sql, users, isSystem);
   await giveRoles(sql, users, by);
-  await writeEvents(sql, users, by);
+  await writeEvents(sql, users, { at: by.at, types });
   await appendToChains(
     sql,
     by.at,
@@ -254,8 +281,33 @@ async function refuseSharedAddresses(sql: Sql, users: readonly UserToWrite[]): P
   if (shared.length > 0) throw changedSinceCompared();
 }
 
+/** Types by role. Until the transaction ends they are what they were when it was asked who may give them. */
+async function holdRoles(
+  sql: Sql,
+  users: readonly UserToWrite[],
+  isSystem: boolean,
+): Promise<ReadonlyMap<RoleId, RoleType>> {
+  const wanted = [...new Set(users.flatMap(({ gains }) => gains.map(({ role }) => role)))];
+  const rows = await sql.query<{ id: RoleId; type: RoleType }>(
+    'SELECT id, type FROM role WHERE id = ANY ($1::uuid[]) ORDER BY id FOR SHARE',
+    [wanted],
+  );
+  const mayGive = (type: RoleType) =>
+    type === 'hidden' ? isSystem : hindranceToGiving(type, isSystem) === null;
+  if (rows.length < wanted.length || !rows.every(({ type }) => mayGive(type))) throw changedSinceCompared();
+  return new Map(rows.map(({ id, type }) => [id, type]));
+}
+
+/** A role is held in the tenant that its user is in by now, or below it: neither moves until the transaction ends. */
 async function giveRoles(sql: Sql, users: readonly UserToWrite[], { at }: By): Promise<void> {
   const rows = users.flatMap(({ id, gains }) => gains.map(({ role, tenant }) => ({ id, role, tenant })));
+  const outside = await sql.query(
+    `SELECT FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, tenant uuid)
+     WHERE NOT EXISTS (SELECT FROM auth_user u JOIN tenant home ON home.id = u.tenant_id JOIN tenant held ON held.id = r.tenant
+       WHERE u.id = r.id AND starts_with(held.path, home.path)) LIMIT 1`,
+    [JSON.stringify(rows)],
+  );
+  if (outside.length > 0) throw changedSinceCompared();
   await sql.query(
     `INSERT INTO role_assignment (auth_user_id, role_id, origin, tenant_id, granted_at)
      SELECT id, role, 'manual', tenant, $2 FROM jsonb_to_recordset($1::jsonb) AS row (id uuid, role uuid, tenant uuid)
@@ -264,8 +316,15 @@ async function giveRoles(sql: Sql, users: readonly UserToWrite[], { at }: By): P
   );
 }
 
-/** As an apply tells them, without a directory: see eventTypes in src/domain/carryOut.ts. */
-async function writeEvents(sql: Sql, users: readonly UserToWrite[], { at }: By): Promise<void> {
+/**
+ * As an apply tells them, without a directory: see eventTypes in src/domain/carryOut.ts. The feed is the tenant's to read, so that
+ * roles that are hidden from tenants are not named in it: that the user has another version is all that shows.
+ */
+async function writeEvents(
+  sql: Sql,
+  users: readonly UserToWrite[],
+  { at, types }: { readonly at: Date; readonly types: ReadonlyMap<RoleId, RoleType> },
+): Promise<void> {
   const ids = manyIds(users.length);
   const rows = users.map((user, index) => ({
     id: ids[index],
@@ -273,7 +332,11 @@ async function writeEvents(sql: Sql, users: readonly UserToWrite[], { at }: By):
     auth_user_id: user.id,
     type: eventTypeOf(user),
     user_version: (user.version ?? 0) + 1,
-    data: { fields: user.fields, rolesGained: user.gains.map(({ name }) => name), rolesLost: [] },
+    data: {
+      fields: user.fields,
+      rolesGained: user.gains.filter(({ role }) => types.get(role) !== 'hidden').map(({ name }) => name),
+      rolesLost: [],
+    },
   }));
   await sql.query(
     `INSERT INTO event (id, tenant_id, auth_user_id, type, user_version, data, created_at)

@@ -208,7 +208,7 @@ describe('who may read an authorization', () => {
     await expect(read(user, null, reviewer)).rejects.toMatchObject({ code: 'forbidden' });
   });
 
-  it('is told hidden roles as an application, and not as an administrator of the tenant', async () => {
+  it('is told hidden roles as an application of the root, and neither as an administrator of the tenant nor as an application that one has made', async () => {
     const tenant = await aTenant(deps);
     const user = await aUser(fresh.url, tenant);
     const role = `beta ${v7()}`;
@@ -217,6 +217,8 @@ describe('who may read an authorization', () => {
     await execute(`UPDATE role SET type = 'hidden', permissions = '{beta}' WHERE name = $1`, [role]);
     const administrator = await aCaller(deps, tenant, 'tenant-administrator');
     expect((await read(user)).entries).toMatchObject([{ roles: [role], permissions: ['beta'] }]);
-    expect((await read(user, null, administrator)).entries).toMatchObject([{ roles: [], permissions: [] }]);
+    const application = await aCaller(deps, tenant, 'application');
+    for (const caller of [administrator, application])
+      expect((await read(user, null, caller)).entries).toMatchObject([{ roles: [], permissions: [] }]);
   });
 });

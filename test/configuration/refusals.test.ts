@@ -54,6 +54,11 @@ describe('what cannot be loaded is refused as a whole, each place by line and co
       'users.0.roles.0: line 2, column 38: the role "everyone" is automatic',
     ],
     [
+      'a role that no mapping gives, by a rule',
+      'connections:\n  - {tenant: ., name: A, provider: okta, settings: {orgUrl: https://a.okta.com}, mapping: {rules: [{roles: [everyone]}]}}',
+      'connections.0.mapping.rules.0.roles.0: line 2, column 109: the role "everyone" is automatic',
+    ],
+    [
       'a connection that there is not',
       'users:\n  - {tenant: ., connection: None, externalId: b}',
       'users.0.connection: line 2, column 29: there is no connection "None"',
