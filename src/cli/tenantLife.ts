@@ -1,8 +1,11 @@
 /** `rollcall tenants move|suspend|resume|delete|keep|plan|inherit`: what becomes of a tenant. */
 import { type Command, InvalidArgumentError } from 'commander';
+import type { ListedConnection } from '../domain/connection.ts';
+import { mayLeadTo } from '../domain/place.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
+import { everything } from './lists.ts';
 import type { Operator } from './operator.ts';
 import type { Cell } from './terminal.ts';
 
@@ -10,7 +13,7 @@ import type { Cell } from './terminal.ts';
 type Work = (
   operator: Operator,
   tenant: Tenant,
-) => Promise<{ readonly tenant: Tenant; readonly said: string }>;
+) => Promise<{ readonly tenant: Tenant; readonly said: string; readonly notes?: readonly string[] }>;
 
 export function addTenantLifeCommands(tenants: Command, cli: Cli): void {
   const on = (name: string, work: Work) => cli.withApp((app) => carryOut(cli, app, name, work));
@@ -70,17 +73,42 @@ function addChoosing(command: MakeCommand, on: On): void {
 }
 
 async function carryOut({ terminal }: Cli, { operator }: App, name: string, work: Work): Promise<void> {
-  const { tenant, said } = await work(operator, await operator.findTenant(name));
+  const { tenant, said, notes = [] } = await work(operator, await operator.findTenant(name));
   if (terminal.json) terminal.document(tenant);
   else terminal.line(said);
+  for (const note of notes) terminal.note(note);
 }
 
 function movedTo(parent: string): Work {
-  return async (operator, { id, name }) => {
+  return async (operator, before) => {
+    const { id, name } = before;
     const above = await operator.findTenant(parent);
     const tenant = await operator.moveTenant({ tenant: id, parent: above.id });
-    return { tenant, said: `${name} is a part of ${above.name} now. Data key: ${tenant.dataKey}` };
+    const said = `${name} is a part of ${above.name} now. Data key: ${tenant.dataKey}`;
+    return { tenant, said, notes: before.parent === above.id ? [] : await rulesThatNamed(operator, before) };
   };
+}
+
+/** Rules go by names: those that have led to a tenant where it was still lead there. */
+async function rulesThatNamed(operator: Operator, { name, path }: Tenant): Promise<readonly string[]> {
+  const names = await Promise.all(path.map(async (id) => (await operator.getTenant(id)).name));
+  const notes = path.slice(0, -1).map(async (tenant, depth) => {
+    const connections = await everything((page) => operator.listConnections({ tenant, ...page }));
+    const below = names.slice(depth + 1);
+    return connections
+      .filter((connection) => connection.tenant === tenant)
+      .flatMap((connection) => rulesLeadingTo(connection, below, name));
+  });
+  return (await Promise.all(notes)).flat();
+}
+
+function rulesLeadingTo(connection: ListedConnection, path: readonly string[], name: string) {
+  if (!('mapping' in connection)) return [];
+  return (connection.mapping.rules ?? []).flatMap(({ tenant, create }, at) => {
+    if (tenant === null || !mayLeadTo(tenant, path)) return [];
+    const anew = create ? ', which is made anew' : '';
+    return `Rule ${at + 1} of the connection ${connection.name} puts people in ${tenant}, where ${name} is not any more: change the rule, or they come to a tenant that is missing${anew}.`;
+  });
 }
 
 const suspended: Work = async (operator, { id, name }) => ({

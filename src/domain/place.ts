@@ -119,6 +119,22 @@ function compileName(name: string): (user: DirectoryUser) => readonly string[] |
   };
 }
 
+/** Whether a template puts somebody, or may put somebody, in the tenant of these names, or in one below it. */
+export function mayLeadTo(template: string, names: readonly string[]): boolean {
+  if (template === '/') return false;
+  const parts = template.split('/');
+  for (const [at, name] of names.entries()) {
+    const part = parts[at];
+    if (part === undefined) return false;
+    if (part === `{${PATH_ATTRIBUTE}}`) return true; // any number of names
+    const [first = '', ...rest] = part.replaceAll(ATTRIBUTE, '{}').split('{}');
+    const last = rest.at(-1);
+    const fits = last === undefined ? name === first : name.startsWith(first) && name.endsWith(last);
+    if (!fits) return false;
+  }
+  return true;
+}
+
 /** Several values are no name. */
 function onlyValue(user: DirectoryUser, attribute: string): string | null {
   const [value, ...more] = valuesOf(user, attribute);

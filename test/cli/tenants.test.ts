@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedPostgres, joinEmbeddedPostgres } from '../../src/store/embedded.ts';
@@ -84,6 +84,24 @@ describe('rollcall tenants', () => {
     const refused = await run('tenants', 'move', 'Ferries', 'Rotterdam');
     expect(refused).toMatchObject({ code: 3, stdout: '' });
     expect(refused.stderr).toContain('A tenant cannot be moved below itself.');
+  });
+
+  it('names the rules that lead to where a moved tenant was', { timeout: 240_000 }, async () => {
+    await json('tenants', 'add', 'Yards');
+    await json('tenants', 'add', 'North', '--parent', 'Yards');
+    await json('tenants', 'add', 'Dock', '--parent', 'North');
+    const [token, mapping] = [join(folder.path, 'token'), join(folder.path, 'mapping.json')];
+    writeFileSync(token, '00made-up');
+    const rules = [{ tenant: 'South' }, { tenant: 'North/{officeLocation}', create: true }];
+    writeFileSync(mapping, JSON.stringify({ rules }));
+    const org = ['--provider', 'okta', '--url', 'https://yards.okta.example', '--token-file', token];
+    await json('connections', 'add', 'Yards Okta', '--tenant', 'Yards', ...org, '--mapping', mapping);
+    const { code, stderr } = await run('tenants', 'move', 'Dock', 'Yards');
+    expect(code).toBe(0);
+    expect(stderr).toBe(
+      'Rule 2 of the connection Yards Okta puts people in North/{officeLocation}, where Dock is not any more: change the rule, or they come to a tenant that is missing, which is made anew.\n',
+    );
+    expect((await run('tenants', 'move', 'Dock', 'Yards')).stderr).toBe('');
   });
 
   it('suspends, resumes, and sets what holds in one', { timeout: 240_000 }, async () => {

@@ -3,7 +3,7 @@ import { desiredHashOf } from '../../src/domain/authUser.ts';
 import { ExternalId, TenantId } from '../../src/domain/ids.ts';
 import { parseInput } from '../../src/domain/input.ts';
 import { compileMapping, Mapping } from '../../src/domain/mapping.ts';
-import { placesBelow } from '../../src/domain/place.ts';
+import { mayLeadTo, placesBelow } from '../../src/domain/place.ts';
 import { treeOf } from '../../src/domain/placeTree.ts';
 import { aDirectoryUser } from '../support/builders.ts';
 import { unknownId } from '../support/tenancy.ts';
@@ -12,6 +12,23 @@ const group = (externalId: string, name: string) => ({ externalId: ExternalId.pa
 const compiled = (rules: object[], more: object = {}) => compileMapping(Mapping.parse({ ...more, rules }));
 const placeOf = (tenant: string, given: object) =>
   compiled([{ tenant }]).map(aDirectoryUser(given), []).placed?.path;
+
+it.each<[string, string, boolean]>([
+  ['Offices/Berlin', 'Offices/Berlin', true],
+  ['Offices/Berlin', 'Offices', true],
+  ['Offices/Berlin', 'Offices/Berlin/East', false],
+  ['Offices/Berlin', 'Offices/Rome', false],
+  ['Offices', 'Offices/Berlin', false],
+  ['Offices/{officeLocation}', 'Offices/Berlin', true],
+  ['Offices/{officeLocation}', 'Depots/Berlin', false],
+  ['Office {officeLocation} of {department}', 'Office Rome of Law', true],
+  ['Office {officeLocation}', 'Depot Rome', false],
+  ['Units/{orgUnit}', 'Units/any/depth', true],
+  ['Units/{orgUnit}', 'Others/any', false],
+  ['/', 'Offices', false],
+])('the template %s leads to %s, or through it: %s', (template, path, leads) => {
+  expect(mayLeadTo(template, path.split('/'))).toBe(leads);
+});
 
 describe('a rule is about', () => {
   const isAbout = (when: object, given: object = {}, groups = [group('g1', 'Sales')]) =>

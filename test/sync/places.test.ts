@@ -319,7 +319,7 @@ it('a tenant that is moved out of reach, or deleted, sends back the changes that
   await deleteTenant(install, install.operator, { tenant: tenantOf('Rome') });
   expect(await real.apply()).toMatchObject({ applied: 2, moved: 4, failed: 0 });
   expect(await placesOf(real)).toEqual({ eve: 'Offices/Milan', fay: 'Offices/Milan', cleo: 'Offices/Milan' });
-  expect((await real.inState('moved')).sort()).toEqual(['ada', 'bob', 'dan', 'eve']);
+  expect((await real.inState('moved')).toSorted()).toEqual(['ada', 'bob', 'dan', 'eve']);
   const reasons = (await real.changes({ state: ['moved'] })).map(({ outcomeReason }) => outcomeReason);
   expect(new Set(reasons)).toEqual(
     new Set([
