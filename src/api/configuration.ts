@@ -15,13 +15,7 @@ const count = z.number().int();
 /** In UTF-16 code units: reading a file keeps other requests waiting, 100,000 of them for some 50 ms, of the worst that can be written 500 ms. */
 const LARGEST_FILE = 128 * 1024;
 
-const configurationFile = z
-  .string()
-  .max(
-    LARGEST_FILE,
-    `is longer than ${LARGEST_FILE / 1024} KiB: load it with the command line, or split it, its parts can be loaded one after the other`,
-  )
-  .describe('The file, as YAML or JSON.');
+const configurationFile = z.string().max(LARGEST_FILE).describe('The file, as YAML or JSON.');
 
 const Configuration = z
   .object({
@@ -94,7 +88,7 @@ export const configuration = [
     input: ComparedConfiguration.extend({ configuration: configurationFile }),
     status: 200,
     answer: ConfigurationDifference,
-    handle: ({ deps, caller, input }) => diffConfiguration(deps, caller, input),
+    handle: ({ deps, caller, input }) => diffConfiguration(deps, caller, input, { longest: LARGEST_FILE }),
   }),
   route({
     method: 'POST',
@@ -107,6 +101,6 @@ export const configuration = [
     input: LoadedConfiguration.extend({ configuration: configurationFile }),
     status: 200,
     answer: LoadedAnswer,
-    handle: ({ deps, caller, input }) => loadConfiguration(deps, caller, input),
+    handle: ({ deps, caller, input }) => loadConfiguration(deps, caller, input, { longest: LARGEST_FILE }),
   }),
 ];

@@ -86,6 +86,9 @@ const GivenFile = z.strictObject({
 
 export const ComparedConfiguration = GivenFile;
 
+/** `longest`: longer files are not read, in UTF-16 code units. While one is read, whatever else the process does waits. */
+type Bounds = { readonly longest?: number };
+
 export type ConfigurationDifference = {
   /** What `loadConfiguration` is told: this is what was seen. */
   readonly stamp: string;
@@ -104,9 +107,10 @@ export async function diffConfiguration(
   deps: ConfigurationDeps,
   caller: Caller,
   input: z.input<typeof ComparedConfiguration>,
+  bounds: Bounds = {},
 ): Promise<ConfigurationDifference> {
   for (const action of READS) authorise(caller, action);
-  const { compared, stamp } = await compare(deps, caller, parseInput(ComparedConfiguration, input));
+  const { compared, stamp } = await compare(deps, caller, parseInput(ComparedConfiguration, input), bounds);
   return shown(compared, stamp);
 }
 
@@ -118,8 +122,9 @@ async function compare(
   deps: ConfigurationDeps,
   caller: Caller,
   { configuration, secrets }: z.infer<typeof GivenFile>,
+  { longest }: Bounds,
 ) {
-  const { content, locate } = parseFile(configuration);
+  const { content, locate } = parseFile(configuration, longest);
   const standing = await readStanding(deps, caller);
   const resolved = await resolve(deps, caller, content, { standing, secrets });
   if (resolved.opened.length > 0) {
@@ -149,11 +154,14 @@ export async function loadConfiguration(
   deps: ConfigurationDeps,
   caller: Caller,
   input: z.input<typeof LoadedConfiguration>,
-  how: { readonly signal?: AbortSignal; readonly onProgress?: (progress: LoadProgress) => void } = {},
+  how: Bounds & {
+    readonly signal?: AbortSignal;
+    readonly onProgress?: (progress: LoadProgress) => void;
+  } = {},
 ): Promise<Loaded> {
   for (const action of [...WRITES, ...READS]) authorise(caller, action);
   const { stamp, ...given } = parseInput(LoadedConfiguration, input);
-  const seen = await compare(deps, caller, given);
+  const seen = await compare(deps, caller, given, how);
   if (seen.stamp !== stamp) {
     throw new Problem({
       code: 'changed-since-shown',

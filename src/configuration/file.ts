@@ -17,12 +17,15 @@ export type ParsedFile = {
   readonly locate: (place: Place, atWord?: boolean) => string;
 };
 
-/** YAML 1.2, of which JSON is a part. Throws `invalid-input`. */
-export function parseFile(text: string): ParsedFile {
-  if (text.length > LARGEST_FILE)
+/** YAML 1.2, of which JSON is a part. `longest`: in UTF-16 code units. Throws `invalid-input`. */
+export function parseFile(text: string, longest: number = LARGEST_FILE): ParsedFile {
+  if (text.length > longest) {
+    const bound = longest < LARGEST_FILE ? `${longest / 1024} KiB` : `${longest / 1024 / 1024} MiB`;
+    const onlyHere = longest < LARGEST_FILE ? 'load it with the command line, or ' : '';
     throw unusable([
-      `is longer than ${LARGEST_FILE / 1024 / 1024} MiB: split it, its parts can be loaded one after the other`,
+      `is longer than ${bound}: ${onlyHere}split it, its parts can be loaded one after the other`,
     ]);
+  }
   const lines = new LineCounter();
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);

@@ -70,10 +70,13 @@ it('what is wrong comes with line and column for each field', async () => {
 
 it('a file that would keep others waiting is not read: it is for the command line', async () => {
   const configuration = `roles: [${'x,'.repeat(70_000)}]`;
-  const { status, body } = await post('diff', { configuration });
-  expect(status).toBe(400);
-  expect(body).toMatchObject({
-    code: 'invalid-input',
-    fields: [{ path: 'configuration', message: expect.stringContaining('is longer than 128 KiB') }],
-  });
+  for (const [path, more] of [
+    ['diff', {}],
+    ['load', { stamp: '' }],
+  ] as const) {
+    expect(await post(path, { configuration, ...more })).toMatchObject({
+      status: 400,
+      body: { code: 'invalid-input', detail: expect.stringContaining('is longer than 128 KiB') },
+    });
+  }
 });
