@@ -10,6 +10,7 @@ import { createTenant } from '../../src/tenancy/tenants.ts';
 import { Configuring } from '../support/configuring.ts';
 import { asOwner } from '../support/database.ts';
 import { aCaller, aUser, auditOf } from '../support/tenancy.ts';
+import { untilFeedIsUpToDate } from '../support/waiting.ts';
 
 let on: Configuring;
 let customer: TenantId;
@@ -61,6 +62,7 @@ describe('stored credentials', () => {
 
 it('a hidden role that is loaded shows to the tenant neither in its feed nor in its audit log', async () => {
   await on.load(`users: [{tenant: ${name}, userName: bob, roles: [{role: vendor}, {role: editor}]}]`);
+  await untilFeedIsUpToDate(on.database.url);
   const { items } = await listEvents(on.deps, admin, {});
   expect(items.filter(({ type }) => type === 'user.created')).toMatchObject([
     { data: { rolesGained: ['editor'] } },

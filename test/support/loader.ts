@@ -1,5 +1,6 @@
 /** A process that loads a configuration file and, once so many users are written, says so and waits to be killed. */
-import { readFileSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
+import { json } from 'node:stream/consumers';
 import { connectors } from '../../connectors/registry.ts';
 import { diffConfiguration, loadConfiguration } from '../../src/configuration/configuration.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -12,7 +13,7 @@ export type LoaderOrder = {
   readonly stopsAt: number;
 };
 
-const { url, secretKey, configuration, stopsAt }: LoaderOrder = JSON.parse(readFileSync(0, 'utf8'));
+const { url, secretKey, configuration, stopsAt } = (await json(process.stdin)) as LoaderOrder;
 const store = await openStore(url, secretKey);
 const deps = { store, clock: { now: () => new Date() }, connectors };
 const caller = await ensureOperator(deps, 'root');
