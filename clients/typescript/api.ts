@@ -187,46 +187,8 @@ export type Connection = {
     /** Of the provider’s rate limits, what this connection may use; a half where it is missing. */
     readonly share?: number;
   };
-  readonly mapping: {
-    readonly omit: readonly ("givenName" | "familyName" | "jobTitle" | "department" | "division" | "costCenter" | "company" | "employeeId" | "employeeType" | "officeLocation" | "phone" | "mobilePhone" | "locale" | "orgUnit" | "userType" | "manager")[];
-    readonly custom: readonly string[];
-    readonly roles: readonly {
-      readonly group: string;
-      readonly role: string;
-    }[];
-    readonly everyone: readonly string[];
-    readonly groups: (readonly string[] | null);
-    readonly rules?: readonly {
-      readonly when: {
-        readonly group?: string;
-        readonly attribute?: {
-          readonly name: string;
-          readonly equals?: string;
-          readonly in?: readonly string[];
-          readonly begins?: string;
-        };
-        readonly orgUnit?: {
-          readonly path: string;
-          readonly below: boolean;
-        };
-      };
-      readonly roles: readonly string[];
-      readonly tenant: string | null;
-      readonly create: boolean;
-      readonly stop: boolean;
-    }[];
-  };
-  readonly policy: {
-    readonly guards: {
-      readonly deletedPercent: number;
-      readonly deletedAtLeast: number;
-      readonly lostRolesPercent: number;
-      readonly lostRolesAtLeast: number;
-      readonly shrunkenPercent: number;
-      readonly blankedPercent: number;
-      readonly blankedAtLeast: number;
-    };
-  };
+  readonly mapping: Mapping;
+  readonly policy: Policy;
   /** Cron expression in `timeZone`; null: only on demand. */
   readonly schedule: string | null;
   readonly timeZone: string;
@@ -316,6 +278,73 @@ export type LoadedConfiguration = {
   };
 };
 
+export type Mapping = {
+  readonly omit: readonly ("givenName" | "familyName" | "jobTitle" | "department" | "division" | "costCenter" | "company" | "employeeId" | "employeeType" | "officeLocation" | "phone" | "mobilePhone" | "locale" | "orgUnit" | "userType" | "manager")[];
+  readonly custom: readonly string[];
+  readonly roles: readonly {
+    readonly group: string;
+    readonly role: string;
+  }[];
+  readonly everyone: readonly string[];
+  readonly groups: (readonly string[] | null);
+  readonly rules?: readonly {
+    readonly when: {
+      readonly group?: string;
+      readonly attribute?: {
+        readonly name: string;
+        readonly equals?: string;
+        readonly in?: readonly string[];
+        readonly begins?: string;
+      };
+      readonly orgUnit?: {
+        readonly path: string;
+        readonly below: boolean;
+      };
+    };
+    readonly roles: readonly string[];
+    readonly tenant: string | null;
+    readonly create: boolean;
+    readonly stop: boolean;
+  }[];
+};
+
+export type MappingInput = {
+  readonly omit?: readonly ("givenName" | "familyName" | "jobTitle" | "department" | "division" | "costCenter" | "company" | "employeeId" | "employeeType" | "officeLocation" | "phone" | "mobilePhone" | "locale" | "orgUnit" | "userType" | "manager")[];
+  readonly custom?: readonly string[];
+  readonly roles?: readonly {
+    readonly group: string;
+    readonly role: string;
+  }[];
+  readonly everyone?: readonly string[];
+  readonly groups?: (readonly string[] | null);
+  readonly rules?: readonly {
+    readonly when?: {
+      readonly group?: string;
+      readonly attribute?: {
+        readonly name: string;
+        readonly equals?: string;
+        readonly in?: readonly string[];
+        readonly begins?: string;
+      };
+      readonly orgUnit?: {
+        readonly path: string;
+        readonly below?: boolean;
+      };
+    };
+    readonly roles?: readonly string[];
+    readonly tenant?: string | null;
+    readonly create?: boolean;
+    readonly stop?: boolean;
+  }[];
+};
+
+export type NetworkInput = {
+  readonly baseUrl?: (string | null);
+  readonly ca?: string | null;
+  readonly proxy?: (string | null);
+  readonly share?: number;
+};
+
 export type PlanOfTenant = {
   /** null: no plan limits the tenant. */
   readonly plan: (ProductPlan | null);
@@ -323,6 +352,30 @@ export type PlanOfTenant = {
   readonly at: (string | null);
   /** Seats taken by all who share them; null where `at` is. */
   readonly used: number | null;
+};
+
+export type Policy = {
+  readonly guards: {
+    readonly deletedPercent: number;
+    readonly deletedAtLeast: number;
+    readonly lostRolesPercent: number;
+    readonly lostRolesAtLeast: number;
+    readonly shrunkenPercent: number;
+    readonly blankedPercent: number;
+    readonly blankedAtLeast: number;
+  };
+};
+
+export type PolicyInput = {
+  readonly guards?: {
+    readonly deletedPercent?: number;
+    readonly deletedAtLeast?: number;
+    readonly lostRolesPercent?: number;
+    readonly lostRolesAtLeast?: number;
+    readonly shrunkenPercent?: number;
+    readonly blankedPercent?: number;
+    readonly blankedAtLeast?: number;
+  };
 };
 
 export type Principal = {
@@ -692,52 +745,9 @@ export type Operations = {
     readonly provider: "entra" | "okta" | "google" | "ldap" | "scim" | "file";
     readonly settings: unknown;
     readonly credentials: unknown;
-    readonly network?: {
-      readonly baseUrl?: (string | null);
-      readonly ca?: string | null;
-      readonly proxy?: (string | null);
-      readonly share?: number;
-    };
-    readonly mapping?: {
-      readonly omit?: readonly ("givenName" | "familyName" | "jobTitle" | "department" | "division" | "costCenter" | "company" | "employeeId" | "employeeType" | "officeLocation" | "phone" | "mobilePhone" | "locale" | "orgUnit" | "userType" | "manager")[];
-      readonly custom?: readonly string[];
-      readonly roles?: readonly {
-        readonly group: string;
-        readonly role: string;
-      }[];
-      readonly everyone?: readonly string[];
-      readonly groups?: (readonly string[] | null);
-      readonly rules?: readonly {
-        readonly when?: {
-          readonly group?: string;
-          readonly attribute?: {
-            readonly name: string;
-            readonly equals?: string;
-            readonly in?: readonly string[];
-            readonly begins?: string;
-          };
-          readonly orgUnit?: {
-            readonly path: string;
-            readonly below?: boolean;
-          };
-        };
-        readonly roles?: readonly string[];
-        readonly tenant?: string | null;
-        readonly create?: boolean;
-        readonly stop?: boolean;
-      }[];
-    };
-    readonly policy?: {
-      readonly guards?: {
-        readonly deletedPercent?: number;
-        readonly deletedAtLeast?: number;
-        readonly lostRolesPercent?: number;
-        readonly lostRolesAtLeast?: number;
-        readonly shrunkenPercent?: number;
-        readonly blankedPercent?: number;
-        readonly blankedAtLeast?: number;
-      };
-    };
+    readonly network?: NetworkInput;
+    readonly mapping?: MappingInput;
+    readonly policy?: PolicyInput;
     readonly schedule?: string | null;
     readonly timeZone?: string;
     readonly issuer?: (string | null);
@@ -1115,35 +1125,7 @@ export type Operations = {
   suspendTenant: { input: { tenant: string }; answer: Tenant };
   /** Try what a pull needs */
   testConnection: { input: { connection: string } & {
-    readonly mapping?: {
-      readonly omit?: readonly ("givenName" | "familyName" | "jobTitle" | "department" | "division" | "costCenter" | "company" | "employeeId" | "employeeType" | "officeLocation" | "phone" | "mobilePhone" | "locale" | "orgUnit" | "userType" | "manager")[];
-      readonly custom?: readonly string[];
-      readonly roles?: readonly {
-        readonly group: string;
-        readonly role: string;
-      }[];
-      readonly everyone?: readonly string[];
-      readonly groups?: (readonly string[] | null);
-      readonly rules?: readonly {
-        readonly when?: {
-          readonly group?: string;
-          readonly attribute?: {
-            readonly name: string;
-            readonly equals?: string;
-            readonly in?: readonly string[];
-            readonly begins?: string;
-          };
-          readonly orgUnit?: {
-            readonly path: string;
-            readonly below?: boolean;
-          };
-        };
-        readonly roles?: readonly string[];
-        readonly tenant?: string | null;
-        readonly create?: boolean;
-        readonly stop?: boolean;
-      }[];
-    };
+    readonly mapping?: MappingInput;
   }; answer: {
     /** A full pull would work. */
     readonly ok: boolean;
@@ -1165,52 +1147,9 @@ export type Operations = {
     readonly name?: string;
     readonly settings?: unknown;
     readonly credentials?: unknown;
-    readonly network?: {
-      readonly baseUrl?: (string | null);
-      readonly ca?: string | null;
-      readonly proxy?: (string | null);
-      readonly share?: number;
-    };
-    readonly mapping?: {
-      readonly omit?: readonly ("givenName" | "familyName" | "jobTitle" | "department" | "division" | "costCenter" | "company" | "employeeId" | "employeeType" | "officeLocation" | "phone" | "mobilePhone" | "locale" | "orgUnit" | "userType" | "manager")[];
-      readonly custom?: readonly string[];
-      readonly roles?: readonly {
-        readonly group: string;
-        readonly role: string;
-      }[];
-      readonly everyone?: readonly string[];
-      readonly groups?: (readonly string[] | null);
-      readonly rules?: readonly {
-        readonly when?: {
-          readonly group?: string;
-          readonly attribute?: {
-            readonly name: string;
-            readonly equals?: string;
-            readonly in?: readonly string[];
-            readonly begins?: string;
-          };
-          readonly orgUnit?: {
-            readonly path: string;
-            readonly below?: boolean;
-          };
-        };
-        readonly roles?: readonly string[];
-        readonly tenant?: string | null;
-        readonly create?: boolean;
-        readonly stop?: boolean;
-      }[];
-    };
-    readonly policy?: {
-      readonly guards?: {
-        readonly deletedPercent?: number;
-        readonly deletedAtLeast?: number;
-        readonly lostRolesPercent?: number;
-        readonly lostRolesAtLeast?: number;
-        readonly shrunkenPercent?: number;
-        readonly blankedPercent?: number;
-        readonly blankedAtLeast?: number;
-      };
-    };
+    readonly network?: NetworkInput;
+    readonly mapping?: MappingInput;
+    readonly policy?: PolicyInput;
     readonly schedule?: string | null;
     readonly timeZone?: string;
     readonly issuer?: (string | null);

@@ -173,7 +173,10 @@ function withoutNull({ default: standard, ...schema }: JsonSchema): JsonSchema {
   return variant !== undefined && others.length === 0 ? { ...variant, ...said } : { ...schema, ...said };
 }
 
-/** Schemas with an id (`.meta({ id })`) are put into `named` and referred to. */
+/**
+ * Schemas with an id (`.meta({ id })`) are put into `named` and referred to. What we are sent is another schema than what we answer, which
+ * has a value for every default.
+ */
 function toJson(schema: z.ZodType, io: 'input' | 'output', named: Record<string, JsonSchema>): JsonSchema {
   const { $schema, $defs, ...json } = z.toJSONSchema(schema, {
     target: 'draft-2020-12',
@@ -181,9 +184,10 @@ function toJson(schema: z.ZodType, io: 'input' | 'output', named: Record<string,
     unrepresentable: 'any', // dates, which the override describes
     override: ({ zodSchema, jsonSchema }) => tidy(zodSchema._zod.def.type, jsonSchema as JsonSchema, io),
   }) as JsonSchema;
+  const suffix = io === 'input' ? 'Input' : '';
   for (const [name, definition] of Object.entries(($defs ?? {}) as Record<string, JsonSchema>))
-    named[name] = referringToComponents(definition);
-  return referringToComponents(json);
+    named[name + suffix] = referringToComponents(definition, suffix);
+  return referringToComponents(json, suffix);
 }
 
 /** Leaves out what only makes the document longer to read: what a format says already, and the bounds of a JavaScript integer. */
@@ -197,7 +201,10 @@ function tidy(zodType: string, schema: JsonSchema, io: 'input' | 'output'): void
   delete schema['id'];
 }
 
-function referringToComponents(schema: JsonSchema): JsonSchema {
-  const text = JSON.stringify(schema).replaceAll('"$ref":"#/$defs/', '"$ref":"#/components/schemas/');
+function referringToComponents(schema: JsonSchema, suffix: string): JsonSchema {
+  const text = JSON.stringify(schema).replaceAll(
+    /"\$ref":"#\/\$defs\/(\w+)"/g,
+    `"$$ref":"#/components/schemas/$1${suffix}"`,
+  );
   return JSON.parse(text) as JsonSchema;
 }

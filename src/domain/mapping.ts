@@ -9,23 +9,25 @@ import { compileRules, namesOf, Rules } from './rules.ts';
 /** Attributes of a directory user that are a field of the same name of the auth user unless the mapping omits them. */
 export const FIELD_NAMES = [...TEXT_ATTRIBUTES, 'userType', 'manager'] as const;
 
-export const Mapping = z.strictObject({
-  /** Fields that this connection's directory does not own. userName, email and displayName cannot be left out. */
-  omit: z.array(z.enum(FIELD_NAMES).exclude(['userName', 'email', 'displayName'])).default([]),
-  /** Custom attributes to take over, each as the field `custom.<name>`. */
-  custom: z.array(z.string().min(1).max(200)).default([]),
-  /** Role for all members of a group, which is named by its external id or its name (exactly as the directory spells it). */
-  roles: z.array(z.strictObject({ group: z.string().min(1), role: RoleName })).default([]),
-  /** Roles of everybody whom the directory has. */
-  everyone: z.array(RoleName).default([]),
-  /**
-   * Groups to read besides those that `roles` names, by external id or name; null: all that the directory has. What nobody needs is
-   * not read: a directory may have ten thousand groups, and each costs a request.
-   */
-  groups: z.array(z.string().min(1)).nullable().default([]),
-  /** In this order. A mapping without rules is stored without them. */
-  rules: Rules.optional(),
-});
+export const Mapping = z
+  .strictObject({
+    /** Fields that this connection's directory does not own. userName, email and displayName cannot be left out. */
+    omit: z.array(z.enum(FIELD_NAMES).exclude(['userName', 'email', 'displayName'])).default([]),
+    /** Custom attributes to take over, each as the field `custom.<name>`. */
+    custom: z.array(z.string().min(1).max(200)).default([]),
+    /** Role for all members of a group, which is named by its external id or its name (exactly as the directory spells it). */
+    roles: z.array(z.strictObject({ group: z.string().min(1), role: RoleName })).default([]),
+    /** Roles of everybody whom the directory has. */
+    everyone: z.array(RoleName).default([]),
+    /**
+     * Groups to read besides those that `roles` names, by external id or name; null: all that the directory has. What nobody needs is
+     * not read: a directory may have ten thousand groups, and each costs a request.
+     */
+    groups: z.array(z.string().min(1)).nullable().default([]),
+    /** In this order. A mapping without rules is stored without them. */
+    rules: Rules.optional(),
+  })
+  .meta({ id: 'Mapping' });
 export type Mapping = z.infer<typeof Mapping>;
 
 const desiredState = {

@@ -3,23 +3,25 @@ import { z } from 'zod';
 
 const percent = z.number().min(0).max(100);
 
-export const Policy = z.strictObject({
-  guards: z
-    .strictObject({
-      /** Suspensions and deletions together, of the users that the connection's directory has linked. */
-      deletedPercent: percent.default(10),
-      /** So many are allowed whatever the percentage says, so that a small directory can lose somebody. */
-      deletedAtLeast: z.number().int().min(0).default(5),
-      /** Users who lose at least one role, likewise. */
-      lostRolesPercent: percent.default(20),
-      lostRolesAtLeast: z.number().int().min(0).default(5),
-      /** How far the directory may have shrunk since the last complete snapshot before all its deletions are held. */
-      shrunkenPercent: percent.default(25),
-      /** Users who lose the value of one and the same field. */
-      blankedPercent: percent.default(10),
-      blankedAtLeast: z.number().int().min(0).default(5),
-    })
-    .prefault({}),
-});
+export const Policy = z
+  .strictObject({
+    guards: z
+      .strictObject({
+        /** Suspensions and deletions together, of the users that the connection's directory has linked. */
+        deletedPercent: percent.default(10),
+        /** So many are allowed whatever the percentage says, so that a small directory can lose somebody. */
+        deletedAtLeast: z.number().int().min(0).default(5),
+        /** Users who lose at least one role, likewise. */
+        lostRolesPercent: percent.default(20),
+        lostRolesAtLeast: z.number().int().min(0).default(5),
+        /** How far the directory may have shrunk since the last complete snapshot before all its deletions are held. */
+        shrunkenPercent: percent.default(25),
+        /** Users who lose the value of one and the same field. */
+        blankedPercent: percent.default(10),
+        blankedAtLeast: z.number().int().min(0).default(5),
+      })
+      .prefault({}),
+  })
+  .meta({ id: 'Policy' });
 export type Policy = z.infer<typeof Policy>;
 export type GuardLimits = Policy['guards'];

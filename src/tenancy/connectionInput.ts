@@ -26,10 +26,12 @@ const TimeZone = z
   .string()
   .refine((text) => isTimeZone(text), 'is not the name of a time zone, such as Europe/Rome or UTC');
 
-const ConnectionNetwork = z.strictObject({
-  ...Network.shape,
-  ca: z.string().refine(isCertificates, 'is not a certificate in PEM').nullable().default(null),
-});
+const ConnectionNetwork = z
+  .strictObject({
+    ...Network.shape,
+    ca: z.string().refine(isCertificates, 'is not a certificate in PEM').nullable().default(null),
+  })
+  .meta({ id: 'Network' });
 
 /** Compared as it is, to the letter (OpenID Connect Core, section 3.1.3.7). */
 const Issuer = z.url({ protocol: /^https$/, error: 'is not an address with https://' }).max(500);
