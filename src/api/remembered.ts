@@ -23,6 +23,7 @@ export class RememberedCallers {
   readonly #lookUp: (request: FastifyRequest) => Promise<Caller>;
   readonly #accessStamp: () => Promise<string>;
   readonly #known = new Map<string, Known>();
+  readonly #lookingUp = new Map<string, Promise<Known>>();
   readonly #remembered = new WeakMap<FastifyRequest, Known>();
 
   constructor(lookUp: (request: FastifyRequest) => Promise<Caller>, accessStamp: () => Promise<string>) {
@@ -40,11 +41,31 @@ export class RememberedCallers {
       this.#remembered.set(request, known);
       return known.caller;
     }
+    const lookingUp = this.#lookingUp.get(authorization);
+    if (lookingUp === undefined) return (await this.#remember(authorization, request)).caller;
+    // Whoever comes in the meantime is confirmed as one who is remembered: the key may have been revoked since it was looked up.
+    const found = await lookingUp;
+    this.#remembered.set(request, found);
+    return found.caller;
+  }
+
+  /** Once for all who come with the same key meanwhile. */
+  #remember(authorization: string, request: FastifyRequest): Promise<Known> {
+    const finding = this.#find(request)
+      .then((known) => {
+        if (this.#known.size >= MOST) this.#known.clear();
+        this.#known.set(authorization, known);
+        return known;
+      })
+      .finally(() => this.#lookingUp.delete(authorization));
+    this.#lookingUp.set(authorization, finding);
+    return finding;
+  }
+
+  async #find(request: FastifyRequest): Promise<Known> {
     const access = await this.#accessStamp();
     const caller = await this.#lookUp(request);
-    if (this.#known.size >= MOST) this.#known.clear();
-    this.#known.set(authorization, { caller, access, until: performance.now() + REMEMBERED_MS });
-    return caller;
+    return { caller, access, until: performance.now() + REMEMBERED_MS };
   }
 
   /** Carries the request out. For a caller who was remembered nothing counts that was not confirmed, a failure neither. */

@@ -8,6 +8,7 @@ import type { Provider } from '../domain/directory.ts';
 import type { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import type { RoleId } from '../domain/role.ts';
 import type { Database } from './database.ts';
+import { Gathered } from './gathered.ts';
 import { SUBTREE } from './scope.ts';
 
 export type AuthorizationRead = {
@@ -36,7 +37,20 @@ type CatalogueRow = {
   readonly plans: readonly (readonly [string, readonly RoleId[]])[] | null;
 };
 
-const FACTS = 'SELECT authorization_facts($1, $2, $3, $4) AS found';
+/** For each question a row, in their order. The function sees to what each caller may see, whoever else is asking. */
+const FACTS = `SELECT authorization_facts(q.scope, q.auth_user, q.tenant, q.most) AS found
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[]) WITH ORDINALITY AS q (scope, auth_user, tenant, most, n)
+  ORDER BY q.n`;
+
+type Question = {
+  readonly scope: TenantId;
+  readonly user: AuthUserId;
+  readonly tenant: TenantId | null;
+  readonly most: number;
+};
+
+/** So few that nobody waits long for what others ask, and so many that the trips do not count any more. */
+const GATHERED = { most: 20, sideBySide: 4 };
 
 /** One statement, so that the stamp and what it stands for are of the same moment. */
 const CATALOGUE = `SELECT value AS stamp,
@@ -59,28 +73,21 @@ const MOST_FOUND = 10;
 
 export class Authorizations {
   readonly #database: Database;
+  readonly #facts: Gathered<Question, Found | null>;
   #known: Known | null = null;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#facts = new Gathered((questions) => this.#readFacts(questions), GATHERED);
   }
 
   /**
    * null: no such user within the caller's tenant, or no such tenant to be asked about. Of tenants below the user's that may differ
    * from it, no more than `most` and one more.
    */
-  async read(
-    scope: TenantId,
-    {
-      user,
-      tenant,
-      most,
-    }: { readonly user: AuthUserId; readonly tenant: TenantId | null; readonly most: number },
-  ): Promise<AuthorizationRead | null> {
+  async read(scope: TenantId, asked: Omit<Question, 'scope'>): Promise<AuthorizationRead | null> {
     for (;;) {
-      const asked = [scope, user, tenant, most];
-      const [row] = await this.#database.single<{ found: Found | null }>('authorization', FACTS, asked);
-      const found = row?.found ?? null;
+      const found = await this.#facts.ask({ scope, ...asked });
       if (found === null) return null;
       const [, , , , roles, access] = found;
       if (this.#known?.stamp !== roles) this.#known = await this.#load();
@@ -118,6 +125,16 @@ export class Authorizations {
     const statement = `SELECT value FROM stamp WHERE name = 'access'`;
     const [row] = await this.#database.single<{ value: string }>('access-stamp', statement, []);
     return row?.value ?? '';
+  }
+
+  async #readFacts(questions: readonly Question[]): Promise<readonly (Found | null)[]> {
+    const rows = await this.#database.single<{ found: Found | null }>('authorization', FACTS, [
+      questions.map(({ scope }) => scope),
+      questions.map(({ user }) => user),
+      questions.map(({ tenant }) => tenant),
+      questions.map(({ most }) => most),
+    ]);
+    return rows.map(({ found }) => found);
   }
 
   async #load(): Promise<Known> {

@@ -98,6 +98,17 @@ describe('a key that was just good for a read', () => {
     expect((await read()).status).toBe(200);
   });
 
+  it('opens for each of those who come with it at once, and one that is none opens for nobody', async () => {
+    const { id, read } = await aKey('shared');
+    const statuses = async (reading: () => Promise<{ readonly status: number }>) =>
+      new Set((await Promise.all(Array.from({ length: 30 }, reading))).map(({ status }) => status));
+    expect(await statuses(read)).toEqual(new Set([200]));
+    await elsewhere('UPDATE api_key SET revoked_at = now() WHERE id = $1', id);
+    expect(await statuses(read)).toEqual(new Set([401]));
+    const path = `/v1/users/${user}/authorization`;
+    expect(await statuses(() => served.request('GET', path, { key: 'rc_nobodys' }))).toEqual(new Set([401]));
+  });
+
   it('finds nobody who is not there, as ever', async () => {
     const { read } = await aKey('mistaken');
     const nobody = await served.request('GET', `/v1/users/${UNKNOWN}/authorization`, { key });

@@ -201,6 +201,29 @@ describe('who may read an authorization', () => {
     expect((await read(lower, ours, caller)).entries).toEqual([]);
   });
 
+  it('sees their own and nothing else when callers of many tenants ask at the same time', async () => {
+    const people = await Promise.all(
+      Array.from({ length: 12 }, async () => {
+        const tenant = await aTenant(deps);
+        return {
+          tenant,
+          caller: await aCaller(deps, tenant, 'application'),
+          user: await aUser(fresh.url, tenant),
+        };
+      }),
+    );
+    const asked = people.flatMap(({ caller }) => people.map(({ user }) => read(user, null, caller)));
+    const answers = await Promise.allSettled(asked);
+    const seen = answers.map((one) =>
+      one.status === 'fulfilled' ? [one.value.user, one.value.tenant] : one.reason.code,
+    );
+    expect(seen).toEqual(
+      people.flatMap((own) =>
+        people.map(({ user, tenant }) => (user === own.user ? [user, tenant] : 'not-found')),
+      ),
+    );
+  });
+
   it('has the permission for it', async () => {
     const tenant = await aTenant(deps);
     const reviewer = await aCaller(deps, tenant, 'reviewer');
