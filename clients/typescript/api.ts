@@ -751,6 +751,7 @@ export type Operations = {
     readonly schedule?: string | null;
     readonly timeZone?: string;
     readonly issuer?: (string | null);
+    readonly state?: "active" | "paused";
   }; answer: Connection };
   /** Make an API key for a principal */
   createKey: { input: { principal: string } & {

@@ -179,17 +179,14 @@ class Load {
     const { tenant: path, name, provider, parts } = wanted;
     const given = this.#seen.resolved.credentials[at];
     if (current === null) {
-      const { state: _, ...rest } = said(parts);
-      const made = await createConnection(this.#deps, this.#caller, {
-        ...(rest as object),
+      await createConnection(this.#deps, this.#caller, {
+        ...(said(parts) as object),
         settings: parts.settings,
         tenant: this.#tenant(path),
         name,
         provider,
         credentials: given,
       });
-      if (parts.state === 'paused')
-        await updateConnection(this.#deps, this.#caller, { connection: made.id, state: 'paused' });
       return;
     }
     if (current.state === 'unreadable') return;

@@ -55,6 +55,7 @@ export const NewConnection = z.strictObject({
   timeZone: TimeZone.default('UTC'),
   /** null: as the settings say. */
   issuer: Issuer.nullable().default(null),
+  state: z.enum(CONNECTION_STATES).default('active'),
 });
 
 export const ChangedConnection = z.strictObject({

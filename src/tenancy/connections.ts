@@ -56,7 +56,6 @@ export async function createConnection(
       id,
       tenant: tenant ?? caller.tenant,
       settings: given.settings as Connection['settings'],
-      state: 'active',
       issuer: given.issuer === null ? issuerOf(definition, given) : saidIssuer(caller, given.issuer),
     },
     {
