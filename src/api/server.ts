@@ -1,4 +1,5 @@
 /** The HTTP server: who is asking, which route, what is answered, what is logged. Everything else is in the routes and the use cases. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { v7 } from 'uuid';
@@ -11,7 +12,7 @@ import { publicUrlOf } from '../domain/signIn.ts';
 import { Failures } from '../signIn/failures.ts';
 import { acceptCookies } from './cookies.ts';
 import type { ApiDeps } from './deps.ts';
-import { accessOf, callerOf, noteAct, noteAnswer } from './during.ts';
+import { accessOf, callerOf, noteAct, noteAnswer, SUPPORT_HEADER } from './during.ts';
 import { serveForms } from './forms.ts';
 import { openApiDocument } from './openapi.ts';
 import { describeFailure, isExpected } from './problems.ts';
@@ -52,7 +53,7 @@ export async function openServer(
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const app = fastify({
     logger: false,
-    genReqId: (request) => requestIdOf(request.headers['x-request-id']),
+    genReqId: ({ headers }) => requestIdOf(headers),
     bodyLimit: MEBIBYTE,
     requestTimeout: LONGEST_REQUEST_MS,
     trustProxy: [...(config.trustedProxies ?? [])],
@@ -94,7 +95,9 @@ export async function openServer(
   return { url: urlOf(app.server.address() as AddressInfo), close: () => app.close() };
 }
 
-function requestIdOf(given: unknown): string {
+/** Its sender may choose one; not during a support access, where it puts the tenant's entries about one request together. */
+function requestIdOf(headers: IncomingHttpHeaders): string {
+  const given = headers[SUPPORT_HEADER] === undefined ? headers['x-request-id'] : undefined;
   return typeof given === 'string' && UUID.test(given) ? given.toLowerCase() : v7();
 }
 

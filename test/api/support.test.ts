@@ -226,6 +226,20 @@ describe('during a support access', () => {
     expect(body.tenants).toMatchObject([{ tenant: harbor.tenant, ok: true }]);
   });
 
+  it('two entries belong together by a request id that the support person cannot choose', async () => {
+    const { id } = await granted();
+    const chosen = '019a0d1e-7f53-7c07-9d2c-4b1c6d5e0a11';
+    const headers = { 'rollcall-support-access': id, 'x-request-id': chosen };
+    const answers = [
+      await served.request('GET', '/v1/users', { key: sue.key, headers }),
+      await served.request('GET', `/v1/users/${ids.user}`, { key: sue.key, headers }),
+    ];
+    const entries = await log(`&supportAccess=${id}`);
+    const [first, second] = answers.map((answer) => answer.headers.get('x-request-id'));
+    expect(entries.map(({ details }) => details.request)).toEqual([first, first, second, second]);
+    expect(new Set([first, second, chosen]).size).toBe(3);
+  });
+
   it('nothing is done that cannot be recorded', async () => {
     const { id } = await granted({ mayWrite: true });
     const log = (statement: string) => asOwner(served.databaseUrl, (owner) => owner.query(statement));
