@@ -14,13 +14,13 @@ const names = (from: number, to: number) => Array.from({ length: to - from + 1 }
 /** All applied. */
 async function settled(
   count: number,
-  more: { guards?: object; everyone?: string[]; engineers?: number } = {},
+  more: { guards?: object; everyone?: string[]; engineers?: number; hasFeed?: boolean } = {},
 ) {
   const users = names(1, count).map((id) => ({ id, department: 'Engines', phone: '1' }));
   const groups = [{ id: 'g', members: names(1, more.engineers ?? 0) }];
   const roles = [{ group: 'g', role: 'engineer' }];
   const acme = await install.connect({
-    directory: aDirectory({ users, groups }),
+    directory: aDirectory({ users, groups, hasFeed: more.hasFeed ?? false }),
     mapping: { roles, everyone: more.everyone ?? [] },
     guards: more.guards ?? {},
   });
@@ -250,6 +250,88 @@ describe('Roles', () => {
     expect(await held(acme)).toHaveLength(expected);
   });
 });
+
+describe('In deltas', () => {
+  const asBefore = (from: number, to: number) =>
+    names(from, to).map((id) => ({ id, department: 'Engines', phone: '1' }));
+  const kinds: [string, { count: number; limit: number; because: RegExp }, Harm, Harm][] = [
+    [
+      'deletions',
+      { count: 100, limit: 10, because: /^11 users would be suspended or deleted; up to 10 go/ },
+      ({ directory }, from, to) => directory.remove(...names(from, to)),
+      ({ directory }, from, to) => directory.add(...asBefore(from, to)),
+    ],
+    [
+      'lost roles',
+      { count: 30, limit: 6, because: /^7 users would lose roles; up to 6 go/ },
+      ({ directory }, _, to) => directory.group('g', names(to + 1, 30)),
+      ({ directory }, from) => directory.group('g', names(from, 30)),
+    ],
+    [
+      'blanked fields',
+      { count: 100, limit: 10, because: /^11 users would lose their phone, as when .* up to 10 go/ },
+      ({ directory }, from, to) => {
+        for (const id of names(from, to)) directory.edit(id, { phone: null });
+      },
+      ({ directory }, from, to) => {
+        for (const id of names(from, to)) directory.edit(id, { phone: '1' });
+      },
+    ],
+  ];
+  const ofDelta = async (acme: Connected) => expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+
+  it.each(kinds)('%s go exactly up to the limit', async (_, { count, limit }, harm) => {
+    const acme = await settled(count, { engineers: count, hasFeed: true });
+    harm(acme, 1, limit);
+    await ofDelta(acme);
+    expect(await held(acme)).toEqual([]);
+    expect(await acme.inState('open')).toHaveLength(limit);
+  });
+
+  it.each(kinds)(
+    '%s one over the limit are held, with the reason; a delta never opens them, a full run does once all but some are back',
+    async (_, { count, limit, because: reason }, harm, mend) => {
+      const acme = await settled(count, { engineers: count, hasFeed: true });
+      harm(acme, 1, limit + 1);
+      acme.directory.edit('u30', { displayName: 'Edited' });
+      await ofDelta(acme);
+      expect(await held(acme)).toEqual(names(1, limit + 1).sort());
+      expect(await acme.inState('open')).toEqual(['u30']);
+      expect(await because(acme)).toEqual([expect.stringMatching(reason)]);
+      expect((await acme.changeOf('u1')).decision).toMatchObject({ madeBy: 'guard', verdict: 'hold' });
+
+      mend(acme, 3, limit + 1);
+      await ofDelta(acme);
+      expect(await held(acme)).toEqual(['u1', 'u2']);
+      expect(await acme.sync({ full: true })).toMatchObject({ kind: 'full', snapshot: 'complete' });
+      expect(await held(acme)).toEqual([]);
+      expect(await acme.inState('open')).toEqual(['u1', 'u2', 'u30']);
+    },
+  );
+
+  it.each(kinds)(
+    '%s that only together exceed the limit are held by the delta that brings the last of them, those before it too',
+    async (_, { count, limit }, harm) => {
+      const acme = await settled(count, { engineers: count, hasFeed: true });
+      const step = Math.floor(limit / 2) - 1;
+      for (const [from, to] of [
+        [1, step],
+        [step + 1, 2 * step],
+      ] as const) {
+        harm(acme, from, to);
+        await ofDelta(acme);
+        expect(await held(acme)).toEqual([]);
+        expect(await acme.inState('open')).toHaveLength(to);
+      }
+      const all = Math.max(3 * step, limit + 1);
+      harm(acme, 2 * step + 1, all);
+      await ofDelta(acme);
+      expect(await held(acme)).toEqual(names(1, all).sort());
+    },
+  );
+});
+
+type Harm = (acme: Connected, from: number, to: number) => void;
 
 describe('An apply', () => {
   it('takes nothing that is held', async () => {
