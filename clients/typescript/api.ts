@@ -472,7 +472,7 @@ export type Run = {
     /** The provider’s id of the request: what its support asks for. */
     readonly requestId?: string;
   } | null);
-  /** What the provider said of itself before a full run. */
+  /** What the provider said of itself before a full run; null: it was not asked, or could not be. */
   readonly evidence: ({
     /** How many users the provider counts; null: it does not say. */
     readonly users: number | null;
@@ -802,6 +802,7 @@ export type Operations = {
   }; answer: Tenant };
   /** Sign what an auth user may do */
   createUserToken: { input: { user: string } & {
+    /** What holds in this tenant alone; without it in the user’s own and all below it. */
     readonly tenant?: (string | null);
     readonly audience: string;
     readonly seconds?: number;
@@ -825,9 +826,13 @@ export type Operations = {
     readonly connection: string;
     readonly revision: number;
     readonly filter?: {
+      /** Only those of this set. */
       readonly set?: "new" | "changed" | "deleted" | "conflict";
+      /** Only those of these kinds. */
       readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[];
+      /** Only those with this cause. */
       readonly cause?: "joined" | "matched-by-email" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "several-candidates";
+      /** Part of a name, address or external id, in any case. */
       readonly search?: string;
     };
     readonly includeHeld?: boolean;
@@ -1185,7 +1190,7 @@ export type Operations = {
     /** Of the tenant that the change was made on: refused if it is another one by now. */
     readonly version?: number;
   }; answer: Tenant };
-  /** Verify the audit logs of a tenant and those below it */
+  /** Verify audit logs */
   verifyAudit: { input: { tenant?: string }; answer: {
     readonly tenants: readonly {
       readonly tenant: string;

@@ -1,8 +1,6 @@
 /** Applies, as they are and were. They are started from their connection. */
 import { z } from 'zod';
-import { ConnectionId } from '../domain/ids.ts';
-import { PageOptions } from '../domain/page.ts';
-import { getApply, listApplies } from '../review/apply.ts';
+import { getApply, ListApplies, listApplies } from '../review/apply.ts';
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
 
@@ -32,7 +30,7 @@ export const applies = [
     operation: 'listApplies',
     summary: 'List applies, oldest first',
     needs: 'changes.read',
-    input: PageOptions.extend({ connection: ConnectionId.optional() }),
+    input: ListApplies,
     status: 200,
     answer: pageOf(Apply),
     handle: ({ deps, caller, input }) => listApplies(deps, caller, input),

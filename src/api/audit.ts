@@ -1,8 +1,7 @@
 /** The audit log: what it says, and whether it is whole. */
 import { z } from 'zod';
 import { ACTOR_KINDS } from '../domain/audit.ts';
-import { TenantId } from '../domain/ids.ts';
-import { AuditFilter, listAudit, verifyAudit } from '../review/audit.ts';
+import { AuditFilter, listAudit, VerifiedTenants, verifyAudit } from '../review/audit.ts';
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
 
@@ -41,9 +40,9 @@ export const audit = [
     method: 'GET',
     path: '/v1/audit/verification',
     operation: 'verifyAudit',
-    summary: 'Verify the audit logs of a tenant and those below it',
+    summary: 'Verify audit logs',
     needs: 'audit.read',
-    input: z.strictObject({ tenant: TenantId.optional() }),
+    input: VerifiedTenants,
     status: 200,
     answer: z.object({
       tenants: z.array(

@@ -117,16 +117,6 @@ const knownVersion: Parameter = {
   schema: { type: 'string' },
 };
 
-/** What parameters of these names mean, wherever they are. */
-const meanings: Readonly<Record<string, string>> = {
-  limit: 'Items in the page: 1 to 500, 50 if not given.',
-  after: '`next` of the page before.',
-  tenant: 'This tenant and those below it.',
-  parent: 'Only the children of this tenant.',
-  connection: 'Only what belongs to this connection.',
-  search: 'What to look for in names and addresses, in any case.',
-};
-
 /** The schema's members, each where it comes in. Query parameters are all optional: a list without any is its first page. */
 function inputOf(route: Route, schema: JsonSchema): { parameters: Parameter[]; body: JsonSchema | null } {
   const members = (schema['properties'] ?? {}) as Readonly<Record<string, JsonSchema>>;
@@ -136,15 +126,16 @@ function inputOf(route: Route, schema: JsonSchema): { parameters: Parameter[]; b
   );
   const others = Object.entries(members).filter(([name]) => !inPath.includes(name));
   if (!takesBody(route.method)) {
-    const query = others.map(
-      ([name, member]): Parameter => ({
+    const query = others.map(([name, member]): Parameter => {
+      const { description, ...schema } = withoutNull(member);
+      return {
         name,
         in: 'query',
         required: false,
-        ...(meanings[name] === undefined ? {} : { description: meanings[name] }),
-        schema: withoutNull(member),
-      }),
-    );
+        ...(typeof description === 'string' ? { description } : {}),
+        schema,
+      };
+    });
     return { parameters: [...path, ...query], body: null };
   }
   const isOneObject = schema['type'] === 'object';
@@ -168,9 +159,12 @@ function withoutNull({ default: standard, ...schema }: JsonSchema): JsonSchema {
     const [type, ...others] = schema['type'].filter((name) => name !== 'null');
     return { ...schema, type: others.length === 0 ? type : [type, ...others], ...said };
   }
-  const variants = schema['anyOf'] as readonly JsonSchema[] | undefined;
+  const { anyOf, ...rest } = schema;
+  const variants = anyOf as readonly JsonSchema[] | undefined;
   const [variant, ...others] = variants?.filter(({ type }) => type !== 'null') ?? [];
-  return variant !== undefined && others.length === 0 ? { ...variant, ...said } : { ...schema, ...said };
+  return variant !== undefined && others.length === 0
+    ? { ...rest, ...variant, ...said }
+    : { ...schema, ...said };
 }
 
 /**

@@ -10,15 +10,16 @@ import { getUser } from '../tenancy/users.ts';
 import type { AuthorizationDeps } from './read.ts';
 
 export const IdentityQuery = z.strictObject({
-  /** `iss` of the ID token; goes with `subject`. */
-  issuer: z.string().max(500).nullable().default(null),
-  /** `sub` of the ID token; with Entra ID `oid`. */
-  subject: ExternalId.nullable().default(null),
-  /** Goes with `externalId`. */
-  provider: Provider.nullable().default(null),
-  externalId: ExternalId.nullable().default(null),
-  /** Only by this one's directory. */
-  connection: ConnectionId.nullable().default(null),
+  issuer: z
+    .string()
+    .max(500)
+    .nullable()
+    .default(null)
+    .describe('`iss` of the ID token; goes with `subject`.'),
+  subject: ExternalId.nullable().default(null).describe('`sub` of the ID token; with Entra ID `oid`.'),
+  provider: Provider.nullable().default(null).describe('Goes with `externalId`.'),
+  externalId: ExternalId.nullable().default(null).describe('The provider’s own id; goes with `provider`.'),
+  connection: ConnectionId.nullable().default(null).describe('Only by the directory of this connection.'),
 });
 
 /**

@@ -14,8 +14,9 @@ const MOST_ENTRIES = 1_000;
 
 export const AuthorizationQuery = z.strictObject({
   user: z.string(),
-  /** What holds in this one tenant. null: in the user's own and all below it. */
-  tenant: TenantId.nullable().default(null),
+  tenant: TenantId.nullable()
+    .default(null)
+    .describe('What holds in this tenant alone; without it in the user’s own and all below it.'),
 });
 
 export type AuthorizationAnswer = {

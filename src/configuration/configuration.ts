@@ -21,7 +21,7 @@ const WRITES: readonly Action[] = ['connections.write', 'tenants.write', 'users.
 export const ExportedConfiguration = z.strictObject({
   tenant: TenantId.nullable()
     .default(null)
-    .describe('Only of this tenant and what is below it, and without roles and product plans.'),
+    .describe('Only of this tenant and those below it, and without roles and product plans.'),
 });
 
 export type Exported = {

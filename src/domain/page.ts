@@ -1,5 +1,6 @@
 /** Lists, a page at a time. Ids grow with time (UUIDv7), so that the last id of a page says where the next one begins. */
 import { z } from 'zod';
+import { TenantId } from './ids.ts';
 
 /** `next: null` marks the end; otherwise it is handed in as `after`. */
 export type Listed<T> = { readonly items: readonly T[]; readonly next: string | null };
@@ -13,11 +14,16 @@ const Cursor = z.string().transform((text, context) => {
 
 /** Limit: 1 to 500, 50 if not given. Query strings bring numbers as text. */
 export const PageOptions = z.strictObject({
-  limit: z.coerce.number<number | string>().int().min(1).max(500).default(50),
-  after: Cursor.nullable().default(null),
+  limit: z.coerce.number<number | string>().int().min(1).max(500).default(50).describe('Items in the page.'),
+  after: Cursor.nullable().default(null).describe('`next` of the page before.'),
 });
 /** `after` is the id of the last row that was seen. */
 export type PageOptions = z.infer<typeof PageOptions>;
+
+/** Whose rows a list has. null: the caller's own and those below. */
+export const TopTenant = TenantId.nullable()
+  .default(null)
+  .describe('Of this tenant and those below it; without it of your own and those below it.');
 
 /** From up to `limit + 1` rows: the one too many only shows that there is more. */
 export function toPage<T extends { readonly id: string }>(rows: readonly T[], limit: number): Listed<T> {
@@ -39,7 +45,9 @@ const FeedCursor = z.string().transform((text, context): FeedPlace => {
 });
 
 /** Like PageOptions, for the feed, which is never at its end: the last event's own cursor says where to go on later. */
-export const FeedOptions = PageOptions.extend({ after: FeedCursor.nullable().default(null) });
+export const FeedOptions = PageOptions.extend({
+  after: FeedCursor.nullable().default(null).describe('`cursor` of the last event that was seen.'),
+});
 export type FeedOptions = z.infer<typeof FeedOptions>;
 
 export function feedCursor({ position, id }: FeedPlace): string {

@@ -102,6 +102,10 @@ async function carryOutBatches(deps: ApplyDeps, apply: RunningApply, how: HowToA
   while ((await next(null, 'moves')) !== null);
 }
 
+export const ListApplies = PageOptions.extend({
+  connection: ConnectionId.optional().describe('Only of this connection.'),
+});
+
 /** Oldest first. */
 export async function listApplies(
   deps: ApplyDeps,
@@ -109,10 +113,7 @@ export async function listApplies(
   input: unknown,
 ): Promise<Listed<ApplyView>> {
   authorise(caller, 'changes.read');
-  const { connection, ...page } = parseInput(
-    PageOptions.extend({ connection: ConnectionId.optional() }),
-    input,
-  );
+  const { connection, ...page } = parseInput(ListApplies, input);
   const rows = await deps.store.applying.list(
     caller.tenant,
     { connection, id: undefined },

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { chainHash, START_OF_CHAIN } from '../domain/audit.ts';
 import { TenantId } from '../domain/ids.ts';
 import { notFound, parseInput } from '../domain/input.ts';
+import { PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import type { StoredAuditEntry } from '../store/audit.ts';
 import type { Store } from '../store/store.ts';
@@ -21,6 +22,10 @@ export type VerifiedChain = {
   readonly because?: string;
 };
 
+export const VerifiedTenants = z.strictObject({
+  tenant: TenantId.optional().describe('Of this tenant alone; without it of your own and all below it.'),
+});
+
 /** Follows each chain of the caller's subtree (or of one tenant) from its beginning to its recorded end. */
 export async function verifyAudit(
   deps: AuditDeps,
@@ -28,7 +33,7 @@ export async function verifyAudit(
   input: unknown,
 ): Promise<{ tenants: readonly VerifiedChain[] }> {
   authorise(caller, 'audit.read');
-  const { tenant } = parseInput(z.strictObject({ tenant: TenantId.optional() }), input);
+  const { tenant } = parseInput(VerifiedTenants, input);
   const visible = await deps.store.audit.tenants(caller.tenant);
   const chosen = tenant === undefined ? visible : [await known(deps, caller, tenant)];
   const tenants: VerifiedChain[] = [];
@@ -79,12 +84,15 @@ async function verifyChain(deps: AuditDeps, caller: Caller, tenant: TenantId): P
 }
 
 export const AuditFilter = z.strictObject({
-  tenant: TenantId.optional(),
-  /** Only what was done during this support access. */
-  supportAccess: z.uuid().optional(),
-  /** Number of the last entry that was seen. */
-  after: z.coerce.number().int().min(0).default(0),
-  limit: z.coerce.number().int().min(1).max(500).default(50),
+  tenant: TenantId.optional().describe('Of this tenant alone; without it of your own.'),
+  supportAccess: z.uuid().optional().describe('Only what was done during this support access.'),
+  after: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(0)
+    .describe('`next` of the page before: the number of its last entry.'),
+  limit: PageOptions.shape.limit,
 });
 
 export type ListedAudit = { readonly items: readonly StoredAuditEntry[]; readonly next: number | null };

@@ -22,21 +22,35 @@ export type ReviewDeps = { readonly store: Store };
 /** States in which a change still waits for somebody or something. */
 export const PENDING = ['open', 'held', 'approved', 'failed'] as const;
 
+const Whose = z.strictObject({
+  tenant: TenantId.optional().describe('Only of this tenant and those below it.'),
+  connection: ConnectionId.optional().describe('Only of this connection.'),
+});
+
 /** Which changes are meant, apart from whose. */
 export const ChangeCriteria = z.strictObject({
-  set: z.enum(CHANGE_SETS).optional(),
-  kind: z.array(z.enum(CHANGE_KINDS)).optional(),
-  cause: z.enum(Object.keys(causes) as [Cause, ...Cause[]]).optional(),
-  search: z.string().min(1).max(200).optional(),
+  set: z.enum(CHANGE_SETS).optional().describe('Only those of this set.'),
+  kind: z.array(z.enum(CHANGE_KINDS)).optional().describe('Only those of these kinds.'),
+  cause: z
+    .enum(Object.keys(causes) as [Cause, ...Cause[]])
+    .optional()
+    .describe('Only those with this cause.'),
+  search: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe('Part of a name, address or external id, in any case.'),
 });
 export type ChangeCriteria = z.infer<typeof ChangeCriteria>;
 
 export const ChangeFilter = ChangeCriteria.extend({
   ...PageOptions.shape,
-  tenant: TenantId.optional(),
-  connection: ConnectionId.optional(),
-  /** Without it: the states in which a change still waits. */
-  state: z.array(z.enum(CHANGE_STATES)).default([...PENDING]),
+  ...Whose.shape,
+  state: z
+    .array(z.enum(CHANGE_STATES))
+    .default([...PENDING])
+    .describe('Only those in these states; without it those in which a change still waits.'),
 });
 
 /** Oldest first. */
@@ -71,10 +85,7 @@ export async function getChange(deps: ReviewDeps, caller: Caller, id: string): P
   return found;
 }
 
-export const SummaryFilter = z.strictObject({
-  tenant: TenantId.optional(),
-  connection: ConnectionId.optional(),
-});
+export const SummaryFilter = Whose;
 
 /** Pending changes by set, one line a connection. */
 export async function summarise(

@@ -4,7 +4,7 @@ import { v7 } from 'uuid';
 import { z } from 'zod';
 import { TenantId } from '../domain/ids.ts';
 import { invalidInput, Name, notFound, parseId, parseInput } from '../domain/input.ts';
-import { type Listed, PageOptions } from '../domain/page.ts';
+import { type Listed, PageOptions, TopTenant } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import { type SignInProvider, SignInProviderId } from '../domain/signIn.ts';
@@ -122,8 +122,7 @@ export async function updateSignInProvider(
 }
 
 export const ListSignInProviders = PageOptions.extend({
-  /** With all tenants below it. null: the caller's own. */
-  tenant: TenantId.nullable().default(null),
+  tenant: TopTenant,
 });
 
 /** Never with their secrets. Throws `invalid-input`, `not-found` for the tenant. */

@@ -114,8 +114,7 @@ export async function signOut(deps: SessionDeps, { caller, session }: Visitor): 
 }
 
 export const ListSessions = PageOptions.extend({
-  /** Whose. null: the caller's own. */
-  principal: PrincipalId.nullable().default(null),
+  principal: PrincipalId.nullable().default(null).describe('Whose; without it your own.'),
 });
 
 /** The good ones, the oldest first. Throws `invalid-input`, `not-found` for the principal, `forbidden` for another's. */
@@ -150,8 +149,7 @@ export async function endSession(deps: SessionDeps, caller: Caller, id: string):
 }
 
 export const EndedSessions = z.strictObject({
-  /** Whose. null: the caller's own. */
-  principal: PrincipalId.nullable().default(null),
+  principal: PrincipalId.nullable().default(null).describe('Whose; without it your own.'),
 });
 
 /** Signs somebody out everywhere. Throws `invalid-input`, `not-found` for the principal, `forbidden`. */

@@ -20,7 +20,9 @@ export const RunRequest = z.strictObject({
     .default(false)
     .describe('Read everybody, also where the provider can name those who changed.'),
 });
-export const RunFilter = PageOptions.extend({ connection: ConnectionId.optional() });
+export const RunFilter = PageOptions.extend({
+  connection: ConnectionId.optional().describe('Only of this connection.'),
+});
 
 /**
  * Queues a run; one that already waits for this connection is given again. Whoever calls has to see to it that a worker hears of it.

@@ -9,7 +9,7 @@ import { Provider } from '../domain/directory.ts';
 import { TenantId } from '../domain/ids.ts';
 import { Name } from '../domain/input.ts';
 import { Mapping } from '../domain/mapping.ts';
-import { PageOptions } from '../domain/page.ts';
+import { PageOptions, TopTenant } from '../domain/page.ts';
 import { Policy } from '../domain/policy.ts';
 import type { ConnectionPatch } from '../store/connections.ts';
 
@@ -77,8 +77,7 @@ export const ChangedConnection = z.strictObject({
 });
 
 export const ListConnections = PageOptions.extend({
-  /** With all tenants below it. null: the caller's own. */
-  tenant: TenantId.nullable().default(null),
+  tenant: TopTenant,
 });
 
 type Given = Omit<z.infer<typeof ChangedConnection>, 'connection' | 'version'>;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import { PrincipalId, TenantId } from '../domain/ids.ts';
 import { invalidInput, Name, notFound, parseId, parseInput } from '../domain/input.ts';
-import { type Listed, PageOptions } from '../domain/page.ts';
+import { type Listed, PageOptions, TopTenant } from '../domain/page.ts';
 import {
   type Action,
   allowedTo,
@@ -59,8 +59,7 @@ export async function createPrincipal(
 }
 
 export const ListPrincipals = PageOptions.extend({
-  /** With all tenants below it. null: the caller's own. */
-  tenant: TenantId.nullable().default(null),
+  tenant: TopTenant,
 });
 
 /** Throws `invalid-input`, `not-found` for the tenant. */

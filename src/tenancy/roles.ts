@@ -68,8 +68,9 @@ async function insertRoles(
 }
 
 export const ListRoles = PageOptions.extend({
-  /** Only roles that count there: of its product plan, where it has one. */
-  tenant: TenantId.nullable().default(null),
+  tenant: TenantId.nullable()
+    .default(null)
+    .describe('Only roles that count in this tenant: of its product plan, where it has one.'),
 });
 
 /** Roles are the application's, so every caller sees all of them but the hidden. Throws `invalid-input`, `not-found` for the tenant. */
@@ -240,8 +241,9 @@ export async function ensureMappable(
 export const Grant = z.strictObject({
   user: AuthUserId,
   role: RoleName,
-  /** Where the role is held: the user's own tenant, which it is when null, or one below. */
-  tenant: TenantId.nullable().default(null),
+  tenant: TenantId.nullable()
+    .default(null)
+    .describe('Where the role is held: in the user’s own tenant, which it is without this, or in one below.'),
 });
 
 /**

@@ -5,7 +5,7 @@ import type { Clock } from '../domain/clock.ts';
 import { PrincipalId, TenantId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
 import { cleanText } from '../domain/normalise.ts';
-import { type Listed, PageOptions } from '../domain/page.ts';
+import { type Listed, PageOptions, TopTenant } from '../domain/page.ts';
 import { type Action, allowedToSupport, authorise, type Caller, can, mayDo } from '../domain/permission.ts';
 import type { Principal } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
@@ -117,8 +117,7 @@ export async function inviteSupport(
 }
 
 export const ListSupport = PageOptions.extend({
-  /** With all tenants below it. null: the caller's own. */
-  tenant: TenantId.nullable().default(null),
+  tenant: TopTenant,
 });
 
 /** The oldest first. Who is with support sees their own, others all of their subtree. Throws `invalid-input`, `not-found` for the tenant. */

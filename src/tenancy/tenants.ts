@@ -59,8 +59,9 @@ export async function createTenant(
 }
 
 export const ListTenants = PageOptions.extend({
-  /** Its children alone. null: the caller's whole subtree. */
-  parent: TenantId.nullable().default(null),
+  parent: TenantId.nullable()
+    .default(null)
+    .describe('Only the children of this tenant; without it your own and all below it.'),
 });
 
 /** Throws `invalid-input`, `not-found` for the parent. */

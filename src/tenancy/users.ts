@@ -4,10 +4,10 @@ import { AUTH_USER_STATES, type Fields } from '../domain/authUser.ts';
 import { canonical } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import { emailKey } from '../domain/email.ts';
-import { AuthUserId, ConnectionId, TenantId } from '../domain/ids.ts';
+import { AuthUserId, ConnectionId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
 import { cleanText } from '../domain/normalise.ts';
-import { type Listed, PageOptions } from '../domain/page.ts';
+import { type Listed, PageOptions, TopTenant } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Store } from '../store/store.ts';
@@ -16,18 +16,18 @@ import type { AuthUser, AuthUserDetails, UserPatch } from '../store/users.ts';
 export type UserDeps = { readonly store: Store; readonly clock: Clock };
 
 export const ListUsers = PageOptions.extend({
-  /** With all tenants below it. null: the caller's own. */
-  tenant: TenantId.nullable().default(null),
-  state: z.enum(AUTH_USER_STATES).nullable().default(null),
-  /** Beginning of the address, user name or display name, in any case. */
+  tenant: TopTenant,
+  state: z.enum(AUTH_USER_STATES).nullable().default(null).describe('Only those in this state.'),
   search: z
     .string()
     .max(320)
     .nullable()
     .default(null)
-    .transform((text) => cleanText(text)),
-  /** Only users whom this connection's directory has. */
-  connection: ConnectionId.nullable().default(null),
+    .transform((text) => cleanText(text))
+    .describe('Beginning of the address, user name or display name, in any case.'),
+  connection: ConnectionId.nullable()
+    .default(null)
+    .describe('Only users whom the directory of this connection has.'),
 });
 
 /** Throws `invalid-input`, `not-found` for the tenant. */

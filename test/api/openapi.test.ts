@@ -155,6 +155,33 @@ it('has the structure of OpenAPI 3.1', () => {
   }
 });
 
+it('says of each member of a query what it means there', () => {
+  const said = new Map(
+    operations.flatMap((listed) =>
+      parametersOf(listed, 'query').map(({ name, description }) => [
+        `${listed.operation.operationId} ${name}`,
+        description ?? 'nothing',
+      ]),
+    ),
+  );
+  expect([...said].filter(([, description]) => !/\w+ \w+/.test(description))).toEqual([]);
+  const tenants = [...said].filter(([where]) => where.endsWith(' tenant'));
+  const withThoseBelow = tenants.filter(([, text]) => text.includes('this tenant and those below it'));
+  expect(withThoseBelow.map(([where]) => where.split(' ')[0]).sort()).toEqual([
+    'exportConfiguration',
+    'listChanges',
+    'listConnections',
+    'listKeys',
+    'listPrincipals',
+    'listSignInProviders',
+    'listSupportAccesses',
+    'listUsers',
+    'summarise',
+  ]);
+  for (const alone of ['listAudit', 'verifyAudit', 'getAuthorization'])
+    expect(said.get(`${alone} tenant`), alone).toContain('this tenant alone');
+});
+
 it('protects every route with the key or the session that it describes, but health and readiness', () => {
   expect(document.components.securitySchemes.key).toMatchObject({ type: 'http', scheme: 'bearer' });
   expect(document.components.securitySchemes.session).toMatchObject({ type: 'apiKey', in: 'cookie' });
