@@ -274,9 +274,18 @@ async function failChange(
   await appendAudit(tx, apply.tenant, at, entries);
 }
 
-/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation) are about rows; all others about the whole. */
+/**
+ * SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation) are about rows, and so is a row that row-level security
+ * keeps out of reach; all others are about the whole.
+ */
 function blamesTheData(error: unknown): boolean {
-  return /^2[23]/.test((error as { code?: unknown }).code?.toString() ?? '');
+  return isOutOfReach(error) || /^2[23]/.test((error as { code?: unknown }).code?.toString() ?? '');
+}
+
+/** A missing right has the same SQLSTATE, and comes from another routine of PostgreSQL. */
+function isOutOfReach(error: unknown): boolean {
+  const { code, routine } = error as { code?: unknown; routine?: unknown };
+  return code === '42501' && routine === 'ExecWithCheckOptions';
 }
 
 /** Without the values that PostgreSQL's own message would repeat. */
@@ -287,6 +296,7 @@ function describe(error: unknown): string {
     column?: string;
     table?: string;
   };
+  if (isOutOfReach(error)) return 'somebody in a tenant out of reach has what this would write';
   if (table === 'role_assignment' && column === 'role_id')
     return 'a role that the change gives does not exist any more';
   return `the database refused it (SQLSTATE ${code ?? 'unknown'}${constraint === undefined ? '' : `, ${constraint}`})`;

@@ -13,6 +13,7 @@ import { appendAudit } from './audit.ts';
 import type { Database, Sql } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import { writeTenantEvents } from './events.ts';
+import { removeLeftLinks } from './leftLinks.ts';
 import { lockForPlan, lockTree } from './locks.ts';
 import { EVER_WITHIN, isWithin, SUBTREE } from './scope.ts';
 import { readTenant } from './tenantRows.ts';
@@ -238,6 +239,7 @@ async function endWhatReachedIn(sql: Sql, { left }: Places, move: TenantMove): P
     ...(await takeBackRoles(sql, inSubtree, left, move)),
     ...(await endSupport(sql, inSubtree, left, move)),
     ...(await removeLogins(sql, inSubtree, left, move)),
+    ...(await removeLeftLinks(sql, move.id, left, move.by)),
   ];
 }
 

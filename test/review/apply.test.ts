@@ -4,7 +4,7 @@ import { updateTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
-import { auditOf } from '../support/tenancy.ts';
+import { aUser, auditOf } from '../support/tenancy.ts';
 import { whileAuditIsLocked } from '../support/waiting.ts';
 
 let install: Install;
@@ -38,6 +38,28 @@ async function refusing<T>(name: string, work: () => Promise<T>): Promise<T> {
 }
 
 describe('An apply', () => {
+  it('fails the one change whose directory user is linked to somebody out of reach, and applies the others', async () => {
+    const acme = await settled(2);
+    acme.directory.add({ id: 'u3' });
+    acme.directory.edit('u1', { displayName: 'Edited' });
+    await acme.sync();
+    await acme.approveAll();
+    const elsewhere = await install.tenant();
+    const user = await aUser(install.database.url, elsewhere);
+    await asOwner(install.database.url, (client) =>
+      client.query(
+        `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version)
+         VALUES ($1, 'u3', $2, $3, '\\x00', 1)`,
+        [acme.connection, elsewhere, user],
+      ),
+    );
+    expect(await acme.apply()).toEqual({ applied: 1, alreadyApplied: 0, moved: 0, failed: 1 });
+    expect((await acme.changeOf('u3')).outcomeReason).toBe(
+      'somebody in a tenant out of reach has what this would write',
+    );
+    expect((await acme.user('u1')).fields).toMatchObject({ displayName: 'Edited' });
+  });
+
   it('sends back only the change whose auth user was edited here meanwhile; the next run proposes afresh', async () => {
     const acme = await settled(3);
     for (const id of ['u1', 'u2', 'u3']) acme.directory.edit(id, { department: 'Engines' });

@@ -1,0 +1,75 @@
+/** What becomes of people, and of what was approved for them, when the tenants that they are put in change. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { TenantId } from '../../src/domain/ids.ts';
+import { Mapping } from '../../src/domain/mapping.ts';
+import { moveTenant } from '../../src/tenancy/tenantLife.ts';
+import { listTenants } from '../../src/tenancy/tenants.ts';
+import { asOwner } from '../support/database.ts';
+import { aDirectory, type SomeDirectoryUser } from '../support/directory.ts';
+import { type Connected, Install, noGuards } from '../support/install.ts';
+import { auditOf } from '../support/tenancy.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open();
+});
+afterAll(() => install.close());
+
+const byOffice = [{ tenant: 'Offices/{officeLocation}', create: true }];
+const at = (id: string, officeLocation: string | null) => ({
+  id,
+  email: `${id}@example.test`,
+  officeLocation,
+});
+
+async function connected(
+  users: readonly SomeDirectoryUser[],
+  rules: object[] = byOffice,
+  more: object = {},
+): Promise<Connected> {
+  const directory = aDirectory({ users: [...users] });
+  const mapping = Mapping.parse({ everyone: ['member'], rules, groups: null });
+  return await install.connect({ directory, mapping, guards: noGuards, ...more });
+}
+
+/** Of a tenant below the connection's, by its name. */
+async function idOf(real: Connected, name: string): Promise<TenantId> {
+  const { items } = await listTenants(install, real.administrator, { limit: 500 });
+  return items.find((one) => one.name === name)?.id as TenantId;
+}
+
+it('a tenant that is moved out of reach takes along who was deleted in it: who comes back is made anew', async () => {
+  const real = await connected([at('ada', 'Berlin'), at('bob', 'Rome')]);
+  await real.syncAndApply();
+  real.directory.remove('ada');
+  await real.syncAndApply();
+  const { id: before } = await real.user('ada');
+  const berlin = await idOf(real, 'Berlin');
+  await moveTenant(install, install.operator, { tenant: berlin, parent: await install.tenant() });
+  const left = await asOwner(install.database.url, async (client) => {
+    const { rows } = await client.query(
+      `SELECT 'identity' AS of FROM identity WHERE auth_user_id = $1
+       UNION ALL SELECT 'role' FROM role_assignment WHERE auth_user_id = $1
+       UNION ALL SELECT state FROM auth_user WHERE id = $1`,
+      [before],
+    );
+    return rows;
+  });
+  expect(left).toEqual([{ of: 'deleted' }]);
+  expect(await auditOf(install.database.url, berlin)).toContainEqual(
+    expect.objectContaining({
+      action: 'identity.removed',
+      subject: { kind: 'auth-user', id: before },
+      details: { connection: real.connection, because: 'tenant-moved' },
+    }),
+  );
+
+  real.directory.add(at('ada', 'Berlin'));
+  real.directory.edit('bob', { displayName: 'Bob' });
+  await real.sync();
+  expect(await real.changeOf('ada')).toMatchObject({ kind: 'create' });
+  await real.approveAll();
+  expect(await real.apply()).toMatchObject({ applied: 2, moved: 0, failed: 0 });
+  expect((await real.user('ada')).id).not.toBe(before);
+  expect(await install.auditIsWhole()).toBe(true);
+});
