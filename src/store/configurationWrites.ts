@@ -2,9 +2,8 @@
  * What a load writes in sets: tenants, their domains, and users. Each call is one transaction with all that is recorded of it, and
  * refuses what somebody else has made or changed since it was compared: run again, a load finds what is done and goes on.
  */
-import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { AuditEntry } from '../domain/audit.ts';
 import type { AuthUserState, Fields } from '../domain/authUser.ts';
-import type { Json } from '../domain/canonical.ts';
 import { emailKey } from '../domain/email.ts';
 import type { AuthUserId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
@@ -12,16 +11,14 @@ import { Problem } from '../domain/problem.ts';
 import type { ProductPlanId } from '../domain/productPlan.ts';
 import { hindranceToGiving, type RoleId, type RoleType } from '../domain/role.ts';
 import { isGoing } from '../domain/tenant.ts';
-import { appendToChains, type ChainedEntry } from './auditChains.ts';
+import { appendToChains } from './auditChains.ts';
+import { type By, type DoneByHand, holdRoles, tellByHand } from './byHand.ts';
 import type { Database, Sql } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import { writeTenantEvents } from './events.ts';
-import { manyIds } from './ids.ts';
 import { holdTree } from './locks.ts';
 import { SUBTREE } from './scope.ts';
 import { nameTaken } from './tenants.ts';
-
-export type By = { readonly actor: Actor; readonly at: Date };
 
 export type TenantToMake = {
   readonly id: TenantId;
@@ -80,7 +77,8 @@ export function configurationWrites(database: Database): ConfigurationWrites {
       refusingTakenNames(nameTaken, () => database.bulk(scope, (tx) => makeTenants(tx, scope, tenants, by))),
     verifyDomains: (scope, domains, by) =>
       database.bulk(scope, (tx) => verifyDomains(tx, scope, domains, by)),
-    writeUsers: (scope, users, by) => database.bulk(scope, (tx) => writeUsers(tx, scope, users, by)),
+    writeUsers: (scope, users, by) =>
+      database.bulk(scope, (tx) => writeUsers(tx, { scope, root: database.root }, users, by)),
     recordComparing: (scope, connections, { actor, at }) =>
       database.bulk(scope, (tx) =>
         appendToChains(
@@ -208,7 +206,7 @@ async function verifyDomains(
 
 async function writeUsers(
   sql: Sql,
-  scope: TenantId,
+  { scope, root }: { readonly scope: TenantId; readonly root: TenantId },
   users: readonly UserToWrite[],
   { isSystem, ...by }: By & { readonly isSystem: boolean },
 ): Promise<void> {
@@ -239,14 +237,10 @@ async function writeUsers(
     [rowsOf(changed), by.at.toISOString()],
   );
   if (written.length < changed.length) throw changedSinceCompared();
-  const types = await holdRoles(sql, users, isSystem);
+  const types = await holdGivenRoles(sql, users, isSystem);
   await giveRoles(sql, users, by);
-  await writeEvents(sql, users, { at: by.at, types });
-  await appendToChains(
-    sql,
-    by.at,
-    users.flatMap((user) => entriesOf(user, by)),
-  );
+  const done = users.map((user) => doneTo(user, types));
+  await appendToChains(sql, by.at, await tellByHand(sql, root, done, by));
   await refuseSharedAddresses(sql, users);
 }
 
@@ -281,21 +275,18 @@ async function refuseSharedAddresses(sql: Sql, users: readonly UserToWrite[]): P
   if (shared.length > 0) throw changedSinceCompared();
 }
 
-/** Types by role. Until the transaction ends they are what they were when it was asked who may give them. */
-async function holdRoles(
+/** Their types, which are what they were when it was asked who may give them. */
+async function holdGivenRoles(
   sql: Sql,
   users: readonly UserToWrite[],
   isSystem: boolean,
 ): Promise<ReadonlyMap<RoleId, RoleType>> {
-  const wanted = [...new Set(users.flatMap(({ gains }) => gains.map(({ role }) => role)))];
-  const rows = await sql.query<{ id: RoleId; type: RoleType }>(
-    'SELECT id, type FROM role WHERE id = ANY ($1::uuid[]) ORDER BY id FOR SHARE',
-    [wanted],
-  );
+  const wanted = new Set(users.flatMap(({ gains }) => gains.map(({ role }) => role)));
+  const types = await holdRoles(sql, [...wanted]);
   const mayGive = (type: RoleType) =>
     type === 'hidden' ? isSystem : hindranceToGiving(type, isSystem) === null;
-  if (rows.length < wanted.length || !rows.every(({ type }) => mayGive(type))) throw changedSinceCompared();
-  return new Map(rows.map(({ id, type }) => [id, type]));
+  if (types.size < wanted.size || ![...types.values()].every(mayGive)) throw changedSinceCompared();
+  return types;
 }
 
 /** A role is held in the tenant that its user is in by now, or below it: neither moves until the transaction ends. */
@@ -316,59 +307,20 @@ async function giveRoles(sql: Sql, users: readonly UserToWrite[], { at }: By): P
   );
 }
 
-/**
- * As an apply tells them, without a directory: see eventTypes in src/domain/carryOut.ts. The feed is the tenant's to read, so that
- * roles that are hidden from tenants are not named in it: that the user has another version is all that shows.
- */
-async function writeEvents(
-  sql: Sql,
-  users: readonly UserToWrite[],
-  { at, types }: { readonly at: Date; readonly types: ReadonlyMap<RoleId, RoleType> },
-): Promise<void> {
-  const ids = manyIds(users.length);
-  const rows = users.map((user, index) => ({
-    id: ids[index],
-    tenant_id: user.tenant,
-    auth_user_id: user.id,
-    type: eventTypeOf(user),
-    user_version: (user.version ?? 0) + 1,
-    data: {
-      fields: user.fields,
-      rolesGained: user.gains.filter(({ role }) => types.get(role) !== 'hidden').map(({ name }) => name),
-      rolesLost: [],
-    },
-  }));
-  await sql.query(
-    `INSERT INTO event (id, tenant_id, auth_user_id, type, user_version, data, created_at)
-     SELECT id, tenant_id, auth_user_id, type, user_version, data, $2
-     FROM jsonb_to_recordset($1::jsonb) AS row (id uuid, tenant_id uuid, auth_user_id uuid, type text, user_version int, data jsonb)`,
-    [JSON.stringify(rows), at.toISOString()],
-  );
+function doneTo(user: UserToWrite, types: ReadonlyMap<RoleId, RoleType>): DoneByHand {
+  const { id, tenant, version, state, fields, gains } = user;
+  const gained = gains.map((gain) => ({ ...gain, type: types.get(gain.role) ?? 'hidden' }));
+  return {
+    ...{ user: id, tenant, state, fields, gained, lost: [] },
+    version: (version ?? 0) + 1,
+    what: whatWasDone(user),
+  };
 }
 
-function eventTypeOf({ version, state, stateBefore }: UserToWrite): string {
-  if (version === null) return 'user.created';
-  if (stateBefore === null) return 'user.updated';
-  return state === 'suspended' ? 'user.suspended' : 'user.reactivated';
-}
-
-function entriesOf(user: UserToWrite, { actor }: By): readonly ChainedEntry[] {
-  const { id, tenant, version, state, stateBefore, fields, gains } = user;
-  const told = (action: string, details: { readonly [key: string]: Json }): ChainedEntry => ({
-    chain: tenant,
-    entry: { actor, action, subject: { kind: 'auth-user', id }, details },
-  });
-  const roles = gains.map((gain) =>
-    told('role.granted', { role: gain.role, ...(gain.tenant === tenant ? {} : { tenant: gain.tenant }) }),
-  );
-  if (version === null) return [told('auth-user.created', { fields, state }), ...roles];
-  return [
-    ...(fields.length === 0 ? [] : [told('auth-user.edited', { fields })]),
-    ...(stateBefore === null
-      ? []
-      : [told(state === 'suspended' ? 'auth-user.suspended' : 'auth-user.reactivated', {})]),
-    ...roles,
-  ];
+function whatWasDone({ version, state, stateBefore }: UserToWrite): DoneByHand['what'] {
+  if (version === null) return 'created';
+  if (stateBefore === null) return 'updated';
+  return state === 'suspended' ? 'suspended' : 'reactivated';
 }
 
 function changedSinceCompared(): Problem {

@@ -53,6 +53,11 @@ export function sqlOf(tx: OrdinaryTransaction): Sql {
   return { query: (text, values = []) => tx.$queryRawUnsafe(text, ...values) };
 }
 
+/** For the rest of the transaction every tenant is visible: for what is written where whoever does it may not read. Call it last. */
+export async function seeAll(sql: Sql, root: TenantId): Promise<void> {
+  await sql.query(`SELECT set_config('rollcall.tenant', $1, true) AS tenant`, [root]);
+}
+
 /**
  * How soon PostgreSQL notices that the machine at the other end is gone without a word: after a minute, and not after the two hours of
  * most systems. Until then its session holds its locks, and a connection whose worker vanished could not be run. `pg` cannot set the

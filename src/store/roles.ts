@@ -3,12 +3,16 @@ import { z } from 'zod';
 import type { AuditEntry } from '../domain/audit.ts';
 import type { AuthUserId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
+import { Problem } from '../domain/problem.ts';
 import type { ProductPlanId } from '../domain/productPlan.ts';
 import { ROLE_TYPES, type Role, RoleId } from '../domain/role.ts';
 import { appendAudit } from './audit.ts';
+import { appendToChains } from './auditChains.ts';
 import { type Audited, record } from './audited.ts';
+import { type By, type DoneByHand, holdRoles, type RoleByHand, tellByHand } from './byHand.ts';
 import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import type { Role as RoleRow } from './generated/client.ts';
+import { holdTree } from './locks.ts';
 import { pageQuery, subtree } from './scope.ts';
 
 export type Granting = {
@@ -50,10 +54,13 @@ export type RoleStore = {
   update(role: Role, patch: RolePatch, check: (uses: RoleUses) => void, audit: Audited): Promise<Role | null>;
   /** false: there is none any more. What `check` throws of its uses is thrown. */
   remove(role: Role, check: (uses: RoleUses) => void, audit: Audited): Promise<boolean>;
-  /** Gives the role by hand, and the auth user a new version. false: they have it there by hand already. Throws `not-found` for the tenants. */
-  grant(scope: TenantId, granting: Granting, audit: Audited): Promise<boolean>;
-  /** Takes what was given by hand, and gives the auth user a new version. false: they do not have it there by hand. Throws `not-found`. */
-  revoke(scope: TenantId, granting: Granting, audit: Audited): Promise<boolean>;
+  /**
+   * Gives the role by hand, and the auth user a new version. false: they have it there by hand already. Throws `not-found` for the
+   * tenants, `changed-since-shown` where user or role are not what they were.
+   */
+  grant(scope: TenantId, granting: Granting, by: By): Promise<boolean>;
+  /** Takes what was given by hand, and gives the auth user a new version. false: they do not have it there by hand. Throws as `grant` does. */
+  revoke(scope: TenantId, granting: Granting, by: By): Promise<boolean>;
 };
 
 export function roleStore(database: Database): RoleStore {
@@ -85,36 +92,62 @@ export function roleStore(database: Database): RoleStore {
         ),
       ),
     ...changing(database),
-    grant: (scope, { user, tenant, role, at }, audit) =>
-      database.ordinary(scope, async (tx) => {
-        await subtree(tx, scope, tenant);
-        await subtree(tx, tenant, at);
+    grant: (scope, granting, by) =>
+      assigning(database, scope, granting, { ...by, gives: true }, async (tx, { user, role, at }) => {
         const key = { authUserId: user, roleId: role.id, origin: 'manual' };
-        const { count } = await tx.roleAssignment.createMany({
-          data: [{ ...key, tenantId: at, grantedAt: audit.at }],
-          skipDuplicates: true,
-        });
-        if (count === 1) await touch(tx, user, tenant, audit);
-        return count === 1;
+        const data = [{ ...key, tenantId: at, grantedAt: by.at }];
+        return (await tx.roleAssignment.createMany({ data, skipDuplicates: true })).count;
       }),
-    revoke: (scope, { user, tenant, role, at }, audit) =>
-      database.ordinary(scope, async (tx) => {
-        await subtree(tx, scope, at);
-        const { count } = await tx.roleAssignment.deleteMany({
-          where: { authUserId: user, roleId: role.id, origin: 'manual', tenantId: at },
-        });
-        if (count === 1) await touch(tx, user, tenant, audit);
-        return count === 1;
+    revoke: (scope, granting, by) =>
+      assigning(database, scope, granting, { ...by, gives: false }, async (tx, { user, role, at }) => {
+        const where = { authUserId: user, roleId: role.id, origin: 'manual', tenantId: at };
+        return (await tx.roleAssignment.deleteMany({ where })).count;
       }),
   };
 }
 
-async function touch(tx: OrdinaryTransaction, user: AuthUserId, tenant: TenantId, audit: Audited) {
-  await tx.authUser.updateMany({
-    where: { id: user, tenantId: tenant },
-    data: { version: { increment: 1 }, updatedAt: audit.at },
+/** `write` gives how many assignments it made or took. Until then user, role and tenants are held as they were when it was asked who may. */
+async function assigning(
+  database: Database,
+  scope: TenantId,
+  granting: Granting,
+  { gives, ...by }: By & { readonly gives: boolean },
+  write: (tx: OrdinaryTransaction, granting: Granting) => Promise<number>,
+): Promise<boolean> {
+  const { user, tenant, role, at } = granting;
+  return await database.ordinary(scope, async (tx) => {
+    const sql = sqlOf(tx);
+    await holdTree(sql);
+    await subtree(tx, scope, tenant);
+    await subtree(tx, tenant, at);
+    const [held] = await sql.query<Pick<DoneByHand, 'version' | 'state'>>(
+      'SELECT version, state FROM auth_user WHERE id = $1::uuid AND tenant_id = $2::uuid FOR UPDATE',
+      [user, tenant],
+    );
+    const type = (await holdRoles(sql, [role.id])).get(role.id);
+    if (held === undefined || (gives && held.state === 'deleted') || type !== role.type)
+      throw changedMeanwhile();
+    if ((await write(tx, granting)) === 0) return false;
+    const [gained, lost] = gives ? [[assignment(granting)], []] : [[], [assignment(granting)]];
+    const done = { user, tenant, state: held.state, version: held.version + 1, fields: [], gained, lost };
+    const touched = { version: done.version, updatedAt: by.at };
+    await tx.authUser.updateMany({ where: { id: user, tenantId: tenant }, data: touched });
+    const entries = await tellByHand(sql, database.root, [{ ...done, what: 'updated' }], by);
+    await appendToChains(sql, by.at, entries);
+    return true;
   });
-  await record(tx, tenant, audit);
+}
+
+function assignment({ role, at }: Granting): RoleByHand {
+  return { role: role.id, name: role.name, type: role.type, tenant: at };
+}
+
+function changedMeanwhile(): Problem {
+  return new Problem({
+    code: 'changed-since-shown',
+    message: 'The user or the role was changed by somebody else in the meantime; nothing was given or taken.',
+    remedy: 'Look at the user and the role again and repeat it.',
+  });
 }
 
 function changing(database: Database): Pick<RoleStore, 'update' | 'remove'> {

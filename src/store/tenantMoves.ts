@@ -9,8 +9,9 @@ import { notFound } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ProductPlanId } from '../domain/productPlan.ts';
 import { decidedAbove, isGoing, type Tenant } from '../domain/tenant.ts';
-import { appendAudit } from './audit.ts';
-import type { Database, Sql } from './database.ts';
+import { appendToChains, type ChainedEntry } from './auditChains.ts';
+import { type DoneByHand, type RoleByHand, tellByHand } from './byHand.ts';
+import { type Database, type Sql, seeAll } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import { writeTenantEvents } from './events.ts';
 import { removeLeftLinks } from './leftLinks.ts';
@@ -58,9 +59,9 @@ export function tenantMoves(database: Database): TenantMoves {
           if (moved === undefined) throw notFound('tenant');
           const tenant = await readTenant(tx, scope, move.id);
           await tellOfMove(tx, places, move, tenant.dataKey);
-          await audit(tx, move.at, [
+          await writeDown(tx, database.root, move.at, [
             ...aboutTheMove(places, move, moved),
-            ...(await endWhatReachedIn(tx, places, move)),
+            ...(await endWhatReachedIn(tx, database.root, places, move)),
           ]);
           return { tenant, tenants: moved.tenants };
         }),
@@ -203,17 +204,15 @@ async function tellOfMove(
   await writeTenantEvents(sql, at, [moved, gone]);
 }
 
-type Recorded = { readonly chain: TenantId; readonly entry: AuditEntry };
-
 /** In its own log, which goes with it; and in the logs of both parents, each of which may not see the other. */
 function aboutTheMove(
   { here, there, left }: Places,
   { id, by }: TenantMove,
   { tenants, after }: { readonly tenants: number; readonly after: string },
-): readonly Recorded[] {
+): readonly ChainedEntry[] {
   const subject = { kind: 'tenant', id } as const;
   const details = { dataKeyBefore: here.dataKey, dataKey: after, tenants };
-  const told = (chain: TenantId, action: string, more: AuditEntry['details']): Recorded => ({
+  const told = (chain: TenantId, action: string, more: AuditEntry['details']): ChainedEntry => ({
     chain,
     entry: { actor: by, action, subject, details: more },
   });
@@ -232,11 +231,16 @@ function aboutTheMove(
   ];
 }
 
-async function endWhatReachedIn(sql: Sql, { left }: Places, move: TenantMove): Promise<readonly Recorded[]> {
+async function endWhatReachedIn(
+  sql: Sql,
+  root: TenantId,
+  { left }: Places,
+  move: TenantMove,
+): Promise<readonly ChainedEntry[]> {
   if (left.length === 0) return [];
   const inSubtree = `tenant_id IN ${SUBTREE('$1::uuid')}`;
   return [
-    ...(await takeBackRoles(sql, inSubtree, left, move)),
+    ...(await takeBackRoles(sql, root, inSubtree, left, move)),
     ...(await endSupport(sql, inSubtree, left, move)),
     ...(await removeLogins(sql, inSubtree, left, move)),
     ...(await removeLeftLinks(sql, move.id, left, move.by)),
@@ -246,29 +250,27 @@ async function endWhatReachedIn(sql: Sql, { left }: Places, move: TenantMove): P
 /** By hand a user may hold a role in a tenant below their own; these are not below it any more. */
 async function takeBackRoles(
   sql: Sql,
+  root: TenantId,
   inSubtree: string,
   left: readonly TenantId[],
   { id, by, at }: TenantMove,
-): Promise<readonly Recorded[]> {
-  const rows = await sql.query<{ user: AuthUserId; home: TenantId; tenant: TenantId; role: string }>(
-    `DELETE FROM role_assignment g USING auth_user u
-     WHERE g.${inSubtree} AND g.origin = 'manual' AND u.id = g.auth_user_id AND u.tenant_id = ANY ($2::uuid[])
-     RETURNING u.id AS user, u.tenant_id AS home, g.tenant_id AS tenant, g.role_id AS role`,
+): Promise<readonly ChainedEntry[]> {
+  const rows = await sql.query<RoleByHand & { user: AuthUserId }>(
+    `DELETE FROM role_assignment g USING auth_user u, role r
+     WHERE g.${inSubtree} AND g.origin = 'manual' AND u.id = g.auth_user_id AND u.tenant_id = ANY ($2::uuid[]) AND r.id = g.role_id
+     RETURNING u.id AS user, g.tenant_id AS tenant, r.id AS role, r.name, r.type`,
     [id, left],
   );
-  await sql.query('UPDATE auth_user SET version = version + 1, updated_at = $2 WHERE id = ANY ($1::uuid[])', [
-    [...new Set(rows.map(({ user }) => user))],
-    at.toISOString(),
-  ]);
-  return rows.map(({ user, home, tenant, role }) => ({
-    chain: home,
-    entry: {
-      actor: by,
-      action: 'role.revoked',
-      subject: { kind: 'auth-user', id: user },
-      details: { role, tenant, because: 'tenant-moved' },
-    },
-  }));
+  const lost = Map.groupBy(rows, ({ user }) => user);
+  const users = await sql.query<Pick<DoneByHand, 'user' | 'tenant' | 'version' | 'state'>>(
+    `UPDATE auth_user SET version = version + 1, updated_at = $2 WHERE id = ANY ($1::uuid[])
+     RETURNING id AS user, tenant_id AS tenant, version, state`,
+    [[...lost.keys()], at.toISOString()],
+  );
+  const done = users.map((user): DoneByHand => {
+    return { ...user, what: 'updated', fields: [], gained: [], lost: lost.get(user.user) ?? [] };
+  });
+  return await tellByHand(sql, root, done, { actor: by, at, because: 'tenant-moved' });
 }
 
 async function endSupport(
@@ -276,7 +278,7 @@ async function endSupport(
   inSubtree: string,
   left: readonly TenantId[],
   { id, by, at }: TenantMove,
-): Promise<readonly Recorded[]> {
+): Promise<readonly ChainedEntry[]> {
   const rows = await sql.query<{ access: string; tenant: TenantId; state: string }>(
     `UPDATE support_access s SET
        state = CASE s.state WHEN 'granted' THEN 'ended' ELSE 'refused' END,
@@ -304,7 +306,7 @@ async function removeLogins(
   inSubtree: string,
   left: readonly TenantId[],
   { id, by, at }: TenantMove,
-): Promise<readonly Recorded[]> {
+): Promise<readonly ChainedEntry[]> {
   const rows = await sql.query<{ principal: PrincipalId; tenant: TenantId }>(
     `DELETE FROM principal_login l USING sign_in_provider p
      WHERE l.${inSubtree} AND p.id = l.provider_id AND p.tenant_id = ANY ($2::uuid[])
@@ -326,14 +328,13 @@ async function removeLogins(
   }));
 }
 
-/** Each into its chain, the chains in one order for all processes. */
-async function audit(sql: Sql, at: Date, recorded: readonly Recorded[]): Promise<void> {
-  const chains = Map.groupBy(recorded, ({ chain }) => chain);
-  for (const chain of [...chains.keys()].sort())
-    await appendAudit(
-      sql,
-      chain,
-      at,
-      (chains.get(chain) ?? []).map(({ entry }) => entry),
-    );
+/** What became of a hidden role is the root's to know, whoever moved the tenant. */
+async function writeDown(
+  sql: Sql,
+  root: TenantId,
+  at: Date,
+  recorded: readonly ChainedEntry[],
+): Promise<void> {
+  if (recorded.some(({ chain }) => chain === root)) await seeAll(sql, root);
+  await appendToChains(sql, at, recorded);
 }

@@ -5,8 +5,9 @@ import { emailKey } from '../domain/email.ts';
 import { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { ROLE_TYPES, type RoleType } from '../domain/role.ts';
-import { type Audited, record } from './audited.ts';
-import type { Database, OrdinaryTransaction } from './database.ts';
+import { appendToChains } from './auditChains.ts';
+import { type By, tellByHand } from './byHand.ts';
+import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import type { AuthUser as AuthUserRow, Prisma } from './generated/client.ts';
 import { pageQuery, tenantsOf } from './scope.ts';
 
@@ -59,12 +60,12 @@ export type UserStore = {
   /** Throws `not-found` for the tenant. */
   list(scope: TenantId, filter: UserFilter): Promise<Listed<AuthUser>>;
   get(scope: TenantId, id: AuthUserId): Promise<AuthUserDetails | null>;
-  /** Gives the auth user a new version. false: it is not at this version any more. */
+  /** Gives the auth user a new version. `fields`: names of those that change. false: it is not at this version any more. */
   update(
     scope: TenantId,
-    at: Pick<AuthUser, 'id' | 'tenant' | 'version'>,
-    patch: UserPatch,
-    audit: Audited,
+    at: Pick<AuthUser, 'id' | 'tenant' | 'version' | 'state'>,
+    edit: { readonly patch: UserPatch; readonly fields: readonly string[] },
+    by: By,
   ): Promise<boolean>;
 };
 
@@ -103,7 +104,7 @@ export function userStore(database: Database): UserStore {
         });
         return row === null ? null : { ...toAuthUser(row), ...linksOf(row) };
       }),
-    update: (scope, { id, tenant, version }, { attributes, ...patch }, audit) =>
+    update: (scope, { id, tenant, version, state }, { patch: { attributes, ...patch }, fields }, by) =>
       database.ordinary(scope, async (tx) => {
         const { count } = await tx.authUser.updateMany({
           where: { AND: [{ id, version, tenantId: tenant }, await within(tx, scope)] },
@@ -112,11 +113,15 @@ export function userStore(database: Database): UserStore {
             ...(patch.email === undefined ? {} : { emailKey: emailKey(patch.email) }),
             ...(attributes === undefined ? {} : { attributes: attributes as Prisma.InputJsonObject }),
             version: { increment: 1 },
-            updatedAt: audit.at,
+            updatedAt: by.at,
           },
         });
-        if (count === 1) await record(tx, tenant, audit);
-        return count === 1;
+        if (count === 0) return false;
+        const sql = sqlOf(tx);
+        const done = { user: id, tenant, state, version: version + 1, fields, gained: [], lost: [] };
+        const entries = await tellByHand(sql, database.root, [{ ...done, what: 'updated' }], by);
+        await appendToChains(sql, by.at, entries);
+        return true;
       }),
   };
 }

@@ -274,15 +274,7 @@ export async function grantRole(
     });
   }
   const granting = { user: user.id, tenant: user.tenant, role, at };
-  await deps.store.roles.grant(caller.tenant, granting, {
-    at: deps.clock.now(),
-    entry: {
-      actor: caller.actor,
-      action: 'role.granted',
-      subject: { kind: 'auth-user', id: user.id },
-      details: { role: role.id, ...(at === user.tenant ? {} : { tenant: at }) },
-    },
-  });
+  await deps.store.roles.grant(caller.tenant, granting, { actor: caller.actor, at: deps.clock.now() });
   return await getUser(deps, caller, user.id);
 }
 
@@ -297,15 +289,8 @@ export async function revokeRole(
 ): Promise<AuthUserDetails> {
   const { user, role, at } = await prepare(deps, caller, input);
   const granting = { user: user.id, tenant: user.tenant, role, at };
-  const revoked = await deps.store.roles.revoke(caller.tenant, granting, {
-    at: deps.clock.now(),
-    entry: {
-      actor: caller.actor,
-      action: 'role.revoked',
-      subject: { kind: 'auth-user', id: user.id },
-      details: { role: role.id, ...(at === user.tenant ? {} : { tenant: at }) },
-    },
-  });
+  const by = { actor: caller.actor, at: deps.clock.now() };
+  const revoked = await deps.store.roles.revoke(caller.tenant, granting, by);
   const here = user.roles.filter(({ name, tenant }) => name === role.name && tenant === at);
   if (!revoked && here.some(({ origin }) => origin === 'directory')) {
     throw new Problem({

@@ -109,17 +109,10 @@ export async function editUser(
     });
   }
   if (version !== undefined && version !== user.version) throw changedSinceShown();
-  const { patch, fields } = differences(user, edit);
-  if (fields.length === 0) return user;
-  const done = await deps.store.users.update(caller.tenant, user, patch, {
-    at: deps.clock.now(),
-    entry: {
-      actor: caller.actor,
-      action: 'auth-user.edited',
-      subject: { kind: 'auth-user', id: user.id },
-      details: { fields },
-    },
-  });
+  const altered = differences(user, edit);
+  if (altered.fields.length === 0) return user;
+  const by = { actor: caller.actor, at: deps.clock.now() };
+  const done = await deps.store.users.update(caller.tenant, user, altered, by);
   if (!done) throw changedSinceShown();
   return await getUser(deps, caller, user.id);
 }
