@@ -10,24 +10,34 @@ const rolesGivenBy = (connection: string, user: string) =>
   `(SELECT array_agg(r.name ORDER BY r.name COLLATE "C") FROM role_assignment g JOIN role r ON r.id = g.role_id
     WHERE g.auth_user_id = ${user} AND g.connection_id = ${connection})`;
 
-/** Everything at once, for many rows. `$1` is the run, `$2` the connection. */
-export const JOINED = `LEFT JOIN identity i ON i.connection_id = $2 AND i.external_id = s.external_id
-  LEFT JOIN auth_user a ON a.id = i.auth_user_id`;
+/** How a staged row comes to what it is compared with, and to what was read. `$1` is the run, `$2` the connection. */
+type Joined = { readonly user: string; readonly content: string };
+
+/** Everything at once, for many rows. */
+export const JOINED: Joined = {
+  user: `LEFT JOIN identity i ON i.connection_id = $2 AND i.external_id = s.external_id
+  LEFT JOIN auth_user a ON a.id = i.auth_user_id`,
+  content: 'directory_user d ON d.connection_id = $2 AND d.external_id = s.external_id',
+};
 
 const LINK = `LATERAL (SELECT * FROM identity WHERE connection_id = $2 AND external_id = s.external_id OFFSET 0) i ON true`;
 const AUTH_USER = `LATERAL (SELECT * FROM auth_user WHERE id = i.auth_user_id OFFSET 0) a`;
 
 /** One by one by their keys, for few rows: OFFSET keeps PostgreSQL from joining all that it takes for little. */
-export const LOOKED_UP = `LEFT JOIN ${LINK} LEFT JOIN ${AUTH_USER} ON true`;
+export const LOOKED_UP: Joined = {
+  user: `LEFT JOIN ${LINK} LEFT JOIN ${AUTH_USER} ON true`,
+  content:
+    'LATERAL (SELECT content FROM directory_user WHERE connection_id = $2 AND external_id = s.external_id OFFSET 0) d ON true',
+};
 
 /**
  * The staged rows that differ from what was agreed, with all that decides what that means. `spread`: the connection's people may be in
  * tenants below its own, of which all are visible, and share an address with nobody there either.
  */
 export const DIFFERING = (
-  joined: typeof JOINED | typeof LOOKED_UP,
+  joined: Joined,
   spread: boolean,
-) => `SELECT s.external_id, s.directory, encode(s.desired_hash, 'hex') AS desired_hash, i.agreed_version,
+) => `SELECT s.external_id, d.content, encode(s.desired_hash, 'hex') AS desired_hash, i.agreed_version,
     a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
     ${rolesGivenBy('i.connection_id', 'i.auth_user_id')} AS roles,
     CASE WHEN i.auth_user_id IS NULL AND s.email_key IS NOT NULL THEN (
@@ -36,8 +46,8 @@ export const DIFFERING = (
         'display_name', u.display_name, 'attributes', u.attributes, 'roles', NULL,
         'links', (SELECT count(*) FROM identity l WHERE l.auth_user_id = u.id)) ORDER BY u.id)
       FROM auth_user u WHERE u.email_key = s.email_key ${spread ? '' : 'AND u.tenant_id = s.tenant_id'} AND u.state <> 'deleted') END AS same_address
-  FROM staged_user s ${joined}
-  WHERE s.run_id = $1 AND s.directory IS NOT NULL
+  FROM staged_user s ${joined.user} JOIN ${joined.content}
+  WHERE s.run_id = $1 AND s.differs
     AND (i.auth_user_id IS NULL OR a.id IS NOT NULL) -- who is out of reach is not looked at, and not gone either
     AND (i.auth_user_id IS NULL OR s.desired_hash <> i.agreed_hash OR a.version <> i.agreed_version)`;
 
@@ -68,7 +78,7 @@ export type DifferingRow = Omit<Seen, 'desired'> & {
 
 export type DifferingSql = {
   readonly external_id: ExternalId;
-  readonly directory: { readonly user: DirectoryUser; readonly groups: readonly GroupRef[] };
+  readonly content: { readonly user: DirectoryUser; readonly groups: readonly GroupRef[] };
   readonly desired_hash: string;
   readonly agreed_version: number | null;
   readonly id: AuthUserId | null;
@@ -79,8 +89,8 @@ export function toDiffering(row: DifferingSql): DifferingRow {
   const { id, agreed_version } = row;
   return {
     externalId: row.external_id,
-    user: row.directory.user,
-    groups: row.directory.groups,
+    user: row.content.user,
+    groups: row.content.groups,
     desiredHash: row.desired_hash,
     linked:
       id === null || agreed_version === null

@@ -15,6 +15,7 @@ import { appendAudit } from './audit.ts';
 import { CONTESTED, SoughtAddresses, spokenOf } from './contested.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database } from './database.ts';
+import { forgetAway } from './directoryUsers.ts';
 import { manyIds } from './ids.ts';
 import { lockForPlan } from './locks.ts';
 import { countPending, type PlanFacts, readFacts } from './planFacts.ts';
@@ -143,7 +144,7 @@ export class Plan {
   async #areFew(): Promise<boolean> {
     const [counted] = await this.#tx.query<{ rows: number }>(
       `SELECT count(*)::int AS rows FROM (
-         SELECT FROM staged_user WHERE run_id = $1 AND directory IS NOT NULL LIMIT ${FEW + 1}) AS differing`,
+         SELECT FROM staged_user WHERE run_id = $1 AND differs LIMIT ${FEW + 1}) AS differing`,
       [this.#run.id],
     );
     return (counted?.rows ?? 0) <= FEW;
@@ -237,6 +238,7 @@ export class Plan {
        WHERE i.connection_id = $1 AND i.external_id = g.external_id`,
       [connection],
     );
+    await forgetAway(this.#tx, this.#run, this.facts.snapshot.kind);
     // A change is no longer true when its user was seen (or is known to be absent) and nothing of that content was proposed.
     // Users whom this run did not see, or could not read, keep what was known about them.
     await this.#alter(

@@ -4,19 +4,25 @@ import type { ExternalId } from '../domain/ids.ts';
 import type { DomainSizes, RunPhase, TakenRun } from '../domain/run.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
+import { keepContent } from './directoryUsers.ts';
 
 export type StagedGroup = { readonly externalId: ExternalId; readonly name: string };
 
-/** `directory` is the JSON text of {user, groups}; null where the auth user agrees with the desired state already. */
+/** `differs`: somebody has to look at what is wanted, because the auth user was not known to agree with it. */
 export type StagedUser =
   | { readonly externalId: ExternalId; readonly problem: string }
   | { readonly externalId: ExternalId; readonly absence: Absence }
   | {
       readonly externalId: ExternalId;
-      readonly directory: string | null;
+      /** null: as it was when the user was last read. */
+      readonly content: UserContent | null;
+      readonly differs: boolean;
       readonly emailKey: string | null;
       readonly desiredHash: string;
     };
+
+/** The JSON text of {user, groups}, and its SHA-256 in hexadecimal. */
+export type UserContent = { readonly json: string; readonly hash: string };
 
 /** The provider was asked for this very user. */
 export type Absence = 'gone' | 'out-of-scope';
@@ -44,13 +50,15 @@ export type StagedMembers = {
 export type KnownUser = {
   /** Ids of the groups that it is in, one perhaps twice. */
   readonly groups: readonly GroupRef['externalId'][];
+  /** Of the content as it was last read; null where it never was. */
+  readonly contentHash: string | null;
   /** Hash of the desired state that its auth user agrees with; null where there is none, or the auth user has moved since. */
   readonly agreedHash: string | null;
 };
 
 const UNIQUE_VIOLATION = '23505';
 const REPLACE_STAGED = `ON CONFLICT (run_id, external_id) DO UPDATE SET problem = excluded.problem, absence = excluded.absence,
-  directory = excluded.directory, email_key = excluded.email_key, desired_hash = excluded.desired_hash`;
+  differs = excluded.differs, email_key = excluded.email_key, desired_hash = excluded.desired_hash`;
 
 const STAGED = ['staged_user', 'staged_membership', 'staged_group', 'staged_other_group', 'staged_touched'];
 /** Each run tidies up behind those before it: what is older than so many of them was tidied long ago. */
@@ -156,15 +164,26 @@ export class Staging {
 
   knownUsers(run: TakenRun, users: readonly ExternalId[]): Promise<ReadonlyMap<string, KnownUser>> {
     return this.#inRun(run, async (tx) => {
-      const rows = await tx.query<{ id: string; groups: KnownUser['groups'] | null; hash: string | null }>(
+      const rows = await tx.query<{
+        id: string;
+        groups: KnownUser['groups'] | null;
+        content: string | null;
+        agreed: string | null;
+      }>(
         `SELECT u.id,
            (SELECT json_agg(m.group_id) FROM staged_membership m WHERE m.run_id = $1 AND m.user_id = u.id) AS groups,
+           (SELECT encode(d.content_hash, 'hex') FROM directory_user d WHERE d.connection_id = $3 AND d.external_id = u.id) AS content,
            (SELECT encode(i.agreed_hash, 'hex') FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
-            WHERE i.connection_id = $3 AND i.external_id = u.id AND a.version = i.agreed_version) AS hash
+            WHERE i.connection_id = $3 AND i.external_id = u.id AND a.version = i.agreed_version) AS agreed
          FROM unnest($2::text[]) AS u (id)`,
         [run.id, users, run.connection],
       );
-      return new Map(rows.map(({ id, groups, hash }) => [id, { groups: groups ?? [], agreedHash: hash }]));
+      return new Map(
+        rows.map(({ id, groups, content, agreed }) => [
+          id,
+          { groups: groups ?? [], contentHash: content, agreedHash: agreed },
+        ]),
+      );
     });
   }
 
@@ -185,12 +204,13 @@ export class Staging {
         await this.#fillPage(tx, once);
         const stored = await tx.query<{ fresh: number }>(
           `WITH stored AS (
-             INSERT INTO staged_user (run_id, external_id, tenant_id, problem, absence, directory, email_key, desired_hash)
-             SELECT $1, external_id, $2, problem, absence, directory, email_key, desired_hash FROM page_of_users
+             INSERT INTO staged_user (run_id, external_id, tenant_id, problem, absence, differs, email_key, desired_hash)
+             SELECT $1, external_id, $2, problem, absence, differs, email_key, desired_hash FROM page_of_users
              ${onConflict} RETURNING xmax = 0 AND absence IS NULL AS fresh)
            SELECT count(*) FILTER (WHERE fresh)::int AS fresh FROM stored`,
           [run.id, run.tenant],
         );
+        if (once.some((user) => 'content' in user && user.content !== null)) await keepContent(tx, run);
         if (progress.phase === 'look-up') await lookedUp(tx, run, once);
         const fresh = stored[0]?.fresh ?? 0;
         const later = progress.phase === 'look-up' && run.kind === 'full' ? fresh : 0;
@@ -209,7 +229,8 @@ export class Staging {
     if (!this.#prepared.has(tx.client)) {
       await tx.query(
         `CREATE TEMP TABLE IF NOT EXISTS page_of_users
-         (external_id text, problem text, absence text, directory json, email_key text, desired_hash bytea) ON COMMIT DELETE ROWS`,
+         (external_id text, problem text, absence text, content json, content_hash bytea, differs boolean, email_key text,
+          desired_hash bytea) ON COMMIT DELETE ROWS`,
       );
     }
     await copyInto(tx.client, 'page_of_users', users.map(toRow));
@@ -268,9 +289,11 @@ async function lookedUp(sql: Sql, run: TakenRun, users: readonly StagedUser[]): 
 }
 
 function toRow(user: StagedUser): readonly (string | null)[] {
-  if ('problem' in user) return [user.externalId, user.problem, null, null, null, null];
-  if ('absence' in user) return [user.externalId, null, user.absence, null, null, null];
-  return [user.externalId, null, null, user.directory, user.emailKey, `\\x${user.desiredHash}`];
+  if ('problem' in user) return [user.externalId, user.problem, null, null, null, null, null, null];
+  if ('absence' in user) return [user.externalId, null, user.absence, null, null, null, null, null];
+  const { externalId, content, differs, emailKey, desiredHash } = user;
+  const read = content === null ? [null, null] : [content.json, `\\x${content.hash}`];
+  return [externalId, null, null, ...read, String(differs), emailKey, `\\x${desiredHash}`];
 }
 
 type Counted = {

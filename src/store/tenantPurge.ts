@@ -95,6 +95,7 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   { table: 'staged_group', where: OF_THEIR_RUNS },
   { table: 'staged_other_group', where: OF_THEIR_RUNS },
   { table: 'staged_user', where: OF_THEIR_RUNS },
+  { table: 'directory_user', where: OF_THEIR_CONNECTIONS },
   {
     table: 'decision_change',
     where: `decision_id IN (SELECT id FROM decision WHERE ${OF_THEIR_CONNECTIONS})`,

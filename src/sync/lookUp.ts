@@ -47,8 +47,8 @@ export async function lookUpTouched(
         if (run.kind === 'delta') throw new UnknownGroup();
         return [{ externalId, problem: 'is in a group that came after the groups were read' }];
       }
-      const agreedHash = known.get(externalId)?.agreedHash ?? null;
-      return toStaged(one, mapping, sets, new Map([[externalId, { groups: one.groups, agreedHash }]]));
+      const before = known.get(externalId) ?? { contentHash: null, agreedHash: null };
+      return toStaged(one, mapping, sets, new Map([[externalId, { ...before, groups: one.groups }]]));
     });
     await staging.stageUsers(run, rows, 0, { phase: 'look-up', cursor: null });
     progress.page('look-up', rows.length);

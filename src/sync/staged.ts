@@ -1,10 +1,11 @@
 /** What is stored of a directory user: the hash of what is wanted, and the rest only where somebody has to look at it. */
+import { hash } from 'node:crypto';
 import type { UserRecord } from '../../connectors/contract.ts';
 import { desiredHashOf } from '../domain/authUser.ts';
-import type { GroupRef } from '../domain/directory.ts';
+import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
 import { emailKey } from '../domain/email.ts';
 import type { CompiledMapping } from '../domain/mapping.ts';
-import type { KnownUser, StagedUser } from '../store/staging.ts';
+import type { KnownUser, StagedUser, UserContent } from '../store/staging.ts';
 
 /** The groups of a user, with the names of the groups. Many people are in the same ones: what is made for one serves the others. */
 export class GroupSets {
@@ -33,6 +34,12 @@ export class GroupSets {
 
 const NONE: readonly GroupRef[] = [];
 
+/** A connector makes all its users in the same way, with their members in one order: the text needs no sorting. */
+function contentOf(user: DirectoryUser, groups: readonly GroupRef[]): UserContent {
+  const json = JSON.stringify({ user, groups });
+  return { json, hash: hash('sha256', json, 'hex') };
+}
+
 /** Empty for a record that names nobody. */
 export function toStaged(
   record: UserRecord,
@@ -48,9 +55,15 @@ export function toStaged(
   const before = known.get(externalId);
   const groups = sets.of(before?.groups ?? []);
   const desiredHash = desiredHashOf(mapping.map(user, groups));
-  if (before?.agreedHash === desiredHash)
-    return [{ externalId, directory: null, emailKey: null, desiredHash }];
+  const content = contentOf(user, groups);
+  const differs = before?.agreedHash !== desiredHash;
   return [
-    { externalId, directory: JSON.stringify({ user, groups }), emailKey: emailKey(user.email), desiredHash },
+    {
+      externalId,
+      content: before?.contentHash === content.hash ? null : content,
+      differs,
+      emailKey: differs ? emailKey(user.email) : null,
+      desiredHash,
+    },
   ];
 }

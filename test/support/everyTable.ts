@@ -91,6 +91,7 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
     ],
     ['staged_group', { ...of, run_id: run, external_id: 'g', name: 'g' }],
     ['staged_membership', { ...of, run_id: run, user_id: 'u', group_id: 'g' }],
+    ['directory_user', { ...in_connection, external_id: 'u', content: {}, content_hash: '\\x00' }],
     ['staged_user', { ...of, run_id: run, external_id: 'u', problem: 'unreadable' }],
     ['staged_touched', { ...of, run_id: run, external_id: 'u' }],
     ['staged_other_group', { ...of, run_id: run, external_id: 'g' }],

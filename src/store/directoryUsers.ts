@@ -1,0 +1,55 @@
+/**
+ * Every directory user as they were last read, with their groups: what follows from a mapping can be seen from these without asking the
+ * provider. Written as they are read, whatever becomes of the run; gone once a plan knows that they are away.
+ */
+import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
+import type { ExternalId } from '../domain/ids.ts';
+import type { TakenRun } from '../domain/run.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
+import type { Sql } from './database.ts';
+
+/** Groups are those that the mapping of that time read. */
+export type ReadUser = { readonly user: DirectoryUser; readonly groups: readonly GroupRef[] };
+
+/** From the table `page_of_users` of this session. */
+export async function keepContent(sql: Sql, run: TakenRun): Promise<void> {
+  await sql.query(
+    `INSERT INTO directory_user (connection_id, external_id, tenant_id, content, content_hash)
+     SELECT $1, external_id, $2, content, content_hash FROM page_of_users WHERE content IS NOT NULL
+     ON CONFLICT (connection_id, external_id) DO UPDATE SET content = excluded.content, content_hash = excluded.content_hash`,
+    [run.connection, run.tenant],
+  );
+}
+
+/** Those of whom the snapshot says that they are away. Whoever could not be understood is there. */
+export async function forgetAway(sql: Sql, run: TakenRun, snapshot: Snapshot['kind']): Promise<void> {
+  if (snapshot === 'partial') return;
+  if (snapshot === 'named') {
+    await sql.query(
+      `DELETE FROM directory_user d USING staged_user s
+       WHERE s.run_id = $2 AND s.absence IS NOT NULL AND d.connection_id = $1 AND d.external_id = s.external_id`,
+      [run.connection, run.id],
+    );
+    return;
+  }
+  await sql.query('SET LOCAL enable_nestloop = off'); // all are compared, however few the statistics say there are
+  await sql.query(
+    `DELETE FROM directory_user d WHERE d.connection_id = $1
+       AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = d.external_id AND s.absence IS NULL)`,
+    [run.connection, run.id],
+  );
+  await sql.query('SET LOCAL enable_nestloop = on');
+}
+
+/** null: nobody of this id is in the directory, as far as was read. */
+export async function readDirectoryUser(
+  sql: Sql,
+  connection: string,
+  externalId: ExternalId,
+): Promise<ReadUser | null> {
+  const [row] = await sql.query<{ content: ReadUser }>(
+    'SELECT content FROM directory_user WHERE connection_id = $1 AND external_id = $2',
+    [connection, externalId],
+  );
+  return row?.content ?? null;
+}
