@@ -2,6 +2,7 @@
 import type { ExternalId } from '../domain/ids.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { BulkTransaction, Database } from './database.ts';
+import { FoundPlaces } from './places.ts';
 import { LIVE } from './planning.ts';
 import { advance, LAST_WITH_TOKEN, type Progress, update } from './staging.ts';
 
@@ -69,7 +70,8 @@ export class Touched {
   /**
    * Whom the provider need not name again: who could not be read by the run that the token is of (where that were many, a connector
    * does not understand them, and will not now); whose change an apply sent back; whose conflict is about an auth user that has
-   * changed since; and whose auth user was edited here, which no plan has seen yet. null: more of the latter three than `limit`.
+   * changed since; who waits for a tenant that takes people in by now; and whose auth user was edited here, which no plan has seen yet.
+   * null: more of one of the latter than `limit`.
    */
   async #again(tx: BulkTransaction, run: TakenRun, limit: number): Promise<readonly ExternalId[] | null> {
     const unread = await tx.query<{ id: ExternalId }>(
@@ -94,8 +96,9 @@ export class Touched {
       [run.connection, limit],
     );
     await tx.query('SET LOCAL enable_nestloop = on');
-    if (waiting.length > limit || edited.length > limit) return null;
-    return [...(unread.length > limit ? [] : unread), ...waiting, ...edited].map((row) => row.id);
+    const welcome = await whoseTenantIsThere(tx, run, limit);
+    if ([waiting, edited, welcome].some((found) => found.length > limit)) return null;
+    return [...(unread.length > limit ? [] : unread), ...waiting, ...edited, ...welcome].map((row) => row.id);
   }
 
   /** One page of a change feed. `token`: where the next delta goes on, with the last page. */
@@ -182,6 +185,26 @@ export class Touched {
       return rows.map((row) => row.id);
     });
   }
+}
+
+/** Up to one more than `limit` of those whose tenant was missing when they were last looked at. */
+async function whoseTenantIsThere(
+  tx: BulkTransaction,
+  run: TakenRun,
+  limit: number,
+): Promise<readonly { readonly id: ExternalId }[]> {
+  const ofThose = `FROM change WHERE connection_id = $1 AND state IN ${LIVE} AND kind = 'conflict' AND cause = 'tenant-missing'`;
+  const sought = await tx.query<{ place: string }>(`SELECT DISTINCT after ->> 'tenant' AS place ${ofThose}`, [
+    run.connection,
+  ]);
+  const places = sought.map(({ place }) => place);
+  const found = await FoundPlaces.find(tx, run.tenant, places);
+  const there = places.filter((place) => !['missing', 'closed'].includes(found.at(place)));
+  if (there.length === 0) return [];
+  return await tx.query<{ id: ExternalId }>(
+    `SELECT external_id AS id ${ofThose} AND after ->> 'tenant' = ANY ($2::text[]) LIMIT $3::int + 1`,
+    [run.connection, there, limit],
+  );
 }
 
 async function insertTouched(

@@ -3,7 +3,7 @@ import type { TenantId } from '../../src/domain/ids.ts';
 import { Mapping } from '../../src/domain/mapping.ts';
 import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { grantRole } from '../../src/tenancy/roles.ts';
-import { deleteTenant, moveTenant } from '../../src/tenancy/tenantLife.ts';
+import { deleteTenant, keepTenant, moveTenant } from '../../src/tenancy/tenantLife.ts';
 import { createTenant, listTenants, verifyDomain } from '../../src/tenancy/tenants.ts';
 import { editUser, listUsers } from '../../src/tenancy/users.ts';
 import { asOwner } from '../support/database.ts';
@@ -28,11 +28,12 @@ const at = (id: string, officeLocation: string | null, more: Partial<SomeDirecto
 async function connected(
   users: readonly SomeDirectoryUser[],
   rules: object[] = byOffice,
-  more: object = {},
+  more: { hasFeed?: boolean; verifiedDomains?: readonly string[]; omit?: Mapping['omit'] } = {},
 ): Promise<Connected> {
-  const directory = aDirectory({ users: [...users], groups: [{ id: 'g1', members: ['ada'] }] });
-  const mapping = Mapping.parse({ everyone: ['member'], rules, groups: null });
-  return await install.connect({ directory, mapping, guards: noGuards, ...more });
+  const { hasFeed = false, omit = [], ...others } = more;
+  const directory = aDirectory({ users: [...users], groups: [{ id: 'g1', members: ['ada'] }], hasFeed });
+  const mapping = Mapping.parse({ everyone: ['member'], rules, groups: null, omit });
+  return await install.connect({ directory, mapping, guards: noGuards, ...others });
 }
 
 const placesOf = async (real: Connected) =>
@@ -163,7 +164,7 @@ describe('whoever moves', () => {
       { origin: 'manual', name: 'Berlin' },
     ]);
     const types = (await real.events()).filter(({ authUser }) => authUser === id).map(({ type }) => type);
-    expect(types).toEqual(['user.created', 'user.moved', 'user.updated']);
+    expect(types).toEqual(['user.created', 'user.updated', 'user.moved', 'user.updated']); // the second: the role by hand
     await real.sync();
     expect(await real.changes()).toEqual([]);
   });
@@ -331,6 +332,126 @@ it('a tenant that is moved out of reach, or deleted, sends back the changes that
   expect(await real.changeOf('ada')).toMatchObject({ kind: 'conflict', cause: 'tenant-missing' });
   expect(await real.changeOf('dan')).toMatchObject({ kind: 'create' });
   expect(await install.auditIsWhole()).toBe(true);
+});
+
+describe('a delta', () => {
+  const withFeed = (users: readonly SomeDirectoryUser[], rules: object[] = byOffice) =>
+    connected(users, rules, { hasFeed: true, omit: ['officeLocation'] });
+  /** A full run right after it has nothing to add. */
+  const ofDelta = async (real: Connected) => {
+    expect(await real.sync()).toMatchObject({ kind: 'delta', snapshot: 'named' });
+    const found = await real.live();
+    expect(await real.sync({ full: true })).toMatchObject({ kind: 'full', snapshot: 'complete' });
+    expect(await real.live()).toEqual(found);
+    const shown = found.map(({ externalId, kind, cause, fields }) => {
+      const place = fields.find(({ field }) => field === 'tenant');
+      return { externalId, kind, cause, to: place === undefined ? undefined : place.after };
+    });
+    return shown.sort((one, other) => (one.externalId < other.externalId ? -1 : 1));
+  };
+  const applied = async (real: Connected) => {
+    await real.approveAll();
+    expect(await real.apply()).toMatchObject({ moved: 0, failed: 0 });
+    expect(await ofDelta(real)).toEqual([]);
+  };
+
+  it('puts joiners in tenants that it makes, moves people, brings them home and takes them away as a full run would', async () => {
+    const real = await withFeed([at('ada', 'Berlin'), at('bob', null)]);
+    await real.syncAndApply();
+    await real.sync();
+
+    real.directory.add(at('cleo', 'Rome'));
+    expect(await ofDelta(real)).toEqual([
+      { externalId: 'cleo', kind: 'create', cause: 'joined', to: 'Offices/Rome' },
+    ]);
+    await applied(real);
+    expect(await below(real)).toEqual(['Berlin', 'Offices', 'Rome']);
+
+    real.directory.edit('ada', { officeLocation: 'Rome' });
+    real.directory.edit('bob', { officeLocation: 'Milan' });
+    expect(await ofDelta(real)).toEqual([
+      { externalId: 'ada', kind: 'update', cause: 'placed', to: 'Offices/Rome' },
+      { externalId: 'bob', kind: 'update', cause: 'placed', to: 'Offices/Milan' },
+    ]);
+    await applied(real);
+    expect(await placesOf(real)).toEqual({ ada: 'Offices/Rome', bob: 'Offices/Milan', cleo: 'Offices/Rome' });
+
+    real.directory.edit('ada', { officeLocation: null });
+    expect(await ofDelta(real)).toEqual([{ externalId: 'ada', kind: 'update', cause: 'placed', to: null }]);
+    await applied(real);
+
+    real.directory.remove('cleo');
+    expect(await ofDelta(real)).toEqual([
+      { externalId: 'cleo', kind: 'delete', cause: 'left', to: undefined },
+    ]);
+    await applied(real);
+    expect(await placesOf(real)).toEqual({ ada: null, bob: 'Offices/Milan', cleo: 'Offices/Rome' });
+
+    real.directory.add(at('cleo', 'Berlin'));
+    expect(await ofDelta(real)).toEqual([
+      { externalId: 'cleo', kind: 'reactivate', cause: 'returned', to: 'Offices/Berlin' },
+    ]);
+    await applied(real);
+    expect(await placesOf(real)).toEqual({ ada: null, bob: 'Offices/Milan', cleo: 'Offices/Berlin' });
+  });
+
+  it('lets nobody into a tenant that is to be deleted, until it stays', async () => {
+    const real = await withFeed([at('ada', 'Berlin'), at('bob', null)]);
+    await real.syncAndApply();
+    const { items } = await listTenants(install, real.administrator, { limit: 500 });
+    const berlin = items.find(({ name }) => name === 'Berlin')?.id as TenantId;
+    await deleteTenant(install, install.operator, { tenant: berlin, at: '2026-06-01T00:00:00Z' });
+    real.directory.add(at('cleo', 'Berlin'));
+    real.directory.edit('bob', { officeLocation: 'Berlin' });
+    const waiting = ['bob', 'cleo'].map((externalId) => ({
+      externalId,
+      kind: 'conflict',
+      cause: 'tenant-missing',
+    }));
+    expect(await ofDelta(real)).toEqual(waiting.map((one) => expect.objectContaining(one)));
+    await keepTenant(install, install.operator, berlin);
+    expect(await ofDelta(real)).toEqual([
+      { externalId: 'bob', kind: 'update', cause: 'placed', to: 'Offices/Berlin' },
+      { externalId: 'cleo', kind: 'create', cause: 'joined', to: 'Offices/Berlin' },
+    ]);
+    await applied(real);
+  });
+
+  it('looks again at whoever waits for a tenant, refused or not, once it is there', async () => {
+    const real = await withFeed(
+      [at('ada', null), at('bob', null), at('cleo', null)],
+      [{ tenant: 'Offices/{officeLocation}' }],
+    );
+    await real.syncAndApply();
+    real.directory.edit('ada', { officeLocation: 'Berlin' });
+    real.directory.edit('bob', { officeLocation: 'Berlin' });
+    real.directory.edit('cleo', { officeLocation: 'Rome' });
+    real.directory.add(at('dan', 'Berlin'));
+    const missing = (externalId: string, to: string) =>
+      expect.objectContaining({ externalId, kind: 'conflict', cause: 'tenant-missing', to });
+    const everybody = [
+      missing('ada', 'Offices/Berlin'),
+      missing('bob', 'Offices/Berlin'),
+      missing('cleo', 'Offices/Rome'),
+      missing('dan', 'Offices/Berlin'),
+    ];
+    expect(await ofDelta(real)).toEqual(everybody);
+    await real.decide('reject', 'bob');
+    expect(await ofDelta(real)).toHaveLength(4);
+
+    const offices = await child(real.tenant, 'Offices');
+    real.directory.requests.length = 0;
+    await real.sync();
+    expect(real.directory.requests.map(({ list }) => list)).toEqual(['changes']);
+    await child(offices, 'Berlin');
+    const moved = { kind: 'update', cause: 'placed', to: 'Offices/Berlin' };
+    expect(await ofDelta(real)).toEqual([
+      { externalId: 'ada', ...moved },
+      { externalId: 'bob', ...moved },
+      missing('cleo', 'Offices/Rome'),
+      { externalId: 'dan', kind: 'create', cause: 'joined', to: 'Offices/Berlin' },
+    ]);
+  });
 });
 
 it('two applies at once make each tenant once', async () => {
