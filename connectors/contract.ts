@@ -145,7 +145,7 @@ export type Connector = {
    * the members of that one group are unknown then, and no group's members are none.
    */
   fetchMembers(group: ExternalId, cursor: Cursor | null, signal: AbortSignal): Promise<Page<MemberRecord>>;
-  /** Asked once, before a full pull. */
+  /** Asked once, before a full pull. Throws where it could not be learnt: without it, no snapshot is complete. */
   evidence(signal: AbortSignal): Promise<Evidence>;
   /**
    * How these users (100 at the most) are now: one answer for each, in any order. `groups`: the groups that matter; null for all.
@@ -233,9 +233,9 @@ export const Network = z.object({
     .default(null),
   /** PEM certificates to trust besides the system's. */
   ca: z.string().nullable().default(null),
-  /** `http://[user:password@]host:port` of a forward proxy. */
+  /** `http://[user:password@]host:port` of a forward proxy; in one way of writing it, because it is compared. */
   proxy: z
-    .url({ protocol: /^https?$/ })
+    .url({ protocol: /^https?$/, normalize: true })
     .nullable()
     .default(null),
   /** Of the provider's rate limits, what this connection may use; the rest is its other programs'. A half where it is missing. */

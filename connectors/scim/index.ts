@@ -9,7 +9,7 @@ import { allGroups, allUsers } from './lists.ts';
 import { lookUpUsers } from './lookUp.ts';
 import { toGroupRecord, toUserRecord } from './map.ts';
 import { Members, toMemberRecords } from './members.ts';
-import { pagesOf } from './pages.ts';
+import { type Pages, pagesOf } from './pages.ts';
 import { scimService } from './service.ts';
 import { basic, ClientAccess } from './token.ts';
 
@@ -67,13 +67,25 @@ export function openScim({ settings, credentials, network }: Options, tuning: Se
       if (cursor !== null) throw noSuchPlace();
       return { records: toMemberRecords(await members.of(group, signal)), next: null };
     },
-    evidence: async (signal) => ({ users: (await pages.count(allUsers, signal)).total, permissions: null }),
+    evidence: async (signal) => ({ users: await countOf(pages, signal), permissions: null }),
     lookUp: (ids, groups, signal) => lookUpUsers({ service, pages, members }, ids, groups, signal),
     changes: changesOf(pages),
     usage: () => service.usage(),
     close: () => service.close(),
   };
 }
+
+/** A service that refuses to be asked like that (one that pages by cursor alone, say) keeps no count for us. */
+async function countOf(pages: Pages, signal: AbortSignal): Promise<number | null> {
+  try {
+    return (await pages.count(allUsers, signal)).total;
+  } catch (error) {
+    if (error instanceof ConnectorError && UNWILLING.has(error.failure.status ?? 0)) return null;
+    throw error;
+  }
+}
+
+const UNWILLING: ReadonlySet<number> = new Set([400, 501]);
 
 function noSuchPlace(): ConnectorError {
   return new ConnectorError({

@@ -43,7 +43,9 @@ export const Run = z
         permissions: z.array(z.string()).nullable().describe('Of the credential, in the provider’s words.'),
       })
       .nullable()
-      .describe('What the provider said of itself before a full run.'),
+      .describe(
+        'What the provider said of itself before a full run; null: it was not asked, or could not be.',
+      ),
     domains: z
       .array(z.object({ domain: z.string(), users: count, before: count.nullable() }))
       .describe(

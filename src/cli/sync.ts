@@ -206,14 +206,7 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void
       ? `looked at the ${counted(run.users, 'user')} who changed since the last run`
       : `read ${counted(run.users, 'user')} and ${counted(run.groups, 'group')}`;
   terminal.line(`${name}: ${read}${seconds === null ? '' : ` in ${seconds} s`}.`);
-  if (run.snapshot === 'partial') {
-    const reason = run.partialReason === null ? '' : `: ${partialReasons[run.partialReason]}`;
-    terminal.line(
-      `  ${terminal.style('yellow', `only part of the directory${reason}; nobody counts as having left`)}`,
-    );
-    if (run.partialReason === 'permission-lost')
-      terminal.line(`  remedy: ${partialRemedies[run.partialReason]}`);
-  }
+  describePartial(cli, run);
   if (run.unreadable > 0) {
     terminal.line(
       `  ${terminal.style('yellow', `${counted(run.unreadable, 'record')} could not be read and stay as they are`)}`,
@@ -224,6 +217,16 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void
     `  ${total(run.counts) === 0 ? 'no change waits' : countsInWords(run.counts, terminal.style)}`,
   );
   if (total(run.counts) > 0) cli.next(`changes --connection ${connection.id}`);
+}
+
+function describePartial({ terminal }: Cli, { snapshot, partialReason: why }: RunView): void {
+  if (snapshot !== 'partial') return;
+  const reason = why === null ? '' : `: ${partialReasons[why]}`;
+  terminal.line(
+    `  ${terminal.style('yellow', `only part of the directory${reason}; nobody counts as having left`)}`,
+  );
+  const remedy = why === null ? undefined : partialRemedies[why];
+  if (remedy !== undefined) terminal.line(`  remedy: ${remedy}`);
 }
 
 function harmlessLine(line: string): string {

@@ -1,7 +1,7 @@
 /** A sync run: one execution for one connection. */
 import type { ConnectionId, RunId, TenantId } from './ids.ts';
 import type { Mapping } from './mapping.ts';
-import type { PartialReason, Snapshot } from './snapshot.ts';
+import type { PartialReason, ProviderEvidence, Snapshot } from './snapshot.ts';
 
 export const RUN_STATES = ['queued', 'pulling', 'planning', 'finished', 'failed'] as const;
 export type RunState = (typeof RUN_STATES)[number];
@@ -30,12 +30,6 @@ export type RunFailure = {
 
 /** Users by the domain of their address, in lower case; `''` for all beyond the thousandth domain, and for those without an address. */
 export type DomainSizes = Readonly<Record<string, number>>;
-
-/** See `Evidence` in connectors/contract.ts. */
-export type ProviderEvidence = {
-  readonly users: number | null;
-  readonly permissions: readonly string[] | null;
-};
 
 /** See `Usage` in connectors/contract.ts. */
 export type ProviderUsage = {
@@ -77,7 +71,7 @@ export type RunView = {
   readonly snapshot: Snapshot['kind'] | null;
   readonly partialReason: PartialReason | null;
   readonly failure: RunFailure | null;
-  /** What the provider said of itself before a full run; null where it was not asked. */
+  /** What the provider said of itself before a full run; null where it was not asked, or did not answer. */
   readonly evidence: ProviderEvidence | null;
   /** Whom a full run has listed, and the last complete run before it; `before` is null where there was none. */
   readonly domains: readonly {

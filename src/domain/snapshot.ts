@@ -10,14 +10,24 @@ export const partialReasons = {
   'listing-incomplete': 'users whom the provider did not list are there when it is asked for them',
   'permission-lost':
     'the credential may do less than at the last complete run, so that part of the directory may be hidden',
+  'evidence-missing':
+    'the provider did not say what the credential may do, or how many users there are, so that part of the directory may be hidden',
 } as const satisfies Record<string, string>;
 export type PartialReason = keyof typeof partialReasons;
 
 /** What ends a partial snapshot that the next run does not mend by itself. */
-export const partialRemedies = {
+export const partialRemedies: Readonly<Partial<Record<PartialReason, string>>> = {
   'permission-lost':
     'Have the permission granted again. If the change was meant, enter the credentials again (rollcall connections update): the permissions that they have then are the ones to compare with.',
-} as const satisfies Partial<Record<PartialReason, string>>;
+  'evidence-missing':
+    'The next run asks again. If it stays although the connection works (rollcall connections test), and the provider does not tell its permissions any more, enter the credentials again (rollcall connections update).',
+};
+
+/** What a provider says of itself; see `Evidence` in connectors/contract.ts. */
+export type ProviderEvidence = {
+  readonly users: number | null;
+  readonly permissions: readonly string[] | null;
+};
 
 declare const concluded: unique symbol;
 
@@ -54,10 +64,10 @@ export type PullEvidence = {
   readonly hasLinkedUsers: boolean;
   /** Users in the last complete snapshot; 0 where there was none. */
   readonly usersBefore: number;
-  /** How many users the provider says that it has; null where it does not say. */
-  readonly counted: number | null;
-  /** What the credential could do at the last complete run by the same configuration, and cannot now. */
-  readonly permissionsLost: readonly string[];
+  /** null: it was asked, and did not answer. */
+  readonly told: ProviderEvidence | null;
+  /** What the credential could do at the last complete run by the same configuration that told; null where none did. */
+  readonly permissionsBefore: readonly string[] | null;
 };
 
 /** A provider counts by an index that runs behind its list: people come and go meanwhile. */
@@ -70,9 +80,8 @@ export function concludeSnapshot(evidence: PullEvidence): Snapshot {
   if (evidence.looped) return { kind: 'partial', reason: 'looping-cursor' };
   if (!evidence.chainClosed) return { kind: 'partial', reason: 'page-failed' };
   if (evidence.stored !== evidence.users) return { kind: 'partial', reason: 'rows-missing' };
-  if (evidence.permissionsLost.length > 0) return { kind: 'partial', reason: 'permission-lost' };
-  if (evidence.counted !== null && evidence.users < evidence.counted - tolerated(evidence.counted))
-    return { kind: 'partial', reason: 'fewer-than-counted' };
+  const doubt = doubtOf(evidence);
+  if (doubt !== null) return { kind: 'partial', reason: doubt };
   if (evidence.namelessRecords > 0) return { kind: 'partial', reason: 'nameless-record' };
   const hadUsers = evidence.hasLinkedUsers || evidence.usersBefore > 0;
   if (evidence.users === evidence.foundLater && hadUsers)
@@ -81,6 +90,16 @@ export function concludeSnapshot(evidence: PullEvidence): Snapshot {
   if (evidence.foundLater > (evidence.notAskedFor > 0 ? 0 : tolerated(evidence.users)))
     return { kind: 'partial', reason: 'listing-incomplete' };
   return complete(evidence.users);
+}
+
+/** Why what the provider says of itself speaks against the listing being whole; null where it does not. */
+function doubtOf({ told, permissionsBefore, users }: PullEvidence): PartialReason | null {
+  if (told === null) return 'evidence-missing';
+  const { permissions, users: counted } = told;
+  if (permissionsBefore !== null && permissions === null) return 'evidence-missing';
+  if (permissionsBefore?.some((permission) => permissions?.includes(permission) === false))
+    return 'permission-lost';
+  return counted !== null && users < counted - tolerated(counted) ? 'fewer-than-counted' : null;
 }
 
 /** What was concluded of a run, from its record. `reason` is there exactly for a partial snapshot. */

@@ -93,6 +93,7 @@ const GROUPS_IN_DOUBT: ReadonlySet<string> = new Set<PartialReason>([
   'listing-incomplete',
   'fewer-than-counted',
   'permission-lost',
+  'evidence-missing',
 ]);
 
 /** The changes of the connection that wait, by set. */

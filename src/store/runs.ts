@@ -5,7 +5,6 @@ import { ConnectionId, type RunId, RunId as RunIdSchema, type TenantId } from '.
 import { Mapping } from '../domain/mapping.ts';
 import type {
   DomainSizes,
-  ProviderEvidence,
   ProviderUsage,
   RunCounts,
   RunFailure,
@@ -14,10 +13,15 @@ import type {
   RunView,
   TakenRun,
 } from '../domain/run.ts';
-import { concludedBefore, type PullEvidence, type Snapshot } from '../domain/snapshot.ts';
+import {
+  concludedBefore,
+  type ProviderEvidence,
+  type PullEvidence,
+  type Snapshot,
+} from '../domain/snapshot.ts';
 import { appendAudit } from './audit.ts';
 import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
-import type { SyncRun } from './generated/client.ts';
+import { Prisma, type SyncRun } from './generated/client.ts';
 import { connectionsBeingRun } from './locks.ts';
 import { subtree } from './scope.ts';
 import { RunTakenOver } from './staging.ts';
@@ -122,7 +126,7 @@ export class Runs {
   evidence(run: TakenRun): Promise<Omit<PullEvidence, 'chainClosed' | 'looped'>> {
     return this.#database.bulk(run.tenant, async (tx) => {
       const [row] = await tx.query<Omit<PullEvidence, 'chainClosed' | 'looped'>>(
-        `SELECT r.users_read AS users, r.found_later AS "foundLater", r.nameless AS "namelessRecords", (r.evidence ->> 'users')::int AS counted,
+        `SELECT r.users_read AS users, r.found_later AS "foundLater", r.nameless AS "namelessRecords", r.evidence AS told,
            (SELECT count(*)::int FROM staged_user WHERE run_id = r.id AND absence IS NULL) AS stored,
            EXISTS (SELECT FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
                    WHERE i.connection_id = r.connection_id AND a.state <> 'deleted') AS "hasLinkedUsers",
@@ -131,11 +135,9 @@ export class Runs {
             WHERE i.connection_id = r.connection_id AND a.state <> 'deleted' AND s.external_id IS NULL) END AS "notAskedFor",
            coalesce((SELECT users_read FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
              AND b.snapshot = 'complete' ORDER BY b.id DESC LIMIT 1), 0) AS "usersBefore",
-           ARRAY(SELECT jsonb_array_elements_text(nullif(evidence -> 'permissions', 'null')) FROM (
-               SELECT b.evidence FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
-                 AND b.snapshot = 'complete' AND b.reading_fingerprint = r.reading_fingerprint ORDER BY b.id DESC LIMIT 1) AS last
-             WHERE jsonb_typeof(r.evidence -> 'permissions') = 'array'
-             EXCEPT SELECT jsonb_array_elements_text(nullif(r.evidence -> 'permissions', 'null'))) AS "permissionsLost"
+           (SELECT b.evidence -> 'permissions' FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
+             AND b.snapshot = 'complete' AND b.reading_fingerprint = r.reading_fingerprint
+             AND jsonb_typeof(b.evidence -> 'permissions') = 'array' ORDER BY b.id DESC LIMIT 1) AS "permissionsBefore"
          FROM sync_run r WHERE r.id = $1`,
         [run.id],
       );
@@ -168,9 +170,16 @@ export class Runs {
     return { ...run, state: 'planning' };
   }
 
-  /** The run is a full one; what was learnt before its first page. `token`: from where on the provider will tell changes. */
-  begin(run: TakenRun, evidence: ProviderEvidence, token: string | null): Promise<void> {
-    return this.#set(run, ['pulling'], { kind: 'full', evidence, deltaToken: token });
+  /**
+   * The run is a full one; what was learnt before its first page, or why it was not. `token`: from where on the provider will tell
+   * changes.
+   */
+  begin(run: TakenRun, evidence: ProviderEvidence | RunFailure, token: string | null): Promise<void> {
+    const learnt =
+      'kind' in evidence
+        ? { evidence: Prisma.DbNull, failure: evidence }
+        : { evidence, failure: Prisma.DbNull };
+    return this.#set(run, ['pulling'], { kind: 'full', ...learnt, deltaToken: token });
   }
 
   async fail(run: TakenRun, failure: RunFailure, at: Date): Promise<void> {
@@ -193,12 +202,16 @@ export class Runs {
     if (changed.count === 0) throw new RunTakenOver(run.id);
   }
 
-  /** Snapshot of a run that is in planning, or after. */
-  async snapshotOf(run: TakenRun): Promise<Snapshot> {
+  /** Of a run that is in planning, or after. `failure`: why the snapshot is partial, where the provider is the reason. */
+  async concluded(run: TakenRun): Promise<{ snapshot: Snapshot; failure: RunFailure | null }> {
     const row = await this.#database.ordinary(run.tenant, (tx) =>
       tx.syncRun.findUniqueOrThrow({ where: { id: run.id } }),
     );
-    return concludedBefore({ snapshot: row.snapshot, reason: row.partialReason, users: row.usersRead });
+    const { snapshot, partialReason: reason, usersRead: users } = row;
+    return {
+      snapshot: concludedBefore({ snapshot, reason, users }),
+      failure: row.failure as RunFailure | null,
+    };
   }
 
   list(

@@ -4,12 +4,7 @@
  *   lock the connection -> take the run (unfinished, queued or new) -> pull -> conclude the snapshot -> plan -> finished
  *   any step may be the last one of this process: the lock ends with it, and the next process to take the run goes on
  */
-import {
-  type Connector,
-  ConnectorError,
-  type ConnectorFailure,
-  type Evidence,
-} from '../../connectors/contract.ts';
+import { type Connector, ConnectorError, type Evidence } from '../../connectors/contract.ts';
 import { fingerprintOf } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Connection } from '../domain/connection.ts';
@@ -62,7 +57,7 @@ export type RunOutcome =
       readonly snapshot: Snapshot['kind'];
       readonly partialReason: PartialReason | null;
       /** Why the snapshot is partial, where the provider is the reason. */
-      readonly failure: ConnectorFailure | null;
+      readonly failure: RunFailure | null;
       readonly counts: RunCounts;
     }
   | { readonly result: 'failed'; readonly run: RunId; readonly failure: RunFailure };
@@ -138,21 +133,20 @@ async function carryOut(deps: SyncDeps, run: TakenRun, request: SyncRequest): Pr
   try {
     const pullDeps = { staging: deps.store.staging, touched: deps.store.touched, connector };
     const reading = { deps, pull: pullDeps, request, progress };
-    const read = run.state === 'pulling' ? await readSnapshot(reading, run) : { run, failure: null };
+    const read = run.state === 'pulling' ? await readSnapshot(reading, run) : run;
     progress.planning();
-    const counts = await plan({ planning: deps.store.planning, clock: deps.clock }, read.run);
-    const snapshot = await deps.store.runs.snapshotOf(read.run);
+    const counts = await plan({ planning: deps.store.planning, clock: deps.clock }, read);
+    const { snapshot, failure } = await deps.store.runs.concluded(read);
     const partialReason = snapshot.kind === 'partial' ? snapshot.reason : null;
-    await deps.store.staging.forgetOlder(read.run).catch((error: Error) => {
+    await deps.store.staging.forgetOlder(read).catch((error: Error) => {
       deps.log.warn({ event: 'staging.kept', run: run.id, error }); // the run is finished; the next one tidies up
     });
-    return { kind: read.run.kind, snapshot: snapshot.kind, partialReason, failure: read.failure, counts };
+    return { kind: read.kind, snapshot: snapshot.kind, partialReason, failure, counts };
   } finally {
     await connector.close();
   }
 }
 
-type Read = { readonly run: TakenRun; readonly failure: ConnectorFailure | null };
 type Reading = {
   readonly deps: SyncDeps;
   readonly pull: PullDeps;
@@ -160,7 +154,7 @@ type Reading = {
   readonly progress: Progress;
 };
 
-async function readSnapshot(reading: Reading, run: TakenRun): Promise<Read> {
+async function readSnapshot(reading: Reading, run: TakenRun): Promise<TakenRun> {
   const { deps, pull, request } = reading;
   const fresh = run.phase === 'groups' && run.cursor === null && run.pages === 0;
   const begun = run.kind === 'delta' && fresh ? await beginDelta(pull, run, deps.clock) : run;
@@ -170,7 +164,7 @@ async function readSnapshot(reading: Reading, run: TakenRun): Promise<Read> {
   try {
     await pullChanges(pull, begun, request.signal, reading.progress);
     const usage = pull.connector.usage();
-    return { run: await deps.store.runs.concludePull(begun, { kind: 'named' }, null, usage), failure: null };
+    return await deps.store.runs.concludePull(begun, { kind: 'named' }, null, usage);
   } catch (error) {
     if (!(error instanceof NeedsFullRun)) throw error;
     deps.log.info({
@@ -183,7 +177,7 @@ async function readSnapshot(reading: Reading, run: TakenRun): Promise<Read> {
   }
 }
 
-async function readEverybody(reading: Reading, run: TakenRun, fresh: boolean): Promise<Read> {
+async function readEverybody(reading: Reading, run: TakenRun, fresh: boolean): Promise<TakenRun> {
   const { deps } = reading;
   const { connector } = reading.pull;
   if (fresh) await prepare(reading, run);
@@ -193,7 +187,7 @@ async function readEverybody(reading: Reading, run: TakenRun, fresh: boolean): P
   if (pulled.failure !== null && evidence.users === 0) throw pulled.failure;
   const snapshot = concludeSnapshot({ ...evidence, chainClosed: pulled.chainClosed, looped: pulled.looped });
   const failure = pulled.failure?.failure ?? null;
-  return { run: await deps.store.runs.concludePull(run, snapshot, failure, connector.usage()), failure };
+  return await deps.store.runs.concludePull(run, snapshot, failure, connector.usage());
 }
 
 /** What has to be known before the first page is asked for. */
@@ -202,12 +196,12 @@ async function prepare({ deps, pull, request }: Reading, run: TakenRun): Promise
   await deps.store.runs.begin(run, evidence, await tokenFor(pull.connector, request.signal));
 }
 
-/** What a provider will not say of itself is not known. Whether it can be read at all, its lists will show. */
-async function evidenceOf(connector: Connector, signal: AbortSignal): Promise<Evidence> {
+/** What could not be asked is not known, and the snapshot will be partial for it; who is listed can be read all the same. */
+async function evidenceOf(connector: Connector, signal: AbortSignal): Promise<Evidence | RunFailure> {
   try {
     return await connector.evidence(signal);
   } catch (error) {
-    if (error instanceof ConnectorError && !signal.aborted) return { users: null, permissions: null };
+    if (error instanceof ConnectorError && !signal.aborted) return error.failure;
     throw error;
   }
 }

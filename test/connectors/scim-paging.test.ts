@@ -5,7 +5,15 @@ import { ConnectorError } from '../../connectors/contract.ts';
 import { type IndexPlace, pageByIndex, startOfIndex } from '../../connectors/scim/byIndex.ts';
 import { allUsers } from '../../connectors/scim/lists.ts';
 import { failing, never } from './aSession.ts';
-import { aService, idsOf, listResponse, queryOf, simulatedService, usersOf } from './scimService.ts';
+import {
+  aService,
+  idsOf,
+  listResponse,
+  queryOf,
+  scimError,
+  simulatedService,
+  usersOf,
+} from './scimService.ts';
 
 const answer = {
   url: 'https://scim.example/v2/Users',
@@ -126,6 +134,19 @@ describe('a service that is read whole although', () => {
   ])('counts them too, or not: with quirks %j there are %j', async (quirks, users) => {
     const { connect } = await simulatedService({ users: 430, quirks });
     expect(await connect().evidence(never)).toEqual({ users, permissions: null });
+  });
+
+  it.each([400, 501])(
+    'is not counted where it answers %i to that: there is no number then',
+    async (status) => {
+      const service = await aService(() => scimError(status));
+      expect(await service.connect().evidence(never)).toEqual({ users: null, permissions: null });
+    },
+  );
+
+  it('is not called uncounted where it fails: that nobody answered is told apart', async () => {
+    const service = await aService(() => scimError(503));
+    expect(await failing(service.connect().evidence(never))).toMatchObject({ kind: 'unavailable' });
   });
 
   it('counts a single user as one', async () => {

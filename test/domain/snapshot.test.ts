@@ -11,14 +11,15 @@ const everything: PullEvidence = {
   namelessRecords: 0,
   hasLinkedUsers: true,
   usersBefore: 11,
-  counted: null,
-  permissionsLost: [],
+  told: { users: null, permissions: ['groups', 'users'] },
+  permissionsBefore: ['users'],
 };
 const partial = (reason: Extract<Snapshot, { kind: 'partial' }>['reason']): Snapshot => ({
   kind: 'partial',
   reason,
 });
 
+const told = (users: number) => ({ told: { users, permissions: ['users'] } });
 const complete = (users: number) => ({ kind: 'complete' as const, users });
 
 describe('concludeSnapshot', () => {
@@ -54,14 +55,22 @@ describe('concludeSnapshot', () => {
     ],
     ['many left, and nobody who was asked for is there', { notAskedFor: 1 }, complete(10)],
     ['a few moved while they were listed', { users: 100, stored: 100, foundLater: 5 }, complete(100)],
-    ['the provider counts many more', { counted: 16 }, partial('fewer-than-counted')],
-    ['the provider counts a few more', { counted: 15 }, complete(10)],
-    ['the provider counts fewer', { counted: 0 }, complete(10)],
+    ['the provider counts many more', told(16), partial('fewer-than-counted')],
+    ['the provider counts a few more', told(15), complete(10)],
+    ['the provider counts fewer', told(0), complete(10)],
+    ['a permission is lost', { permissionsBefore: ['hidden', 'users'] }, partial('permission-lost')],
+    ['permissions were never told before', { permissionsBefore: null }, complete(10)],
     [
-      'the credential has lost a permission',
-      { permissionsLost: ['User.Read.All'] },
-      partial('permission-lost'),
+      'permissions are never told',
+      { permissionsBefore: null, told: { users: null, permissions: null } },
+      complete(10),
     ],
+    [
+      'permissions were told before',
+      { told: { users: null, permissions: null } },
+      partial('evidence-missing'),
+    ],
+    ['the provider could not be asked', { permissionsBefore: null, told: null }, partial('evidence-missing')],
     ['far fewer than before, which is for guards', { users: 1, stored: 1 }, complete(1)],
   ])('where %s', (_, evidence, snapshot) => {
     expect(concludeSnapshot({ ...everything, ...evidence })).toEqual(snapshot);

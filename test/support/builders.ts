@@ -64,10 +64,10 @@ export function aCompleteSnapshot(users: number): CompleteSnapshot {
     notAskedFor: 0,
     namelessRecords: 0,
     hasLinkedUsers: false,
+    told: { users: null, permissions: null },
+    permissionsBefore: null,
   };
-  const concluded = concludeSnapshot({
-    ...{ ...nothingWrong, users, stored: users, usersBefore: 0, counted: null, permissionsLost: [] },
-  });
+  const concluded = concludeSnapshot({ ...nothingWrong, users, stored: users, usersBefore: 0 });
   if (concluded.kind !== 'complete') throw new Error('a pull without a fault is complete');
   return concluded;
 }

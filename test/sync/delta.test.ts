@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { FailureKind } from '../../connectors/contract.ts';
 import { FULL_EVERY_MS } from '../../src/sync/delta.ts';
 import { listRuns } from '../../src/sync/runs.ts';
 import type { Faults } from '../support/directory.ts';
@@ -420,11 +421,49 @@ describe('What a provider says of itself', () => {
     ]);
   });
 
-  it('is not needed: what it refuses to tell is not known', async () => {
-    const acme = await settled({ evidence: { users: 10, permissions: ['users'] } });
+  it('is compared with what was told last: a failed question in between does not make less the measure', async () => {
+    const told = (...permissions: string[]) => ({ evidence: { users: null, permissions } });
+    const acme = await settled(told('groups', 'users'));
+    acme.directory.faults = { evidence: 'unavailable' };
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial', partialReason: 'evidence-missing' });
+    acme.directory.faults = { ...told('users'), slipsThrough: ['u4', 'u5'] };
+    expect(await acme.sync()).toMatchObject({ snapshot: 'partial', partialReason: 'permission-lost' });
+    expect(await acme.pending()).toEqual([]);
+  });
+
+  it.each<FailureKind>(['unavailable', 'unexpected-response'])(
+    'keeps a snapshot from being complete where it could not be asked for (%s), and the run says why',
+    async (evidence) => {
+      const acme = await settled({ evidence: { users: 10, permissions: ['users'] } });
+      acme.directory.remove('u4');
+      acme.directory.edit('u5', { displayName: 'Edited' });
+      acme.directory.group('engineers', []);
+      acme.directory.faults = { evidence };
+      const outcome = await acme.sync();
+      expect(outcome).toMatchObject({
+        result: 'finished',
+        partialReason: 'evidence-missing',
+        failure: { kind: evidence },
+      });
+      const run = 'run' in outcome ? await install.store.runs.get(acme.tenant, outcome.run) : null;
+      expect(run).toMatchObject({ evidence: null, failure: { kind: evidence, remedy: 'Ask the test.' } });
+      expect(await acme.pending()).toEqual(['u5']);
+      acme.directory.faults = { evidence: { users: 9, permissions: ['users'] } };
+      const next = await acme.sync();
+      expect(next).toMatchObject({ snapshot: 'complete', failure: null });
+      expect(await acme.pending('delete')).toEqual(['u4']);
+    },
+  );
+
+  it('is missing where it told of permissions and does not any more, until that was somebody’s doing', async () => {
+    const acme = await settled({ evidence: { users: null, permissions: ['users'] } });
     acme.directory.remove('u4');
-    acme.directory.faults = { evidence: 'unexpected-response' };
-    expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+    acme.directory.faults = { evidence: { users: null, permissions: null } };
+    for (const _ of [1, 2])
+      expect(await acme.sync()).toMatchObject({ snapshot: 'partial', partialReason: 'evidence-missing' });
+    expect(await acme.pending()).toEqual([]);
+    await install.redirect(acme.connection, acme.directory);
+    expect(await acme.sync()).toMatchObject({ snapshot: 'complete' });
     expect(await acme.pending()).toEqual(['u4']);
   });
 
