@@ -20,6 +20,8 @@ export type DesiredAuthUser = {
   readonly roles: readonly string[];
   /** Missing where the mapping puts nobody anywhere: they stay where they are. */
   readonly placed?: Placed;
+  /** It is not known where the mapping puts them: that hangs on a group that could not be read. `placed` is missing then. */
+  readonly placeUnknown?: true;
 };
 
 /** An auth user as a plan sees it. `roles` are those that the connection's directory gave; others are not its business. */

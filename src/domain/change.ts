@@ -51,6 +51,7 @@ export const causes = {
     'an auth user has the same address, but the tenant that they are in has not verified its domain',
   placed: 'the mapping puts them in another tenant now',
   'tenant-missing': 'the tenant that the mapping puts them in does not exist, or is to be deleted',
+  'tenant-unknown': 'groups that decide in which tenant they belong could not be read',
   'several-candidates': 'several auth users have the same address',
 } as const satisfies Record<string, string>;
 export type Cause = keyof typeof causes;

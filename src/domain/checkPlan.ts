@@ -9,6 +9,8 @@ type Known = {
   /** The provider was asked for this very user, and said that there is none, or none whom the connection reads. */
   readonly told: boolean;
   readonly candidates: readonly FoundAuthUser[];
+  /** Which tenant they belong in hangs on a group that could not be read. */
+  readonly placeUnknown: boolean;
 };
 
 /** What takes access away, by its cause: each says how it has to be known. Any other cause is a reason for neither. */
@@ -26,13 +28,20 @@ function isAway({ seen, told, snapshot }: Known): boolean {
   return !seen && (told || snapshot.kind === 'complete');
 }
 
-/** Throws when a change breaks rule 1 (deletion from absence of knowledge) or rule 5 (an account for a mere address). */
+/**
+ * Throws when a change breaks rule 1 (deletion from absence of knowledge) or rule 5 (an account for a mere address), or lets somebody in
+ * although it is not known where.
+ */
 export function checkProposal(change: ProposedChange, known: Known): void {
   if (change.kind === 'suspend' || change.kind === 'delete') {
     const needed = knowledge[change.cause];
     if (needed?.kind !== change.kind || !needed.from(known))
       throw new Error(`rule 1: ${change.kind} of ${change.externalId} without knowledge that it left`);
   }
+  if (known.placeUnknown && (change.kind === 'create' || change.kind === 'link'))
+    throw new Error(
+      `${change.kind} of ${change.externalId} without knowledge of the tenant that they belong in`,
+    );
   if (change.kind === 'link') {
     const linked = known.candidates.find((user) => user.id === change.authUser);
     if (linked === undefined || linked.links !== 0)

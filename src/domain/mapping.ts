@@ -63,7 +63,8 @@ export type CompiledMapping = {
 
 /**
  * What is wanted of somebody in spite of groups that could not be read: nobody loses a role that may follow from one, gains one that
- * they may keep from them, or moves because of it. `stored`: the auth user that they are linked to.
+ * they may keep from them, or moves because of it; where a joiner belongs may be unknown. `stored`: the auth user that they are
+ * linked to.
  */
 export type MapInDoubt = (
   user: DirectoryUser,
@@ -105,7 +106,11 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
     return names;
   };
 
-  const map = (user: DirectoryUser, groups: readonly GroupRef[], doubtful?: ReadonlySet<string>) => {
+  const map = (
+    user: DirectoryUser,
+    groups: readonly GroupRef[],
+    doubtful?: ReadonlySet<string>,
+  ): DesiredAuthUser => {
     const fields = { ...blank };
     for (const name of names) fields[name] = user[name];
     for (const { name, field } of custom) fields[field] = user.custom[name] ?? null;
@@ -113,7 +118,8 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
     if (rules === null) return desired;
     const { roles, placed, placeInDoubt } = rules.apply(user, namesIn(groups), doubtful);
     const all = roles.length === 0 ? desired.roles : [...new Set([...desired.roles, ...roles])].sort();
-    if (!rules.place || placeInDoubt) return { ...desired, roles: all };
+    if (!rules.place) return { ...desired, roles: all };
+    if (placeInDoubt) return { ...desired, roles: all, placeUnknown: true };
     return { ...desired, roles: all, placed: placed ?? HOME };
   };
 

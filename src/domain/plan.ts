@@ -145,7 +145,8 @@ function updating(
 
 /**
  * Where the tenant that somebody belongs in is missing, and may not be made, they wait for a person: whoever has no auth user yet with
- * all that is theirs; everybody else with the move alone, and stays where they are meanwhile.
+ * all that is theirs; everybody else with the move alone, and stays where they are meanwhile. Where it is not known, only whoever is new
+ * waits: there is no place that they have, and the connection's own tenant may be wider than theirs.
  */
 function settled(
   change: ProposedChange | null,
@@ -153,9 +154,10 @@ function settled(
   stored: StoredAuthUser | null,
   context: PlanContext,
 ): ProposedChange | null {
-  const { placed } = seen.desired;
+  const { placed, placeUnknown } = seen.desired;
+  if (change?.kind === 'update' || change?.kind === 'reactivate') return change;
+  if (placeUnknown) return change && { ...change, kind: 'conflict', cause: 'tenant-unknown' };
   if (placed === undefined || canBePlaced(placed, context.places)) return change;
-  if (change !== null && (change.kind === 'update' || change.kind === 'reactivate')) return change;
   const wanted = change ?? arrival('conflict', 'tenant-missing', seen, stored, [], context);
   return {
     ...wanted,

@@ -43,13 +43,15 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
     const proposals: ProposedChange[] = [];
     const agreed: { externalId: Seen['externalId']; hash: string; version: number }[] = [];
     for (const row of rows) {
-      const change = planSeen(toSeen(row, mapping, inDoubt), context);
+      const seen = toSeen(row, mapping, inDoubt);
+      const change = planSeen(seen, context);
       if (change !== null) {
         checkProposal(change, {
           snapshot: plan.facts.snapshot,
           seen: true,
           told: false,
           candidates: row.sameAddress,
+          placeUnknown: seen.desired.placeUnknown ?? false,
         });
         proposals.push(change);
       } else if (row.linked !== null && inDoubt === null) {
@@ -75,8 +77,8 @@ async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {
     const proposals = rows.flatMap((row) => planAbsent(row, context, snapshot) ?? []);
     const told = new Set(rows.flatMap((row) => (row.told === null ? [] : [row.externalId])));
     for (const change of proposals) {
-      const known = { snapshot, seen: false, told: told.has(change.externalId), candidates: [] };
-      checkProposal(change, known);
+      const of = { seen: false, told: told.has(change.externalId), candidates: [], placeUnknown: false };
+      checkProposal(change, { snapshot, ...of });
     }
     await plan.propose(proposals);
   }

@@ -207,6 +207,24 @@ describe('planAbsent', () => {
   });
 });
 
+describe('whoever belongs in a tenant that is not known', () => {
+  const seen = (given: Parameters<typeof aSeenUser>[0] = {}) =>
+    aSeenUser({ ...given, desired: { ...given.desired, placeUnknown: true } });
+
+  it.each([
+    ['joins', seen()],
+    ['would be linked', seen({ sameAddress: [aCandidate()] })],
+  ])('waits for a person where they %s', (_, one) => {
+    expect(planSeen(one, context)).toMatchObject({ kind: 'conflict', cause: 'tenant-unknown' });
+  });
+
+  it('stays where they are and is brought up to date where they are linked', () => {
+    const one = seen({ linked: linked(), desired: { roles: ['engineer'] } });
+    expect(planSeen(one, context)).toMatchObject({ kind: 'update', rolesGained: ['engineer'] });
+    expect(planSeen(seen({ linked: linked() }), context)).toBeNull();
+  });
+});
+
 describe('checkProposal', () => {
   const partial: Snapshot = { kind: 'partial', reason: 'page-failed' };
   const snapshots: readonly Snapshot[] = [complete, partial, { kind: 'named' }];
@@ -240,7 +258,13 @@ describe('checkProposal', () => {
     const passed = removals.flatMap((change) =>
       ways
         .filter(({ how, snapshot }) =>
-          passes(change, { snapshot, seen: how === 'seen', told: how === 'told', candidates: [] }),
+          passes(change, {
+            snapshot,
+            seen: how === 'seen',
+            told: how === 'told',
+            candidates: [],
+            placeUnknown: false,
+          }),
         )
         .map(({ how, snapshot }) => `${change.kind}, ${change.cause}, ${how}, ${snapshot.kind}`),
     );
@@ -274,6 +298,7 @@ describe('checkProposal', () => {
       seen: true,
       told: false,
       candidates,
+      placeUnknown: false,
     });
     expect(() => checkProposal(link, known([free]))).not.toThrow();
     expect(() => checkProposal(link, known([{ ...free, links: 1 }]))).toThrow('rule 5');
@@ -281,6 +306,18 @@ describe('checkProposal', () => {
     const authUser = AuthUserId.parse(unknownId());
     expect(() => checkProposal({ ...link, kind: 'create', authUser }, known([]))).toThrow('rule 5');
   });
+
+  it.each(['create', 'link'] as const)(
+    'refuses a %s where it is not known in which tenant they belong',
+    (kind) => {
+      const free = aCandidate();
+      const change = planSeen(aSeenUser({ sameAddress: kind === 'link' ? [free] : [] }), context);
+      if (change?.kind !== kind) throw new Error('the change is of the kind that is tried');
+      const known = { snapshot: complete, seen: true, told: false, candidates: [free] };
+      expect(() => checkProposal(change, { ...known, placeUnknown: false })).not.toThrow();
+      expect(() => checkProposal(change, { ...known, placeUnknown: true })).toThrow('without knowledge');
+    },
+  );
 });
 
 describe('fingerprintOfChange', () => {

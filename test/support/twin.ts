@@ -20,7 +20,7 @@ type Side = {
   readonly tenant?: string;
 };
 /** `place` undefined: where they are. */
-type Wanted = Side & { readonly place: TwinPlace | undefined };
+type Wanted = Side & { readonly place: TwinPlace | 'unknown' | undefined };
 
 export type TwinUser = {
   readonly label: string;
@@ -207,9 +207,11 @@ export class Twin {
       : removal('suspend', 'suspended', seen.externalId, stored);
   }
 
-  /** Where the tenant is missing and may not be made, whoever is new waits for a person. */
+  /** Where the tenant is missing and may not be made, or is not known, whoever is new waits for a person. */
   #waiting(change: TwinChange, wanted: Wanted): TwinChange {
-    if (this.#canBePut(wanted) || change.kind === 'conflict') return change;
+    if (change.kind === 'conflict') return change;
+    if (wanted.place === 'unknown') return { ...change, kind: 'conflict', cause: 'tenant-unknown' };
+    if (this.#canBePut(wanted)) return change;
     const place = wanted.place?.path ?? null;
     const stored = this.users.find((user) => user.label === change.user) ?? null;
     const fields = stored === null ? placeField(null, place) : placeField(stored.place, place);
@@ -223,7 +225,8 @@ export class Twin {
   }
 
   #canBePut({ place }: Wanted): boolean {
-    return place === undefined || place.path === null || place.make || this.tenants.has(place.path);
+    const stays = place === undefined || place === 'unknown' || place.path === null;
+    return stays || place.make || this.tenants.has(place.path);
   }
 
   #presence(
@@ -291,7 +294,8 @@ export class Twin {
     }
     const roles = stored?.roles ?? [];
     const here = stored?.place ?? null;
-    const place = wanted.place === undefined || !this.#canBePut(wanted) ? here : wanted.place.path;
+    const put = wanted.place === 'unknown' || !this.#canBePut(wanted) ? undefined : wanted.place;
+    const place = put === undefined ? here : put.path;
     return {
       externalId,
       kind,
@@ -300,7 +304,7 @@ export class Twin {
       before: stored === null ? null : sideOf({ state: stored.state, fields: owned, roles }, here),
       after: sideOf(wanted, place),
       fields: [...fields, ...placeField(here, place)],
-      makes: wanted.place?.make ?? false,
+      makes: put?.make ?? false,
       gained: wanted.roles.filter((role) => !roles.includes(role)),
       lost: roles.filter((role) => !wanted.roles.includes(role)),
       candidates: [],

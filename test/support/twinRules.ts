@@ -7,14 +7,14 @@ export type TwinPlace = { readonly path: string | null; readonly make: boolean }
 
 /**
  * `named`: the groups that the user is in, by id and name. `doubtful`: those that they may be in although it is not known.
- * `place` undefined: they stay where they are.
+ * `place` undefined: they stay where they are; unknown: so does whoever is somewhere.
  */
 export function ruled(
   rules: readonly Rule[],
   user: DirectoryUser,
   named: readonly string[],
   doubtful: readonly string[],
-): { readonly roles: readonly string[]; readonly place: TwinPlace | undefined } {
+): { readonly roles: readonly string[]; readonly place: TwinPlace | 'unknown' | undefined } {
   const holds = ({ when: { attribute, orgUnit } }: Rule) => {
     const values = attribute === undefined ? [] : valuesOf(user, attribute.name);
     const fits = values.some((value) =>
@@ -49,6 +49,6 @@ export function ruled(
   const decided = first === undefined ? home : { path: first.path ?? null, make: first.make };
   return {
     roles: looked.filter(({ isIn }) => isIn).flatMap(({ rule }) => rule.roles),
-    place: places && first?.isIn !== false ? decided : undefined,
+    place: !places ? undefined : first?.isIn === false ? 'unknown' : decided,
   };
 }

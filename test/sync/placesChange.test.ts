@@ -27,10 +27,13 @@ async function connected(
   rules: object[] = byOffice,
   more: object = {},
 ): Promise<Connected> {
-  const directory = aDirectory({ users: [...users] });
+  const directory = aDirectory({ users: [...users], groups: [{ id: 'g1', members: [] }] });
   const mapping = Mapping.parse({ everyone: ['member'], rules, groups: null });
   return await install.connect({ directory, mapping, guards: noGuards, ...more });
 }
+
+const placesOf = async (real: Connected) =>
+  Object.fromEntries((await real.users()).map(({ externalId, place }) => [externalId, place]));
 
 /** Of a tenant below the connection's, by its name. */
 async function idOf(real: Connected, name: string): Promise<TenantId> {
@@ -72,4 +75,19 @@ it('a tenant that is moved out of reach takes along who was deleted in it: who c
   expect(await real.apply()).toMatchObject({ applied: 2, moved: 0, failed: 0 });
   expect((await real.user('ada')).id).not.toBe(before);
   expect(await install.auditIsWhole()).toBe(true);
+});
+
+it('a joiner whose tenant depends on a group that cannot be read waits, and is in no wider one meanwhile', async () => {
+  const rules = [{ when: { group: 'g1' }, tenant: 'Guests', create: true, stop: true }];
+  const real = await connected([at('ada', null), at('bob', null)], rules);
+  real.directory.group('g1', ['bob']);
+  real.directory.faults = { unreadableMembers: ['g1'] };
+  await real.sync();
+  expect(await real.changeOf('bob')).toMatchObject({ kind: 'conflict', cause: 'tenant-unknown' });
+  await real.approveAll();
+  expect(await real.inState('approved')).toEqual([]);
+
+  real.directory.faults = {};
+  await real.syncAndApply();
+  expect(await placesOf(real)).toEqual({ ada: null, bob: 'Guests' });
 });
