@@ -13,7 +13,7 @@ import type { Audited } from '../store/audited.ts';
 import type { NewSession } from '../store/sessions.ts';
 import type { Store } from '../store/store.ts';
 import { tenantSuspended } from '../tenancy/apiKeys.ts';
-import { refuseStronger } from '../tenancy/principals.ts';
+import { refuseTowardsSystem } from '../tenancy/principals.ts';
 import { hashOf, newSecret } from './secret.ts';
 
 export type SessionDeps = {
@@ -133,7 +133,7 @@ export async function listSessions(
   return await deps.store.sessions.list(caller.tenant, { ...filter, principal: principal.id });
 }
 
-/** Ends one. Throws `not-found`, also for one that has ended or is not the caller's to end; `forbidden` for that of somebody who can do more. */
+/** Ends one. Throws `not-found`, also for one that has ended or is not the caller's to end; `forbidden` for that of the role system. */
 export async function endSession(deps: SessionDeps, caller: Caller, id: string): Promise<void> {
   const known = parseId(SessionId, id);
   const own = known === null ? null : await deps.store.sessions.get(deps.store.root, known);
@@ -144,7 +144,7 @@ export async function endSession(deps: SessionDeps, caller: Caller, id: string):
   const theirs = known !== null && can(caller, 'principals.write');
   const found = theirs ? await deps.store.sessions.get(caller.tenant, known) : null;
   if (found === null) throw notFound('session');
-  refuseStronger(caller.role, found.principal.role);
+  refuseTowardsSystem(caller, found.principal);
   await deps.store.sessions.end(caller.tenant, { id: found.session.id }, endedBy(deps, caller));
 }
 
@@ -166,7 +166,7 @@ export async function endSessionsOf(
   authorise(caller, 'principals.write');
   const principal = await deps.store.principals.get(caller.tenant, wanted ?? caller.principal);
   if (principal === null) throw notFound('principal');
-  refuseStronger(caller.role, principal.role);
+  refuseTowardsSystem(caller, principal);
   const theirs = { principals: [principal.id] };
   return { ended: await deps.store.sessions.end(caller.tenant, theirs, endedBy(deps, caller)) };
 }

@@ -16,7 +16,7 @@ import {
 } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Store } from '../store/store.ts';
-import { ListPrincipals, refuseMore, refuseStronger } from './principals.ts';
+import { ListPrincipals, refuseMore, refuseTowardsSystem } from './principals.ts';
 
 export type ApiKeyDeps = { readonly store: Store; readonly clock: Clock };
 
@@ -93,11 +93,11 @@ export async function listKeys(
   return await store.apiKeys.list(caller.tenant, { ...page, tenant: tenant ?? caller.tenant });
 }
 
-/** From now on the key opens nothing. Again is no error. Throws `not-found`, `forbidden` where its principal can do more than the caller. */
+/** From now on the key opens nothing. Again is no error. Throws `not-found`, `forbidden` for one of the role system. */
 export async function revokeKey({ store, clock }: ApiKeyDeps, caller: Caller, id: string): Promise<void> {
   authorise(caller, 'principals.write');
   const { key, principal } = await ownKey(store, caller, id);
-  refuseStronger(caller.role, principal.role);
+  refuseTowardsSystem(caller, principal);
   await store.apiKeys.revoke(
     caller.tenant,
     { id: key.id, principal },

@@ -87,7 +87,7 @@ export async function getPrincipal(
 export async function disablePrincipal(deps: PrincipalDeps, caller: Caller, id: string): Promise<Principal> {
   authorise(caller, 'principals.write');
   const principal = await ownPrincipal(deps.store, caller, id);
-  refuseStronger(caller.role, principal.role);
+  refuseTowardsSystem(caller, principal);
   if (principal.id === caller.principal) {
     throw new Problem({
       code: 'not-allowed-now',
@@ -166,7 +166,7 @@ export async function ensureOperator({ store, clock }: PrincipalDeps, osUser: st
 
 /**
  * Nobody becomes, or makes anybody become, somebody who can do more than they can: than their role, and than what their key leaves of
- * it. Whatever lets somebody act as a principal asks this; what only takes away asks `refuseStronger`.
+ * it. Whatever lets somebody act as a principal asks this; what only takes away asks `refuseTowardsSystem`.
  *
  * @param actions all that is let in for; left out: whatever somebody with the role may come to do
  */
@@ -185,12 +185,16 @@ export function refuseMore(
   });
 }
 
-/** Nobody disposes of the keys and sessions of somebody who can do more than their own role. */
-export function refuseStronger(own: PrincipalRole, role: PrincipalRole): void {
+/** What only takes away is for whoever has the permission and the principal within reach; from the role system only that role takes. */
+export function refuseTowardsSystem(caller: Caller, { role }: Pick<Principal, 'role'>): void {
+  if (role === 'system') refuseStronger(caller.role, role);
+}
+
+function refuseStronger(own: PrincipalRole, role: PrincipalRole): void {
   if (allowedTo[role].every((action) => mayDo(own, action))) return;
   throw new Problem({
     code: 'forbidden',
     message: `The role ${own} does not include everything that ${role} does.`,
-    remedy: `Choose a weaker role, or ask somebody with the role ${role}.`,
+    remedy: 'Choose a weaker role, or ask somebody with the role system.',
   });
 }

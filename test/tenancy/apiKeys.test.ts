@@ -102,6 +102,42 @@ describe('a key for some permissions', () => {
   });
 });
 
+describe('an application of a tenant', () => {
+  it('is made by the system alone, and its keys are revoked and it is disabled by its tenant’s administrators too', async () => {
+    const tenant = await aTenant(deps);
+    const admin = await aCaller(deps, tenant);
+    const principal = await aPrincipal(tenant, 'application');
+    const { id, key } = await createKey(deps, operator, { principal });
+    for (const attempt of [
+      createPrincipal(deps, admin, { name: 'Portal', role: 'application' }),
+      createKey(deps, admin, { principal }),
+      rotateKey(deps, admin, { key: id }),
+      enablePrincipal(deps, admin, principal),
+    ])
+      await expect(attempt).rejects.toMatchObject({
+        code: 'forbidden',
+        remedy: expect.stringContaining('the role system'),
+      });
+    expect((await bearerOf(key)).role).toBe('application');
+    await revokeKey(deps, admin, id);
+    expect(await authenticateKey(deps, key)).toBeNull();
+    expect((await disablePrincipal(deps, admin, principal)).disabledAt).not.toBeNull();
+  });
+
+  it('stays out of reach of a neighbour’s administrators, and so does the system of those of the root', async () => {
+    const neighbour = await aCaller(deps, await aTenant(deps));
+    const principal = await aPrincipal(await aTenant(deps), 'application');
+    const { id } = await createKey(deps, operator, { principal });
+    await expect(revokeKey(deps, neighbour, id)).rejects.toMatchObject(refused('not-found'));
+    await expect(disablePrincipal(deps, neighbour, principal)).rejects.toMatchObject(refused('not-found'));
+    const atRoot = await aCaller(deps, deps.store.root);
+    const system = await aPrincipal(deps.store.root, 'system');
+    const ofSystem = await createKey(deps, operator, { principal: system });
+    await expect(revokeKey(deps, atRoot, ofSystem.id)).rejects.toMatchObject(refused('forbidden'));
+    await expect(disablePrincipal(deps, atRoot, system)).rejects.toMatchObject(refused('forbidden'));
+  });
+});
+
 describe('a key for one tenant', () => {
   it('sees that tenant and what is below, and nothing of where its principal stands', async () => {
     const above = await aTenant(deps);
