@@ -1,4 +1,5 @@
-import { expect, it } from 'vitest';
+import { readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
 import { causes } from '../../src/domain/change.ts';
 import { PROVIDERS } from '../../src/domain/directory.ts';
 import { GUARDS } from '../../src/domain/guard.ts';
@@ -13,12 +14,39 @@ const glossary = documentAt('docs/glossary.md');
 const mapping = documentAt('docs/mapping.md');
 const review = documentAt('docs/review.md');
 const operations = documentAt('docs/operations.md');
+const architecture = documentAt('docs/architecture.md');
 
 it('the glossary says of every table what a row of it is, and of no other', () => {
   const tables = Object.keys(parsePrismaSchema(documentAt('prisma/schema.prisma').text));
   const described = rowsOf(glossary, 2).map(([table]) => table);
   expect(tables.length).toBeGreaterThan(15);
   expect(described.slice(1).sort()).toEqual(tables.sort());
+});
+
+describe('the page about the architecture', () => {
+  it('has every folder and file under src among the parts, and no other', () => {
+    const cells = rowsOf(sectionOf(architecture, '## Parts'), 3).map(([cell = '']) => cell);
+    const named = cells.flatMap((cell) => [...cell.matchAll(/src\/(\w+(?:\/|[.]ts))/g)]);
+    const there = readdirSync('src', { withFileTypes: true });
+    expect(named.map(([, name]) => name).sort()).toEqual(
+      there.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name)).sort(),
+    );
+  });
+
+  const tenants = sectionOf(architecture, '## Tenants and row-level security');
+
+  it('names the tables that have no tenant', () => {
+    const tables = Object.entries(parsePrismaSchema(documentAt('prisma/schema.prisma').text));
+    const without = tables.flatMap(([name, { columns }]) => ('tenant_id' in columns ? [] : [name]));
+    const said = /has no tenant: ([^.]*)[.]/.exec(tenants.text)?.[1] ?? '';
+    const named = [...said.matchAll(/\(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(', '));
+    expect(named.sort()).toEqual(without.filter((name) => name !== 'tenant').map((name) => `\`${name}\``).sort());
+  });
+
+  it('names the roles of principals', () => {
+    const said = /the roles ([^.]*), each within/.exec(tenants.text)?.[1] ?? '';
+    expect([...said.matchAll(/`([\w-]+)`/g)].map(([, name]) => name)).toEqual([...PRINCIPAL_ROLES]);
+  });
 });
 
 it('the glossary names no file that is not there', async () => {
