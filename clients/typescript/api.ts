@@ -242,8 +242,9 @@ export type Event = {
   readonly id: string;
   /** Handed in as `after`, goes on behind this event, now or later. */
   readonly cursor: string;
+  /** Of an event that is for all tenants: the caller’s own. */
   readonly tenant: string;
-  /** null: the event is about the tenant itself. */
+  /** null: the event is about the tenant itself, or for all tenants. */
   readonly authUser: (string | null);
   /** null: it does not come from a directory. */
   readonly change: (string | null);

@@ -9,8 +9,8 @@ const Event = z
   .object({
     id: z.uuid(),
     cursor: z.string().describe('Handed in as `after`, goes on behind this event, now or later.'),
-    tenant: z.uuid(),
-    authUser: z.uuid().nullable().describe('null: the event is about the tenant itself.'),
+    tenant: z.uuid().describe('Of an event that is for all tenants: the caller’s own.'),
+    authUser: z.uuid().nullable().describe('null: the event is about the tenant itself, or for all tenants.'),
     change: z.uuid().nullable().describe('null: it does not come from a directory.'),
     type: z.string(),
     userVersion: z.number().int().nullable().describe('Orders the events of one user.'),

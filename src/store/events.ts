@@ -1,4 +1,4 @@
-/** What applications hear about: each applied change of an auth user, and what happens to tenants, read as a feed. */
+/** What applications hear about: what changed of auth users, of tenants, and of what roles mean everywhere, read as a feed. */
 import type { Json } from '../domain/canonical.ts';
 import type { AuthUserId, ChangeId, TenantId } from '../domain/ids.ts';
 import { type FeedOptions, feedCursor, type Listed } from '../domain/page.ts';
@@ -11,8 +11,9 @@ export type EventView = {
   readonly id: string;
   /** Handed in as `after`, goes on behind this event, now or later. */
   readonly cursor: string;
+  /** Of an event that is for all: the reader's own. */
   readonly tenant: TenantId;
-  /** null: about the tenant itself. */
+  /** null: about the tenant itself, or about all. */
   readonly authUser: AuthUserId | null;
   /** null: not from a change of a directory. */
   readonly change: ChangeId | null;
@@ -34,7 +35,8 @@ const NEXT = `position < pg_snapshot_xmin(pg_current_snapshot())::text::bigint A
  * Each tenant's own next events by its own index: whoever polls does not read over what all others wrote since. Deleted tenants too:
  * that they are deleted is an event of theirs.
  */
-const OF_EACH_TENANT = `(${EVER_WITHIN('$4::uuid')}) t CROSS JOIN LATERAL (SELECT * FROM event WHERE tenant_id = t.id AND ${NEXT}) e`;
+const OF_EACH_TENANT = `(SELECT e.* FROM (${EVER_WITHIN('$4::uuid')}) t CROSS JOIN LATERAL (SELECT * FROM event WHERE tenant_id = t.id AND ${NEXT}) e
+  UNION ALL (SELECT * FROM event WHERE for_all AND ${NEXT})) e`;
 
 export class Events {
   readonly #database: Database;
@@ -51,7 +53,7 @@ export class Events {
       const rows = await tx.query<
         Omit<EventView, 'createdAt' | 'cursor'> & { createdAt: Date; position: string }
       >(
-        `SELECT e.id, e.tenant_id AS tenant, e.auth_user_id AS "authUser", e.change_id AS change, e.type, e.user_version AS "userVersion", e.data,
+        `SELECT e.id, ${everybody ? 'e.tenant_id' : 'CASE WHEN e.for_all THEN $4::uuid ELSE e.tenant_id END'} AS tenant, e.auth_user_id AS "authUser", e.change_id AS change, e.type, e.user_version AS "userVersion", e.data,
            e.created_at AS "createdAt", e.position
          FROM ${everybody ? `(SELECT * FROM event WHERE ${NEXT}) e` : OF_EACH_TENANT} ORDER BY e.position, e.id LIMIT $3::int`,
         [position, id, page.limit + 1, ...(everybody ? [] : [within])],
@@ -90,5 +92,20 @@ export async function writeTenantEvents(sql: Sql, at: Date, events: readonly Ten
      SELECT id, tenant_id, type, data, $2::timestamptz
      FROM jsonb_to_recordset($1::jsonb) AS row (id uuid, tenant_id uuid, type text, data jsonb)`,
     [JSON.stringify(rows), at.toISOString()],
+  );
+}
+
+/**
+ * What roles mean is not what it was: in the transaction of what they tell. `shows`: not to hidden roles alone, of which nothing shows
+ * to tenants.
+ */
+export async function writeRolesChanged(
+  sql: Sql,
+  { root, at, shows }: { readonly root: TenantId; readonly at: Date; readonly shows: boolean },
+): Promise<void> {
+  await sql.query(
+    `INSERT INTO event (id, tenant_id, type, data, created_at, for_all)
+     VALUES ($1::uuid, $2::uuid, 'roles.changed', '{}', $3::timestamptz, $4::boolean)`,
+    [...manyIds(1), root, at.toISOString(), shows],
   );
 }

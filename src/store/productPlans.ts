@@ -6,6 +6,7 @@ import type { RoleId } from '../domain/role.ts';
 import { type Audited, record } from './audited.ts';
 import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
+import { writeRolesChanged } from './events.ts';
 import type { Prisma } from './generated/client.ts';
 import { pageQuery, subtree } from './scope.ts';
 
@@ -61,8 +62,10 @@ export function productPlanStore(database: Database): ProductPlanStore {
           const { count } = await tx.productPlan.updateMany({ where: { id, version }, data });
           if (count === 0) return null;
           if (roles !== undefined) {
+            const shows = await isSeenToBecome(tx, id, roles);
             await tx.productPlanRole.deleteMany({ where: { productPlanId: id } });
             await tx.productPlanRole.createMany({ data: rolesOf(id, roles) });
+            await writeRolesChanged(sqlOf(tx), { root: database.root, at: audit.at, shows });
           }
           await record(tx, database.root, audit);
           return toPlan(await tx.productPlan.findUniqueOrThrow({ where: { id }, include: withRoles }));
@@ -157,6 +160,20 @@ async function countSeats(
     [tenants.map(({ id }) => id)],
   );
   return new Map(rows.map(({ id, used }) => [id, used]));
+}
+
+/** Whether tenants, which see no hidden roles, see other roles in the plan when it has these. */
+async function isSeenToBecome(
+  tx: OrdinaryTransaction,
+  plan: ProductPlanId,
+  roles: readonly RoleId[],
+): Promise<boolean> {
+  const [found] = await sqlOf(tx).query<{ differs: boolean }>(
+    `SELECT EXISTS (SELECT FROM role r WHERE r.type <> 'hidden' AND (r.id = ANY ($2::uuid[]))
+       <> EXISTS (SELECT FROM product_plan_role p WHERE p.product_plan_id = $1::uuid AND p.role_id = r.id)) AS differs`,
+    [plan, roles],
+  );
+  return found?.differs === true;
 }
 
 function rolesOf(plan: ProductPlanId, roles: readonly RoleId[]) {

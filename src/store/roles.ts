@@ -11,6 +11,7 @@ import { appendToChains } from './auditChains.ts';
 import { type Audited, record } from './audited.ts';
 import { type By, type DoneByHand, holdRoles, type RoleByHand, tellByHand } from './byHand.ts';
 import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
+import { writeRolesChanged } from './events.ts';
 import type { Role as RoleRow } from './generated/client.ts';
 import { holdTree } from './locks.ts';
 import { pageQuery, subtree } from './scope.ts';
@@ -72,6 +73,9 @@ export function roleStore(database: Database): RoleStore {
           skipDuplicates: true,
         });
         const made = rows.map(toRole);
+        // One that nobody has to give counts from now on.
+        if (made.some(({ type }) => type === 'automatic'))
+          await writeRolesChanged(sqlOf(tx), { root: database.root, at, shows: true });
         await appendAudit(sqlOf(tx), database.root, at, made.map(entryOf));
         return made;
       }),
@@ -164,6 +168,9 @@ function changing(database: Database): Pick<RoleStore, 'update' | 'remove'> {
           },
         });
         if (row === undefined) return null;
+        const shows = role.type !== 'hidden' || row.type !== 'hidden';
+        if (permissions !== undefined || patch.type !== undefined)
+          await writeRolesChanged(sqlOf(tx), { root: database.root, at: audit.at, shows });
         await record(tx, database.root, audit);
         return toRole(row);
       }),
@@ -171,8 +178,11 @@ function changing(database: Database): Pick<RoleStore, 'update' | 'remove'> {
       database.ordinary(database.root, async (tx) => {
         check(await usesOf(tx, role));
         const { count } = await tx.role.deleteMany({ where: { id: role.id } });
-        if (count === 1) await record(tx, database.root, audit);
-        return count === 1;
+        if (count === 0) return false;
+        if (role.type === 'automatic')
+          await writeRolesChanged(sqlOf(tx), { root: database.root, at: audit.at, shows: true });
+        await record(tx, database.root, audit);
+        return true;
       }),
   };
 }
