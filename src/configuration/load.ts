@@ -12,6 +12,7 @@ import {
   type TenantPath,
   type UserDifference,
 } from '../domain/configuration.ts';
+import { leadsElsewhere } from '../domain/connection.ts';
 import { AuthUserId, TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import type { Caller } from '../domain/permission.ts';
@@ -192,7 +193,7 @@ class Load {
     if (current.state === 'unreadable') return;
     const touched = new Set(fields.map(({ field }) => field));
     const changed = Object.fromEntries(Object.entries(parts).filter(([field]) => touched.has(field)));
-    const elsewhere = touched.has('settings') || touched.has('network');
+    const elsewhere = leadsElsewhere(current, parts);
     await updateConnection(this.#deps, this.#caller, {
       connection: current.id,
       version: current.version,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Fields } from '../domain/authUser.ts';
 import { OWN, type TenantPath } from '../domain/configuration.ts';
-import { CONNECTION_STATES } from '../domain/connection.ts';
+import { CONNECTION_STATES, hasLogin } from '../domain/connection.ts';
 import { Provider } from '../domain/directory.ts';
 import { ExternalId } from '../domain/ids.ts';
 import { Name } from '../domain/input.ts';
@@ -67,11 +67,11 @@ const CredentialReferences = z.unknown().transform((value, context): CredentialS
 });
 
 const Network = ChangedConnection.shape.network.refine(
-  (network) => network?.proxy === null || network?.proxy === undefined || !new URL(network.proxy).password,
+  (network) => network === undefined || !hasLogin(network),
   {
     path: ['proxy'],
     message:
-      'has a password, and a secret never stands in the file: leave it out here and set it with rollcall connections update --proxy; it stays',
+      'has a login, and a secret never stands in the file: leave it out here and set it with rollcall connections update --proxy; it stays',
   },
 );
 

@@ -4,7 +4,7 @@
  */
 import type { AuthUserState, Fields, FieldValue } from './authUser.ts';
 import { canonical, fingerprintOf, type Json } from './canonical.ts';
-import type { ConnectionState, ListedConnection } from './connection.ts';
+import type { ConnectionNetwork, ConnectionState, ListedConnection } from './connection.ts';
 import type { Provider } from './directory.ts';
 import type { AuthUserId, ConnectionId, ExternalId, TenantId } from './ids.ts';
 import type { ProductPlan } from './productPlan.ts';
@@ -45,7 +45,7 @@ export type WantedTenant = {
 /** What is compared of a connection; each a whole. */
 export type ConnectionParts = {
   readonly settings?: Json | undefined;
-  readonly network?: Json | undefined;
+  readonly network?: ConnectionNetwork | undefined;
   readonly mapping?: Json | undefined;
   readonly policy?: Json | undefined;
   readonly schedule?: string | null | undefined;

@@ -21,6 +21,7 @@ import {
   type WantedTenant,
 } from './configuration.ts';
 import { compareUsers, noTenant, type Outlook, quoted, typesAfter } from './configurationUsers.ts';
+import { leadsElsewhere } from './connection.ts';
 import { mayBeMapped } from './role.ts';
 
 /** On whose behalf: what is the whole install's is written by the role system alone. */
@@ -270,7 +271,7 @@ function againstConnection(
         `the connection is one to ${before.provider}, which stays: give another name to a new one`,
       ),
     );
-  const elsewhere = fields.some(({ field }) => field === 'settings' || field === 'network');
+  const elsewhere = before !== null && before.state !== 'unreadable' && leadsElsewhere(before, wanted.parts);
   if ((before === null || elsewhere) && wanted.credentials !== 'new' && wanted.credentials !== 'stored') {
     const why =
       before === null ? 'a new connection needs them' : 'settings or network now send them somewhere else';

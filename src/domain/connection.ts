@@ -1,5 +1,5 @@
 /** One tenant's configured link to one directory. Its credentials are no part of it: they are only ever handed to a connector. */
-import type { Json } from './canonical.ts';
+import { canonical, type Json } from './canonical.ts';
 import type { Provider } from './directory.ts';
 import type { ConnectionId, TenantId } from './ids.ts';
 import type { Mapping } from './mapping.ts';
@@ -18,6 +18,34 @@ export type ConnectionNetwork = {
   /** Of the provider's rate limits, what this connection may use; where it is not said, a half. */
   readonly share?: number | undefined;
 };
+
+/** As a network is shown: without the login of its proxy. */
+export function withoutLogin(network: ConnectionNetwork): ConnectionNetwork {
+  if (network.proxy === null) return network;
+  return { ...network, proxy: Object.assign(new URL(network.proxy), { username: '', password: '' }).href };
+}
+
+export function hasLogin({ proxy }: Pick<ConnectionNetwork, 'proxy'>): boolean {
+  return proxy !== null && withoutLogin({ baseUrl: null, ca: null, proxy }).proxy !== proxy;
+}
+
+/**
+ * Whether credentials would be sent to another place, or another way, than the one that they were entered for. How fast is another
+ * matter. What is not given stays as it is.
+ */
+export function leadsElsewhere(
+  before: Pick<Connection, 'settings' | 'network'>,
+  {
+    settings,
+    network,
+  }: { readonly settings?: Json | undefined; readonly network?: ConnectionNetwork | undefined },
+): boolean {
+  const route = ({ baseUrl, ca, proxy }: ConnectionNetwork) => canonical({ baseUrl, ca, proxy });
+  return (
+    (settings !== undefined && canonical(settings) !== canonical(before.settings)) ||
+    (network !== undefined && route(withoutLogin(network)) !== route(before.network))
+  );
+}
 
 export type Connection = {
   readonly id: ConnectionId;

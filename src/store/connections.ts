@@ -114,10 +114,13 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
     update: (scope, { id, version }, patch, audit) =>
       refusingTakenNames(nameTaken, () =>
         database.ordinary(scope, async (tx) => {
+          const where = { id, version, tenant: await subtree(tx, scope) };
+          const before = await tx.connection.findFirst({ where });
+          if (before === null) return null;
           const [row] = await tx.connection.updateManyAndReturn({
-            where: { id, version, tenant: await subtree(tx, scope) },
+            where,
             data: {
-              ...columnsOf(box, id, patch),
+              ...columnsOf(box, before, patch),
               version: { increment: 1 },
               ...(touchesAccess(patch) ? { accessVersion: { increment: 1 } } : {}),
             },
@@ -231,6 +234,7 @@ const StoredNetwork = z.object({
   /** Base64 of the sealed login. */
   proxyLogin: z.string().nullable(),
 });
+type StoredNetwork = z.infer<typeof StoredNetwork>;
 const ProxyLogin = z.object({ username: z.string(), password: z.string() });
 
 /** The columns that have a shape of their own. */
@@ -242,11 +246,7 @@ const StoredConnection = z.object({
   state: z.enum(CONNECTION_STATES),
 });
 
-function sealNetwork(
-  box: SecretBox,
-  id: ConnectionId,
-  network: ConnectionNetwork,
-): z.infer<typeof StoredNetwork> {
+function sealNetwork(box: SecretBox, id: ConnectionId, network: ConnectionNetwork): StoredNetwork {
   const { proxy, ...rest } = network;
   if (proxy === null) return { ...rest, proxy, proxyLogin: null };
   const url = new URL(proxy);
@@ -261,6 +261,13 @@ function sealNetwork(
   };
 }
 
+/** Nobody is shown a login, so that who gives the same proxy without one does not mean to take it away. */
+function keepLogin(given: StoredNetwork, before: Prisma.JsonValue): StoredNetwork {
+  const stored = StoredNetwork.parse(before);
+  if (given.proxy !== stored.proxy || given.proxyLogin !== null) return given;
+  return { ...given, proxyLogin: stored.proxyLogin };
+}
+
 function openNetwork(box: SecretBox, id: ConnectionId, stored: Prisma.JsonValue): ConnectionNetwork {
   const { proxy, proxyLogin, ...rest } = StoredNetwork.parse(stored);
   if (proxy === null || proxyLogin === null) return { ...rest, proxy };
@@ -268,13 +275,14 @@ function openNetwork(box: SecretBox, id: ConnectionId, stored: Prisma.JsonValue)
   return { ...rest, proxy: Object.assign(new URL(proxy), login).href };
 }
 
-function columnsOf(box: SecretBox, id: ConnectionId, patch: ConnectionPatch) {
+function columnsOf(box: SecretBox, before: ConnectionRow, patch: ConnectionPatch) {
+  const id = before.id as ConnectionId;
   const { settings, credentials, network, ...plain } = patch;
   return {
     ...plain,
     ...(settings === undefined ? {} : { settings: asJson(settings) }),
     ...(credentials === undefined ? {} : { credentials: box.seal(id, credentials) }),
-    ...(network === undefined ? {} : { network: sealNetwork(box, id, network) }),
+    ...(network === undefined ? {} : { network: keepLogin(sealNetwork(box, id, network), before.network) }),
   };
 }
 

@@ -4,7 +4,7 @@ import { validate } from 'node-cron';
 import { z } from 'zod';
 import { Network } from '../../connectors/contract.ts';
 import { canonical, type Json } from '../domain/canonical.ts';
-import { CONNECTION_STATES, type Connection } from '../domain/connection.ts';
+import { CONNECTION_STATES, type Connection, hasLogin, leadsElsewhere } from '../domain/connection.ts';
 import { Provider } from '../domain/directory.ts';
 import { TenantId } from '../domain/ids.ts';
 import { Name } from '../domain/input.ts';
@@ -65,7 +65,7 @@ export const ChangedConnection = z.strictObject({
   name: Name.optional(),
   settings: z.unknown().optional(),
   credentials: z.unknown().optional(),
-  /** A login that the proxy already has stays when the same proxy is given without one. */
+  /** The login of a proxy stays when the same proxy is given without one; it goes when the proxy is set to null. */
   network: ConnectionNetwork.optional(),
   mapping: Mapping.optional(),
   policy: Policy.optional(),
@@ -99,9 +99,7 @@ export function differences(before: Connection, { network, credentials, ...given
     patch[name] = value;
   }
   if (credentials !== undefined) patch['credentials'] = credentials;
-  const rerouted = network !== undefined && !same(routeOf(withoutLogin(network)), routeOf(before.network));
-  const repaced = network !== undefined && network.share !== before.network.share;
-  if (network !== undefined && (rerouted || repaced || withoutLogin(network).proxy !== network.proxy))
+  if (network !== undefined && (hasLogin(network) || !same(network, before.network)))
     patch['network'] = network;
   const fields = Object.keys(patch).sort();
   const limits =
@@ -112,23 +110,12 @@ export function differences(before: Connection, { network, credentials, ...given
     patch: patch as ConnectionPatch,
     fields,
     details: { fields, ...limits },
-    elsewhere: rerouted || 'settings' in patch,
+    elsewhere: leadsElsewhere(before, { settings: given.settings as Json | undefined, network }),
   };
 }
 
 function same(one: unknown, other: unknown): boolean {
   return canonical(one as Json) === canonical(other as Json);
-}
-
-/** As the store shows it. */
-function withoutLogin(network: Connection['network']): Connection['network'] {
-  if (network.proxy === null) return network;
-  return { ...network, proxy: Object.assign(new URL(network.proxy), { username: '', password: '' }).href };
-}
-
-/** Where credentials go. How fast is another matter. */
-function routeOf({ baseUrl, ca, proxy }: Connection['network']) {
-  return { baseUrl, ca, proxy };
 }
 
 function isTimeZone(text: string): boolean {

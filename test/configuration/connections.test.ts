@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../src/domain/ids.ts';
-import { listConnections } from '../../src/tenancy/connections.ts';
+import { listConnections, updateConnection } from '../../src/tenancy/connections.ts';
 import { Configuring } from '../support/configuring.ts';
 import { auditOf } from '../support/tenancy.ts';
 
@@ -33,5 +33,41 @@ describe('a connection that the file makes', () => {
     expect(made).toMatchObject({ state: 'paused', version: 1 });
     const actions = (await auditOf(on.database.url, customer)).map(({ action }) => action);
     expect(actions.filter((action) => action.startsWith('connection.'))).toEqual(['connection.created']);
+  });
+});
+
+describe('a connection behind a proxy', () => {
+  const secrets = { 'env:TOKEN': 'first' };
+  /** As somebody writes it, without the slash that it is stored with. */
+  const behind = (more = '', proxy = 'http://proxy.example:3128') =>
+    okta(`network: {proxy: "${proxy}"${more}}`).replace(/^ *credentials:.*\n/m, '');
+  const stored = async () => {
+    const [made] = (await listConnections(on.deps, on.operator, { tenant: customer })).items;
+    if (made === undefined || made.state === 'unreadable') throw new Error('no connection was made');
+    return made;
+  };
+
+  it('agrees with the file that it was made of', async () => {
+    await on.load(okta('network: {proxy: "http://proxy.example:3128"}'), on.operator, secrets);
+    expect(await on.shown(behind())).toEqual([]);
+  });
+
+  it('is given another share, or another CA, and keeps the login of the proxy', async () => {
+    await on.load(okta('network: {proxy: "http://proxy.example:3128"}'), on.operator, secrets);
+    const { id } = await stored();
+    const network = { proxy: 'http://me:hunter2@proxy.example:3128' };
+    const credentials = { kind: 'api-token', token: 'first' };
+    await updateConnection(on.deps, on.operator, { connection: id, network, credentials });
+    expect(await on.shown(behind(', share: 0.2'))).toEqual([`change connection ${name}/Okta: network`]);
+    await on.load(behind(', share: 0.2'));
+    expect((await stored()).network).toMatchObject({ proxy: 'http://proxy.example:3128/', share: 0.2 });
+    const opened = await on.deps.store.connections.open(on.deps.store.root, id);
+    expect(opened?.network.proxy).toBe('http://me:hunter2@proxy.example:3128/');
+  });
+
+  it('needs its credentials again where another proxy would see them', async () => {
+    await on.load(okta('network: {proxy: "http://proxy.example:3128"}'), on.operator, secrets);
+    const said = await on.refusal(behind('', 'http://other.example:3128'));
+    expect(said).toEqual([expect.stringContaining('settings or network now send them somewhere else')]);
   });
 });

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectors } from '../../connectors/registry.ts';
 import type { Connection } from '../../src/domain/connection.ts';
-import type { TenantId } from '../../src/domain/ids.ts';
+import type { ConnectionId, TenantId } from '../../src/domain/ids.ts';
 import type { Caller } from '../../src/domain/permission.ts';
 import { openStore } from '../../src/store/store.ts';
 import {
@@ -243,14 +243,45 @@ describe('updateConnection', () => {
     expect(opened?.network).toMatchObject({ share: 1 });
   });
 
-  it('keeps the login of a proxy that is given again without it', async () => {
-    const proxy = 'http://u:p@127.0.0.1:3128';
-    const made = await createConnection(deps, admin, { ...okta('Keeping'), network: { proxy } });
-    const shown = made.network;
-    const after = await updateConnection(deps, admin, { connection: made.id, network: shown, name: 'Kept' });
-    expect(after.name).toBe('Kept');
-    const opened = await deps.store.connections.open(deps.store.root, made.id);
-    expect(opened?.network.proxy).toBe('http://u:p@127.0.0.1:3128/');
+  describe('the login of a proxy', () => {
+    const credentials = { kind: 'api-token', token: TOKEN };
+    const behind = async (name: string) => {
+      const network = { proxy: 'http://u:p@127.0.0.1:3128' };
+      return await createConnection(deps, admin, { ...okta(name), network });
+    };
+    const proxyOf = async (id: ConnectionId) =>
+      (await deps.store.connections.open(deps.store.root, id))?.network.proxy;
+
+    it('stays when the proxy is given again without it, however it is written', async () => {
+      const { id, network: shown } = await behind('Keeping');
+      const after = await updateConnection(deps, admin, { connection: id, network: shown, name: 'Kept' });
+      expect(after.name).toBe('Kept');
+      const unslashed = { proxy: 'http://127.0.0.1:3128' };
+      const same = await updateConnection(deps, admin, { connection: id, network: unslashed });
+      expect(same.version).toBe(after.version);
+      expect(await proxyOf(id)).toBe('http://u:p@127.0.0.1:3128/');
+    });
+
+    it('stays when something else of the network changes', async () => {
+      const { id, network } = await behind('Repaced');
+      await updateConnection(deps, admin, { connection: id, network: { ...network, share: 0.2 } });
+      expect(await proxyOf(id)).toBe('http://u:p@127.0.0.1:3128/');
+      const baseUrl = 'https://mirror.example';
+      await updateConnection(deps, admin, { connection: id, network: { ...network, baseUrl }, credentials });
+      expect(await proxyOf(id)).toBe('http://u:p@127.0.0.1:3128/');
+    });
+
+    it('is replaced by another; goes with the proxy, and is not another proxy’s', async () => {
+      const { id, network } = await behind('Moving');
+      const given = { connection: id, credentials };
+      await updateConnection(deps, admin, { ...given, network: { proxy: 'http://v:q@127.0.0.1:3128' } });
+      expect(await proxyOf(id)).toBe('http://v:q@127.0.0.1:3128/');
+      await updateConnection(deps, admin, { ...given, network: { proxy: 'http://127.0.0.1:3129' } });
+      expect(await proxyOf(id)).toBe('http://127.0.0.1:3129/');
+      await updateConnection(deps, admin, { ...given, network: { proxy: null } });
+      await updateConnection(deps, admin, { ...given, network });
+      expect(await proxyOf(id)).toBe('http://127.0.0.1:3128/');
+    });
   });
 });
 
