@@ -20,7 +20,7 @@ export type Pass = ReturnType<CircuitBreaker['admit']>;
  *                                                           └───── the probe failed: open for twice as long ───────┘
  *
  * Half open: one request at a time passes, tried once only. An answer closes it in every state: whoever got one has reached the
- * provider.
+ * provider. A token endpoint's is none of these: it answers for another service, and the request that the token is for becomes the probe.
  */
 export class Breaker implements CircuitBreaker {
   readonly #options: BreakerOptions;

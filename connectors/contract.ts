@@ -174,10 +174,11 @@ export type CircuitBreaker = {
   refuseWhileOpen(): void;
   /**
    * Asked right before sending; what comes of it is told with `answered`, `failed` or `abandoned`. Throws as `refuseWhileOpen`
-   * does, also while another request is the probe. What a probe needs beforehand (a new token) can so be the probe itself.
+   * does, also while another request is the probe. What a probe needs beforehand (a new token) is so the probe first, and its failure
+   * counts; where it is answered (`abandoned`), the next request is.
    */
   admit(): 'ordinary' | 'probe';
-  /** Whatever the answer was: the provider is there. */
+  /** Whatever the answer was: the provider itself is there. Not for a token endpoint's, which says so only of the sign-in service. */
   answered(): void;
   /** The request has failed for good. */
   failed(pass: 'ordinary' | 'probe'): void;

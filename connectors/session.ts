@@ -33,6 +33,8 @@ export type SessionRequest = ThrottleHooks & {
   /** A function is asked anew for each try: a token may have aged, a proof may be good for one use only. */
   readonly headers?: Fresh<Readonly<Record<string, string>>>;
   readonly body?: Fresh<string | Uint8Array>;
+  /** It asks for access (a token), not for what is behind it: an answer to it does not say that the provider is there. */
+  readonly forAccess?: true;
   readonly signal: AbortSignal;
 };
 type Fresh<T> = T | (() => T | Promise<T>);
@@ -169,7 +171,10 @@ class Session implements HttpSession {
       this.#breaker.refuseWhileOpen();
       const { outcome, pass } = await this.#try(errand, retries);
       const waitMs = this.#judge(errand, outcome, retries);
-      if (waitMs === null && outcome.ok) return outcome.response;
+      if (waitMs === null && outcome.ok) {
+        this.#heard(errand, pass);
+        return outcome.response;
+      }
       const fails = (because?: string) => this.#giveUp(errand, outcome, { pass, retries, because });
       if (waitMs === null || retries >= maxRetries || waitMs > maxWaitMs || pass === 'probe') throw fails();
       if (!this.#budget.take()) throw fails('no more retries are left for this run');
@@ -295,7 +300,6 @@ class Session implements HttpSession {
     }
     const { response, throttled, waitMs } = outcome;
     if (!throttled && !RETRIED.has(response.status)) {
-      this.#breaker.answered();
       bucket.calm();
       return null;
     }
@@ -308,11 +312,17 @@ class Session implements HttpSession {
     return restMs;
   }
 
-  #giveUp({ url }: Errand, outcome: Outcome, { pass, retries, because }: Giving): ConnectorError {
+  #heard({ request }: Errand, pass: Pass): void {
+    if (request.forAccess === true) this.#breaker.abandoned(pass);
+    else this.#breaker.answered();
+  }
+
+  #giveUp(errand: Errand, outcome: Outcome, { pass, retries, because }: Giving): ConnectorError {
+    const { host } = errand.url;
     const { network, timeoutMs } = this.#options;
-    const error = givenUp(outcome, { host: url.host, proxy: network.proxy, timeoutMs, retries, because });
+    const error = givenUp(outcome, { host, proxy: network.proxy, timeoutMs, retries, because });
     if (error.failure.kind === 'unavailable') this.#breaker.failed(pass);
-    else if (outcome.ok) this.#breaker.answered();
+    else if (outcome.ok) this.#heard(errand, pass);
     else this.#breaker.abandoned(pass);
     return error;
   }

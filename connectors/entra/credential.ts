@@ -142,6 +142,7 @@ function httpClientOver(options: TokenOptions, signal: AbortSignal, refusals: un
           url: request.url,
           headers: request.headers.toJSON(),
           ...(typeof request.body === 'string' ? { body: request.body } : {}),
+          forAccess: true,
           signal,
         });
         const content = parseJson(answer);

@@ -42,7 +42,7 @@ export function openGoogle(
   const clientId = credentials.clientId ?? null;
   const needed = neededScopes({ namesOrgUnits: namesOrgUnits(settings) });
   const tokens = openTokens(
-    signIn(credentials, machine, adminEmail, send),
+    signIn(credentials, machine, adminEmail, (request) => send({ ...request, forAccess: true })),
     needed,
     scopeOf('activities'),
     clientId,

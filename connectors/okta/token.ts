@@ -157,6 +157,7 @@ export class ServiceAppAccess implements OktaAccess {
           client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
           client_assertion: await this.#assertion(),
         }).toString(),
+      forAccess: true,
       signal,
     });
   }

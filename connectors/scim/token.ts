@@ -58,6 +58,7 @@ export class ClientAccess implements Access {
         ...(inHeader ? { authorization: basic(encoded(clientId), encoded(clientSecret)) } : {}),
       },
       body: form.toString(),
+      forAccess: true,
       signal,
     });
     if (answer.status !== 200) throw new ConnectorError(refusal(answer));

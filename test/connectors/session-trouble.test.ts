@@ -123,14 +123,31 @@ describe('the breaker', () => {
     expect((await get('/')).status).toBe(200);
   });
 
-  it('lets a probe get the token that it needs', async () => {
+  it('lets a probe get the token that it needs, which does not close it', async () => {
     const { host, get, clock, mood } = await opening();
     await untilOpen(get);
     clock.pass(30_000);
-    mood.status = 200;
-    const headers = async () => ({ authorization: String((await get('/token')).status) });
-    expect((await get('/', { headers })).status).toBe(200);
+    const headers = async () => {
+      mood.status = 200;
+      const token = await get('/token', { forAccess: true });
+      mood.status = 503;
+      return { authorization: String(token.status) };
+    };
+    expect(await failing(get('/', { headers }))).toMatchObject({ status: 503 });
     expect(host.asked.slice(6)).toEqual(['GET /token', 'GET /']);
+    expect(await failing(get('/'))).toMatchObject({ retryAfterMs: 60_000 });
+    clock.pass(60_000);
+    mood.status = 200;
+    await get('/token', { forAccess: true });
+    expect((await get('/')).status).toBe(200);
+    mood.status = 503;
+    await failing(get('/'));
+    mood.status = 400;
+    await get('/token', { forAccess: true }); // a refusal is an answer too
+    mood.status = 503;
+    await failing(get('/'));
+    await failing(get('/token', { forAccess: true }));
+    expect(await failing(get('/'))).toMatchObject({ retryAfterMs: 30_000 });
   });
 
   it('is not left half open by a probe that is cancelled', async () => {

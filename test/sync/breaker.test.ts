@@ -4,8 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Breakers } from '../../connectors/breaker.ts';
-import { whoActs } from '../../connectors/contract.ts';
+import { type ConnectorDefinition, whoActs } from '../../connectors/contract.ts';
+import { entraDefinition, openEntra } from '../../connectors/entra/index.ts';
+import { googleDefinition, openGoogle } from '../../connectors/google/index.ts';
+import { oktaDefinition, openOkta } from '../../connectors/okta/index.ts';
 import { connectors } from '../../connectors/registry.ts';
+import { openScim, scimDefinition } from '../../connectors/scim/index.ts';
+import type { SessionTuning } from '../../connectors/session.ts';
+import { REQUEST_CLASSES } from '../../simulators/protocol.ts';
 import { type Simulator, startSimulator } from '../../simulators/start.ts';
 import type { ConnectionId } from '../../src/domain/ids.ts';
 import { syncConnection } from '../../src/sync/sync.ts';
@@ -30,14 +36,14 @@ afterAll(async () => {
 const clock = clockAt('2026-05-01T09:00:00Z');
 
 /** One worker process: what it learns of a provider in one run it knows in the next. */
-function aWorker() {
+function aWorker(definitions = connectors) {
   const breakers = new Breakers(() => clock.now().getTime());
   const deps = {
     store: install.store,
     clock: install.clock,
     log: { info: () => {}, warn: () => {} },
     openConnector: (id: ConnectionId) =>
-      openStoredConnector({ ...install, store: install.store, breakers }, id),
+      openStoredConnector({ ...install, connectors: definitions, store: install.store, breakers }, id),
   };
   return (acme: Connected) =>
     syncConnection(deps, {
@@ -139,4 +145,61 @@ describe('A connection whose provider does not answer', () => {
       await other.close();
     }
   });
+});
+
+/** As the registry has it, but for the patience of its session. */
+function inAHurry<Settings, Credentials>(
+  definition: ConnectorDefinition<Settings, Credentials>,
+  open: (
+    options: Parameters<typeof definition.open>[0],
+    tuning: SessionTuning,
+  ) => ReturnType<typeof definition.open>,
+): ConnectorDefinition<Settings, Credentials> {
+  const tuning = { maxRetries: 1, sleep: async () => {} };
+  return { ...definition, open: ({ breaker, ...options }) => open(options, { ...tuning, breaker }) };
+}
+
+describe('A provider that is down while its sign-in service is up', () => {
+  const impatient = {
+    ...connectors,
+    entra: inAHurry(entraDefinition, openEntra),
+    google: inAHurry(googleDefinition, openGoogle),
+    okta: inAHurry(oktaDefinition, openOkta),
+    scim: inAHurry(scimDefinition, openScim),
+  };
+  const behindSignIn = REQUEST_CLASSES.filter((name) => name !== 'token');
+
+  it.each(['entra', 'google', 'okta', 'scim'] as const)(
+    'is left alone, whoever gives out tokens (%s): once the time is over, one request finds out',
+    async (provider) => {
+      const simulator = await startSimulator(provider, { users: 5, groups: 1, caDir: keys });
+      try {
+        const { alternativeCredentials: other } = simulator;
+        const signsIn = provider === 'okta' || provider === 'scim' ? { credentials: other ?? {} } : {};
+        const acme = await install.connectTo({ ...simulator, ...signsIn }, {});
+        const { control } = simulator;
+        const asked = async () => {
+          const { requests } = await control.state();
+          return behindSignIn.reduce((sum, name) => sum + requests[name], 0);
+        };
+        const run = aWorker(impatient);
+        for (const on of behindSignIn) await control.fault({ name: 'status-503', on, times: null });
+        for (let runs = 0; runs < 5; runs += 1) expect(await run(acme)).toMatchObject(refusal);
+        expect(await run(acme)).toMatchObject({ failure: { retryAfterMs: OPEN_MS } });
+
+        const before = await asked();
+        clock.advance(OPEN_MS);
+        expect(await run(acme)).toMatchObject(refusal);
+        expect(await asked()).toBe(before + 1);
+        expect(await run(acme)).toMatchObject({ failure: { retryAfterMs: 2 * OPEN_MS } });
+
+        await control.clearFaults();
+        clock.advance(2 * OPEN_MS);
+        expect(await run(acme)).toMatchObject({ result: 'finished', snapshot: 'complete' });
+      } finally {
+        await simulator.close();
+      }
+    },
+    60_000,
+  );
 });
