@@ -7,6 +7,7 @@ import { type Approved, type CarriedOut, carryOut, eventTypes, placeGivenBy } fr
 import type { ChangeKind } from '../domain/change.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { appendAudit } from './audit.ts';
+import { lockChains } from './auditChains.ts';
 import type { BulkTransaction } from './database.ts';
 import { manyIds } from './ids.ts';
 import { whoComesTooLate } from './lateComers.ts';
@@ -22,7 +23,10 @@ export type RunningApply = {
   /** The approvals that it carries out. */
   readonly decisions: readonly string[];
   readonly actor: Actor;
-  /** People of the connection may be in tenants below its own, and share an address with nobody there either. */
+  /**
+   * People of the connection were in tenants below its own when the apply was taken up, or its mapping puts some there: they share an
+   * address with nobody there either.
+   */
   readonly spread: boolean;
 };
 
@@ -53,6 +57,8 @@ export type Claim = {
 export type Late = 'waits' | 'moves';
 
 type FoundGround = {
+  /** As of the apply; or because a change of the batch puts somebody in a tenant below, whatever the mapping says by now. */
+  readonly spread: boolean;
   readonly users: ReadonlyMap<AuthUserId, { readonly user: StoredAuthUser; readonly links: number }>;
   /** Of the addresses that would be given. */
   readonly holders: readonly { readonly key: string; readonly users: readonly AuthUserId[] }[];
@@ -100,19 +106,23 @@ export class Batch {
     const ground = await this.#ground(tx, changes);
     const done = this.#decide(changes, ground, claim.late);
     const applied = await this.#place(tx, done, ground.places);
+    const given = applied.flatMap(({ change }) => addressGivenBy(change) ?? []);
     await this.#writeUsers(tx, applied);
     await this.#writeIdentities(tx, applied);
     await this.#writeRoles(tx, applied);
     await this.#writeOutcomes(tx, done);
     await moveAlong(tx, applied);
     await this.#writeEvents(tx, applied);
+    // Connections of tenants below hold the ends of theirs, so that `#seeWhoWasFirst` sees what they gave.
+    const below = ground.spread && given.length > 0 ? applied.map(({ tenant }) => tenant) : [];
+    await lockChains(tx, [this.#apply.tenant, ...below]);
     await appendAudit(
       tx,
       this.#apply.tenant,
       this.#at,
       done.map((one) => this.#auditEntry(one)),
     );
-    await this.#seeWhoWasFirst(tx, applied);
+    await this.#seeWhoWasFirst(tx, applied, given, ground.spread);
     return done.length;
   }
 
@@ -133,7 +143,8 @@ export class Batch {
   /** The auth users concerned, locked in one order for all processes, and who holds the addresses that would be given away. */
   async #ground(tx: BulkTransaction, changes: readonly ClaimedChange[]): Promise<FoundGround> {
     const wanted = changes.map((change) => placeGivenBy(change) ?? null).filter((place) => place !== null);
-    if (wanted.length > 0 || this.#apply.spread) await holdTree(tx);
+    const spread = this.#apply.spread || wanted.length > 0;
+    if (spread) await holdTree(tx);
     const places = await FoundPlaces.find(tx, this.#apply.tenant, wanted);
     const ids = changes.flatMap((change) => change.authUser ?? []);
     const users = await tx.query<AuthUserRow & { links: number }>(
@@ -144,9 +155,10 @@ export class Batch {
     );
     const holders = await tx.query<{ key: string; users: AuthUserId[] }>(
       `SELECT email_key AS key, json_agg(id) AS users FROM ${HOLDERS} GROUP BY email_key`,
-      [this.#apply.tenant, changes.flatMap((change) => addressGivenBy(change) ?? []), this.#apply.spread],
+      [this.#apply.tenant, changes.flatMap((change) => addressGivenBy(change) ?? []), spread],
     );
     return {
+      spread,
       users: new Map(users.map((row) => [row.id, { user: toStoredAuthUser(row), links: row.links }])),
       holders,
       places,
@@ -194,22 +206,20 @@ export class Batch {
   }
 
   /**
-   * Batches that are under way at the same time do not see each other's new users. The end of the tenant's audit log, which this one
-   * holds now, lets them commit one after the other: whoever comes second sees here that an address was given out by the first.
+   * Batches that are under way at the same time do not see each other's new users. The ends of the tenants' audit logs, which this one
+   * holds now, let them commit one after the other: whoever comes second sees here that an address was given out by the first.
    */
-  async #seeWhoWasFirst(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
-    const given = applied.flatMap(({ change }) => addressGivenBy(change) ?? []);
+  async #seeWhoWasFirst(
+    tx: BulkTransaction,
+    applied: readonly Applied[],
+    given: readonly string[],
+    spread: boolean,
+  ): Promise<void> {
     if (given.length === 0) return;
-    // Connections of tenants below hold the ends of theirs. From above, as their own comes before those below it.
-    if (this.#apply.spread)
-      await tx.query(
-        `SELECT FROM audit_head h JOIN tenant t ON t.id = h.tenant_id WHERE h.tenant_id = ANY ($1::uuid[]) ORDER BY t.path FOR UPDATE OF h`,
-        [[...new Set(applied.map(({ tenant }) => tenant))]],
-      );
     const others = await tx.query(`SELECT FROM ${HOLDERS} AND id <> ALL ($4::uuid[]) LIMIT 1`, [
       this.#apply.tenant,
       given,
-      this.#apply.spread,
+      spread,
       applied.map(({ user }) => user),
     ]);
     if (others.length > 0) throw new AddressGivenOut();

@@ -1,45 +1,20 @@
 /** Appends to a tenant's audit chain within the transaction of what is audited, and reads the chain back. */
-import { type AuditEntry, chainHash, START_OF_CHAIN } from '../domain/audit.ts';
+import type { AuditEntry } from '../domain/audit.ts';
 import type { TenantId } from '../domain/ids.ts';
+import { appendToChains } from './auditChains.ts';
 import type { Sql } from './database.ts';
 
-/**
- * Appends entries in their order. Takes the lock on the end of the tenant's chain until the transaction ends: call it last, so
- * that two applies of one tenant wait for each other as briefly as possible.
- */
+/** `appendToChains` for one tenant: call it last. */
 export async function appendAudit(
   sql: Sql,
   tenant: TenantId,
   at: Date,
   entries: readonly AuditEntry[],
 ): Promise<void> {
-  if (entries.length === 0) return;
-  await sql.query(
-    `INSERT INTO audit_head (tenant_id, number, hash) VALUES ($1::uuid, 0, decode($2, 'hex')) ON CONFLICT DO NOTHING`,
-    [tenant, START_OF_CHAIN],
-  );
-  const [head] = await sql.query<{ number: string; hash: string }>(
-    `SELECT number::text AS number, encode(hash, 'hex') AS hash FROM audit_head WHERE tenant_id = $1::uuid FOR UPDATE`,
-    [tenant],
-  );
-  if (head === undefined) throw new Error('the end of the audit chain is not visible to this transaction');
-  const time = at.toISOString();
-  let number = Number(head.number);
-  let hash = head.hash;
-  const rows = entries.map((entry) => {
-    number += 1;
-    hash = chainHash(hash, number, time, entry);
-    return { ...entry, number, hash };
-  });
-  await sql.query(
-    `INSERT INTO audit_entry (tenant_id, number, at, actor, action, subject, details, hash)
-     SELECT $1::uuid, number, $2::timestamptz, actor, action, subject, details, decode(hash, 'hex')
-     FROM jsonb_to_recordset($3::jsonb) AS row (number bigint, actor jsonb, action text, subject jsonb, details jsonb, hash text)`,
-    [tenant, time, JSON.stringify(rows)],
-  );
-  await sql.query(
-    `UPDATE audit_head SET number = $2::bigint, hash = decode($3, 'hex') WHERE tenant_id = $1::uuid`,
-    [tenant, number, hash],
+  await appendToChains(
+    sql,
+    at,
+    entries.map((entry) => ({ chain: tenant, entry })),
   );
 }
 

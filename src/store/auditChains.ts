@@ -1,26 +1,44 @@
-/** Appends to many tenants' audit chains at once, in as many statements as one chain takes. */
+/** Appends to tenants' audit chains, to many at once in as many statements as to one. */
 import { type AuditEntry, chainHash, START_OF_CHAIN } from '../domain/audit.ts';
 import type { TenantId } from '../domain/ids.ts';
 import type { Sql } from './database.ts';
 
 export type ChainedEntry = { readonly chain: TenantId; readonly entry: AuditEntry };
 
-/** As `appendAudit`: call it last. The ends of the chains are locked in one order for all processes. */
-export async function appendToChains(sql: Sql, at: Date, entries: readonly ChainedEntry[]): Promise<void> {
-  if (entries.length === 0) return;
-  const chains = [...new Set(entries.map(({ chain }) => chain))].sort();
+type End = { readonly number: number; readonly hash: string };
+
+/**
+ * Takes the locks on the ends of these chains until the transaction ends, in one order for all processes: whoever locks several, at once
+ * or one after the other, has to lock all of them by the first call. A chain that is not visible is left out.
+ */
+export async function lockChains(sql: Sql, chains: readonly TenantId[]): Promise<ReadonlyMap<TenantId, End>> {
+  const ids = [...new Set(chains)].sort();
   await sql.query(
     `INSERT INTO audit_head (tenant_id, number, hash) SELECT id, 0, decode($2, 'hex') FROM unnest($1::uuid[]) AS id ORDER BY id
      ON CONFLICT DO NOTHING`,
-    [chains, START_OF_CHAIN],
+    [ids, START_OF_CHAIN],
   );
   const heads = await sql.query<{ chain: TenantId; number: string; hash: string }>(
     `SELECT tenant_id AS chain, number::text AS number, encode(hash, 'hex') AS hash FROM audit_head
      WHERE tenant_id = ANY ($1::uuid[]) ORDER BY tenant_id FOR UPDATE`,
-    [chains],
+    [ids],
+  );
+  return new Map(heads.map(({ chain, number, hash }) => [chain, { number: Number(number), hash }]));
+}
+
+/**
+ * Appends entries, those of each chain in their order. Locks the ends of the chains: call it last, so that two writers of one tenant wait
+ * for each other as briefly as possible.
+ */
+export async function appendToChains(sql: Sql, at: Date, entries: readonly ChainedEntry[]): Promise<void> {
+  if (entries.length === 0) return;
+  const ends = new Map(
+    await lockChains(
+      sql,
+      entries.map(({ chain }) => chain),
+    ),
   );
   const time = at.toISOString();
-  const ends = new Map(heads.map(({ chain, number, hash }) => [chain, { number: Number(number), hash }]));
   const rows = entries.map(({ chain, entry }) => {
     const end = ends.get(chain);
     if (end === undefined) throw new Error('the end of an audit chain is not visible to this transaction');

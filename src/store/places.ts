@@ -3,7 +3,7 @@ import { v7 } from 'uuid';
 import type { Actor } from '../domain/audit.ts';
 import type { AuthUserId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { type Place, type Places, placesBelow } from '../domain/place.ts';
-import { appendAudit } from './audit.ts';
+import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import type { Sql } from './database.ts';
 import { writeTenantEvents } from './events.ts';
 import { isWithin } from './scope.ts';
@@ -111,12 +111,14 @@ export class FoundPlaces {
           data: { tenant: id, dataKey },
         })),
       );
-      for (const { id, name } of made) {
+      const entries = made.map(({ id, name }): ChainedEntry => {
         const subject = { kind: 'tenant', id } as const;
-        await appendAudit(sql, id, at, [
-          { actor, action: 'tenant.created', subject, details: { name, connection } },
-        ]);
-      }
+        return {
+          chain: id,
+          entry: { actor, action: 'tenant.created', subject, details: { name, connection } },
+        };
+      });
+      await appendToChains(sql, at, entries);
     }
   }
 

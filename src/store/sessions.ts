@@ -4,7 +4,7 @@ import { PrincipalId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type Session, SessionId, SIGN_IN_METHODS, type SignInMethod } from '../domain/signIn.ts';
-import { appendAudit } from './audit.ts';
+import { appendToChains } from './auditChains.ts';
 import type { Audited } from './audited.ts';
 import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import type { Session as SessionRow } from './generated/client.ts';
@@ -125,15 +125,14 @@ export async function endSessions(
     },
     select: { id: true, tenantId: true },
   });
-  const audited = rows.map((row) => audit(SessionId.parse(row.id)));
-  const [first] = audited;
+  const ended = rows.map(({ id: session, tenantId }) => {
+    return { chain: TenantId.parse(tenantId), ...audit(SessionId.parse(session)) };
+  });
+  const [first] = ended;
   if (first === undefined) return 0;
   const ids = rows.map((row) => row.id);
   await tx.session.updateMany({ where: { id: { in: ids }, endedAt: null }, data: { endedAt: first.at } });
-  for (const tenant of [...new Set(rows.map(({ tenantId }) => tenantId))].sort()) {
-    const entries = audited.flatMap(({ entry }, at) => (rows[at]?.tenantId === tenant ? [entry] : []));
-    await appendAudit(sqlOf(tx), TenantId.parse(tenant), first.at, entries);
-  }
+  await appendToChains(sqlOf(tx), first.at, ended);
   return rows.length;
 }
 

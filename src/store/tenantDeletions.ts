@@ -6,7 +6,7 @@
 import type { Actor } from '../domain/audit.ts';
 import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { isUsed, MANY_USERS, type Tenant, type TenantUse } from '../domain/tenant.ts';
-import { appendAudit } from './audit.ts';
+import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import type { Database, Sql } from './database.ts';
 import { writeTenantEvents } from './events.ts';
 import { connectionsBeingRun, lockTree } from './locks.ts';
@@ -116,8 +116,9 @@ async function mark(sql: Sql, tenants: readonly TenantId[], by: Actor, now: Date
     return { tenant: id, type: 'tenant.deleted', data: { tenant: id, dataKey } } as const;
   });
   await writeTenantEvents(sql, now, events);
-  for (const { id } of rows.toSorted((one, other) => (one.id < other.id ? -1 : 1))) {
+  const entries = rows.map(({ id }): ChainedEntry => {
     const subject = { kind: 'tenant', id } as const;
-    await appendAudit(sql, id, now, [{ actor: by, action: 'tenant.deleted', subject, details: {} }]);
-  }
+    return { chain: id, entry: { actor: by, action: 'tenant.deleted', subject, details: {} } };
+  });
+  await appendToChains(sql, now, entries);
 }

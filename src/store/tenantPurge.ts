@@ -6,7 +6,7 @@
  * began some minutes after the deletion has found nothing more.
  */
 import type { TenantId } from '../domain/ids.ts';
-import { appendAudit } from './audit.ts';
+import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import type { Database, Sql } from './database.ts';
 
 /** Rows that one transaction removes from one table; and users with what hangs on them. */
@@ -53,13 +53,13 @@ export function tenantPurge(database: Database): TenantPurge {
           `UPDATE tenant SET purged_at = $2 WHERE id = ANY ($1::uuid[]) AND purged_at IS NULL AND delete_at <= $3 RETURNING id`,
           [tenants, now.toISOString(), new Date(now.getTime() - SETTLED_AFTER_MS).toISOString()],
         );
-        const purged = rows.map(({ id }) => id).sort();
-        for (const id of purged) {
+        const actor = { kind: 'system', id: null, name: 'housekeeping' } as const;
+        const entries = rows.map(({ id }): ChainedEntry => {
           const subject = { kind: 'tenant', id } as const;
-          const actor = { kind: 'system', id: null, name: 'housekeeping' } as const;
-          await appendAudit(tx, id, now, [{ actor, action: 'tenant.purged', subject, details: {} }]);
-        }
-        return purged;
+          return { chain: id, entry: { actor, action: 'tenant.purged', subject, details: {} } };
+        });
+        await appendToChains(tx, now, entries);
+        return rows.map(({ id }) => id);
       }),
   };
 }

@@ -3,11 +3,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TenantId } from '../../src/domain/ids.ts';
 import { Mapping } from '../../src/domain/mapping.ts';
 import { moveTenant } from '../../src/tenancy/tenantLife.ts';
-import { listTenants } from '../../src/tenancy/tenants.ts';
+import { createTenant, listTenants, updateTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory, type SomeDirectoryUser } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
-import { auditOf } from '../support/tenancy.ts';
+import { aUser, auditOf } from '../support/tenancy.ts';
+import { untilWaiting } from '../support/waiting.ts';
 
 let install: Install;
 beforeAll(async () => {
@@ -34,6 +35,9 @@ async function connected(
 
 const placesOf = async (real: Connected) =>
   Object.fromEntries((await real.users()).map(({ externalId, place }) => [externalId, place]));
+
+const child = async (parent: TenantId, name: string) =>
+  (await createTenant(install, install.operator, { name, parent })).id;
 
 /** Of a tenant below the connection's, by its name. */
 async function idOf(real: Connected, name: string): Promise<TenantId> {
@@ -90,4 +94,38 @@ it('a joiner whose tenant depends on a group that cannot be read waits, and is i
   real.directory.faults = {};
   await real.syncAndApply();
   expect(await placesOf(real)).toEqual({ ada: null, bob: 'Guests' });
+});
+
+it('an apply looks for who has an address also in the tenants where it puts people by rules that are there no more', async () => {
+  const real = await connected([at('ada', 'Berlin')], [{ tenant: 'Offices/{officeLocation}' }]);
+  const berlin = await child(await child(real.tenant, 'Offices'), 'Berlin');
+  await real.sync();
+  await real.approveAll();
+  await aUser(install.database.url, berlin, { email: 'ada@example.test' });
+  await install.remap(real.connection, Mapping.parse({ everyone: ['member'], groups: null }));
+  expect(await real.apply()).toMatchObject({ applied: 0, moved: 1 });
+  expect((await real.changes({ state: ['moved'] })).map(({ outcomeReason }) => outcomeReason)).toEqual([
+    'another auth user has taken the address since this was proposed',
+  ]);
+});
+
+it('an apply waits for the audit logs in the order of all others: those below its own may come first', async () => {
+  const offices = await install.tenant();
+  const top = await install.tenant();
+  const real = await connected([at('ada', null)], [{ tenant: 'Offices' }], { tenant: top });
+  await moveTenant(install, install.operator, { tenant: offices, parent: top });
+  await updateTenant(install, install.operator, { tenant: offices, name: 'Offices' });
+  await real.sync();
+  await real.approveAll();
+  await asOwner(install.database.url, async (client) => {
+    const locking = 'SELECT FROM audit_head WHERE tenant_id = $1 FOR UPDATE NOWAIT';
+    await client.query('BEGIN');
+    await client.query(locking, [offices]);
+    const applying = real.apply();
+    await untilWaiting(client, 1);
+    const others = await client.query(locking, [top]).catch((error: Error) => error.message);
+    await client.query('ROLLBACK');
+    expect(await applying).toMatchObject({ applied: 1 });
+    expect(others).toMatchObject({ rowCount: 1 });
+  });
 });
