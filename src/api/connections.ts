@@ -56,7 +56,7 @@ const Connection = z
       .number()
       .int()
       .describe(
-        'Grows when settings, credentials or network change: another part of the directory may then be visible.',
+        'Grows when settings, credentials or network change (but for the share): another part of the directory may then be visible.',
       ),
     version: z.number().int(),
     createdAt: Moment,

@@ -65,7 +65,7 @@ export type Connection = {
   readonly issuer: string | null;
   /** Of the change set: grows with every plan that alters it. */
   readonly changeRevision: number;
-  /** Grows when settings, credentials or network change: another part of the directory may then be visible. */
+  /** Grows when settings, credentials or network change, but for the share: another part of the directory may then be visible. */
   readonly accessVersion: number;
   readonly version: number;
   readonly createdAt: Date;

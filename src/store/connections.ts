@@ -5,7 +5,9 @@ import {
   CONNECTION_STATES,
   type Connection,
   type ConnectionNetwork,
+  hasLogin,
   type ListedConnection,
+  leadsElsewhere,
   unreadable,
 } from '../domain/connection.ts';
 import { Provider } from '../domain/directory.ts';
@@ -122,7 +124,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
             data: {
               ...columnsOf(box, before, patch),
               version: { increment: 1 },
-              ...(touchesAccess(patch) ? { accessVersion: { increment: 1 } } : {}),
+              ...(touchesAccess(toConnection(before), patch) ? { accessVersion: { increment: 1 } } : {}),
             },
           });
           if (row === undefined) return null;
@@ -134,8 +136,10 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
   };
 }
 
-function touchesAccess({ settings, credentials, network }: ConnectionPatch): boolean {
-  return settings !== undefined || credentials !== undefined || network !== undefined;
+/** How fast a provider is asked alters neither what can be seen there nor who has to be asked again. */
+function touchesAccess(before: Connection, { settings, credentials, network }: ConnectionPatch): boolean {
+  if (settings !== undefined || credentials !== undefined) return true;
+  return network !== undefined && (hasLogin(network) || leadsElsewhere(before, { network }));
 }
 
 function reading(

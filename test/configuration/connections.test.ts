@@ -58,7 +58,7 @@ describe('a connection behind a proxy', () => {
     const network = { proxy: 'http://me:hunter2@proxy.example:3128' };
     const credentials = { kind: 'api-token', token: 'first' };
     await updateConnection(on.deps, on.operator, { connection: id, network, credentials });
-    expect(await on.shown(behind(', share: 0.2'))).toEqual([`change connection ${name}/Okta: network`]);
+    expect(await on.shown(behind(', share: 0.2'))).toEqual([`update connection ${name}: Okta: network`]);
     await on.load(behind(', share: 0.2'));
     expect((await stored()).network).toMatchObject({ proxy: 'http://proxy.example:3128/', share: 0.2 });
     const opened = await on.deps.store.connections.open(on.deps.store.root, id);

@@ -238,7 +238,7 @@ describe('updateConnection', () => {
     expect(made.network).toEqual({ baseUrl: null, ca: null, proxy: null, share: 0.25 });
     const network = { ...made.network, share: 1 };
     const after = await updateConnection(deps, admin, { connection: made.id, network });
-    expect(after.network).toMatchObject({ share: 1 });
+    expect(after).toMatchObject({ network: { share: 1 }, accessVersion: made.accessVersion });
     const opened = await deps.store.connections.open(deps.store.root, made.id);
     expect(opened?.network).toMatchObject({ share: 1 });
   });
