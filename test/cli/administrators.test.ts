@@ -1,36 +1,13 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type EmbeddedPostgres, joinEmbeddedPostgres } from '../../src/store/embedded.ts';
-import { aFolder, type Ended, rollcall } from './command.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { aCommandLine } from './commandLine.ts';
 
-const folder = aFolder();
-const data = join(folder.path, 'data');
-let postgres: EmbeddedPostgres;
+const { run, ok, json } = aCommandLine();
 
 beforeAll(async () => {
-  mkdirSync(data, { mode: 0o755 });
-  postgres = await joinEmbeddedPostgres(data, { unsafeAndFast: true });
   await ok('tenants', 'add', 'Harbor');
   await ok('tenants', 'add', 'Logistics', '--parent', 'Harbor');
   await ok('keys', 'add', 'Sue', '--role', 'support');
 });
-afterAll(async () => {
-  await postgres.leave();
-  folder.remove();
-});
-
-const run = (...args: string[]): Promise<Ended> => rollcall([...args, '--data', data]);
-
-async function ok(...args: string[]): Promise<Ended> {
-  const ended = await run(...args);
-  expect(ended, ended.stderr).toMatchObject({ code: 0 });
-  return ended;
-}
-
-async function json(...args: string[]) {
-  return JSON.parse((await ok(...args, '--json')).stdout);
-}
 
 describe('rollcall keys', { timeout: 120_000 }, () => {
   it('makes a key that is narrower than its principal, shows it once, and replaces it without a pause', async () => {

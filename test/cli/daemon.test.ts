@@ -1,41 +1,25 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Simulator, startSimulator } from '../../simulators/start.ts';
-import { aFolder, type Running, rollcall, start } from './command.ts';
+import { type Running, start } from './command.ts';
+import { aCommandLine } from './commandLine.ts';
 
-const folder = aFolder();
-const data = join(folder.path, 'data');
+const { data, run, ok, reach } = aCommandLine('embedded');
 let simulator: Simulator;
 let daemon: Running;
 
 beforeAll(async () => {
   simulator = await startSimulator('okta', { users: 30, seed: 9, plain: true, groups: 3 });
-  writeFileSync(join(folder.path, 'token'), String(simulator.credentials['token']));
-  writeFileSync(join(folder.path, 'ca.pem'), simulator.ca);
   daemon = start(['start', '--data', data], { env: { ROLLCALL_PORT: '0' } });
   await daemon.said('daemon.started');
 });
-
-afterAll(async () => {
-  await simulator.close();
-  folder.remove();
-});
-
-const run = (...args: string[]) => rollcall([...args, '--data', data]);
+afterAll(() => simulator.close());
 
 it('serves commands beside it, which leave its database running', { timeout: 60_000 }, async () => {
-  expect(await run('tenants', 'add', 'Harbor')).toMatchObject({ code: 0 });
-  const reach = [
-    '--url',
-    simulator.origin,
-    '--ca',
-    join(folder.path, 'ca.pem'),
-    '--token-file',
-    join(folder.path, 'token'),
-  ];
-  const added = await run('connections', 'add', 'Okta', '--tenant', 'Harbor', '--provider', 'okta', ...reach);
-  expect(added).toMatchObject({ code: 0 });
+  await ok('tenants', 'add', 'Harbor');
+  const okta = ['--provider', 'okta', ...reach(simulator)];
+  await ok('connections', 'add', 'Okta', '--tenant', 'Harbor', ...okta);
   expect(await run('tenants')).toMatchObject({ code: 0, stdout: expect.stringContaining('Harbor') });
 });
 

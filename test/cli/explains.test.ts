@@ -1,46 +1,27 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { startSimulator } from '../../simulators/start.ts';
-import { aFolder, rollcall } from './command.ts';
+import { rollcall } from './command.ts';
+import { aCommandLine } from './commandLine.ts';
 
-const folder = aFolder();
-const data = join(folder.path, 'data');
-const env = { ROLLCALL_FILE_ROOT: join(folder.path, 'files') };
-const run = (...args: string[]) => rollcall([...args, '--data', data], { env });
-const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).stdout);
-const write = (...rows: string[]) =>
-  writeFileSync(join(folder.path, 'files', 'harbor', 'people.csv'), ['nr,name,mail', ...rows].join('\n'));
+const { folder, data, env, run, ok, json, file } = aCommandLine('embedded');
+env['ROLLCALL_FILE_ROOT'] = join(folder, 'files');
+const write = (...rows: string[]) => file('files/harbor/people.csv', ['nr,name,mail', ...rows].join('\n'));
 
 const ADA = '1,Ada Lovelace,ada@harbor.example';
 const BOB = '2,Bob Baker,bob@harbor.example';
 
 beforeAll(async () => {
-  mkdirSync(join(folder.path, 'files', 'harbor'), { recursive: true });
-  const inFolder = (name: string, content: string) => {
-    writeFileSync(join(folder.path, name), content);
-    return join(folder.path, name);
-  };
-  const key = inFolder('files/harbor/.rollcall-key', 'the key of the harbor');
+  mkdirSync(join(folder, 'files', 'harbor'), { recursive: true });
+  const key = file('files/harbor/.rollcall-key', 'the key of the harbor');
   const columns = { externalId: 'nr', displayName: 'name', email: 'mail' };
-  const settings = inFolder('settings.json', JSON.stringify({ format: 'csv', columns, quietSeconds: 0 }));
+  const settings = file('settings.json', JSON.stringify({ format: 'csv', columns, quietSeconds: 0 }));
   write(ADA, BOB);
-  expect(await run('tenants', 'add', 'Harbor')).toMatchObject({ code: 0 });
-  const where = ['--provider', 'file', '--file', 'harbor/people.csv', '--settings-file', settings];
-  const added = await run(
-    'connections',
-    'add',
-    'Payroll',
-    '--tenant',
-    'Harbor',
-    ...where,
-    '--folder-key-file',
-    key,
-  );
-  expect(added).toMatchObject({ code: 0 });
+  await ok('tenants', 'add', 'Harbor');
+  const where = ['--file', 'harbor/people.csv', '--settings-file', settings, '--folder-key-file', key];
+  await ok('connections', 'add', 'Payroll', '--tenant', 'Harbor', '--provider', 'file', ...where);
 }, 60_000);
-
-afterAll(() => folder.remove());
 
 const revision = async () => {
   const { items } = await json('changes', '--connection', 'Payroll', '--limit', '1');
@@ -87,7 +68,7 @@ it('says why an approval approved nothing: held back, arrived later, or nothing 
   expect((await approveAll(seen)).stderr).toMatch(
     /2 changes approved already: `node bin\/rollcall\.js apply /,
   );
-  expect(await run('apply', 'Payroll')).toMatchObject({ code: 0 });
+  await ok('apply', 'Payroll');
   expect(await run('changes', '--connection', 'Payroll')).toMatchObject({
     code: 0,
     stderr: 'No such change waits.\n',
@@ -129,14 +110,7 @@ it('says which install was looked at, without its password', { timeout: 60_000 }
 it('names the option, not the setting, where a pull meets a certificate that is not trusted', async () => {
   const simulator = await startSimulator('okta', { users: 5 });
   try {
-    const where = [
-      '--provider',
-      'okta',
-      '--url',
-      simulator.origin,
-      '--out',
-      join(folder.path, 'users.ndjson'),
-    ];
+    const where = ['--provider', 'okta', '--url', simulator.origin, '--out', join(folder, 'users.ndjson')];
     const pulled = await rollcall(['pull', ...where], {
       env: { ROLLCALL_PULL_TOKEN: String(simulator.credentials['token']) },
     });

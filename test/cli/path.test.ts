@@ -1,55 +1,14 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Simulator, startSimulator } from '../../simulators/start.ts';
-import { type EmbeddedPostgres, joinEmbeddedPostgres } from '../../src/store/embedded.ts';
-import { aFolder, type Ended, rollcall } from './command.ts';
+import { aCommandLine } from './commandLine.ts';
 
-const folder = aFolder();
-const data = join(folder.path, 'data');
+const { data, run, json, file, reach } = aCommandLine();
 let simulator: Simulator;
-let postgres: EmbeddedPostgres;
 
 beforeAll(async () => {
   simulator = await startSimulator('okta', { users: 40, seed: 5, plain: true });
-  mkdirSync(data, { mode: 0o755 });
-  postgres = await joinEmbeddedPostgres(data, { unsafeAndFast: true }); // so that each command joins instead of starting it
 });
-
-afterAll(async () => {
-  await postgres.leave();
-  await simulator.close();
-  folder.remove();
-});
-
-const run = (...args: string[]): Promise<Ended> => rollcall([...args, '--data', data]);
-
-async function json(...args: string[]) {
-  const { code, stdout, stderr } = await run(...args, '--json');
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  return JSON.parse(stdout);
-}
-
-function file(name: string, content: string): string {
-  const path = join(folder.path, name);
-  writeFileSync(path, content);
-  return path;
-}
-
-/** The options of a connection to the simulator. */
-function reach(): string[] {
-  const token = file('token', String(simulator.credentials['token']));
-  return [
-    '--provider',
-    'okta',
-    '--url',
-    simulator.origin,
-    '--ca',
-    file('ca.pem', simulator.ca),
-    '--token-file',
-    token,
-  ];
-}
+afterAll(() => simulator.close());
 
 it('leads from an empty folder to applied changes, and the audit log holds', {
   timeout: 180_000,
@@ -62,7 +21,9 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
     'Harbor Okta',
     '--tenant',
     'Harbor Foods',
-    ...reach(),
+    '--provider',
+    'okta',
+    ...reach(simulator),
     '--mapping',
     mapping,
   );

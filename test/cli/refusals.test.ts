@@ -1,35 +1,25 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Simulator, startSimulator } from '../../simulators/start.ts';
-import { type EmbeddedPostgres, joinEmbeddedPostgres } from '../../src/store/embedded.ts';
 import { aFolder, type Ended, rollcall } from './command.ts';
+import { aCommandLine } from './commandLine.ts';
 
-const folder = aFolder();
-const data = join(folder.path, 'data');
+const { folder, data, run, ok, file } = aCommandLine();
 const secret = 'not-the-right-token-4711';
 let simulator: Simulator;
-let postgres: EmbeddedPostgres;
 
 beforeAll(async () => {
   simulator = await startSimulator('okta', { users: 10, seed: 6 });
-  mkdirSync(data, { mode: 0o755 });
-  postgres = await joinEmbeddedPostgres(data, { unsafeAndFast: true });
-  writeFileSync(join(folder.path, 'token'), secret);
-  writeFileSync(join(folder.path, 'ca.pem'), simulator.ca);
-  expect(await rollcall(['tenants', 'add', 'Harbor', '--data', data])).toMatchObject({ code: 0 });
+  await ok('tenants', 'add', 'Harbor');
 });
+afterAll(() => simulator.close());
 
-afterAll(async () => {
-  await postgres.leave();
-  await simulator.close();
-  folder.remove();
-});
-
-const run = (...args: string[]): Promise<Ended> => rollcall([...args, '--data', data]);
-const token = () => ['--token-file', join(folder.path, 'token')];
+const token = () => ['--token-file', file('token', secret)];
 const okta = () => ['--tenant', 'Harbor', '--provider', 'okta'];
+/** Adds a connection X to Okta, with a token and what else it is given. */
+const addX = (...more: string[]) => run('connections', 'add', 'X', ...okta(), ...token(), ...more);
 
 /** One message, who mends it, how; and the exit code. */
 function refused({ code, stdout, stderr }: Ended, wanted: { code: number; message: RegExp; remedy: RegExp }) {
@@ -66,54 +56,17 @@ describe('a connection is not added', { timeout: 60_000 }, () => {
   it('without credentials, or with two kinds of them', async () => {
     const none = await run('connections', 'add', 'X', ...okta(), '--url', simulator.origin);
     refused(none, { code: 2, message: /No credentials/, remedy: /--token-file/ });
-    const two = await run(
-      'connections',
-      'add',
-      'X',
-      ...okta(),
-      ...token(),
-      '--client-secret-file',
-      join(folder.path, 'token'),
-    );
+    const two = await addX('--client-secret-file', join(folder, 'token'));
     refused(two, { code: 2, message: /More than one kind/, remedy: /Give one/ });
   });
 
   it('with settings, a schedule or a mapping that cannot be, and then nothing is stored', async () => {
-    const address = await run(
-      'connections',
-      'add',
-      'X',
-      ...okta(),
-      ...token(),
-      '--url',
-      'http://harbor.example',
-    );
+    const address = await addX('--url', 'http://harbor.example');
     refused(address, { code: 2, message: /settings\.orgUrl/, remedy: /Correct settings\.orgUrl/ });
-    const schedule = await run(
-      'connections',
-      'add',
-      'X',
-      ...okta(),
-      ...token(),
-      '--url',
-      simulator.origin,
-      '--schedule',
-      'hourly',
-    );
+    const schedule = await addX('--url', simulator.origin, '--schedule', 'hourly');
     refused(schedule, { code: 2, message: /schedule.*cron/, remedy: /schedule/ });
-    const mapping = join(folder.path, 'mapping.json');
-    writeFileSync(mapping, '{"everyone": "member"');
-    const broken = await run(
-      'connections',
-      'add',
-      'X',
-      ...okta(),
-      ...token(),
-      '--url',
-      simulator.origin,
-      '--mapping',
-      mapping,
-    );
+    const mapping = file('mapping.json', '{"everyone": "member"');
+    const broken = await addX('--url', simulator.origin, '--mapping', mapping);
     refused(broken, { code: 2, message: /--mapping.*not a JSON object/, remedy: /docs\/cli\.md/ });
     expect(await connections()).toEqual([]);
   });
@@ -137,7 +90,7 @@ describe('a connection is not added', { timeout: 60_000 }, () => {
 
 describe('a directory is not read', { timeout: 60_000 }, () => {
   it('with a wrong credential: the test says so, the run fails, and no change waits', async () => {
-    const reach = ['--url', simulator.origin, '--ca', join(folder.path, 'ca.pem'), ...token()];
+    const reach = ['--url', simulator.origin, '--ca', file('ca.pem', simulator.ca), ...token()];
     expect(await run('connections', 'add', 'Wrong', ...okta(), ...reach)).toMatchObject({ code: 0 });
     const tested = await run('connections', 'test', 'Wrong');
     expect(tested).toMatchObject({
@@ -158,8 +111,7 @@ describe('a directory is not read', { timeout: 60_000 }, () => {
   it('whose host cannot be reached, and the other connection is read all the same', async () => {
     const closed = ['--url', 'https://127.0.0.1:1', ...token()];
     expect(await run('connections', 'add', 'Far', ...okta(), ...closed)).toMatchObject({ code: 0 });
-    const right = join(folder.path, 'right');
-    writeFileSync(right, String(simulator.credentials['token']));
+    const right = file('right', String(simulator.credentials['token']));
     expect(await run('connections', 'update', 'Wrong', '--token-file', right)).toMatchObject({ code: 0 });
     const synced = await run('sync', '--all', '--json');
     expect(synced.code).toBe(1);
@@ -218,16 +170,15 @@ describe('a command is not carried out', { timeout: 60_000 }, () => {
   });
 
   it('in a data folder that cannot be one, and nothing is left there', async () => {
-    const file = join(folder.path, 'a-file');
-    writeFileSync(file, '');
-    const before = readdirSync(folder.path);
-    const ended = await rollcall(['tenants', '--data', join(file, 'data')]);
+    const occupied = file('a-file', '');
+    const before = readdirSync(folder);
+    const ended = await rollcall(['tenants', '--data', join(occupied, 'data')]);
     refused(ended, {
       code: 1,
       message: /data folder .* cannot be used/,
       remedy: /Give this user the right|ROLLCALL_DATA/,
     });
-    expect(readdirSync(folder.path)).toEqual(before);
+    expect(readdirSync(folder)).toEqual(before);
   });
 
   it('when the port is in use: the daemon does not start, and its database stops again', async () => {

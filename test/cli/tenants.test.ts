@@ -1,38 +1,13 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type EmbeddedPostgres, joinEmbeddedPostgres } from '../../src/store/embedded.ts';
-import { aFolder, type Ended, rollcall } from './command.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { aCommandLine } from './commandLine.ts';
 
-const folder = aFolder();
-const data = join(folder.path, 'data');
-let postgres: EmbeddedPostgres;
+const { run, said, json, file } = aCommandLine();
 beforeAll(async () => {
-  mkdirSync(data, { mode: 0o755 });
-  postgres = await joinEmbeddedPostgres(data, { unsafeAndFast: true });
   await json('tenants', 'add', 'Harbor');
   await json('tenants', 'add', 'Ferries');
   await json('tenants', 'add', 'Logistics', '--parent', 'Harbor');
   await json('tenants', 'add', 'Rotterdam', '--parent', 'Logistics');
 }, 60_000);
-afterAll(async () => {
-  await postgres.leave();
-  folder.remove();
-});
-
-const run = (...args: string[]): Promise<Ended> => rollcall([...args, '--data', data]);
-
-async function json(...args: string[]) {
-  const { code, stdout, stderr } = await run(...args, '--json');
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  return JSON.parse(stdout);
-}
-
-async function said(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await run(...args);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  return stdout;
-}
 
 /** First words of the lines under the heading, with the blanks before them. */
 const firstWords = (table: string) =>
@@ -90,10 +65,9 @@ describe('rollcall tenants', () => {
     await json('tenants', 'add', 'Yards');
     await json('tenants', 'add', 'North', '--parent', 'Yards');
     await json('tenants', 'add', 'Dock', '--parent', 'North');
-    const [token, mapping] = [join(folder.path, 'token'), join(folder.path, 'mapping.json')];
-    writeFileSync(token, '00made-up');
+    const token = file('token', '00made-up');
     const rules = [{ tenant: 'South' }, { tenant: 'North/{officeLocation}', create: true }];
-    writeFileSync(mapping, JSON.stringify({ rules }));
+    const mapping = file('mapping.json', JSON.stringify({ rules }));
     const org = ['--provider', 'okta', '--url', 'https://yards.okta.example', '--token-file', token];
     await json('connections', 'add', 'Yards Okta', '--tenant', 'Yards', ...org, '--mapping', mapping);
     const { code, stderr } = await run('tenants', 'move', 'Dock', 'Yards');
