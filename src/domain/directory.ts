@@ -58,6 +58,11 @@ export const DirectoryUser = z.object({
 });
 export type DirectoryUser = z.infer<typeof DirectoryUser>;
 
+/** null where the user has no such attribute. What every JavaScript object inherits (`constructor`) is nobody's attribute. */
+export function customValue(user: DirectoryUser, name: string): CustomValue | null {
+  return Object.hasOwn(user.custom, name) ? (user.custom[name] ?? null) : null;
+}
+
 export const DirectoryGroup = z.object({
   externalId: ExternalId,
   name: z.string(),

@@ -1,7 +1,7 @@
 /** How directory attributes, groups and org units become an auth user's fields, roles and tenant. */
 import { z } from 'zod';
 import type { DesiredAuthUser, FieldValue, StoredAuthUser } from './authUser.ts';
-import { type DirectoryUser, type GroupRef, TEXT_ATTRIBUTES } from './directory.ts';
+import { customValue, type DirectoryUser, type GroupRef, TEXT_ATTRIBUTES } from './directory.ts';
 import type { Placed } from './place.ts';
 import { RoleName } from './role.ts';
 import { compileRules, namesOf, Rules } from './rules.ts';
@@ -113,7 +113,7 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
   ): DesiredAuthUser => {
     const fields = { ...blank };
     for (const name of names) fields[name] = user[name];
-    for (const { name, field } of custom) fields[field] = user.custom[name] ?? null;
+    for (const { name, field } of custom) fields[field] = customValue(user, name);
     const desired = { state: desiredState[user.state], fields, roles: rolesOf(groups) };
     if (rules === null) return desired;
     const { roles, placed, placeInDoubt } = rules.apply(user, namesIn(groups), doubtful);

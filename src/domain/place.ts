@@ -3,7 +3,7 @@
  * `Offices/{officeLocation}`. Nobody is ever put elsewhere.
  */
 import { z } from 'zod';
-import { type DirectoryUser, TEXT_ATTRIBUTES } from './directory.ts';
+import { customValue, type DirectoryUser, TEXT_ATTRIBUTES } from './directory.ts';
 import type { TenantId } from './ids.ts';
 import { cleanText } from './normalise.ts';
 
@@ -38,9 +38,9 @@ export const AttributeName = z
 export function valuesOf(user: DirectoryUser, attribute: string): readonly string[] {
   const custom = attribute.startsWith('custom.');
   const value = custom
-    ? user.custom[attribute.slice('custom.'.length)]
+    ? customValue(user, attribute.slice('custom.'.length))
     : user[attribute as 'userName' | 'userType'];
-  if (value === undefined || value === null) return [];
+  if (value === null) return [];
   return Array.isArray(value) ? value : [String(value)];
 }
 

@@ -25,6 +25,14 @@ describe('A mapping', () => {
     expect(fields).not.toHaveProperty('custom.other');
   });
 
+  it('takes no attribute that the directory does not have, whatever it is called', () => {
+    const names = ['constructor', 'toString', '__proto__'];
+    const { fields } = compiled({ custom: names }).map(aDirectoryUser({ custom: {} }), []);
+    for (const name of names) expect(fields[`custom.${name}`]).toBeNull();
+    const named = aDirectoryUser({ custom: { constructor: 'Brunel' } });
+    expect(compiled({ custom: names }).map(named, []).fields['custom.constructor']).toBe('Brunel');
+  });
+
   it.each([
     ['active', 'active'],
     ['suspended', 'suspended'],

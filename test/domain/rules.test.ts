@@ -143,6 +143,7 @@ describe('a tenant is named', () => {
     ['{custom.sites}', { custom: { sites: ['A', 'B'] } }],
     ['{officeLocation}', { officeLocation: 'x'.repeat(101) }],
     ['{officeLocation}', { officeLocation: unknownId() }],
+    ['{custom.constructor}', { custom: {} }],
     ['{orgUnit}', { orgUnit: null }],
     ['{orgUnit}', { orgUnit: '/x'.repeat(17) }],
   ])('by %j not of %j, whom a later rule may place', (template, given) => {
