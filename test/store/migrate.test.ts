@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/store/migrate.ts';
@@ -32,6 +33,14 @@ async function migrateElsewhere(url: string): Promise<number> {
   expect(code).toBe(0);
   return Number(said);
 }
+
+it('Migrations have a stamp each, by which their order is the same everywhere', async () => {
+  const folders = (await readdir(join(ROOT, 'prisma', 'migrations'))).filter((name) => /^\d/.test(name));
+  const stamps = folders.map((name) => name.split('_', 1)[0]);
+  const shared = folders.filter((_, at) => stamps.indexOf(stamps[at]) !== stamps.lastIndexOf(stamps[at]));
+  // These two were there before anybody looked, and what has been applied somewhere keeps its name.
+  expect(shared.sort()).toEqual(['20261122095100_authorization_facts', '20261122095100_issuers']);
+});
 
 describe('migrate', () => {
   it('applies every migration exactly once when two processes start at the same moment', async () => {
