@@ -137,7 +137,7 @@ async function compare(
   const compared = compareConfiguration(resolved.wanted, current, who);
   const mistakes = [...resolved.mistakes, ...compared.hindrances];
   if (mistakes.length > 0) throw refused(mistakes, locate);
-  return { compared, current, resolved, stamp: stampOf(caller.tenant, compared.differences) };
+  return { compared, current, resolved, locate, stamp: stampOf(caller.tenant, compared.differences) };
 }
 
 export const LoadedConfiguration = GivenFile.extend({

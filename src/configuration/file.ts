@@ -129,6 +129,23 @@ export function refused(hindrances: readonly Mistake[], locate: ParsedFile['loca
   });
 }
 
+/** What a use case refuses all the same while the file is being loaded: the same problem, with its place. */
+export function stoppedAt(
+  place: Place,
+  { code, message, remedy, fields }: Problem,
+  locate: ParsedFile['locate'],
+): Problem {
+  return new Problem({
+    code,
+    message: `Loading stopped at ${place.join('.')} (${locate(place)}): ${message}`,
+    remedy: `${remedy} What came before it is loaded; load the file again for the rest.`,
+    fields: fields.map((field) => {
+      const at = [...place, ...field.path.split('.')];
+      return { path: at.join('.'), message: `${locate(at)}: ${field.message}` };
+    }),
+  });
+}
+
 function duplicatesIn(content: ConfigurationFile, locate: ParsedFile['locate']): readonly Hindrance[] {
   const keys: Readonly<Record<keyof ConfigurationFile, readonly string[]>> = {
     roles: content.roles.map(({ name }) => keyOf(name)),

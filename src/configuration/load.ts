@@ -16,6 +16,7 @@ import { leadsElsewhere } from '../domain/connection.ts';
 import { AuthUserId, TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import type { Caller } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
 import type { ProductPlanId } from '../domain/productPlan.ts';
 import type { RoleId } from '../domain/role.ts';
 import type { TenantToMake, UserToWrite } from '../store/configurationWrites.ts';
@@ -24,6 +25,7 @@ import { createPlan, updatePlan } from '../tenancy/productPlans.ts';
 import { createRole, updateRole } from '../tenancy/roles.ts';
 import { resumeTenant, suspendTenant } from '../tenancy/tenantLife.ts';
 import { updateTenant } from '../tenancy/tenants.ts';
+import { type ParsedFile, stoppedAt } from './file.ts';
 import type { ConfigurationDeps, Resolved } from './read.ts';
 
 /** What was made and changed, by kind. */
@@ -37,7 +39,12 @@ export type LoadProgress = {
   readonly total: number;
 };
 
-type Seen = { readonly compared: Compared; readonly current: Current; readonly resolved: Resolved };
+type Seen = {
+  readonly compared: Compared;
+  readonly current: Current;
+  readonly resolved: Resolved;
+  readonly locate: ParsedFile['locate'];
+};
 
 type How = { readonly signal?: AbortSignal; readonly onProgress?: (progress: LoadProgress) => void };
 
@@ -264,14 +271,16 @@ class Load {
     return { actor: this.#caller.actor, at: this.#deps.clock.now() };
   }
 
-  async #each<T>(
+  async #each<T extends { readonly at: number }>(
     what: keyof Differences,
     list: readonly T[],
     work: (item: T) => Promise<void>,
   ): Promise<void> {
     for (const item of list) {
       this.#how.signal?.throwIfAborted();
-      await work(item);
+      await work(item).catch((error) => {
+        throw error instanceof Problem ? stoppedAt([what, item.at], error, this.#seen.locate) : error;
+      });
       this.#went(what, 1, this.#seen.compared.differences[what].length);
     }
   }

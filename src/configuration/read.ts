@@ -9,12 +9,14 @@ import {
   type Wanted,
   type WantedConnection,
 } from '../domain/configuration.ts';
-import type { Connection, ListedConnection } from '../domain/connection.ts';
+import { type Connection, type ListedConnection, leadsElsewhere } from '../domain/connection.ts';
 import { emailKey } from '../domain/email.ts';
 import type { TenantId } from '../domain/ids.ts';
 import type { Listed } from '../domain/page.ts';
 import { type Caller, can } from '../domain/permission.ts';
-import { type ConnectionDeps, rolesIn } from '../tenancy/connections.ts';
+import { mayBeMapped } from '../domain/role.ts';
+import { NewConnection } from '../tenancy/connectionInput.ts';
+import { type ConnectionDeps, failureToOpen, rolesIn } from '../tenancy/connections.ts';
 import { listPlans } from '../tenancy/productPlans.ts';
 import { listRoles } from '../tenancy/roles.ts';
 import { type Mistake, readAs } from './file.ts';
@@ -57,7 +59,7 @@ export async function readCurrent(
   deps: ConfigurationDeps,
   caller: Caller,
   standing: Standing,
-  { users }: ConfigurationFile,
+  { users, roles }: ConfigurationFile,
 ): Promise<Current> {
   const tenants = new Map(standing.tenants.map(({ id, path }) => [keyOf(path), id]));
   const connections = new Map(standing.connections.map((one) => [keyOf(one.tenant, one.name), one.id]));
@@ -80,8 +82,16 @@ export async function readCurrent(
   });
   const { configuration } = deps.store;
   const hidden = seesHidden(caller);
+  const typesNow = new Map(standing.roles.map(({ name, type }) => [name, type]));
+  const unmappable = roles.flatMap(({ name, type }) =>
+    type === undefined || mayBeMapped(type) || type === typesNow.get(name) ? [] : [name],
+  );
   return {
     ...standing,
+    rolesOfDirectories:
+      unmappable.length > 0 && can(caller, 'roles.write')
+        ? await configuration.rolesOfDirectories(unmappable)
+        : [],
     users: await configuration.usersNamed(caller.tenant, { local, linked }, hidden),
     holders: await configuration.holders(caller.tenant, addresses),
     counted: await configuration.counted(caller.tenant, hidden),
@@ -142,12 +152,35 @@ export async function resolve(
     if (comparable !== null) opened.push(comparable);
     const isStored = comparable !== null && (await areStored(deps, caller, comparable, given.value));
     credentials.push(given.value);
-    connections.push({
+    const wanted = {
       ...partsOf(connection, (settings.value ?? connection.settings) as Json | undefined, place),
       credentials: sayingOf(given, isStored),
-    });
+    };
+    connections.push(wanted);
+    if (mayReplace && settings.mistakes.length + given.mistakes.length === 0)
+      mistakes.push(...(await againstOpening(deps, wanted, given.value, readable(stored), place)));
   }
   return { wanted: { ...content, connections }, mistakes, credentials, opened };
+}
+
+/** As when a connection is saved: what only shows when a connector is made of it, of credentials that would be stored. */
+async function againstOpening(
+  { connectors }: ConfigurationDeps,
+  { provider, parts, credentials: said }: WantedConnection,
+  credentials: unknown,
+  stored: Connection | null,
+  place: Place,
+): Promise<readonly Mistake[]> {
+  const isKept = stored !== null && said === 'stored' && !leadsElsewhere(stored, parts);
+  const settings = parts.settings ?? stored?.settings;
+  if (credentials === null || isKept || settings === undefined) return [];
+  if (stored !== null && stored.provider !== provider) return [];
+  const network = parts.network ?? stored?.network ?? NewConnection.shape.network.parse(undefined);
+  const wanted = { settings, credentials, network: network as Connection['network'] };
+  const failure = (await failureToOpen(connectors[provider], wanted))?.failure;
+  return failure === undefined
+    ? []
+    : [{ place: [...place, 'credentials'], message: `${failure.message} ${failure.remedy}` }];
 }
 
 function sayingOf(

@@ -114,6 +114,8 @@ export type CurrentTenant = {
   readonly domains: readonly string[];
   /** It, or one above it, is to be deleted. */
   readonly goes: boolean;
+  /** It was suspended by somebody above the caller, who does not resume it. */
+  readonly suspendedAbove: boolean;
   readonly version: number;
 };
 
@@ -143,6 +145,8 @@ export type Current = {
   /** Those that the caller sees. */
   readonly roles: readonly Role[];
   readonly plans: readonly ProductPlan[];
+  /** Names of those that a mapping names, of whatever tenant, or a directory has given; as far as the file changes their types. */
+  readonly rolesOfDirectories: readonly string[];
   /** The caller's own first. */
   readonly tenants: readonly CurrentTenant[];
   /** Name of the plan that counts in the caller's own tenant. */

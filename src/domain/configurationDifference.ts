@@ -42,6 +42,7 @@ export function compareConfiguration(file: Wanted, current: Current, who: Compar
   const hindrances = [
     ...refusedTo(who, 'roles', roles),
     ...refusedTo(who, 'plans', plans),
+    ...roles.flatMap((role) => againstType(role, current)),
     ...unknownRolesOfPlans(wanted, outlook),
     ...tenants.hindrances,
     ...connections.hindrances,
@@ -120,6 +121,18 @@ function refusedTo(
     const message = `${what} are the whole install’s and written by the role system alone: leave this one out, or ask somebody with that role`;
     return { place: [section, at], message };
   });
+}
+
+/** As when a role is changed (src/tenancy/roles.ts): roles come first, so that a mapping of the same file is still the old one. */
+function againstType(
+  { at, wanted, fields }: Difference<WantedRole, unknown>,
+  { rolesOfDirectories }: Current,
+): readonly Hindrance[] {
+  const { name, type } = wanted;
+  const isChanged = fields.some(({ field }) => field === 'type');
+  if (!isChanged || type === undefined || mayBeMapped(type) || !rolesOfDirectories.includes(name)) return [];
+  const message = `mappings name the role ${quoted(name)}, or directories have given it, and they give none of the type ${type}: take it out of all mappings and apply what follows first, or leave the type as it is`;
+  return [{ place: ['roles', at, 'type'], message }];
 }
 
 function unknownRolesOfPlans(wanted: Wanted, { roleTypes }: Outlook): readonly Hindrance[] {
@@ -210,6 +223,11 @@ function againstFields(
       'state',
       state === 'active' && current?.goes === true,
       'the tenant is to be deleted: call its deletion off first',
+    ),
+    ...refuse(
+      'state',
+      state === 'active' && current?.suspendedAbove === true,
+      'the tenant was suspended by somebody above your own tenant: leave this out, or ask somebody who administers the tenant above',
     ),
   ];
 }

@@ -3,13 +3,17 @@ import type { Counted, Current, CurrentTenant, CurrentUser } from '../domain/con
 import type { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { type ConfigurationWrites, configurationWrites } from './configurationWrites.ts';
 import type { Database, Sql } from './database.ts';
+import { inMappings } from './roles.ts';
 import { SUBTREE } from './scope.ts';
+import { AUTHORITY } from './tenants.ts';
 
 /** `scope` is the caller's tenant: nothing outside its subtree is seen. Hidden roles are left out unless `hidden`. */
 export type ConfigurationStore = ConfigurationWrites & {
   /** All that are not deleted, the caller's own first, each after the one above it. */
   tenants(scope: TenantId): Promise<readonly CurrentTenant[]>;
   counted(scope: TenantId, hidden: boolean): Promise<Counted>;
+  /** Of these names those that a mapping of any tenant names, and those of roles that a directory has given. */
+  rolesOfDirectories(names: readonly string[]): Promise<readonly string[]>;
   /** Those with these names who are not deleted, and those with these identities. */
   usersNamed(scope: TenantId, named: NamedUsers, hidden: boolean): Promise<readonly CurrentUser[]>;
   /** Of the subtree of `tenant`: local users, and those of directories who were given roles by hand. At most so many. */
@@ -32,6 +36,15 @@ export function configurationStore(database: Database): ConfigurationStore {
     ...configurationWrites(database),
     tenants: (scope) => database.bulk(scope, (tx) => readTenants(tx, scope)),
     counted: (scope, hidden) => database.bulk(scope, (tx) => count(tx, scope, hidden)),
+    rolesOfDirectories: (names) =>
+      database.bulk(database.root, async (tx) => {
+        const rows = await tx.query<{ name: string }>(
+          `SELECT r.name FROM role r WHERE r.name = ANY ($1::text[]) AND (
+             EXISTS (SELECT FROM role_assignment g WHERE g.role_id = r.id AND g.origin = 'directory') OR ${inMappings('r.name')})`,
+          [names],
+        );
+        return rows.map(({ name }) => name);
+      }),
     usersNamed: (scope, { local, linked }, hidden) =>
       database.bulk(scope, async (tx) => {
         const rows = await tx.query<{ id: AuthUserId }>(
@@ -113,6 +126,7 @@ async function readTenants(sql: Sql, scope: TenantId): Promise<readonly CurrentT
   const rows = await sql.query<TenantRow>(
     `SELECT t.id, t.name, t.path AS ids, p.name AS plan, t.inherits_roles AS "inheritsRoles", t.state, t.version,
        t.delete_at IS NOT NULL OR (t.id = $1 AND deletion_of_tenant(t.id) IS NOT NULL) AS goes,
+       t.state = 'suspended' AND ${AUTHORITY('t.suspended_by')} = 'above' AS "suspendedAbove",
        ARRAY(SELECT d.domain FROM tenant_domain d WHERE d.tenant_id = t.id ORDER BY d.domain COLLATE "C") AS domains
      FROM tenant t LEFT JOIN product_plan p ON p.id = t.product_plan_id
      WHERE t.id IN ${SUBTREE('$1::uuid')} ORDER BY length(t.path), t.path`,

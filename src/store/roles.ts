@@ -187,6 +187,11 @@ function changing(database: Database): Pick<RoleStore, 'update' | 'remove'> {
   };
 }
 
+/** Whether a mapping of any connection that is seen names the role of this name. */
+export const inMappings = (name: string) =>
+  `EXISTS (SELECT FROM connection c, (VALUES ('$.everyone[*]'), ('$.roles[*].role'), ('$.rules[*].roles[*]')) AS place (path)
+     WHERE c.mapping @? (place.path || ' ? (@ == ' || to_json(${name}) || ')')::jsonpath)`;
+
 /** Holds the row: whoever would refer to it waits until this transaction ends. */
 async function usesOf(tx: OrdinaryTransaction, { id, name }: Role): Promise<RoleUses> {
   const sql = sqlOf(tx);
@@ -195,8 +200,7 @@ async function usesOf(tx: OrdinaryTransaction, { id, name }: Role): Promise<Role
     `SELECT EXISTS (SELECT FROM role_assignment WHERE role_id = $1::uuid AND origin = 'directory') AS "byDirectories",
        EXISTS (SELECT FROM role_assignment WHERE role_id = $1::uuid AND origin = 'manual') AS "byHand",
        EXISTS (SELECT FROM product_plan_role WHERE role_id = $1::uuid) AS "inPlans",
-       EXISTS (SELECT FROM connection c, (VALUES ('$.everyone[*]'), ('$.roles[*].role'), ('$.rules[*].roles[*]')) AS place (path)
-               WHERE c.mapping @? (place.path || ' ? (@ == ' || to_json($2::text) || ')')::jsonpath) AS "inMappings"`,
+       ${inMappings('$2::text')} AS "inMappings"`,
     [id, name],
   );
   return uses ?? { byDirectories: false, byHand: false, inPlans: false, inMappings: false };

@@ -244,7 +244,7 @@ function standing(database: Database): Pick<TenantStore, 'standing' | 'working' 
 }
 
 /** Of the tenant `by`, beside the caller's, which is `$1`. One that was deleted since has nobody left, and those above it remain. */
-const AUTHORITY = (by: string) => `CASE WHEN ${by} = $1::uuid THEN 'own'
+export const AUTHORITY = (by: string) => `CASE WHEN ${by} = $1::uuid THEN 'own'
   WHEN ${by} IS NULL OR ${by} IN (${EVER_WITHIN('$1::uuid')}) THEN 'below' ELSE 'above' END`;
 
 function domains(database: Database): Pick<TenantStore, 'verifyDomain' | 'domains'> {

@@ -243,17 +243,27 @@ export async function openStoredConnector(
   };
 }
 
+type ToOpen = { readonly settings: unknown; readonly credentials?: unknown; readonly network: Network };
+
 /** What only shows when a connector is made (a key that does not fit the settings) is refused before it is stored. */
-async function refuseUnopenable(
+async function refuseUnopenable(definition: ConnectorDefinition, wanted: ToOpen): Promise<void> {
+  const failure = await failureToOpen(definition, wanted);
+  if (failure === null) return;
+  const { message, remedy } = failure.failure;
+  throw new Problem({ code: 'invalid-input', message, remedy }, { cause: failure });
+}
+
+/** null: a connector can be made of it. */
+export async function failureToOpen(
   definition: ConnectorDefinition,
-  { settings, credentials, network }: { settings: unknown; credentials?: unknown; network: Network },
-): Promise<void> {
+  { settings, credentials, network }: ToOpen,
+): Promise<ConnectorError | null> {
   try {
     await definition.open({ settings, credentials, network }).close();
+    return null;
   } catch (error) {
-    if (!(error instanceof ConnectorError)) throw error;
-    const { message, remedy } = error.failure;
-    throw new Problem({ code: 'invalid-input', message, remedy }, { cause: error });
+    if (error instanceof ConnectorError) return error;
+    throw error;
   }
 }
 

@@ -1,6 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { diffConfiguration, loadConfiguration } from '../../src/configuration/configuration.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
-import { listConnections, updateConnection } from '../../src/tenancy/connections.ts';
+import { createConnection, listConnections, updateConnection } from '../../src/tenancy/connections.ts';
 import { Configuring } from '../support/configuring.ts';
 import { auditOf } from '../support/tenancy.ts';
 
@@ -33,6 +35,55 @@ describe('a connection that the file makes', () => {
     expect(made).toMatchObject({ state: 'paused', version: 1 });
     const actions = (await auditOf(on.database.url, customer)).map(({ action }) => action);
     expect(actions.filter((action) => action.startsWith('connection.'))).toEqual(['connection.created']);
+  });
+
+  it('is refused beforehand where no connector can be made of its credentials, with their place', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+    });
+    const withKey = okta().replace(
+      /credentials: .*/,
+      'credentials: {kind: private-key, keyId: {env: ID}, privateKey: {env: KEY}}',
+    );
+    const secrets = { 'env:KEY': privateKey, 'env:ID': 'k1' };
+    const refused = [
+      expect.stringMatching(/^connections.0.credentials: line 6, column 18: .*settings.clientId/),
+    ];
+    expect(await on.refusal(withKey, on.operator, secrets)).toEqual(refused);
+    await on.load(okta(), on.operator, { 'env:TOKEN': 'first' });
+    expect(await on.refusal(withKey, on.operator, secrets)).toEqual(refused);
+  });
+
+  it('is refused with its place where somebody else makes one of its name at that very moment', async () => {
+    const { okta: definition } = on.deps.connectors;
+    const made = {
+      name: 'Okta',
+      provider: 'okta' as const,
+      settings: { orgUrl: 'https://acme.okta.example' },
+    };
+    const other = { ...made, tenant: customer, credentials: { kind: 'api-token', token: 'another' } };
+    let opened = 0;
+    const open: typeof definition.open = (options) => {
+      const connector = definition.open(options);
+      const close = async () => {
+        await connector.close();
+        opened += 1; // for the difference, for the difference before loading, and as it is made
+        if (opened === 3) await createConnection(on.deps, on.operator, other);
+      };
+      return { ...connector, close };
+    };
+    const deps = { ...on.deps, connectors: { ...on.deps.connectors, okta: { ...definition, open } } };
+    const given = { configuration: okta(), secrets: { 'env:TOKEN': 'first' } };
+    const { stamp } = await diffConfiguration(deps, on.operator, given);
+    await expect(loadConfiguration(deps, on.operator, { ...given, stamp })).rejects.toMatchObject({
+      code: 'name-taken',
+      message: expect.stringContaining(
+        'Loading stopped at connections.0 (line 2, column 5): Another connection',
+      ),
+    });
+    expect(opened).toBe(3);
   });
 });
 

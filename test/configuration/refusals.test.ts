@@ -1,11 +1,20 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../src/configuration/configuration.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
-import { listConnections } from '../../src/tenancy/connections.ts';
-import { deleteTenant } from '../../src/tenancy/tenantLife.ts';
+import { createConnection, listConnections } from '../../src/tenancy/connections.ts';
+import { createRole } from '../../src/tenancy/roles.ts';
+import { deleteTenant, suspendTenant } from '../../src/tenancy/tenantLife.ts';
 import { createTenant } from '../../src/tenancy/tenants.ts';
 import { Configuring } from '../support/configuring.ts';
-import { aUser } from '../support/tenancy.ts';
+import { asOwner } from '../support/database.ts';
+import { aCaller, aUser } from '../support/tenancy.ts';
+
+const anOktaConnection = {
+  name: 'Mapped',
+  provider: 'okta' as const,
+  settings: { orgUrl: 'https://acme.okta.example' },
+  credentials: { kind: 'api-token', token: 'secret' },
+};
 
 let on: Configuring;
 /** A customer of each test's own, and its administrator. */
@@ -112,6 +121,38 @@ describe('what cannot be loaded is refused as a whole, each place by line and co
       expect.stringContaining('the tenant above is to be deleted'),
       expect.stringContaining('the tenant is to be deleted: call its deletion off first'),
     ]);
+  });
+
+  it('the return of a tenant that was suspended by somebody above', async () => {
+    const { id } = await createTenant(on.deps, on.operator, { name: 'Halted', parent: customer });
+    await suspendTenant(on.deps, on.operator, id);
+    const admin = await aCaller(on.deps, customer);
+    expect(await on.refusal('tenants: [{path: Halted, state: active}]', admin)).toEqual([
+      expect.stringMatching(/^tenants.0.state: line 1, column 33: .*suspended by somebody above/),
+    ]);
+    expect(await on.shown(`tenants: [{path: ${name}/Halted, state: active}]`)).toHaveLength(1);
+  });
+
+  it('a type that no directory gives, of a role that a mapping names or a directory has given', async () => {
+    const type = (role: string) => `roles: [{name: ${role}, type: hidden}]`;
+    for (const role of [`mapped ${count}`, `given ${count}`, `free ${count}`])
+      await createRole(on.deps, on.operator, { name: role });
+    const mapping = { rules: [{ roles: [`mapped ${count}`] }] };
+    const connection = { ...anOktaConnection, tenant: customer, mapping };
+    const { id } = await createConnection(on.deps, on.operator, connection);
+    const user = await aUser(on.database.url, customer, { email: `given${count}@a.example` });
+    await asOwner(on.database.url, (owner) =>
+      owner.query(
+        `INSERT INTO role_assignment (auth_user_id, role_id, tenant_id, origin, connection_id, granted_at)
+         SELECT $1, id, $2, 'directory', $4, now() FROM role WHERE name = $3`,
+        [user, customer, `given ${count}`, id],
+      ),
+    );
+    for (const role of [`mapped ${count}`, `given ${count}`])
+      expect(await on.refusal(type(role))).toEqual([
+        expect.stringMatching(/^roles.0.type: line 1, column \d+: mappings name the role/),
+      ]);
+    expect(await on.shown(type(`free ${count}`))).toHaveLength(1);
   });
 
   it('an address that two would have, both in the file or one of them there already', async () => {
