@@ -1,10 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Simulator, startSimulator } from '../../simulators/start.ts';
-import { type EmbeddedPostgres, joinEmbeddedPostgres } from '../../src/store/embedded.ts';
-import { aFolder, bin, environment, rollcall } from './command.ts';
+import { bin, environment } from './command.ts';
+import { aCommandLine } from './commandLine.ts';
 
 const withTerminal = 'script';
 
@@ -18,38 +16,17 @@ function hasScript(): boolean {
 }
 
 describe.skipIf(!hasScript())('on a terminal', () => {
-  const folder = aFolder();
-  const data = join(folder.path, 'data');
+  const { data, ok, json, reach } = aCommandLine();
   let simulator: Simulator;
-  let postgres: EmbeddedPostgres;
 
   beforeAll(async () => {
     simulator = await startSimulator('okta', { users: 12, seed: 4, plain: true, groups: 2 });
-    mkdirSync(data, { mode: 0o755 });
-    postgres = await joinEmbeddedPostgres(data, { unsafeAndFast: true });
-    writeFileSync(join(folder.path, 'token'), String(simulator.credentials['token']));
-    writeFileSync(join(folder.path, 'ca.pem'), simulator.ca);
-    const reach = [
-      '--url',
-      simulator.origin,
-      '--ca',
-      join(folder.path, 'ca.pem'),
-      '--token-file',
-      join(folder.path, 'token'),
-    ];
-    for (const args of [
-      ['tenants', 'add', 'Harbor'],
-      ['connections', 'add', 'Okta', '--tenant', 'Harbor', '--provider', 'okta', ...reach],
-      ['sync', 'Okta'],
-    ])
-      expect(await rollcall([...args, '--data', data])).toMatchObject({ code: 0 });
+    await ok('tenants', 'add', 'Harbor');
+    const okta = ['--provider', 'okta', ...reach(simulator)];
+    await ok('connections', 'add', 'Okta', '--tenant', 'Harbor', ...okta);
+    await ok('sync', 'Okta');
   });
-
-  afterAll(async () => {
-    await postgres.leave();
-    await simulator.close();
-    folder.remove();
-  });
+  afterAll(() => simulator.close());
 
   /** Types each answer when its question stands there. */
   async function typed(args: string, answers: readonly (readonly [question: string, answer: string])[]) {
@@ -81,8 +58,7 @@ describe.skipIf(!hasScript())('on a terminal', () => {
     expect(no).toMatchObject({ code: 3, shown: expect.stringContaining('Nothing was decided') });
     const interrupted = await typed('approve --connection Okta --all', [['Type yes', '\u0003']]);
     expect(interrupted.code).toBe(130);
-    const { stdout } = await rollcall(['changes', '--state', 'approved', '--json', '--data', data]);
-    expect(JSON.parse(stdout).items).toEqual([]);
+    expect((await json('changes', '--state', 'approved')).items).toEqual([]);
   });
 
   it('shows the set, asks, and decides on the revision that it showed', async () => {
