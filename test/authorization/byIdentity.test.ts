@@ -2,32 +2,18 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { v7 } from 'uuid';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { connectors } from '../../connectors/registry.ts';
 import { findByIdentity } from '../../src/authorization/byIdentity.ts';
 import type { AuthUserId, ConnectionId, ExternalId, TenantId } from '../../src/domain/ids.ts';
-import type { Caller } from '../../src/domain/permission.ts';
 import { createConnection, updateConnection } from '../../src/tenancy/connections.ts';
-import { clockAt } from '../support/clock.ts';
-import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
-import { aCaller, anOperator, aTenant, aUser } from '../support/tenancy.ts';
+import { asOwner } from '../support/database.ts';
+import { aCaller, aTenancy, aTenant, aUser } from '../support/tenancy.ts';
 
-let fresh: FreshStore;
-let deps: Parameters<typeof createConnection>[0];
-let operator: Caller;
-let application: Caller;
-let tenant: TenantId;
-let administrator: Caller;
-
-beforeAll(async () => {
-  fresh = await freshStore();
-  deps = { store: fresh.store, clock: clockAt('2026-05-01T09:00:00Z'), connectors };
-  operator = await anOperator(deps);
-  application = await aCaller(deps, fresh.store.root, 'application');
-  tenant = await aTenant(deps);
-  administrator = await aCaller(deps, tenant);
-});
-afterAll(() => fresh.drop());
+const { database: fresh, deps, operator } = await aTenancy();
+const application = await aCaller(deps, fresh.store.root, 'application');
+const tenant = await aTenant(deps);
+const administrator = await aCaller(deps, tenant);
 
 const DIRECTORY = '7B2F6E6C-2B4E-4A43-9B61-0D1B2C3D4E5F';
 const ISSUER = `https://login.microsoftonline.com/${DIRECTORY.toLowerCase()}/v2.0`;

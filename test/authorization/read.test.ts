@@ -1,29 +1,17 @@
 import fc from 'fast-check';
 import type pg from 'pg';
 import { v7 } from 'uuid';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readAuthorization } from '../../src/authorization/read.ts';
 import { entryFor } from '../../src/domain/authorization.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
-import type { Caller } from '../../src/domain/permission.ts';
 import { createRole, grantRole } from '../../src/tenancy/roles.ts';
 import { aWorld, isWithin, rolesIn, type World } from '../support/authorizationTwin.ts';
-import { clockAt } from '../support/clock.ts';
-import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
-import { aCaller, anOperator, aTenant, aUser, unknownId } from '../support/tenancy.ts';
+import { asOwner } from '../support/database.ts';
+import { aCaller, aTenancy, aTenant, aUser, unknownId } from '../support/tenancy.ts';
 
-let fresh: FreshStore;
-let deps: { store: FreshStore['store']; clock: ReturnType<typeof clockAt> };
-let operator: Caller;
-let application: Caller;
-
-beforeAll(async () => {
-  fresh = await freshStore();
-  deps = { store: fresh.store, clock: clockAt('2026-05-01T09:00:00Z') };
-  operator = await anOperator(deps);
-  application = await aCaller(deps, fresh.store.root, 'application');
-});
-afterAll(() => fresh.drop());
+const { database: fresh, deps, operator } = await aTenancy();
+const application = await aCaller(deps, fresh.store.root, 'application');
 
 const execute = (text: string, values: readonly unknown[] = []) =>
   asOwner(fresh.url, (client) => client.query(text, [...values]));

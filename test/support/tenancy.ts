@@ -1,11 +1,23 @@
 /** Callers and tenants for tests of use cases. */
 import { v7 } from 'uuid';
+import { afterAll } from 'vitest';
+import { connectors } from '../../connectors/registry.ts';
 import { AuthUserId, ConnectionId, type TenantId } from '../../src/domain/ids.ts';
 import { type Caller, callerOf, type PrincipalRole } from '../../src/domain/permission.ts';
 import type { StoredAuditEntry } from '../../src/store/audit.ts';
 import { createPrincipal, ensureOperator } from '../../src/tenancy/principals.ts';
 import { createTenant, type TenantDeps } from '../../src/tenancy/tenants.ts';
-import { asOwner } from './database.ts';
+import { clockAt } from './clock.ts';
+import { asOwner, freshStore } from './database.ts';
+
+/** An install of one test file's own, which is thrown away when the file is done, and who may do everything there. */
+export async function aTenancy() {
+  const database = await freshStore();
+  afterAll(() => database.drop());
+  const clock = clockAt('2026-05-01T09:00:00Z');
+  const deps = { store: database.store, clock, connectors };
+  return { database, clock, deps, operator: await anOperator(deps) };
+}
 
 /** Everything at the root. */
 export const anOperator = (deps: TenantDeps): Promise<Caller> => ensureOperator(deps, 'root');

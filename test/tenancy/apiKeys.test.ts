@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   type Action,
   allowedTo,
@@ -9,37 +9,19 @@ import {
   type PrincipalRole,
 } from '../../src/domain/permission.ts';
 import type { ApiKey } from '../../src/domain/principal.ts';
-import {
-  type ApiKeyDeps,
-  authenticateKey,
-  createKey,
-  listKeys,
-  revokeKey,
-  rotateKey,
-} from '../../src/tenancy/apiKeys.ts';
+import { authenticateKey, createKey, listKeys, revokeKey, rotateKey } from '../../src/tenancy/apiKeys.ts';
 import { createPrincipal, disablePrincipal, enablePrincipal } from '../../src/tenancy/principals.ts';
 import { createRole } from '../../src/tenancy/roles.ts';
 import { moveTenant } from '../../src/tenancy/tenantLife.ts';
 import { createTenant, listTenants, verifyDomain } from '../../src/tenancy/tenants.ts';
-import { clockAt, type TestClock } from '../support/clock.ts';
-import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
-import { aCaller, anOperator, aTenant, auditOf } from '../support/tenancy.ts';
+import { asOwner } from '../support/database.ts';
+import { aCaller, aTenancy, aTenant, auditOf } from '../support/tenancy.ts';
 import { until } from '../support/waiting.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
-let database: FreshStore;
-let clock: TestClock;
-let deps: ApiKeyDeps;
-let operator: Caller;
-beforeAll(async () => {
-  database = await freshStore();
-  clock = clockAt('2026-05-01T09:00:00Z');
-  deps = { store: database.store, clock };
-  operator = await anOperator(deps);
-});
-afterAll(() => database.drop());
+const { database, clock, deps, operator } = await aTenancy();
 
 async function bearerOf(key: string): Promise<Caller> {
   const caller = await authenticateKey(deps, key);

@@ -1,27 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { allowedTo, type Caller } from '../../src/domain/permission.ts';
+import { describe, expect, it } from 'vitest';
+import { allowedTo } from '../../src/domain/permission.ts';
 import { authenticateKey, createKey, revokeKey } from '../../src/tenancy/apiKeys.ts';
-import {
-  createPrincipal,
-  ensureOperator,
-  listPrincipals,
-  type PrincipalDeps,
-} from '../../src/tenancy/principals.ts';
-import { clockAt, type TestClock } from '../support/clock.ts';
-import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
-import { aCaller, anOperator, aTenant, auditOf, unknownId } from '../support/tenancy.ts';
+import { createPrincipal, ensureOperator, listPrincipals } from '../../src/tenancy/principals.ts';
+import { asOwner } from '../support/database.ts';
+import { aCaller, aTenancy, aTenant, auditOf, unknownId } from '../support/tenancy.ts';
 
-let database: FreshStore;
-let clock: TestClock;
-let deps: PrincipalDeps;
-let operator: Caller;
-beforeAll(async () => {
-  database = await freshStore();
-  clock = clockAt('2026-05-01T09:00:00Z');
-  deps = { store: database.store, clock };
-  operator = await anOperator(deps);
-});
-afterAll(() => database.drop());
+const { database, clock, deps, operator } = await aTenancy();
 
 const DAY = 86_400_000;
 

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connectors } from '../../connectors/registry.ts';
+import { describe, expect, it } from 'vitest';
 import type { AuthUserId, TenantId } from '../../src/domain/ids.ts';
 import type { Caller } from '../../src/domain/permission.ts';
 import type { RoleType } from '../../src/domain/role.ts';
@@ -23,11 +22,10 @@ import {
   updateRole,
 } from '../../src/tenancy/roles.ts';
 import { getUser } from '../../src/tenancy/users.ts';
-import { clockAt } from '../support/clock.ts';
-import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
+import { asOwner } from '../support/database.ts';
 import {
   aCaller,
-  anOperator,
+  aTenancy,
   aTenant,
   aUser,
   auditOf,
@@ -35,21 +33,10 @@ import {
   unknownId,
 } from '../support/tenancy.ts';
 
-let database: FreshStore;
-let deps: { store: FreshStore['store']; clock: ReturnType<typeof clockAt>; connectors: typeof connectors };
-let operator: Caller;
-let tenant: TenantId;
-let below: TenantId;
-let admin: Caller;
-beforeAll(async () => {
-  database = await freshStore();
-  deps = { store: database.store, clock: clockAt('2026-05-01T09:00:00Z'), connectors };
-  operator = await anOperator(deps);
-  tenant = await aTenant(deps);
-  below = await aTenant(deps, { parent: tenant });
-  admin = await aCaller(deps, tenant);
-});
-afterAll(() => database.drop());
+const { database, deps, operator } = await aTenancy();
+const tenant = await aTenant(deps);
+const below = await aTenant(deps, { parent: tenant });
+const admin = await aCaller(deps, tenant);
 
 let made = 0;
 async function aRole(type: RoleType = 'assignable', permissions: readonly string[] = []): Promise<string> {

@@ -1,28 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Caller } from '../../src/domain/permission.ts';
+import { describe, expect, it } from 'vitest';
 import {
   createTenant,
   findTenant,
   getTenant,
   listDomains,
   listTenants,
-  type TenantDeps,
   updateTenant,
   verifyDomain,
 } from '../../src/tenancy/tenants.ts';
-import { clockAt } from '../support/clock.ts';
-import { type FreshStore, freshStore } from '../support/database.ts';
-import { aCaller, anOperator, aTenant, auditOf, unknownId } from '../support/tenancy.ts';
+import { aCaller, aTenancy, aTenant, auditOf, unknownId } from '../support/tenancy.ts';
 
-let database: FreshStore;
-let deps: TenantDeps;
-let operator: Caller;
-beforeAll(async () => {
-  database = await freshStore();
-  deps = { store: database.store, clock: clockAt('2026-05-01T09:00:00Z') };
-  operator = await anOperator(deps);
-});
-afterAll(() => database.drop());
+const { database, deps, operator } = await aTenancy();
 
 describe('createTenant', () => {
   it('makes a tenant below the root, and one below that', async () => {

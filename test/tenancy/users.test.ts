@@ -1,14 +1,13 @@
 import { v7 } from 'uuid';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { ConnectionId, type TenantId } from '../../src/domain/ids.ts';
 import type { Caller } from '../../src/domain/permission.ts';
 import { createRole, grantRole, listRoles, revokeRole } from '../../src/tenancy/roles.ts';
-import { editUser, getUser, listUsers, type UserDeps } from '../../src/tenancy/users.ts';
-import { clockAt } from '../support/clock.ts';
-import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
+import { editUser, getUser, listUsers } from '../../src/tenancy/users.ts';
+import { asOwner } from '../support/database.ts';
 import {
   aCaller,
-  anOperator,
+  aTenancy,
   aTenant,
   aUser,
   auditOf,
@@ -16,20 +15,10 @@ import {
   unknownId,
 } from '../support/tenancy.ts';
 
-let database: FreshStore;
-let deps: UserDeps;
-let operator: Caller;
-let tenant: TenantId;
-let admin: Caller;
-beforeAll(async () => {
-  database = await freshStore();
-  deps = { store: database.store, clock: clockAt('2026-05-01T09:00:00Z') };
-  operator = await anOperator(deps);
-  tenant = await aTenant(deps);
-  admin = await aCaller(deps, tenant);
-  await createRole(deps, operator, { name: 'editor', type: 'assignable' });
-});
-afterAll(() => database.drop());
+const { database, deps, operator } = await aTenancy();
+const tenant = await aTenant(deps);
+const admin = await aCaller(deps, tenant);
+await createRole(deps, operator, { name: 'editor', type: 'assignable' });
 
 const names = async (caller: Caller, input: Parameters<typeof listUsers>[2]) =>
   (await listUsers(deps, caller, input)).items.map(({ displayName }) => displayName);
