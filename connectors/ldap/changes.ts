@@ -17,6 +17,7 @@ import { type NamedSearch, readEntry } from './directory.ts';
 import { anyOf, atLeast, atMost, both, equals, not } from './filters.ts';
 import type { GroupTree, Reading } from './groups.ts';
 import {
+  type Facts,
   groupBaseOf,
   readFacts,
   readInvocation,
@@ -66,7 +67,9 @@ export class DomainChanges implements Changes {
   }
 
   readonly begin: Changes['begin'] = async (signal) => {
-    const token = await this.#now(await this.#reading(signal), signal);
+    // What was known when this connector was opened is no later than now, and so leaves nobody out.
+    const reading = await this.#reading(signal);
+    const token = await tokenOf(reading, reading.facts, signal);
     if (token === null) {
       throw new ConnectorError({
         kind: 'permission-missing',
@@ -85,7 +88,8 @@ export class DomainChanges implements Changes {
       return this.#pageOf(reading, page, signal);
     }
     const since = readToken(text);
-    const now = await this.#now(reading, signal);
+    // Read before any search, so that nothing falls between.
+    const now = await tokenOf(reading, await readFacts(reading.directory, signal), signal);
     if (since === null || now === null || !isSameCount(since, now)) {
       throw expired(
         'The counter of changes is another one than last time: of another domain controller, or begun anew.',
@@ -110,16 +114,16 @@ export class DomainChanges implements Changes {
     const above = tree.around(changed).filter(({ dn }) => isWithin(dn, base));
     return { ...named, groups: [...new Set([...named.groups, ...above.map(({ id }) => id)])] };
   }
+}
 
-  /** null where the server keeps no such counter, or does not show it. Read before any search, so that nothing falls between. */
-  async #now({ directory }: Reading, signal: AbortSignal): Promise<Token | null> {
-    const { serviceDn, highestUsn, currentTime } = await readFacts(directory, signal);
-    if (serviceDn === null || highestUsn === null) return null;
-    const invocation = await readInvocation(directory, serviceDn, signal);
-    const at = generalizedTimeMs(currentTime ?? '');
-    const token = Token.safeParse({ controller: serviceDn, invocation, usn: highestUsn, at });
-    return token.success ? token.data : null;
-  }
+/** null where the server keeps no such counter, or does not show it. */
+async function tokenOf({ directory }: Reading, facts: Facts, signal: AbortSignal): Promise<Token | null> {
+  const { serviceDn, highestUsn, currentTime } = facts;
+  if (serviceDn === null || highestUsn === null) return null;
+  const invocation = await readInvocation(directory, serviceDn, signal);
+  const at = generalizedTimeMs(currentTime ?? '');
+  const token = Token.safeParse({ controller: serviceDn, invocation, usn: highestUsn, at });
+  return token.success ? token.data : null;
 }
 
 function readToken(text: DeltaToken): Token | null {

@@ -2,17 +2,19 @@
 import type { ExternalId } from '../../src/domain/ids.ts';
 import type { Connector, Cursor, GroupRecord, MemberRecord, Page, UserRecord } from '../contract.ts';
 import type { SessionTuning } from '../session.ts';
+import { Shared } from '../sharing.ts';
+import { eachByBackLink, findByBackLink, Ledger } from './backLinks.ts';
 import { DomainChanges } from './changes.ts';
 import { Directory, type ListingPage, type NamedSearch } from './directory.ts';
 import { filterOf } from './filters.ts';
 import { type Group, type GroupTree, type Reading, readTree } from './groups.ts';
 import { lookUpUsers } from './lookUp.ts';
 import { EntryReader } from './map.ts';
-import { explainNobody, groupNamed, type MembersMemory, searchesByBackLink } from './members.ts';
+import { explainNobody, groupNamed, type MembersMemory, noSuchGroup } from './members.ts';
 import { controlsOf, groupBaseOf, readFacts } from './place.ts';
 import { DirectoryServer, type ServerOptions } from './server.ts';
 import { type LdapSettings, type Schema, schemaOf } from './settings.ts';
-import { type Found, findByName, NamesOfGroups, nameAnybody, Together } from './together.ts';
+import { type Found, findByName, NamesOfGroups, nameAnybody, Together, UnderWay } from './together.ts';
 import type { Entry } from './wire.ts';
 
 /** What it learns of the server and of its groups is kept for as long as it is open: one run. */
@@ -24,20 +26,28 @@ export class LdapConnector implements Connector {
   readonly #schema: Schema;
   readonly #reader: EntryReader;
   readonly #names = new NamesOfGroups();
-  readonly #byName = new Together(async (groups, signal) =>
-    findByName({ ...(await this.#read(signal)), names: this.#names }, groups, signal),
+  readonly #byName = new Together((groups, signal) => this.#foundByName(groups, signal));
+  readonly #ledger: Ledger;
+  readonly #underWay = new UnderWay();
+  /** Where requests have to be saved, the groups that are being read are waited for: those that are wanted next come then too. */
+  readonly #byBackLink = new Together(
+    (groups, signal) => this.#foundByBackLink(groups, signal),
+    async () => (this.#ledger.isShort ? this.#underWay.ended() : undefined),
   );
   readonly #naming = new Together(async (groups, signal) =>
     nameAnybody(await this.#read(signal), groups, signal),
   );
-  #reading: Promise<Reading> | null = null;
-  #tree: Promise<GroupTree> | null = null;
+  readonly #readings = new Shared<'reading', Reading>();
+  readonly #trees = new Shared<'tree', GroupTree>();
+  #reading: Reading | null = null;
+  #tree: GroupTree | null = null;
 
   constructor(options: ServerOptions, tuning: SessionTuning) {
     const { settings } = options;
     this.settings = settings;
     this.directory = new Directory(new DirectoryServer(options, tuning));
     this.#schema = schemaOf(settings);
+    this.#ledger = new Ledger(this.directory, this.#schema.pageSize);
     this.#reader = new EntryReader(settings, tuning.clock ?? Date.now);
     // OpenLDAP does not tell whom it has deleted: nothing that it says of changes would be all of them.
     const isActiveDirectory = settings.schema === 'active-directory';
@@ -51,6 +61,7 @@ export class LdapConnector implements Connector {
 
   async fetchUsers(cursor: Cursor | null, signal: AbortSignal): Promise<Page<UserRecord>> {
     const { entries, next } = await this.#listed('users', cursor, () => this.#userSearch(), signal);
+    this.#ledger.readUsers();
     return { records: entries.map((entry) => this.#reader.user(entry)), next };
   }
 
@@ -82,23 +93,51 @@ export class LdapConnector implements Connector {
     const kind = `members-of-${id}`;
     if (cursor !== null) {
       const page = await this.directory.proceed(kind, cursor, this.#schema.pageSize, signal);
+      this.#ledger.readMembers(page.entries.length, false);
       return this.#members(page, signal);
     }
-    const reading = await this.reading(signal);
-    const tree = await this.tree(signal);
+    const { reading, tree } = await this.#read(signal);
     const group = await groupNamed(reading, tree, id, signal);
-    const found = await this.#found(reading, tree, group, signal);
+    const found = await (this.#isByBackLink ? this.#byBackLink : this.#byName).ask(group, signal);
+    const page = await this.#underWay.add(this.#firstPage(kind, group, found, signal));
+    this.#ledger.readMembers(page.records.length, true);
+    return page;
+  }
+
+  async #firstPage(
+    kind: string,
+    group: Group,
+    found: Found,
+    signal: AbortSignal,
+  ): Promise<Page<MemberRecord>> {
     if (found.kind === 'everybody')
       return { records: found.entries.map((entry) => this.#member(entry)), next: null };
-    const { pageSize } = this.#schema;
     const memory: MembersMemory = { group, found: 0 };
+    const { pageSize } = this.#schema;
     const page = await this.directory.begin(kind, found.searches, pageSize, signal, memory);
     return this.#members(page, signal);
   }
 
-  async #found(reading: Reading, tree: GroupTree, group: Group, signal: AbortSignal): Promise<Found> {
-    if (!this.#isByBackLink) return await this.#byName.ask(group, signal);
-    return { kind: 'searches', searches: searchesByBackLink(reading, tree, group) };
+  /** It has another DN than in the tree. */
+  async #movedGroup(group: Group, signal: AbortSignal): Promise<Page<MemberRecord>> {
+    this.#tree = null;
+    const asked = await this.#read(signal);
+    const found = this.#isByBackLink
+      ? eachByBackLink(asked, [group])
+      : await this.#foundByName([group], signal);
+    const own = found.get(group.id);
+    if (own === undefined) throw noSuchGroup();
+    return this.#firstPage(`members-of-${group.id}`, group, own, signal);
+  }
+
+  async #foundByName(groups: readonly Group[], signal: AbortSignal) {
+    return findByName({ ...(await this.#read(signal)), names: this.#names }, groups, signal);
+  }
+
+  /** Each for itself, unless requests have to be saved. */
+  async #foundByBackLink(groups: readonly Group[], signal: AbortSignal) {
+    const asked = await this.#read(signal);
+    return this.#ledger.isShort ? findByBackLink(asked, groups, signal) : eachByBackLink(asked, groups);
   }
 
   get #isByBackLink(): boolean {
@@ -115,10 +154,7 @@ export class LdapConnector implements Connector {
     memory.found += page.entries.length;
     if (page.next === null && memory.found === 0) {
       const moved = await this.#explainNobody(memory.group, signal);
-      if (moved !== null) {
-        this.#tree = null;
-        return this.fetchMembers(moved.id, null, signal);
-      }
+      if (moved !== null) return this.#movedGroup(moved, signal);
     }
     return { records: page.entries.map((entry) => this.#member(entry)), next: page.next };
   }
@@ -169,11 +205,8 @@ export class LdapConnector implements Connector {
     };
   }
 
-  reading(signal: AbortSignal): Promise<Reading> {
-    this.#reading ??= this.#readFacts(signal).catch((error: unknown) => {
-      this.#reading = null;
-      throw error;
-    });
+  async reading(signal: AbortSignal): Promise<Reading> {
+    this.#reading ??= await this.#readings.of('reading', signal, (one) => this.#readFacts(one));
     return this.#reading;
   }
 
@@ -184,11 +217,8 @@ export class LdapConnector implements Connector {
   }
 
   /** Which group is in which. What cannot be read is tried again by the next who asks. */
-  tree(signal: AbortSignal): Promise<GroupTree> {
-    this.#tree ??= this.#readTree(signal).catch((error: unknown) => {
-      this.#tree = null;
-      throw error;
-    });
+  async tree(signal: AbortSignal): Promise<GroupTree> {
+    this.#tree ??= await this.#trees.of('tree', signal, (one) => this.#readTree(one));
     return this.#tree;
   }
 

@@ -50,6 +50,7 @@ const MAX_LISTINGS = 32;
 export class Directory {
   readonly #server: DirectoryServer;
   readonly #listings = new Map<string, Listing>();
+  #searches = 0;
   /** Whether a listing has broken off before. */
   #hasBrokenOff: boolean = false;
 
@@ -61,6 +62,11 @@ export class Directory {
     return this.#server.usage();
   }
 
+  /** How many were asked for, those of each page among them; tries of the same one count once. */
+  get searches(): number {
+    return this.#searches;
+  }
+
   async close(): Promise<void> {
     this.#server.close();
     for (const { connection } of this.#listings.values()) connection?.close();
@@ -69,6 +75,7 @@ export class Directory {
 
   /** One search without pages, for few entries. A refusal with result code `allowed` is no failure, but an answer. */
   async search(search: NamedSearch, signal: AbortSignal, allowed: readonly number[] = []): Promise<Answer> {
+    this.#searches += 1;
     return this.#server.use(signal, async (connection, either) => {
       const answer = await connection.search(search, either);
       const { code } = answer.result;
@@ -124,6 +131,7 @@ export class Directory {
   async #page(kind: string, listing: Listing, pageSize: number, signal: AbortSignal): Promise<ListingPage> {
     const search = listing.searches[listing.at] ?? null;
     if (search === null) return { search, entries: [], references: 0, next: null, memory: listing.memory };
+    this.#searches += 1;
     this.#listings.delete(listing.id); // until the page is there nobody can ask for another one
     const { entries, references, cookie } = await this.#pageOf(listing, search, pageSize, signal);
     if (cookie === null) listing.at += 1;

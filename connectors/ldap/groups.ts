@@ -4,7 +4,7 @@
  */
 import type { ExternalId } from '../../src/domain/ids.ts';
 import { ConnectorError } from '../contract.ts';
-import { type Directory, readEntry } from './directory.ts';
+import { type Directory, type NamedSearch, readEntry } from './directory.ts';
 import { anyOf, both, chunked, equals, filterOf } from './filters.ts';
 import type { EntryReader } from './map.ts';
 import { controlsOf, type Facts, groupBaseOf, rootAround, textsIn } from './place.ts';
@@ -156,19 +156,15 @@ function primaryNumber(settings: LdapSettings, entry: Entry): string | null {
 
 /** Without back-links: which groups name groups, asked for a hundred at a time, and then of those few the members. */
 async function nestByMembers(reading: Reading, tree: GroupTree, signal: AbortSignal): Promise<void> {
-  const { directory, schema, settings, facts } = reading;
+  const { directory, schema } = reading;
   const parents = new Map<string, Group>();
   for (const children of chunked(tree.groups, DNS_AT_ONCE)) {
-    const named = children.flatMap(({ dn }) => schema.groupMember.map((name) => equals(name, dn)));
-    const search = {
-      what: 'the list of groups within groups',
-      base: rootAround(groupBaseOf(settings), facts),
-      scope: 'sub',
-      filter: both(filterOf(schema.anyGroup), anyOf(named)),
-      attributes: [schema.id],
-    } as const;
+    const search = groupsThatName(
+      reading,
+      children.map(({ dn }) => dn),
+    );
     for await (const entry of directory.all(search, schema.pageSize, signal)) {
-      const parent = tree.at(readExtendedDn(entry.dn).dn);
+      const parent = tree.at(entry.dn);
       if (parent !== null) parents.set(parent.id, parent);
     }
   }
@@ -176,6 +172,19 @@ async function nestByMembers(reading: Reading, tree: GroupTree, signal: AbortSig
   for (const { group, values } of nested) {
     for (const child of values.flatMap((value) => tree.at(value) ?? [])) tree.nest(group, child);
   }
+}
+
+/** Groups, of all that the server holds around the base, that name one of these: DNs, or user names where groups go by those. */
+export function groupsThatName({ schema, settings, facts }: Reading, names: readonly string[]): NamedSearch {
+  const named = names.flatMap((name) => schema.groupMember.map((member) => equals(member, name)));
+  return {
+    what: 'the groups that name somebody',
+    base: rootAround(groupBaseOf(settings), facts),
+    scope: 'sub',
+    filter: both(filterOf(schema.anyGroup), anyOf(named)),
+    attributes: [schema.id],
+    controls: controlsOf(settings),
+  };
 }
 
 /** What each group itself names as its members, DNs as a rule. Groups that are not there any more are left out. */

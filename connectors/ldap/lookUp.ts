@@ -2,8 +2,8 @@
 import type { ExternalId } from '../../src/domain/ids.ts';
 import { ConnectorError, type FoundUser } from '../contract.ts';
 import { SIZE_LIMIT_EXCEEDED } from './directory.ts';
-import { anyOf, both, equals, filterOf } from './filters.ts';
-import { allValues, equalsId, type Group, type GroupTree, type Reading } from './groups.ts';
+import { anyOf, both, filterOf } from './filters.ts';
+import { allValues, equalsId, type Group, type GroupTree, groupsThatName, type Reading } from './groups.ts';
 import { backLinksHidden } from './members.ts';
 import { controlsOf, groupBaseOf, rootAround, showDeleted, textsIn } from './place.ts';
 import { readExtendedDn } from './values.ts';
@@ -168,19 +168,11 @@ async function groupsNaming(
   user: Entry,
   signal: AbortSignal,
 ): Promise<readonly (Group | null)[]> {
-  const { directory, reader, schema, settings, facts } = reading;
+  const { directory, reader, schema } = reading;
   const names =
     schema.membership === 'member-uid' ? textsIn(user, schema.memberName) : [readExtendedDn(user.dn).dn];
-  const named = names.flatMap((name) => schema.groupMember.map((member) => equals(member, name)));
-  if (named.length === 0) return [];
-  const search = {
-    what: 'the groups of a user',
-    base: rootAround(groupBaseOf(settings), facts),
-    scope: 'sub',
-    filter: both(filterOf(schema.anyGroup), anyOf(named)),
-    attributes: [schema.id],
-    controls: controlsOf(settings),
-  } as const;
+  if (names.length === 0) return [];
+  const search = groupsThatName(reading, names);
   const groups: (Group | null)[] = [];
   for await (const entry of directory.all(search, schema.pageSize, signal)) {
     const id = reader.idOf(entry);
@@ -191,22 +183,14 @@ async function groupsNaming(
 
 /** An account that may not read memberOf would see users in no group at all: where some are, a group names one of them. */
 async function tryBackLinks(reading: Reading, users: readonly Entry[], signal: AbortSignal): Promise<void> {
-  const { directory, schema, settings, facts } = reading;
   const without = users.filter(({ attributes }) =>
     [...attributes.keys()].every((name) => !/^memberof(?:;|$)/.test(name)),
   );
   if (without.length === 0) return;
-  const named = without.flatMap(({ dn }) =>
-    schema.groupMember.map((member) => equals(member, readExtendedDn(dn).dn)),
+  const search = groupsThatName(
+    reading,
+    without.map(({ dn }) => readExtendedDn(dn).dn),
   );
-  const search = {
-    what: 'the groups of users',
-    base: rootAround(groupBaseOf(settings), facts),
-    scope: 'sub',
-    filter: both(filterOf(schema.anyGroup), anyOf(named)),
-    attributes: [schema.id],
-    enough: 1,
-  } as const;
-  const { entries } = await directory.search(search, signal, [SIZE_LIMIT_EXCEEDED]);
+  const { entries } = await reading.directory.search({ ...search, enough: 1 }, signal, [SIZE_LIMIT_EXCEEDED]);
   if (entries.length > 0) throw new ConnectorError(backLinksHidden);
 }

@@ -14,6 +14,7 @@ import {
   readGroup,
 } from './groups.ts';
 import { controlsOf, groupBaseOf } from './place.ts';
+import type { Schema } from './settings.ts';
 import { dnKey, isWithin } from './values.ts';
 
 /** What is remembered from page to page of one group's members. */
@@ -51,7 +52,10 @@ async function readGroupNow(reading: Reading, id: ExternalId, signal: AbortSigna
 
 /** Of a server that keeps with each user which groups name it. */
 export function searchesByBackLink(reading: Reading, tree: GroupTree, group: Group): readonly NamedSearch[] {
-  const { schema } = reading;
+  return usersWhere(reading, conditionsByBackLink(reading, tree, group), CONDITIONS_AT_ONCE);
+}
+
+export function conditionsByBackLink({ schema }: Reading, tree: GroupTree, group: Group): readonly Filter[] {
   const groups = tree.within(group);
   const links =
     schema.membership === 'in-chain'
@@ -60,7 +64,7 @@ export function searchesByBackLink(reading: Reading, tree: GroupTree, group: Gro
   const primary = groups.flatMap((one) =>
     one.primary === null ? [] : [equals(schema.primaryGroup, one.primary)],
   );
-  return usersWhere(reading, [...links, ...primary], CONDITIONS_AT_ONCE);
+  return [...links, ...primary];
 }
 
 /** The other way round: those whom the groups themselves name. Throws ConnectorError 'not-found' where the group is not there. */
@@ -128,16 +132,16 @@ export async function explainNobody(
 }
 
 /** A server that knows no attribute for an entry's own DN would find no member at all, and say so with success. */
-export async function tryFindingByDn(
-  { directory, schema, settings }: Reading,
-  signal: AbortSignal,
-): Promise<void> {
+async function tryFindingByDn({ directory, schema, settings }: Reading, signal: AbortSignal): Promise<void> {
   const base = settings.baseDn;
   const filter = equals(schema.dn, base);
   const search = { what: 'the base', base, scope: 'base', filter, attributes: ['1.1'] } as const;
   const { entries } = await directory.search(search, signal);
-  if (entries.length > 0) return;
-  throw new ConnectorError({
+  if (entries.length === 0) throw findsNobodyByDn(schema);
+}
+
+export function findsNobodyByDn(schema: Schema): ConnectorError {
+  return new ConnectorError({
     kind: 'misconfigured',
     message: `The server finds nobody by ${schema.dn}, so that it cannot be told who is in a group.`,
     remedy:

@@ -11,9 +11,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Filter } from 'ldapts';
 import type { ExternalId } from '../../src/domain/ids.ts';
 import { type NamedSearch, SIZE_LIMIT_EXCEEDED } from './directory.ts';
-import { equals } from './filters.ts';
+import { anyOf, equals } from './filters.ts';
 import { CONDITIONS_AT_ONCE, type Group, type GroupTree, membersOf, type Reading } from './groups.ts';
-import { noSuchGroup, tryFindingByDn, usersWhere } from './members.ts';
+import { findsNobodyByDn, noSuchGroup, usersWhere } from './members.ts';
 import { textsIn } from './place.ts';
 import { dnKey, isWithin, readExtendedDn } from './values.ts';
 import type { Entry } from './wire.ts';
@@ -31,11 +31,16 @@ const AT_ONCE = 20;
 export class Together<T extends object> {
   readonly #waiting: Waiting<T>[] = [];
   readonly #work: (groups: readonly Group[], signal: AbortSignal) => Promise<ReadonlyMap<ExternalId, T>>;
+  readonly #ready: () => Promise<void>;
   #underWay: Promise<void> | null = null;
 
-  /** `work` leaves out groups that are not there any more. */
-  constructor(work: (groups: readonly Group[], signal: AbortSignal) => Promise<ReadonlyMap<ExternalId, T>>) {
+  /** `work` leaves out groups that are not there any more. `ready`: what is waited for, besides, before each go. */
+  constructor(
+    work: (groups: readonly Group[], signal: AbortSignal) => Promise<ReadonlyMap<ExternalId, T>>,
+    ready: () => Promise<void> = async () => {},
+  ) {
     this.#work = work;
+    this.#ready = ready;
   }
 
   /** Throws what the work throws, and ConnectorError 'not-found' for a group that it leaves out. */
@@ -48,6 +53,7 @@ export class Together<T extends object> {
 
   async #askAll(): Promise<void> {
     while (this.#waiting.length > 0) {
+      await this.#ready();
       await turn(); // whoever asks at the same time
       await this.#askSome(this.#waiting.splice(0, AT_ONCE));
     }
@@ -72,6 +78,21 @@ export class Together<T extends object> {
       if (first.signal.aborted) this.#waiting.unshift(...others);
       else for (const { failed } of others) failed(error);
     }
+  }
+}
+
+/** Work of which only the end matters, whatever comes of it. */
+export class UnderWay {
+  readonly #all = new Set<Promise<unknown>>();
+
+  add<T>(work: Promise<T>): Promise<T> {
+    const done = work.finally(() => this.#all.delete(done));
+    this.#all.add(done);
+    return done;
+  }
+
+  async ended(): Promise<void> {
+    await Promise.allSettled([...this.#all]);
   }
 }
 
@@ -280,7 +301,6 @@ async function inDoubt(
 ): Promise<ReadonlySet<ExternalId>> {
   const byDn = reading.schema.membership === 'member';
   const nobody = wanted.filter(({ group }) => members.get(group.id)?.length === 0);
-  if (byDn && !foundAnybody && unborne.size > 0) await tryFindingByDn(reading, signal);
   const dns = new Set(byDn ? nobody.flatMap(({ within }) => within.map(({ dn }) => dn)) : []);
   const conditions = [
     ...(foundAnybody ? conditionsOf(reading, [...unborne.values()], []) : []),
@@ -289,20 +309,31 @@ async function inDoubt(
   const suspects = wanted.filter(
     (one) => nobody.includes(one) || [...one.marks.keys()].some((key) => unborne.has(key)),
   );
-  const isSomebodyThere = await areAny(reading, conditions, signal);
+  const withBase = byDn && !foundAnybody && unborne.size > 0;
+  const isSomebodyThere = await areAny(reading, { conditions, withBase }, signal);
   return new Set(isSomebodyThere ? suspects.map(({ group }) => group.id) : []);
 }
 
+/**
+ * `withBase`: the base itself is asked for by its DN as well, and has to be found, so that nobody is missing because the server finds none
+ * by theirs.
+ */
 async function areAny(
   reading: Reading,
-  conditions: readonly Filter[],
+  { conditions, withBase }: { readonly conditions: readonly Filter[]; readonly withBase: boolean },
   signal: AbortSignal,
 ): Promise<boolean> {
+  const { directory, schema, settings } = reading;
+  const base = equals(schema.dn, settings.baseDn);
+  const isBase = ({ dn }: Entry) => dnKey(readExtendedDn(dn).dn) === dnKey(settings.baseDn);
+  let isTried = !withBase;
   for (const search of usersWhere(reading, conditions, atOnceIn(reading))) {
-    const { entries } = await reading.directory.search({ ...search, enough: 1 }, signal, [
-      SIZE_LIMIT_EXCEEDED,
-    ]);
-    if (entries.length > 0) return true;
+    const filter = isTried ? search.filter : anyOf([search.filter, base]);
+    const enough = isTried ? 1 : 2;
+    const { entries } = await directory.search({ ...search, filter, enough }, signal, [SIZE_LIMIT_EXCEEDED]);
+    if (entries.some((entry) => isTried || !isBase(entry))) return true;
+    if (!isTried && entries.length === 0) throw findsNobodyByDn(schema);
+    isTried = true;
   }
   return false;
 }

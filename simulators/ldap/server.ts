@@ -218,9 +218,9 @@ function kindOf({ base, filter, attributes }: Extract<Request, { kind: 'search' 
   const named = attributesIn(filter);
   if (base === '' || named.length === 0) return 'other';
   if (named.includes('usnchanged')) return 'changes';
+  if (named.includes('memberof') || named.includes('primarygroupid')) return 'members';
   const group = attributes.some((name) => /^(?:member|objectSid)/i.test(name));
   if (named.includes('objectguid')) return group ? 'group' : 'user';
-  if (named.includes('memberof') || named.includes('primarygroupid')) return 'members';
   if (attributes.includes('userAccountControl')) return 'users';
   return attributes.includes('mail') ? 'groups' : 'other';
 }

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import type { Connector, MemberRecord } from '../../connectors/contract.ts';
+import type { Connector, ConnectorError, MemberRecord } from '../../connectors/contract.ts';
 import type { LdapConnector } from '../../connectors/ldap/connector.ts';
 import { ldapDefinition, openLdap } from '../../connectors/ldap/index.ts';
 import { LdapCredentials, LdapSettings } from '../../connectors/ldap/settings.ts';
@@ -252,6 +252,102 @@ describe('Members in a domain', () => {
     for (const group of groups) await membersOf(connector, group);
     expect(connector.usage().requests - before).toBe(groups.length);
   });
+});
+
+/** Four groups or more at once, of a connection that has to save requests: its first searches are more than a full pull begins with. */
+describe('Members of several groups, asked for together,', () => {
+  const both = ['member-of', 'in-chain'];
+  async function together(groups: readonly DomainObject[], settings = {}) {
+    const connector = connect(settings);
+    for (let at = 0; at < 4; at++) await connector.fetchGroups(null, never);
+    await connector.tree(never);
+    const before = dc.searches.length;
+    const found = await Promise.all(
+      groups.map((group) => membersOf(connector, group).catch((error: ConnectorError) => error.failure.kind)),
+    );
+    return { found, searches: dc.searches.length - before };
+  }
+  async function alone(groups: readonly DomainObject[], settings = {}) {
+    const found = [];
+    for (const group of groups) found.push(await membersOf(connect(settings), group));
+    return found;
+  }
+
+  it.each(both)('are those of each alone, for fewer searches (%s)', async (membership) => {
+    const rid = 7000 + fresh;
+    const [a, b, c] = [aUser('A'), aUser('B'), aUser('C', { primaryGroupID: String(rid) })];
+    const inner = aGroup('Inner', [b]);
+    const groups = [
+      aGroup('One', [a]),
+      aGroup('Outer', [a, inner]),
+      inner,
+      aGroup('Primary', [b], rid),
+      aGroup('Robots', []),
+      aGroup('None', []),
+    ];
+    const { found, searches } = await together(groups, { membership });
+    expect(found).toEqual([ids(a), ids(a, b), ids(b), ids(b, c), [], []]);
+    expect(found).toEqual(await alone(groups, { membership }));
+    expect(searches).toBe(3);
+  });
+
+  it.each(both)('leave a large one to itself (%s)', async (membership) => {
+    const many = Array.from({ length: 30 }, (_, at) => aUser(`L${at}`));
+    const groups = [aGroup('Large', many), ...many.slice(0, 7).map((one, at) => aGroup(`S${at}`, [one]))];
+    const { found, searches } = await together(groups, { membership, pageSize: 20 });
+    expect(found).toEqual([ids(...many), ...many.slice(0, 7).map((one) => ids(one))]);
+    expect(searches).toBe(1 + 1 + 1 + 2);
+  });
+
+  it.each(both)(
+    'are found though one of them is in more groups than the server shows at once (%s)',
+    async (membership) => {
+      const [busy, other] = [aUser('Busy'), aUser('Other')];
+      const groups = ['A', 'B', 'C', 'D'].map((name) => aGroup(name, [busy, other]));
+      aGroup('E', [busy]);
+      dc.rights.maxValues = 4;
+      expect((await together(groups, { membership })).found).toEqual(groups.map(() => ids(busy, other)));
+    },
+  );
+
+  it('are found through a group that this account does not see', async () => {
+    const [direct, through] = [aUser('A'), aUser('B')];
+    const hidden = aGroup('Hidden', [through]);
+    const groups = [
+      aGroup('Top', [direct, hidden]),
+      ...['A', 'B', 'C'].map((name) => aGroup(name, [through])),
+    ];
+    const connector = connect({ membership: 'in-chain' });
+    dc.domain.set(hidden, { objectClass: ['top', 'container'] });
+    for (let at = 0; at < 4; at++) await connector.fetchGroups(null, never);
+    expect(await Promise.all(groups.map((group) => membersOf(connector, group)))).toEqual([
+      ids(direct, through),
+      ...[1, 2, 3].map(() => ids(through)),
+    ]);
+  });
+
+  it.each(both)(
+    'are not "none" where memberOf is hidden, or a group has gone or moved (%s)',
+    async (membership) => {
+      const user = aUser();
+      const groups = ['A', 'B', 'C', 'D'].map((name) => aGroup(name, [user]));
+      dc.rights.hidden.add('memberof');
+      expect((await together(groups, { membership })).found).toEqual(groups.map(() => 'permission-missing'));
+      dc.rights.hidden.clear();
+      const connector = connect({ membership });
+      for (let at = 0; at < 4; at++) await connector.fetchGroups(null, never);
+      await connector.tree(never);
+      const [gone, moved, ...rest] = groups;
+      if (gone === undefined || moved === undefined) return expect.unreachable('there are four');
+      dc.domain.remove(gone);
+      dc.domain.move(moved, `CN=Elsewhere ${fresh},${GROUPS}`);
+      const [first, ...others] = await Promise.allSettled(
+        [gone, moved, ...rest].map((group) => membersOf(connector, group)),
+      );
+      expect(first).toMatchObject({ status: 'rejected', reason: { failure: { kind: 'not-found' } } });
+      expect(others).toEqual(others.map(() => ({ status: 'fulfilled', value: ids(user) })));
+    },
+  );
 });
 
 describe('Users looked up in a domain', () => {
