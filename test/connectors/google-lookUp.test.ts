@@ -11,11 +11,10 @@ import {
   refusal,
   usersBody,
 } from './googleAccount.ts';
-import { allPages } from './oktaOrg.ts';
+import { allPages, externalIds as ids } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
 const { account, connected } = closedAfterEach();
-const ids = (...names: readonly string[]) => names.map((name) => ExternalId.parse(name));
 const notThere = refusal(404, 'notFound', 'Resource Not Found: userKey');
 
 function lookUpOf({ lookUp }: Connector): NonNullable<Connector['lookUp']> {

@@ -12,7 +12,7 @@ import { failing } from './aSession.ts';
 import { type Answered, closedAfterEach, nobody } from './googleAccount.ts';
 
 const signal = new AbortController().signal;
-const { account, opened } = closedAfterEach();
+const { account, closing } = closedAfterEach();
 
 const keyless = ({ alternativeCredentials }: Simulator) => {
   if (alternativeCredentials === null) throw new Error('the simulator takes a keyless sign-in');
@@ -192,7 +192,7 @@ describe('nobody signs in as the machine', () => {
       { maxRetries: 0 },
       { key: 'lent-by-the-operator', tokenFile: await tokenFile('platform-token') },
     );
-    opened.push(connector);
+    closing(connector);
     expect(await failing(connector.fetchUsers(null, signal))).toMatchObject({ kind });
     expect(google.asked.filter(({ path }) => path.endsWith('/users'))).toEqual([]);
   });

@@ -6,7 +6,7 @@ import { failing } from './aSession.ts';
 import { closedAfterEach, nobody } from './googleAccount.ts';
 
 const signal = new AbortController().signal;
-const { account, connected, opened } = closedAfterEach();
+const { account, connected, closing } = closedAfterEach();
 
 /** A forward proxy on this machine. It lets no connection leave it, and remembers where they were to go. */
 async function aProxy() {
@@ -28,7 +28,7 @@ async function aProxy() {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  opened.push({
+  closing({
     close: async () => {
       for (const socket of sockets) socket.destroy();
       server.close();

@@ -1,11 +1,12 @@
 /** A Workspace account of a test's own making: a real HTTPS server that gives tokens and answers lists as the test says. */
-import { afterEach, onTestFinished } from 'vitest';
+import { onTestFinished } from 'vitest';
 import type { Connector } from '../../connectors/contract.ts';
 import { GoogleSettings } from '../../connectors/google/credentials.ts';
 import { googleDefinition, openGoogle } from '../../connectors/google/index.ts';
 import type { SessionTuning } from '../../connectors/session.ts';
 import { openKeys } from '../../simulators/certificates.ts';
 import { type SimulatorOptions, startSimulator } from '../../simulators/start.ts';
+import { closingAfterEach } from './closing.ts';
 import { type Answered as AnsweredByHost, anOrg } from './oktaOrg.ts';
 
 export type Asked = {
@@ -124,22 +125,11 @@ export const refusal = (status: number, reason: string, message = 'Refused'): An
 
 /** Makers of accounts and connectors that are closed after each test of the file. */
 export function closedAfterEach() {
-  const opened: { close(): Promise<void> }[] = [];
-  afterEach(async () => {
-    for (const one of opened.splice(0).reverse()) await one.close();
-  });
+  const closing = closingAfterEach();
   return {
-    account: async (...how: Parameters<typeof anAccount>): Promise<Account> => {
-      const made = await anAccount(...how);
-      opened.push(made);
-      return made;
-    },
-    connected: (...how: Parameters<typeof connectedTo>): Connector => {
-      const made = connectedTo(...how);
-      opened.push(made);
-      return made;
-    },
-    opened,
+    account: async (...how: Parameters<typeof anAccount>) => closing(await anAccount(...how)),
+    connected: (...how: Parameters<typeof connectedTo>) => closing(connectedTo(...how)),
+    closing,
   };
 }
 

@@ -1,5 +1,5 @@
 /** The assignments of one app as the scope of a connection. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ChangesPage, Connector } from '../../connectors/contract.ts';
 import { oktaDefinition } from '../../connectors/okta/index.ts';
 import { oktaIds } from '../../simulators/population/ids.ts';
@@ -9,21 +9,16 @@ import {
   type Asked,
   allPages,
   anOktaUser,
-  anOrg,
   aSimulatedOrg,
-  connectedTo,
+  closedAfterEach,
+  externalIds as ids,
+  notFound,
 } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
 const SEED = 9;
 const APP = oktaIds(SEED, '0oa').of(2);
-const ids = (...names: readonly string[]) => names.map((name) => ExternalId.parse(name));
-const notFound: Answered = { status: 404, body: { errorCode: 'E0000007', errorSummary: 'Not found' } };
-
-const opened: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of opened.splice(0).reverse()) await one.close();
-});
+const { org, connected: connectedTo } = closedAfterEach();
 
 async function simulated({
   users = 200,
@@ -49,9 +44,8 @@ async function simulated({
 
 /** The answers of an org whose app has these assignments. */
 async function connected(answer: (asked: Asked, origin: string) => Answered) {
-  const acme = await anOrg(answer);
+  const acme = await org(answer);
   const connector = connectedTo(acme, { settings: { appScope: '0oa1' } });
-  opened.push(acme, connector);
   return { acme, connector };
 }
 

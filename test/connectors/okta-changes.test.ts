@@ -1,13 +1,17 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Changes, ChangesPage } from '../../connectors/contract.ts';
 import { failing } from './aSession.ts';
-import { type Answered, type Asked, anOktaUser, anOrg, aSimulatedOrg, connectedTo } from './oktaOrg.ts';
+import {
+  type Answered,
+  type Asked,
+  anOktaUser,
+  aSimulatedOrg,
+  closedAfterEach,
+  notFound,
+} from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
-const opened: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of opened.splice(0).reverse()) await one.close();
-});
+const { org, connected: connectedTo } = closedAfterEach();
 
 type Told = {
   readonly users: readonly string[];
@@ -51,10 +55,8 @@ async function simulated(users: number, permissions?: readonly string[]) {
 }
 
 async function connected(answer: (asked: Asked, origin: string) => Answered | Promise<Answered>) {
-  const acme = await anOrg(answer);
-  const connector = connectedTo(acme);
-  opened.push(acme, connector);
-  return { acme, changes: feedOf(connector) };
+  const acme = await org(answer);
+  return { acme, changes: feedOf(connectedTo(acme)) };
 }
 
 describe('the changes of a simulated org', () => {
@@ -133,7 +135,7 @@ type Log = (page: number) => readonly unknown[];
 
 /** One is gone, one is hidden. */
 function groupAt(id: string): Answered {
-  if (id === '00gone') return { status: 404, body: { errorCode: 'E0000007', errorSummary: 'Not found' } };
+  if (id === '00gone') return notFound;
   if (id === '00hidden')
     return { status: 403, body: { errorCode: 'E0000006', errorSummary: 'No permission' } };
   return { body: { id, profile: { name: ' As it is now ' } } };

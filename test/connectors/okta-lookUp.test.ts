@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ConnectorError } from '../../connectors/contract.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
 import {
@@ -6,25 +6,18 @@ import {
   type Asked,
   allPages,
   anOktaUser,
-  anOrg,
   aSimulatedOrg,
-  connectedTo,
+  closedAfterEach,
+  externalIds as ids,
+  notFound,
 } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
-const ids = (...names: readonly string[]) => names.map((name) => ExternalId.parse(name));
-const notFound: Answered = { status: 404, body: { errorCode: 'E0000007', errorSummary: 'Not found' } };
-
-const opened: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of opened.splice(0).reverse()) await one.close();
-});
+const { org, connected: connectedTo } = closedAfterEach();
 
 async function connected(answer: (asked: Asked, origin: string) => Answered | Promise<Answered>) {
-  const acme = await anOrg(answer);
-  const connector = connectedTo(acme);
-  opened.push(acme, connector);
-  const { lookUp } = connector;
+  const acme = await org(answer);
+  const { lookUp } = connectedTo(acme);
   if (lookUp === null) throw new Error('it declares the ability');
   return { acme, lookUp };
 }

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Connector } from '../../connectors/contract.ts';
 import { openOkta } from '../../connectors/okta/index.ts';
 import { failing } from './aSession.ts';
-import { type Answered, type Asked, anOktaUser, anOrg, connectedTo, type Org, usersOf } from './oktaOrg.ts';
+import { type Answered, type Asked, anOktaUser, closedAfterEach, type Org, usersOf } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -20,13 +20,12 @@ type Opened = {
   listRequests(): readonly Asked[];
 };
 
-const opened: { close(): Promise<void> }[] = [];
+const { org, connected } = closedAfterEach();
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.parse('2026-03-01T09:00:00Z') });
 });
-afterEach(async () => {
+afterEach(() => {
   vi.useRealTimers();
-  for (const one of opened.splice(0).reverse()) await one.close();
 });
 
 const aToken = (times: number, more: object = {}): Answered => ({
@@ -36,14 +35,13 @@ const aToken = (times: number, more: object = {}): Answered => ({
 /** A service app's connector, its token endpoint as the test wants it, lists that `answer` gives to whoever has a token. */
 async function aServiceApp(token: TokenEndpoint, answer: Lists = usersAnswer, key = pem): Promise<Opened> {
   let times = 0;
-  const acme = await anOrg((asked, origin) => {
+  const acme = await org((asked, origin) => {
     if (asked.path !== TOKEN) return answer(asked, origin);
     times += 1;
     return token(asked, times, origin);
   });
   const credentials = { kind: 'private-key', privateKey: key, keyId: 'key-1' } as const;
-  const connector = connectedTo(acme, { settings: { clientId: '0oa1' }, credentials });
-  opened.push(acme, connector);
+  const connector = connected(acme, { settings: { clientId: '0oa1' }, credentials });
   return {
     acme,
     connector,

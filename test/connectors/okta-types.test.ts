@@ -1,11 +1,12 @@
 /** Custom attributes and user types, and the proofs of possession that an org may ask for: as a simulated org has them. */
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { oktaDefinition } from '../../connectors/okta/index.ts';
 import { oktaIds } from '../../simulators/population/ids.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
-import { allPages, anOktaUser, anOrg, aSimulatedOrg, connectedTo } from './oktaOrg.ts';
+import { allPages, anOktaUser, aSimulatedOrg, closedAfterEach } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
+const { org, connected } = closedAfterEach();
 const READS = [
   'okta.users.read',
   'okta.groups.read',
@@ -64,7 +65,7 @@ describe('the names of user types', () => {
   );
 
   it('leave users unknown whose type is not among them', async () => {
-    const acme = await anOrg(({ path }, origin) => ({
+    const acme = await org(({ path }, origin) => ({
       headers: { link: `<${origin}${path}>; rel="self"` },
       body: path.includes('/meta/')
         ? [{ id: 'oty1', name: 'user' }]
@@ -74,9 +75,7 @@ describe('the names of user types', () => {
             anOktaUser('00u3'),
           ],
     }));
-    onTestFinished(() => acme.close());
-    const connector = connectedTo(acme, { settings: { userTypes: true } });
-    onTestFinished(() => connector.close());
+    const connector = connected(acme, { settings: { userTypes: true } });
     expect((await connector.fetchUsers(null, signal)).records).toMatchObject([
       { kind: 'user', user: { custom: { 'type.name': 'user' } } },
       { kind: 'unreadable', externalId: '00u2' },

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { oktaDefinition } from '../../connectors/okta/index.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
 import { failing } from './aSession.ts';
@@ -7,30 +7,14 @@ import {
   type Asked,
   allPages,
   anOktaUser,
-  anOrg,
-  connectedTo,
+  closedAfterEach,
   type Org,
   usersOf,
 } from './oktaOrg.ts';
 
 const signal = new AbortController().signal;
 const group = ExternalId.parse('00g1');
-const opened: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of opened.splice(0).reverse()) await one.close();
-});
-
-async function org(answer: (asked: Asked, origin: string) => Answered | Promise<Answered>): Promise<Org> {
-  const made = await anOrg(answer);
-  opened.push(made);
-  return made;
-}
-
-function connected(to: Org, how: Parameters<typeof connectedTo>[1] = {}) {
-  const connector = connectedTo(to, how);
-  opened.push(connector);
-  return connector;
-}
+const { org, connected } = closedAfterEach();
 
 const idsOf = (records: readonly unknown[]) =>
   records.map((record) => {

@@ -11,6 +11,8 @@ import { openOkta } from '../../connectors/okta/index.ts';
 import type { SessionTuning } from '../../connectors/session.ts';
 import { openKeys } from '../../simulators/certificates.ts';
 import { type SimulatorOptions, startSimulator } from '../../simulators/start.ts';
+import { ExternalId } from '../../src/domain/ids.ts';
+import { closingAfterEach } from './closing.ts';
 
 export type Asked = {
   readonly method: string;
@@ -98,6 +100,15 @@ export function connectedTo(
   );
 }
 
+/** Makers of orgs and connectors that are closed after each test of the file. */
+export function closedAfterEach() {
+  const closing = closingAfterEach();
+  return {
+    org: async (...how: Parameters<typeof anOrg>) => closing(await anOrg(...how)),
+    connected: (...how: Parameters<typeof connectedTo>) => closing(connectedTo(...how)),
+  };
+}
+
 /** A simulated org for one test, and connectors to it: as a service app, unless the test says `credentials`. */
 export async function aSimulatedOrg(options: SimulatorOptions) {
   const simulator = await startSimulator('okta', options);
@@ -141,6 +152,13 @@ export function anOktaUser(id: string, more: { status?: string; profile?: Record
   };
 }
 
+export const externalIds = (...names: readonly string[]) => names.map((name) => ExternalId.parse(name));
+
+export const notFound: Answered = {
+  status: 404,
+  body: { errorCode: 'E0000007', errorSummary: 'Not found' },
+};
+
 /** Answers the lists of users and, to all others, 404. */
 export function usersOf(
   live: readonly unknown[],
@@ -151,6 +169,6 @@ export function usersOf(
     if (path === '/api/v1/users?limit=200') return { headers, body: live };
     if (path.startsWith('/api/v1/users?filter=status')) return { headers, body: deprovisioned };
     if (path.startsWith('/api/v1/users?filter=lastUpdated')) return { headers, body: recent };
-    return { status: 404, body: { errorCode: 'E0000007', errorSummary: 'Not found' } };
+    return notFound;
   };
 }
