@@ -1,13 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connectors } from '../../connectors/registry.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Connection } from '../../src/domain/connection.ts';
-import type { ConnectionId, TenantId } from '../../src/domain/ids.ts';
-import type { Caller } from '../../src/domain/permission.ts';
+import type { ConnectionId } from '../../src/domain/ids.ts';
 import { openStore } from '../../src/store/store.ts';
 import {
-  type ConnectionDeps,
   createConnection,
   findConnection,
   getConnection,
@@ -17,25 +14,14 @@ import {
   updateConnection,
 } from '../../src/tenancy/connections.ts';
 import { createRole, listRoles } from '../../src/tenancy/roles.ts';
-import { clockAt } from '../support/clock.ts';
-import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
-import { aCaller, anOperator, aTenant, auditOf, unknownId } from '../support/tenancy.ts';
+import { asOwner } from '../support/database.ts';
+import { aCaller, aTenancy, aTenant, auditOf, unknownId } from '../support/tenancy.ts';
 
 const TOKEN = '00-very-secret-token';
 
-let database: FreshStore;
-let deps: ConnectionDeps;
-let operator: Caller;
-let tenant: TenantId;
-let admin: Caller;
-beforeAll(async () => {
-  database = await freshStore();
-  deps = { store: database.store, clock: clockAt('2026-05-01T09:00:00Z'), connectors };
-  operator = await anOperator(deps);
-  tenant = await aTenant(deps);
-  admin = await aCaller(deps, tenant);
-});
-afterAll(() => database.drop());
+const { database, deps, operator } = await aTenancy();
+const tenant = await aTenant(deps);
+const admin = await aCaller(deps, tenant);
 
 const okta = (name: string) => ({
   name,
