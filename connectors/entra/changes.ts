@@ -24,8 +24,8 @@ const FEEDS = {
 const Token = z.object({ users: z.string(), groups: z.string(), scope: z.string().nullable() });
 type Token = z.infer<typeof Token>;
 /** `users`: the link that the users' feed has ended with, once the groups are being read. */
-const Place = z.object({ list: z.enum(['users', 'groups']), link: z.string(), users: z.string() });
-type Place = z.infer<typeof Place>;
+const FeedPosition = z.object({ list: z.enum(['users', 'groups']), link: z.string(), users: z.string() });
+type FeedPosition = z.infer<typeof FeedPosition>;
 
 /**
  * `userProperties`: a change of any other does not bring a user into the feed. `scopeNow`: what the users in scope follow from
@@ -59,7 +59,8 @@ export function changesOver(
     async fetch(token, cursor, signal) {
       const from = tokenOf(graph, token);
       if (cursor === null && from.scope !== (await scopeNow(signal))) throw outlived();
-      const at = cursor === null ? { list: 'users' as const, link: from.users, users: '' } : placeOf(cursor);
+      const at =
+        cursor === null ? { list: 'users' as const, link: from.users, users: '' } : positionOf(cursor);
       const page = await graph.list(FEEDS[at.list], at.link, signal);
       const named =
         at.list === 'users' ? changedUsers(page.items) : await changedGroups(graph, page.items, signal);
@@ -80,9 +81,9 @@ function tokenOf(graph: Graph, token: DeltaToken): Token {
   }
 }
 
-function placeOf(cursor: Cursor): Place {
+function positionOf(cursor: Cursor): FeedPosition {
   try {
-    return Place.parse(JSON.parse(cursor));
+    return FeedPosition.parse(JSON.parse(cursor));
   } catch (error) {
     throw outlived(error);
   }
@@ -126,12 +127,12 @@ async function lastLink(
   return last;
 }
 
-function whereNext(from: Token, at: Place, page: GraphPage): Pick<ChangesPage, 'next' | 'token'> {
+function whereNext(from: Token, at: FeedPosition, page: GraphPage): Pick<ChangesPage, 'next' | 'token'> {
   if (page.next !== null) return { next: JSON.stringify({ ...at, link: page.next }), token: null };
   if (page.delta === null) throw broken();
   if (at.list === 'users') {
-    const place: Place = { list: 'groups', link: from.groups, users: page.delta };
-    return { next: JSON.stringify(place), token: null };
+    const next: FeedPosition = { list: 'groups', link: from.groups, users: page.delta };
+    return { next: JSON.stringify(next), token: null };
   }
   const token: Token = { users: at.users, groups: page.delta, scope: from.scope };
   return { next: null, token: JSON.stringify(token) };

@@ -1,7 +1,7 @@
 /** What `rollcall connections test` tries of an Entra ID directory. */
 import { type Attempt, checkInSteps, counted, somebody, Trial } from '../check.ts';
 import type { CheckStep, Connector } from '../contract.ts';
-import { living } from './places.ts';
+import { living } from './positions.ts';
 import { ASSIGNMENTS, type Assigned } from './scope.ts';
 
 /** `assigned`: what the users in scope follow from; null where assignments do not matter. */

@@ -19,7 +19,7 @@ import { pacing } from './limits.ts';
 import { lookUpUsers, type People } from './lookUp.ts';
 import { demandKey, type MachineIdentity, noMachine, originOf } from './machine.ts';
 import { readDeletedUser, readGroup, readMember, readUser } from './map.ts';
-import { deletedBefore, firstPlace, placeBehind, placeOf, sinceOf } from './places.ts';
+import { deletedBefore, firstPosition, positionBehind, positionOf, sinceOf } from './positions.ts';
 import { ExtensionName, GROUP_PROPERTIES, USER_PROPERTIES } from './schema.ts';
 import { ScopeSettings, scopeOver } from './scope.ts';
 
@@ -167,13 +167,13 @@ async function fetchUsers(
   cursor: Cursor | null,
   signal: AbortSignal,
 ): Promise<Page<UserRecord>> {
-  const at = cursor === null ? firstPlace : placeOf(cursor);
+  const at = cursor === null ? firstPosition : positionOf(cursor);
   if (at.link !== null) graph.admit(at.link);
   if (at.list === 'living') {
     const isInScope = await scope.filter(at.link === null, signal);
     const { items, next, date } = await graph.list(users, at.link, signal);
     const records = items.map((item) => readUser(item, extensions)).filter(isInScope);
-    return { records, next: placeBehind(at, next, at.since ?? sinceOf(date)) };
+    return { records, next: positionBehind(at, next, at.since ?? sinceOf(date)) };
   }
   const { items, next, date } = await graph.list(deletedUsers, at.link, signal);
   const since = at.since ?? sinceOf(date);
@@ -181,7 +181,7 @@ async function fetchUsers(
   const records = news
     .map((item) => readDeletedUser(item, extensions))
     .filter((record) => record.kind === 'unreadable' || scope.wantsKind(record.user));
-  return { records, next: placeBehind(at, next, since) };
+  return { records, next: positionBehind(at, next, since) };
 }
 
 /** `machine`: what the operator lends to connections that sign in without a credential of their own. */

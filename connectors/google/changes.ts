@@ -27,8 +27,12 @@ const MOST_ADDRESSES = 200;
 const Token = z.strictObject({ since: z.int().positive(), seen: z.array(z.string()) });
 type Token = z.infer<typeof Token>;
 /** `until`: when this reading began; `seen`: what it has seen so far. */
-const Place = z.strictObject({ until: z.int().positive(), seen: z.array(z.string()), pageToken: z.string() });
-type Place = z.infer<typeof Place>;
+const FeedPosition = z.strictObject({
+  until: z.int().positive(),
+  seen: z.array(z.string()),
+  pageToken: z.string(),
+});
+type FeedPosition = z.infer<typeof FeedPosition>;
 
 export function changesOf(account: Account): Changes {
   return {
@@ -47,7 +51,7 @@ export function changesOf(account: Account): Changes {
     },
     async fetch(token, cursor, signal): Promise<ChangesPage> {
       const { since, seen: known } = parsed(Token, token);
-      const place = cursor === null ? null : parsed(Place, cursor);
+      const place = cursor === null ? null : parsed(FeedPosition, cursor);
       const page = await account.lists.page(
         { list: 'activities', isStart: false, resumed: true, pageToken: place?.pageToken ?? null, signal },
         logSince(account, since - OVERLAP_MS),
@@ -61,7 +65,9 @@ export function changesOf(account: Account): Changes {
       return {
         ...who,
         next:
-          page.next === null ? null : JSON.stringify({ until, seen, pageToken: page.next } satisfies Place),
+          page.next === null
+            ? null
+            : JSON.stringify({ until, seen, pageToken: page.next } satisfies FeedPosition),
         token: page.next === null ? JSON.stringify({ since: until, seen } satisfies Token) : null,
       };
     },

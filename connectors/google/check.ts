@@ -1,7 +1,7 @@
 /** What `rollcall connections test` tries of a Workspace account. */
 import { type Attempt, checkInSteps, type Found, somebody, Trial } from '../check.ts';
 import type { CheckStep, Connector, FoundUser } from '../contract.ts';
-import { liveUsers, toCursor } from './places.ts';
+import { liveUsers, toCursor } from './positions.ts';
 import { scopeOf } from './scopes.ts';
 
 /** Carries what its check needs to know besides. */

@@ -19,7 +19,7 @@ const PAGE_SIZE = {
  * `isStart`: nothing was answered before, so that a refusal can only be about how the account is asked for. `resumed`: what is asked
  * for goes on from an answer before, so that a refusal can only be about that; always so with a page token.
  */
-type Place = {
+type Wanted = {
   readonly list: List;
   readonly pageToken: string | null;
   readonly isStart: boolean;
@@ -38,10 +38,10 @@ type Found = {
 export type CallOfList = (common: Common, options: ReturnType<typeof through>) => Promise<{ data: unknown }>;
 
 export type Lists = {
-  page(place: Place, call: CallOfList): Promise<Found>;
+  page(wanted: Wanted, call: CallOfList): Promise<Found>;
   /** All pages, one after the other, with the date of the first. `goOn` sees each, the last one too, and ends the reading where it says no. */
   all(
-    place: Omit<Place, 'pageToken'>,
+    wanted: Omit<Wanted, 'pageToken'>,
     call: CallOfList,
     goOn?: (objects: readonly unknown[]) => boolean,
   ): Promise<Pick<Found, 'objects' | 'date'>>;

@@ -12,7 +12,15 @@ import {
   type DeltaToken,
   type RenamedGroup,
 } from '../contract.ts';
-import { changedUsers, logAt, oktaTimeMs, type Place, readList, toCursor, toPlace } from './lists.ts';
+import {
+  changedUsers,
+  type ListPosition,
+  logAt,
+  oktaTimeMs,
+  readList,
+  toCursor,
+  toListPosition,
+} from './lists.ts';
 import { aboutWhom, type Concerned, eventFilter } from './log.ts';
 import type { Org } from './lookUp.ts';
 import { toGroupRecord, toMemberRecord } from './map.ts';
@@ -46,7 +54,7 @@ export function changesOf(org: Org): Changes {
   const { appScope } = org;
   const query = `sortOrder=ASCENDING&filter=${encodeURIComponent(eventFilter(appScope))}`;
 
-  async function changed(position: Position, at: Place, signal: AbortSignal): Promise<ChangesPage> {
+  async function changed(position: Position, at: ListPosition, signal: AbortSignal): Promise<ChangesPage> {
     const answer = await org.get(at.path, signal);
     const { records, next } = readList(answer, at, org.origins);
     const since = at.since ?? startOf(answer);
@@ -61,7 +69,7 @@ export function changesOf(org: Org): Changes {
   }
 
   /** Polling the log never ends by itself: there is a next link behind an empty page too, from which the next reading goes on. */
-  async function logged(at: Place & { since: number }, signal: AbortSignal): Promise<ChangesPage> {
+  async function logged(at: ListPosition & { since: number }, signal: AbortSignal): Promise<ChangesPage> {
     const answer = await org.get(at.path, signal);
     const { records, next } = readList(answer, at, org.origins);
     if (next === null)
@@ -92,8 +100,8 @@ export function changesOf(org: Org): Changes {
       const users = changedUsers(position.since);
       if (cursor === null) return changed(position, users, signal);
       if (!cursor.startsWith('log '))
-        return changed(position, toPlace(cursor, ['changed-users'], users), signal);
-      const at = toPlace(cursor, ['log'], logAt(position.log));
+        return changed(position, toListPosition(cursor, ['changed-users'], users), signal);
+      const at = toListPosition(cursor, ['log'], logAt(position.log));
       if (at.since === null) throw expired('was made by nobody');
       return logged({ ...at, since: at.since }, signal);
     },

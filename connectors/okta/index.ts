@@ -15,13 +15,13 @@ import { bucketOf, limitOf, waitAfterRefusalMs } from './limits.ts';
 import {
   allGroups,
   deprovisionedUsers,
+  type ListPosition,
   listBehind,
   membersOf,
-  type Place,
   readList,
   recentSince,
   toCursor,
-  toPlace,
+  toListPosition,
   USER_LISTS,
   usersOfApp,
 } from './lists.ts';
@@ -93,12 +93,12 @@ function getter(session: HttpSession, access: Access, origin: string): Org['get'
 
 async function listed<T>(
   { get, origins }: Org,
-  start: Place,
+  start: ListPosition,
   cursor: Cursor | null,
   toRecord: (record: unknown) => T,
   signal: AbortSignal,
 ): Promise<Page<T>> {
-  const at = cursor === null ? start : toPlace(cursor, [start.list], start);
+  const at = cursor === null ? start : toListPosition(cursor, [start.list], start);
   const { records, next } = readList(await get(at.path, signal), at, origins);
   return page(records.map(toRecord), next);
 }
@@ -106,7 +106,7 @@ async function listed<T>(
 /** Three lists in one chain of pages (see lists.ts): whoever moves between them may be named twice, the last time as it is. */
 async function everybody({ get, origins, toUser }: Org, cursor: Cursor | null, signal: AbortSignal) {
   const toRecord = await toUser(signal);
-  const at = cursor === null ? deprovisionedUsers : toPlace(cursor, USER_LISTS, deprovisionedUsers);
+  const at = cursor === null ? deprovisionedUsers : toListPosition(cursor, USER_LISTS, deprovisionedUsers);
   const answer = await get(at.path, signal);
   const { records, next } = readList(answer, at, origins);
   const since = at.since ?? recentSince(answer);
@@ -120,7 +120,7 @@ async function assigned(org: Org, app: string, cursor: Cursor | null, signal: Ab
   return { records: records.filter((record) => record !== null), next };
 }
 
-function page<T>(records: readonly T[], next: Place | null): Page<T> {
+function page<T>(records: readonly T[], next: ListPosition | null): Page<T> {
   return { records, next: next === null ? null : toCursor(next) };
 }
 

@@ -33,7 +33,7 @@ const LISTS = {
 export type ListName = keyof typeof LISTS;
 
 /** `path` is relative to the org, so that a cursor holds on when the org gets another address. */
-export type Place<List extends ListName = ListName> = {
+export type ListPosition<List extends ListName = ListName> = {
   readonly list: List;
   readonly path: string;
   /**
@@ -46,53 +46,53 @@ export type Place<List extends ListName = ListName> = {
 /** Taken off the time of the first answer: its clock and the one that stamps `lastUpdated` need not be the same. */
 const OVERLAP_MS = 300_000;
 
-export const deprovisionedUsers: Place<UserList> = {
+export const deprovisionedUsers: ListPosition<UserList> = {
   list: 'deprovisioned-users',
   path: usersWhere('status eq "DEPROVISIONED"'),
   since: null,
 };
 /** Also where to look at who is there without reading everybody. */
-export const liveUsers: Place<UserList> = {
+export const liveUsers: ListPosition<UserList> = {
   list: 'live-users',
   path: `/api/v1/users?limit=${LISTS['live-users'].pageSize}`,
   since: null,
 };
-function recentUsers(since: number): Place<UserList> {
+function recentUsers(since: number): ListPosition<UserList> {
   return { list: 'recent-users', path: usersSince(since), since };
 }
 /** `since`: in milliseconds since 1970 by Okta's clock. */
-export function changedUsers(since: number): Place<'changed-users'> {
+export function changedUsers(since: number): ListPosition<'changed-users'> {
   return { list: 'changed-users', path: usersSince(since), since: null };
 }
 
 /** These users, whatever their status, in any order; who is not there any more is left out. */
-export function namedUsers(ids: readonly ExternalId[]): Place {
+export function namedUsers(ids: readonly ExternalId[]): ListPosition {
   const filter = ids.map((id) => `id eq "${id}"`).join(' or ');
   return { list: 'named-users', path: usersWhere(filter), since: null };
 }
 
 /** Whoever is assigned to this app, by hand or through a group, with the user as `GET /api/v1/users` lists it. */
-export function usersOfApp(app: string): Place<'app-users'> {
+export function usersOfApp(app: string): ListPosition<'app-users'> {
   const path = `/api/v1/apps/${app}/users?limit=${LISTS['app-users'].pageSize}&expand=user`;
   return { list: 'app-users', path, since: null };
 }
 
-export const allGroups: Place = {
+export const allGroups: ListPosition = {
   list: 'groups',
   path: `/api/v1/groups?limit=${LISTS.groups.pageSize}`,
   since: null,
 };
-export function membersOf(group: ExternalId): Place {
+export function membersOf(group: ExternalId): ListPosition {
   const path = `/api/v1/groups/${encodeURIComponent(group)}/users?limit=${LISTS.members.pageSize}`;
   return { list: 'members', path, since: null };
 }
-export function groupsOf(user: ExternalId): Place {
+export function groupsOf(user: ExternalId): ListPosition {
   const path = `/api/v1/users/${encodeURIComponent(user)}/groups?limit=${LISTS['groups-of-user'].pageSize}`;
   return { list: 'groups-of-user', path, since: null };
 }
 
 /** `path`: with its query, from a saved position. */
-export function logAt(path: string): Place<'log'> {
+export function logAt(path: string): ListPosition<'log'> {
   return { list: 'log', path, since: null };
 }
 
@@ -106,7 +106,7 @@ function usersWhere(filter: string): string {
 }
 
 /** Where the reading of users goes on when this page is the last of its list. null: everybody has been named. */
-export function listBehind(at: Place<UserList>, since: number): Place<UserList> | null {
+export function listBehind(at: ListPosition<UserList>, since: number): ListPosition<UserList> | null {
   switch (at.list) {
     case 'deprovisioned-users':
       return { ...liveUsers, since };
@@ -128,16 +128,16 @@ export function oktaTimeMs({ headers }: SessionResponse): number | null {
   return Number.isNaN(answered) ? null : answered;
 }
 
-export function toCursor({ list, path, since }: Place): Cursor {
+export function toCursor({ list, path, since }: ListPosition): Cursor {
   return since === null ? `${list} ${path}` : `${list} ${path} ${since}`;
 }
 
 /** `lists`: those that begin at this path. A cursor of another listing, or of nobody's making, is not followed. */
-export function toPlace<List extends ListName>(
+export function toListPosition<List extends ListName>(
   cursor: Cursor,
   lists: readonly List[],
-  start: Place,
-): Place<List> {
+  start: ListPosition,
+): ListPosition<List> {
   const [, name, path = '', since] = /^([a-z-]+) (\S+)(?: (\d{1,15}))?$/.exec(cursor) ?? [];
   const list = lists.find((one) => one === name);
   if (list !== undefined && pathnameOf(path) === pathnameOf(start.path)) {
@@ -154,7 +154,7 @@ export function toPlace<List extends ListName>(
  * The records of one page and where the list goes on. `origins`: the addresses of this org; a next link may carry each of them.
  * Throws ConnectorError when the page cannot be vouched for: then nobody may conclude that the list ends here.
  */
-export function readList(answer: SessionResponse, at: Place, origins: readonly string[]) {
+export function readList(answer: SessionResponse, at: ListPosition, origins: readonly string[]) {
   const { title, scope, pageSize } = LISTS[at.list];
   if (answer.status !== 200)
     throw refused(answer, {
@@ -185,14 +185,14 @@ export function readList(answer: SessionResponse, at: Place, origins: readonly s
 }
 
 /** What a 404 says about the list: of one group or user, that it is gone; of the others, that this is no Okta org. */
-function goneOf(at: Place): string | null {
+function goneOf(at: ListPosition): string | null {
   if (at.list === 'members') return 'Okta has no such group any more';
   return at.list === 'groups-of-user' ? 'Okta has no such user any more' : null;
 }
 
 function foreign(
   answer: SessionResponse,
-  at: Place,
+  at: ListPosition,
   next: URL | null,
   origins: readonly string[],
 ): ConnectorFailure {

@@ -4,7 +4,7 @@ import { abreast } from '../abreast.ts';
 import { parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type FoundUser, type UserRecord } from '../contract.ts';
 import { Identified } from '../unreadable.ts';
-import { groupsOf, namedUsers, type Place, readList } from './lists.ts';
+import { groupsOf, type ListPosition, namedUsers, readList } from './lists.ts';
 import { isAssigned, toMemberRecord } from './map.ts';
 import { odd, refused, saysGone } from './refusals.ts';
 import { AppUser } from './schema.ts';
@@ -149,9 +149,14 @@ async function withGroups(
   }
 }
 
-async function allOf<T>(org: Org, start: Place, toRecord: (record: unknown) => T, signal: AbortSignal) {
+async function allOf<T>(
+  org: Org,
+  start: ListPosition,
+  toRecord: (record: unknown) => T,
+  signal: AbortSignal,
+) {
   const records: T[] = [];
-  for (let at: Place | null = start; at !== null; ) {
+  for (let at: ListPosition | null = start; at !== null; ) {
     const page = readList(await org.get(at.path, signal), at, org.origins);
     records.push(...page.records.map(toRecord));
     at = page.next;

@@ -1,7 +1,7 @@
 /** User types: of its own, a user bears only the id (Okta API reference, "User Types"). */
 import { z } from 'zod';
 import type { UserRecord } from '../contract.ts';
-import { type Place, readList } from './lists.ts';
+import { type ListPosition, readList } from './lists.ts';
 import type { Org } from './lookUp.ts';
 import { toUserRecord } from './map.ts';
 
@@ -12,7 +12,7 @@ const Typed = z.object({ type: z.object({ id: z.string() }) });
 const ATTRIBUTE = 'type.name';
 
 /** An org has a handful of types, all on one page. */
-const allTypes: Place = { list: 'user-types', path: '/api/v1/meta/types/user', since: null };
+const allTypes: ListPosition = { list: 'user-types', path: '/api/v1/meta/types/user', since: null };
 
 export type ToUser = (record: unknown) => UserRecord;
 

@@ -4,7 +4,7 @@ import type { SessionResponse } from '../answer.ts';
 import { type ListBody, type Listing, noList } from './lists.ts';
 import { odd } from './service.ts';
 
-export const CursorPlace = z.object({
+export const CursorPosition = z.object({
   by: z.literal('cursor'),
   /** '' asks for the first page. */
   cursor: z.string(),
@@ -13,7 +13,7 @@ export const CursorPlace = z.object({
   /** The smallest `totalResults` so far; null where there was none. */
   total: z.int().min(0).nullable(),
 });
-export type CursorPlace = z.infer<typeof CursorPlace>;
+export type CursorPosition = z.infer<typeof CursorPosition>;
 
 /** Of a hundred records one may be missing at the end, for people come and go while the list is read. */
 const COMING_AND_GOING = 0.01;
@@ -25,10 +25,10 @@ export function goesOnByCursor({ nextCursor, total, records }: ListBody): boolea
 
 export function pageByCursor(
   listing: Listing,
-  at: CursorPlace,
+  at: CursorPosition,
   answer: SessionResponse,
   { records, total: said, nextCursor }: ListBody,
-): { readonly records: readonly unknown[]; readonly next: CursorPlace | null } {
+): { readonly records: readonly unknown[]; readonly next: CursorPosition | null } {
   if (records === null && said !== 0) throw noList(listing, answer);
   const named = records ?? [];
   const read = at.read + named.length;

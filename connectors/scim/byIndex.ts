@@ -11,7 +11,7 @@ import type { SessionResponse } from '../answer.ts';
 import { type ListBody, type Listing, noList } from './lists.ts';
 import { odd } from './service.ts';
 
-export const IndexPlace = z.object({
+export const IndexPosition = z.object({
   by: z.literal('index'),
   /** 1-based: the place of the record that `last` is, where there is one. */
   start: z.int().min(1),
@@ -26,17 +26,22 @@ export const IndexPlace = z.object({
   idle: z.int().min(0),
   moved: z.int().min(0),
 });
-export type IndexPlace = z.infer<typeof IndexPlace>;
+export type IndexPosition = z.infer<typeof IndexPosition>;
 
-export function startOfIndex(count: number, sorted: boolean): IndexPlace {
+export function startOfIndex(count: number, sorted: boolean): IndexPosition {
   return { by: 'index', start: 1, count, sorted, last: null, first: null, total: null, idle: 0, moved: 0 };
 }
 
 type Ids = readonly (string | null)[];
-type Next = { readonly records: readonly unknown[]; readonly next: IndexPlace | null };
+type Next = { readonly records: readonly unknown[]; readonly next: IndexPosition | null };
 
 /** Throws ConnectorError 'unexpected-response' where nobody can tell whether anybody is missing. */
-export function pageByIndex(listing: Listing, at: IndexPlace, answer: SessionResponse, body: ListBody): Next {
+export function pageByIndex(
+  listing: Listing,
+  at: IndexPosition,
+  answer: SessionResponse,
+  body: ListBody,
+): Next {
   const { total } = body;
   if (total === null) {
     throw odd(answer, `A page of ${listing.what} does not say how many there are (totalResults).`);
@@ -65,31 +70,31 @@ export function pageByIndex(listing: Listing, at: IndexPlace, answer: SessionRes
  * A page that begins with the record that began the one before it, in a list that is as long as it was: the service sends one page for
  * all. One of a single record says nothing.
  */
-function isSamePage(at: IndexPlace, ids: Ids, total: number): boolean {
+function isSamePage(at: IndexPosition, ids: Ids, total: number): boolean {
   const same = at.start > 1 && at.first !== null && at.first !== at.last && ids[0] === at.first;
   return same && at.total === total;
 }
 
 /** The next page begins with the last record that has an id. */
-function onwards(at: IndexPlace, ids: Ids, total: number): IndexPlace {
+function onwards(at: IndexPosition, ids: Ids, total: number): IndexPosition {
   const lastNamed = ids.findLastIndex((id) => id !== null);
   const start = at.start + (lastNamed === -1 ? ids.length : lastNamed);
   return { ...at, start, last: ids[lastNamed] ?? null, first: ids[0] ?? null, total, idle: 0 };
 }
 
 /** Where nobody is shown behind the last record, though there should be: they may be when they are asked for without it. */
-function pastLast({ start }: IndexPlace): Partial<IndexPlace> {
+function pastLast({ start }: IndexPosition): Partial<IndexPosition> {
   return { start: start + 1, last: null, first: null };
 }
 
-function afterNobody(at: IndexPlace, total: number, watch: Watch): IndexPlace | null {
+function afterNobody(at: IndexPosition, total: number, watch: Watch): IndexPosition | null {
   if (total >= at.start) return { ...at, idle: watch.idle() };
   if (at.start === 1 && at.moved > 0) watch.emptied(); // there was somebody, or the list would not have been begun again
   return at.last === null ? null : back(at, total, watch);
 }
 
 /** By a page; from there, or where the page before is not known, to the start. */
-function back(at: IndexPlace, total: number, watch: Watch): IndexPlace {
+function back(at: IndexPosition, total: number, watch: Watch): IndexPosition {
   const moved = watch.moved();
   const start = at.first === null ? 1 : Math.max(1, Math.min(at.start, total) - at.count + 1);
   return start === 1
@@ -104,7 +109,7 @@ const MOST_STUCK = 2;
 type Watch = { idle(): number; moved(): number; stuck(): number; emptied(): never };
 
 /** Counts what may happen now and then, and throws when it happens too often. A list of many pages may move more often than a short one. */
-function watching({ what }: Listing, at: IndexPlace, answer: SessionResponse, total: number): Watch {
+function watching({ what }: Listing, at: IndexPosition, answer: SessionResponse, total: number): Watch {
   return {
     idle() {
       if (at.idle < MOST_IDLE) return at.idle + 1;

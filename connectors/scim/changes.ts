@@ -30,14 +30,14 @@ const Token = z.object({
 });
 type Token = z.infer<typeof Token>;
 
-const Place = z.object({
+const FeedPosition = z.object({
   list: z.enum(['changed-users', 'changed-groups', 'every-group']),
   page: z.string().nullable(),
   /** Some group has changed. */
   groups: z.boolean(),
   token: Token,
 });
-type Place = z.infer<typeof Place>;
+type FeedPosition = z.infer<typeof FeedPosition>;
 
 /** Read twice rather than never: the clocks of the service's machines need not agree, and a change may take a while to show. */
 const OVERLAP_MS = 300_000;
@@ -49,13 +49,13 @@ export function changesOf(pages: Pages): Changes {
     return { at: sent?.toISOString() ?? null, users, groups };
   }
 
-  async function begun(since: Since, signal: AbortSignal): Promise<Place> {
+  async function begun(since: Since, signal: AbortSignal): Promise<FeedPosition> {
     const token = await taken(signal);
     await stillThere(pages, since, signal);
     return { list: 'changed-users', page: null, groups: false, token };
   }
 
-  async function fetchPage(since: Since, at: Place, signal: AbortSignal): Promise<ChangesPage> {
+  async function fetchPage(since: Since, at: FeedPosition, signal: AbortSignal): Promise<ChangesPage> {
     const { records, next } = await refusing(pages.read(listingOf(at.list, since), at.page, signal));
     const { ids, unreadable } = identified(records, at.list === 'every-group' ? null : since);
     const groups = at.list === 'changed-groups' && (at.groups || ids.length + unreadable > 0);
@@ -73,7 +73,7 @@ export function changesOf(pages: Pages): Changes {
     begin: async (signal) => JSON.stringify(await taken(signal)),
     async fetch(token, cursor, signal) {
       const since = sinceOf(token);
-      const at = cursor === null ? await begun(since, signal) : placeIn(cursor);
+      const at = cursor === null ? await begun(since, signal) : positionIn(cursor);
       return fetchPage(since, at, signal);
     },
   };
@@ -89,8 +89,8 @@ function sinceOf(token: DeltaToken): Since {
   return { at: new Date(at), users, groups };
 }
 
-function placeIn(cursor: Cursor): Place {
-  return parsed(Place, cursor);
+function positionIn(cursor: Cursor): FeedPosition {
+  return parsed(FeedPosition, cursor);
 }
 
 function parsed<T>(schema: z.ZodType<T>, text: string): T {
@@ -117,7 +117,7 @@ async function stillThere(pages: Pages, { at, users, groups }: Since, signal: Ab
   }
 }
 
-function listingOf(list: Place['list'], { at }: Since): Listing {
+function listingOf(list: FeedPosition['list'], { at }: Since): Listing {
   const filter = `meta.lastModified gt "${timeText(at.getTime() - OVERLAP_MS)}"`;
   switch (list) {
     case 'changed-users':
@@ -129,7 +129,7 @@ function listingOf(list: Place['list'], { at }: Since): Listing {
   }
 }
 
-function listBehind({ list, groups, token }: Place): Place | null {
+function listBehind({ list, groups, token }: FeedPosition): FeedPosition | null {
   switch (list) {
     case 'changed-users':
       return { list: 'changed-groups', page: null, groups, token };
@@ -141,7 +141,7 @@ function listBehind({ list, groups, token }: Place): Place | null {
 }
 
 function toldOf(
-  list: Place['list'],
+  list: FeedPosition['list'],
   records: readonly unknown[],
   ids: readonly ExternalId[],
 ): Pick<ChangesPage, 'users' | 'groups' | 'renamed'> {

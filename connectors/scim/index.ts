@@ -64,7 +64,7 @@ export function openScim({ settings, credentials, network }: Options, tuning: Se
     },
     /** All at once: SCIM does not page the members of a group. */
     async fetchMembers(group, cursor, signal) {
-      if (cursor !== null) throw noSuchPlace();
+      if (cursor !== null) throw noSuchPosition();
       return { records: toMemberRecords(await members.of(group, signal)), next: null };
     },
     evidence: async (signal) => ({ users: await countOf(pages, signal), permissions: null }),
@@ -87,7 +87,7 @@ async function countOf(pages: Pages, signal: AbortSignal): Promise<number | null
 
 const UNWILLING: ReadonlySet<number> = new Set([400, 501]);
 
-function noSuchPlace(): ConnectorError {
+function noSuchPosition(): ConnectorError {
   return new ConnectorError({
     kind: 'cursor-expired',
     message: "A group's members come on one page; there is no other place in them.",

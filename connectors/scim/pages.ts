@@ -2,14 +2,14 @@
 import { z } from 'zod';
 import type { SessionResponse } from '../answer.ts';
 import { ConnectorError, type Cursor } from '../contract.ts';
-import { CursorPlace, goesOnByCursor, pageByCursor } from './byCursor.ts';
-import { IndexPlace, pageByIndex, startOfIndex } from './byIndex.ts';
+import { CursorPosition, goesOnByCursor, pageByCursor } from './byCursor.ts';
+import { IndexPosition, pageByIndex, startOfIndex } from './byIndex.ts';
 import { bodyOf, type Listing } from './lists.ts';
 import { refusal, type ScimService, scimErrorIn } from './service.ts';
 
-const Place = z.discriminatedUnion('by', [IndexPlace, CursorPlace]);
-type Place = z.infer<typeof Place>;
-const Saved = z.object({ list: z.string(), place: Place });
+const ListPosition = z.discriminatedUnion('by', [IndexPosition, CursorPosition]);
+type ListPosition = z.infer<typeof ListPosition>;
+const Saved = z.object({ list: z.string(), place: ListPosition });
 
 export type PagingSettings = {
   readonly paging: 'auto' | 'index' | 'cursor';
@@ -31,7 +31,7 @@ const LARGEST_PAGE = 1_000;
 
 /** Nothing is kept between two calls: the cursor of each page says how the list is read. */
 export function pagesOf(service: ScimService, settings: PagingSettings): Pages {
-  async function firstPlace(signal: AbortSignal): Promise<Place> {
+  async function firstPosition(signal: AbortSignal): Promise<ListPosition> {
     const hints = await service.hints(signal);
     const count = settings.pageSize ?? Math.min(hints.largestPage ?? USUAL_PAGE, LARGEST_PAGE);
     if (settings.paging === 'cursor' || (settings.paging === 'auto' && hints.cursors)) {
@@ -40,7 +40,7 @@ export function pagesOf(service: ScimService, settings: PagingSettings): Pages {
     return startOfIndex(count, hints.sorts);
   }
 
-  async function byIndex(listing: Listing, at: IndexPlace, signal: AbortSignal): Promise<Read> {
+  async function byIndex(listing: Listing, at: IndexPosition, signal: AbortSignal): Promise<Read> {
     const params = { ...listing.params, startIndex: String(at.start), count: String(at.count) };
     const sorting = at.sorted ? { sortBy: 'id', sortOrder: 'ascending' } : {};
     const answer = await service.get(listing.path, { ...params, ...sorting }, signal);
@@ -52,7 +52,7 @@ export function pagesOf(service: ScimService, settings: PagingSettings): Pages {
     return toRead(listing, pageByIndex(listing, at, answer, bodyOf(listing, answer)));
   }
 
-  async function byCursor(listing: Listing, at: CursorPlace, signal: AbortSignal): Promise<Read> {
+  async function byCursor(listing: Listing, at: CursorPosition, signal: AbortSignal): Promise<Read> {
     const { cursor, count } = at;
     const params = { ...listing.params, cursor, count: String(count) };
     const answer = await service.get(listing.path, params, signal);
@@ -78,7 +78,7 @@ export function pagesOf(service: ScimService, settings: PagingSettings): Pages {
 
   return {
     async read(listing, cursor, signal) {
-      const at = cursor === null ? await firstPlace(signal) : placeIn(listing, cursor);
+      const at = cursor === null ? await firstPosition(signal) : positionIn(listing, cursor);
       return at.by === 'index' ? byIndex(listing, at, signal) : byCursor(listing, at, signal);
     },
     async count(listing, signal) {
@@ -91,11 +91,11 @@ export function pagesOf(service: ScimService, settings: PagingSettings): Pages {
   };
 }
 
-function isStart(at: Place): boolean {
+function isStart(at: ListPosition): boolean {
   return at.by === 'cursor' ? at.cursor === '' : at.start === 1 && at.moved === 0 && at.idle === 0;
 }
 
-function granted(listing: Listing, at: Place, answer: SessionResponse): void {
+function granted(listing: Listing, at: ListPosition, answer: SessionResponse): void {
   if (answer.status === 200) return;
   throw new ConnectorError(refusal(answer, { what: listing.what, start: isStart(at) }));
 }
@@ -107,7 +107,7 @@ function isUnwilling(answer: SessionResponse): boolean {
   return answer.status === 400 && scimType !== 'tooMany' && scimType !== 'invalidCount';
 }
 
-function placeIn(listing: Listing, cursor: Cursor): Place {
+function positionIn(listing: Listing, cursor: Cursor): ListPosition {
   try {
     const { list, place } = Saved.parse(JSON.parse(cursor));
     if (list === listing.name) return place;
@@ -123,7 +123,7 @@ function placeIn(listing: Listing, cursor: Cursor): Place {
 
 function toRead(
   { name: list }: Listing,
-  { records, next: place }: { readonly records: readonly unknown[]; readonly next: Place | null },
+  { records, next: place }: { readonly records: readonly unknown[]; readonly next: ListPosition | null },
 ): Read {
   return { records, next: place === null ? null : JSON.stringify({ list, place }) };
 }

@@ -104,9 +104,9 @@ export function entryFor(
 }
 
 /** What is known at one tenant, on the way down. */
-type Place = {
+type Level = {
   readonly tenant: TenantFact;
-  readonly above: Place | null;
+  readonly above: Level | null;
   /** It, or one above it, is not active. */
   readonly closed: boolean;
   /** What may be held here; null: anything. */
@@ -121,24 +121,24 @@ type Found = { readonly entry: AuthorizationEntry; readonly differs: boolean };
 
 /** Home's first; none where nothing holds even there. */
 function entriesOf(facts: AuthorizationFacts, catalogue: RoleCatalogue, hidden: boolean): readonly Found[] {
-  const places = placesOf(facts, catalogue);
-  const home = places.find(({ tenant }) => tenant.id === facts.home);
+  const levels = levelsOf(facts, catalogue);
+  const home = levels.find(({ tenant }) => tenant.id === facts.home);
   if (home === undefined || home.closed) return [];
-  const entries = new Map<Place | null, AuthorizationEntry>();
-  return places
+  const entries = new Map<Level | null, AuthorizationEntry>();
+  return levels
     .filter(({ tenant }) => tenant.dataKey.startsWith(home.tenant.dataKey))
-    .map((place) => {
-      const entry = describe(place, catalogue, hidden);
-      const above = entries.get(place.above);
-      entries.set(place, entry);
+    .map((level) => {
+      const entry = describe(level, catalogue, hidden);
+      const above = entries.get(level.above);
+      entries.set(level, entry);
       return { entry, differs: above === undefined || entry.roles.join('\n') !== above.roles.join('\n') };
     });
 }
 
 /** A data key sorts before those that begin with it: one walk passes every tenant on the way down from those above it. */
-function placesOf(facts: AuthorizationFacts, catalogue: RoleCatalogue): readonly Place[] {
+function levelsOf(facts: AuthorizationFacts, catalogue: RoleCatalogue): readonly Level[] {
   const own = Map.groupBy(facts.assignments, ({ tenant }) => tenant);
-  const path: Place[] = [];
+  const path: Level[] = [];
   return facts.tenants
     .toSorted((a, b) => (a.dataKey < b.dataKey ? -1 : 1))
     .map((tenant) => {
@@ -147,7 +147,7 @@ function placesOf(facts: AuthorizationFacts, catalogue: RoleCatalogue): readonly
       const plan = tenant.plan === null ? (above?.plan ?? null) : (catalogue.plans.get(tenant.plan) ?? NONE);
       const given = (own.get(tenant.id) ?? []).map(({ role }) => role);
       const isHome = tenant.id === facts.home;
-      const place = {
+      const level = {
         tenant,
         above,
         closed: tenant.state !== 'active' || above?.closed === true,
@@ -157,12 +157,12 @@ function placesOf(facts: AuthorizationFacts, catalogue: RoleCatalogue): readonly
           ? new Set([...given, ...automatic(catalogue, plan)])
           : heldBelow(above, tenant.inheritsRoles, given),
       };
-      path.push(place);
-      return place;
+      path.push(level);
+      return level;
     });
 }
 
-function heldBelow(above: Place | null, inherits: boolean, given: readonly RoleId[]): ReadonlySet<RoleId> {
+function heldBelow(above: Level | null, inherits: boolean, given: readonly RoleId[]): ReadonlySet<RoleId> {
   const inherited = inherits ? (above?.held ?? NONE) : NONE;
   return given.length === 0 ? inherited : new Set([...inherited, ...given]);
 }
@@ -175,7 +175,7 @@ function automatic({ roles }: RoleCatalogue, plan: ReadonlySet<RoleId> | null): 
 }
 
 function describe(
-  { tenant, closed, plan, held }: Place,
+  { tenant, closed, plan, held }: Level,
   catalogue: RoleCatalogue,
   hidden: boolean,
 ): AuthorizationEntry {

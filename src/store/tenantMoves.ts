@@ -44,24 +44,24 @@ export function tenantMoves(database: Database): TenantMoves {
     move: (scope, move) =>
       refusingTakenNames(nameTaken, () =>
         database.bulk(scope, async (tx) => {
-          const places = await lockPlaces(tx, scope, move);
-          const { here } = places;
+          const ends = await lockEnds(tx, scope, move);
+          const { here } = ends;
           if (here.parent === move.parent)
             return { tenant: await readTenant(tx, scope, move.id), tenants: 0 };
-          refuseImpossible(places, move.at);
-          if (!move.mayChangePlan) refuseOtherPlan(places);
-          await refuseOutOfHalt(tx, scope, places);
-          await refuseWhileReached(tx, places);
+          refuseImpossible(ends, move.at);
+          if (!move.mayChangePlan) refuseOtherPlan(ends);
+          await refuseOutOfHalt(tx, scope, ends);
+          await refuseWhileReached(tx, ends);
           const [moved] = await tx.query<{ tenants: number; after: string }>(
             'SELECT tenants, data_key_after AS after FROM move_tenant($1, $2)',
             [move.id, move.parent],
           );
           if (moved === undefined) throw notFound('tenant');
           const tenant = await readTenant(tx, scope, move.id);
-          await tellOfMove(tx, places, move, tenant.dataKey);
+          await tellOfMove(tx, ends, move, tenant.dataKey);
           await writeDown(tx, database.root, move.at, [
-            ...aboutTheMove(places, move, moved),
-            ...(await endWhatReachedIn(tx, database.root, places, move)),
+            ...aboutTheMove(ends, move, moved),
+            ...(await endWhatReachedIn(tx, database.root, ends, move)),
           ]);
           return { tenant, tenants: moved.tenants };
         }),
@@ -69,7 +69,7 @@ export function tenantMoves(database: Database): TenantMoves {
   };
 }
 
-type Place = {
+type End = {
   readonly id: TenantId;
   readonly parent: TenantId | null;
   readonly path: string;
@@ -81,9 +81,9 @@ type Place = {
   readonly effectivePlan: ProductPlanId | null;
 };
 
-type Places = {
-  readonly here: Place;
-  readonly there: Place;
+type Ends = {
+  readonly here: End;
+  readonly there: End;
   /** Tenants that are above now and will not be. */
   readonly left: readonly TenantId[];
 };
@@ -92,14 +92,14 @@ type Places = {
  * Where both stand, with nobody making, moving or deleting tenants until the end. Connections of the tenants that are left may place
  * users in the subtree: theirs plans and applies wait too, and are waited for first, because they may make tenants themselves.
  */
-async function lockPlaces(sql: Sql, scope: TenantId, move: TenantMove): Promise<Places> {
-  const before = await readPlaces(sql, scope, move);
+async function lockEnds(sql: Sql, scope: TenantId, move: TenantMove): Promise<Ends> {
+  const before = await readEnds(sql, scope, move);
   const reaching = await connectionsOf(sql, before.left);
   for (const connection of reaching) await lockForPlan(sql, connection);
   await lockTree(sql);
-  const places = await readPlaces(sql, scope, move);
-  const now = await connectionsOf(sql, places.left);
-  if (now.every((connection) => reaching.includes(connection))) return places;
+  const ends = await readEnds(sql, scope, move);
+  const now = await connectionsOf(sql, ends.left);
+  if (now.every((connection) => reaching.includes(connection))) return ends;
   throw new Problem({
     code: 'changed-since-shown',
     message: 'Other tenants were moved in the meantime; nothing was moved.',
@@ -107,8 +107,8 @@ async function lockPlaces(sql: Sql, scope: TenantId, move: TenantMove): Promise<
   });
 }
 
-async function readPlaces(sql: Sql, scope: TenantId, { id, parent }: TenantMove): Promise<Places> {
-  const rows = await sql.query<Place>(
+async function readEnds(sql: Sql, scope: TenantId, { id, parent }: TenantMove): Promise<Ends> {
+  const rows = await sql.query<End>(
     `SELECT t.id, t.parent_id AS parent, t.path, t.data_key AS "dataKey", deletion_of_tenant(t.id) AS goes,
        t.product_plan_id AS plan, plan_in_tenant(t.id) AS "effectivePlan"
      FROM tenant t WHERE t.id IN ($2, $3) AND t.id IN ${SUBTREE('$1::uuid')}`,
@@ -131,7 +131,7 @@ async function connectionsOf(sql: Sql, tenants: readonly TenantId[]): Promise<re
   return rows.map(({ id }) => id);
 }
 
-function refuseImpossible({ here, there }: Places, at: Date): void {
+function refuseImpossible({ here, there }: Ends, at: Date): void {
   if (there.path.startsWith(here.path)) {
     throw new Problem({
       code: 'not-allowed-now',
@@ -144,7 +144,7 @@ function refuseImpossible({ here, there }: Places, at: Date): void {
 }
 
 /** A product plan is what a customer has bought: nobody chooses one by where they put a tenant. One with a plan of its own keeps it. */
-function refuseOtherPlan({ here, there }: Places): void {
+function refuseOtherPlan({ here, there }: Ends): void {
   if (here.plan !== null || here.effectivePlan === there.effectivePlan) return;
   throw new Problem({
     code: 'forbidden',
@@ -155,7 +155,7 @@ function refuseOtherPlan({ here, there }: Places): void {
 }
 
 /** What somebody above the caller has suspended, or is deleting, stays so in all its parts. */
-async function refuseOutOfHalt(sql: Sql, scope: TenantId, { left }: Places): Promise<void> {
+async function refuseOutOfHalt(sql: Sql, scope: TenantId, { left }: Ends): Promise<void> {
   if (left.length === 0) return;
   const within = EVER_WITHIN('$1::uuid');
   const [found] = await sql.query(
@@ -167,7 +167,7 @@ async function refuseOutOfHalt(sql: Sql, scope: TenantId, { left }: Places): Pro
 }
 
 /** A directory whose tenant is not above any more could neither change nor remove those whom it keeps here. */
-async function refuseWhileReached(sql: Sql, { here, left }: Places): Promise<void> {
+async function refuseWhileReached(sql: Sql, { here, left }: Ends): Promise<void> {
   if (left.length === 0) return;
   const [found] = await sql.query<{ name: string }>(
     `SELECT n.name FROM connection n WHERE n.tenant_id = ANY ($1::uuid[]) AND EXISTS (
@@ -192,7 +192,7 @@ async function refuseWhileReached(sql: Sql, { here, left }: Places): Promise<voi
  */
 async function tellOfMove(
   sql: Sql,
-  { here, left }: Places,
+  { here, left }: Ends,
   { id, at }: TenantMove,
   dataKey: string,
 ): Promise<void> {
@@ -206,7 +206,7 @@ async function tellOfMove(
 
 /** In its own log, which goes with it; and in the logs of both parents, each of which may not see the other. */
 function aboutTheMove(
-  { here, there, left }: Places,
+  { here, there, left }: Ends,
   { id, by }: TenantMove,
   { tenants, after }: { readonly tenants: number; readonly after: string },
 ): readonly ChainedEntry[] {
@@ -234,7 +234,7 @@ function aboutTheMove(
 async function endWhatReachedIn(
   sql: Sql,
   root: TenantId,
-  { left }: Places,
+  { left }: Ends,
   move: TenantMove,
 ): Promise<readonly ChainedEntry[]> {
   if (left.length === 0) return [];

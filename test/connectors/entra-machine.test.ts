@@ -9,7 +9,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ConnectorError } from '../../connectors/contract.ts';
 import { entraDefinition, entraDefinitionWith, openEntra } from '../../connectors/entra/index.ts';
 import { type MachineIdentity, noMachine } from '../../connectors/entra/machine.ts';
-import { living } from '../../connectors/entra/places.ts';
+import { living } from '../../connectors/entra/positions.ts';
 import { openSession } from '../../connectors/session.ts';
 import { FEDERATED } from '../../simulators/entra/token.ts';
 import type { Simulator } from '../../simulators/start.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { connectorConformance, type Simulated } from '../../connectors/conformance.ts';
 import { Network } from '../../connectors/contract.ts';
 import { entraDefinition, openEntra } from '../../connectors/entra/index.ts';
-import { living } from '../../connectors/entra/places.ts';
+import { living } from '../../connectors/entra/positions.ts';
 import { startSimulator } from '../../simulators/start.ts';
 import { DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId } from '../../src/domain/ids.ts';

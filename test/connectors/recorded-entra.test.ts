@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
 import { z } from 'zod';
 import type { Connector } from '../../connectors/contract.ts';
 import { entraDefinition, openEntra } from '../../connectors/entra/index.ts';
-import { living, placeOf } from '../../connectors/entra/places.ts';
+import { living, positionOf } from '../../connectors/entra/positions.ts';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
 import { failing, never } from './aSession.ts';
@@ -167,7 +167,7 @@ describe('recorded lists of Microsoft Graph', () => {
     expect(links.length).toBeGreaterThan(1);
     for (const { link, body } of links) {
       const { next } = await (await graphAnswering(body)).fetchUsers(living, never);
-      const { link: kept } = placeOf(next ?? '');
+      const { link: kept } = positionOf(next ?? '');
       expect(kept?.replace(/^https:\/\/127\.0\.0\.1:\d+/, GRAPH)).toBe(link);
     }
   });

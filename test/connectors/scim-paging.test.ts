@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ConnectorError } from '../../connectors/contract.ts';
-import { type IndexPlace, pageByIndex, startOfIndex } from '../../connectors/scim/byIndex.ts';
+import { type IndexPosition, pageByIndex, startOfIndex } from '../../connectors/scim/byIndex.ts';
 import { allUsers } from '../../connectors/scim/lists.ts';
 import { failing, never } from './aSession.ts';
 import {
@@ -26,7 +26,7 @@ const answer = {
 /** Reads a list that `between` changes before each page but the first; gives the ids in the order of their naming. */
 function read(list: string[], count: number, between: (round: number) => void): readonly string[] {
   const named: string[] = [];
-  let at: IndexPlace | null = startOfIndex(count, false);
+  let at: IndexPosition | null = startOfIndex(count, false);
   for (let round = 0; at !== null; round += 1) {
     expect(round, 'pages without an end').toBeLessThan(5_000);
     if (round > 0) between(round);

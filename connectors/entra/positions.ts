@@ -9,18 +9,22 @@ import { ConnectorError, type Cursor } from '../contract.ts';
 
 const LISTS = ['deleted', 'living', 'deleted-again'] as const;
 
-const Place = z.object({
+const UsersPosition = z.object({
   list: z.enum(LISTS),
   /** When the reading began, less an overlap, in milliseconds since 1970 by Graph's clock; null before the first answer. */
   since: z.int().min(0).nullable(),
   /** Graph's own link to the page; null where the list begins. */
   link: z.string().nullable(),
 });
-export type Place = z.infer<typeof Place>;
+export type UsersPosition = z.infer<typeof UsersPosition>;
 
-export const firstPlace: Place = { list: 'deleted', since: null, link: null };
+export const firstPosition: UsersPosition = { list: 'deleted', since: null, link: null };
 /** Where to look at who is there without reading everybody. */
-export const living: Cursor = JSON.stringify({ list: 'living', since: null, link: null } satisfies Place);
+export const living: Cursor = JSON.stringify({
+  list: 'living',
+  since: null,
+  link: null,
+} satisfies UsersPosition);
 
 /** The first answer's clock and the one that stamps `deletedDateTime` need not be the same. */
 const OVERLAP_MS = 300_000;
@@ -32,9 +36,9 @@ export function sinceOf(date: string | null): number {
 }
 
 /** A cursor of nobody's making starts the reading again. */
-export function placeOf(cursor: Cursor): Place {
+export function positionOf(cursor: Cursor): UsersPosition {
   try {
-    return Place.parse(JSON.parse(cursor));
+    return UsersPosition.parse(JSON.parse(cursor));
   } catch {
     throw new ConnectorError({
       kind: 'cursor-expired',
@@ -45,9 +49,9 @@ export function placeOf(cursor: Cursor): Place {
 }
 
 /** `next`: Graph's link to the same list's next page, null at its end. */
-export function placeBehind(at: Place, next: string | null, since: number): Cursor | null {
+export function positionBehind(at: UsersPosition, next: string | null, since: number): Cursor | null {
   const list = next === null ? LISTS[LISTS.indexOf(at.list) + 1] : at.list;
-  return list === undefined ? null : JSON.stringify({ list, since, link: next } satisfies Place);
+  return list === undefined ? null : JSON.stringify({ list, since, link: next } satisfies UsersPosition);
 }
 
 const Dated = z.object({ deletedDateTime: z.string() });

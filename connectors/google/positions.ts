@@ -10,7 +10,7 @@ import { expiredToken } from './refusals.ts';
 
 const LISTS = ['deleted', 'live', 'deleted-again'] as const;
 
-export type PlaceOfUsers = {
+export type UsersPosition = {
   readonly list: (typeof LISTS)[number];
   /** When the reading began, less an overlap, in milliseconds since 1970 by Google's clock; null before the first answer. */
   readonly since: number | null;
@@ -20,9 +20,9 @@ export type PlaceOfUsers = {
   readonly pageToken: string | null;
 };
 
-export const deletedUsers: PlaceOfUsers = { list: 'deleted', since: null, mark: '', pageToken: null };
+export const deletedUsers: UsersPosition = { list: 'deleted', since: null, mark: '', pageToken: null };
 /** Also where to look at who is there without reading everybody. */
-export const liveUsers: PlaceOfUsers = { list: 'live', since: null, mark: '', pageToken: null };
+export const liveUsers: UsersPosition = { list: 'live', since: null, mark: '', pageToken: null };
 
 /** The first answer's clock and the one that stamps `deletionTime` need not be the same. */
 const OVERLAP_MS = 300_000;
@@ -33,12 +33,12 @@ export function sinceOf(date: string | null): number {
   return Number.isNaN(answered) ? 0 : Math.max(0, answered - OVERLAP_MS);
 }
 
-export function toCursor({ list, since, mark, pageToken }: PlaceOfUsers): Cursor {
+export function toCursor({ list, since, mark, pageToken }: UsersPosition): Cursor {
   return `${list}:${since ?? ''}:${mark}:${pageToken ?? ''}`;
 }
 
 /** A cursor of nobody's making starts the reading again. */
-export function toPlace(cursor: Cursor): PlaceOfUsers {
+export function toPosition(cursor: Cursor): UsersPosition {
   const [, name, since, mark = '', pageToken] = /^([a-z-]+):(\d{0,15}):([\w-]*):(.*)$/s.exec(cursor) ?? [];
   const list = LISTS.find((one) => one === name);
   if (list === undefined) throw new ConnectorError(expiredToken);
@@ -46,8 +46,8 @@ export function toPlace(cursor: Cursor): PlaceOfUsers {
 }
 
 /** `next`: the page token of the same list's next page, null at its end. `mark`: of the units, as long as the living are listed. */
-export function placeBehind(
-  at: PlaceOfUsers,
+export function positionBehind(
+  at: UsersPosition,
   next: string | null,
   since: number,
   mark: string,
