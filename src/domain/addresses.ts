@@ -86,6 +86,7 @@ export function contested(change: ProposedChange, { holders, rivals }: Contest):
     ...(change.kind === 'link' ? unlinked(change) : change),
     kind: 'conflict',
     cause,
+    foundTenants: [],
     candidates: [...taken, ...others.map((authUser) => ({ authUser, because }))],
   };
 }

@@ -2,11 +2,12 @@
 import type { AuthUserState, Fields, StoredAuthUser } from './authUser.ts';
 import { canonical } from './canonical.ts';
 import { type ChangeKind, type FieldChange, isPlace } from './change.ts';
-import type { AuthUserId, TenantId } from './ids.ts';
+import type { AuthUserId, ChangeId, TenantId } from './ids.ts';
 import type { Place } from './place.ts';
 
 /** The part of a change that an apply needs. */
 export type Approved = {
+  readonly id: ChangeId;
   readonly kind: ChangeKind;
   readonly authUser: AuthUserId | null;
   /** State, fields and place afterwards. */
@@ -15,7 +16,7 @@ export type Approved = {
   readonly rolesGained: readonly string[];
   readonly rolesLost: readonly string[];
   readonly baseVersion: number | null;
-  readonly makesTenants: boolean;
+  readonly foundTenants: readonly TenantId[];
 };
 
 /** What is there when the change is carried out. */
@@ -30,6 +31,8 @@ export type Ground = {
   readonly links: number;
   /** What is where the change puts the auth user, if it puts them anywhere. */
   readonly place: TenantId | 'missing' | 'closed';
+  /** The tenants on the way there, from below the connection's on, as far as there are any. */
+  readonly way: readonly TenantId[];
 };
 
 export type CarriedOut =
@@ -47,8 +50,8 @@ export function carryOut(change: Approved, ground: Ground): CarriedOut {
   if (relinked !== null) return moved(relinked);
   if (ground.addressHeldByOther) return moved('another auth user has the address that this would give');
   if (user.version !== change.baseVersion) return overtaken(change, change.after, user, ground);
-  if (cannotBePut(change, ground))
-    return moved('the tenant that this would put them in does not exist any more');
+  const astray = cannotBePut(change, ground);
+  if (astray !== null) return moved(astray);
   const fields = { ...user.fields };
   for (const one of change.fields) if (!isPlace(one)) fields[one.field] = one.after;
   return { outcome: 'applied', state: change.after.state, fields };
@@ -94,17 +97,32 @@ export function placeGivenBy({
   return after.tenant ?? null;
 }
 
-function cannotBePut(change: Approved, { place }: Ground): boolean {
-  if (placeGivenBy(change) === undefined) return false;
-  return place === 'closed' || (place === 'missing' && !change.makesTenants);
+/** null: the way leads into the tenant that was shown, or what is missing of it is to be made. */
+function cannotBePut(change: Approved, { place, way }: Ground): string | null {
+  if (placeGivenBy(change) === undefined || (place !== 'closed' && leadsThere(change, way))) return null;
+  return place === 'closed' || place === 'missing'
+    ? 'the tenant that this would put them in does not exist any more'
+    : 'another tenant is called by now like the one that this would put them in';
+}
+
+/**
+ * Whether a way leads through all the tenants that the plan found, and then only through such as were made since: ids rise with time. A
+ * tenant that is called otherwise, or was moved, since it was shown is another place than the one that was decided on.
+ */
+function leadsThere(
+  { id, foundTenants }: { readonly id: string; readonly foundTenants: readonly TenantId[] },
+  way: readonly TenantId[],
+): boolean {
+  const { length } = foundTenants;
+  return way.length >= length && way.every((it, at) => (at < length ? it === foundTenants[at] : it > id));
 }
 
 function createFrom(change: Approved, after: { readonly fields: Fields }, ground: Ground): CarriedOut {
   if (ground.linkedTo !== null) return moved('the directory user has been linked since this was proposed');
   if (ground.addressHeldByOther)
     return moved('another auth user has taken the address since this was proposed');
-  if (cannotBePut(change, ground))
-    return moved('the tenant that this would put them in does not exist any more');
+  const astray = cannotBePut(change, ground);
+  if (astray !== null) return moved(astray);
   return { outcome: 'applied', state: 'active', fields: after.fields };
 }
 

@@ -127,8 +127,11 @@ export type ProposedChange = {
   readonly candidates: readonly Candidate[];
   /** Version of the auth user that this was computed from; null where there is none. */
   readonly baseVersion: number | null;
-  /** The tenant that it puts the auth user in, and those on the way there, are made where they are missing. */
-  readonly makesTenants: boolean;
+  /**
+   * The tenants on the way to where it puts the auth user, from below the connection's own on, as the plan found them: it leads into
+   * these, whatever others are called by then. Those that are missing behind them are made. Empty where it puts nobody anywhere.
+   */
+  readonly foundTenants: readonly TenantId[];
   /** Hash of the desired state it leads to, hexadecimal. */
   readonly desiredHash: string;
 };
@@ -150,7 +153,10 @@ export function shownFields(change: {
   return Object.entries(all).map(([field, after]) => ({ field, before: null, after }));
 }
 
-/** What a decision is bound to: the exact content that was shown. The version is not part of it, nor is the cause. */
+/**
+ * What a decision is bound to, beside the tenants that were found (`leadsThere`, in carryOut.ts): the exact content that was shown. The
+ * version is not part of it, nor is the cause.
+ */
 export function fingerprintOfChange(change: ProposedChange): string {
   return fingerprintOf({
     kind: change.kind,

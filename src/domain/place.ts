@@ -153,6 +153,8 @@ function unitNames(user: DirectoryUser): readonly string[] | null {
 export type Places = {
   /** missing: there is none. closed: it, or one above it, is to be deleted, and takes nobody in. */
   readonly find: (place: Place) => TenantId | 'missing' | 'closed';
+  /** The tenants on the way there, from below the connection's on, as far as there are any. */
+  readonly way: (place: Place) => readonly TenantId[];
   /** undefined for a tenant that is none of these. */
   readonly of: (tenant: TenantId) => Place | undefined;
 };
@@ -183,6 +185,19 @@ export function placesBelow(top: TenantId, below: readonly KnownPlace[]): Places
       if (isClosed(place)) return 'closed';
       return found.get(place)?.id ?? 'missing';
     },
+    way: (place) => wayThere(place, (path) => found.get(path)?.id),
     of: (tenant) => paths.get(tenant),
   };
+}
+
+/** Those of the tenants on the way to a place that `find` has, up to the first that it has not. */
+export function wayThere(place: Place, find: (path: string) => TenantId | undefined): readonly TenantId[] {
+  const names = place?.split('/') ?? [];
+  const way: TenantId[] = [];
+  for (const depth of names.keys()) {
+    const tenant = find(names.slice(0, depth + 1).join('/'));
+    if (tenant === undefined) break;
+    way.push(tenant);
+  }
+  return way;
 }

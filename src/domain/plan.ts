@@ -204,7 +204,7 @@ function arrival(
   const fields = stored === null ? [] : differingFields(stored.fields, seen.desired.fields);
   // What the directory does not own stays as it is, and is part of neither side.
   const owned = stored === null ? null : pick(stored.fields, seen.desired.fields);
-  const { place, move, makesTenants, desiredHash } = placing(seen, stored, context);
+  const { place, move, foundTenants, desiredHash } = placing(seen, stored, context);
   return {
     externalId: seen.externalId,
     tenant: context.tenant,
@@ -224,7 +224,7 @@ function arrival(
     rolesLost: roles.filter((role) => !seen.desired.roles.includes(role)),
     candidates,
     baseVersion: stored?.version ?? null,
-    makesTenants,
+    foundTenants: kind === 'conflict' ? [] : foundTenants,
     desiredHash,
   };
 }
@@ -233,15 +233,15 @@ function arrival(
 function placing(seen: Seen, stored: StoredAuthUser | null, context: PlanContext) {
   const { placed } = seen.desired;
   const here = stored === null ? null : (context.places.of(stored.tenant) ?? null);
-  const stays = { place: here, move: [], makesTenants: false, desiredHash: seen.desiredHash };
+  const stays = { place: here, move: [], foundTenants: [], desiredHash: seen.desiredHash };
   if (placed === undefined) return stays;
   // Not the hash of what is wanted: the next run looks again whether the tenant is there.
   if (!canBePlaced(placed, context.places))
     return { ...stays, desiredHash: desiredHashOf({ ...seen.desired, placed: { ...placed, path: here } }) };
-  const { path: place, mayBeMade: makesTenants } = placed;
+  const { path: place } = placed;
   const isThere = stored !== null && context.places.find(place) === stored.tenant;
   const move = stored === null || isThere ? [] : [moveTo(place, stored, context)];
-  return { ...stays, place, move, makesTenants: makesTenants && !isThere };
+  return { ...stays, place, move, foundTenants: isThere ? [] : context.places.way(place) };
 }
 
 /** A change that takes access away. Fields and roles stay on the user, so that it can be undone. */
@@ -267,7 +267,7 @@ function removal(
     rolesLost: [],
     candidates: [],
     baseVersion: stored.version,
-    makesTenants: false,
+    foundTenants: [],
     desiredHash,
   };
 }

@@ -129,7 +129,7 @@ export class Batch {
   #claim(tx: BulkTransaction, { limit, only, after }: Claim): Promise<readonly ClaimedChange[]> {
     return tx.query<ClaimedChange>(
       `SELECT c.id, c.tenant_id AS tenant, c.external_id AS "externalId", c.auth_user_id AS "authUser", c.kind, c.after, c.fields,
-         c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.base_version AS "baseVersion", c.makes_tenants AS "makesTenants",
+         c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.base_version AS "baseVersion", c.found_tenants AS "foundTenants",
          encode(c.desired_hash, 'hex') AS "desiredHash",
          (SELECT i.auth_user_id FROM identity i WHERE i.connection_id = c.connection_id AND i.external_id = c.external_id) AS "linkedTo"
        FROM change c
@@ -172,12 +172,14 @@ export class Batch {
     for (;;) {
       const done = changes.map((change, at): Done => {
         const found = change.authUser === null ? undefined : ground.users.get(change.authUser);
+        const place = placeGivenBy(change) ?? null;
         const result = carryOut(change, {
           user: found?.user ?? null,
           linkedTo: change.linkedTo,
           addressHeldByOther: tooLate.has(change.id),
           links: found?.links ?? 0,
-          place: ground.places.at(placeGivenBy(change) ?? null),
+          place: ground.places.at(place),
+          way: ground.places.way(place),
         });
         const from = found?.user.tenant ?? null;
         if (result.outcome !== 'applied')

@@ -39,7 +39,7 @@ export class SoughtAddresses {
   /** `spread`: the connection's people may be in tenants below its own, and share an address with nobody there either. */
   static async begin(tx: BulkTransaction, run: TakenRun, spread: boolean): Promise<SoughtAddresses> {
     await tx.query(
-      `CREATE TEMP TABLE IF NOT EXISTS sought (external_id text, auth_user_id uuid, kind text, address text, arrives boolean, fingerprint bytea) ON COMMIT DELETE ROWS;
+      `CREATE TEMP TABLE IF NOT EXISTS sought (external_id text, auth_user_id uuid, kind text, address text, arrives boolean, fingerprint bytea, found_tenants uuid[]) ON COMMIT DELETE ROWS;
        CREATE TEMP TABLE IF NOT EXISTS held (external_id text, address text, id uuid, freed_by text) ON COMMIT DELETE ROWS;
        CREATE INDEX IF NOT EXISTS held_freed_by ON held (freed_by);
        CREATE TEMP TABLE IF NOT EXISTS contested (external_id text, rivals uuid[]) ON COMMIT DELETE ROWS`,
@@ -53,9 +53,9 @@ export class SoughtAddresses {
       const sought = addressSought(change);
       if (sought === null) return [];
       const { address, arrives } = sought;
-      return [
-        [change.externalId, change.authUser, change.kind, address, `${arrives}`, fingerprints[at] ?? null],
-      ];
+      const { externalId, authUser, kind } = change;
+      const found = `{${change.foundTenants.join(',')}}`;
+      return [[externalId, authUser, kind, address, `${arrives}`, fingerprints[at] ?? null, found]];
     });
     if (rows.length > 0) await copyInto(this.#tx.client, 'sought', rows);
     this.#noted += rows.length;
@@ -172,7 +172,7 @@ const WAITING = `('open', 'approved', 'held', 'moved', 'failed')`;
 export const CONTESTED = `
   SELECT p.external_id AS "externalId", p.tenant_id AS tenant, p.auth_user_id AS "authUser", p.kind, p.cause, p.before, p.after, p.fields,
     p.roles_gained AS "rolesGained", p.roles_lost AS "rolesLost", '[]'::json AS candidates, p.base_version AS "baseVersion",
-    p.makes_tenants AS "makesTenants",
+    p.found_tenants AS "foundTenants",
     encode(p.desired_hash, 'hex') AS "desiredHash", coalesce(k.holders, '[]') AS holders, w.rivals
   FROM planned p JOIN contested w ON w.external_id = p.external_id
     LEFT JOIN (
@@ -180,10 +180,18 @@ export const CONTESTED = `
         ORDER BY h.id) AS holders
       FROM held h WHERE h.freed_by IS NULL OR h.freed_by IN (SELECT external_id FROM contested) GROUP BY 1) k ON k.external_id = p.external_id`;
 
+/**
+ * Whether what is proposed is a change that is known already: the same content, which leads into the tenants that it led into, and else
+ * only into such as were made since, as it would have made them. Ids rise with time.
+ */
+export const SAME = (proposed: string, change: string) =>
+  `${proposed}.external_id = ${change}.external_id AND ${proposed}.fingerprint = ${change}.fingerprint
+   AND ${proposed}.found_tenants[:cardinality(${change}.found_tenants)] = ${change}.found_tenants
+   AND ${change}.id < ALL (${proposed}.found_tenants[cardinality(${change}.found_tenants) + 1:])`;
+
 /** What was refused will not be carried out: it comes to no address, and frees none. `$1` is the connection. */
 const REFUSED = (change: string, proposed: string) =>
-  `${change}.connection_id = $1 AND ${change}.state = 'rejected' AND ${change}.external_id = ${proposed}.external_id
-   AND ${change}.fingerprint = ${proposed}.fingerprint`;
+  `${change}.connection_id = $1 AND ${change}.state = 'rejected' AND ${SAME(proposed, change)}`;
 
 /** The changes by which somebody may leave their address: whoever is given one may be given the same in another spelling. */
 const FREES = (change: string) =>

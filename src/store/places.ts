@@ -2,7 +2,7 @@
 import { v7 } from 'uuid';
 import type { Actor } from '../domain/audit.ts';
 import type { AuthUserId, ConnectionId, TenantId } from '../domain/ids.ts';
-import { type Place, type Places, placesBelow } from '../domain/place.ts';
+import { type Place, type Places, placesBelow, wayThere } from '../domain/place.ts';
 import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import type { Sql } from './database.ts';
 import { writeTenantEvents } from './events.ts';
@@ -66,6 +66,11 @@ export class FoundPlaces {
     const found = this.#found.get(place);
     if (found === undefined) return this.at(above(place)) === 'closed' ? 'closed' : 'missing';
     return found.closed ? 'closed' : found.id;
+  }
+
+  /** The tenants on the way there, as far as there are any. */
+  way(place: Place): readonly TenantId[] {
+    return wayThere(place, (path) => this.#found.get(path)?.id);
   }
 
   /** Throws where somebody has taken the name, meanwhile, for a tenant that takes nobody in: tried again, that shows. */

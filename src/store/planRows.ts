@@ -129,7 +129,7 @@ export function toPlannedRow(
     fingerprint,
     `\\x${change.desiredHash}`,
     change.baseVersion === null ? null : String(change.baseVersion),
-    String(change.makesTenants),
+    toArray(change.foundTenants),
   ];
 }
 

@@ -12,7 +12,7 @@ import type { Absent } from '../domain/plan.ts';
 import { Policy } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { appendAudit } from './audit.ts';
-import { CONTESTED, SoughtAddresses, spokenOf } from './contested.ts';
+import { CONTESTED, SAME, SoughtAddresses, spokenOf } from './contested.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { forgetAway } from './directoryUsers.ts';
@@ -100,7 +100,7 @@ export class Plan {
     await tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS planned (
          id uuid, external_id text, tenant_id uuid, auth_user_id uuid, kind text, cause text, before jsonb, after jsonb, fields jsonb,
-         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer, makes_tenants boolean
+         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer, found_tenants uuid[]
        ) ON COMMIT DELETE ROWS`,
     );
     await tx.query(
@@ -244,26 +244,26 @@ export class Plan {
     await this.#alter(
       `UPDATE change c SET state = 'superseded', closed_at = now()
        WHERE c.connection_id = $1 AND c.state IN ${LIVE}
-         AND NOT EXISTS (SELECT FROM planned p WHERE p.external_id = c.external_id AND p.fingerprint = c.fingerprint)
+         AND NOT EXISTS (SELECT FROM planned p WHERE ${SAME('p', 'c')})
          AND ${spokenOf('c.external_id', '$2', '$3::text')}`,
       [connection, run, this.facts.snapshot.kind],
     );
     await this.#alter(
       `UPDATE change c SET base_version = p.base_version FROM planned p
-       WHERE c.connection_id = $1 AND c.state IN ${LIVE} AND p.external_id = c.external_id AND p.fingerprint = c.fingerprint
+       WHERE c.connection_id = $1 AND c.state IN ${LIVE} AND ${SAME('p', 'c')}
          AND c.base_version IS DISTINCT FROM p.base_version`,
       [connection],
     );
     await this.#alter(
       `UPDATE change c SET ${OPEN_AGAIN('$2')} FROM planned p
-       WHERE c.connection_id = $1 AND c.state IN ('moved', 'failed') AND p.external_id = c.external_id AND p.fingerprint = c.fingerprint`,
+       WHERE c.connection_id = $1 AND c.state IN ('moved', 'failed') AND ${SAME('p', 'c')}`,
       [connection, this.#revision],
     );
     await this.#alter(
       `INSERT INTO change (id, tenant_id, connection_id, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained,
-         roles_lost, candidates, fingerprint, desired_hash, base_version, makes_tenants, state, revision, run_id)
+         roles_lost, candidates, fingerprint, desired_hash, base_version, found_tenants, state, revision, run_id)
        SELECT id, tenant_id, $1, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained, roles_lost, candidates,
-         fingerprint, desired_hash, base_version, makes_tenants, 'open', $2, $3
+         fingerprint, desired_hash, base_version, found_tenants, 'open', $2, $3
        FROM planned p
        WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = p.external_id AND c.state IN ${LIVE})`,
       [connection, this.#revision, run],

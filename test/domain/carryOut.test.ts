@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { type Approved, carryOut, type Ground } from '../../src/domain/carryOut.ts';
 import { actionsFor, CHANGE_KINDS, CHANGE_STATES, statesDecidedAsSet } from '../../src/domain/change.ts';
-import { AuthUserId } from '../../src/domain/ids.ts';
+import { AuthUserId, ChangeId, TenantId } from '../../src/domain/ids.ts';
 import { aStoredUser } from '../support/builders.ts';
 import { unknownId } from '../support/tenancy.ts';
 
 const user = aStoredUser({ fields: { email: 'ada@example.test', nickname: 'Countess' }, version: 3 });
 const other = AuthUserId.parse(unknownId());
 const update: Approved = {
+  id: ChangeId.parse(unknownId()),
   kind: 'update',
   authUser: user.id,
   after: { state: 'active', fields: { email: 'new@example.test' } },
@@ -15,14 +16,14 @@ const update: Approved = {
   rolesGained: [],
   rolesLost: [],
   baseVersion: 3,
-  makesTenants: false,
+  foundTenants: [],
 };
 const create: Approved = { ...update, kind: 'create', authUser: null, fields: [], baseVersion: null };
 const link: Approved = { ...update, kind: 'link' };
 const place = user.tenant;
-const here: Ground = { user, linkedTo: user.id, addressHeldByOther: false, links: 1, place };
-const nowhere: Ground = { user: null, linkedTo: null, addressHeldByOther: false, links: 0, place };
-const free: Ground = { user, linkedTo: null, addressHeldByOther: false, links: 0, place };
+const here: Ground = { user, linkedTo: user.id, addressHeldByOther: false, links: 1, place, way: [] };
+const nowhere: Ground = { ...here, user: null, linkedTo: null, links: 0 };
+const free: Ground = { ...here, linkedTo: null, links: 0 };
 
 describe('carryOut', () => {
   it.each<[string, Approved, Ground]>([
@@ -54,6 +55,34 @@ describe('carryOut', () => {
     ['a change without content', { ...update, after: null }, here],
   ])('sends %s back', (_, change, ground) => {
     expect(carryOut(change, ground).outcome).toBe('moved');
+  });
+});
+
+describe('carryOut of a change that puts somebody in a tenant', () => {
+  const [top, sales, board, id] = [unknownId(), unknownId(), unknownId(), unknownId()].map((one) =>
+    TenantId.parse(one),
+  ) as [TenantId, TenantId, TenantId, TenantId];
+  const made = TenantId.parse(unknownId());
+  const after = { state: 'active', fields: {}, tenant: 'Top/Sales' } as const;
+  const put: Approved = { ...create, id: ChangeId.parse(id), after };
+  const outcome = (foundTenants: TenantId[], way: TenantId[], at: Ground['place'] = way[1] ?? 'missing') =>
+    carryOut({ ...put, foundTenants }, { ...nowhere, place: at, way }).outcome;
+
+  it('applies where the way leads into the tenants that were found, and else only into such as were made since', () => {
+    expect(outcome([top, sales], [top, sales])).toBe('applied');
+    expect(outcome([top], [top])).toBe('applied');
+    expect(outcome([top], [top, made])).toBe('applied');
+    expect(outcome([], [])).toBe('applied');
+  });
+
+  it('sends it back where it leads elsewhere: another tenant has the name, or stood somewhere before', () => {
+    expect(outcome([top, sales], [top, board])).toBe('moved');
+    expect(outcome([top, sales], [board, sales])).toBe('moved');
+    expect(outcome([top], [board])).toBe('moved');
+    expect(outcome([top], [top, sales])).toBe('moved');
+    expect(outcome([top, sales], [top])).toBe('moved');
+    expect(outcome([top, sales], [top, made])).toBe('moved');
+    expect(outcome([top, sales], [top, sales], 'closed')).toBe('moved');
   });
 });
 

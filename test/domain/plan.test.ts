@@ -234,7 +234,7 @@ describe('checkProposal', () => {
     const nothing = { before: null, after: null, fields: [], rolesGained: [], rolesLost: [], candidates: [] };
     return {
       ...{ externalId: ExternalId.parse('u1'), tenant, authUser: id, kind, cause, ...nothing },
-      ...{ baseVersion: version, makesTenants: false, desiredHash: '00' },
+      ...{ baseVersion: version, foundTenants: [], desiredHash: '00' },
     };
   };
   const passes = (...[change, known]: Parameters<typeof checkProposal>) => {

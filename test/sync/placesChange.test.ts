@@ -1,8 +1,8 @@
 /** What becomes of people, and of what was approved for them, when the tenants that they are put in change. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../src/domain/ids.ts';
 import { Mapping } from '../../src/domain/mapping.ts';
-import { moveTenant } from '../../src/tenancy/tenantLife.ts';
+import { deleteTenant, moveTenant } from '../../src/tenancy/tenantLife.ts';
 import { createTenant, listTenants, updateTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory, type SomeDirectoryUser } from '../support/directory.ts';
@@ -127,5 +127,75 @@ it('an apply waits for the audit logs in the order of all others: those below it
     await client.query('ROLLBACK');
     expect(await applying).toMatchObject({ applied: 1 });
     expect(others).toMatchObject({ rowCount: 1 });
+  });
+});
+
+describe('What was approved for a tenant', () => {
+  const rules = [{ tenant: 'Offices/{officeLocation}' }];
+  const rename = (tenant: TenantId, name: string) =>
+    updateTenant(install, install.operator, { tenant, name });
+
+  it('is for that very one: where another has its name by then it is sent back, and has to be decided on anew', async () => {
+    const real = await connected([at('ada', 'Sales'), at('bob', 'Rome')], rules);
+    const offices = await child(real.tenant, 'Offices');
+    const [sales, board, rome] = [
+      await child(offices, 'Sales'),
+      await child(offices, 'Board'),
+      await child(offices, 'Rome'),
+    ];
+    await real.sync();
+    const { fingerprint, id } = await real.changeOf('ada');
+    await real.approveAll();
+    await rename(sales, 'Sold');
+    await rename(board, 'Sales');
+    await rename(rome, 'Roma');
+    await rename(rome, 'Rome');
+    expect(await real.apply()).toMatchObject({ applied: 1, moved: 1, failed: 0 });
+    expect((await real.changeOf('ada')).outcomeReason).toBe(
+      'another tenant is called by now like the one that this would put them in',
+    );
+    await real.sync();
+    const again = await real.changeOf('ada');
+    expect(again).toMatchObject({ kind: 'create', state: 'open', fingerprint });
+    expect(again.id).not.toBe(id);
+  });
+
+  it('that was to be made is for none that was there already, under another name', async () => {
+    const real = await connected([at('ada', 'Sales'), at('bob', 'Rome')]);
+    const board = await child(await child(real.tenant, 'Offices'), 'Board');
+    await real.sync();
+    await real.approveAll();
+    await rename(board, 'Sales');
+    expect(await real.apply()).toMatchObject({ applied: 1, moved: 1 });
+    expect(await placesOf(real)).toEqual({ bob: 'Offices/Rome' });
+    await real.syncAndApply();
+    expect(await placesOf(real)).toEqual({ ada: 'Offices/Sales', bob: 'Offices/Rome' });
+  });
+
+  it('that was to be made stays approved, or refused, once it is made for somebody else', async () => {
+    const real = await connected([at('ada', 'Berlin'), at('bob', 'Berlin'), at('cleo', 'Berlin')]);
+    await real.sync();
+    await real.approve('ada');
+    await real.decide('reject', 'bob');
+    await real.apply();
+    await real.approve('cleo');
+    await real.sync();
+    expect(await real.inState('approved')).toEqual(['cleo']);
+    expect(await real.inState('rejected')).toEqual(['bob']);
+    expect(await real.apply()).toMatchObject({ applied: 1, moved: 0 });
+  });
+
+  it('that is gone by then may be made anew once a rule says so: no change is sent back time and again', async () => {
+    const real = await connected([at('ada', 'Berlin')], rules);
+    const berlin = await child(await child(real.tenant, 'Offices'), 'Berlin');
+    await real.sync();
+    await real.approveAll();
+    await deleteTenant(install, install.operator, { tenant: berlin });
+    await install.remap(
+      real.connection,
+      Mapping.parse({ rules: byOffice, everyone: ['member'], groups: null }),
+    );
+    expect(await real.syncAndApply()).toMatchObject({ applied: 1, moved: 0 });
+    expect(await placesOf(real)).toEqual({ ada: 'Offices/Berlin' });
   });
 });
