@@ -207,19 +207,21 @@ function conditionsOf(
   ];
 }
 
-/** As many of them, the smallest first, as go into one search and onto one page. */
+/** As many of them, the smallest first, as a few pages of users hold: all of those are in memory until each group has its own. One is not kept so long. */
 function fitting(reading: Reading, wanted: readonly Wanted[]): readonly Wanted[] {
   const fit: Wanted[] = [];
-  let marks = reading.schema.pageSize;
-  let conditions = atOnceIn(reading);
+  let marks = (wanted.length > 1 ? PAGES_TOGETHER : 1) * reading.schema.pageSize;
+  let primaries = CONDITIONS_AT_ONCE;
   for (const one of wanted.toSorted((a, b) => a.marks.size - b.marks.size)) {
     marks -= one.marks.size;
-    conditions -= one.marks.size + one.primaries.length;
-    if (marks < 0 || conditions < 0) break;
+    primaries -= one.primaries.length;
+    if (marks < 0 || primaries < 0) break;
     fit.push(one);
   }
   return fit;
 }
+
+const PAGES_TOGETHER = 10;
 
 type Told = {
   readonly members: ReadonlyMap<ExternalId, readonly Entry[]>;
@@ -228,7 +230,7 @@ type Told = {
   readonly foundAnybody: boolean;
 };
 
-/** null where there are more than a page of them, or somebody bears none of the marks as they are spelled. */
+/** null where there are more of them than was to be expected, or somebody bears none of the marks as they are spelled. */
 async function usersOf(
   reading: Reading,
   wanted: readonly Wanted[],
@@ -236,7 +238,7 @@ async function usersOf(
 ): Promise<Told | null> {
   const marks = new Map(wanted.flatMap((one) => [...one.marks]));
   const primaries = new Set(wanted.flatMap((one) => one.primaries));
-  const entries = await onOnePage(
+  const entries = await everybodyWhere(
     reading,
     conditionsOf(reading, [...marks.values()], [...primaries]),
     signal,
@@ -274,19 +276,25 @@ function keysOf({ schema }: Reading, entry: Entry): readonly string[] {
   return textsIn(entry, schema.memberName).map((name) => name.toLowerCase());
 }
 
-/** null where there are more than a page of them: asked for without pages, so that the place in them is nobody's to keep. */
-async function onOnePage(
+/**
+ * A page of names finds a page of users; null where a search finds more, by the number of a primary group. Asked for without pages, so
+ * that the place in them is nobody's to keep.
+ */
+async function everybodyWhere(
   reading: Reading,
   conditions: readonly Filter[],
   signal: AbortSignal,
 ): Promise<readonly Entry[] | null> {
   const { directory, schema } = reading;
-  const [search] = usersWhere(reading, conditions, conditions.length);
-  if (search === undefined) return [];
   const attributes = [schema.id, schema.primaryGroup, schema.memberName];
-  const page = { ...search, attributes, enough: schema.pageSize };
-  const { entries, result } = await directory.search(page, signal, [SIZE_LIMIT_EXCEEDED]);
-  return result.code === SIZE_LIMIT_EXCEEDED ? null : entries;
+  const found = new Map<string, Entry>();
+  for (const search of usersWhere(reading, conditions, schema.pageSize)) {
+    const page = { ...search, attributes, enough: schema.pageSize };
+    const { entries, result } = await directory.search(page, signal, [SIZE_LIMIT_EXCEEDED]);
+    if (result.code === SIZE_LIMIT_EXCEEDED) return null;
+    for (const entry of entries) found.set(entry.dn, entry);
+  }
+  return [...found.values()];
 }
 
 /**
