@@ -5,7 +5,7 @@ import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { PRINCIPAL_ROLES } from '../domain/permission.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type Audited, record } from './audited.ts';
-import type { Database } from './database.ts';
+import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import type { Principal as PrincipalRow } from './generated/client.ts';
 import { pageQuery, subtree } from './scope.ts';
@@ -102,6 +102,11 @@ export function principalStore(database: Database): PrincipalStore {
         return row === undefined ? null : toKnown({ ...row, tenantId: row.tenant });
       }),
   };
+}
+
+/** Until the transaction ends it is neither disabled nor enabled, and nobody else signs in as it. */
+export async function holdPrincipal(tx: OrdinaryTransaction, id: string): Promise<void> {
+  await sqlOf(tx).query('SELECT true AS held FROM principal WHERE id = $1::uuid FOR NO KEY UPDATE', [id]);
 }
 
 const Role = z.enum(PRINCIPAL_ROLES);

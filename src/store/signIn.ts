@@ -9,7 +9,8 @@ import { appendAudit } from './audit.ts';
 import { type Audited, record } from './audited.ts';
 import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import { isDuplicate, refusingTakenNames } from './duplicates.ts';
-import { type NewPrincipal, toPrincipal } from './principals.ts';
+import { holdTree } from './locks.ts';
+import { holdPrincipal, type NewPrincipal, toPrincipal } from './principals.ts';
 import { subtree } from './scope.ts';
 import type { SecretBox } from './secrets.ts';
 import { endSessions, type Hash, insertSession, type NewSession, standingOf } from './sessions.ts';
@@ -247,8 +248,12 @@ function recovering(database: Database): Pick<SignInStore, 'replaceRecoveryCodes
       }),
     useRecoveryCode: (hash, session, at, audit) =>
       database.ordinary(database.root, async (tx) => {
+        const code = { secretHash: hash, purpose: 'recovery', ...unused(at) };
+        const whose = await tx.signInLink.findFirst({ where: code, select: { principalId: true } });
+        if (whose === null || whose.principalId === null) return null;
+        await holdPrincipal(tx, whose.principalId);
         const [used] = await tx.signInLink.updateManyAndReturn({
-          where: { secretHash: hash, purpose: 'recovery', principal: { disabledAt: null }, ...unused(at) },
+          where: { ...code, principal: { disabledAt: null } },
           data: { usedAt: at },
         });
         if (used === undefined || used.principalId === null) return null;
@@ -271,7 +276,9 @@ function inviting(
   return {
     insertInvitation: (scope, { id: principalId, tenant: tenantId }, { id, hash, expiresAt }, audit) =>
       database.ordinary(scope, async (tx) => {
-        await tx.signInLink.deleteMany({ where: { ...open(principalId), tenant: await subtree(tx, scope) } });
+        await holdTree(sqlOf(tx)); // whom it is for may be on the way to where the inviter is not above them
+        const tenant = await subtree(tx, scope, tenantId);
+        await tx.signInLink.deleteMany({ where: { ...open(principalId), tenant } });
         const link = { id, tenantId, principalId, purpose: 'invitation', secretHash: hash };
         await tx.signInLink.createMany({ data: [{ ...link, expiresAt, createdAt: audit.at }] });
         await record(tx, tenantId, audit);
@@ -306,14 +313,19 @@ async function goodInvitation(tx: OrdinaryTransaction, hash: Hash, now: Date) {
 type PrincipalRow = Parameters<typeof toPrincipal>[0];
 
 async function signInWith(tx: OrdinaryTransaction, root: TenantId, who: ProviderSignIn): Promise<SignedIn> {
-  const { provider, subject, invitation, session, at, audit, ended } = who;
-  const key = { providerId_subject: { providerId: provider.id, subject } };
-  const login = await tx.principalLogin.findUnique({ where: key, include: { principal: true } });
-  const link = invitation === null ? null : await goodInvitation(tx, invitation, at);
-  const row = invitation === null ? login?.principal : link?.principal;
-  const refused = await refusalOf(tx, who, row ?? null, login?.principal ?? null);
-  if (refused !== null || row == null)
-    return { refused: refused ?? 'login-unknown', principal: row == null ? null : PrincipalId.parse(row.id) };
+  const { provider, subject, session, at, audit, ended } = who;
+  // What ends logins and sessions (a move, the removal of the provider, disabling) has ended them by now, or waits and ends this too.
+  await holdTree(sqlOf(tx));
+  if (!(await holdProvider(tx, provider.id))) return { refused: 'login-unknown', principal: null };
+  const named = await whoIsMeant(tx, who);
+  if (named.row !== null) await holdPrincipal(tx, named.row.id);
+  const { login, link, row } = await whoIsMeant(tx, who);
+  const refused = await refusalOf(tx, who, row, login?.principal ?? null);
+  if (refused !== null || row === null)
+    return {
+      refused: refused ?? 'login-unknown',
+      principal: row === null ? null : PrincipalId.parse(row.id),
+    };
   if (link !== null) {
     const used = await tx.signInLink.updateMany({
       where: { id: link.id, usedAt: null },
@@ -326,10 +338,28 @@ async function signInWith(tx: OrdinaryTransaction, root: TenantId, who: Provider
   const bound = login === null ? await bind(tx, principal, who) : 'no';
   if (bound === 'again')
     await endSessions(tx, root, { principals: [principal.id], method: 'openid-connect' }, ended);
-  await tx.principalLogin.update({ where: key, data: { lastUsedAt: at } });
+  await tx.principalLogin.updateMany({
+    where: { providerId: provider.id, subject },
+    data: { lastUsedAt: at },
+  });
   await insertSession(tx, principal, session, at);
   await appendAudit(sqlOf(tx), principal.tenant, at, audit({ principal, bound }));
   return { refused: null, principal };
+}
+
+/** Whose login it is, and who is meant: whom the invitation is for, else they. */
+async function whoIsMeant(tx: OrdinaryTransaction, { provider, subject, invitation, at }: ProviderSignIn) {
+  const key = { providerId_subject: { providerId: provider.id, subject } };
+  const login = await tx.principalLogin.findUnique({ where: key, include: { principal: true } });
+  const link = invitation === null ? null : await goodInvitation(tx, invitation, at);
+  const row = (invitation === null ? login?.principal : link?.principal) ?? null;
+  return { login, link, row };
+}
+
+/** false: it was removed. */
+async function holdProvider(tx: OrdinaryTransaction, id: string): Promise<boolean> {
+  const held = 'SELECT true AS held FROM sign_in_provider WHERE id = $1::uuid FOR SHARE';
+  return (await sqlOf(tx).query(held, [id])).length > 0;
 }
 
 async function refusalOf(

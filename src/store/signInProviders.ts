@@ -4,7 +4,7 @@ import { TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { type SignInProvider, SignInProviderId } from '../domain/signIn.ts';
 import { type Audited, record } from './audited.ts';
-import type { Database, OrdinaryTransaction } from './database.ts';
+import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import type { SignInProvider as ProviderRow } from './generated/client.ts';
 import { pageQuery, subtree } from './scope.ts';
@@ -88,13 +88,20 @@ function writing(
       ),
     remove: (scope, { id, tenant }, audit, ended) =>
       database.ordinary(scope, async (tx) => {
-        const bound = await tx.principalLogin.findMany({ where: { providerId: id } });
-        await tx.principalLogin.deleteMany({ where: { providerId: id } });
-        const { count } = await tx.signInProvider.deleteMany({
-          where: { id, tenant: await subtree(tx, scope) },
-        });
-        if (count === 0) return;
-        const principals = [...new Set(bound.map(({ principalId }) => principalId))];
+        const where = { id, tenant: await subtree(tx, scope) };
+        if ((await tx.signInProvider.findFirst({ where, select: { id: true } })) === null) return;
+        // Whoever signs in by it holds it: their login is there by then, or is refused.
+        const held = await sqlOf(tx).query(
+          'SELECT true AS held FROM sign_in_provider WHERE id = $1::uuid FOR UPDATE',
+          [id],
+        );
+        if (held.length === 0) return;
+        const bound = await sqlOf(tx).query<{ principal: string }>(
+          'DELETE FROM principal_login WHERE provider_id = $1::uuid RETURNING principal_id AS principal',
+          [id],
+        );
+        await tx.signInProvider.deleteMany({ where });
+        const principals = [...new Set(bound.map(({ principal }) => principal))];
         await endSessions(tx, scope, { principals, method: 'openid-connect' }, ended);
         await record(tx, tenant, audit);
       }),

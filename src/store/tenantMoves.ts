@@ -33,7 +33,7 @@ export type TenantMoves = {
   /**
    * `tenants`: how many changed their place, 0 where it stood there already. Throws `not-found` for either, `name-taken` below the new
    * parent, `not-allowed-now` below itself, where either is being deleted, out of one that somebody above the
-   * caller has suspended, and while a connection from above keeps users in it;
+   * caller has suspended, while a tenant that is left has set a date for its deletion, and while a connection from above keeps users in it;
    * `forbidden` to where another product plan counts.
    */
   move(scope: TenantId, move: TenantMove): Promise<{ readonly tenant: Tenant; readonly tenants: number }>;
@@ -57,6 +57,8 @@ export function tenantMoves(database: Database): TenantMoves {
             [move.id, move.parent],
           );
           if (moved === undefined) throw notFound('tenant');
+          await refuseDeletedByOthers(tx, move);
+          await passOnSuspensions(tx, move);
           const tenant = await readTenant(tx, scope, move.id);
           await tellOfMove(tx, ends, move, tenant.dataKey);
           await writeDown(tx, database.root, move.at, [
@@ -166,6 +168,31 @@ async function refuseOutOfHalt(sql: Sql, scope: TenantId, { left }: Ends): Promi
   if (found !== undefined) throw decidedAbove('suspended, or set to be deleted,');
 }
 
+/** Once it is moved: the tenant `t` is $1 or below it, and `by` is neither `t` nor above it. */
+const BY_OTHERS = (by: string) => `t.id IN ${SUBTREE('$1::uuid')} AND position(${by}::text IN t.path) = 0`;
+
+/** Those above it now could not call the deletion off, and would lose it at a date that others have set. */
+async function refuseDeletedByOthers(sql: Sql, { id }: TenantMove): Promise<void> {
+  const [found] = await sql.query<{ name: string }>(
+    `SELECT t.name FROM tenant t WHERE t.delete_at IS NOT NULL AND ${BY_OTHERS('t.deletion_by')} ORDER BY t.path LIMIT 1`,
+    [id],
+  );
+  if (found === undefined) return;
+  throw new Problem({
+    code: 'not-allowed-now',
+    message: `${found.name} is to be deleted at a date that was set by a tenant above, which would not be above any more.`,
+    remedy: 'Call the deletion off first; those above the new place can set a date of their own.',
+  });
+}
+
+/** What others have suspended stays so; it is for the new parent to resume from now on. */
+async function passOnSuspensions(sql: Sql, { id, parent }: TenantMove): Promise<void> {
+  await sql.query(`UPDATE tenant t SET suspended_by = $2::uuid WHERE ${BY_OTHERS('t.suspended_by')}`, [
+    id,
+    parent,
+  ]);
+}
+
 /** A directory whose tenant is not above any more could neither change nor remove those whom it keeps here. */
 async function refuseWhileReached(sql: Sql, { here, left }: Ends): Promise<void> {
   if (left.length === 0) return;
@@ -243,6 +270,7 @@ async function endWhatReachedIn(
     ...(await takeBackRoles(sql, root, inSubtree, left, move)),
     ...(await endSupport(sql, inSubtree, left, move)),
     ...(await removeLogins(sql, inSubtree, left, move)),
+    ...(await withdrawInvitations(sql, inSubtree, move)),
     ...(await removeLeftLinks(sql, move.id, left, move.by)),
   ];
 }
@@ -322,6 +350,28 @@ async function removeLogins(
     entry: {
       actor: by,
       action: 'login.removed',
+      subject: { kind: 'principal', id: principal },
+      details: { because: 'tenant-moved' },
+    },
+  }));
+}
+
+/** Who holds the links is not known: those above may have kept them. */
+async function withdrawInvitations(
+  sql: Sql,
+  inSubtree: string,
+  { id, by }: TenantMove,
+): Promise<readonly ChainedEntry[]> {
+  const rows = await sql.query<{ principal: PrincipalId; tenant: TenantId }>(
+    `DELETE FROM sign_in_link l WHERE l.${inSubtree} AND l.purpose = 'invitation' AND l.used_at IS NULL
+     RETURNING l.principal_id AS principal, l.tenant_id AS tenant`,
+    [id],
+  );
+  return rows.map(({ principal, tenant }) => ({
+    chain: tenant,
+    entry: {
+      actor: by,
+      action: 'invitation.withdrawn',
       subject: { kind: 'principal', id: principal },
       details: { because: 'tenant-moved' },
     },

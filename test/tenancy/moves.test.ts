@@ -6,7 +6,13 @@ import type { Caller } from '../../src/domain/permission.ts';
 import { listEvents } from '../../src/review/changes.ts';
 import { createPlan } from '../../src/tenancy/productPlans.ts';
 import { createRole, grantRole } from '../../src/tenancy/roles.ts';
-import { deleteTenant, moveTenant } from '../../src/tenancy/tenantLife.ts';
+import {
+  deleteTenant,
+  keepTenant,
+  moveTenant,
+  resumeTenant,
+  suspendTenant,
+} from '../../src/tenancy/tenantLife.ts';
 import { createTenant, getTenant, listTenants, updateTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
@@ -448,6 +454,57 @@ describe('What reached into a moved tenant', () => {
         'login.removed',
       ]),
     );
+  });
+});
+
+describe('What was decided about a moved tenant by those whom it leaves', () => {
+  const on = new Date('2027-01-31T00:00:00Z').toISOString();
+
+  it('stays suspended, and is for the new parent to resume; what is suspended within it is as it was', async () => {
+    const { one, other, moved, child, grandchild } = await twoCustomers();
+    const [old, next, own] = [
+      await aCaller(install, one),
+      await aCaller(install, other),
+      await aCaller(install, moved),
+    ];
+    await suspendTenant(install, own, grandchild);
+    await suspendTenant(install, old, child);
+    await suspendTenant(install, old, moved);
+    await move(moved, other);
+    expect((await getTenant(install, next, moved)).state).toBe('suspended');
+    expect(await codeOf(resumeTenant(install, own, child))).toBe('not-allowed-now');
+    for (const tenant of [moved, child, grandchild])
+      expect(await resumeTenant(install, next, tenant)).toMatchObject({ state: 'active' });
+  });
+
+  it('stays theirs to resume who are above both places', async () => {
+    const { other, moved } = await twoCustomers();
+    await suspendTenant(install, operator, moved);
+    await move(moved, other);
+    const next = await aCaller(install, other);
+    expect(await codeOf(resumeTenant(install, next, moved))).toBe('not-allowed-now');
+    expect(await resumeTenant(install, operator, moved)).toMatchObject({ state: 'active' });
+  });
+
+  it('keeps it, or a part of it, from being moved while they have set a date for its deletion', async () => {
+    const { one, middle, other, moved, child } = await twoCustomers();
+    const old = await aCaller(install, one);
+    for (const tenant of [moved, child]) {
+      await deleteTenant(install, old, { tenant, at: on });
+      const refused = await move(moved, other).catch((error) => error);
+      expect(refused).toMatchObject({ code: 'not-allowed-now', message: expect.stringContaining('date') });
+      expect((await placeOf(moved)).parent).toBe(middle);
+      await keepTenant(install, operator, tenant);
+    }
+    expect(await move(moved, other)).toMatchObject({ parent: other, state: 'active' });
+  });
+
+  it('goes along where they are above it still, who can call the deletion off', async () => {
+    const { one, moved } = await twoCustomers();
+    const old = await aCaller(install, one);
+    await deleteTenant(install, old, { tenant: moved, at: on });
+    expect(await move(moved, one)).toMatchObject({ parent: one, state: 'suspended' });
+    expect(await keepTenant(install, old, moved)).toMatchObject({ state: 'active', deleteAt: null });
   });
 });
 
