@@ -144,7 +144,7 @@ export type Configuration = {
 };
 
 export type ConfigurationChange = {
-  readonly kind: "role" | "plan" | "tenant" | "connection" | "user";
+  readonly kind: "role" | "product-plan" | "tenant" | "connection" | "user";
   readonly action: "create" | "update";
   readonly name: string;
   readonly fields: readonly {
@@ -163,7 +163,7 @@ export type ConfigurationDifference = {
   /** What is there and not in the file: left alone. */
   readonly unnamed: {
     readonly roles: number;
-    readonly plans: number;
+    readonly productPlans: number;
     readonly tenants: number;
     readonly connections: number;
     readonly users: number;
@@ -261,7 +261,7 @@ export type LoadedConfiguration = {
     readonly created: number;
     readonly updated: number;
   };
-  readonly plans: {
+  readonly productPlans: {
     readonly created: number;
     readonly updated: number;
   };
@@ -767,13 +767,6 @@ export type Operations = {
     /** null: it does not expire. */
     readonly expiresAt: (string | null);
   } };
-  /** Create a product plan */
-  createPlan: { input: {
-    readonly name: string;
-    readonly description?: string;
-    readonly seats?: (number | null);
-    readonly roles?: readonly string[];
-  }; answer: ProductPlan };
   /** Create a principal */
   createPrincipal: { input: {
     readonly tenant?: (string | null);
@@ -784,6 +777,13 @@ export type Operations = {
   createRecoveryCodes: { input: { principal: string }; answer: {
     readonly principal: string;
     readonly codes: readonly string[];
+  /** Create a product plan */
+  createProductPlan: { input: {
+    readonly name: string;
+    readonly description?: string;
+    readonly seats?: (number | null);
+    readonly roles?: readonly string[];
+  }; answer: ProductPlan };
   } };
   /** Create a role */
   createRole: { input: {
@@ -845,7 +845,7 @@ export type Operations = {
     }[];
   } };
   /** Delete a product plan that no tenant has */
-  deletePlan: { input: { plan: string }; answer: null };
+  deleteProductPlan: { input: { productPlan: string }; answer: null };
   /** Delete a role that nothing uses */
   deleteRole: { input: { role: string }; answer: null };
   /** Delete a tenant that nothing uses, or schedule its deletion */
@@ -891,16 +891,16 @@ export type Operations = {
   getChange: { input: { change: string }; answer: Change };
   /** Get a connection */
   getConnection: { input: { connection: string }; answer: (Connection | UnreadableConnection) };
-  /** Get a product plan */
-  getPlan: { input: { plan: string }; answer: ProductPlan };
-  /** Get the product plan that counts in a tenant */
-  getPlanOf: { input: { tenant: string }; answer: PlanOfTenant };
   /** Get a principal */
   getPrincipal: { input: { principal: string }; answer: Principal };
   /** Get a role by its name */
   getRole: { input: { role: string }; answer: Role };
   /** Get a sync run */
   getRun: { input: { run: string }; answer: Run };
+  /** Get a product plan */
+  getProductPlan: { input: { productPlan: string }; answer: ProductPlan };
+  /** Get the product plan that counts in a tenant */
+  getProductPlanOf: { input: { tenant: string }; answer: PlanOfTenant };
   /** Who is signed in */
   getSession: { input: Record<string, never>; answer: {
     readonly principal: string;
@@ -987,12 +987,6 @@ export type Operations = {
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
   } };
-  /** List product plans */
-  listPlans: { input: { limit?: number; after?: string }; answer: {
-    readonly items: readonly ProductPlan[];
-    /** `after` of the following page; null: this was the last one. */
-    readonly next: string | null;
-  } };
   /** List principals */
   listPrincipals: { input: { limit?: number; after?: string; tenant?: string }; answer: {
     readonly items: readonly Principal[];
@@ -1002,6 +996,12 @@ export type Operations = {
   /** List providers with what they can do and what they ask for */
   listProviders: { input: Record<string, never>; answer: {
     readonly items: readonly Provider[];
+  } };
+  /** List product plans */
+  listProductPlans: { input: { limit?: number; after?: string }; answer: {
+    readonly items: readonly ProductPlan[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
   } };
   /** List roles */
   listRoles: { input: { limit?: number; after?: string; tenant?: string }; answer: {
@@ -1039,7 +1039,7 @@ export type Operations = {
     }[];
   } };
   /** List the tenants that a product plan is set at, with the seats that are taken */
-  listSubscriptions: { input: { plan: string; limit?: number; after?: string }; answer: {
+  listSubscriptions: { input: { productPlan: string; limit?: number; after?: string }; answer: {
     readonly items: readonly Subscription[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
@@ -1163,7 +1163,7 @@ export type Operations = {
     readonly state?: "active" | "paused";
   }; answer: Connection };
   /** Change a product plan */
-  updatePlan: { input: { plan: string } & {
+  updateProductPlan: { input: { productPlan: string } & {
     readonly version?: number;
     readonly name?: string;
     readonly description?: string;
@@ -1230,9 +1230,10 @@ export const operations = {
   createRecoveryCodes: { method: 'POST', path: '/v1/principals/{principal}/recovery-codes', query: [], body: false },
   createRole: { method: 'POST', path: '/v1/roles', query: [], body: true },
   createTenant: { method: 'POST', path: '/v1/tenants', query: [], body: true },
+  createProductPlan: { method: 'POST', path: '/v1/product-plans', query: [], body: true },
   createUserToken: { method: 'POST', path: '/v1/users/{user}/token', query: [], body: true },
   decide: { method: 'POST', path: '/v1/changes/decisions', query: [], body: true },
-  deletePlan: { method: 'DELETE', path: '/v1/plans/{plan}', query: [], body: false },
+  deleteProductPlan: { method: 'DELETE', path: '/v1/product-plans/{productPlan}', query: [], body: false },
   deleteRole: { method: 'DELETE', path: '/v1/roles/{role}', query: [], body: false },
   deleteTenant: { method: 'DELETE', path: '/v1/tenants/{tenant}', query: ["at"], body: false },
   describeTenant: { method: 'GET', path: '/v1/tenants/{tenant}', query: [], body: false },
@@ -1253,6 +1254,8 @@ export const operations = {
   getPlanOf: { method: 'GET', path: '/v1/tenants/{tenant}/plan', query: [], body: false },
   getPrincipal: { method: 'GET', path: '/v1/principals/{principal}', query: [], body: false },
   getRole: { method: 'GET', path: '/v1/roles/{role}', query: [], body: false },
+  getProductPlan: { method: 'GET', path: '/v1/product-plans/{productPlan}', query: [], body: false },
+  getProductPlanOf: { method: 'GET', path: '/v1/tenants/{tenant}/product-plan', query: [], body: false },
   getRun: { method: 'GET', path: '/v1/runs/{run}', query: [], body: false },
   getSession: { method: 'GET', path: '/v1/session', query: [], body: false },
   getSupportAccess: { method: 'GET', path: '/v1/support-accesses/{supportAccess}', query: [], body: false },
@@ -1273,13 +1276,14 @@ export const operations = {
   listKeys: { method: 'GET', path: '/v1/keys', query: ["limit","after","tenant"], body: false },
   listPlans: { method: 'GET', path: '/v1/plans', query: ["limit","after"], body: false },
   listPrincipals: { method: 'GET', path: '/v1/principals', query: ["limit","after","tenant"], body: false },
+  listProductPlans: { method: 'GET', path: '/v1/product-plans', query: ["limit","after"], body: false },
   listProviders: { method: 'GET', path: '/v1/providers', query: [], body: false },
   listRoles: { method: 'GET', path: '/v1/roles', query: ["limit","after","tenant"], body: false },
   listRuns: { method: 'GET', path: '/v1/runs', query: ["limit","after","connection"], body: false },
   listSessions: { method: 'GET', path: '/v1/sessions', query: ["limit","after","principal"], body: false },
   listSignInProviders: { method: 'GET', path: '/v1/sign-in-providers', query: ["limit","after","tenant"], body: false },
   listSigningKeys: { method: 'GET', path: '/.well-known/jwks.json', query: [], body: false },
-  listSubscriptions: { method: 'GET', path: '/v1/plans/{plan}/tenants', query: ["limit","after"], body: false },
+  listSubscriptions: { method: 'GET', path: '/v1/product-plans/{productPlan}/tenants', query: ["limit","after"], body: false },
   listSupportAccesses: { method: 'GET', path: '/v1/support-accesses', query: ["limit","after","tenant"], body: false },
   listTenants: { method: 'GET', path: '/v1/tenants', query: ["limit","after","parent"], body: false },
   listUsers: { method: 'GET', path: '/v1/users', query: ["limit","after","tenant","state","search","connection"], body: false },
@@ -1300,7 +1304,7 @@ export const operations = {
   testConnection: { method: 'POST', path: '/v1/connections/{connection}/test', query: [], body: true },
   testSignInProvider: { method: 'POST', path: '/v1/sign-in-providers/{signInProvider}/test', query: [], body: false },
   updateConnection: { method: 'PATCH', path: '/v1/connections/{connection}', query: [], body: true },
-  updatePlan: { method: 'PATCH', path: '/v1/plans/{plan}', query: [], body: true },
+  updateProductPlan: { method: 'PATCH', path: '/v1/product-plans/{productPlan}', query: [], body: true },
   updateRole: { method: 'PATCH', path: '/v1/roles/{role}', query: [], body: true },
   updateSignInProvider: { method: 'PATCH', path: '/v1/sign-in-providers/{signInProvider}', query: [], body: true },
   updateTenant: { method: 'PATCH', path: '/v1/tenants/{tenant}', query: [], body: true },

@@ -30,7 +30,7 @@ const Configuration = z
 
 const Difference = z
   .object({
-    kind: z.enum(['role', 'plan', 'tenant', 'connection', 'user']),
+    kind: z.enum(['role', 'product-plan', 'tenant', 'connection', 'user']),
     action: z.enum(['create', 'update']),
     name: z.string(),
     fields: z.array(z.object({ field: z.string(), before: z.unknown(), after: z.unknown() })),
@@ -47,7 +47,7 @@ const ConfigurationDifference = z
     unnamed: z
       .object({
         roles: count,
-        plans: count,
+        productPlans: count,
         tenants: count,
         connections: count,
         users: count,
@@ -61,7 +61,7 @@ const ConfigurationDifference = z
 const made = z.object({ created: count, updated: count });
 
 const LoadedAnswer = z
-  .object({ roles: made, plans: made, tenants: made, connections: made, users: made })
+  .object({ roles: made, productPlans: made, tenants: made, connections: made, users: made })
   .meta({ id: 'LoadedConfiguration' });
 
 export const configuration = [

@@ -8,8 +8,8 @@ import { configuration } from './configuration.ts';
 import { connections } from './connections.ts';
 import { events } from './events.ts';
 import { health } from './health.ts';
-import { plans } from './plans.ts';
 import { principals } from './principals.ts';
+import { productPlans } from './productPlans.ts';
 import { providers } from './providers.ts';
 import { roles } from './roles.ts';
 import type { Route } from './route.ts';
@@ -31,7 +31,7 @@ export const routes: readonly Route[] = [
   ...authorization,
   ...tokens,
   ...roles,
-  ...plans,
+  ...productPlans,
   ...principals,
   ...apiKeys,
   ...supportAccess,

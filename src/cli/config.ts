@@ -166,7 +166,7 @@ const MOST_SHOWN = 100;
 
 const HEADINGS = {
   role: 'roles',
-  plan: 'product plans',
+  'product-plan': 'product plans',
   tenant: 'tenants',
   connection: 'connections',
   user: 'users',
@@ -212,7 +212,7 @@ function inWords(value: Json): string {
 
 function unnamedInWords(unnamed: Unnamed): string {
   const words = {
-    ...{ roles: 'role', plans: 'product plan', tenants: 'tenant', connections: 'connection' },
+    ...{ roles: 'role', productPlans: 'product plan', tenants: 'tenant', connections: 'connection' },
     ...{ users: 'local user', domains: 'domain', assignments: 'role assignment' },
   } as const satisfies Record<keyof Unnamed, string>;
   return Object.entries(words)

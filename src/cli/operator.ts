@@ -45,13 +45,13 @@ import {
   listPrincipals,
 } from '../tenancy/principals.ts';
 import {
-  createPlan,
-  deletePlan,
-  findPlan,
-  getPlanOf,
-  listPlans,
+  createProductPlan,
+  deleteProductPlan,
+  findProductPlan,
+  getProductPlanOf,
+  listProductPlans,
   listSubscriptions,
-  updatePlan,
+  updateProductPlan,
 } from '../tenancy/productPlans.ts';
 import {
   createRole,
@@ -223,13 +223,13 @@ function rolesAndPlans(bound: Bind) {
     deleteRole: bound(deleteRole),
     grantRole: bound(grantRole),
     revokeRole: bound(revokeRole),
-    createPlan: bound(createPlan),
-    listPlans: bound(listPlans),
-    findPlan: bound(findPlan),
-    updatePlan: bound(updatePlan),
-    deletePlan: bound(deletePlan),
+    createProductPlan: bound(createProductPlan),
+    listProductPlans: bound(listProductPlans),
+    findProductPlan: bound(findProductPlan),
+    updateProductPlan: bound(updateProductPlan),
+    deleteProductPlan: bound(deleteProductPlan),
     listSubscriptions: bound(listSubscriptions),
-    getPlanOf: bound(getPlanOf),
+    getProductPlanOf: bound(getProductPlanOf),
   };
 }
 

@@ -14,8 +14,8 @@ import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { EXIT, tell } from './failure.ts';
 import { addKeyCommands } from './keys.ts';
-import { addPlanCommands } from './plans.ts';
 import { addPrincipalCommands } from './principals.ts';
+import { addProductPlanCommands } from './productPlans.ts';
 import { addPullCommand } from './pull.ts';
 import { addRoleCommands } from './roles.ts';
 import { addSetUpLinkCommand, addSignInCommands } from './signIn.ts';
@@ -59,7 +59,7 @@ export function buildProgram(cli: Cli): Command {
   addDecisionCommands(program, cli);
   addUserCommands(program, cli);
   addRoleCommands(program, cli);
-  addPlanCommands(program, cli);
+  addProductPlanCommands(program, cli);
   addSignInCommands(program, cli);
   addPrincipalCommands(program, cli);
   addKeyCommands(program, cli);

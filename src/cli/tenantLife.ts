@@ -140,7 +140,7 @@ const kept: Work = async (operator, { id, name }) => {
 
 function withPlan(wanted: string): Work {
   return async (operator, { id, name }) => {
-    const plan = wanted === 'none' ? null : await operator.findPlan(wanted);
+    const plan = wanted === 'none' ? null : await operator.findProductPlan(wanted);
     const tenant = await operator.updateTenant({ tenant: id, plan: plan?.id ?? null });
     const said =
       plan === null

@@ -145,7 +145,8 @@ async function showTenant({ terminal }: Cli, { operator }: App, name: string): P
   const tenant = await operator.describeTenant(id);
   if (terminal.json) return terminal.document(tenant);
   const nameOf = async (one: string) => (await operator.getTenant(one)).name;
-  const plan = tenant.effectivePlan === null ? 'none' : (await operator.findPlan(tenant.effectivePlan)).name;
+  const plan =
+    tenant.effectivePlan === null ? 'none' : (await operator.findProductPlan(tenant.effectivePlan)).name;
   const { individual, organisation, enterprise } = tenant.descendants;
   terminal.table(
     ['tenant', await pathOf(tenant.path, nameOf)],

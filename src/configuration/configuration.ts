@@ -57,7 +57,7 @@ export async function exportConfiguration(
   const whole = caller.role === 'system' && tenant === null;
   const { text, leftOut } = writeFile({
     roles: whole ? standing.roles : [],
-    plans: whole ? standing.plans : [],
+    productPlans: whole ? standing.productPlans : [],
     tenants,
     connections: standing.connections.filter((one) => within.has(one.tenant)),
     users,

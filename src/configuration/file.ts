@@ -149,7 +149,7 @@ export function stoppedAt(
 function duplicatesIn(content: ConfigurationFile, locate: ParsedFile['locate']): readonly Hindrance[] {
   const keys: Readonly<Record<keyof ConfigurationFile, readonly string[]>> = {
     roles: content.roles.map(({ name }) => keyOf(name)),
-    plans: content.plans.map(({ name }) => keyOf(name)),
+    productPlans: content.productPlans.map(({ name }) => keyOf(name)),
     tenants: content.tenants.map(({ path }) => keyOf(path)),
     connections: content.connections.map(({ tenant, name }) => keyOf(tenant, name)),
     users: content.users.map((user) =>

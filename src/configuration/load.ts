@@ -21,7 +21,7 @@ import type { ProductPlanId } from '../domain/productPlan.ts';
 import type { RoleId } from '../domain/role.ts';
 import type { TenantToMake, UserToWrite } from '../store/configurationWrites.ts';
 import { createConnection, updateConnection } from '../tenancy/connections.ts';
-import { createPlan, updatePlan } from '../tenancy/productPlans.ts';
+import { createProductPlan, updateProductPlan } from '../tenancy/productPlans.ts';
 import { createRole, updateRole } from '../tenancy/roles.ts';
 import { resumeTenant, suspendTenant } from '../tenancy/tenantLife.ts';
 import { updateTenant } from '../tenancy/tenants.ts';
@@ -75,10 +75,10 @@ function countsOf(differences: Differences): Loaded {
     const created = list.filter(({ current }) => current === null).length;
     return { created, updated: list.length - created };
   };
-  const { roles, plans, tenants, connections, users } = differences;
+  const { roles, productPlans, tenants, connections, users } = differences;
   return {
     roles: count(roles),
-    plans: count(plans),
+    productPlans: count(productPlans),
     tenants: count(tenants),
     connections: count(connections),
     users: count(users),
@@ -102,17 +102,21 @@ class Load {
   }
 
   async rolesAndPlans(): Promise<void> {
-    const { roles, plans } = this.#seen.compared.differences;
+    const { roles, productPlans } = this.#seen.compared.differences;
     await this.#each('roles', roles, async ({ wanted, current }) => {
       const { name, ...fields } = said(wanted);
       if (current === null) await createRole(this.#deps, this.#caller, { name, ...fields });
       else await updateRole(this.#deps, this.#caller, { role: name, version: current.version, ...fields });
     });
-    await this.#each('plans', plans, async ({ wanted, current }) => {
+    await this.#each('productPlans', productPlans, async ({ wanted, current }) => {
       const { name, ...fields } = said(wanted);
-      if (current === null) await createPlan(this.#deps, this.#caller, { name, ...fields });
+      if (current === null) await createProductPlan(this.#deps, this.#caller, { name, ...fields });
       else
-        await updatePlan(this.#deps, this.#caller, { plan: current.id, version: current.version, ...fields });
+        await updateProductPlan(this.#deps, this.#caller, {
+          productPlan: current.id,
+          version: current.version,
+          ...fields,
+        });
     });
   }
 
@@ -298,7 +302,7 @@ class Load {
 function planIn(plans: ReadonlyMap<string, ProductPlanId>, name: string | null): ProductPlanId | null {
   if (name === null) return null;
   const id = plans.get(name);
-  if (id === undefined) throw notFound('plan');
+  if (id === undefined) throw notFound('product plan');
   return id;
 }
 

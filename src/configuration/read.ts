@@ -17,7 +17,7 @@ import { type Caller, can } from '../domain/permission.ts';
 import { mayBeMapped } from '../domain/role.ts';
 import { NewConnection } from '../tenancy/connectionInput.ts';
 import { type ConnectionDeps, failureToOpen, rolesIn } from '../tenancy/connections.ts';
-import { listPlans } from '../tenancy/productPlans.ts';
+import { listProductPlans } from '../tenancy/productPlans.ts';
 import { listRoles } from '../tenancy/roles.ts';
 import { type Mistake, readAs } from './file.ts';
 import type { ConfigurationFile, CredentialSources, Reference } from './schema.ts';
@@ -37,7 +37,7 @@ export function seesHidden(caller: Caller): boolean {
   return caller.role === 'system';
 }
 
-/** Roles, plans, tenants and connections that the caller sees. */
+/** Roles, product plans, tenants and connections that the caller sees. */
 export async function readStanding(deps: ConfigurationDeps, caller: Caller) {
   const { store } = deps;
   const tenants = await store.configuration.tenants(caller.tenant);
@@ -45,7 +45,7 @@ export async function readStanding(deps: ConfigurationDeps, caller: Caller) {
   for await (const connection of store.connections.each(caller.tenant)) connections.push(connection);
   return {
     roles: await everything((page) => listRoles(deps, caller, page)),
-    plans: await everything((page) => listPlans(deps, caller, page)),
+    productPlans: await everything((page) => listProductPlans(deps, caller, page)),
     tenants,
     planAbove: (await store.productPlans.of(caller.tenant))?.plan.name ?? null,
     connections,

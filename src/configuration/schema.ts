@@ -170,7 +170,7 @@ const WantedUser = z
 
 export const ConfigurationFile = z.strictObject({
   roles: z.array(WantedRole).default([]),
-  plans: z.array(WantedPlan).default([]),
+  productPlans: z.array(WantedPlan).default([]),
   tenants: z.array(WantedTenant).default([]),
   connections: z.array(WantedConnection).default([]),
   users: z.array(WantedUser).default([]),

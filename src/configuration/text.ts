@@ -11,7 +11,7 @@ export type Written = {
   readonly leftOut: { readonly connections: number; readonly users: number };
 };
 
-export type ToWrite = Pick<Current, 'roles' | 'plans' | 'tenants' | 'connections' | 'users'> & {
+export type ToWrite = Pick<Current, 'roles' | 'productPlans' | 'tenants' | 'connections' | 'users'> & {
   /** Where each tenant stands, also of those that are not written. */
   readonly pathOf: ReadonlyMap<TenantId, TenantPath>;
 };
@@ -24,7 +24,7 @@ export function writeFile(current: ToWrite): Written {
     roles: current.roles
       .map(({ name, description, type, permissions }) => ({ name, description, type, permissions }))
       .sort(byName),
-    plans: current.plans
+    productPlans: current.productPlans
       .map(({ name, description, seats, roles }) => ({ name, description, seats, roles }))
       .sort(byName),
     tenants: tenantsOf(current),

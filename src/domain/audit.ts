@@ -25,7 +25,7 @@ export type AuditSubject = {
     | 'sign-in-provider'
     | 'support-access'
     | 'role'
-    | 'plan'
+    | 'product-plan'
     | 'run'
     | 'change'
     | 'change-set'

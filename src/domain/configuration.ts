@@ -94,14 +94,20 @@ export type WantedUser = {
 
 export type Wanted = {
   readonly roles: readonly WantedRole[];
-  readonly plans: readonly WantedPlan[];
+  readonly productPlans: readonly WantedPlan[];
   readonly tenants: readonly WantedTenant[];
   readonly connections: readonly WantedConnection[];
   readonly users: readonly WantedUser[];
 };
 
 export type Section = keyof Wanted;
-export const SECTIONS = ['roles', 'plans', 'tenants', 'connections', 'users'] as const satisfies Section[];
+export const SECTIONS = [
+  'roles',
+  'productPlans',
+  'tenants',
+  'connections',
+  'users',
+] as const satisfies Section[];
 
 export type CurrentTenant = {
   readonly id: TenantId;
@@ -144,7 +150,7 @@ export type Counted = {
 export type Current = {
   /** Those that the caller sees. */
   readonly roles: readonly Role[];
-  readonly plans: readonly ProductPlan[];
+  readonly productPlans: readonly ProductPlan[];
   /** Names of those that a mapping names, of whatever tenant, or a directory has given; as far as the file changes their types. */
   readonly rolesOfDirectories: readonly string[];
   /** The caller's own first. */
@@ -180,7 +186,7 @@ export type UserDifference = Difference<WantedUser, CurrentUser> & {
 
 export type Differences = {
   readonly roles: readonly Difference<WantedRole, Role>[];
-  readonly plans: readonly Difference<WantedPlan, ProductPlan>[];
+  readonly productPlans: readonly Difference<WantedPlan, ProductPlan>[];
   readonly tenants: readonly TenantDifference[];
   readonly connections: readonly ConnectionDifference[];
   readonly users: readonly UserDifference[];
@@ -189,7 +195,7 @@ export type Differences = {
 /** What keeps a file from being loaded. */
 export type Hindrance = { readonly place: Place; readonly message: string };
 
-/** What is there and the file does not name: left alone. Roles and plans only for whoever may write them. */
+/** What is there and the file does not name: left alone. Roles and product plans only for whoever may write them. */
 export type Unnamed = Readonly<Record<Section | 'domains' | 'assignments', number>>;
 
 export type Compared = {
@@ -202,14 +208,14 @@ export type Compared = {
 
 /** A difference as it is shown. */
 export type Shown = {
-  readonly kind: 'role' | 'plan' | 'tenant' | 'connection' | 'user';
+  readonly kind: 'role' | 'product-plan' | 'tenant' | 'connection' | 'user';
   readonly action: 'create' | 'update';
   /** As people call it. */
   readonly name: string;
   readonly fields: readonly FieldDifference[];
 };
 
-export function shownOf({ roles, plans, tenants, connections, users }: Differences): readonly Shown[] {
+export function shownOf({ roles, productPlans, tenants, connections, users }: Differences): readonly Shown[] {
   const show = <W>(
     kind: Shown['kind'],
     list: readonly Difference<W, unknown>[],
@@ -220,7 +226,7 @@ export function shownOf({ roles, plans, tenants, connections, users }: Differenc
     });
   return [
     ...show('role', roles, ({ name }) => name),
-    ...show('plan', plans, ({ name }) => name),
+    ...show('product-plan', productPlans, ({ name }) => name),
     ...show('tenant', tenants, ({ path }) => pathText(path)),
     ...show('connection', connections, ({ tenant, name }) => `${pathText(tenant)}: ${name}`),
     ...show('user', users, nameOfUser),

@@ -35,13 +35,17 @@ export function compareConfiguration(file: Wanted, current: Current, who: Compar
   const wanted = who.isSystem ? { ...file, roles: [...file.roles, ...rolesOfMappings(file, current)] } : file;
   const outlook = outlookOf(wanted, current, who);
   const roles = compareNamed(wanted.roles, current.roles, ['description', 'type', 'permissions']);
-  const plans = compareNamed(wanted.plans, current.plans, ['description', 'seats', 'roles']);
+  const productPlans = compareNamed(wanted.productPlans, current.productPlans, [
+    'description',
+    'seats',
+    'roles',
+  ]);
   const tenants = compareTenants(wanted, outlook, who);
   const connections = compareConnections(wanted, current, outlook);
   const users = compareUsers(wanted, current, outlook);
   const hindrances = [
     ...refusedTo(who, 'roles', roles),
-    ...refusedTo(who, 'plans', plans),
+    ...refusedTo(who, 'productPlans', productPlans),
     ...roles.flatMap((role) => againstType(role, current)),
     ...unknownRolesOfPlans(wanted, outlook),
     ...tenants.hindrances,
@@ -50,7 +54,7 @@ export function compareConfiguration(file: Wanted, current: Current, who: Compar
   ];
   const differences = {
     roles,
-    plans,
+    productPlans,
     tenants: tenants.differences,
     connections: connections.differences,
     users: users.differences,
@@ -72,7 +76,7 @@ function rolesOfMappings(file: Wanted, current: Current): readonly WantedRole[] 
 function outlookOf(wanted: Wanted, current: Current, { isSystem }: ComparedFor): Outlook {
   const tenants = new Map(current.tenants.map((tenant) => [keyOf(tenant.path), tenant]));
   const named = new Map(wanted.tenants.map((tenant) => [keyOf(tenant.path), tenant]));
-  const rolesNow = new Map(current.plans.map(({ name, roles }) => [name, roles]));
+  const rolesNow = new Map(current.productPlans.map(({ name, roles }) => [name, roles]));
   const planOf = (path: TenantPath): string | null => {
     const said = named.get(keyOf(path))?.plan;
     const own = said === undefined ? (tenants.get(keyOf(path))?.plan ?? null) : said;
@@ -87,7 +91,10 @@ function outlookOf(wanted: Wanted, current: Current, { isSystem }: ComparedFor):
     roleTypes: typesAfter(wanted, current.roles),
     planAt: planOf,
     rolesOfPlan: new Map(
-      [...current.plans, ...wanted.plans].map(({ name, roles }) => [name, roles ?? rolesNow.get(name) ?? []]),
+      [...current.productPlans, ...wanted.productPlans].map(({ name, roles }) => [
+        name,
+        roles ?? rolesNow.get(name) ?? [],
+      ]),
     ),
   };
 }
@@ -112,7 +119,7 @@ function compareNamed<
 
 function refusedTo(
   { isSystem }: ComparedFor,
-  section: 'roles' | 'plans',
+  section: 'roles' | 'productPlans',
   differences: readonly Difference<{ readonly name: string }, unknown>[],
 ): readonly Hindrance[] {
   if (isSystem) return [];
@@ -136,11 +143,11 @@ function againstType(
 }
 
 function unknownRolesOfPlans(wanted: Wanted, { roleTypes }: Outlook): readonly Hindrance[] {
-  return wanted.plans.flatMap(({ roles = [] }, at) =>
+  return wanted.productPlans.flatMap(({ roles = [] }, at) =>
     roles.flatMap((role, index) => {
       if (roleTypes.has(role)) return [];
       const message = `there is no role ${quoted(role)}: add it to roles, or correct its name`;
-      return [{ place: ['plans', at, 'roles', index], message }];
+      return [{ place: ['productPlans', at, 'roles', index], message }];
     }),
   );
 }
@@ -217,7 +224,7 @@ function againstFields(
     ...refuse(
       'plan',
       typeof plan === 'string' && !rolesOfPlan.has(plan),
-      `there is no product plan ${quoted(plan ?? '')}: add it to plans, or correct its name`,
+      `there is no product plan ${quoted(plan ?? '')}: add it to productPlans, or correct its name`,
     ),
     ...refuse(
       'state',
@@ -347,7 +354,7 @@ function unnamedOf(
   const names = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name);
   const counted = {
     roles: isSystem ? without(names(current.roles), names(wanted.roles)) : 0,
-    plans: isSystem ? without(names(current.plans), names(wanted.plans)) : 0,
+    productPlans: isSystem ? without(names(current.productPlans), names(wanted.productPlans)) : 0,
     tenants: without(
       current.tenants.filter(({ path }) => path.length > 0).map(({ path }) => keyOf(path)),
       [...named.keys()],

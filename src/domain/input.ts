@@ -48,7 +48,7 @@ const pluralOf = {
   'sign-in provider': 'sign-in providers',
   'support access': 'support accesses',
   role: 'roles',
-  plan: 'product plans',
+  'product plan': 'product plans',
   user: 'users',
   'user or tenant': 'users and tenants',
   run: 'runs',

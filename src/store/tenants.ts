@@ -149,7 +149,7 @@ async function refuseWhereGoing(tx: OrdinaryTransaction, parent: TenantId): Prom
 /** Product plans are the whole install's: everybody sees every one. */
 async function refuseUnknownPlan(tx: OrdinaryTransaction, plan: ProductPlanId | null): Promise<void> {
   if (plan === null) return;
-  if ((await tx.productPlan.count({ where: { id: plan } })) === 0) throw notFound('plan');
+  if ((await tx.productPlan.count({ where: { id: plan } })) === 0) throw notFound('product plan');
 }
 
 function reading(database: Database): Pick<TenantStore, 'list' | 'get' | 'describe' | 'isKnown' | 'named'> {

@@ -30,7 +30,7 @@ export const NewProductPlan = z.strictObject({
 });
 
 /** Throws `invalid-input`, also for roles that there are not, and `name-taken`. */
-export async function createPlan(
+export async function createProductPlan(
   deps: ProductPlanDeps,
   caller: Caller,
   input: z.input<typeof NewProductPlan>,
@@ -57,21 +57,21 @@ async function idsOf({ store }: ProductPlanDeps, names: readonly string[]): Prom
   return [...known.values()];
 }
 
-export const ListPlans = PageOptions;
+export const ListProductPlans = PageOptions;
 
 /** From above all tenants all plans; else those that count in the caller's tenant and below. Throws `invalid-input`. */
-export async function listPlans(
+export async function listProductPlans(
   { store }: Pick<ProductPlanDeps, 'store'>,
   caller: Caller,
-  input: z.input<typeof ListPlans> = {},
+  input: z.input<typeof ListProductPlans> = {},
 ): Promise<Listed<ProductPlan>> {
   authorise(caller, 'roles.read');
-  const { items, next } = await store.productPlans.list(caller.tenant, parseInput(ListPlans, input));
+  const { items, next } = await store.productPlans.list(caller.tenant, parseInput(ListProductPlans, input));
   return { items: await withoutHidden(store, caller, items), next };
 }
 
 /** Throws `not-found`. */
-export async function getPlan(
+export async function getProductPlan(
   { store }: Pick<ProductPlanDeps, 'store'>,
   caller: Caller,
   id: string,
@@ -80,19 +80,19 @@ export async function getPlan(
   const known = parseId(ProductPlanId, id);
   const plan = known === null ? null : await store.productPlans.get(caller.tenant, known);
   const [shown] = plan === null ? [] : await withoutHidden(store, caller, [plan]);
-  if (shown === undefined) throw notFound('plan');
+  if (shown === undefined) throw notFound('product plan');
   return shown;
 }
 
 /** By id or name. Throws `not-found`. */
-export async function findPlan(
+export async function findProductPlan(
   deps: Pick<ProductPlanDeps, 'store'>,
   caller: Caller,
   nameOrId: string,
 ): Promise<ProductPlan> {
   authorise(caller, 'roles.read');
   const named = await deps.store.productPlans.named(caller.tenant, nameOrId);
-  return await getPlan(deps, caller, named?.id ?? nameOrId);
+  return await getProductPlan(deps, caller, named?.id ?? nameOrId);
 }
 
 async function withoutHidden(
@@ -107,7 +107,7 @@ async function withoutHidden(
 }
 
 export const ChangedProductPlan = z.strictObject({
-  plan: z.string(),
+  productPlan: z.string(),
   version: z.int().optional(),
   name: Name.optional(),
   description: Description.optional(),
@@ -120,14 +120,14 @@ export const ChangedProductPlan = z.strictObject({
  * Counts at once in all tenants that have the plan. An assignment of a role that the plan does not have any more is kept, and counts
  * no longer. Throws `invalid-input`, `not-found`, `changed-since-shown`, `name-taken`.
  */
-export async function updatePlan(
+export async function updateProductPlan(
   deps: ProductPlanDeps,
   caller: Caller,
   input: z.input<typeof ChangedProductPlan>,
 ): Promise<ProductPlan> {
   authorise(caller, 'roles.write');
-  const { plan: id, version, roles, ...given } = parseInput(ChangedProductPlan, input);
-  const before = await getPlan(deps, caller, id);
+  const { productPlan: id, version, roles, ...given } = parseInput(ChangedProductPlan, input);
+  const before = await getProductPlan(deps, caller, id);
   if (version !== undefined && version !== before.version) throw changedSinceShown();
   const wanted = roles === undefined ? before.roles : [...new Set(roles)].sort();
   const patch = {
@@ -154,25 +154,25 @@ export async function updatePlan(
 }
 
 /** Throws `not-found`, and `not-allowed-now` while a tenant has it. */
-export async function deletePlan(deps: ProductPlanDeps, caller: Caller, id: string): Promise<void> {
+export async function deleteProductPlan(deps: ProductPlanDeps, caller: Caller, id: string): Promise<void> {
   authorise(caller, 'roles.write');
-  const plan = await getPlan(deps, caller, id);
+  const plan = await getProductPlan(deps, caller, id);
   const entry = audited(deps, caller, 'deleted', plan.id, { name: plan.name });
   switch (await deps.store.productPlans.remove(plan.id, entry)) {
     case 'removed':
       return;
     case 'gone':
-      throw notFound('plan');
+      throw notFound('product plan');
     case 'used':
       throw new Problem({
         code: 'not-allowed-now',
         message: 'The product plan is still used: tenants have it.',
-        remedy: 'Set another plan at its tenants first; `rollcall plans show` lists them.',
+        remedy: 'Set another plan at its tenants first; `rollcall product-plans show` lists them.',
       });
   }
 }
 
-export const ListSubscriptions = PageOptions.extend({ plan: z.string() });
+export const ListSubscriptions = PageOptions.extend({ productPlan: z.string() });
 
 /** The caller's tenants that the plan is set at, with the seats that are taken in each. Throws `invalid-input`, `not-found`. */
 export async function listSubscriptions(
@@ -181,8 +181,8 @@ export async function listSubscriptions(
   input: z.input<typeof ListSubscriptions>,
 ): Promise<Listed<Subscription>> {
   authorise(caller, 'tenants.read');
-  const { plan, ...page } = parseInput(ListSubscriptions, input);
-  const { id } = await getPlan({ store }, caller, plan);
+  const { productPlan, ...page } = parseInput(ListSubscriptions, input);
+  const { id } = await getProductPlan({ store }, caller, productPlan);
   return await store.productPlans.subscriptions(caller.tenant, id, page);
 }
 
@@ -196,7 +196,7 @@ export type PlanOfTenant = {
 };
 
 /** The plan that counts in a tenant: its own, else that of the nearest above. Throws `not-found` for the tenant. */
-export async function getPlanOf(
+export async function getProductPlanOf(
   { store }: Pick<ProductPlanDeps, 'store'>,
   caller: Caller,
   tenant: string,
@@ -219,7 +219,7 @@ function audited(
 ): Audited {
   return {
     at: clock.now(),
-    entry: { actor, action: `plan.${what}`, subject: { kind: 'plan', id }, details },
+    entry: { actor, action: `product-plan.${what}`, subject: { kind: 'product-plan', id }, details },
   };
 }
 

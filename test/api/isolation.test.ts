@@ -350,7 +350,7 @@ describe.each(attempts)('%s', (_, headersOf, whose) => {
   it('finds none of them in any list, nor in what it reads of its own', async () => {
     const own = Object.values(childIds);
     const ids = Object.entries(foreign).flatMap(([name, id]) =>
-      name === 'plan' || own.includes(id) ? [] : [id],
+      name === 'productPlan' || own.includes(id) ? [] : [id],
     );
     await abreast(operations.filter(isRead), async (one) => {
       const said = await heard('GET', asking(one.path, childIds), headers);

@@ -17,7 +17,7 @@ beforeAll(async () => {
   await fill(served, second, 5);
   await asOwner(served.databaseUrl, (client) =>
     client.query('UPDATE tenant SET product_plan_id = $1 WHERE id = ANY ($2)', [
-      ids.plan,
+      ids.productPlan,
       [first.tenant, second.tenant],
     ]),
   );

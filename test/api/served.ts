@@ -17,7 +17,7 @@ import { syncConnection } from '../../src/sync/sync.ts';
 import { authenticateKey, createKey } from '../../src/tenancy/apiKeys.ts';
 import { createConnection, openStoredConnector } from '../../src/tenancy/connections.ts';
 import { createPrincipal, ensureOperator } from '../../src/tenancy/principals.ts';
-import { createPlan } from '../../src/tenancy/productPlans.ts';
+import { createProductPlan } from '../../src/tenancy/productPlans.ts';
 import { requestSupport } from '../../src/tenancy/supportAccess.ts';
 import { createTenant } from '../../src/tenancy/tenants.ts';
 import { listUsers } from '../../src/tenancy/users.ts';
@@ -40,7 +40,7 @@ export type Ids = Readonly<
     | 'principal'
     | 'key'
     | 'supportAccess'
-    | 'plan'
+    | 'productPlan'
     | 'session'
     | 'signInProvider',
     string
@@ -185,7 +185,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
   await carryOutApply(deps, apply, { signal: AbortSignal.timeout(30_000) });
   const user = (await listUsers(deps, caller, {})).items.find(({ tenant }) => tenant === customer.tenant);
   if (user === undefined) throw new Error('nobody was applied');
-  const plan = await createPlan(deps, served.operator, { name: `Plan of ${customer.tenant}` });
+  const plan = await createProductPlan(deps, served.operator, { name: `Plan of ${customer.tenant}` });
   const ids: Ids = {
     tenant: customer.tenant,
     connection: connection.id,
@@ -195,7 +195,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     user: user.id,
     principal: customer.principal,
     key: customer.key,
-    plan: plan.id,
+    productPlan: plan.id,
     supportAccess: await aSupportAccess(served, customer.tenant),
     session: await aSession(served, customer.principal),
     signInProvider: await aSignInProvider(served, customer.tenant),

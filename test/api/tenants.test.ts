@@ -68,7 +68,7 @@ describe('A tenant over HTTP', () => {
     });
     const stale = await call('PATCH', `/v1/tenants/${id}`, { name: 'Again', version: 1 });
     expect(stale).toMatchObject({ status: 409, body: { code: 'changed-since-shown' } });
-    const plan = (await call('POST', '/v1/plans', { name: 'Business' }, system)).body.id;
+    const plan = (await call('POST', '/v1/product-plans', { name: 'Business' }, system)).body.id;
     for (const [method, path] of [
       ['PATCH', `/v1/tenants/${id}`],
       ['POST', '/v1/tenants'],

@@ -54,7 +54,15 @@ users:
 `);
     expect(await on.diff(configuration, admin)).toMatchObject({
       differences: [],
-      unnamed: { roles: 0, plans: 0, tenants: 0, connections: 0, users: 0, domains: 0, assignments: 0 },
+      unnamed: {
+        roles: 0,
+        productPlans: 0,
+        tenants: 0,
+        connections: 0,
+        users: 0,
+        domains: 0,
+        assignments: 0,
+      },
     });
   });
 
@@ -76,13 +84,13 @@ users:
     expect(
       await on.refusal(
         `roles: [{name: editor, description: Mine}]
-plans: [{name: Mine ${count}}]
+productPlans: [{name: Mine ${count}}]
 tenants: [{path: A, plan: Mine ${count}, domains: [a${count}.example]}, {path: ., inheritsRoles: false, state: suspended}]`,
         admin,
       ),
     ).toEqual([
       expect.stringMatching(/^roles\.0: .*written by the role system alone/),
-      expect.stringMatching(/^plans\.0: .*written by the role system alone/),
+      expect.stringMatching(/^productPlans\.0: .*written by the role system alone/),
       expect.stringMatching(/^tenants\.0\.plan: .*set by the role system alone/),
       expect.stringMatching(/^tenants\.0\.domains: .*set by the role system alone/),
       expect.stringMatching(/^tenants\.1\.state: .*changed from above/),

@@ -80,7 +80,7 @@ describe('a difference', () => {
   it('shows each thing that is made, and each field before and after', async () => {
     const { id } = await createTenant(on.deps, on.operator, { name: 'Part', parent: customer });
     await suspendTenant(on.deps, on.operator, id);
-    const file = `plans:
+    const file = `productPlans:
   - {name: Plan ${count}, seats: 5, roles: [editor]}
 tenants:
   - {path: ${name}, plan: Plan ${count}}

@@ -89,7 +89,7 @@ describe('a file that is wrong is refused with the place', () => {
 
   it.each([
     ['roles', 'roles:\n  - name: a\n  - name: a'],
-    ['plans', 'plans:\n  - name: a\n  - name: a'],
+    ['productPlans', 'productPlans:\n  - name: a\n  - name: a'],
     ['tenants', 'tenants:\n  - path: a/b\n  - path: [a, b]'],
     [
       'connections',
@@ -225,7 +225,7 @@ it.each([
   const role = { id: '', name: 'a', description, type: 'ordinary', permissions: [], version: 1 } as const;
   const { text } = writeFile({
     roles: [{ ...role, createdAt: new Date(0) } as never],
-    plans: [],
+    productPlans: [],
     tenants: [],
     connections: [],
     users: [],

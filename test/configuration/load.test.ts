@@ -39,7 +39,7 @@ describe('the example', () => {
     const loaded = await load(example, operator, secrets);
     expect(loaded).toMatchObject({
       roles: { created: 2 },
-      plans: { created: 1 },
+      productPlans: { created: 1 },
       tenants: { created: 4 },
       connections: { created: 1 },
       users: { created: 1 },

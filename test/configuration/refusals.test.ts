@@ -49,8 +49,8 @@ describe('what cannot be loaded is refused as a whole, each place by line and co
     ],
     [
       'a role that there is not, in a plan',
-      'plans:\n  - {name: Silver, roles: [ghost]}',
-      'plans.0.roles.0: line 2, column 28: there is no role "ghost"',
+      'productPlans:\n  - {name: Silver, roles: [ghost]}',
+      'productPlans.0.roles.0: line 2, column 28: there is no role "ghost"',
     ],
     [
       'a role that there is not, given by hand',
@@ -102,7 +102,7 @@ describe('what cannot be loaded is refused as a whole, each place by line and co
   });
 
   it('a role outside the product plan that will count there', async () => {
-    const plan = `plans: [{name: Narrow ${count}, roles: [clerk]}]\ntenants: [{path: ${name}, plan: Narrow ${count}}, {path: ${name}/A}]`;
+    const plan = `productPlans: [{name: Narrow ${count}, roles: [clerk]}]\ntenants: [{path: ${name}, plan: Narrow ${count}}, {path: ${name}/A}]`;
     expect(
       await on.refusal(`${plan}\nusers: [{tenant: ${name}/A, userName: a, roles: [{role: editor}]}]`),
     ).toEqual([

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuthUserId, TenantId } from '../../src/domain/ids.ts';
 import type { Caller } from '../../src/domain/permission.ts';
 import { listEvents } from '../../src/review/changes.ts';
-import { createPlan } from '../../src/tenancy/productPlans.ts';
+import { createProductPlan } from '../../src/tenancy/productPlans.ts';
 import { createRole, grantRole } from '../../src/tenancy/roles.ts';
 import {
   deleteTenant,
@@ -193,7 +193,7 @@ describe('A move is refused', () => {
 describe('The product plan that counts', () => {
   async function withPlans() {
     const [customer, gold, basic] = [await below(), `gold ${v7()}`, `basic ${v7()}`];
-    const plan = async (name: string) => (await createPlan(install, operator, { name, roles: [] })).id;
+    const plan = async (name: string) => (await createProductPlan(install, operator, { name, roles: [] })).id;
     const [goldPlan, basicPlan] = [await plan(gold), await plan(basic)];
     await updateTenant(install, operator, { tenant: customer, plan: basicPlan });
     const { id: shop } = await createTenant(install, operator, {

@@ -4,13 +4,13 @@ import type { Caller } from '../../src/domain/permission.ts';
 import type { RoleType } from '../../src/domain/role.ts';
 import { createConnection, updateConnection } from '../../src/tenancy/connections.ts';
 import {
-  createPlan,
-  deletePlan,
-  getPlan,
-  getPlanOf,
-  listPlans,
+  createProductPlan,
+  deleteProductPlan,
+  getProductPlan,
+  getProductPlanOf,
+  listProductPlans,
   listSubscriptions,
-  updatePlan,
+  updateProductPlan,
 } from '../../src/tenancy/productPlans.ts';
 import {
   createRole,
@@ -55,7 +55,7 @@ async function subscribe(at: TenantId, plan: string | null): Promise<void> {
 
 async function withPlan(at: TenantId, roles: readonly string[], work: () => Promise<void>): Promise<void> {
   made += 1;
-  const { id } = await createPlan(deps, operator, { name: `plan ${made}`, roles: [...roles] });
+  const { id } = await createProductPlan(deps, operator, { name: `plan ${made}`, roles: [...roles] });
   await subscribe(at, id);
   try {
     await work();
@@ -100,7 +100,7 @@ describe('a role', () => {
     const name = await aRole();
     const user = await aUser(database.url, tenant);
     await grantRole(deps, admin, { user, role: name });
-    const { id } = await createPlan(deps, operator, { name: 'uses it', roles: [name] });
+    const { id } = await createProductPlan(deps, operator, { name: 'uses it', roles: [name] });
     const connection = await createConnection(deps, operator, {
       ...okta('uses it'),
       tenant,
@@ -114,7 +114,7 @@ describe('a role', () => {
     await refused('given it by hand');
     await revokeRole(deps, admin, { user, role: name });
     await refused('product plans');
-    await deletePlan(deps, operator, id);
+    await deleteProductPlan(deps, operator, id);
     await refused('mappings');
     await updateConnection(deps, operator, { connection: connection.id, mapping: {} });
     await deleteRole(deps, operator, name);
@@ -265,8 +265,8 @@ it('hidden roles show to nobody in a tenant: not in lists, not on users, not in 
     const seen = async (caller: Caller) => [
       (await listRoles(deps, caller, { limit: 500 })).items.some(({ name }) => name === hidden),
       (await getUser(deps, caller, user)).roles.length === 1,
-      (await getPlanOf(deps, caller, tenant)).plan?.roles.includes(hidden),
-      (await listPlans(deps, caller)).items.some(({ roles }) => roles.includes(hidden)),
+      (await getProductPlanOf(deps, caller, tenant)).plan?.roles.includes(hidden),
+      (await listProductPlans(deps, caller)).items.some(({ roles }) => roles.includes(hidden)),
     ];
     expect(await seen(auditor)).toEqual([false, false, false, false]);
     expect(await seen(operator)).toEqual([true, true, true, true]);
@@ -284,64 +284,82 @@ describe('a product plan', () => {
     })();
     for (const at of [top, mid, mid, own, deep, deep]) await aUser(database.url, at as TenantId);
     await aUser(database.url, mid as TenantId, { state: 'suspended' });
-    const outer = await createPlan(deps, operator, { name: 'outer', seats: 2 });
-    const inner = await createPlan(deps, operator, { name: 'inner' });
+    const outer = await createProductPlan(deps, operator, { name: 'outer', seats: 2 });
+    const inner = await createProductPlan(deps, operator, { name: 'inner' });
     await subscribe(top as TenantId, outer.id);
     await subscribe(own as TenantId, inner.id);
-    const used = async (plan: string) =>
-      (await listSubscriptions(deps, operator, { plan })).items.map(({ id, used: taken }) => [id, taken]);
+    const used = async (productPlan: string) =>
+      (await listSubscriptions(deps, operator, { productPlan })).items.map(({ id, used: taken }) => [
+        id,
+        taken,
+      ]);
     expect(await used(outer.id)).toEqual([[top, 3]]);
     expect(await used(inner.id)).toEqual([[own, 3]]);
-    expect(await getPlanOf(deps, operator, deep as TenantId)).toMatchObject({
+    expect(await getProductPlanOf(deps, operator, deep as TenantId)).toMatchObject({
       plan: inner,
       at: own,
       used: 3,
     });
 
     const within = await aCaller(deps, mid as TenantId);
-    expect(await getPlanOf(deps, within, mid as TenantId)).toEqual({ plan: outer, at: null, used: null });
-    expect((await listPlans(deps, within)).items.map(({ name }) => name)).toEqual(['outer', 'inner']);
-    expect((await listSubscriptions(deps, within, { plan: outer.id })).items).toEqual([]);
+    expect(await getProductPlanOf(deps, within, mid as TenantId)).toEqual({
+      plan: outer,
+      at: null,
+      used: null,
+    });
+    expect((await listProductPlans(deps, within)).items.map(({ name }) => name)).toEqual(['outer', 'inner']);
+    expect((await listSubscriptions(deps, within, { productPlan: outer.id })).items).toEqual([]);
     const others = await aCaller(deps, await aTenant(deps));
-    expect((await listPlans(deps, others)).items).toEqual([]);
-    await expect(getPlan(deps, others, outer.id)).rejects.toMatchObject({ code: 'not-found' });
+    expect((await listProductPlans(deps, others)).items).toEqual([]);
+    await expect(getProductPlan(deps, others, outer.id)).rejects.toMatchObject({ code: 'not-found' });
   });
 
   it('is changed as a whole or not at all, and not removed while a tenant has it', async () => {
     const [one, two] = [await aRole(), await aRole()];
-    const plan = await createPlan(deps, operator, { name: 'changing', seats: 5, roles: [two, one] });
+    const plan = await createProductPlan(deps, operator, { name: 'changing', seats: 5, roles: [two, one] });
     expect(plan.roles).toEqual([one, two].sort());
-    const unknown = updatePlan(deps, operator, { plan: plan.id, roles: ['nobody made this'] });
+    const unknown = updateProductPlan(deps, operator, { productPlan: plan.id, roles: ['nobody made this'] });
     await expect(unknown).rejects.toMatchObject({ code: 'invalid-input', fields: [{ path: 'roles' }] });
-    const after = await updatePlan(deps, operator, { plan: plan.id, seats: null, roles: [two] });
+    const after = await updateProductPlan(deps, operator, {
+      productPlan: plan.id,
+      seats: null,
+      roles: [two],
+    });
     expect(after).toMatchObject({ seats: null, roles: [two], version: 2, name: 'changing' });
-    expect(await updatePlan(deps, operator, { plan: plan.id, seats: null, name: 'changing' })).toEqual(after);
-    await expect(createPlan(deps, operator, { name: 'changing' })).rejects.toMatchObject({
+    expect(
+      await updateProductPlan(deps, operator, { productPlan: plan.id, seats: null, name: 'changing' }),
+    ).toEqual(after);
+    await expect(createProductPlan(deps, operator, { name: 'changing' })).rejects.toMatchObject({
       code: 'name-taken',
     });
     const holder = await aTenant(deps);
     await subscribe(holder, plan.id);
-    await expect(deletePlan(deps, operator, plan.id)).rejects.toMatchObject({ code: 'not-allowed-now' });
+    await expect(deleteProductPlan(deps, operator, plan.id)).rejects.toMatchObject({
+      code: 'not-allowed-now',
+    });
     await subscribe(holder, null);
-    await deletePlan(deps, operator, plan.id);
-    await expect(deletePlan(deps, operator, plan.id)).rejects.toMatchObject({ code: 'not-found' });
+    await deleteProductPlan(deps, operator, plan.id);
+    await expect(deleteProductPlan(deps, operator, plan.id)).rejects.toMatchObject({ code: 'not-found' });
     const actions = (await auditOf(database.url, deps.store.root))
       .filter(({ subject }) => subject.id === plan.id)
-      .map(({ action }) => action);
-    expect(actions).toEqual(['plan.created', 'plan.updated', 'plan.deleted']);
+      .map(({ action, subject }) => [action, subject.kind]);
+    // What a run proposes is called a plan there.
+    expect(actions).toEqual(
+      ['created', 'updated', 'deleted'].map((what) => [`product-plan.${what}`, 'product-plan']),
+    );
   });
 
   it('is the system’s alone to make and change', async () => {
-    const plan = await createPlan(deps, operator, { name: 'not theirs' });
+    const plan = await createProductPlan(deps, operator, { name: 'not theirs' });
     const tried = [
-      createPlan(deps, admin, { name: 'mine' }),
-      updatePlan(deps, admin, { plan: plan.id, seats: 1 }),
-      deletePlan(deps, admin, plan.id),
+      createProductPlan(deps, admin, { name: 'mine' }),
+      updateProductPlan(deps, admin, { productPlan: plan.id, seats: 1 }),
+      deleteProductPlan(deps, admin, plan.id),
       updateRole(deps, admin, { role: 'any', type: 'hidden' }),
       deleteRole(deps, admin, 'any'),
     ];
     for (const one of tried) await expect(one).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(getPlan(deps, operator, unknownId())).rejects.toMatchObject({ code: 'not-found' });
+    await expect(getProductPlan(deps, operator, unknownId())).rejects.toMatchObject({ code: 'not-found' });
   });
 });
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TenantId } from '../../src/domain/ids.ts';
 import type { Caller } from '../../src/domain/permission.ts';
 import { listEvents } from '../../src/review/changes.ts';
-import { createPlan, updatePlan } from '../../src/tenancy/productPlans.ts';
+import { createProductPlan, updateProductPlan } from '../../src/tenancy/productPlans.ts';
 import { createRole, deleteRole, updateRole } from '../../src/tenancy/roles.ts';
 import { clockAt } from '../support/clock.ts';
 import { asOwner, type FreshStore, freshStore } from '../support/database.ts';
@@ -74,24 +74,30 @@ it('what alters nobody’s authorization is told to nobody', async () => {
   expect(await heardOf(() => updateRole(deps, operator, { role: 'writer', description: 'Writes' }))).toEqual(
     nobody,
   );
-  const { id } = await createPlan(deps, operator, { name: 'Silent', roles: ['writer'] });
-  expect(await heardOf(() => updatePlan(deps, operator, { plan: id, seats: 5 }))).toEqual(nobody);
+  const { id } = await createProductPlan(deps, operator, { name: 'Silent', roles: ['writer'] });
+  expect(await heardOf(() => updateProductPlan(deps, operator, { productPlan: id, seats: 5 }))).toEqual(
+    nobody,
+  );
 });
 
 it('which roles a product plan has is told to every application as it changes', async () => {
   await createRole(deps, operator, { name: 'clerk' });
-  const { id } = await createPlan(deps, operator, { name: 'Basic', roles: ['clerk'] });
-  expect(await heardOf(() => updatePlan(deps, operator, { plan: id, roles: [] }))).toEqual(everybody);
+  const { id } = await createProductPlan(deps, operator, { name: 'Basic', roles: ['clerk'] });
+  expect(await heardOf(() => updateProductPlan(deps, operator, { productPlan: id, roles: [] }))).toEqual(
+    everybody,
+  );
 });
 
 it('of hidden roles applications of the whole install hear, and none of a tenant', async () => {
   await createRole(deps, operator, { name: 'vendor', type: 'hidden' });
-  const { id } = await createPlan(deps, operator, { name: 'Hidden', roles: [] });
+  const { id } = await createProductPlan(deps, operator, { name: 'Hidden', roles: [] });
   const root = { ...nobody, root: ['roles.changed'] };
   expect(await heardOf(() => updateRole(deps, operator, { role: 'vendor', permissions: ['a.all'] }))).toEqual(
     root,
   );
-  expect(await heardOf(() => updatePlan(deps, operator, { plan: id, roles: ['vendor'] }))).toEqual(root);
+  expect(
+    await heardOf(() => updateProductPlan(deps, operator, { productPlan: id, roles: ['vendor'] })),
+  ).toEqual(root);
   expect(await heardOf(() => updateRole(deps, operator, { role: 'vendor', type: 'ordinary' }))).toEqual(
     everybody,
   );

@@ -1,4 +1,4 @@
-/** `rollcall plans`: versions of the product, which roles they have, and for how many users they are. */
+/** `rollcall product-plans`: versions of the product, which roles they have, and for how many users they are. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { asTyped } from './asTyped.ts';
 import type { App, Cli } from './cli.ts';
@@ -14,48 +14,54 @@ type PlanOptions = {
   readonly role?: readonly string[];
 };
 
-export function addPlanCommands(program: Command, cli: Cli): void {
+export function addProductPlanCommands(program: Command, cli: Cli): void {
   const plans = program
-    .command('plans')
+    .command('product-plans')
     .description('product plans: which roles a tenant may use, and for how many users');
-  examples(plans, 'rollcall plans', 'rollcall plans add Basic --seats 50 --role member --role editor');
+  examples(
+    plans,
+    'rollcall product-plans',
+    'rollcall product-plans add Basic --seats 50 --role member --role editor',
+  );
   const list = plans
     .command('list', { isDefault: true })
     .description('list product plans')
-    .action(() => cli.withApp((app) => listPlans(cli, app)));
-  examples(list, 'rollcall plans', 'rollcall plans list --json');
+    .action(() => cli.withApp((app) => listProductPlans(cli, app)));
+  examples(list, 'rollcall product-plans', 'rollcall product-plans list --json');
   const show = plans
     .command('show')
     .description('show one product plan, with the tenants that it is set at and the seats that are taken')
     .argument('<plan>', 'id or name')
-    .action((plan: string) => cli.withApp((app) => showPlan(cli, app, plan)));
-  examples(show, 'rollcall plans show Basic');
+    .action((plan: string) => cli.withApp((app) => showProductPlan(cli, app, plan)));
+  examples(show, 'rollcall product-plans show Basic');
   const add = described(plans.command('add').description('add a product plan'))
     .argument('<name>')
-    .action((name: string, options: PlanOptions) => cli.withApp((app) => addPlan(cli, app, name, options)));
+    .action((name: string, options: PlanOptions) =>
+      cli.withApp((app) => addProductPlan(cli, app, name, options)),
+    );
   examples(
     add,
-    'rollcall plans add Basic --seats 50 --role member --role editor',
-    "rollcall plans add Unlimited --role member --description 'Everything'",
+    'rollcall product-plans add Basic --seats 50 --role member --role editor',
+    "rollcall product-plans add Unlimited --role member --description 'Everything'",
   );
   const update = described(plans.command('update').description('change a product plan; it counts at once'))
     .argument('<plan>', 'id or name')
     .option('--name <name>', 'what it is called from now on')
     .option('--no-roles', 'take all its roles away')
     .action((plan: string, options: PlanOptions & { roles: boolean }) =>
-      cli.withApp((app) => updatePlan(cli, app, plan, options)),
+      cli.withApp((app) => updateProductPlan(cli, app, plan, options)),
     );
   examples(
     update,
-    'rollcall plans update Basic --seats 100',
-    'rollcall plans update Basic --role member --role editor --role billing',
+    'rollcall product-plans update Basic --seats 100',
+    'rollcall product-plans update Basic --role member --role editor --role billing',
   );
   const remove = plans
     .command('remove')
     .description('remove a product plan that no tenant has')
     .argument('<plan>', 'id or name')
-    .action((plan: string) => cli.withApp((app) => removePlan(cli, app, plan)));
-  examples(remove, 'rollcall plans remove Basic');
+    .action((plan: string) => cli.withApp((app) => removeProductPlan(cli, app, plan)));
+  examples(remove, 'rollcall product-plans remove Basic');
 }
 
 function described(command: Command): Command {
@@ -71,13 +77,13 @@ function seats(text: string): number | null {
   return Number(text);
 }
 
-async function listPlans(cli: Cli, { operator }: App): Promise<void> {
+async function listProductPlans(cli: Cli, { operator }: App): Promise<void> {
   const { terminal } = cli;
-  const plans = await everything((page) => operator.listPlans(page));
+  const plans = await everything((page) => operator.listProductPlans(page));
   if (terminal.json) return terminal.document({ items: plans });
   if (plans.length === 0)
     return terminal.note(
-      asTyped('There is no product plan yet, and nothing is limited: rollcall plans add NAME'),
+      asTyped('There is no product plan yet, and nothing is limited: rollcall product-plans add NAME'),
     );
   terminal.table(
     ['plan', 'seats', 'roles', 'description'],
@@ -94,9 +100,9 @@ function seatsInWords(number: number | null): string {
   return number === null ? 'no limit' : grouped(number);
 }
 
-async function showPlan({ terminal }: Cli, { operator }: App, name: string): Promise<void> {
-  const plan = await operator.findPlan(name);
-  const tenants = await everything((page) => operator.listSubscriptions({ plan: plan.id, ...page }));
+async function showProductPlan({ terminal }: Cli, { operator }: App, name: string): Promise<void> {
+  const plan = await operator.findProductPlan(name);
+  const tenants = await everything((page) => operator.listSubscriptions({ productPlan: plan.id, ...page }));
   if (terminal.json) return terminal.document({ ...plan, tenants });
   terminal.line(`${terminal.style('bold', harmless(plan.name))}  ${seatsInWords(plan.seats)}`);
   if (plan.description !== '') terminal.line(harmless(plan.description));
@@ -113,22 +119,32 @@ async function showPlan({ terminal }: Cli, { operator }: App, name: string): Pro
   );
 }
 
-async function addPlan(cli: Cli, { operator }: App, name: string, options: PlanOptions): Promise<void> {
-  const plan = await operator.createPlan({ name, ...partsOf(options) });
+async function addProductPlan(
+  cli: Cli,
+  { operator }: App,
+  name: string,
+  options: PlanOptions,
+): Promise<void> {
+  const plan = await operator.createProductPlan({ name, ...partsOf(options) });
   if (cli.terminal.json) return cli.terminal.document(plan);
   cli.terminal.line(`Added the product plan ${harmless(plan.name)} (${plan.id}).`);
 }
 
-async function updatePlan(
+async function updateProductPlan(
   cli: Cli,
   { operator }: App,
   name: string,
   { roles, ...options }: PlanOptions & { roles: boolean },
 ): Promise<void> {
-  const { id } = await operator.findPlan(name);
+  const { id } = await operator.findProductPlan(name);
   const renamed = options.name === undefined ? {} : { name: options.name };
   const none = roles ? {} : { roles: [] };
-  const plan = await operator.updatePlan({ plan: id, ...renamed, ...none, ...partsOf(options) });
+  const plan = await operator.updateProductPlan({
+    productPlan: id,
+    ...renamed,
+    ...none,
+    ...partsOf(options),
+  });
   if (cli.terminal.json) return cli.terminal.document(plan);
   const what = `${seatsInWords(plan.seats)}; roles: ${plan.roles.join(', ') || 'none'}`;
   cli.terminal.line(harmless(`${plan.name}: seats: ${what}.`));
@@ -142,9 +158,9 @@ function partsOf({ description, seats, role }: PlanOptions) {
   };
 }
 
-async function removePlan(cli: Cli, { operator }: App, name: string): Promise<void> {
-  const { id } = await operator.findPlan(name);
-  await operator.deletePlan(id);
+async function removeProductPlan(cli: Cli, { operator }: App, name: string): Promise<void> {
+  const { id } = await operator.findProductPlan(name);
+  await operator.deleteProductPlan(id);
   if (cli.terminal.json) return cli.terminal.document({ removed: id });
   cli.terminal.line(`Removed the product plan ${harmless(name)}.`);
 }

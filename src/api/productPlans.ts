@@ -2,16 +2,16 @@
 import { z } from 'zod';
 import {
   ChangedProductPlan,
-  createPlan,
-  deletePlan,
-  getPlan,
-  getPlanOf,
-  ListPlans,
+  createProductPlan,
+  deleteProductPlan,
+  getProductPlan,
+  getProductPlanOf,
+  ListProductPlans,
   ListSubscriptions,
-  listPlans,
+  listProductPlans,
   listSubscriptions,
   NewProductPlan,
-  updatePlan,
+  updateProductPlan,
 } from '../tenancy/productPlans.ts';
 import { Moment, pageOf } from './page.ts';
 import { route } from './route.ts';
@@ -55,48 +55,48 @@ const PlanOfTenant = z
   })
   .meta({ id: 'PlanOfTenant' });
 
-const byId = z.object({ plan: z.uuid() });
+const byId = z.object({ productPlan: z.uuid() });
 
 const defined = [
   route({
     method: 'GET',
-    path: '/v1/plans',
-    operation: 'listPlans',
+    path: '/v1/product-plans',
+    operation: 'listProductPlans',
     summary: 'List product plans',
     description: 'From above all tenants all of them; else those that count in your tenant and below.',
     needs: 'roles.read',
-    input: ListPlans,
+    input: ListProductPlans,
     status: 200,
     answer: pageOf(ProductPlan),
-    handle: ({ deps, caller, input }) => listPlans(deps, caller, input),
+    handle: ({ deps, caller, input }) => listProductPlans(deps, caller, input),
   }),
   route({
     method: 'POST',
-    path: '/v1/plans',
-    operation: 'createPlan',
+    path: '/v1/product-plans',
+    operation: 'createProductPlan',
     summary: 'Create a product plan',
     needs: 'roles.write',
     input: NewProductPlan,
     status: 201,
     answer: ProductPlan,
-    location: ({ id }) => `/v1/plans/${id}`,
-    handle: ({ deps, caller, input }) => createPlan(deps, caller, input),
+    location: ({ id }) => `/v1/product-plans/${id}`,
+    handle: ({ deps, caller, input }) => createProductPlan(deps, caller, input),
   }),
   route({
     method: 'GET',
-    path: '/v1/plans/{plan}',
-    operation: 'getPlan',
+    path: '/v1/product-plans/{productPlan}',
+    operation: 'getProductPlan',
     summary: 'Get a product plan',
     needs: 'roles.read',
     input: byId,
     status: 200,
     answer: ProductPlan,
-    handle: ({ deps, caller, input }) => getPlan(deps, caller, input.plan),
+    handle: ({ deps, caller, input }) => getProductPlan(deps, caller, input.productPlan),
   }),
   route({
     method: 'PATCH',
-    path: '/v1/plans/{plan}',
-    operation: 'updatePlan',
+    path: '/v1/product-plans/{productPlan}',
+    operation: 'updateProductPlan',
     summary: 'Change a product plan',
     description:
       'Only what is sent changes, roles as a whole. It counts at once in all tenants that have the plan; what was given of a role that it does not have any more is kept, and counts no longer.',
@@ -104,24 +104,24 @@ const defined = [
     input: ChangedProductPlan,
     status: 200,
     answer: ProductPlan,
-    handle: ({ deps, caller, input }) => updatePlan(deps, caller, input),
+    handle: ({ deps, caller, input }) => updateProductPlan(deps, caller, input),
   }),
   route({
     method: 'DELETE',
-    path: '/v1/plans/{plan}',
-    operation: 'deletePlan',
+    path: '/v1/product-plans/{productPlan}',
+    operation: 'deleteProductPlan',
     summary: 'Delete a product plan that no tenant has',
     needs: 'roles.write',
     input: byId,
     status: 204,
-    handle: ({ deps, caller, input }) => deletePlan(deps, caller, input.plan),
+    handle: ({ deps, caller, input }) => deleteProductPlan(deps, caller, input.productPlan),
   }),
 ];
 
 const set = [
   route({
     method: 'GET',
-    path: '/v1/plans/{plan}/tenants',
+    path: '/v1/product-plans/{productPlan}/tenants',
     operation: 'listSubscriptions',
     summary: 'List the tenants that a product plan is set at, with the seats that are taken',
     needs: 'tenants.read',
@@ -132,15 +132,15 @@ const set = [
   }),
   route({
     method: 'GET',
-    path: '/v1/tenants/{tenant}/plan',
-    operation: 'getPlanOf',
+    path: '/v1/tenants/{tenant}/product-plan',
+    operation: 'getProductPlanOf',
     summary: 'Get the product plan that counts in a tenant',
     needs: 'roles.read',
     input: z.object({ tenant: z.uuid() }),
     status: 200,
     answer: PlanOfTenant,
-    handle: ({ deps, caller, input }) => getPlanOf(deps, caller, input.tenant),
+    handle: ({ deps, caller, input }) => getProductPlanOf(deps, caller, input.tenant),
   }),
 ];
 
-export const plans = [...defined, ...set];
+export const productPlans = [...defined, ...set];
