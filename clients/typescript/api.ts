@@ -361,6 +361,8 @@ export type Policy = {
     readonly deletedAtLeast: number;
     readonly lostRolesPercent: number;
     readonly lostRolesAtLeast: number;
+    readonly movedPercent: number;
+    readonly movedAtLeast: number;
     readonly shrunkenPercent: number;
     readonly blankedPercent: number;
     readonly blankedAtLeast: number;
@@ -373,6 +375,8 @@ export type PolicyInput = {
     readonly deletedAtLeast?: number;
     readonly lostRolesPercent?: number;
     readonly lostRolesAtLeast?: number;
+    readonly movedPercent?: number;
+    readonly movedAtLeast?: number;
     readonly shrunkenPercent?: number;
     readonly blankedPercent?: number;
     readonly blankedAtLeast?: number;
@@ -773,10 +777,6 @@ export type Operations = {
     readonly name: string;
     readonly role: "system" | "tenant-administrator" | "reviewer" | "auditor" | "support" | "application";
   }; answer: Principal };
-  /** Make new recovery codes */
-  createRecoveryCodes: { input: { principal: string }; answer: {
-    readonly principal: string;
-    readonly codes: readonly string[];
   /** Create a product plan */
   createProductPlan: { input: {
     readonly name: string;
@@ -784,6 +784,10 @@ export type Operations = {
     readonly seats?: (number | null);
     readonly roles?: readonly string[];
   }; answer: ProductPlan };
+  /** Make new recovery codes */
+  createRecoveryCodes: { input: { principal: string }; answer: {
+    readonly principal: string;
+    readonly codes: readonly string[];
   } };
   /** Create a role */
   createRole: { input: {
@@ -893,14 +897,14 @@ export type Operations = {
   getConnection: { input: { connection: string }; answer: (Connection | UnreadableConnection) };
   /** Get a principal */
   getPrincipal: { input: { principal: string }; answer: Principal };
-  /** Get a role by its name */
-  getRole: { input: { role: string }; answer: Role };
-  /** Get a sync run */
-  getRun: { input: { run: string }; answer: Run };
   /** Get a product plan */
   getProductPlan: { input: { productPlan: string }; answer: ProductPlan };
   /** Get the product plan that counts in a tenant */
   getProductPlanOf: { input: { tenant: string }; answer: PlanOfTenant };
+  /** Get a role by its name */
+  getRole: { input: { role: string }; answer: Role };
+  /** Get a sync run */
+  getRun: { input: { run: string }; answer: Run };
   /** Who is signed in */
   getSession: { input: Record<string, never>; answer: {
     readonly principal: string;
@@ -993,15 +997,15 @@ export type Operations = {
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
   } };
-  /** List providers with what they can do and what they ask for */
-  listProviders: { input: Record<string, never>; answer: {
-    readonly items: readonly Provider[];
-  } };
   /** List product plans */
   listProductPlans: { input: { limit?: number; after?: string }; answer: {
     readonly items: readonly ProductPlan[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
+  } };
+  /** List providers with what they can do and what they ask for */
+  listProviders: { input: Record<string, never>; answer: {
+    readonly items: readonly Provider[];
   } };
   /** List roles */
   listRoles: { input: { limit?: number; after?: string; tenant?: string }; answer: {
@@ -1225,12 +1229,11 @@ export const operations = {
   addSignInProvider: { method: 'POST', path: '/v1/sign-in-providers', query: [], body: true },
   createConnection: { method: 'POST', path: '/v1/connections', query: [], body: true },
   createKey: { method: 'POST', path: '/v1/principals/{principal}/keys', query: [], body: true },
-  createPlan: { method: 'POST', path: '/v1/plans', query: [], body: true },
   createPrincipal: { method: 'POST', path: '/v1/principals', query: [], body: true },
+  createProductPlan: { method: 'POST', path: '/v1/product-plans', query: [], body: true },
   createRecoveryCodes: { method: 'POST', path: '/v1/principals/{principal}/recovery-codes', query: [], body: false },
   createRole: { method: 'POST', path: '/v1/roles', query: [], body: true },
   createTenant: { method: 'POST', path: '/v1/tenants', query: [], body: true },
-  createProductPlan: { method: 'POST', path: '/v1/product-plans', query: [], body: true },
   createUserToken: { method: 'POST', path: '/v1/users/{user}/token', query: [], body: true },
   decide: { method: 'POST', path: '/v1/changes/decisions', query: [], body: true },
   deleteProductPlan: { method: 'DELETE', path: '/v1/product-plans/{productPlan}', query: [], body: false },
@@ -1250,12 +1253,10 @@ export const operations = {
   getAuthorization: { method: 'GET', path: '/v1/users/{user}/authorization', query: ["tenant"], body: false },
   getChange: { method: 'GET', path: '/v1/changes/{change}', query: [], body: false },
   getConnection: { method: 'GET', path: '/v1/connections/{connection}', query: [], body: false },
-  getPlan: { method: 'GET', path: '/v1/plans/{plan}', query: [], body: false },
-  getPlanOf: { method: 'GET', path: '/v1/tenants/{tenant}/plan', query: [], body: false },
   getPrincipal: { method: 'GET', path: '/v1/principals/{principal}', query: [], body: false },
-  getRole: { method: 'GET', path: '/v1/roles/{role}', query: [], body: false },
   getProductPlan: { method: 'GET', path: '/v1/product-plans/{productPlan}', query: [], body: false },
   getProductPlanOf: { method: 'GET', path: '/v1/tenants/{tenant}/product-plan', query: [], body: false },
+  getRole: { method: 'GET', path: '/v1/roles/{role}', query: [], body: false },
   getRun: { method: 'GET', path: '/v1/runs/{run}', query: [], body: false },
   getSession: { method: 'GET', path: '/v1/session', query: [], body: false },
   getSupportAccess: { method: 'GET', path: '/v1/support-accesses/{supportAccess}', query: [], body: false },
@@ -1274,7 +1275,6 @@ export const operations = {
   listDomains: { method: 'GET', path: '/v1/tenants/{tenant}/domains', query: [], body: false },
   listEvents: { method: 'GET', path: '/v1/events', query: ["limit","after"], body: false },
   listKeys: { method: 'GET', path: '/v1/keys', query: ["limit","after","tenant"], body: false },
-  listPlans: { method: 'GET', path: '/v1/plans', query: ["limit","after"], body: false },
   listPrincipals: { method: 'GET', path: '/v1/principals', query: ["limit","after","tenant"], body: false },
   listProductPlans: { method: 'GET', path: '/v1/product-plans', query: ["limit","after"], body: false },
   listProviders: { method: 'GET', path: '/v1/providers', query: [], body: false },
