@@ -28,6 +28,7 @@ export function aCommandLine(database: Database = 'held') {
     if (database === 'external') {
       const fresh = await freshDatabase();
       env['DATABASE_URL'] = fresh.url;
+      env['ROLLCALL_DATA'] = data;
       env['ROLLCALL_SECRET_KEY'] = randomBytes(32).toString('base64');
       leave = fresh.drop;
     }
@@ -37,7 +38,8 @@ export function aCommandLine(database: Database = 'held') {
     folder.remove();
   });
 
-  const run = (...args: string[]): Promise<Ended> => rollcall([...args, '--data', data], { env });
+  const where = database === 'external' ? [] : ['--data', data]; // which would name the embedded one, whatever DATABASE_URL says
+  const run = (...args: string[]): Promise<Ended> => rollcall([...args, ...where], { env });
 
   /** It ends well, whatever it says. */
   async function ok(...args: string[]): Promise<Ended> {

@@ -1,53 +1,28 @@
-import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { asOwner, type FreshDatabase, freshDatabase } from '../support/database.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { asOwner } from '../support/database.ts';
 import { until } from '../support/waiting.ts';
-import { aFolder, type Ended, rollcall, start } from './command.ts';
+import { start } from './command.ts';
+import { aCommandLine } from './commandLine.ts';
 
-const folder = aFolder();
-let database: FreshDatabase;
-let env: Record<string, string>;
+const { env, run, ok, file } = aCommandLine('external');
+const asDatabaseOwner = <T>(work: Parameters<typeof asOwner<T>>[1]) =>
+  asOwner(String(env['DATABASE_URL']), work);
 /** By name. */
 const ids = new Map<string, string>();
 
-const run = (...args: string[]): Promise<Ended> => rollcall(args, { env });
-
 beforeAll(async () => {
-  database = await freshDatabase();
-  env = {
-    DATABASE_URL: database.url,
-    ROLLCALL_DATA: join(folder.path, 'data'),
-    ROLLCALL_SECRET_KEY: randomBytes(32).toString('base64'),
-  };
-  writeFileSync(join(folder.path, 'token'), 'a-token-that-nobody-takes');
-  expect(await run('tenants', 'add', 'Harbor')).toMatchObject({ code: 0 });
+  const token = file('token', 'a-token-that-nobody-takes');
+  await ok('tenants', 'add', 'Harbor');
   for (const name of ['First', 'Broken', 'Last']) {
-    const reach = ['--url', 'https://127.0.0.1:1', '--token-file', join(folder.path, 'token')];
-    const wanted = [
-      '--tenant',
-      'Harbor',
-      '--provider',
-      'okta',
-      '--schedule',
-      '0 3 * * *',
-      '--json',
-      ...reach,
-    ];
-    const added = await run('connections', 'add', name, ...wanted);
-    expect(added).toMatchObject({ code: 0 });
+    const okta = ['--provider', 'okta', '--url', 'https://127.0.0.1:1', '--token-file', token];
+    const wanted = ['--tenant', 'Harbor', '--schedule', '0 3 * * *', ...okta];
+    const added = await ok('connections', 'add', name, ...wanted, '--json');
     ids.set(name, JSON.parse(added.stdout).id);
   }
-  await asOwner(database.url, (client) =>
+  await asDatabaseOwner((client) =>
     client.query(`UPDATE connection SET mapping = '{"roles": "all of them"}' WHERE name = 'Broken'`),
   );
 }, 120_000);
-
-afterAll(async () => {
-  await database.drop();
-  folder.remove();
-});
 
 describe('A connection whose stored mapping cannot be read', { timeout: 120_000 }, () => {
   it('stands in the list with what is wrong, beside the others', async () => {
@@ -90,7 +65,7 @@ describe('A connection whose stored mapping cannot be read', { timeout: 120_000 
   });
 
   it('has no schedule, and no run that somebody asked for; the log says so by its id, and the others have theirs', async () => {
-    await asOwner(database.url, (client) =>
+    await asDatabaseOwner((client) =>
       client.query(
         `INSERT INTO sync_run (id, tenant_id, connection_id, kind, trigger, state, mapping, reading_fingerprint, requested_by)
          SELECT gen_random_uuid(), tenant_id, id, 'full', 'demand', 'queued', mapping, '', 'somebody' FROM connection WHERE name = 'Broken'`,
@@ -99,7 +74,7 @@ describe('A connection whose stored mapping cannot be read', { timeout: 120_000 
     const daemon = start(['start', '--worker-only'], { env });
     await daemon.said(`"event":"schedule.set","connection":"${ids.get('Last')}"`);
     const asked = await until('the run has ended', () =>
-      asOwner(database.url, async (client) => {
+      asDatabaseOwner(async (client) => {
         const { rows } = await client.query(
           `SELECT state, failure ->> 'kind' AS kind FROM sync_run WHERE connection_id = $1 AND requested_by = 'somebody' AND state <> 'queued'`,
           [ids.get('Broken')],
