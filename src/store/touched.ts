@@ -10,6 +10,37 @@ import { advance, LAST_WITH_TOKEN, type Progress, update } from './staging.ts';
 const LAST_COMPLETE = `SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete'
   ORDER BY id DESC LIMIT 1`;
 
+/** Of a change, where it gives one; without the finer points of `emailKey`. */
+const ADDRESS = (change: string) => `lower(${change}.after #>> '{fields,email}')`;
+/** The changes that wait, or are remembered, and give an address. `$1` is the connection. */
+const COMES = (change: string) =>
+  `${change}.connection_id = $1 AND ${change}.state IN ${LIVE} AND ${change}.kind NOT IN ('suspend', 'delete')`;
+
+/** Who comes to an address that an auth user was given since the last plan, or about which somebody decided since. */
+const RIVALS_SINCE = `
+  WITH last AS (SELECT started_at AS at FROM sync_run WHERE id = (${LAST_WITH_TOKEN})),
+  decided AS (
+    SELECT r.external_id, r.auth_user_id, ${ADDRESS('r')} AS address FROM last, decision d JOIN change r ON r.decision_id = d.id
+    WHERE d.connection_id = $1 AND d.created_at >= last.at AND d.made_by <> 'guard' AND r.connection_id = $1 AND r.state IN ${LIVE}),
+  news AS (
+    SELECT u.email_key AS address, u.id AS holder, NULL AS by FROM last, auth_user u
+    WHERE EXISTS (SELECT FROM change c WHERE ${COMES('c')}) -- mostly nobody does, and then no auth user is looked at
+      AND u.updated_at >= last.at AND u.email_key IS NOT NULL
+    UNION ALL SELECT address, NULL, external_id FROM decided
+    UNION ALL SELECT u.email_key, NULL, d.external_id FROM decided d JOIN auth_user u ON u.id = d.auth_user_id)
+  SELECT DISTINCT c.external_id AS id FROM change c JOIN news n ON n.address = ${ADDRESS('c')}
+  WHERE ${COMES('c')} AND (c.auth_user_id = n.holder OR c.external_id = n.by) IS NOT TRUE LIMIT $2::int + 1`;
+
+/** `$1` is the run, `$2` the connection. Each is found by its keys: freshly staged rows have no statistics. */
+const ADDRESSES_LOOKED_UP = `
+  SELECT DISTINCT address FROM staged_user s, LATERAL (
+    SELECT s.email_key AS address
+    UNION ALL SELECT a.email_key FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+      WHERE i.connection_id = $2 AND i.external_id = s.external_id
+    UNION ALL SELECT ${ADDRESS('c')} FROM change c
+      WHERE c.connection_id = $2 AND c.external_id = s.external_id AND c.state IN ${LIVE}) one
+  WHERE s.run_id = $1 AND address IS NOT NULL`;
+
 export class Touched {
   readonly #database: Database;
 
@@ -70,7 +101,8 @@ export class Touched {
   /**
    * Whom the provider need not name again: who could not be read by the run that the token is of (where that were many, a connector
    * does not understand them, and will not now); whose change an apply sent back; whose conflict is about an auth user that has
-   * changed since; who waits for a tenant that takes people in by now; and whose auth user was edited here, which no plan has seen yet.
+   * changed since; who comes to an address of which something was decided, or that an auth user was given, since; who waits for a tenant
+   * that takes people in by now; and whose auth user was edited here, which no plan has seen yet.
    * null: more of one of the latter than `limit`.
    */
   async #again(tx: BulkTransaction, run: TakenRun, limit: number): Promise<readonly ExternalId[] | null> {
@@ -80,7 +112,7 @@ export class Touched {
     );
     const waiting = await tx.query<{ id: ExternalId }>(
       `SELECT c.external_id AS id FROM change c WHERE c.connection_id = $1 AND (c.state IN ('moved', 'failed')
-         OR c.state IN ('open', 'held') AND c.kind = 'conflict' AND EXISTS (
+         OR c.state IN ('open', 'held', 'rejected') AND c.kind = 'conflict' AND EXISTS (
            SELECT FROM jsonb_array_elements(c.candidates) AS one JOIN auth_user u ON u.id = (one ->> 'authUser')::uuid
            WHERE u.updated_at >= (SELECT started_at FROM sync_run WHERE connection_id = $1 AND state = 'finished' ORDER BY id DESC LIMIT 1)))
        LIMIT $2::int + 1`,
@@ -95,10 +127,12 @@ export class Touched {
        LIMIT $2::int + 1`,
       [run.connection, limit],
     );
+    const rivals = await tx.query<{ id: ExternalId }>(RIVALS_SINCE, [run.connection, limit]);
     await tx.query('SET LOCAL enable_nestloop = on');
     const welcome = await whoseTenantIsThere(tx, run, limit);
-    if ([waiting, edited, welcome].some((found) => found.length > limit)) return null;
-    return [...(unread.length > limit ? [] : unread), ...waiting, ...edited, ...welcome].map((row) => row.id);
+    const again = [waiting, edited, rivals, welcome];
+    if (again.some((found) => found.length > limit)) return null;
+    return [...(unread.length > limit ? [] : unread), ...again.flat()].map((row) => row.id);
   }
 
   /** One page of a change feed. `token`: where the next delta goes on, with the last page. */
@@ -137,6 +171,27 @@ export class Touched {
          SELECT last.id, g.id, $2 FROM (${LAST_COMPLETE}) AS last, unnest($3::text[]) AS g (id) ON CONFLICT DO NOTHING`,
         [run.connection, run.tenant, groups],
       );
+    });
+  }
+
+  /**
+   * Who comes to an address that somebody has, had or comes to who was looked up: whether they can have it hangs on both. Up to one
+   * more than `limit`; gives how many. What was looked up already is not asked for again, so that this ends when it is repeated.
+   */
+  stageRivals(run: TakenRun, limit: number): Promise<number> {
+    return this.#inRun(run, async (tx) => {
+      const found = await tx.query<{ address: string }>(ADDRESSES_LOOKED_UP, [run.id, run.connection]);
+      if (found.length === 0) return 0;
+      const addresses = found.map(({ address }) => address);
+      const rivals = await tx.query<{ id: ExternalId }>(
+        `SELECT c.external_id AS id FROM change c
+         WHERE ${COMES(`c`)} AND ${ADDRESS('c')} = ANY ($3::text[])
+           AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id) LIMIT $4::int + 1`,
+        [run.connection, run.id, addresses, limit],
+      );
+      const ids = rivals.map(({ id }) => id);
+      await insertTouched(tx, run, ids);
+      return ids.length;
     });
   }
 

@@ -70,7 +70,8 @@ export async function pullChanges(
       await readFeed(deps, changes, { ...run, deltaFrom: run.deltaFrom }, mapping, signal, progress);
       await refuseTooMany(deps, run);
     }
-    await lookUpTouched(deps, run, mapping, signal, progress);
+    do await lookUpTouched(deps, run, mapping, signal, progress);
+    while (await addsRivals(deps, run));
   } catch (error) {
     if (error instanceof UnknownGroup) throw new NeedsFullRun('somebody is in a group that was not read yet');
     if (error instanceof ConnectorError && CURED_BY_FULL.has(error.failure.kind))
@@ -144,6 +145,13 @@ async function newsOfGroups(
     return 'the members of a group changed';
   await touched.leaveOut(run, [...leftOut]);
   return null;
+}
+
+/** Whether somebody has to be looked at because of the address of whoever was looked up. */
+async function addsRivals({ touched }: PullDeps, run: TakenRun): Promise<boolean> {
+  const found = await touched.stageRivals(run, AGAIN_AT_MOST);
+  if (found > AGAIN_AT_MOST) throw new NeedsFullRun('too many come to the same addresses');
+  return found > 0;
 }
 
 async function refuseTooMany({ touched }: PullDeps, run: TakenRun): Promise<void> {

@@ -317,7 +317,10 @@ export class Connected {
     return found;
   }
 
-  async edit(externalId: string, change: { displayName?: string; attributes?: Record<string, string> }) {
+  async edit(
+    externalId: string,
+    change: { displayName?: string; email?: string | null; attributes?: Record<string, string> },
+  ) {
     const { id } = await this.user(externalId);
     await editUser(this.install, this.administrator, { user: id, ...change });
   }

@@ -1,0 +1,133 @@
+/** What happens in directories, drawn by chance: people with texts and addresses of all kinds, who come, change, move and go. */
+import fc from 'fast-check';
+import { Mapping } from '../../src/domain/mapping.ts';
+import type { SomeDirectoryUser, TestDirectory } from './directory.ts';
+
+/** Text as directories have it: what is cut, composed, escaped or compared wrongly somewhere turns into a phantom change. */
+const nasty = [
+  'Ada Lovelace',
+  'ADA LOVELACE',
+  '  blanks around  ',
+  'zero\u200bwidth',
+  'Zo\u00eb composed',
+  'Zoe\u0308 composed',
+  '\u0130stanbul',
+  'dotless \u0131',
+  'tab\tand\nline\r\nbreak',
+  'back\\slash \\N \\. \\t',
+  '"double" \'single\' `tick`',
+  '{"json": [1, null]} {a,b}',
+  'NUL\u0000inside',
+  '👩‍🚒 fire & 🇮🇹',
+  '\ud800 half a pair',
+  '%_\\% $1 :name ?',
+  'x'.repeat(10_240),
+  '   ',
+  '\u200b',
+];
+
+export const text = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom(...nasty) },
+  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 20 }) },
+);
+const optional = fc.option(text, { nil: null });
+const shared = fc.constantFrom(
+  'shared@example.test',
+  'SHARED@Example.Test',
+  ' shared@example.test\u200b',
+  'other@else.test',
+  'no address',
+);
+const address = fc.oneof(
+  { weight: 9, arbitrary: fc.constant('own') },
+  { weight: 2, arbitrary: shared },
+  // Somebody's: handed on, exchanged, or come to by several at once.
+  { weight: 2, arbitrary: fc.nat(12).map((of) => `u${of}@example.test`) },
+  fc.constant(null),
+);
+const state = fc.oneof(
+  { weight: 8, arbitrary: fc.constant('active' as const) },
+  fc.constantFrom('suspended' as const, 'deprovisioned' as const),
+);
+const note = fc.oneof(text, fc.integer(), fc.boolean(), fc.array(text, { maxLength: 3 }));
+export const attributes = fc.record({
+  state,
+  address,
+  displayName: optional,
+  department: optional,
+  jobTitle: optional,
+  note: fc.option(note, { nil: undefined }),
+});
+export type Attributes = typeof attributes extends fc.Arbitrary<infer T> ? T : never;
+
+export function asUser(id: string, { address: chosen, note: value, ...rest }: Attributes): SomeDirectoryUser {
+  const email = chosen === 'own' ? `${id}@example.test` : chosen;
+  return { id, ...rest, email, userName: email, custom: value === undefined ? {} : { note: value } };
+}
+
+export const who = fc.nat(70);
+export const edit = fc.oneof(
+  fc.record({ does: fc.constant('edit' as const), who, to: attributes }),
+  fc.record({ does: fc.constant('remove' as const), who }),
+  fc.record({ does: fc.constant('add' as const), who, to: attributes }),
+  fc.record({
+    does: fc.constant('join group' as const),
+    group: fc.constantFrom('g1', 'g2'),
+    members: fc.array(who),
+  }),
+);
+export type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never;
+
+export const id = (index: number) => `u${index}`;
+export const ids = (chosen: readonly number[]) => chosen.map(id);
+
+export const rules = [
+  { when: { group: 'g2' }, roles: ['ruled'] },
+  { when: { attribute: { name: 'department', begins: 'Ada' } }, roles: ['of Ada'], stop: true },
+  { roles: ['member', 'last'] },
+];
+/** Some of the tenants that are named are there, some are made, some are missing. */
+export const placing = [
+  { when: { group: 'g1' }, roles: ['grouped'], tenant: 'Group', create: true, stop: true },
+  {
+    when: { group: 'Group g2', attribute: { name: 'displayName', begins: 'Z' } },
+    tenant: 'Fixed/{department}',
+  },
+  { when: { attribute: { name: 'custom.note', begins: 'A' } }, roles: ['noted'], tenant: '{custom.note}/x' },
+  { tenant: 'Units/{department}', create: true },
+];
+export const THERE = ['Fixed', 'Fixed/Ada Lovelace', 'Ada Lovelace', 'Ada Lovelace/x'];
+
+export const mappingWith = (given: readonly object[]) => Mapping.parse({ ...mapping, rules: given });
+
+export const mapping = Mapping.parse({
+  omit: ['jobTitle'],
+  custom: ['note'],
+  roles: [
+    { group: 'g1', role: 'engineer' },
+    { group: 'Group g2', role: 'a "quoted, role' },
+    { group: 'g2', role: 'back\\slash' },
+  ],
+  everyone: ['member'],
+});
+
+export function change(directory: TestDirectory, edits: readonly Edit[]): void {
+  for (const one of edits) {
+    switch (one.does) {
+      case 'edit': {
+        const { id: _, ...to } = asUser(id(one.who), one.to);
+        directory.edit(id(one.who), to);
+        break;
+      }
+      case 'remove':
+        directory.remove(id(one.who));
+        break;
+      case 'add':
+        if (!directory.users.some((user) => user.externalId === id(one.who)))
+          directory.add(asUser(id(one.who), one.to));
+        break;
+      case 'join group':
+        directory.group(one.group, ids(one.members));
+    }
+  }
+}
