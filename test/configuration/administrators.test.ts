@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { exportConfiguration, loadConfiguration } from '../../src/configuration/configuration.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
 import { type Caller, callerOf } from '../../src/domain/permission.ts';
@@ -7,16 +7,12 @@ import { createTenant } from '../../src/tenancy/tenants.ts';
 import { Configuring } from '../support/configuring.ts';
 import { aCaller, aUser } from '../support/tenancy.ts';
 
-let on: Configuring;
+const on = await Configuring.open();
 /** A customer of each test's own, and its administrator. */
 let customer: TenantId;
 let admin: Caller;
 let count: number;
 
-beforeAll(async () => {
-  on = await Configuring.open();
-});
-afterAll(() => on.close());
 beforeEach(async () => {
   ({ customer, admin, count } = await on.customer());
 });

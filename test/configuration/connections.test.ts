@@ -1,20 +1,16 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { diffConfiguration, loadConfiguration } from '../../src/configuration/configuration.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
 import { createConnection, listConnections, updateConnection } from '../../src/tenancy/connections.ts';
 import { Configuring } from '../support/configuring.ts';
 import { auditOf } from '../support/tenancy.ts';
 
-let on: Configuring;
+const on = await Configuring.open();
 /** A customer of each test's own. */
 let name: string;
 let customer: TenantId;
 
-beforeAll(async () => {
-  on = await Configuring.open();
-});
-afterAll(() => on.close());
 beforeEach(async () => {
   ({ name, customer } = await on.customer());
 });

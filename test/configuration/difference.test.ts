@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { exportConfiguration, loadConfiguration } from '../../src/configuration/configuration.ts';
 import type { ConfigurationDeps } from '../../src/configuration/read.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
@@ -11,17 +11,13 @@ import { Configuring } from '../support/configuring.ts';
 import { asOwner } from '../support/database.ts';
 import { aCaller, aUser, auditOf } from '../support/tenancy.ts';
 
-let on: Configuring;
+const on = await Configuring.open();
 /** A customer of each test's own, and its administrator. */
 let name: string;
 let customer: TenantId;
 let admin: Caller;
 let count: number;
 
-beforeAll(async () => {
-  on = await Configuring.open();
-});
-afterAll(() => on.close());
 beforeEach(async () => {
   ({ name, customer, admin, count } = await on.customer());
 });

@@ -1,33 +1,20 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connectors } from '../../connectors/registry.ts';
+import { describe, expect, it } from 'vitest';
 import {
   diffConfiguration,
   exportConfiguration,
   loadConfiguration,
 } from '../../src/configuration/configuration.ts';
-import type { ConfigurationDeps } from '../../src/configuration/read.ts';
 import type { Caller } from '../../src/domain/permission.ts';
 import { verifyAudit } from '../../src/review/audit.ts';
-import { clockAt } from '../support/clock.ts';
-import { type FreshStore, freshStore } from '../support/database.ts';
-import { anOperator } from '../support/tenancy.ts';
+import { aTenancy } from '../support/tenancy.ts';
 
 const example = readFileSync('examples/configuration.yaml', 'utf8');
 const secrets = { 'env:HARBOR_OKTA_TOKEN': '00secretOktaToken' };
 /** What never comes out. */
 const withoutCredentials = (text: string) => text.replaceAll(/^ +credentials:\n( {6}.*\n)+/gm, '');
 
-let database: FreshStore;
-let deps: ConfigurationDeps;
-let operator: Caller;
-
-beforeAll(async () => {
-  database = await freshStore();
-  deps = { store: database.store, clock: clockAt('2026-05-01T09:00:00Z'), connectors };
-  operator = await anOperator(deps);
-});
-afterAll(() => database.drop());
+const { deps, operator } = await aTenancy();
 
 const load = async (configuration: string, caller: Caller, given: Record<string, string> = {}) => {
   const { stamp } = await diffConfiguration(deps, caller, { configuration, secrets: given });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../src/configuration/configuration.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
 import { createConnection, listConnections } from '../../src/tenancy/connections.ts';
@@ -16,16 +16,12 @@ const anOktaConnection = {
   credentials: { kind: 'api-token', token: 'secret' },
 };
 
-let on: Configuring;
+const on = await Configuring.open();
 /** A customer of each test's own, and its administrator. */
 let name: string;
 let customer: TenantId;
 let count: number;
 
-beforeAll(async () => {
-  on = await Configuring.open();
-});
-afterAll(() => on.close());
 beforeEach(async () => {
   ({ name, customer, count } = await on.customer());
 });

@@ -1,5 +1,5 @@
 /** What a file, and what is recorded of it, tells to whom: of stored credentials, of hidden roles, of other tenants' directories. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { exportConfiguration } from '../../src/configuration/configuration.ts';
 import { AuthUserId, type TenantId } from '../../src/domain/ids.ts';
 import { type Caller, callerOf } from '../../src/domain/permission.ts';
@@ -12,14 +12,10 @@ import { asOwner } from '../support/database.ts';
 import { aCaller, aUser, auditOf } from '../support/tenancy.ts';
 import { untilFeedIsUpToDate } from '../support/waiting.ts';
 
-let on: Configuring;
+const on = await Configuring.open();
 let customer: TenantId;
 let name: string;
 let admin: Caller;
-beforeAll(async () => {
-  on = await Configuring.open();
-});
-afterAll(() => on.close());
 beforeEach(async () => {
   ({ customer, name, admin } = await on.customer());
 });

@@ -1,5 +1,4 @@
 /** An install with roles of each type, and a customer of each test's own whose configuration is loaded. */
-import { connectors } from '../../connectors/registry.ts';
 import {
   diffConfiguration,
   exportConfiguration,
@@ -12,9 +11,8 @@ import type { Problem } from '../../src/domain/problem.ts';
 import { createRole } from '../../src/tenancy/roles.ts';
 import { createTenant } from '../../src/tenancy/tenants.ts';
 import { getUser, listUsers } from '../../src/tenancy/users.ts';
-import { clockAt } from './clock.ts';
-import { type FreshStore, freshStore } from './database.ts';
-import { aCaller, anOperator } from './tenancy.ts';
+import type { FreshStore } from './database.ts';
+import { aCaller, aTenancy } from './tenancy.ts';
 
 type Secrets = Readonly<Record<string, string>>;
 
@@ -30,10 +28,9 @@ export class Configuring {
     this.operator = operator;
   }
 
+  /** Thrown away when the test file is done. */
   static async open(): Promise<Configuring> {
-    const database = await freshStore();
-    const deps = { store: database.store, clock: clockAt('2026-05-01T09:00:00Z'), connectors };
-    const operator = await anOperator(deps);
+    const { database, deps, operator } = await aTenancy();
     await createRole(deps, operator, { name: 'editor', type: 'assignable' });
     await createRole(deps, operator, { name: 'clerk', type: 'ordinary' });
     await createRole(deps, operator, { name: 'everyone', type: 'automatic' });
@@ -86,9 +83,5 @@ export class Configuring {
     const [found] = (await listUsers(this.deps, this.operator, { search: userName, tenant })).items;
     if (found === undefined) throw new Error(`there is no ${userName}`);
     return await getUser(this.deps, this.operator, found.id);
-  }
-
-  close(): Promise<void> {
-    return this.database.drop();
   }
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { AuthUserId, TenantId } from '../../src/domain/ids.ts';
 import type { Caller } from '../../src/domain/permission.ts';
 import { listEvents } from '../../src/review/changes.ts';
@@ -10,11 +10,7 @@ import { Configuring } from '../support/configuring.ts';
 import { aTenant, aUser, auditOf } from '../support/tenancy.ts';
 import { untilFeedIsUpToDate } from '../support/waiting.ts';
 
-let one: Configuring;
-beforeAll(async () => {
-  one = await Configuring.open();
-});
-afterAll(() => one.close());
+const one = await Configuring.open();
 
 /** What an application of this caller's tenant hears, without the tenants' own. */
 async function heard(caller: Caller): Promise<readonly EventView[]> {
