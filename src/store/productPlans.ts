@@ -8,7 +8,7 @@ import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import { writeRolesChanged } from './events.ts';
 import type { Prisma } from './generated/client.ts';
-import { pageQuery, subtree } from './scope.ts';
+import { isWithin, pageQuery, subtree } from './scope.ts';
 
 export type ProductPlanPatch = Partial<Pick<ProductPlan, 'name' | 'description' | 'seats'>> & {
   readonly roles?: readonly RoleId[];
@@ -150,7 +150,7 @@ async function countSeats(
 ): Promise<ReadonlyMap<string, number>> {
   const rows = await sqlOf(tx).query<{ id: string; used: number }>(
     `SELECT top.id, count(*)::int AS used
-     FROM tenant top JOIN tenant t ON t.path LIKE top.path || '%'
+     FROM tenant top JOIN tenant t ON ${isWithin('t.path', 'top.path')} AND t.state <> 'deleted'
        JOIN LATERAL (
          SELECT holder.id FROM tenant holder
          WHERE holder.id = ANY (string_to_array(rtrim(t.path, '/'), '/')::uuid[]) AND (holder.product_plan_id IS NOT NULL OR holder.id = top.id)

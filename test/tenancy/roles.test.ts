@@ -284,6 +284,11 @@ describe('a product plan', () => {
     })();
     for (const at of [top, mid, mid, own, deep, deep]) await aUser(database.url, at as TenantId);
     await aUser(database.url, mid as TenantId, { state: 'suspended' });
+    const gone = await aTenant(deps, { parent: mid as TenantId });
+    await aUser(database.url, gone); // until what it held is purged
+    await asOwner(database.url, (client) =>
+      client.query(`UPDATE tenant SET state = 'deleted', delete_at = now() WHERE id = $1`, [gone]),
+    );
     const outer = await createProductPlan(deps, operator, { name: 'outer', seats: 2 });
     const inner = await createProductPlan(deps, operator, { name: 'inner' });
     await subscribe(top as TenantId, outer.id);
