@@ -5,6 +5,7 @@ export const GUARDS = [
   'too-many-deletions',
   'shrunken-directory',
   'too-many-lost-roles',
+  'too-many-moves',
   'bulk-blanking',
 ] as const;
 export type Guard = (typeof GUARDS)[number];
@@ -29,6 +30,8 @@ export type Counted = {
   readonly usersNow: number | null;
   readonly deletions: number;
   readonly usersWhoLoseRoles: number;
+  /** Users who would be put in another tenant. */
+  readonly usersWhoMove: number;
   /** How many users lose the value of a field, by field. */
   readonly blanked: ReadonlyMap<string, number>;
 };
@@ -47,6 +50,7 @@ export function evaluateGuards(counted: Counted, limits: GuardLimits): readonly 
     counted.usersWhoLoseRoles,
     share(limits.lostRolesPercent, limits.lostRolesAtLeast),
   );
+  check('too-many-moves', counted.usersWhoMove, share(limits.movedPercent, limits.movedAtLeast));
   for (const [field, users] of counted.blanked) {
     check('bulk-blanking', users, share(limits.blankedPercent, limits.blankedAtLeast), field);
   }
@@ -71,6 +75,8 @@ export function explainFinding(finding: Finding): string {
       return `the directory lists ${counted} users fewer than before; up to ${limit} are unremarkable`;
     case 'too-many-lost-roles':
       return `${counted} users would lose roles; up to ${limit} go without a person looking at them`;
+    case 'too-many-moves':
+      return `${counted} users would be put in another tenant; up to ${limit} go without a person looking at them`;
     case 'bulk-blanking':
       return `${counted} users would lose their ${finding.field}, as when a credential has lost a permission; up to ${limit} go without a person looking at them`;
   }

@@ -14,6 +14,9 @@ export const Policy = z
         /** Users who lose at least one role, likewise. */
         lostRolesPercent: percent.default(20),
         lostRolesAtLeast: z.number().int().min(0).default(5),
+        /** Users who are put in another tenant, likewise. */
+        movedPercent: percent.default(20),
+        movedAtLeast: z.number().int().min(0).default(5),
         /** How far the directory may have shrunk since the last complete snapshot before all its deletions are held. */
         shrunkenPercent: percent.default(25),
         /** Users who lose the value of one and the same field. */

@@ -272,9 +272,10 @@ export class Plan {
 
   /** What the guards look at. */
   async count(): Promise<Counted> {
-    const [row] = await this.#tx.query<{ deletions: number; lost: number; refused: number }>(
+    const [{ deletions, lost, moves, refused } = NONE] = await this.#tx.query<typeof NONE>(
       `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
          count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
+         count(*) FILTER (WHERE ${concernedBy['too-many-moves']} AND state <> 'rejected')::int AS moves,
          count(*) FILTER (WHERE kind = 'delete' AND state = 'rejected')::int AS refused
        FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
       [this.#run.connection],
@@ -289,18 +290,18 @@ export class Plan {
     const blanked = await this.#tx.query<{ field: string; users: number }>(
       `SELECT f ->> 'field' AS field, count(*)::int AS users FROM change c, jsonb_array_elements(c.fields) f
        WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind IN ('update', 'reactivate')
-         AND f -> 'after' = 'null' GROUP BY 1`,
+         AND f -> 'after' = 'null' AND f ->> 'field' <> 'tenant' GROUP BY 1`,
       [this.#run.connection],
     );
-    const { refused = 0 } = row ?? {};
     const { linked = 0 } = all ?? {};
     const { lastComplete } = this.facts;
     return {
       linkedUsers: linked,
       usersBefore: lastComplete === null ? null : Math.max(lastComplete.users, linked - refused),
       usersNow: this.facts.snapshot.kind === 'complete' ? this.facts.snapshot.users : null,
-      deletions: row?.deletions ?? 0,
-      usersWhoLoseRoles: row?.lost ?? 0,
+      deletions,
+      usersWhoLoseRoles: lost,
+      usersWhoMove: moves,
       blanked: new Map(blanked.map((found) => [found.field, found.users])),
     };
   }
@@ -369,6 +370,8 @@ export class Plan {
   }
 }
 
+const NONE = { deletions: 0, lost: 0, moves: 0, refused: 0 };
+
 /** A change that waits again, as if it had come with this plan: an approval of an earlier revision does not take it in. */
 const OPEN_AGAIN = (revision: string) =>
   `state = 'open', revision = ${revision}, decision_id = NULL, outcome = NULL, outcome_reason = NULL, apply_id = NULL, closed_at = NULL`;
@@ -378,5 +381,6 @@ const concernedBy = {
   'too-many-deletions': `kind IN ('suspend', 'delete')`,
   'shrunken-directory': `kind IN ('suspend', 'delete')`,
   'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
+  'too-many-moves': `fields @> '[{"field": "tenant"}]' AND kind <> 'conflict'`,
   'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
 } as const satisfies Record<Finding['guard'], string>;

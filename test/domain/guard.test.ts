@@ -15,6 +15,7 @@ const quiet: Counted = {
   usersNow: 100,
   deletions: 0,
   usersWhoLoseRoles: 0,
+  usersWhoMove: 0,
   blanked: new Map(),
 };
 const found = (counted: Partial<Counted>) =>
@@ -27,6 +28,8 @@ describe('evaluateGuards', () => {
     ['one deletion over', { deletions: 11 }, ['too-many-deletions']],
     ['lost roles exactly at the limit', { usersWhoLoseRoles: 20 }, []],
     ['one lost role over', { usersWhoLoseRoles: 21 }, ['too-many-lost-roles']],
+    ['moves exactly at the limit', { usersWhoMove: 20 }, []],
+    ['one move over', { usersWhoMove: 21 }, ['too-many-moves']],
     ['a field blanked exactly at the limit', { blanked: new Map([['email', 10]]) }, []],
     ['one blanked over', { blanked: new Map([['email', 11]]) }, ['bulk-blanking']],
     ['shrunken exactly at the limit', { usersNow: 75, deletions: 10 }, []],
@@ -41,8 +44,11 @@ describe('evaluateGuards', () => {
     ['six of six leave', { linkedUsers: 6, deletions: 6 }, ['too-many-deletions']],
     [
       'everything at once',
-      { usersNow: 1, deletions: 99, usersWhoLoseRoles: 99, blanked: new Map([['email', 99]]) },
-      ['too-many-deletions', 'too-many-lost-roles', 'bulk-blanking', 'shrunken-directory'],
+      {
+        ...{ usersNow: 1, deletions: 99, usersWhoLoseRoles: 99, usersWhoMove: 99 },
+        blanked: new Map([['email', 99]]),
+      },
+      ['too-many-deletions', 'too-many-lost-roles', 'too-many-moves', 'bulk-blanking', 'shrunken-directory'],
     ],
   ])('%s', (_, counted, guards) => {
     expect(found(counted)).toEqual(guards);

@@ -34,9 +34,11 @@ export const noGuards = {
   lostRolesPercent: 100,
   shrunkenPercent: 100,
   blankedPercent: 100,
+  movedPercent: 100,
   deletedAtLeast: 1_000_000,
   lostRolesAtLeast: 1_000_000,
   blankedAtLeast: 1_000_000,
+  movedAtLeast: 1_000_000,
 } as const;
 
 /** An auth user as a test looks at it. */

@@ -417,12 +417,17 @@ export class Twin {
         : [];
     const leaving = pending.filter((change) => change.kind === 'delete' || change.kind === 'suspend');
     const losing = pending.filter((change) => change.kind !== 'conflict' && change.lost.length > 0);
+    const moving = pending.filter(
+      ({ kind, user, fields }) =>
+        kind !== 'conflict' && user !== null && fields.some(({ field }) => field === 'tenant'),
+    );
     const { deletedPercent, deletedAtLeast, lostRolesPercent, lostRolesAtLeast } = limits;
     const shrunken = leaving.length > deletedAtLeast && this.#hasShrunk(linked, usersNow);
     return [
       ...found('deletions', leaving, deletedPercent, deletedAtLeast),
       ...found('lost roles', losing, lostRolesPercent, lostRolesAtLeast),
-      ...[...this.#owned(), 'tenant'].flatMap((field) => {
+      ...found('moves', moving, limits.movedPercent, limits.movedAtLeast),
+      ...this.#owned().flatMap((field) => {
         const blanked = pending.filter((change) => blanks(change, field));
         return found(`blanked ${field}`, blanked, limits.blankedPercent, limits.blankedAtLeast);
       }),

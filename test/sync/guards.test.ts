@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Mapping } from '../../src/domain/mapping.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install } from '../support/install.ts';
@@ -248,6 +249,32 @@ describe('Roles', () => {
     acme.directory.group('g', names(losing + 1, 30));
     await acme.sync();
     expect(await held(acme)).toHaveLength(expected);
+  });
+});
+
+describe('Another tenant', () => {
+  it.each([
+    [6, 'Wharf', 0],
+    [7, 'Wharf', 7],
+    [6, null, 0],
+    [7, null, 7],
+  ])('for %i of thirty users (%s) holds %i changes', async (moving, department, expected) => {
+    const acme = await install.connect({
+      directory: aDirectory({ users: names(1, 30).map((id) => ({ id, department: 'Engines', phone: '1' })) }),
+      mapping: Mapping.parse({ rules: [{ tenant: '{department}', create: true }], omit: ['department'] }),
+      guards: { blankedPercent: 0, blankedAtLeast: 0 },
+    });
+    await acme.syncAndApply();
+    for (const id of names(1, moving)) acme.directory.edit(id, { department });
+    acme.directory.edit('u30', { displayName: 'Edited' });
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(expected);
+    expect(await acme.inState('open')).toContain('u30');
+    expect(await because(acme)).toEqual(
+      expected === 0
+        ? []
+        : ['7 users would be put in another tenant; up to 6 go without a person looking at them'],
+    );
   });
 });
 
