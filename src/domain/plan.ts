@@ -28,6 +28,7 @@ export type Seen = {
   readonly externalId: ExternalId;
   readonly desired: DesiredAuthUser;
   readonly desiredHash: string;
+  /** `agreedVersion`: the one that directory and auth user last agreed at; below nought where their tenant is called otherwise since. */
   readonly linked: (StoredAuthUser & { readonly agreedVersion: number }) | null;
   /** Auth users of the tenant, or of those below that people are put in, with the same address; only asked for where `linked` is null. */
   readonly sameAddress: readonly FoundAuthUser[];
@@ -184,7 +185,7 @@ function causeOfUpdate(
   context: PlanContext,
 ): Cause {
   if (context.mappingChanged) return 'mapping-changed';
-  if (linked.version !== linked.agreedVersion) return 'local-edit';
+  if (linked.agreedVersion >= 0 && linked.version !== linked.agreedVersion) return 'local-edit';
   if (change.rolesGained.length + change.rolesLost.length === 0 && change.fields.every(isPlace))
     return 'placed';
   return change.fields.every(isPlace) ? 'group-membership' : 'edited';

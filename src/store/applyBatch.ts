@@ -254,6 +254,7 @@ export class Batch {
     );
   }
 
+  /** Who has to be looked at again since their tenant is called otherwise (`disagreeOnPlaces`) still has to: the change may be older. */
   async #writeIdentities(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
     const rows = applied.map(({ change, user, tenant, version }) => ({
       external_id: change.externalId,
@@ -266,7 +267,8 @@ export class Batch {
       `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version)
        SELECT $1, external_id, tenant_id, auth_user_id, decode(hash, 'hex'), version
        FROM jsonb_to_recordset($2::jsonb) AS row (external_id text, tenant_id uuid, auth_user_id uuid, hash text, version int)
-       ON CONFLICT (connection_id, external_id) DO UPDATE SET agreed_hash = excluded.agreed_hash, agreed_version = excluded.agreed_version`,
+       ON CONFLICT (connection_id, external_id) DO UPDATE SET agreed_hash = excluded.agreed_hash,
+         agreed_version = CASE WHEN identity.agreed_version < 0 THEN identity.agreed_version ELSE excluded.agreed_version END`,
       [this.#apply.connection, JSON.stringify(rows)],
     );
   }

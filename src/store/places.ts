@@ -6,7 +6,7 @@ import { type Place, type Places, placesBelow, wayThere } from '../domain/place.
 import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import type { Sql } from './database.ts';
 import { writeTenantEvents } from './events.ts';
-import { isWithin } from './scope.ts';
+import { isWithin, SUBTREE } from './scope.ts';
 
 /** All tenants below this one. */
 export async function readPlaces(sql: Sql, top: TenantId): Promise<Places> {
@@ -159,6 +159,20 @@ export async function moveAlong(
        WHERE m.auth_user_id = r."user" AND m.tenant_id <> r.tenant AND m.connection_id IS NOT NULL`,
       [rows],
     );
+}
+
+/**
+ * The paths that lead to a tenant and those below it, which directories of connections above agree on, are others from now on: whoever is
+ * in one of them has to be looked at again, all alike. Each time by another version below nought, so that a plan that began before does
+ * not take it for the one that it knows. Use with the tree locked, so that no apply is about to add somebody.
+ */
+export async function disagreeOnPlaces(sql: Sql, tenant: TenantId): Promise<void> {
+  const within = SUBTREE('$1::uuid');
+  await sql.query(
+    `UPDATE identity i SET agreed_version = least(i.agreed_version, 0) - 1 FROM auth_user u
+     WHERE u.tenant_id IN ${within} AND i.auth_user_id = u.id AND i.connection_id NOT IN (SELECT id FROM connection WHERE tenant_id IN ${within})`,
+    [tenant],
+  );
 }
 
 function above(place: string): Place {

@@ -66,6 +66,14 @@ export class Planning {
   }
 }
 
+/** `version`: of the auth user, which is as the directory wants it. `before`: the one that was agreed on until now. */
+export type Agreed = {
+  readonly externalId: ExternalId;
+  readonly hash: string;
+  readonly version: number;
+  readonly before: number;
+};
+
 /** Use in this order: rows out and changes in, then `contested`, `merge`, `count`, `hold`, `finish`. */
 export class Plan {
   readonly #tx: BulkTransaction;
@@ -104,7 +112,7 @@ export class Plan {
        ) ON COMMIT DELETE ROWS`,
     );
     await tx.query(
-      `CREATE TEMP TABLE IF NOT EXISTS agreed (external_id text, hash bytea, version integer) ON COMMIT DELETE ROWS`,
+      `CREATE TEMP TABLE IF NOT EXISTS agreed (external_id text, hash bytea, version integer, before integer) ON COMMIT DELETE ROWS`,
     );
     const { guards } = Policy.parse(connection.policy);
     const facts = { ...(await readFacts(tx, run)), limits: guards };
@@ -199,8 +207,8 @@ export class Plan {
   }
 
   /** These rows were looked at and need no change: the next run skips them unless they move again. */
-  async agree(rows: readonly { externalId: ExternalId; hash: string; version: number }[]): Promise<void> {
-    const agreed = rows.map((row) => [row.externalId, `\\x${row.hash}`, String(row.version)]);
+  async agree(rows: readonly Agreed[]): Promise<void> {
+    const agreed = rows.map((row) => [row.externalId, `\\x${row.hash}`, `${row.version}`, `${row.before}`]);
     if (agreed.length > 0) await this.#store(() => copyInto(this.#tx.client, 'agreed', agreed));
   }
 
@@ -235,7 +243,7 @@ export class Plan {
     await this.#tx.query(`ANALYZE planned (external_id, fingerprint)`); // what it is joined by; the others are large
     await this.#tx.query(
       `UPDATE identity i SET agreed_hash = g.hash, agreed_version = g.version FROM agreed g
-       WHERE i.connection_id = $1 AND i.external_id = g.external_id`,
+       WHERE i.connection_id = $1 AND i.external_id = g.external_id AND i.agreed_version = g.before`,
       [connection],
     );
     await forgetAway(this.#tx, this.#run, this.facts.snapshot.kind);

@@ -16,6 +16,7 @@ import { refusingTakenNames } from './duplicates.ts';
 import { writeTenantEvents } from './events.ts';
 import { removeLeftLinks } from './leftLinks.ts';
 import { lockForPlan, lockTree } from './locks.ts';
+import { disagreeOnPlaces } from './places.ts';
 import { EVER_WITHIN, isWithin, SUBTREE } from './scope.ts';
 import { readTenant } from './tenantRows.ts';
 import { nameTaken } from './tenants.ts';
@@ -59,6 +60,7 @@ export function tenantMoves(database: Database): TenantMoves {
           if (moved === undefined) throw notFound('tenant');
           await refuseDeletedByOthers(tx, move);
           await passOnSuspensions(tx, move);
+          await disagreeOnPlaces(tx, move.id);
           const tenant = await readTenant(tx, scope, move.id);
           await tellOfMove(tx, ends, move, tenant.dataKey);
           await writeDown(tx, database.root, move.at, [

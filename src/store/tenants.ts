@@ -18,7 +18,8 @@ import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import { type TenantEvent, writeTenantEvents } from './events.ts';
 import type { Prisma } from './generated/client.ts';
-import { holdTree } from './locks.ts';
+import { holdTree, lockTree } from './locks.ts';
+import { disagreeOnPlaces } from './places.ts';
 import { EVER_WITHIN, isWithin, SUBTREE, subtree } from './scope.ts';
 import { KIND, readTenant, readTenants } from './tenantRows.ts';
 
@@ -119,11 +120,13 @@ function writing(database: Database): Pick<TenantStore, 'insert' | 'update'> {
         database.ordinary(scope, async (tx) => {
           const sql = sqlOf(tx);
           await refuseUnknownPlan(tx, patch.plan ?? null);
+          if (patch.name !== undefined) await lockTree(sql);
           const { count } = await tx.tenant.updateMany({
             where: { AND: [{ id, version }, await subtree(tx, scope)] },
             data: columnsOf(patch),
           });
           if (count === 0) return null;
+          if (patch.name !== undefined) await disagreeOnPlaces(sql, id);
           const tenant = await readTenant(sql, scope, id);
           await writeTenantEvents(sql, at, events);
           await appendAudit(sql, id, at, entries);

@@ -10,7 +10,7 @@ import { evaluateGuards } from '../domain/guard.ts';
 import { type CompiledMapping, compileMapping, type MapInDoubt } from '../domain/mapping.ts';
 import { type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
-import type { Plan, Planning } from '../store/planning.ts';
+import type { Agreed, Plan, Planning } from '../store/planning.ts';
 import type { DifferingRow } from '../store/planRows.ts';
 
 export type PlanDeps = { readonly planning: Planning; readonly clock: Clock };
@@ -41,7 +41,7 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
   const inDoubt = mapping.inDoubt(plan.facts.unreadGroups);
   for await (const rows of plan.differing()) {
     const proposals: ProposedChange[] = [];
-    const agreed: { externalId: Seen['externalId']; hash: string; version: number }[] = [];
+    const agreed: Agreed[] = [];
     for (const row of rows) {
       const seen = toSeen(row, mapping, inDoubt);
       const change = planSeen(seen, context);
@@ -55,7 +55,8 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
         });
         proposals.push(change);
       } else if (row.linked !== null && inDoubt === null) {
-        agreed.push({ externalId: row.externalId, hash: row.desiredHash, version: row.linked.version });
+        const { externalId, desiredHash: hash, linked } = row;
+        agreed.push({ externalId, hash, version: linked.version, before: linked.agreedVersion });
       }
     }
     await plan.propose(proposals);

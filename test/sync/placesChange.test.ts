@@ -26,9 +26,9 @@ const at = (id: string, officeLocation: string | null) => ({
 async function connected(
   users: readonly SomeDirectoryUser[],
   rules: object[] = byOffice,
-  more: object = {},
+  { hasFeed = false, ...more }: { hasFeed?: boolean; tenant?: TenantId } = {},
 ): Promise<Connected> {
-  const directory = aDirectory({ users: [...users], groups: [{ id: 'g1', members: [] }] });
+  const directory = aDirectory({ users: [...users], groups: [{ id: 'g1', members: [] }], hasFeed });
   const mapping = Mapping.parse({ everyone: ['member'], rules, groups: null });
   return await install.connect({ directory, mapping, guards: noGuards, ...more });
 }
@@ -197,5 +197,76 @@ describe('What was approved for a tenant', () => {
     );
     expect(await real.syncAndApply()).toMatchObject({ applied: 1, moved: 0 });
     expect(await placesOf(real)).toEqual({ ada: 'Offices/Berlin' });
+  });
+});
+
+describe('Whoever is in a tenant', () => {
+  const inPlace = async (users: SomeDirectoryUser[]) => {
+    const real = await connected(users, byOffice, { hasFeed: true });
+    await real.syncAndApply();
+    await real.sync();
+    expect(await real.changes()).toEqual([]);
+    return real;
+  };
+  const movesOf = async (real: Connected) =>
+    (await real.changes()).map(({ externalId, cause, fields }) => ({ externalId, cause, fields }));
+  const toOldName = (externalId: string, before: string) => ({
+    externalId,
+    cause: 'placed',
+    fields: [{ field: 'tenant', before, after: 'Offices/Berlin' }],
+  });
+
+  it.each([{ full: true }, { full: false }])(
+    'that is renamed is proposed to be moved with all the others, by the next run (%o)',
+    async (how) => {
+      const real = await inPlace([at('ada', 'Berlin'), at('bob', 'Berlin'), at('cleo', 'Rome')]);
+      await updateTenant(install, real.administrator, { tenant: await idOf(real, 'Berlin'), name: 'Bonn' });
+      await real.sync(how);
+      expect(await movesOf(real)).toEqual([
+        toOldName('ada', 'Offices/Bonn'),
+        toOldName('bob', 'Offices/Bonn'),
+      ]);
+      await real.approveAll();
+      await real.apply();
+      await real.sync(how);
+      await real.sync(how);
+      expect(await real.changes()).toEqual([]);
+      expect(await placesOf(real)).toEqual({
+        ada: 'Offices/Berlin',
+        bob: 'Offices/Berlin',
+        cleo: 'Offices/Rome',
+      });
+    },
+  );
+
+  it('below one that is moved within reach is proposed to be moved with all the others', async () => {
+    const real = await inPlace([at('ada', 'Berlin'), at('bob', 'Berlin')]);
+    const other = await child(real.tenant, 'Branches');
+    await moveTenant(install, real.administrator, { tenant: await idOf(real, 'Berlin'), parent: other });
+    await real.sync();
+    expect(await movesOf(real)).toEqual([
+      toOldName('ada', 'Branches/Berlin'),
+      toOldName('bob', 'Branches/Berlin'),
+    ]);
+  });
+
+  it('that is renamed is found in place by rules that are changed as well', async () => {
+    const real = await inPlace([at('ada', 'Berlin'), at('bob', 'Berlin')]);
+    await updateTenant(install, real.administrator, { tenant: await idOf(real, 'Offices'), name: 'Sites' });
+    const rules = [{ tenant: 'Sites/{officeLocation}', create: true }];
+    await install.remap(real.connection, Mapping.parse({ everyone: ['member'], rules, groups: null }));
+    await real.sync();
+    expect(await real.changes()).toEqual([]);
+  });
+
+  it('is looked at again although what was approved before is applied after it was renamed', async () => {
+    const real = await inPlace([at('ada', 'Berlin'), at('bob', 'Berlin')]);
+    real.directory.edit('ada', { displayName: 'Ada' });
+    await real.sync();
+    await real.approveAll();
+    await updateTenant(install, real.administrator, { tenant: await idOf(real, 'Berlin'), name: 'Bonn' });
+    expect(await real.apply()).toMatchObject({ applied: 1 });
+    await real.sync({ full: true });
+    expect(await movesOf(real)).toEqual([toOldName('ada', 'Offices/Bonn'), toOldName('bob', 'Offices/Bonn')]);
   });
 });
