@@ -35,6 +35,9 @@ export type Reading = {
   readonly full: boolean;
 };
 
+/** By the same provider, settings, credentials and network, whatever the mapping; see `readingOf` in src/sync/sync.ts. */
+const SAME_ACCESS = `split_part(b.reading_fingerprint, '.', 1) = split_part(r.reading_fingerprint, '.', 1)`;
+
 export class Runs {
   readonly #database: Database;
 
@@ -136,7 +139,7 @@ export class Runs {
            coalesce((SELECT users_read FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
              AND b.snapshot = 'complete' ORDER BY b.id DESC LIMIT 1), 0) AS "usersBefore",
            (SELECT b.evidence -> 'permissions' FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
-             AND b.snapshot = 'complete' AND b.reading_fingerprint = r.reading_fingerprint
+             AND b.snapshot = 'complete' AND ${SAME_ACCESS}
              AND jsonb_typeof(b.evidence -> 'permissions') = 'array' ORDER BY b.id DESC LIMIT 1) AS "permissionsBefore"
          FROM sync_run r WHERE r.id = $1`,
         [run.id],

@@ -241,11 +241,15 @@ async function startOver({ deps }: Reading, run: TakenRun): Promise<TakenRun> {
   return { ...run, kind: 'full', deltaFrom: null, phase: 'groups', cursor: null };
 }
 
-/** All that decides who is in a snapshot and what is read of them. */
+/**
+ * All that decides who is in a snapshot and what is read of them. First, before the dot, how the directory is reached: what a credential
+ * may do there is no matter of the mapping.
+ */
 export function readingOf(connection: Connection): {
   mapping: Connection['mapping'];
   readingFingerprint: string;
 } {
   const { provider, accessVersion, settings, mapping } = connection;
-  return { mapping, readingFingerprint: fingerprintOf({ provider, accessVersion, settings, mapping }) };
+  const access = fingerprintOf({ provider, accessVersion, settings });
+  return { mapping, readingFingerprint: `${access}.${fingerprintOf(mapping)}` };
 }
