@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'ldapts';
 import { openKeys } from '../../simulators/certificates.ts';
+import { freePort } from '../support/freePort.ts';
 
 const SLAPD = 'slapd';
 export const SUFFIX = 'dc=harbor,dc=example';
@@ -103,16 +103,6 @@ async function answered(child: ChildProcess, administer: Slapd['administer']): P
     }
   }
   throw new Error('slapd did not start');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 const schemas = ['/etc/ldap/schema', '/etc/openldap/schema'].find((folder) => existsSync(folder)) ?? '';

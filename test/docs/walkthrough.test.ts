@@ -2,12 +2,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { aFolder, environment } from '../cli/command.ts';
+import { freePort } from '../support/freePort.ts';
 import { documentAt } from './documents.ts';
 
 const page = documentAt('docs/walkthrough.md').text;
@@ -52,15 +51,6 @@ function firstMissing(shown: readonly string[], said: readonly string[]): string
     at = found + 1;
   }
   return null;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 const mark = (at: number) => `----- block ${at} of the page -----`;

@@ -2,13 +2,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { inject } from 'vitest';
 import type { JobsBackend } from '../../jobs/backend.ts';
 import { asOwner, type FreshDatabase, freshDatabase } from '../support/database.ts';
+import { freePort } from '../support/freePort.ts';
 
 /** What can happen to a backend while it is in use. */
 export type TestBackend = {
@@ -129,14 +129,4 @@ async function startRedisServer(folder: string): Promise<RedisServer> {
       await ended;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
