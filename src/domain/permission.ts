@@ -16,6 +16,8 @@ export const PRINCIPAL_ROLES = [
 ] as const;
 export type PrincipalRole = (typeof PRINCIPAL_ROLES)[number];
 
+const supportAccess = ['support.read', 'support.request', 'support.decide', 'support.end'] as const;
+
 export const ACTIONS = [
   'tenants.read',
   'tenants.write',
@@ -38,10 +40,7 @@ export const ACTIONS = [
   'tokens.create',
   'sign-in.read',
   'sign-in.write',
-  'support.read',
-  'support.request',
-  'support.decide',
-  'support.end',
+  ...supportAccess,
 ] as const;
 export type Action = (typeof ACTIONS)[number];
 
@@ -72,10 +71,7 @@ export const allowedTo = {
     'authorization.read',
     'sign-in.read',
     'sign-in.write',
-    'support.read',
-    'support.request',
-    'support.decide',
-    'support.end',
+    ...supportAccess,
   ],
   reviewer: [...reading, 'runs.start', 'changes.decide', 'changes.apply'],
   auditor: [
@@ -104,14 +100,7 @@ export function mayDo(role: PrincipalRole, action: Action): boolean {
 }
 
 /** What stays with a tenant's administrators, whatever they grant: who else comes in. */
-const neverSupport: readonly Action[] = [
-  'principals.write',
-  'sign-in.write',
-  'support.read',
-  'support.request',
-  'support.decide',
-  'support.end',
-];
+const neverSupport: readonly Action[] = ['principals.write', 'sign-in.write', ...supportAccess];
 
 /** What somebody may do in a tenant during a support access: look, as an auditor does; with `mayWrite` nearly what its administrators do. */
 export function allowedToSupport(mayWrite: boolean): readonly Action[] {
