@@ -3,13 +3,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GrantRefused } from '../authorization/accessToken.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ApiDeps } from './deps.ts';
+import { type Fields, fieldsOf, LONGEST_FORM } from './form.ts';
 import { statusOf } from './problems.ts';
 import type { Route } from './route.ts';
 import { untilGone } from './untilGone.ts';
-
-const LONGEST_FORM = 16_384;
-/** Far more than anything that a grant knows of. */
-const MOST_FIELDS = 100;
 
 /** Within a scope of its own: nothing else of the API takes forms. */
 export function serveForms(app: FastifyInstance, deps: ApiDeps, routes: readonly Route[]): void {
@@ -18,7 +15,7 @@ export function serveForms(app: FastifyInstance, deps: ApiDeps, routes: readonly
     scope.addContentTypeParser<string>(
       'application/x-www-form-urlencoded',
       { parseAs: 'string', bodyLimit: LONGEST_FORM },
-      async (_request: FastifyRequest, body: string) => fieldsOf(body),
+      async (_request: FastifyRequest, body: string) => grantIn(body),
     );
     const general = scope.errorHandler;
     scope.setErrorHandler((error, request, reply) => {
@@ -48,16 +45,14 @@ export function serveForms(app: FastifyInstance, deps: ApiDeps, routes: readonly
   });
 }
 
-/** What is there twice is none of both (RFC 6749, section 3.2). Throws `GrantRefused`. */
-function fieldsOf(body: string): Record<string, unknown> {
-  const sent = new URLSearchParams(body);
-  if (sent.size > MOST_FIELDS) throw new GrantRefused('invalid_request', 'The form has too many fields.');
-  const fields = new Map<string, string | readonly string[]>();
-  for (const [name, value] of sent) {
-    const before = fields.get(name);
-    fields.set(name, before === undefined ? value : [before, value].flat());
+/** Throws `GrantRefused`. */
+function grantIn(body: string): Fields {
+  try {
+    return fieldsOf(body);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    throw new GrantRefused('invalid_request', 'The form has too many fields.');
   }
-  return Object.fromEntries(fields);
 }
 
 /** Client id and secret as HTTP Basic, each encoded as in a form (RFC 6749, section 2.3.1). */

@@ -10,6 +10,7 @@ import type { Caller } from '../domain/permission.ts';
 import { Problem, type ProblemCode } from '../domain/problem.ts';
 import { publicUrlOf } from '../domain/signIn.ts';
 import { Failures } from '../signIn/failures.ts';
+import { Discoveries } from '../signIn/openId.ts';
 import { acceptCookies } from './cookies.ts';
 import type { ApiDeps } from './deps.ts';
 import { accessOf, callerOf, noteAct, noteAnswer, SUPPORT_HEADER } from './during.ts';
@@ -39,7 +40,7 @@ const LONGEST_REQUEST_MS = 60_000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** What only a server that listens knows is left out. */
-type ServerDeps = Omit<ApiDeps, 'publicUrl' | 'failures' | 'tokenKeys'>;
+type ServerDeps = Omit<ApiDeps, 'publicUrl' | 'failures' | 'discoveries' | 'tokenKeys'>;
 
 /** `port` 0 takes a free one. Throws `port-in-use`. `close` lets the requests under way end. */
 export async function openServer(
@@ -67,7 +68,12 @@ export async function openServer(
     ...given,
     publicUrl: () =>
       publicUrlOf({ publicUrl: config.publicUrl ?? null, host: config.host, port: portOf(app) }),
-    failures: { secrets: new Failures(given.clock), providers: new Failures(given.clock) },
+    failures: {
+      secrets: new Failures(given.clock),
+      providers: new Failures(given.clock),
+      beginnings: new Failures(given.clock),
+    },
+    discoveries: new Discoveries(given.clock),
     tokenKeys: new TokenKeys(given),
   };
   app.decorateRequest('caller', null);

@@ -19,11 +19,10 @@ import {
 import { setUp, setUpIsGood, setUpIsOpen } from '../signIn/setUp.ts';
 import { readCookie, refuseForeign, refuseOtherOrigin, setCookie } from './cookies.ts';
 import type { ApiDeps } from './deps.ts';
+import { fieldsOf, LONGEST_FORM } from './form.ts';
 import { isExpected, statusOf } from './problems.ts';
 import * as pages from './signInHtml.ts';
 import { type Visitor, visitorOf } from './visitor.ts';
-
-const LONGEST_FORM = 16_384;
 
 /** Within a scope of its own: nothing else takes forms. */
 export function serveSignIn(app: FastifyInstance, deps: ApiDeps): void {
@@ -32,7 +31,7 @@ export function serveSignIn(app: FastifyInstance, deps: ApiDeps): void {
     scope.addContentTypeParser<string>(
       'application/x-www-form-urlencoded',
       { parseAs: 'string', bodyLimit: LONGEST_FORM },
-      (_request, body, parsed) => parsed(null, Object.fromEntries(new URLSearchParams(body))),
+      async (_request: FastifyRequest, body: string) => fieldsOf(body),
     );
     scope.addHook('onRequest', async (_request, reply) => {
       // Forms say where they come from only if the page's policy lets them.
@@ -96,7 +95,7 @@ function serveSetUp(scope: FastifyInstance, deps: ApiDeps): void {
   scope.get('/set-up', async (request, reply) => {
     if (!(await setUpIsOpen(deps))) return send(reply.status(410), pages.setUpOverPage());
     const token = field(request.query, 'token');
-    const isGood = token !== '' && (await setUpIsGood(deps, token));
+    const isGood = token !== '' && (await setUpIsGood(deps, token, browserOf(deps, request)));
     return send(reply.status(token === '' || isGood ? 200 : 410), pages.setUpPage({ token, isGood }));
   });
   scope.post(
@@ -123,11 +122,12 @@ function serveProviders(scope: FastifyInstance, deps: ApiDeps): void {
   scope.post(
     '/sign-in',
     fromOurPages(deps, async (request, reply) => {
-      const { location, attempt } = await beginSignIn(deps, {
+      const wanted = {
         provider: field(request.body, 'provider'),
         invitation: orNull(field(request.body, 'invitation')),
         returnTo: field(request.body, 'returnTo'),
-      });
+      };
+      const { location, attempt } = await beginSignIn(deps, wanted, browserOf(deps, request));
       setCookie(reply, 'attempt', publicUrlFrom(deps), { value: attempt, milliseconds: ATTEMPT_MS });
       return send(reply, pages.onwardPage(location));
     }),
@@ -135,7 +135,7 @@ function serveProviders(scope: FastifyInstance, deps: ApiDeps): void {
   scope.get('/sign-in/invitation', async (request, reply) => {
     publicUrlFrom(deps);
     const token = field(request.query, 'token');
-    const { principal, tenantName } = await invitedBy(deps, token);
+    const { principal, tenantName } = await invitedBy(deps, token, browserOf(deps, request));
     const providers = await offeredProviders(deps, principal.tenant);
     return send(reply, pages.invitationPage(principal, tenantName, { providers, token }));
   });

@@ -4,6 +4,7 @@ import { Problem } from '../domain/problem.ts';
 import type { SessionLimits } from '../domain/signIn.ts';
 import type { Store } from '../store/store.ts';
 import type { Failures } from './failures.ts';
+import type { Discoveries } from './openId.ts';
 
 export type SignInDeps = {
   readonly store: Store;
@@ -12,11 +13,14 @@ export type SignInDeps = {
   /** Where browsers reach us, without a slash at the end; null: not known, and nobody can sign in. */
   readonly publicUrl: () => string | null;
   readonly failures: {
-    /** Set-up links and recovery codes that open nothing. */
+    /** Set-up links, invitations and recovery codes that open nothing. */
     readonly secrets: Failures;
     /** Sign-ins with a provider: strangers spoil as many as they like, and lock up nothing else by it. */
     readonly providers: Failures;
+    /** Sign-ins that were not begun, because there is no such provider or it does not answer. */
+    readonly beginnings: Failures;
   };
+  readonly discoveries: Discoveries;
 };
 
 /** Throws `bad-configuration`. */

@@ -12,7 +12,7 @@ import { type Attempt, localPath, SignInProviderId } from '../domain/signIn.ts';
 import type { SignInRefusal } from '../store/signIn.ts';
 import type { OpenedProvider } from '../store/signInProviders.ts';
 import { publicUrlFrom, type SignInDeps } from './deps.ts';
-import { authorizationUrl, newChallenge, subjectOf, withProvider } from './openId.ts';
+import { authorizationUrl, type Configuration, newChallenge, subjectOf, withProvider } from './openId.ts';
 import { redirectUriOf } from './providers.ts';
 import { hashOf } from './secret.ts';
 import { type Browser, type CameIn, ended, endReplaced, newSession, opened } from './sessions.ts';
@@ -28,17 +28,28 @@ export async function offeredProviders({ store }: Pick<SignInDeps, 'store'>, ten
   return await store.signInProviders.offered(id.success ? id.data : store.root);
 }
 
-/** Where the browser goes, and what it has to keep until it comes back. Throws `not-found`, `sign-in-failed`, `bad-configuration`. */
+/**
+ * Where the browser goes, and what it has to keep until it comes back. Throws `not-found`, `sign-in-failed`, `too-many-attempts`,
+ * `bad-configuration`.
+ */
 export async function beginSignIn(
   deps: SignInDeps,
   wanted: { readonly provider: unknown; readonly invitation: string | null; readonly returnTo: unknown },
+  { address }: Pick<Browser, 'address'>,
 ): Promise<{ readonly location: string; readonly attempt: string }> {
   const publicUrl = publicUrlFrom(deps);
-  const provider = await openProvider(deps, wanted.provider);
+  deps.failures.beginnings.refuseTooMany(address);
   const challenge = newChallenge();
-  const location = await withProvider(provider, (found) =>
-    authorizationUrl(found, challenge, redirectUriOf(publicUrl, provider.id)),
-  );
+  const begin = async () => {
+    const provider = await openProvider(deps, wanted.provider);
+    const onward = (found: Configuration) =>
+      authorizationUrl(found, challenge, redirectUriOf(publicUrl, provider.id));
+    return { provider, location: await withProvider(provider, onward, deps.discoveries) };
+  };
+  const { provider, location } = await begin().catch((error) => {
+    deps.failures.beginnings.count(address); // whoever comes again and again makes us wait for a provider that is not there
+    throw error;
+  });
   const attempt = deps.store.signIn.sealAttempt({
     ...challenge,
     provider: provider.id,
@@ -127,7 +138,7 @@ async function vouchedFor(
   browser: Browser,
 ): Promise<string> {
   try {
-    return await withProvider(provider, (found) => subjectOf(found, answer, attempt));
+    return await withProvider(provider, (found) => subjectOf(found, answer, attempt), deps.discoveries);
   } catch (error) {
     await recordRefusal(deps, provider, browser, { because: 'provider-failed', principal: null });
     throw error;

@@ -8,7 +8,9 @@ import { OPERATOR_PREFIX, type Principal } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
 import { refuseMore } from '../tenancy/principals.ts';
 import { publicUrlFrom, type SignInDeps } from './deps.ts';
+import { recordWorthless } from './recovery.ts';
 import { hashOf, newSecret } from './secret.ts';
+import type { Browser } from './sessions.ts';
 
 type Deps = Pick<SignInDeps, 'store' | 'clock' | 'publicUrl'>;
 
@@ -74,14 +76,18 @@ export async function withdrawInvitation(deps: Deps, caller: Caller, id: string)
   });
 }
 
-/** Whom an invitation is for, for whoever holds it. Looking uses nothing up. Throws `sign-in-refused` for one that is not good. */
+/** Whom an invitation is for, for whoever holds it. Looking uses nothing up. Throws `too-many-attempts`, `sign-in-refused` for one that is not good. */
 export async function invitedBy(
-  { store, clock }: Deps,
+  deps: Pick<SignInDeps, 'store' | 'clock' | 'failures'>,
   token: string,
+  browser: Pick<Browser, 'address'>,
 ): Promise<{ readonly principal: Principal; readonly tenantName: string }> {
+  const { store, clock, failures } = deps;
+  failures.secrets.refuseTooMany(browser.address);
   const principal = await store.signIn.invited(hashOf(token), clock.now());
   const tenant = principal === null ? null : await store.tenants.get(principal.tenant, principal.tenant);
   if (principal !== null && tenant !== null) return { principal, tenantName: tenant.name };
+  await recordWorthless(deps, browser, { method: 'invitation', because: 'link-worthless' });
   throw new Problem({
     code: 'sign-in-refused',
     message: 'This invitation opens nothing: it was used, has expired, or was withdrawn.',

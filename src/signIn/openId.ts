@@ -2,9 +2,12 @@
 import * as openid from 'openid-client';
 import type { Dispatcher } from 'undici';
 import { dispatcherFor, faultOf, readAnswer } from '../../connectors/transport.ts';
+import type { Clock } from '../domain/clock.ts';
 import { isStorable } from '../domain/ids.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Attempt, SignInProvider } from '../domain/signIn.ts';
+
+export type { Configuration } from 'openid-client';
 
 /** What is needed to speak to a provider. */
 export type Party = Pick<SignInProvider, 'issuer' | 'clientId' | 'ca'> & {
@@ -15,6 +18,36 @@ export type Party = Pick<SignInProvider, 'issuer' | 'clientId' | 'ca'> & {
 const LONGEST_WAIT_SECONDS = 10;
 const LONGEST_SUBJECT = 255; // OpenID Connect Core 1.0, section 2
 
+const KEPT_MS = 60_000;
+
+/**
+ * What providers say of themselves, for a minute: strangers begin as many sign-ins as they like, and ask no provider anything by it. Those who
+ * come at once wait for one answer; a failure is kept for nobody.
+ */
+export class Discoveries {
+  readonly #clock: Clock;
+  readonly #kept = new Map<
+    string,
+    { readonly said: Promise<openid.ServerMetadata>; readonly until: number }
+  >();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  of({ issuer, ca }: Party, ask: () => Promise<openid.ServerMetadata>): Promise<openid.ServerMetadata> {
+    const now = this.#clock.now().getTime();
+    for (const [key, { until }] of this.#kept) if (until <= now) this.#kept.delete(key);
+    const key = JSON.stringify([issuer, ca]);
+    const before = this.#kept.get(key);
+    if (before !== undefined) return before.said;
+    const said = ask();
+    this.#kept.set(key, { said, until: now + KEPT_MS });
+    said.catch(() => this.#kept.delete(key));
+    return said;
+  }
+}
+
 /**
  * Reads what the provider says of itself, afresh each time: sign-ins are few, and keys change. Everything throws `sign-in-failed`,
  * which says what broke and who has to act.
@@ -22,10 +55,13 @@ const LONGEST_SUBJECT = 255; // OpenID Connect Core 1.0, section 2
 export async function withProvider<T>(
   party: Party,
   work: (provider: openid.Configuration) => Promise<T>,
+  discoveries: Discoveries | null = null,
 ): Promise<T> {
   const dispatcher = dispatcherFor({ baseUrl: null, ca: party.ca, proxy: null });
+  const ask = () => discover(party, dispatcher);
   try {
-    return await work(await discover(party, dispatcher));
+    const metadata = await (discoveries === null ? ask() : discoveries.of(party, ask));
+    return await work(configured(party, metadata, dispatcher));
   } catch (error) {
     throw problemOf(error, party);
   } finally {
@@ -33,15 +69,11 @@ export async function withProvider<T>(
   }
 }
 
-async function discover(party: Party, dispatcher: Dispatcher): Promise<openid.Configuration> {
-  const { issuer, clientId, clientSecret } = party;
-  const authentication: openid.ClientAuth = (metadata, ...request) =>
-    clientAuthentication(party, clientSecret, metadata)(metadata, ...request);
-  const provider = await openid.discovery(new URL(issuer), clientId, undefined, authentication, {
+async function discover(party: Party, dispatcher: Dispatcher): Promise<openid.ServerMetadata> {
+  const { issuer, clientId } = party;
+  const provider = await openid.discovery(new URL(issuer), clientId, undefined, openid.None(), {
     timeout: LONGEST_WAIT_SECONDS,
     [openid.customFetch]: fetchOver(dispatcher),
-    // The token comes straight from the provider over TLS; that its signature is looked at all the same costs one request.
-    execute: [openid.enableNonRepudiationChecks],
   });
   const metadata = provider.serverMetadata();
   // Some issuers are let through by the library although they speak for others, such as Entra ID's `common`: whoever has an account
@@ -51,7 +83,21 @@ async function discover(party: Party, dispatcher: Dispatcher): Promise<openid.Co
   for (const endpoint of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const)
     if (metadata[endpoint]?.startsWith('https://') !== true)
       throw refusal(party, `names no ${endpoint} on https`, notAProvider);
-  clientAuthentication(party, clientSecret, metadata);
+  return metadata;
+}
+
+function configured(
+  party: Party,
+  metadata: openid.ServerMetadata,
+  dispatcher: Dispatcher,
+): openid.Configuration {
+  const { clientId, clientSecret } = party;
+  const authentication = clientAuthentication(party, clientSecret, metadata);
+  const provider = new openid.Configuration(metadata, clientId, undefined, authentication);
+  provider.timeout = LONGEST_WAIT_SECONDS;
+  provider[openid.customFetch] = fetchOver(dispatcher);
+  // The token comes straight from the provider over TLS; that its signature is looked at all the same costs one request.
+  openid.enableNonRepudiationChecks(provider);
   return provider;
 }
 
@@ -208,7 +254,7 @@ function problemOf(error: unknown, party: Party): unknown {
     return refusal(
       party,
       `refused with ${said}`,
-      remedies[said] ?? 'Ask an administrator to run `rollcall sign-in test`.',
+      remedies.get(said) ?? 'Ask an administrator to run `rollcall sign-in test`.',
       error,
     );
   const fault = transportFault(error);

@@ -13,7 +13,7 @@ import { publicUrlFrom, type SignInDeps } from './deps.ts';
 import { clientIsKnown, signingKeys, withProvider } from './openId.ts';
 import { ended } from './sessions.ts';
 
-export type ProviderDeps = Omit<SignInDeps, 'failures' | 'sessionLimits'>;
+export type ProviderDeps = Omit<SignInDeps, 'failures' | 'discoveries' | 'sessionLimits'>;
 
 /** With the address that has to be registered at the provider. */
 export type ShownProvider = SignInProvider & { readonly redirectUri: string | null };

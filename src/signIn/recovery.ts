@@ -87,11 +87,11 @@ export async function signInWithRecoveryCode(
   return { cookie, principal };
 }
 
-/** A set-up link or a code that opens nothing: counted, and written down as long as there are not too many. */
+/** A set-up link, an invitation or a code that opens nothing: counted, and written down as long as there are not too many. */
 export async function recordWorthless(
-  { store, clock, failures }: SignInDeps,
-  { address }: Browser,
-  details: { readonly method: 'set-up' | 'recovery'; readonly because: string },
+  { store, clock, failures }: Pick<SignInDeps, 'store' | 'clock' | 'failures'>,
+  { address }: Pick<Browser, 'address'>,
+  details: { readonly method: 'set-up' | 'invitation' | 'recovery'; readonly because: string },
 ): Promise<void> {
   if (!failures.secrets.count(address)) return;
   await store.signIn.recordRefusal(store.root, {

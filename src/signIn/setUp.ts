@@ -84,9 +84,19 @@ async function offer(
     : { state: 'link', link: `${page}?token=${secret}`, expiresAt };
 }
 
-/** Whether this token would open the set-up now. Looking uses nothing up: mail scanners look at every link. */
-export async function setUpIsGood({ store, clock }: Deps, token: string): Promise<boolean> {
-  return await store.signIn.setUpIsGood(hashOf(token), clock.now());
+/**
+ * Whether this token would open the set-up now. Looking uses nothing up: mail scanners look at every link; guessing counts like any other.
+ * Throws `too-many-attempts`.
+ */
+export async function setUpIsGood(
+  deps: Pick<SignInDeps, 'store' | 'clock' | 'failures'>,
+  token: string,
+  browser: Pick<Browser, 'address'>,
+): Promise<boolean> {
+  deps.failures.secrets.refuseTooMany(browser.address);
+  const isGood = await deps.store.signIn.setUpIsGood(hashOf(token), deps.clock.now());
+  if (!isGood) await recordWorthless(deps, browser, { method: 'set-up', because: 'link-worthless' });
+  return isGood;
 }
 
 /** Whether there will be a first administrator yet. */

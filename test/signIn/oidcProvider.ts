@@ -36,11 +36,15 @@ export async function startOidcProvider() {
     cookies: { keys: ['a key of the test provider'] },
     features: { devInteractions: { enabled: true } },
   });
+  const asked: string[] = [];
+  server.on('request', ({ url = '' }) => asked.push(url));
   server.on('request', provider.callback());
   const agent = new Agent({ connect: { ca: keys.ca } });
   return {
     issuer,
     ca: keys.ca,
+    /** Paths of the requests that came. */
+    asked,
     /** Trusts it. */
     agent,
     /** As an administrator of the provider registers an application. */
