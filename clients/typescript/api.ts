@@ -256,6 +256,35 @@ export type Event = {
   readonly createdAt: string;
 };
 
+export type ForeseenChange = {
+  readonly tenant: string;
+  readonly connection: string;
+  readonly externalId: string;
+  readonly authUser: (string | null);
+  /** What to call the person. */
+  readonly name: string;
+  readonly kind: "create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict";
+  readonly set: "new" | "changed" | "deleted" | "conflict";
+  readonly cause: string;
+  readonly before: unknown;
+  readonly after: unknown;
+  readonly fields: readonly {
+    readonly field: string;
+    readonly before: (string | number | boolean | readonly string[] | null);
+    readonly after: (string | number | boolean | readonly string[] | null);
+  }[];
+  readonly rolesGained: readonly string[];
+  readonly rolesLost: readonly string[];
+  readonly candidates: readonly {
+    readonly authUser: string;
+    readonly because: string;
+  }[];
+  /** What a decision is bound to; send it with the decision. */
+  readonly fingerprint: string;
+  readonly baseVersion: number | null;
+  readonly state: "open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded";
+};
+
 export type LoadedConfiguration = {
   readonly roles: {
     readonly created: number;
@@ -337,6 +366,33 @@ export type MappingInput = {
     readonly create?: boolean;
     readonly stop?: boolean;
   }[];
+};
+
+export type MappingPreview = {
+  /** When the directory was last read completely. */
+  readonly readAt: string;
+  /** Directory users that were looked at. */
+  readonly users: number;
+  /** Pending changes as they are. */
+  readonly before: RunCounts;
+  /** As they would be. */
+  readonly after: RunCounts;
+  /** Changes that would come, by kind; a kind without any is left out. */
+  readonly proposed: { readonly [name: string]: number };
+  /** Pending changes that would go. */
+  readonly withdrawn: number;
+  /** Of the changes that would come: by how many users each role is gained and lost. */
+  readonly roles: readonly {
+    readonly role: string;
+    readonly gained: number;
+    readonly lost: number;
+  }[];
+  /** What guards would hold changes for. */
+  readonly held: readonly string[];
+  /** Groups that the mapping reads and the last complete run did not: nothing is supposed of who is in them. */
+  readonly unreadGroups: readonly string[];
+  /** The first hundred that would come. */
+  readonly changes: readonly ForeseenChange[];
 };
 
 export type NetworkInput = {
@@ -505,17 +561,19 @@ export type Run = {
   /** Records that were not understood: those users stay as they are. */
   readonly unreadable: number;
   /** Changes that the run left pending; `held` are among the others. */
-  readonly counts: ({
-    readonly new: number;
-    readonly changed: number;
-    readonly deleted: number;
-    readonly conflicts: number;
-    readonly held: number;
-  } | null);
+  readonly counts: (RunCounts | null);
   readonly requestedBy: string;
   readonly createdAt: string;
   readonly startedAt: (string | null);
   readonly finishedAt: (string | null);
+};
+
+export type RunCounts = {
+  readonly new: number;
+  readonly changed: number;
+  readonly deleted: number;
+  readonly conflicts: number;
+  readonly held: number;
 };
 
 export type Session = {
@@ -1079,6 +1137,10 @@ export type Operations = {
   moveTenant: { input: { tenant: string } & {
     readonly parent: string;
   }; answer: Tenant };
+  /** See what another mapping would change */
+  previewMapping: { input: { connection: string } & {
+    readonly mapping: MappingInput;
+  }; answer: MappingPreview };
   /** Refuse a support access that was asked for */
   refuseSupportAccess: { input: { supportAccess: string }; answer: SupportAccess };
   /** Remove a sign-in provider */
@@ -1289,6 +1351,7 @@ export const operations = {
   listUsers: { method: 'GET', path: '/v1/users', query: ["limit","after","tenant","state","search","connection"], body: false },
   loadConfiguration: { method: 'POST', path: '/v1/configuration/load', query: [], body: true },
   moveTenant: { method: 'POST', path: '/v1/tenants/{tenant}/move', query: [], body: true },
+  previewMapping: { method: 'POST', path: '/v1/connections/{connection}/preview', query: [], body: true },
   refuseSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/refuse', query: [], body: false },
   removeSignInProvider: { method: 'DELETE', path: '/v1/sign-in-providers/{signInProvider}', query: [], body: false },
   requestRun: { method: 'POST', path: '/v1/connections/{connection}/runs', query: [], body: true },

@@ -10,7 +10,7 @@ import { FieldValue } from './users.ts';
 const moment = z.iso.datetime();
 const count = z.number().int();
 
-const Change = z
+export const Change = z
   .object({
     id: z.uuid(),
     tenant: z.uuid(),

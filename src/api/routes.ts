@@ -8,6 +8,7 @@ import { configuration } from './configuration.ts';
 import { connections } from './connections.ts';
 import { events } from './events.ts';
 import { health } from './health.ts';
+import { mappingPreviews } from './mappingPreviews.ts';
 import { principals } from './principals.ts';
 import { productPlans } from './productPlans.ts';
 import { providers } from './providers.ts';
@@ -24,6 +25,7 @@ import { users } from './users.ts';
 export const routes: readonly Route[] = [
   ...tenants,
   ...connections,
+  ...mappingPreviews,
   ...runs,
   ...changes,
   ...applies,

@@ -8,6 +8,11 @@ import { route } from './route.ts';
 const count = z.number().int();
 const moment = z.iso.datetime();
 
+/** Changes by set; `held` are among the others. */
+export const RunCounts = z
+  .object({ new: count, changed: count, deleted: count, conflicts: count, held: count })
+  .meta({ id: 'RunCounts' });
+
 export const Run = z
   .object({
     id: z.uuid(),
@@ -60,10 +65,7 @@ export const Run = z
     members: count,
     users: count,
     unreadable: count.describe('Records that were not understood: those users stay as they are.'),
-    counts: z
-      .object({ new: count, changed: count, deleted: count, conflicts: count, held: count })
-      .nullable()
-      .describe('Changes that the run left pending; `held` are among the others.'),
+    counts: RunCounts.nullable().describe('Changes that the run left pending; `held` are among the others.'),
     requestedBy: z.string(),
     createdAt: moment,
     startedAt: moment.nullable(),

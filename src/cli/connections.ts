@@ -16,6 +16,7 @@ import {
 } from './directoryOptions.ts';
 import { examples } from './examples.ts';
 import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
+import { previewMapping } from './previewMapping.ts';
 import { harmless, type Style } from './terminal.ts';
 import { testConnection } from './testConnection.ts';
 
@@ -47,6 +48,19 @@ export function addConnectionCommands(program: Command, cli: Cli): void {
     .argument('<connection>', 'id or name')
     .action((name: string) => cli.withApp((app) => showConnection(cli, app, name)));
   examples(show, "rollcall connections show 'Harbor Okta'", "rollcall connections show 'Harbor Okta' --json");
+  const preview = connections
+    .command('preview')
+    .description('show what another mapping would change, from what was last read')
+    .argument('<connection>', 'id or name')
+    .requiredOption('--mapping <file>', 'the mapping to try, in JSON')
+    .action((name: string, { mapping }: { mapping: string }) =>
+      cli.withApp((app) => previewMapping(cli, app, name, mapping)),
+    );
+  examples(
+    preview,
+    "rollcall connections preview 'Harbor Okta' --mapping mapping.json",
+    "rollcall connections preview 'Harbor Okta' --mapping mapping.json --json | jq .proposed",
+  );
   const test = connections
     .command('test')
     .description('try step by step what a run needs, and show what it would bring')

@@ -23,6 +23,7 @@ import {
 import { createRecoveryCodes } from '../signIn/recovery.ts';
 import { endSessionsOf, listSessions } from '../signIn/sessions.ts';
 import { freshSetUpLink } from '../signIn/setUp.ts';
+import { previewMapping } from '../sync/previewMapping.ts';
 import type { RunProgress } from '../sync/progress.ts';
 import { getRun, listRuns, requestRun } from '../sync/runs.ts';
 import { type SyncDeps, syncConnection } from '../sync/sync.ts';
@@ -117,6 +118,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     findConnection: bound(findConnection),
     testConnection: (...[input, signal]: AfterCaller<typeof testConnection>) =>
       testConnection(deps, caller, input, signal),
+    previewMapping: bound(previewMapping),
     ...configurationAsCode(deps, caller),
     ...administrators(bound),
     ...signingIn(bound),

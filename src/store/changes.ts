@@ -16,7 +16,7 @@ import {
 import type { Finding } from '../domain/guard.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
-import type { Database } from './database.ts';
+import type { Database, Sql } from './database.ts';
 import { SUBTREE } from './scope.ts';
 
 export type DecisionView = {
@@ -187,6 +187,20 @@ export function conditions(within: TenantId, filter: ChangeFilter): { where: str
     c.after #>> '{fields,userName}', c.before #>> '{fields,userName}', c.external_id)), lower(${at}::text)) > 0`,
   );
   return { where: parts.join(' AND '), values };
+}
+
+/** Those that the condition holds for, oldest first. It speaks of `change c`; its parameters are `values`. */
+export async function readChanges(
+  sql: Sql,
+  where: string,
+  values: readonly unknown[],
+  limit: number,
+): Promise<readonly ChangeView[]> {
+  const rows = await sql.query<Row>(
+    `SELECT ${VIEW} ${FROM} WHERE ${where} ORDER BY c.id LIMIT ${limit}`,
+    values,
+  );
+  return rows.map(toView);
 }
 
 type Row = Omit<ChangeView, 'set' | 'actions' | 'createdAt'> & { readonly createdAt: Date };

@@ -30,19 +30,31 @@ export type PlanFacts = {
   readonly limits: GuardLimits;
 };
 
+/** How a run's reading ended. */
+export type Concluded = {
+  readonly snapshot: string;
+  readonly reason: string | null;
+  readonly users: number;
+  /** Groups. */
+  readonly unreadable: number;
+};
+
 /** Throws `RunTakenOver` when the run is not this worker's, or not in planning, any more. */
-export async function readFacts(tx: BulkTransaction, run: TakenRun): Promise<Omit<PlanFacts, 'limits'>> {
-  const [now] = await tx.query<{
-    snapshot: string;
-    reason: string | null;
-    users: number;
-    unreadable: number;
-  }>(
+export async function readConcluded(tx: BulkTransaction, run: TakenRun): Promise<Concluded> {
+  const [now] = await tx.query<Concluded>(
     `SELECT snapshot, partial_reason AS reason, users_read AS users, unreadable_groups AS unreadable FROM sync_run
      WHERE id = $1 AND worker = $2 AND state = 'planning' FOR UPDATE`,
     [run.id, run.worker],
   );
   if (now === undefined) throw new RunTakenOver(run.id);
+  return now;
+}
+
+export async function readFacts(
+  tx: BulkTransaction,
+  run: TakenRun,
+  now: Concluded,
+): Promise<Omit<PlanFacts, 'limits'>> {
   const [last] = await tx.query<{ readingFingerprint: string; mapping: unknown; users: number }>(
     `SELECT reading_fingerprint AS "readingFingerprint", mapping, users_read AS users FROM sync_run
      WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,

@@ -18,7 +18,7 @@ import type { BulkTransaction, Database } from './database.ts';
 import { forgetAway } from './directoryUsers.ts';
 import { manyIds } from './ids.ts';
 import { lockForPlan } from './locks.ts';
-import { countPending, type PlanFacts, readFacts } from './planFacts.ts';
+import { type Concluded, countPending, type PlanFacts, readConcluded, readFacts } from './planFacts.ts';
 import {
   AWAY,
   type AwaySql,
@@ -55,7 +55,7 @@ export class Planning {
   inPlan<T>(run: TakenRun, work: (plan: Plan) => Promise<T>): Promise<T> {
     return this.#database.bulk(run.tenant, async (tx) => {
       await lockForPlan(tx, run.connection);
-      const plan = await Plan.begin(tx, run);
+      const plan = await Plan.begin(tx, run, await readConcluded(tx, run));
       try {
         return await work(plan);
       } catch (error) {
@@ -97,7 +97,7 @@ export class Plan {
     this.facts = facts;
   }
 
-  static async begin(tx: BulkTransaction, run: TakenRun): Promise<Plan> {
+  static async begin(tx: BulkTransaction, run: TakenRun, concluded: Concluded): Promise<Plan> {
     // NO KEY: a decision or a queued run refers to the connection's key, and waits for no plan.
     const [connection] = await tx.query<{ revision: string; policy: unknown }>(
       `SELECT change_revision AS revision, policy FROM connection WHERE id = $1 FOR NO KEY UPDATE`,
@@ -115,7 +115,7 @@ export class Plan {
       `CREATE TEMP TABLE IF NOT EXISTS agreed (external_id text, hash bytea, version integer, before integer) ON COMMIT DELETE ROWS`,
     );
     const { guards } = Policy.parse(connection.policy);
-    const facts = { ...(await readFacts(tx, run)), limits: guards };
+    const facts = { ...(await readFacts(tx, run, concluded)), limits: guards };
     return new Plan(tx, run, {
       revision: Number(connection.revision) + 1,
       facts,

@@ -12,6 +12,7 @@ import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
 import { Events } from './events.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
+import { MappingPreviews } from './mappingPreviews.ts';
 import { readPlaces } from './places.ts';
 import { Planning } from './planning.ts';
 import { type PrincipalStore, principalStore } from './principals.ts';
@@ -52,6 +53,7 @@ export type Store = {
   readonly staging: Staging;
   readonly touched: Touched;
   readonly planning: Planning;
+  readonly mappingPreviews: MappingPreviews;
   readonly changes: Changes;
   readonly decisions: Decisions;
   readonly applying: Applying;
@@ -96,6 +98,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     staging: new Staging(database),
     touched: new Touched(database),
     planning: new Planning(database),
+    mappingPreviews: new MappingPreviews(database),
     changes: new Changes(database),
     decisions: new Decisions(database),
     applying: new Applying(database),

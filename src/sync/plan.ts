@@ -6,7 +6,7 @@ import { fingerprintOf } from '../domain/canonical.ts';
 import type { ProposedChange } from '../domain/change.ts';
 import { checkProposal } from '../domain/checkPlan.ts';
 import type { Clock } from '../domain/clock.ts';
-import { evaluateGuards } from '../domain/guard.ts';
+import { evaluateGuards, type Finding } from '../domain/guard.ts';
 import { type CompiledMapping, compileMapping, type MapInDoubt } from '../domain/mapping.ts';
 import { type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
@@ -18,23 +18,28 @@ export type PlanDeps = { readonly planning: Planning; readonly clock: Clock };
 /** Throws `RunTakenOver` when another process works on the run by now. */
 export function plan(deps: PlanDeps, run: TakenRun): Promise<RunCounts> {
   return deps.planning.inPlan(run, async (plan) => {
-    const { lastComplete } = plan.facts;
-    const context: PlanContext = {
-      tenant: run.tenant,
-      places: plan.facts.places,
-      verifiedDomains: plan.facts.verifiedDomains,
-      readingChanged: lastComplete !== null && lastComplete.readingFingerprint !== run.readingFingerprint,
-      mappingChanged:
-        lastComplete !== null && fingerprintOf(lastComplete.mapping) !== fingerprintOf(run.mapping),
-    };
-    await proposeSeen(plan, compileMapping(run.mapping), context);
-    await proposeAbsent(plan, context);
-    await settleAddresses(plan);
-    await plan.merge();
-    const findings = evaluateGuards(await plan.count(), plan.facts.limits);
-    await plan.hold(findings);
-    return await plan.finish(findings, deps.clock.now());
+    return await plan.finish(await fill(plan, run), deps.clock.now());
   });
+}
+
+/** All but the end: the plan's changes stand in the change set, and what guards found is held. */
+export async function fill(plan: Plan, run: TakenRun): Promise<readonly Finding[]> {
+  const { lastComplete } = plan.facts;
+  const context: PlanContext = {
+    tenant: run.tenant,
+    places: plan.facts.places,
+    verifiedDomains: plan.facts.verifiedDomains,
+    readingChanged: lastComplete !== null && lastComplete.readingFingerprint !== run.readingFingerprint,
+    mappingChanged:
+      lastComplete !== null && fingerprintOf(lastComplete.mapping) !== fingerprintOf(run.mapping),
+  };
+  await proposeSeen(plan, compileMapping(run.mapping), context);
+  await proposeAbsent(plan, context);
+  await settleAddresses(plan);
+  await plan.merge();
+  const findings = evaluateGuards(await plan.count(), plan.facts.limits);
+  await plan.hold(findings);
+  return findings;
 }
 
 async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanContext): Promise<void> {

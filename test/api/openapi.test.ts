@@ -97,6 +97,7 @@ it('lists every route', () => {
       'POST /v1/configuration/load',
       'POST /v1/connections',
       'POST /v1/connections/{connection}/applies',
+      'POST /v1/connections/{connection}/preview',
       'POST /v1/connections/{connection}/runs',
       'POST /v1/connections/{connection}/test',
       'POST /v1/keys/{key}/rotate',

@@ -66,6 +66,7 @@ export const usableBody: Readonly<Record<string, Json>> = {
   },
   updateConnection: { name: 'Renamed' },
   testConnection: { mapping: {} },
+  previewMapping: { mapping: {} },
   requestRun: {},
   decide: { verdict: 'approve', reason: 'why not', connection: UNKNOWN, revision: 1 },
   editUser: { displayName: 'Renamed' },
