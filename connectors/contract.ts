@@ -145,7 +145,7 @@ export type Connector = {
    * the members of that one group are unknown then, and no group's members are none.
    */
   fetchMembers(group: ExternalId, cursor: Cursor | null, signal: AbortSignal): Promise<Page<MemberRecord>>;
-  /** Asked once, before a full pull. Throws where it could not be learnt: without it, no snapshot is complete. */
+  /** Asked before a full pull, and before look-ups of a delta where permissions were told. Throws where it could not be learnt: without it, no snapshot is complete. */
   evidence(signal: AbortSignal): Promise<Evidence>;
   /**
    * How these users (100 at the most) are now: one answer for each, in any order. `groups`: the groups that matter; null for all.

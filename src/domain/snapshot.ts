@@ -96,10 +96,18 @@ export function concludeSnapshot(evidence: PullEvidence): Snapshot {
 function doubtOf({ told, permissionsBefore, users }: PullEvidence): PartialReason | null {
   if (told === null) return 'evidence-missing';
   const { permissions, users: counted } = told;
-  if (permissionsBefore !== null && permissions === null) return 'evidence-missing';
-  if (permissionsBefore?.some((permission) => permissions?.includes(permission) === false))
-    return 'permission-lost';
-  return counted !== null && users < counted - tolerated(counted) ? 'fewer-than-counted' : null;
+  const fewer = counted !== null && users < counted - tolerated(counted) ? 'fewer-than-counted' : null;
+  return doubtOfPermissions(permissions, permissionsBefore) ?? fewer;
+}
+
+/** Why a credential may see less than `before`; null where it may do what it could, or nothing was ever told. */
+export function doubtOfPermissions(
+  now: readonly string[] | null,
+  before: readonly string[] | null,
+): 'evidence-missing' | 'permission-lost' | null {
+  if (before === null) return null;
+  if (now === null) return 'evidence-missing';
+  return before.every((permission) => now.includes(permission)) ? null : 'permission-lost';
 }
 
 /** What was concluded of a run, from its record. `reason` is there exactly for a partial snapshot. */

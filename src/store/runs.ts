@@ -37,6 +37,11 @@ export type Reading = {
 
 /** By the same provider, settings, credentials and network, whatever the mapping; see `readingOf` in src/sync/sync.ts. */
 const SAME_ACCESS = `split_part(b.reading_fingerprint, '.', 1) = split_part(r.reading_fingerprint, '.', 1)`;
+/** What the credential could do at the last complete run by the access of the run `r` that told; null where none did. */
+export const PERMISSIONS_BEFORE = `(SELECT b.evidence -> 'permissions' FROM sync_run b
+  WHERE b.connection_id = r.connection_id AND b.state = 'finished' AND b.snapshot = 'complete'
+    AND ${SAME_ACCESS} AND jsonb_typeof(b.evidence -> 'permissions') = 'array'
+  ORDER BY b.id DESC LIMIT 1)`;
 
 export class Runs {
   readonly #database: Database;
@@ -138,9 +143,7 @@ export class Runs {
             WHERE i.connection_id = r.connection_id AND a.state <> 'deleted' AND s.external_id IS NULL) END AS "notAskedFor",
            coalesce((SELECT users_read FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
              AND b.snapshot = 'complete' ORDER BY b.id DESC LIMIT 1), 0) AS "usersBefore",
-           (SELECT b.evidence -> 'permissions' FROM sync_run b WHERE b.connection_id = r.connection_id AND b.state = 'finished'
-             AND b.snapshot = 'complete' AND ${SAME_ACCESS}
-             AND jsonb_typeof(b.evidence -> 'permissions') = 'array' ORDER BY b.id DESC LIMIT 1) AS "permissionsBefore"
+           ${PERMISSIONS_BEFORE} AS "permissionsBefore"
          FROM sync_run r WHERE r.id = $1`,
         [run.id],
       );
@@ -341,17 +344,19 @@ function toTaken(row: SyncRun): TakenRun {
 /** The largest first. What a delta saw is no size of anything. */
 function domainsOf(row: SyncRun): RunView['domains'] {
   if (row.kind !== 'full') return [];
-  const now = row.domains as DomainSizes;
-  const before = row.domainsBefore as DomainSizes | null;
-  const domains = [...new Set([...Object.keys(now), ...Object.keys(before ?? {})])];
-  return domains
+  const now = sizesIn(row.domains as DomainSizes);
+  const before = row.domainsBefore === null ? null : sizesIn(row.domainsBefore as DomainSizes);
+  return [...new Set([...now.keys(), ...(before?.keys() ?? [])])]
     .map((domain) => ({
       domain,
-      users: now[domain] ?? 0,
-      before: before === null ? null : (before[domain] ?? 0),
+      users: now.get(domain) ?? 0,
+      before: before === null ? null : (before.get(domain) ?? 0),
     }))
     .sort((one, other) => largest(other) - largest(one) || (one.domain < other.domain ? -1 : 1));
 }
+
+/** A directory names its domains as it likes: `constructor` is one like another. */
+const sizesIn = (domains: DomainSizes): ReadonlyMap<string, number> => new Map(Object.entries(domains));
 
 function largest({ users, before }: RunView['domains'][number]): number {
   return Math.max(users, before ?? 0);

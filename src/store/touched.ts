@@ -4,6 +4,7 @@ import type { TakenRun } from '../domain/run.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { FoundPlaces } from './places.ts';
 import { LIVE } from './planning.ts';
+import { PERMISSIONS_BEFORE } from './runs.ts';
 import { advance, LAST_WITH_TOKEN, type Progress, update } from './staging.ts';
 
 /** `$1` is the connection. */
@@ -192,6 +193,17 @@ export class Touched {
       const ids = rivals.map(({ id }) => id);
       await insertTouched(tx, run, ids);
       return ids.length;
+    });
+  }
+
+  /** See `PullEvidence`. */
+  permissionsBefore(run: TakenRun): Promise<readonly string[] | null> {
+    return this.#inRun(run, async (tx) => {
+      const [row] = await tx.query<{ before: readonly string[] | null }>(
+        `SELECT ${PERMISSIONS_BEFORE} AS before FROM sync_run r WHERE r.id = $1`,
+        [run.id],
+      );
+      return row?.before ?? null;
     });
   }
 

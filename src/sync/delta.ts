@@ -11,6 +11,7 @@ import {
 import type { Clock } from '../domain/clock.ts';
 import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
+import { doubtOfPermissions } from '../domain/snapshot.ts';
 import { lookUpTouched, type PullDeps, UnknownGroup } from './lookUp.ts';
 import type { Progress } from './progress.ts';
 
@@ -70,6 +71,7 @@ export async function pullChanges(
       await readFeed(deps, changes, { ...run, deltaFrom: run.deltaFrom }, mapping, signal, progress);
       await refuseTooMany(deps, run);
     }
+    await refuseFewerPermissions(deps, run, signal);
     do await lookUpTouched(deps, run, mapping, signal, progress);
     while (await addsRivals(deps, run));
   } catch (error) {
@@ -152,6 +154,16 @@ async function addsRivals({ touched }: PullDeps, run: TakenRun): Promise<boolean
   const found = await touched.stageRivals(run, AGAIN_AT_MOST);
   if (found > AGAIN_AT_MOST) throw new NeedsFullRun('too many come to the same addresses');
   return found > 0;
+}
+
+/** Who and what a credential is not shown any more looks like gone. Only a full run can tell why, and then takes nothing for gone. */
+async function refuseFewerPermissions({ touched, connector }: PullDeps, run: TakenRun, signal: AbortSignal) {
+  const [anybody] = await touched.next(run, null, 1);
+  const before = anybody === undefined ? null : await touched.permissionsBefore(run);
+  if (before === null) return;
+  const { permissions } = await connector.evidence(signal);
+  const doubt = doubtOfPermissions(permissions, before);
+  if (doubt !== null) throw new NeedsFullRun(`of what the credential may do: ${doubt}`);
 }
 
 async function refuseTooMany({ touched }: PullDeps, run: TakenRun): Promise<void> {

@@ -178,6 +178,38 @@ describe('A delta run', () => {
     expect(await acme.changeOf('u4')).toMatchObject({ kind: 'delete', cause: 'left' });
   });
 
+  it.each([
+    ['less than at the last complete run', { users: null, permissions: ['users'] }],
+    ['nobody knows what', { users: null, permissions: null }],
+    ['nobody could be asked what', 'unexpected-response' as const],
+  ])(
+    'concludes nothing from what it finds where the credential may do %s: who looks sees less',
+    async (_, evidence) => {
+      const told = { users: null, permissions: ['groups', 'users'] };
+      const acme = await settled({ hasFeed: true, evidence: told });
+      acme.directory.edit('u3', { displayName: 'Edited' });
+      acme.directory.group('engineers', []);
+      acme.directory.remove('u4');
+      acme.directory.faults = { hasFeed: true, evidence };
+      for (const _ of [1, 2]) expect(await acme.sync()).toMatchObject({ kind: 'full', snapshot: 'partial' });
+      expect(await acme.pending()).toEqual(['u3']);
+      acme.directory.faults = { hasFeed: true, evidence: told };
+      expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+      expect(await acme.pending()).toEqual(['u1', 'u2', 'u3', 'u4']);
+    },
+  );
+
+  it('asks what the credential may do only where it looks at somebody', async () => {
+    const acme = await settled({ hasFeed: true, evidence: { users: 10, permissions: ['users'] } });
+    acme.directory.faults = { hasFeed: true, evidence: 'unavailable' };
+    expect(await acme.sync()).toMatchObject({ result: 'finished', kind: 'delta' });
+    acme.directory.edit('u3', { displayName: 'Edited' });
+    expect(await acme.sync()).toMatchObject({ result: 'failed', failure: { kind: 'unavailable' } });
+    acme.directory.faults = { hasFeed: true, evidence: { users: 10, permissions: ['users'] } };
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await acme.pending()).toEqual(['u3']);
+  });
+
   it('leaves a user whose record cannot be understood as they are', async () => {
     const acme = await settled();
     acme.directory.edit('u3', { displayName: 'Edited' });
@@ -418,6 +450,17 @@ describe('What a provider says of itself', () => {
       { domain: 'example.test', users: 8, before: 10 },
       { domain: '', users: 1, before: 0 },
       { domain: 'other.test', users: 1, before: 0 },
+    ]);
+  });
+
+  it('counts of a domain what the directory has, whatever it is called', async () => {
+    const acme = await settled({}, {});
+    acme.directory.add({ id: 'u11', email: 'u11@constructor' });
+    const outcome = await acme.sync();
+    const run = 'run' in outcome ? await install.store.runs.get(acme.tenant, outcome.run) : null;
+    expect(run?.domains).toEqual([
+      { domain: 'example.test', users: 10, before: 10 },
+      { domain: 'constructor', users: 1, before: 0 },
     ]);
   });
 
