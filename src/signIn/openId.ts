@@ -234,18 +234,20 @@ function refusal({ issuer }: Pick<Party, 'issuer'>, what: string, remedy: string
 }
 
 /** By OAuth's word (RFC 6749, section 4.1.2.1 and 5.2; OpenID Connect Core 1.0, section 3.1.2.6): who has to do what. */
-const remedies: Readonly<Record<string, string>> = {
-  access_denied:
-    'Sign in again and agree; if the provider lets you not, ask its administrator for access to this application.',
-  invalid_client:
-    'An administrator has to give the present client secret: `rollcall sign-in update`, then `rollcall sign-in test`.',
-  unauthorized_client:
-    'An administrator of the provider has to allow the code flow for this application, and register its redirect URI.',
-  invalid_grant:
-    'Sign in again. If it stays, an administrator has to compare the redirect URI at the provider with that of `rollcall sign-in list`.',
-  temporarily_unavailable: 'Try again in a few minutes.',
-  server_error: 'Try again in a few minutes; if it stays, ask the administrator of the provider.',
-};
+const remedies: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    access_denied:
+      'Sign in again and agree; if the provider lets you not, ask its administrator for access to this application.',
+    invalid_client:
+      'An administrator has to give the present client secret: `rollcall sign-in update`, then `rollcall sign-in test`.',
+    unauthorized_client:
+      'An administrator of the provider has to allow the code flow for this application, and register its redirect URI.',
+    invalid_grant:
+      'Sign in again. If it stays, an administrator has to compare the redirect URI at the provider with that of `rollcall sign-in list`.',
+    temporarily_unavailable: 'Try again in a few minutes.',
+    server_error: 'Try again in a few minutes; if it stays, ask the administrator of the provider.',
+  }),
+);
 
 function problemOf(error: unknown, party: Party): unknown {
   if (error instanceof Problem) return error;

@@ -271,6 +271,7 @@ describe('what comes back from the provider', () => {
     ['another code', (url: URL) => url.searchParams.set('code', 'made-up')],
     ['two codes', (url: URL) => url.searchParams.append('code', 'made-up')],
     ['an error', (url: URL) => url.searchParams.set('error', 'access_denied')],
+    ['an error that nobody knows', (url: URL) => url.searchParams.set('error', 'constructor')],
   ])('is refused with %s', async (_, alter) => {
     const { browser, callback } = await answered('careful');
     alter(callback);
