@@ -12,11 +12,12 @@ import {
 import { type Connection, type ListedConnection, leadsElsewhere } from '../domain/connection.ts';
 import { emailKey } from '../domain/email.ts';
 import type { TenantId } from '../domain/ids.ts';
+import { rolesIn } from '../domain/mapping.ts';
 import type { Listed } from '../domain/page.ts';
 import { type Caller, can } from '../domain/permission.ts';
 import { mayBeMapped } from '../domain/role.ts';
 import { NewConnection } from '../tenancy/connectionInput.ts';
-import { type ConnectionDeps, failureToOpen, rolesIn } from '../tenancy/connections.ts';
+import { type ConnectionDeps, failureToOpen } from '../tenancy/connections.ts';
 import { listProductPlans } from '../tenancy/productPlans.ts';
 import { listRoles } from '../tenancy/roles.ts';
 import { type Mistake, readAs } from './file.ts';

@@ -27,6 +27,8 @@ export type Ground = {
   readonly linkedTo: AuthUserId | null;
   /** Another auth user that is not deleted has the address that the change would give. */
   readonly addressHeldByOther: boolean;
+  /** Roles, of those that are to be given, which exist and are of a type that no mapping may name. */
+  readonly withheldRoles: ReadonlySet<string>;
   /** Identities that the auth user of the change has. */
   readonly links: number;
   /** What is where the change puts the auth user, if it puts them anywhere. */
@@ -43,6 +45,8 @@ export type CarriedOut =
 export function carryOut(change: Approved, ground: Ground): CarriedOut {
   if (change.after === null || change.kind === 'conflict')
     return moved('a conflict has nothing that could be applied');
+  if (change.rolesGained.some((role) => ground.withheldRoles.has(role)))
+    return moved('a role that this would give is none that directories give any more');
   if (change.authUser === null) return createFrom(change, change.after, ground);
   const { user } = ground;
   if (user === null) return moved('the auth user does not exist any more');

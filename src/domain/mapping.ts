@@ -30,6 +30,20 @@ export const Mapping = z
   .meta({ id: 'Mapping' });
 export type Mapping = z.infer<typeof Mapping>;
 
+/** A role that a mapping names, and where in the connection. */
+export type NamedRole = { readonly name: string; readonly path: string };
+
+/** The roles that a mapping gives. */
+export function rolesIn({ roles, everyone, rules = [] }: Mapping): readonly NamedRole[] {
+  return [
+    ...roles.map(({ role }, at) => ({ name: role, path: `mapping.roles.${at}.role` })),
+    ...everyone.map((name, at) => ({ name, path: `mapping.everyone.${at}` })),
+    ...rules.flatMap(({ roles: given }, rule) =>
+      given.map((name, at) => ({ name, path: `mapping.rules.${rule}.roles.${at}` })),
+    ),
+  ];
+}
+
 const desiredState = {
   active: 'active',
   suspended: 'suspended',

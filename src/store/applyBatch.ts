@@ -9,6 +9,7 @@ import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId 
 import { appendAudit } from './audit.ts';
 import { lockChains } from './auditChains.ts';
 import type { BulkTransaction } from './database.ts';
+import { holdNamedRoles } from './heldRoles.ts';
 import { manyIds } from './ids.ts';
 import { whoComesTooLate } from './lateComers.ts';
 import { holdTree, lockForApply } from './locks.ts';
@@ -63,6 +64,7 @@ type FoundGround = {
   /** Of the addresses that would be given. */
   readonly holders: readonly { readonly key: string; readonly users: readonly AuthUserId[] }[];
   readonly places: FoundPlaces;
+  readonly withheldRoles: ReadonlySet<string>;
 };
 
 type Done = {
@@ -140,7 +142,7 @@ export class Batch {
     );
   }
 
-  /** The auth users concerned, locked in one order for all processes, and who holds the addresses that would be given away. */
+  /** The auth users concerned, locked in one order for all processes, the roles that they would get, and who holds the addresses that would be given away. */
   async #ground(tx: BulkTransaction, changes: readonly ClaimedChange[]): Promise<FoundGround> {
     const wanted = changes.map((change) => placeGivenBy(change) ?? null).filter((place) => place !== null);
     const spread = this.#apply.spread || wanted.length > 0;
@@ -157,8 +159,10 @@ export class Batch {
       `SELECT email_key AS key, json_agg(id) AS users FROM ${HOLDERS} GROUP BY email_key`,
       [this.#apply.tenant, changes.flatMap((change) => addressGivenBy(change) ?? []), spread],
     );
+    const gained = changes.flatMap((change) => change.rolesGained);
     return {
       spread,
+      withheldRoles: (await holdNamedRoles(tx, gained)).withheld,
       users: new Map(users.map((row) => [row.id, { user: toStoredAuthUser(row), links: row.links }])),
       holders,
       places,
@@ -177,6 +181,7 @@ export class Batch {
           user: found?.user ?? null,
           linkedTo: change.linkedTo,
           addressHeldByOther: tooLate.has(change.id),
+          withheldRoles: ground.withheldRoles,
           links: found?.links ?? 0,
           place: ground.places.at(place),
           way: ground.places.way(place),

@@ -91,12 +91,3 @@ function entriesOf(
     ...roles,
   ];
 }
-
-/** Until the transaction ends these roles are what they are now. Gives their types. */
-export async function holdRoles(sql: Sql, roles: readonly RoleId[]): Promise<ReadonlyMap<RoleId, RoleType>> {
-  const rows = await sql.query<{ id: RoleId; type: RoleType }>(
-    'SELECT id, type FROM role WHERE id = ANY ($1::uuid[]) ORDER BY id FOR SHARE',
-    [[...new Set(roles)]],
-  );
-  return new Map(rows.map(({ id, type }) => [id, type]));
-}

@@ -12,13 +12,15 @@ import {
 } from '../domain/connection.ts';
 import { Provider } from '../domain/directory.ts';
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
-import { Mapping } from '../domain/mapping.ts';
+import { Mapping, rolesIn } from '../domain/mapping.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { Policy } from '../domain/policy.ts';
+import { Problem } from '../domain/problem.ts';
 import { type Audited, record } from './audited.ts';
-import type { Database } from './database.ts';
+import { type Database, type Sql, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import type { Connection as ConnectionRow, Prisma } from './generated/client.ts';
+import { holdNamedRoles } from './heldRoles.ts';
 import { pageQuery, subtree } from './scope.ts';
 import type { SecretBox } from './secrets.ts';
 
@@ -55,7 +57,7 @@ export type OpenedConnection = {
  * `unreadable-connection` for one whose stored configuration cannot be read.
  */
 export type ConnectionStore = {
-  /** Throws `not-found` for the tenant, `name-taken`. */
+  /** Throws `not-found` for the tenant, `name-taken`, `changed-since-shown` for a role that the mapping names. */
   insert(scope: TenantId, connection: NewConnection, audit: Audited): Promise<Connection>;
   /** null: it is not at this version any more. Throws `name-taken`. */
   update(
@@ -90,6 +92,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
       refusingTakenNames(nameTaken, () =>
         database.ordinary(scope, async (tx) => {
           await subtree(tx, scope, connection.tenant);
+          await holdMapped(sqlOf(tx), connection.mapping);
           const { id, tenant, name, provider, credentials } = connection;
           const row = await tx.connection.create({
             data: {
@@ -119,6 +122,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
           const where = { id, version, tenant: await subtree(tx, scope) };
           const before = await tx.connection.findFirst({ where });
           if (before === null) return null;
+          await holdMapped(sqlOf(tx), patch.mapping);
           const [row] = await tx.connection.updateManyAndReturn({
             where,
             data: {
@@ -288,6 +292,22 @@ function columnsOf(box: SecretBox, before: ConnectionRow, patch: ConnectionPatch
     ...(credentials === undefined ? {} : { credentials: box.seal(id, credentials) }),
     ...(network === undefined ? {} : { network: keepLogin(sealNetwork(box, id, network), before.network) }),
   };
+}
+
+/**
+ * Until the transaction ends, directories may give the roles that the mapping names: looked at again, because nothing in the mapping
+ * keeps anybody from changing or removing them.
+ */
+async function holdMapped(sql: Sql, mapping: Mapping | undefined): Promise<void> {
+  const names = mapping === undefined ? [] : rolesIn(mapping).map(({ name }) => name);
+  const { missing, withheld } = await holdNamedRoles(sql, names);
+  if (missing.length + withheld.size === 0) return;
+  throw new Problem({
+    code: 'changed-since-shown',
+    message:
+      'A role that the mapping names was changed or removed by somebody else in the meantime; nothing was stored.',
+    remedy: 'Look at the roles again and repeat it.',
+  });
 }
 
 /** Prisma's type for jsonb is ours without `readonly`. */

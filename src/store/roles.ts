@@ -9,10 +9,11 @@ import { ROLE_TYPES, type Role, RoleId } from '../domain/role.ts';
 import { appendAudit } from './audit.ts';
 import { appendToChains } from './auditChains.ts';
 import { type Audited, record } from './audited.ts';
-import { type By, type DoneByHand, holdRoles, type RoleByHand, tellByHand } from './byHand.ts';
+import { type By, type DoneByHand, type RoleByHand, tellByHand } from './byHand.ts';
 import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
 import { writeRolesChanged } from './events.ts';
 import type { Role as RoleRow } from './generated/client.ts';
+import { holdRoles } from './heldRoles.ts';
 import { holdTree } from './locks.ts';
 import { pageQuery, subtree } from './scope.ts';
 

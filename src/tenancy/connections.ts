@@ -14,7 +14,7 @@ import type { Connection, ListedConnection } from '../domain/connection.ts';
 import type { Provider } from '../domain/directory.ts';
 import { ConnectionId, type TenantId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
-import { Mapping } from '../domain/mapping.ts';
+import { Mapping, rolesIn } from '../domain/mapping.ts';
 import type { Listed } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -28,7 +28,7 @@ import {
 } from './connectionInput.ts';
 import { issuerOf, issuerWanted, saidIssuer } from './issuer.ts';
 import { type Preview, previewConnection } from './preview.ts';
-import { ensureMappable, type NamedRole } from './roles.ts';
+import { ensureMappable } from './roles.ts';
 
 export type ConnectionDeps = {
   readonly store: Store;
@@ -276,17 +276,6 @@ async function acceptMapping(
 ): Promise<void> {
   if (mapping.rules?.some(({ create }) => create) === true) authorise(caller, 'tenants.write');
   await ensureMappable(deps, caller, tenant, rolesIn(mapping));
-}
-
-/** The roles that a mapping gives, each with its place in a connection. */
-export function rolesIn({ roles, everyone, rules = [] }: Mapping): readonly NamedRole[] {
-  return [
-    ...roles.map(({ role }, at) => ({ name: role, path: `mapping.roles.${at}.role` })),
-    ...everyone.map((name, at) => ({ name, path: `mapping.everyone.${at}` })),
-    ...rules.flatMap(({ roles: given }, rule) =>
-      given.map((name, at) => ({ name, path: `mapping.rules.${rule}.roles.${at}` })),
-    ),
-  ];
 }
 
 function changedSinceShown(): Problem {

@@ -5,6 +5,7 @@ import { canonical } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import { AuthUserId, TenantId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseInput } from '../domain/input.ts';
+import type { NamedRole } from '../domain/mapping.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller, can } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -193,9 +194,6 @@ function refuseWhileUsed({ byDirectories, byHand, inMappings, inPlans }: RoleUse
     remedy: 'Take it away from all of them first.',
   });
 }
-
-/** A role that somebody names, and where in the input. */
-export type NamedRole = { readonly name: string; readonly path: string };
 
 /**
  * Makes the roles of these names that are missing, and refuses those that a mapping cannot give in this tenant. All tenants see

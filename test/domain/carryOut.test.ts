@@ -21,7 +21,10 @@ const update: Approved = {
 const create: Approved = { ...update, kind: 'create', authUser: null, fields: [], baseVersion: null };
 const link: Approved = { ...update, kind: 'link' };
 const place = user.tenant;
-const here: Ground = { user, linkedTo: user.id, addressHeldByOther: false, links: 1, place, way: [] };
+const here: Ground = {
+  ...{ user, linkedTo: user.id, addressHeldByOther: false, links: 1, place, way: [] },
+  withheldRoles: new Set(['vendor']),
+};
 const nowhere: Ground = { ...here, user: null, linkedTo: null, links: 0 };
 const free: Ground = { ...here, linkedTo: null, links: 0 };
 
@@ -51,6 +54,8 @@ describe('carryOut', () => {
     ['a link to an auth user who has got one', link, { ...free, links: 1 }],
     ['a link of somebody who is linked', link, { ...free, linkedTo: other }],
     ['a link to another version', { ...link, baseVersion: 2 }, free],
+    ['an update with a role that became a hidden one', { ...update, rolesGained: ['clerk', 'vendor'] }, here],
+    ['a joiner with one', { ...create, rolesGained: ['vendor'] }, nowhere],
     ['a conflict', { ...update, kind: 'conflict' }, here],
     ['a change without content', { ...update, after: null }, here],
   ])('sends %s back', (_, change, ground) => {

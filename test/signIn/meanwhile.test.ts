@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../src/domain/ids.ts';
 import { asOwner } from '../support/database.ts';
 import { aTenant, auditOf } from '../support/tenancy.ts';
-import { untilWaiting } from '../support/waiting.ts';
+import { oneThenOther } from '../support/waiting.ts';
 import type { Browser, Page } from './browser.ts';
 import { openStage, type Stage, throughProvider } from './stage.ts';
 
@@ -22,22 +22,8 @@ async function somebody(name: string): Promise<{ tenant: TenantId; principal: st
   return { tenant, principal: await stage.principal(name, { tenant }) };
 }
 
-/**
- * `first` does all it does and cannot commit, because it cannot append to the tenant's audit log; then `second` begins, and has to
- * wait, at the same place or before; then both go on.
- */
-async function oneThenOther<A, B>(tenant: TenantId, first: () => Promise<A>, second: () => Promise<B>) {
-  return await asOwner(stage.served.databaseUrl, async (client) => {
-    await client.query('BEGIN');
-    await client.query('SELECT FROM audit_head WHERE tenant_id = $1 FOR UPDATE', [tenant]);
-    const one = first();
-    await untilWaiting(client, 1);
-    const other = second();
-    await untilWaiting(client, 2);
-    await client.query('COMMIT');
-    return [await one, await other] as const;
-  });
-}
+const atOnce = <A, B>(tenant: TenantId, first: () => Promise<A>, second: () => Promise<B>) =>
+  oneThenOther(stage.served.databaseUrl, tenant, first, second);
 
 /** The provider's answer, which is still to be followed. */
 async function signedInAtProvider(
@@ -62,7 +48,7 @@ describe('whoever is signing in at the moment', () => {
     const elsewhere = await aTenant(stage.served.deps, { name: 'Mira’s new home' });
     const browser = stage.browser();
     const goOn = await signedInAtProvider(browser, await browser.open(await stage.invite(principal)), 'mira');
-    const [, moved] = await oneThenOther(tenant, goOn, () =>
+    const [, moved] = await atOnce(tenant, goOn, () =>
       request('POST', `/v1/tenants/${tenant}/move`, { parent: elsewhere }),
     );
     expect(moved.status).toBe(200);
@@ -75,7 +61,7 @@ describe('whoever is signing in at the moment', () => {
     const browser = stage.browser();
     const goOn = await signedInAtProvider(browser, await browser.open(await stage.invite(principal)), 'lena');
     const move = () => request('POST', `/v1/tenants/${tenant}/move`, { parent: elsewhere });
-    const [, page] = await oneThenOther(tenant, move, goOn);
+    const [, page] = await atOnce(tenant, move, goOn);
     expect(page.status).toBe(403);
     expect([await isIn(browser), await loginsOf(principal)]).toEqual([false, 0]);
   });
@@ -84,7 +70,7 @@ describe('whoever is signing in at the moment', () => {
     const { tenant, principal } = await somebody('Dora');
     const browser = stage.browser();
     const goOn = await signedInAtProvider(browser, await browser.open(await stage.invite(principal)), 'dora');
-    const [, disabled] = await oneThenOther(tenant, goOn, () =>
+    const [, disabled] = await atOnce(tenant, goOn, () =>
       request('POST', `/v1/principals/${principal}/disable`),
     );
     expect(disabled.status).toBe(200);
@@ -97,9 +83,7 @@ describe('whoever is signing in at the moment', () => {
     const { id } = await stage.addProvider({ tenant, name: 'Rosa ID' });
     const browser = stage.browser();
     const goOn = await signedInAtProvider(browser, await browser.open(await stage.invite(principal)), 'rosa');
-    const [, removed] = await oneThenOther(tenant, goOn, () =>
-      request('DELETE', `/v1/sign-in-providers/${id}`),
-    );
+    const [, removed] = await atOnce(tenant, goOn, () => request('DELETE', `/v1/sign-in-providers/${id}`));
     expect(removed.status).toBe(204);
     expect([await isIn(browser), await loginsOf(principal)]).toEqual([false, 0]);
     const ended = (await auditOf(stage.served.databaseUrl, tenant)).filter(
@@ -115,7 +99,7 @@ describe('whoever is signing in at the moment', () => {
     const browser = stage.browser();
     const start = await browser.open(`${stage.served.url}/sign-in?tenant=${tenant}`);
     const goOn = await signedInAtProvider(browser, start, 'nora');
-    const [, page] = await oneThenOther(tenant, () => request('DELETE', `/v1/sign-in-providers/${id}`), goOn);
+    const [, page] = await atOnce(tenant, () => request('DELETE', `/v1/sign-in-providers/${id}`), goOn);
     expect(page.status).toBe(403);
     expect(await isIn(browser)).toBe(false);
   });

@@ -67,6 +67,26 @@ export async function whileHeldAtAudit(
   });
 }
 
+/**
+ * `first` does all that it does and cannot commit, because it cannot append to the tenant's audit log; then `second` begins, and has
+ * to wait, at the same place or before; then both go on.
+ */
+export async function oneThenOther<A, B>(
+  url: string,
+  tenant: TenantId,
+  first: () => Promise<A>,
+  second: () => Promise<B>,
+): Promise<readonly [A, B]> {
+  return await lockingAudit(url, tenant, async (unlock, client) => {
+    const one = first();
+    await untilWaiting(client, 1);
+    const other = second();
+    await untilWaiting(client, 2);
+    await unlock();
+    return [await one, await other];
+  });
+}
+
 async function lockingAudit<T>(
   url: string,
   tenant: TenantId,

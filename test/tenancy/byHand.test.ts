@@ -12,14 +12,14 @@ import { untilFeedIsUpToDate } from '../support/waiting.ts';
 
 const one = await Configuring.open();
 
-/** What an application of this caller's tenant hears, without the tenants' own. */
+/** What an application of this caller's tenant hears of users. */
 async function heard(caller: Caller): Promise<readonly EventView[]> {
   await untilFeedIsUpToDate(one.database.url);
   const found: EventView[] = [];
   let after: string | null = null;
   do {
     const page = await listEvents(one.deps, caller, { limit: 500, after });
-    found.push(...page.items.filter(({ type }) => !type.startsWith('tenant.')));
+    found.push(...page.items.filter(({ authUser }) => authUser !== null));
     after = page.next;
   } while (after !== null);
   return found;
