@@ -102,14 +102,12 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   },
   { table: 'change', where: OF_THEIR_CONNECTIONS },
   { table: 'identity', where: OF_THEIR_CONNECTIONS },
-  { table: 'role_assignment', where: OWN },
+  // What directories gave is held where the user is, and went with them.
+  { table: 'role_assignment', where: `${OWN} AND origin = 'manual'` },
   { table: 'apply', where: OF_THEIR_CONNECTIONS },
   { table: 'decision', where: OF_THEIR_CONNECTIONS },
   { table: 'sync_run', where: OF_THEIR_CONNECTIONS },
   { table: 'connection', where: OWN },
-  // What a connection of a tenant above had about them, and nobody has come of it.
-  { table: 'decision_change', where: `change_id IN (SELECT id FROM change WHERE ${OWN})` },
-  { table: 'change', where: OWN },
   { table: 'tenant_domain', where: OWN },
   { table: 'session', where: `${OWN} OR ${OF_THEIR_PRINCIPALS}` },
   { table: 'sign_in_link', where: `${OWN} OR ${OF_THEIR_PRINCIPALS}` },

@@ -270,3 +270,22 @@ describe('Whoever is in a tenant', () => {
     expect(await movesOf(real)).toEqual([toOldName('ada', 'Offices/Bonn'), toOldName('bob', 'Offices/Bonn')]);
   });
 });
+
+it('an address is looked for in the tenants below as long as some of the connection’s people are there', async () => {
+  const real = await connected([at('ada', 'Berlin')]);
+  await real.syncAndApply();
+  await install.remap(real.connection, Mapping.parse({ everyone: ['member'], groups: null }));
+  const berlin = await idOf(real, 'Berlin');
+  await aUser(install.database.url, berlin, { email: 'eve@example.test' });
+  real.directory.add(at('eve', null));
+  await real.sync();
+  expect(await real.changeOf('eve')).toMatchObject({ kind: 'conflict', cause: 'address-unverified' });
+
+  const { id } = await real.user('ada');
+  await asOwner(install.database.url, async (client) => {
+    await client.query('UPDATE auth_user SET tenant_id = $1 WHERE id = $2', [real.tenant, id]);
+    await client.query('UPDATE identity SET tenant_id = $1 WHERE auth_user_id = $2', [real.tenant, id]);
+  });
+  await real.sync();
+  expect(await real.changeOf('eve')).toMatchObject({ kind: 'create' });
+});
