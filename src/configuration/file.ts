@@ -1,7 +1,7 @@
 /** A configuration file as text: read once, at the edge, with the line and column of all that is wrong with it. */
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { type Hindrance, keyOf, type Place } from '../domain/configuration.ts';
+import { type Hindrance, keyOf, type Position } from '../domain/configuration.ts';
 import { Problem } from '../domain/problem.ts';
 import { ConfigurationFile } from './schema.ts';
 import { contentIn, TOO_DEEP } from './yamlContent.ts';
@@ -14,7 +14,7 @@ const MOST_TOLD = 50;
 export type ParsedFile = {
   readonly content: ConfigurationFile;
   /** `line 3, column 7` */
-  readonly locate: (place: Place, atWord?: boolean) => string;
+  readonly locate: (position: Position, atWord?: boolean) => string;
 };
 
 /** YAML 1.2, of which JSON is a part. `longest`: in UTF-16 code units. Throws `invalid-input`. */
@@ -39,7 +39,7 @@ export function parseFile(text: string, longest: number = LARGEST_FILE): ParsedF
         ({ pos, message }) => `${at(pos[0])}: is not YAML as it is read here (${message}): correct it`,
       ),
     );
-  const locate: ParsedFile['locate'] = (place, atWord = false) => at(offsetOf(document, place, atWord));
+  const locate: ParsedFile['locate'] = (position, atWord = false) => at(offsetOf(document, position, atWord));
   const content = contentIn(document);
   if (content.mistakes.length > 0)
     throw unusable(content.mistakes.map(({ offset, message }) => `${at(offset)}: ${message}`));
@@ -90,33 +90,33 @@ function unusable(messages: readonly string[], cause?: Error): Problem {
 /** `atWord`: the word itself is wrong, and not what follows it. */
 export type Mistake = Hindrance & { readonly atWord?: true };
 
-/** What stands at a place, as the schema reads it; null with what is wrong with it, which repeats no value. */
+/** What stands at a position, as the schema reads it; null with what is wrong with it, which repeats no value. */
 export function readAs<S extends z.ZodType>(
   schema: S,
   value: unknown,
-  place: Place,
+  position: Position,
 ): { readonly value: z.output<S> | null; readonly mistakes: readonly Mistake[] } {
   const parsed = schema.safeParse(value, {
     error: (issue) =>
       issue.code === 'invalid_type' && issue.input === undefined ? 'is missing: add it' : undefined,
   });
   if (parsed.success) return { value: parsed.data, mistakes: [] };
-  return { value: null, mistakes: parsed.error.issues.flatMap((issue) => mistakesOf(issue, place)) };
+  return { value: null, mistakes: parsed.error.issues.flatMap((issue) => mistakesOf(issue, position)) };
 }
 
-function mistakesOf(issue: z.core.$ZodIssue, above: Place): readonly Mistake[] {
-  const place = [...above, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
-  if (issue.code !== 'unrecognized_keys') return [{ place, message: issue.message }];
+function mistakesOf(issue: z.core.$ZodIssue, above: Position): readonly Mistake[] {
+  const position = [...above, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
+  if (issue.code !== 'unrecognized_keys') return [{ position, message: issue.message }];
   return issue.keys.map((key) => {
     const message = 'is not known here: correct the word, or leave it out';
-    return { place: [...place, key], message, atWord: true };
+    return { position: [...position, key], message, atWord: true };
   });
 }
 
 /** `invalid-input` that names for each hindrance line, column and field, what is wrong and what to do about it. */
 export function refused(hindrances: readonly Mistake[], locate: ParsedFile['locate']): Problem {
-  const told = hindrances.slice(0, MOST_TOLD).map(({ place, message, atWord }) => {
-    return { path: place.join('.'), message: `${locate(place, atWord)}: ${message}` };
+  const told = hindrances.slice(0, MOST_TOLD).map(({ position, message, atWord }) => {
+    return { path: position.join('.'), message: `${locate(position, atWord)}: ${message}` };
   });
   const more = hindrances.length - told.length;
   const [first] = told;
@@ -129,18 +129,18 @@ export function refused(hindrances: readonly Mistake[], locate: ParsedFile['loca
   });
 }
 
-/** What a use case refuses all the same while the file is being loaded: the same problem, with its place. */
+/** What a use case refuses all the same while the file is being loaded: the same problem, with its position. */
 export function stoppedAt(
-  place: Place,
+  position: Position,
   { code, message, remedy, fields }: Problem,
   locate: ParsedFile['locate'],
 ): Problem {
   return new Problem({
     code,
-    message: `Loading stopped at ${place.join('.')} (${locate(place)}): ${message}`,
+    message: `Loading stopped at ${position.join('.')} (${locate(position)}): ${message}`,
     remedy: `${remedy} What came before it is loaded; load the file again for the rest.`,
     fields: fields.map((field) => {
-      const at = [...place, ...field.path.split('.')];
+      const at = [...position, ...field.path.split('.')];
       return { path: at.join('.'), message: `${locate(at)}: ${field.message}` };
     }),
   });
@@ -165,21 +165,21 @@ function duplicatesIn(content: ConfigurationFile, locate: ParsedFile['locate']):
       if (before === undefined) first.set(key, at);
       if (before === undefined) return [];
       const message = `names the same as ${section}.${before} (${locate([section, before])}): leave one of them out`;
-      return [{ place: [section, at], message }];
+      return [{ position: [section, at], message }];
     });
   });
 }
 
-/** Where a place begins, or the word that names it; of what is missing, where it should be. */
-function offsetOf(document: Document.Parsed, place: Place, atWord: boolean): number {
+/** Where a position begins, or the word that names it; of what is missing, where it should be. */
+function offsetOf(document: Document.Parsed, position: Position, atWord: boolean): number {
   let node: Node | null = document.contents;
   let offset = node?.range?.[0] ?? 0;
-  for (const [depth, step] of place.entries()) {
+  for (const [depth, step] of position.entries()) {
     const inner: Node | null = isAlias(node) ? (node.resolve(document) ?? null) : node;
     const found = stepInto(inner, step);
     if (found === null) return offset;
     node = found.value;
-    const first = atWord && depth === place.length - 1 ? found.key : found.value;
+    const first = atWord && depth === position.length - 1 ? found.key : found.value;
     offset = first?.range?.[0] ?? found.key?.range?.[0] ?? offset;
   }
   return offset;

@@ -5,7 +5,7 @@ import {
   type CurrentTenant,
   isSame,
   keyOf,
-  type Place,
+  type Position,
   type Wanted,
   type WantedConnection,
 } from '../domain/configuration.ts';
@@ -141,25 +141,28 @@ export async function resolve(
   const opened: Connection[] = [];
   const mayReplace = can(caller, 'connections.write');
   for (const [at, connection] of content.connections.entries()) {
-    const place: Place = ['connections', at];
+    const position: Position = ['connections', at];
     const stored = storedAs(connection, tenants, known);
     const settings =
       connection.settings === undefined
         ? { value: undefined, mistakes: [] }
-        : readAs(deps.connectors[connection.provider].settings, connection.settings, [...place, 'settings']);
-    const given = credentialsOf(deps, connection, secrets, [...place, 'credentials']);
+        : readAs(deps.connectors[connection.provider].settings, connection.settings, [
+            ...position,
+            'settings',
+          ]);
+    const given = credentialsOf(deps, connection, secrets, [...position, 'credentials']);
     mistakes.push(...settings.mistakes, ...given.mistakes);
     const comparable = mayReplace && given.value !== null ? readable(stored) : null;
     if (comparable !== null) opened.push(comparable);
     const isStored = comparable !== null && (await areStored(deps, caller, comparable, given.value));
     credentials.push(given.value);
     const wanted = {
-      ...partsOf(connection, (settings.value ?? connection.settings) as Json | undefined, place),
+      ...partsOf(connection, (settings.value ?? connection.settings) as Json | undefined, position),
       credentials: sayingOf(given, isStored),
     };
     connections.push(wanted);
     if (mayReplace && settings.mistakes.length + given.mistakes.length === 0)
-      mistakes.push(...(await againstOpening(deps, wanted, given.value, readable(stored), place)));
+      mistakes.push(...(await againstOpening(deps, wanted, given.value, readable(stored), position)));
   }
   return { wanted: { ...content, connections }, mistakes, credentials, opened };
 }
@@ -170,7 +173,7 @@ async function againstOpening(
   { provider, parts, credentials: said }: WantedConnection,
   credentials: unknown,
   stored: Connection | null,
-  place: Place,
+  position: Position,
 ): Promise<readonly Mistake[]> {
   const isKept = stored !== null && said === 'stored' && !leadsElsewhere(stored, parts);
   const settings = parts.settings ?? stored?.settings;
@@ -181,7 +184,7 @@ async function againstOpening(
   const failure = (await failureToOpen(connectors[provider], wanted))?.failure;
   return failure === undefined
     ? []
-    : [{ place: [...place, 'credentials'], message: `${failure.message} ${failure.remedy}` }];
+    : [{ position: [...position, 'credentials'], message: `${failure.message} ${failure.remedy}` }];
 }
 
 function sayingOf(
@@ -211,7 +214,7 @@ function storedAs(
 function partsOf(
   { tenant, name, provider, network, mapping, policy, schedule, timeZone, state }: FileConnection,
   settings: Json | undefined,
-  place: Place,
+  position: Position,
 ): Omit<WantedConnection, 'credentials'> {
   const parts = { settings, network, mapping, policy, schedule, timeZone, state };
   const roles = mapping === undefined ? [] : rolesIn(mapping);
@@ -220,16 +223,16 @@ function partsOf(
     name,
     provider,
     parts: parts as WantedConnection['parts'],
-    roles: roles.map((role) => ({ name: role.name, place: [...place, ...role.path.split('.')] })),
+    roles: roles.map((role) => ({ name: role.name, position: [...position, ...role.path.split('.')] })),
   };
 }
 
-/** Values are never told: what is wrong with one is said of its place. */
+/** Values are never told: what is wrong with one is said of its position. */
 function credentialsOf(
   deps: ConfigurationDeps,
   { credentials, provider }: FileConnection,
   secrets: Secrets,
-  place: Place,
+  position: Position,
 ): { readonly said: boolean; readonly value: unknown; readonly mistakes: readonly Mistake[] } {
   if (credentials === undefined) return { said: false, value: null, mistakes: [] };
   const found = valuesOf(deps, credentials, secrets);
@@ -237,9 +240,9 @@ function credentialsOf(
   if (found === 'no-object') {
     const message =
       'what this refers to is not a JSON object: refer to one, or name where each field comes from';
-    return { said: true, value: null, mistakes: [{ place, message }] };
+    return { said: true, value: null, mistakes: [{ position, message }] };
   }
-  const { value, mistakes } = readAs(deps.connectors[provider].credentials, found, place);
+  const { value, mistakes } = readAs(deps.connectors[provider].credentials, found, position);
   return { said: true, value, mistakes };
 }
 

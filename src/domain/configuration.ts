@@ -15,7 +15,7 @@ import type { TenantState } from './tenant.ts';
 export type TenantPath = readonly string[];
 
 /** Where in a file something stands: `['tenants', 2, 'plan']`. */
-export type Place = readonly (string | number)[];
+export type Position = readonly (string | number)[];
 
 export type WantedRole = {
   readonly name: string;
@@ -59,7 +59,7 @@ export type WantedConnection = {
   readonly provider: Provider;
   readonly parts: ConnectionParts;
   /** Roles that the mapping names. */
-  readonly roles: readonly { readonly name: string; readonly place: Place }[];
+  readonly roles: readonly { readonly name: string; readonly position: Position }[];
   /** 'new': given, and not those that are stored. 'missing': named, and not at hand. 'unsaid': the file is silent. */
   readonly credentials: 'new' | 'stored' | 'missing' | 'unsaid';
 };
@@ -193,7 +193,7 @@ export type Differences = {
 };
 
 /** What keeps a file from being loaded. */
-export type Hindrance = { readonly place: Place; readonly message: string };
+export type Hindrance = { readonly position: Position; readonly message: string };
 
 /** What is there and the file does not name: left alone. Roles and product plans only for whoever may write them. */
 export type Unnamed = Readonly<Record<Section | 'domains' | 'assignments', number>>;
@@ -202,7 +202,7 @@ export type Compared = {
   readonly differences: Differences;
   readonly hindrances: readonly Hindrance[];
   /** Users whom their directory has not brought yet: their places in the file. What is given to them waits for that. */
-  readonly waiting: readonly Place[];
+  readonly waiting: readonly Position[];
   readonly unnamed: Unnamed;
 };
 

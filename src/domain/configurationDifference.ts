@@ -10,7 +10,7 @@ import {
   type Hindrance,
   isSame,
   keyOf,
-  type Place,
+  type Position,
   type SECTIONS,
   type TenantDifference,
   type TenantPath,
@@ -126,7 +126,7 @@ function refusedTo(
   const what = section === 'roles' ? 'roles' : 'product plans';
   return differences.map(({ at }) => {
     const message = `${what} are the whole install’s and written by the role system alone: leave this one out, or ask somebody with that role`;
-    return { place: [section, at], message };
+    return { position: [section, at], message };
   });
 }
 
@@ -139,7 +139,7 @@ function againstType(
   const isChanged = fields.some(({ field }) => field === 'type');
   if (!isChanged || type === undefined || mayBeMapped(type) || !rolesOfDirectories.includes(name)) return [];
   const message = `mappings name the role ${quoted(name)}, or directories have given it, and they give none of the type ${type}: take it out of all mappings and apply what follows first, or leave the type as it is`;
-  return [{ place: ['roles', at, 'type'], message }];
+  return [{ position: ['roles', at, 'type'], message }];
 }
 
 function unknownRolesOfPlans(wanted: Wanted, { roleTypes }: Outlook): readonly Hindrance[] {
@@ -147,7 +147,7 @@ function unknownRolesOfPlans(wanted: Wanted, { roleTypes }: Outlook): readonly H
     roles.flatMap((role, index) => {
       if (roleTypes.has(role)) return [];
       const message = `there is no role ${quoted(role)}: add it to roles, or correct its name`;
-      return [{ place: ['productPlans', at, 'roles', index], message }];
+      return [{ position: ['productPlans', at, 'roles', index], message }];
     }),
   );
 }
@@ -156,13 +156,13 @@ function compareTenants(wanted: Wanted, outlook: Outlook, who: ComparedFor) {
   const hindrances: Hindrance[] = [];
   const differences: TenantDifference[] = [];
   for (const [at, tenant] of wanted.tenants.entries()) {
-    const place: Place = ['tenants', at];
+    const position: Position = ['tenants', at];
     const current = outlook.tenants.get(keyOf(tenant.path)) ?? null;
     const fields = fieldsOfTenant(tenant, current);
     hindrances.push(
-      ...againstPlace(tenant, current, place, outlook),
+      ...againstPlace(tenant, current, position, outlook),
       ...againstFields(tenant, current, fields, who, outlook).map(({ field, message }) => ({
-        place: [...place, field],
+        position: [...position, field],
         message,
       })),
     );
@@ -191,15 +191,15 @@ function fieldsOfTenant(wanted: WantedTenant, current: CurrentTenant | null): re
 function againstPlace(
   { path }: WantedTenant,
   current: CurrentTenant | null,
-  place: Place,
+  position: Position,
   outlook: Outlook,
 ): readonly Hindrance[] {
   if (current !== null) return [];
   const above = path.slice(0, -1);
-  if (!outlook.willBe(above)) return [noTenant([...place, 'path'], above)];
+  if (!outlook.willBe(above)) return [noTenant([...position, 'path'], above)];
   if (outlook.tenants.get(keyOf(above))?.goes !== true) return [];
   const message = 'the tenant above is to be deleted: call its deletion off first, or choose another path';
-  return [{ place: [...place, 'path'], message }];
+  return [{ position: [...position, 'path'], message }];
 }
 
 function againstFields(
@@ -249,10 +249,10 @@ function compareConnections(wanted: Wanted, current: Current, outlook: Outlook) 
   const hindrances: Hindrance[] = [];
   const differences: ConnectionDifference[] = [];
   for (const [at, connection] of wanted.connections.entries()) {
-    const place: Place = ['connections', at];
+    const position: Position = ['connections', at];
     const before = known.get(keyOf(connection.tenant, connection.name)) ?? null;
     const fields = fieldsOfConnection(connection, before);
-    hindrances.push(...againstConnection(connection, before, fields, outlook, place));
+    hindrances.push(...againstConnection(connection, before, fields, outlook, position));
     if (before === null || fields.length > 0)
       differences.push({ at, wanted: connection, current: before, fields });
   }
@@ -280,11 +280,11 @@ function againstConnection(
   before: ConnectionDifference['current'],
   fields: readonly FieldDifference[],
   outlook: Outlook,
-  place: Place,
+  position: Position,
 ): readonly Hindrance[] {
-  const refuse = (field: string, message: string): Hindrance => ({ place: [...place, field], message });
+  const refuse = (field: string, message: string): Hindrance => ({ position: [...position, field], message });
   const found: Hindrance[] = [];
-  if (!outlook.willBe(wanted.tenant)) found.push(noTenant([...place, 'tenant'], wanted.tenant));
+  if (!outlook.willBe(wanted.tenant)) found.push(noTenant([...position, 'tenant'], wanted.tenant));
   if (before?.state === 'unreadable')
     found.push(
       refuse('name', `what is stored of this connection cannot be read (${before.problem}): mend it first`),
@@ -319,16 +319,20 @@ function againstRolesOfMapping(
 ): readonly Hindrance[] {
   if (!fields.some(({ field }) => field === 'mapping')) return [];
   const plan = willBe(tenant) ? planAt(tenant) : null;
-  return roles.flatMap(({ name, place }) => {
+  return roles.flatMap(({ name, position }) => {
     const type = roleTypes.get(name);
     if (type === undefined)
-      return [{ place, message: `there is no role ${quoted(name)}: add it to roles, or correct its name` }];
+      return [
+        { position, message: `there is no role ${quoted(name)}: add it to roles, or correct its name` },
+      ];
     if (!mayBeMapped(type))
-      return [{ place, message: `the role ${quoted(name)} is ${type}: no mapping gives it; leave it out` }];
+      return [
+        { position, message: `the role ${quoted(name)} is ${type}: no mapping gives it; leave it out` },
+      ];
     if (isSystem || plan === null || rolesOfPlan.get(plan)?.includes(name)) return [];
     return [
       {
-        place,
+        position,
         message: `the product plan ${quoted(plan)} does not have the role ${quoted(name)}: leave it out`,
       },
     ];

@@ -8,7 +8,7 @@ import {
   type Hindrance,
   isSame,
   keyOf,
-  type Place,
+  type Position,
   pathText,
   type TenantPath,
   type UserDifference,
@@ -39,22 +39,22 @@ type DirectoryUser = Extract<WantedUser, { origin: 'directory' }>;
 type Found =
   | { readonly user: CurrentUser | null }
   | { readonly hindrance: Hindrance }
-  | { readonly waits: Place };
+  | { readonly waits: Position };
 
 export function compareUsers(wanted: Wanted, current: Current, outlook: Outlook) {
   const find = finderOf(current, outlook, wanted);
   const differences: UserDifference[] = [];
   const hindrances: Hindrance[] = [];
-  const waiting: Place[] = [];
+  const waiting: Position[] = [];
   let assignmentsNamed = 0;
   let localsKnown = 0;
   for (const [at, user] of wanted.users.entries()) {
-    const place: Place = ['users', at];
-    const found = find(user, place);
+    const position: Position = ['users', at];
+    const found = find(user, position);
     if ('hindrance' in found) hindrances.push(found.hindrance);
     else if ('waits' in found) waiting.push(found.waits);
     else {
-      const given = assignmentsOf(user, found.user, place, outlook);
+      const given = assignmentsOf(user, found.user, position, outlook);
       hindrances.push(...given.hindrances);
       assignmentsNamed += given.known;
       if (user.origin === 'local' && found.user !== null) localsKnown += 1;
@@ -73,11 +73,11 @@ function finderOf(current: Current, outlook: Outlook, wanted: Wanted) {
     ({ tenant, userName }) => keyOf(tenant, userName),
   );
   const ofDirectory = finderInDirectories(current, wanted);
-  return (user: WantedUser, place: Place): Found => {
-    if (!outlook.willBe(user.tenant)) return { hindrance: noTenant([...place, 'tenant'], user.tenant) };
+  return (user: WantedUser, position: Position): Found => {
+    if (!outlook.willBe(user.tenant)) return { hindrance: noTenant([...position, 'tenant'], user.tenant) };
     const tenant = outlook.tenants.get(keyOf(user.tenant))?.id ?? null;
-    if (user.origin === 'directory') return ofDirectory(user, tenant, place);
-    return local(user, place, tenant === null ? [] : (named.get(keyOf(tenant, user.userName)) ?? []));
+    if (user.origin === 'directory') return ofDirectory(user, tenant, position);
+    return local(user, position, tenant === null ? [] : (named.get(keyOf(tenant, user.userName)) ?? []));
   };
 }
 
@@ -89,27 +89,29 @@ function finderInDirectories(current: Current, wanted: Wanted) {
   );
   const connections = new Map(current.connections.map((one) => [keyOf(one.tenant, one.name), one.id]));
   const made = new Set(wanted.connections.map(({ tenant, name }) => keyOf(tenant, name)));
-  return (user: DirectoryUser, tenant: TenantId | null, place: Place): Found => {
+  return (user: DirectoryUser, tenant: TenantId | null, position: Position): Found => {
     const connection = connections.get(keyOf(tenant, user.connection));
     if (connection === undefined && !made.has(keyOf(user.tenant, user.connection))) {
       const message = `there is no connection ${quoted(user.connection)} of the tenant ${pathText(user.tenant)}: add it to connections, or correct the name`;
-      return { hindrance: { place: [...place, 'connection'], message } };
+      return { hindrance: { position: [...position, 'connection'], message } };
     }
     const found = connection === undefined ? undefined : linked.get(keyOf(connection, user.externalId));
-    return found === undefined || found.state === 'deleted' ? { waits: place } : { user: found };
+    return found === undefined || found.state === 'deleted' ? { waits: position } : { user: found };
   };
 }
 
-export function noTenant(place: Place, path: TenantPath): Hindrance {
+export function noTenant(position: Position, path: TenantPath): Hindrance {
   return {
-    place,
+    position,
     message: `there is no tenant ${quoted(pathText(path))}: add it to tenants, or correct its path`,
   };
 }
 
-function local({ userName }: LocalUser, place: Place, found: readonly CurrentUser[]): Found {
+function local({ userName }: LocalUser, position: Position, found: readonly CurrentUser[]): Found {
   const [only, ...others] = found;
-  const refuse = (message: string): Found => ({ hindrance: { place: [...place, 'userName'], message } });
+  const refuse = (message: string): Found => ({
+    hindrance: { position: [...position, 'userName'], message },
+  });
   if (only === undefined) return { user: null };
   if (found.some(({ identities }) => identities.length > 0))
     return refuse(
@@ -144,7 +146,7 @@ function valueIn(attributes: Fields, name: string): FieldDifference['before'] {
   return Object.hasOwn(attributes, name) ? (attributes[name] ?? null) : null;
 }
 
-function assignmentsOf(user: WantedUser, current: CurrentUser | null, place: Place, outlook: Outlook) {
+function assignmentsOf(user: WantedUser, current: CurrentUser | null, position: Position, outlook: Outlook) {
   const home = current === null ? user.tenant : (outlook.pathOf.get(current.tenant) ?? user.tenant);
   const text = (role: string, tenant: TenantPath) =>
     isSame(tenant, home) ? role : `${role} in ${pathText(tenant)}`;
@@ -163,7 +165,7 @@ function assignmentsOf(user: WantedUser, current: CurrentUser | null, place: Pla
     named.add(key);
     if (there.has(key)) continue;
     const message = hindranceTo(assignment, home, outlook);
-    if (message !== null) hindrances.push({ place: [...place, 'roles', at], message });
+    if (message !== null) hindrances.push({ position: [...position, 'roles', at], message });
     else gains.push({ role: assignment.role, tenant });
   }
   const before = has.map(({ role, tenant }) => text(role, tenant)).sort();
@@ -220,7 +222,7 @@ function sharedAddresses(
       by === 'stored'
         ? 'another user of the tenant has this address: give one of them another'
         : `users.${by} has this address too, in the same tenant: give one of them another`;
-    return [{ place: ['users', at, 'email'], message }];
+    return [{ position: ['users', at, 'email'], message }];
   });
 }
 
