@@ -1,6 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connectors } from '../../connectors/registry.ts';
 import { SIMULATED } from '../../simulators/directory.ts';
+import { servicePrincipalOf } from '../../simulators/entra/assignments.ts';
+import { entraPermissions } from '../../simulators/entra/entra.ts';
+import { oktaIds } from '../../simulators/population/ids.ts';
 import { type Simulator, startSimulator } from '../../simulators/start.ts';
 import { type Connected, Install } from '../support/install.ts';
 
@@ -181,4 +184,49 @@ describe.each(WITH_FEED)('Memberships that change at %s', (provider) => {
       await simulator.close();
     }
   });
+});
+
+const ASSIGNED_BY = { okta: 'VPN Users', entra: 'Engineering' } as const;
+const appIn = {
+  okta: oktaIds(1, '0oa').of(2),
+  entra: { servicePrincipalId: servicePrincipalOf(1) },
+} as const;
+
+describe.each(['okta', 'entra'] as const)('Whoever is assigned to an app of %s', (provider) => {
+  let simulator: Simulator;
+  let acme: Connected;
+  beforeAll(async () => {
+    const more = provider === 'entra' ? { permissions: [...entraPermissions, 'Application.Read.All'] } : {};
+    simulator = await startSimulator(provider, { users: 200, plain: true, ...more });
+    const settings = { ...simulator.settings, appScope: appIn[provider] } as never;
+    acme = await install.connectTo({ ...simulator, settings }, { everyone: ['member'], groups: [] });
+    await acme.syncAndApply();
+  });
+  afterAll(() => simulator.close());
+
+  it.each([{ full: false }, { full: true }])(
+    'and is taken from it, may not sign in any more, or is deleted: the cause of each is told apart (%o)',
+    async ({ full }) => {
+      const { removed } = await simulator.control.changeGroup(ASSIGNED_BY[provider], { remove: 3 });
+      const others = (await acme.users())
+        .filter(({ state, externalId }) => state === 'active' && !removed.includes(externalId ?? ''))
+        .map(({ externalId }) => externalId ?? '');
+      const [, disabled = '', deleted = '', purged = ''] = others;
+      await simulator.control.leave([disabled], 'disable');
+      await simulator.control.leave([deleted], 'delete');
+      await simulator.control.leave([purged], 'purge');
+      expect(await acme.sync({ full })).toMatchObject({ kind: full ? 'full' : 'delta' });
+      expect(await acme.changeOf(disabled)).toMatchObject({ kind: 'suspend', cause: 'suspended' });
+      expect(await acme.changeOf(deleted)).toMatchObject({ kind: 'delete', cause: 'deprovisioned' });
+      expect(await acme.changeOf(purged)).toMatchObject({ kind: 'delete', cause: 'left' });
+      const unassigned = (await acme.live()).filter(({ externalId }) => removed.includes(externalId));
+      expect(unassigned.length).toBeGreaterThan(0);
+      for (const change of unassigned)
+        expect(change).toMatchObject({ kind: 'delete', cause: 'out-of-scope' });
+      await acme.decideAll('approve', {}, { includeHeld: true });
+      expect(await acme.apply()).toMatchObject({ moved: 0, failed: 0 });
+      await acme.sync({ full: true });
+      expect(await acme.pending()).toEqual([]);
+    },
+  );
 });
