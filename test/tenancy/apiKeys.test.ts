@@ -91,12 +91,12 @@ describe('an application of a tenant', () => {
     const principal = await aPrincipal(tenant, 'application');
     const { id, key } = await createKey(deps, operator, { principal });
     for (const attempt of [
-      createPrincipal(deps, admin, { name: 'Portal', role: 'application' }),
-      createKey(deps, admin, { principal }),
-      rotateKey(deps, admin, { key: id }),
-      enablePrincipal(deps, admin, principal),
+      () => createPrincipal(deps, admin, { name: 'Portal', role: 'application' }),
+      () => createKey(deps, admin, { principal }),
+      () => rotateKey(deps, admin, { key: id }),
+      () => enablePrincipal(deps, admin, principal),
     ])
-      await expect(attempt).rejects.toMatchObject({
+      await expect(attempt()).rejects.toMatchObject({
         code: 'forbidden',
         remedy: expect.stringContaining('the role system'),
       });
