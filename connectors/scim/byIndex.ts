@@ -58,9 +58,21 @@ export function pageByIndex(
   if (ids.length === 0) return { records, next: afterNobody(at, total, watch) };
   if (at.last === null) return { records, next: onwards(at, ids, total) };
   const met = ids.indexOf(at.last);
-  if (met === -1) return { records, next: back(at, total, watch) };
+  return met === -1
+    ? { records, next: back(at, total, watch) }
+    : behindLast(at, { records, ids, met }, total, watch);
+}
+
+type Overlapping = { readonly records: readonly unknown[]; readonly ids: Ids; readonly met: number };
+
+/** A page that shows, as its record `met`, the last one of the page before. */
+function behindLast(at: IndexPosition, page: Overlapping, total: number, watch: Watch): Next {
+  const { records, ids, met } = page;
   const behind = met < ids.length - 1;
   if (!behind && at.start + met >= total) return { records: records.slice(0, met), next: null };
+  if (behind && ids.findLastIndex((id) => id !== null) === met) {
+    return { records: records.slice(met + 1), next: pastUnnamed(at, ids, total) };
+  }
   if (ids.length === 1) return { records: [], next: { ...at, ...pastLast(at), idle: watch.idle() } };
   const moved = met === 0 ? at.moved : watch.moved();
   return { records: met === 0 ? records.slice(1) : records, next: { ...onwards(at, ids, total), moved } };
@@ -80,6 +92,12 @@ function onwards(at: IndexPosition, ids: Ids, total: number): IndexPosition {
   const lastNamed = ids.findLastIndex((id) => id !== null);
   const start = at.start + (lastNamed === -1 ? ids.length : lastNamed);
   return { ...at, start, last: ids[lastNamed] ?? null, first: ids[0] ?? null, total, idle: 0 };
+}
+
+/** Behind the last record that has an id there are only such as have none: the list goes on behind them, or ends with them. */
+function pastUnnamed(at: IndexPosition, ids: Ids, total: number): IndexPosition | null {
+  const start = at.start + ids.length;
+  return start > total ? null : { ...at, start, last: null, first: null, total, idle: 0 };
 }
 
 /** Where nobody is shown behind the last record, though there should be: they may be when they are asked for without it. */

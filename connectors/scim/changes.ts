@@ -3,11 +3,11 @@
  * those who were there when the token was made, as many have to be there still. Where they are not, where the service
  * filters by neither time, or says that it does and does not, the token is not honoured ('cursor-expired') and a full pull follows.
  *
- * A group that has changed may be within another, and its members with it; SCIM does not tell which groups a group is in. So when
- * any group has changed, every group is named.
+ * A group that has changed may be within another, and its members with it (around.ts). Where that would be too much to find out, every
+ * group is named.
  */
 import { z } from 'zod';
-import type { ExternalId } from '../../src/domain/ids.ts';
+import { ExternalId } from '../../src/domain/ids.ts';
 import {
   type Changes,
   type ChangesPage,
@@ -17,6 +17,7 @@ import {
   type RenamedGroup,
 } from '../contract.ts';
 import { Identified } from '../unreadable.ts';
+import { type Around, MOST_CHANGED } from './around.ts';
 import { allGroups, allUsers, type Listing } from './lists.ts';
 import { toGroupRecord } from './map.ts';
 import type { Pages } from './pages.ts';
@@ -31,10 +32,10 @@ const Token = z.object({
 type Token = z.infer<typeof Token>;
 
 const FeedPosition = z.object({
-  list: z.enum(['changed-users', 'changed-groups', 'every-group']),
+  list: z.enum(['changed-users', 'changed-groups', 'groups-around', 'every-group']),
   page: z.string().nullable(),
-  /** Some group has changed. */
-  groups: z.boolean(),
+  /** Groups that have changed; null where they are too many, or not all known. */
+  changed: z.array(ExternalId).nullable(),
   token: Token,
 });
 type FeedPosition = z.infer<typeof FeedPosition>;
@@ -42,7 +43,7 @@ type FeedPosition = z.infer<typeof FeedPosition>;
 /** Read twice rather than never: the clocks of the service's machines need not agree, and a change may take a while to show. */
 const OVERLAP_MS = 300_000;
 
-export function changesOf(pages: Pages): Changes {
+export function changesOf(pages: Pages, around: Around): Changes {
   async function taken(signal: AbortSignal): Promise<Token> {
     const { total: users, sent } = await pages.count(allUsers, signal);
     const { total: groups } = await pages.count(allGroups, signal);
@@ -52,20 +53,24 @@ export function changesOf(pages: Pages): Changes {
   async function begun(since: Since, signal: AbortSignal): Promise<FeedPosition> {
     const token = await taken(signal);
     await stillThere(pages, since, signal);
-    return { list: 'changed-users', page: null, groups: false, token };
+    return { list: 'changed-users', page: null, changed: [], token };
+  }
+
+  /** All at once: the answer is known when the last group has been read. */
+  async function fetchAround(at: FeedPosition, signal: AbortSignal): Promise<ChangesPage> {
+    const groups = await around.of(at.changed ?? [], at.token, signal);
+    const ahead: FeedPosition | null = groups === null ? { ...at, list: 'every-group' } : null;
+    const named = { users: [], groups: groups ?? [], renamed: [], unreadable: 0 };
+    return { ...named, ...leading(ahead, at.token) };
   }
 
   async function fetchPage(since: Since, at: FeedPosition, signal: AbortSignal): Promise<ChangesPage> {
+    if (at.list === 'groups-around') return fetchAround(at, signal);
     const { records, next } = await refusing(pages.read(listingOf(at.list, since), at.page, signal));
     const { ids, unreadable } = identified(records, at.list === 'every-group' ? null : since);
-    const groups = at.list === 'changed-groups' && (at.groups || ids.length + unreadable > 0);
-    const ahead = next === null ? listBehind({ ...at, groups }) : { ...at, groups, page: next };
-    return {
-      ...toldOf(at.list, records, ids),
-      unreadable,
-      next: ahead === null ? null : JSON.stringify(ahead),
-      token: ahead === null ? JSON.stringify(at.token) : null,
-    };
+    const here = at.list === 'changed-groups' ? { ...at, changed: withMore(at, ids, unreadable) } : at;
+    const ahead = next === null ? listBehind(here) : { ...here, page: next };
+    return { ...toldOf(at.list, records, ids), unreadable, ...leading(ahead, at.token) };
   }
 
   return {
@@ -77,6 +82,20 @@ export function changesOf(pages: Pages): Changes {
       return fetchPage(since, at, signal);
     },
   };
+}
+
+function leading(ahead: FeedPosition | null, token: Token): Pick<ChangesPage, 'next' | 'token'> {
+  if (ahead === null) return { next: null, token: JSON.stringify(token) };
+  return { next: JSON.stringify(ahead), token: null };
+}
+
+function withMore(
+  { changed }: FeedPosition,
+  ids: readonly ExternalId[],
+  unreadable: number,
+): FeedPosition['changed'] {
+  if (changed === null || unreadable > 0 || changed.length + ids.length > MOST_CHANGED) return null;
+  return [...changed, ...ids];
 }
 
 type Since = { readonly at: Date; readonly users: number; readonly groups: number };
@@ -117,7 +136,9 @@ async function stillThere(pages: Pages, { at, users, groups }: Since, signal: Ab
   }
 }
 
-function listingOf(list: FeedPosition['list'], { at }: Since): Listing {
+type Listed = 'changed-users' | 'changed-groups' | 'every-group';
+
+function listingOf(list: Listed, { at }: Since): Listing {
   const filter = `meta.lastModified gt "${timeText(at.getTime() - OVERLAP_MS)}"`;
   switch (list) {
     case 'changed-users':
@@ -129,12 +150,14 @@ function listingOf(list: FeedPosition['list'], { at }: Since): Listing {
   }
 }
 
-function listBehind({ list, groups, token }: FeedPosition): FeedPosition | null {
-  switch (list) {
+function listBehind(at: FeedPosition): FeedPosition | null {
+  switch (at.list) {
     case 'changed-users':
-      return { list: 'changed-groups', page: null, groups, token };
+      return { ...at, list: 'changed-groups', page: null };
     case 'changed-groups':
-      return groups ? { list: 'every-group', page: null, groups, token } : null;
+      if (at.changed === null) return { ...at, list: 'every-group', page: null };
+      return at.changed.length > 0 ? { ...at, list: 'groups-around', page: null } : null;
+    case 'groups-around':
     case 'every-group':
       return null;
   }

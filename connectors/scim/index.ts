@@ -2,6 +2,7 @@
 import { type Access, fixedAccess } from '../access.ts';
 import { type Connector, type ConnectorDefinition, ConnectorError, type Network } from '../contract.ts';
 import { openSession, type SessionTuning } from '../session.ts';
+import { Around } from './around.ts';
 import { changesOf } from './changes.ts';
 import { checkScim } from './check.ts';
 import { ScimCredentials, ScimSettings } from './credentials.ts';
@@ -69,7 +70,7 @@ export function openScim({ settings, credentials, network }: Options, tuning: Se
     },
     evidence: async (signal) => ({ users: await countOf(pages, signal), permissions: null }),
     lookUp: (ids, groups, signal) => lookUpUsers({ service, pages, members }, ids, groups, signal),
-    changes: changesOf(pages),
+    changes: changesOf(pages, new Around(service, pages, members)),
     usage: () => service.usage(),
     close: () => service.close(),
   };

@@ -72,6 +72,12 @@ export class Members {
     }
   }
 
+  /** The groups that are in it, themselves; null where not all of its members can be known. */
+  async groupsIn(group: ExternalId, signal: AbortSignal): Promise<readonly ExternalId[] | null> {
+    const { groups, unread } = await this.#within(group, signal);
+    return unread.length > 0 ? null : groups;
+  }
+
   async #direct(group: ExternalId, signal: AbortSignal): Promise<Direct> {
     signal.throwIfAborted();
     const kept = this.#kept.get(group);

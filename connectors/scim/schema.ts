@@ -102,6 +102,18 @@ export type ListResponse = z.infer<typeof ListResponse>;
 /** Of a record in a list of changes: when the server stamped it (RFC 7643, section 3.1). */
 export const Stamped = z.object({ id: ExternalId, meta: z.object({ lastModified: z.string() }) });
 
+const Attribute = z.object({
+  name: z.string(),
+  canonicalValues: z.array(z.string()).nullish().catch(undefined),
+  referenceTypes: z.array(z.string()).nullish().catch(undefined),
+});
+
+/** What the server says of its groups' members (RFC 7643, section 7). */
+export const GroupSchema = z.object({
+  id: z.literal('urn:ietf:params:scim:schemas:core:2.0:Group'),
+  attributes: z.array(z.looseObject({ name: z.string(), subAttributes: z.array(Attribute).nullish() })),
+});
+
 /** What the server says of itself (RFC 7643, section 5; RFC 9865, section 4). Often wrong, so each part is a hint. */
 export const ServiceProviderConfig = z.object({
   filter: z

@@ -1,4 +1,5 @@
 /** One SCIM service: how it is asked, what it says of itself, and what its refusals mean. */
+import type { z } from 'zod';
 import { type Access, getWith } from '../access.ts';
 import { failureOf, parseJson, type SessionResponse } from '../answer.ts';
 import { ConnectorError, type ConnectorFailure, type Usage } from '../contract.ts';
@@ -51,21 +52,33 @@ export function scimService(base: string, session: HttpSession, access: Access):
 
 const NO_HINTS: Hints = { cursors: false, sorts: false, largestPage: null };
 
-/** A service without this resource, or in trouble with it, is read all the same. Throws where it cannot be reached at all. */
 async function hintsOf(service: ScimService, signal: AbortSignal): Promise<Hints> {
+  const said = await saidOf(service, '/ServiceProviderConfig', ServiceProviderConfig, signal);
+  if (said === null) return NO_HINTS;
+  const { filter, sort, pagination } = said;
+  const largest = pagination?.maxPageSize ?? filter?.maxResults ?? 0;
+  return {
+    cursors: isTrue(pagination?.cursor),
+    sorts: isTrue(sort?.supported),
+    largestPage: largest < 2 ? null : largest,
+  };
+}
+
+/**
+ * What a service says of itself. One without this resource, or in trouble with it, is read all the same: null. Throws where it cannot be
+ * reached at all.
+ */
+export async function saidOf<T>(
+  service: Pick<ScimService, 'get'>,
+  path: string,
+  schema: z.ZodType<T>,
+  signal: AbortSignal,
+): Promise<T | null> {
   try {
-    const answer = await service.get('/ServiceProviderConfig', {}, signal);
-    const read = answer.status === 200 ? ServiceProviderConfig.safeParse(parseJson(answer)) : null;
-    if (read === null || !read.success) return NO_HINTS;
-    const { filter, sort, pagination } = read.data;
-    const largest = pagination?.maxPageSize ?? filter?.maxResults ?? 0;
-    return {
-      cursors: isTrue(pagination?.cursor),
-      sorts: isTrue(sort?.supported),
-      largestPage: largest < 2 ? null : largest,
-    };
+    const answer = await service.get(path, {}, signal);
+    return answer.status === 200 ? (schema.safeParse(parseJson(answer)).data ?? null) : null;
   } catch (error) {
-    if (error instanceof ConnectorError && error.failure.status !== undefined) return NO_HINTS;
+    if (error instanceof ConnectorError && error.failure.status !== undefined) return null;
     throw error;
   }
 }

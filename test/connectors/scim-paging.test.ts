@@ -111,6 +111,27 @@ function hash(text: string, salt: number): number {
   return value;
 }
 
+describe('records without an id in a list by index', () => {
+  const some = fc.array(fc.boolean(), { minLength: 1, maxLength: 12 });
+  it('end no list and keep nobody out, wherever they stand', () => {
+    fc.assert(
+      fc.property(some, fc.integer({ min: 2, max: 5 }), (hasId, count) => {
+        const list = hasId.map((has, at) => (has ? { id: `u${at}` } : { name: `n${at}` }));
+        const told = new Set<object>();
+        let at: IndexPosition | null = startOfIndex(count, false);
+        for (let round = 0; at !== null; round += 1) {
+          expect(round, 'pages without an end').toBeLessThan(100);
+          const records = list.slice(at.start - 1, at.start - 1 + count);
+          const page = pageByIndex(allUsers, at, answer, { records, total: list.length, nextCursor: null });
+          for (const record of page.records) told.add(record as object);
+          at = page.next;
+        }
+        expect(told.size).toBe(list.length);
+      }),
+    );
+  });
+});
+
 describe('a service that is read whole although', () => {
   it.each([
     ['it pages by index only', ['index-only']],

@@ -47,8 +47,12 @@ describe.each(SIMULATED)('Groups of %s', (provider) => {
   });
   afterEach(() => simulator.close());
 
-  // SCIM does not tell which groups a group is in: any may be within one that is read.
-  it.skipIf(provider === 'scim')('that nobody reads may change and the run stays a delta', async () => {
+  it('that nobody reads may change and the run stays a delta', async () => {
+    if (provider === 'scim') {
+      // Five minutes are read twice, and these groups are as young as that; each of these takes a minute.
+      for (let minute = 0; minute < 6; minute++) await simulator.control.lose(0);
+      await acme.sync({ full: true });
+    }
     const { added } = await simulator.control.changeGroup('Engineering', { add: 2, remove: 1 });
     expect(added).toHaveLength(2);
     // Google tells of a new name without saying which group it is.
