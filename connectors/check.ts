@@ -176,14 +176,25 @@ export function somebody(users: readonly UserRecord[], remedy: string): Found {
   return users.length > 0 ? { detail } : { detail, remedy };
 }
 
-/** The records of the first page that holds any: a page may be empty and still have a next one. */
+/** The records of the first page that holds any: a page may be empty and still have a next one, but not one that was empty before. */
 async function firstRecords<T>(
   fetchPage: (cursor: Cursor | null) => Promise<Page<T>>,
 ): Promise<readonly T[]> {
+  const visited = new Set<Cursor>();
   let page = await fetchPage(null);
-  while (page.records.length === 0 && page.next !== null) page = await fetchPage(page.next);
+  while (page.records.length === 0 && page.next !== null) {
+    if (visited.has(page.next)) throw new ConnectorError(leadsInACircle);
+    visited.add(page.next);
+    page = await fetchPage(page.next);
+  }
   return page.records;
 }
+
+const leadsInACircle: ConnectorFailure = {
+  kind: 'unexpected-response',
+  message: 'The provider sent a page link that it had sent before: reading on would never end.',
+  remedy: 'Try again later; if it stays, report it to the provider.',
+};
 
 /** `what` begins the sentence: "Users". */
 export function counted(what: string, records: readonly { readonly kind: string }[]): string {

@@ -5,7 +5,6 @@ import { joined } from './abort.ts';
 import type { SessionResponse } from './answer.ts';
 import { BREAKER, Breaker, type BreakerOptions, type Pass } from './breaker.ts';
 import { type CircuitBreaker, ConnectorError, type Network, type Usage } from './contract.ts';
-import { fetchOver } from './fetch.ts';
 import { foreignLink, givenUp, type Outcome, sessionClosed, stillPaused } from './givingUp.ts';
 import { type RateLimit, rateLimitIn } from './limits.ts';
 import { Bucket, type Turn } from './pacing.ts';
@@ -97,8 +96,6 @@ export type HttpSession = {
    * Throws ConnectorError when retries are spent or cannot help, and the signal's reason when it was aborted.
    */
   request(request: SessionRequest): Promise<SessionResponse>;
-  /** The same as a WHATWG fetch, for the vendors' libraries: they get no sockets of their own. */
-  readonly fetch: typeof globalThis.fetch;
   usage(): Usage;
   close(): Promise<void>;
 };
@@ -181,8 +178,6 @@ class Session implements HttpSession {
       await this.#pause(waitMs, errand.signal);
     }
   }
-
-  readonly fetch = fetchOver((request) => this.request(request));
 
   usage(): Usage {
     return { ...this.#usage };

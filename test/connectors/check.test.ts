@@ -10,7 +10,7 @@ import {
 } from '../../connectors/contract.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
 import { aDirectoryUser } from '../support/builders.ts';
-import { never } from './aSession.ts';
+import { failing as failure, never } from './aSession.ts';
 
 const failing =
   (kind: FailureKind, more: Partial<ConnectorFailure> = {}) =>
@@ -124,14 +124,25 @@ function aConnector(users: readonly UserRecord[], groups: readonly string[]) {
     usage: () => ({ requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 }),
     close: async () => {},
   };
-  return { trial: new Trial(connector, never), asked };
+  return { trial: new Trial(connector, never), connector, asked };
 }
+
+const circle = async (cursor: string | null) => ({ records: [], next: cursor === 'one' ? 'two' : 'one' });
 
 it('takes the first page that holds anything, and says how much of it was not understood', async () => {
   const { trial } = aConnector([ada, broken], []);
   const found = await trial.users();
   expect(found).toEqual([ada, broken]);
   expect(counted('Users', found)).toBe('Users on the first page: 2, not understood: 1.');
+});
+
+it('ends where empty pages lead in a circle', async () => {
+  const { trial } = aConnector([], []);
+  const circling = { ...aConnector([], []).connector, fetchGroups: circle, fetchUsers: circle };
+  const lost = { kind: 'unexpected-response', message: expect.stringContaining('sent before') };
+  expect(await failure(new Trial(circling, never).users())).toMatchObject(lost);
+  expect(await failure(new Trial(circling, never).groups.attempt())).toMatchObject(lost);
+  expect(await trial.users()).toEqual([]);
 });
 
 it('tries a group and a user that it has met', async () => {

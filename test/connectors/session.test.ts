@@ -68,13 +68,6 @@ describe('where requests go', () => {
     });
     expect(host.asked).toEqual([]);
   });
-
-  it('keeps the libraries to the same hosts', async () => {
-    const host = await answering();
-    expect(await failing(opened(host).session.fetch('https://evil.example/'))).toMatchObject({
-      kind: 'foreign-link',
-    });
-  });
 });
 
 describe('Retry-After', () => {
@@ -220,33 +213,5 @@ describe('abort', () => {
     await expect(opened(slow).get('/', { signal: reading.signal })).rejects.toBe(reason);
     await expect(opened(slow).get('/', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     expect(slow.asked).toHaveLength(1);
-  });
-});
-
-describe('fetch, for the libraries', () => {
-  it('carries method, headers and body, and gives a Response', async () => {
-    const host = await aHost((request, response) => {
-      response
-        .setHeader('x-method', String(request.method))
-        .setHeader('x-own', String(request.headers['x-own']));
-      request.pipe(response);
-    });
-    const { session } = opened(host);
-    const url = `${host.origin}/token`;
-    const response = await session.fetch(url, { method: 'POST', headers: { 'x-own': '1' }, body: '{"a":1}' });
-    expect([response.url, response.ok, await response.json()]).toEqual([url, true, { a: 1 }]);
-    expect([response.headers.get('x-method'), response.headers.get('x-own')]).toEqual(['POST', '1']);
-  });
-
-  it('follows no redirect and retries by the session’s rules', async () => {
-    const host = await answering([503], [302, { location: '/elsewhere' }]);
-    const response = await opened(host).session.fetch(`${host.origin}/a`);
-    expect([response.status, host.asked]).toEqual([302, ['GET /a', 'GET /a']]);
-  });
-
-  it('gives answers without a body', async () => {
-    const host = await answering([204]);
-    const response = await opened(host).session.fetch(host.origin);
-    expect([response.status, response.body]).toEqual([204, null]);
   });
 });
