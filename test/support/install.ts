@@ -328,11 +328,15 @@ export class Connected {
   }
 
   async grant(externalId: string, role: string): Promise<void> {
-    const { id } = await this.user(externalId);
+    await this.give((await this.user(externalId)).id, role);
+  }
+
+  /** By hand, where they are. */
+  async give(user: AuthUserId, role: string): Promise<void> {
     const { install } = this;
     if ((await install.store.roles.named([role])).length === 0)
       await createRole(install, install.operator, { name: role });
-    await grantRole(install, install.operator, { user: id, role });
+    await grantRole(install, install.operator, { user, role });
   }
 
   /** Those of auth users, not those of the tenant itself. */
