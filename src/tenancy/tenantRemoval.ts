@@ -26,7 +26,7 @@ export async function removeDueTenants(deps: RemovalDeps, signal: AbortSignal): 
   const lock = await store.lockPurge();
   if (lock === null) return; // another process is at it
   try {
-    for (const tenant of due) await deleteDue(deps, tenant, signal);
+    for (const tenant of due) await attempt(deps, tenant, signal, () => deleteDue(deps, tenant, signal));
     await purge(deps, signal);
   } finally {
     await lock.release();
@@ -53,14 +53,43 @@ async function deleteDue(
   log.info({ event: 'tenant.deleted', tenant });
 }
 
-async function purge({ store, clock, log }: RemovalDeps, signal: AbortSignal): Promise<void> {
+async function purge(deps: RemovalDeps, signal: AbortSignal): Promise<void> {
   let after: TenantId | null = null;
   for (;;) {
-    const tenants: readonly TenantId[] = await store.tenantPurge.next(after, TOGETHER);
+    const tenants: readonly TenantId[] = await deps.store.tenantPurge.next(after, TOGETHER);
     after = tenants.at(-1) ?? null;
     if (after === null) return;
-    await store.tenantPurge.remove(tenants, clock.now(), signal);
-    for (const tenant of await store.tenantPurge.conclude(tenants, clock.now()))
-      log.info({ event: 'tenant.purged', tenant });
+    try {
+      await empty(deps, tenants, signal);
+    } catch {
+      // One of them, and which shows when each is emptied alone.
+      for (const tenant of tenants) await attempt(deps, tenant, signal, () => empty(deps, [tenant], signal));
+    }
+  }
+}
+
+async function empty(
+  { store, clock, log }: RemovalDeps,
+  tenants: readonly TenantId[],
+  signal: AbortSignal,
+): Promise<void> {
+  await store.tenantPurge.remove(tenants, clock.now(), signal);
+  for (const tenant of await store.tenantPurge.conclude(tenants, clock.now()))
+    log.info({ event: 'tenant.purged', tenant });
+}
+
+/** A tenant that cannot be removed is tried again in the next round, and keeps no other from being removed in this. */
+async function attempt(
+  { log }: RemovalDeps,
+  tenant: TenantId,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  signal.throwIfAborted();
+  try {
+    await work();
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn({ event: 'tenant.removal-failed', tenant, error });
   }
 }

@@ -8,7 +8,13 @@ import { listConnections } from '../../src/tenancy/connections.ts';
 import { listPrincipals } from '../../src/tenancy/principals.ts';
 import { deleteTenant, moveTenant } from '../../src/tenancy/tenantLife.ts';
 import { removeDueTenants } from '../../src/tenancy/tenantRemoval.ts';
-import { createTenant, describeTenant, getTenant, listTenants } from '../../src/tenancy/tenants.ts';
+import {
+  createTenant,
+  describeTenant,
+  getTenant,
+  listTenants,
+  verifyDomain,
+} from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { fillEveryTable } from '../support/everyTable.ts';
@@ -285,6 +291,42 @@ describe('A deletion that is due', () => {
     expect(left.rows).toEqual([{ id: boss.principal, name: boss.principal, disabled: true }]);
     expect(await low.apply()).toMatchObject({ applied: 1 });
   });
+
+  it.each([
+    ['be marked', 'tenant', 'UPDATE', 'NEW.id'],
+    ['be emptied', 'tenant_domain', 'DELETE', 'OLD.tenant_id'],
+  ])(
+    'of a tenant that cannot %s holds up no other one’s, and is tried again',
+    async (_, table, when, whose) => {
+      const [stuck, free] = [await aTenant(install), await aTenant(install)];
+      for (const tenant of [stuck, free]) {
+        await verifyDomain(install, install.operator, { tenant, domain: `${tenant}.example` });
+        await remove(tenant, soon());
+      }
+      await asOwner(install.database.url, (client) =>
+        client.query(
+          `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF ${whose} = '${stuck}' THEN RAISE EXCEPTION 'stuck'; END IF; RETURN coalesce(NEW, OLD); END $$;
+         CREATE TRIGGER refusing BEFORE ${when} ON ${table} FOR EACH ROW EXECUTE FUNCTION refuse()`,
+        ),
+      );
+      install.clock.advance(1_000);
+      logged.length = 0;
+      try {
+        await tidy();
+      } finally {
+        await asOwner(install.database.url, (client) => client.query('DROP FUNCTION refuse() CASCADE'));
+      }
+      expect(logged).toContainEqual(
+        expect.objectContaining({ event: 'tenant.removal-failed', tenant: stuck }),
+      );
+      expect(await heldBy(free)).not.toHaveProperty('tenant_domain');
+      expect(await heldBy(stuck)).toHaveProperty('tenant_domain');
+      await tidy();
+      expect(await heldBy(stuck)).not.toHaveProperty('tenant_domain');
+      expect((await stateOf(stuck)).state).toBe('deleted');
+    },
+  );
 
   it('is carried out by one process at a time, whichever it is', async () => {
     const { top, low } = await twoLevels();
