@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Mapping } from '../../src/domain/mapping.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
+import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install } from '../support/install.ts';
 
@@ -359,6 +360,58 @@ describe('In deltas', () => {
 });
 
 type Harm = (acme: Connected, from: number, to: number) => void;
+
+describe('A stored policy that cannot be read', () => {
+  const store = ({ connection }: Connected, policy: string) =>
+    asOwner(install.database.url, (client) =>
+      client.query('UPDATE connection SET policy = $2::jsonb WHERE id = $1', [connection, policy]),
+    );
+  const damaged = [
+    '{"guards": {"deletedPercent": "all"}}',
+    '{"guards": {"deletedPercent": 1000}}',
+    '{"guards": {"deletedAtLeast": null}}',
+    '{"guards": null}',
+    '[]',
+    'null',
+  ];
+
+  it.each(damaged)('%s lets no run begin: nothing is proposed, nor open that was held', async (policy) => {
+    const acme = await settled(30, { hasFeed: true });
+    acme.directory.remove(...names(1, 8));
+    await acme.sync();
+    const before = await acme.live();
+    expect(await held(acme)).toHaveLength(8);
+    acme.directory.remove(...names(9, 12));
+    acme.directory.edit('u20', { displayName: 'Edited' });
+    await store(acme, policy);
+    for (const full of [false, true])
+      await expect(acme.sync({ full })).rejects.toMatchObject({ code: 'unreadable-connection' });
+    await store(acme, '{}');
+    expect(await acme.live()).toEqual(before);
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(12);
+  });
+
+  it.each(damaged)(
+    '%s, damaged while a run is under way, ends it before anything is proposed',
+    async (policy) => {
+      const acme = await settled(30);
+      acme.directory.remove(...names(1, 8));
+      acme.directory.faults = {
+        beforePage: async (list) => {
+          if (list === 'users') await store(acme, policy);
+        },
+      };
+      await expect(acme.sync()).rejects.toThrow();
+      acme.directory.faults = {};
+      await expect(acme.sync()).rejects.toMatchObject({ code: 'unreadable-connection' });
+      await store(acme, '{}');
+      expect(await acme.live()).toEqual([]);
+      await acme.sync();
+      expect(await held(acme)).toHaveLength(8);
+    },
+  );
+});
 
 describe('An apply', () => {
   it('takes nothing that is held', async () => {
