@@ -101,6 +101,7 @@ export const configuration = [
     input: LoadedConfiguration.extend({ configuration: configurationFile }),
     status: 200,
     answer: LoadedAnswer,
-    handle: ({ deps, caller, input }) => loadConfiguration(deps, caller, input, { longest: LARGEST_FILE }),
+    handle: ({ deps, caller, input, signal }) =>
+      loadConfiguration(deps, caller, input, { longest: LARGEST_FILE, signal }),
   }),
 ];

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Caller } from '../domain/permission.ts';
-import { enterSupport, recordAct, recordAnswer } from '../tenancy/supportUse.ts';
+import { ended, enterSupport, recordAct, recordAnswer } from '../tenancy/supportUse.ts';
 import type { ApiDeps } from './deps.ts';
 import { namesInPath, type Route } from './route.ts';
 
@@ -14,17 +14,26 @@ export async function callerOf(deps: ApiDeps, caller: Caller, { headers }: Fasti
   return named === undefined ? caller : await enterSupport(deps, caller, String(named));
 }
 
-/** Before the request is carried out. Throws `support-access-ended`. */
+/**
+ * Before the request is carried out. Gives what ends it when the time of its access is up; null: nothing of the kind. Throws
+ * `support-access-ended`.
+ */
 export async function noteAct(
   deps: ApiDeps,
   route: Route,
   request: FastifyRequest,
+  reply: FastifyReply,
   input: Readonly<Record<string, unknown>>,
-): Promise<void> {
+): Promise<AbortSignal | null> {
   const { caller, id } = request;
-  if (caller?.actor.kind !== 'support') return;
-  await recordAct(deps, caller, { operation: route.operation, request: id, ids: idsIn(route, input) });
+  if (caller?.actor.kind !== 'support') return null;
+  const act = { operation: route.operation, request: id, ids: idsIn(route, input) };
+  const left = await recordAct(deps, caller, act);
   request.isNoted = true;
+  const up = new AbortController();
+  const timer = setTimeout(() => up.abort(ended()), left);
+  reply.raw.once('close', () => clearTimeout(timer));
+  return up.signal;
 }
 
 /** After it, whatever came of it. That it was tried stands there already, so a failure here takes no answer away. */

@@ -195,9 +195,10 @@ function serve(app: FastifyInstance, deps: ApiDeps, route: Route, { lookUp, reme
         }),
     handler: async (request, reply) => {
       const { visitor } = request;
-      const signal = untilGone(reply);
+      const gone = untilGone(reply);
       const input = inputOf(route, request);
-      await noteAct(deps, route, request, input);
+      const up = await noteAct(deps, route, request, reply, input);
+      const signal = up === null ? gone : AbortSignal.any([gone, up]);
       const { value, location, version } = await remembered.confirmed(request, (caller, confirm) =>
         route.run({ deps, caller, visitor, signal, confirm }, input),
       );

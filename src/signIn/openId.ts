@@ -49,8 +49,8 @@ export class Discoveries {
 }
 
 /**
- * Reads what the provider says of itself, afresh each time: sign-ins are few, and keys change. Everything throws `sign-in-failed`,
- * which says what broke and who has to act.
+ * With what the provider says of itself: afresh, or as it was kept. Everything throws `sign-in-failed`, which says what broke and who has
+ * to act.
  */
 export async function withProvider<T>(
   party: Party,

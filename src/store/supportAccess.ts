@@ -47,10 +47,10 @@ export type SupportAccessStore = {
     audit: Audited,
   ): Promise<SupportAccess | null>;
   /**
-   * Records what is about to be done during an access in the log of its tenant, and says whether the access still holds: of ending it
-   * and acting once more, one comes first. false: nothing was recorded, and nothing may be done.
+   * Records what is about to be done during an access in the log of its tenant, and says until when the access holds: of ending it
+   * and acting once more, one comes first. null: it does not, nothing was recorded, and nothing may be done.
    */
-  act(access: Pick<SupportAccess, 'id' | 'tenant'>, audit: Audited): Promise<boolean>;
+  act(access: Pick<SupportAccess, 'id' | 'tenant'>, audit: Audited): Promise<Date | null>;
   /** Records what came of it. */
   answered(tenant: TenantId, audit: Audited): Promise<void>;
 };
@@ -89,13 +89,13 @@ export function supportAccessStore(database: Database): SupportAccessStore {
       }),
     act: ({ id, tenant }, { at, entry }) =>
       database.bulk(tenant, async (tx) => {
-        const held = await tx.query(
-          `SELECT FROM support_access WHERE id = $1 AND tenant_id = $2 AND state = 'granted' AND expires_at > $3 FOR SHARE`,
+        const [held] = await tx.query<{ expiresAt: Date }>(
+          `SELECT expires_at AS "expiresAt" FROM support_access WHERE id = $1 AND tenant_id = $2 AND state = 'granted' AND expires_at > $3 FOR SHARE`,
           [id, tenant, at],
         );
-        if (held.length === 0) return false;
+        if (held === undefined) return null;
         await appendAudit(tx, tenant, at, [entry]);
-        return true;
+        return held.expiresAt;
       }),
     answered: (tenant, { at, entry }) => database.bulk(tenant, (tx) => appendAudit(tx, tenant, at, [entry])),
   };

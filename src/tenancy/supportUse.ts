@@ -33,15 +33,23 @@ export type SupportAct = {
   readonly ids: Readonly<Record<string, string>>;
 };
 
-/** Before it is carried out, so that nothing goes unrecorded. Throws `support-access-ended` where the access does not hold any more. */
+/**
+ * Before it is carried out, so that nothing goes unrecorded. Gives what is left of the access, in milliseconds; whoever takes longer than
+ * that ends with `ended`. Throws `support-access-ended` where the access does not hold any more.
+ */
 export async function recordAct(
   { store, clock }: Pick<SupportDeps, 'store' | 'clock'>,
   caller: Caller,
   act: SupportAct,
-): Promise<void> {
+): Promise<number> {
   const access = { id: accessOf(caller), tenant: caller.tenant };
-  const audit = { at: clock.now(), entry: entryDuring(caller, 'support.acted', act) };
-  if (!(await store.supportAccess.act(access, audit))) throw ended();
+  const at = clock.now();
+  const until = await store.supportAccess.act(access, {
+    at,
+    entry: entryDuring(caller, 'support.acted', act),
+  });
+  if (until === null) throw ended();
+  return until.getTime() - at.getTime();
 }
 
 /** What the server answered. Where this is missing after an act, it ended in the middle of it. */
@@ -67,7 +75,7 @@ function accessOf({ actor }: Caller): SupportAccessId {
   return SupportAccessId.parse(actor.id);
 }
 
-function ended(): Problem {
+export function ended(): Problem {
   return new Problem({
     code: 'support-access-ended',
     message: 'This support access has ended, or was refused.',

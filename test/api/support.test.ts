@@ -1,10 +1,23 @@
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openKeys } from '../../simulators/certificates.ts';
 import { createKey } from '../../src/tenancy/apiKeys.ts';
 import { createPrincipal } from '../../src/tenancy/principals.ts';
 import { createTenant } from '../../src/tenancy/tenants.ts';
 import type { TestClock } from '../support/clock.ts';
 import { asOwner } from '../support/database.ts';
-import { type Answer, addCustomer, fill, type Ids, type Json, type Served, serve } from './served.ts';
+import {
+  type Answer,
+  aConnection,
+  addCustomer,
+  fill,
+  type Ids,
+  type Json,
+  type Served,
+  serve,
+} from './served.ts';
 
 const MINUTE = 60_000;
 
@@ -312,6 +325,31 @@ describe('a support access ends', () => {
     await refusedFromNowOn();
     const { body } = await served.request('GET', `/v1/support-accesses/${id}`, { key: administrator });
     expect(body).toMatchObject({ state: 'ended', endedBy: null, endedAt: body.expiresAt });
+  });
+
+  it('in the middle of what takes longer: it is broken off when the time is up', async () => {
+    const { ca, serverKey: key, serverCertificate: cert } = await openKeys(null);
+    const silent = createServer({ key, cert }, () => {}).listen(0, '127.0.0.1'); // takes requests, and answers none
+    await once(silent, 'listening');
+    const baseUrl = `https://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const { body: slow } = await served.request('POST', '/v1/connections', {
+      key: administrator,
+      body: { ...aConnection(`Slow ${id}`), network: { baseUrl, ca } },
+    });
+    const { id: access } = await granted({ minutes: 10, mayWrite: true });
+    clock.advance(10 * MINUTE - 700);
+    const answer = await during(access, 'POST', `/v1/connections/${slow.id}/test`);
+    expect(said(answer)).toEqual([403, 'support-access-ended']);
+    const entries = (await log(`&supportAccess=${access}`)).map(({ action, details }) => [
+      action,
+      details.status,
+    ]);
+    expect(entries).toEqual([
+      ['support.acted', undefined],
+      ['support.answered', 403],
+    ]);
+    silent.closeAllConnections();
+    silent.close();
   });
 
   it('with the principal, when they are disabled', async () => {
