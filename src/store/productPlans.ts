@@ -35,7 +35,7 @@ export type ProductPlanStore = {
   of(tenant: TenantId): Promise<Subscribed | null>;
   /** The tenants of the subtree that the plan is set at, with the seats that are taken in each. */
   subscriptions(scope: TenantId, plan: ProductPlanId, page: PageOptions): Promise<Listed<Subscription>>;
-  /** Active users in the tenant and those below it without a plan of their own. */
+  /** Active users in a tenant with a plan of its own, and in those below it without. */
   seatsUsed(tenant: TenantId): Promise<number>;
 };
 
@@ -132,18 +132,24 @@ function reading(
   };
 }
 
+/** The nearest tenant with a product plan of its own, from `tenant` up: the one whose plan `plan_in_tenant` gives. */
+const holderFor = (tenant: string) => `(SELECT holder.id FROM tenant holder
+  WHERE holder.id = ANY (string_to_array(rtrim(${tenant}.path, '/'), '/')::uuid[]) AND holder.product_plan_id IS NOT NULL
+  ORDER BY length(holder.path) DESC LIMIT 1)`;
+
 async function subscribed(tx: OrdinaryTransaction, tenant: TenantId): Promise<Subscribed | null> {
-  const here = await tx.tenant.findUnique({ where: { id: tenant }, select: { path: true } });
-  if (here === null) return null;
-  const rows = await tx.tenant.findMany({
-    where: { id: { in: here.path.split('/').slice(0, -1) }, productPlanId: { not: null } },
-    select: { id: true, path: true, productPlan: { include: withRoles } },
-  });
-  const [nearest] = rows.toSorted((one, other) => other.path.length - one.path.length);
-  if (nearest === undefined || nearest.productPlan === null) return null;
-  return { plan: toPlan(nearest.productPlan), at: TenantId.parse(nearest.id) };
+  const [found] = await sqlOf(tx).query<{ at: TenantId | null }>(
+    `SELECT ${holderFor('t')} AS at FROM tenant t WHERE t.id = $1::uuid`,
+    [tenant],
+  );
+  const at = found?.at ?? null;
+  if (at === null) return null;
+  const where = { tenants: { some: { id: at } } };
+  const row = await tx.productPlan.findFirstOrThrow({ where, include: withRoles });
+  return { plan: toPlan(row), at };
 }
 
+/** Of tenants with product plans of their own. */
 async function countSeats(
   tx: OrdinaryTransaction,
   tenants: readonly { readonly id: string }[],
@@ -151,12 +157,8 @@ async function countSeats(
   const rows = await sqlOf(tx).query<{ id: string; used: number }>(
     `SELECT top.id, count(*)::int AS used
      FROM tenant top JOIN tenant t ON ${isWithin('t.path', 'top.path')} AND t.state <> 'deleted'
-       JOIN LATERAL (
-         SELECT holder.id FROM tenant holder
-         WHERE holder.id = ANY (string_to_array(rtrim(t.path, '/'), '/')::uuid[]) AND (holder.product_plan_id IS NOT NULL OR holder.id = top.id)
-         ORDER BY length(holder.path) DESC LIMIT 1) nearest ON nearest.id = top.id
        JOIN auth_user u ON u.tenant_id = t.id AND u.state = 'active'
-     WHERE top.id = ANY ($1::uuid[]) GROUP BY top.id`,
+     WHERE top.id = ANY ($1::uuid[]) AND ${holderFor('t')} = top.id GROUP BY top.id`,
     [tenants.map(({ id }) => id)],
   );
   return new Map(rows.map(({ id, used }) => [id, used]));
