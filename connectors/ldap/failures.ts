@@ -77,6 +77,7 @@ const MEANING: Readonly<Record<number, Meaning>> = {
   50: { kind: 'permission-missing', meaning: 'this account may not read that', remedy: grants },
   51: { kind: 'rate-limited', meaning: 'it is busy', remedy: nobody },
   52: { kind: 'unavailable', meaning: 'it is going down or in trouble', remedy: nobody },
+  80: { kind: 'unavailable', meaning: 'it met an error of its own', remedy: nobody },
 };
 
 /** Of Active Directory, in the text of a refused bind: `… comment: AcceptSecurityContext error, data 52e, v4563`. */
@@ -94,7 +95,7 @@ const BIND_DATA: Readonly<Record<string, string>> = {
 };
 
 /** Refusals that may be other ones a moment later. */
-const RETRIED: ReadonlySet<number> = new Set([51, 52]);
+const RETRIED: ReadonlySet<number> = new Set([51, 52, 80]);
 export const BUSY = 51;
 
 export type Judged = {

@@ -7,6 +7,8 @@ import type { Condition, Request } from './request.ts';
 export type Rights = {
   /** Attributes that it may not read, in lower case: neither shown nor found by. */
   hidden: Set<string>;
+  /** Whose id it may not read. */
+  nameless: Set<DomainObject>;
   /** Whether it may look among the deleted. */
   deletedObjects: boolean;
   /** MaxValRange. */
@@ -68,7 +70,7 @@ function valuesOf({ domain, rights }: From, object: DomainObject, attribute: str
   if (rights.hidden.has(attribute)) return [];
   switch (attribute) {
     case 'objectguid':
-      return [object.guid];
+      return rights.nameless.has(object) ? [] : [object.guid];
     case 'distinguishedname':
       return [object.dn];
     case 'memberof':

@@ -7,7 +7,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import tls from 'node:tls';
 import { BerWriter } from 'ldapts';
 import { type Keys, openKeys } from '../certificates.ts';
-import { Domain } from './domain.ts';
+import { Domain, type DomainObject } from './domain.ts';
 import { type Condition, pagingIn, type Request, requestsIn } from './request.ts';
 import { type Encoded, found, type Rights, searched } from './search.ts';
 
@@ -18,15 +18,19 @@ const PAGED_RESULTS = '1.2.840.113556.1.4.319';
 export type LdapFault =
   | 'busy'
   | 'unavailable'
+  | 'internal-error'
   | 'signed-out'
   | 'refused'
   | 'hang'
   | 'html'
+  | 'cut-off'
   | 'reset'
   | 'empty-page'
   | 'nobody'
   | 'same-page'
-  | 'no-paging';
+  | 'no-paging'
+  | 'no-cookie'
+  | 'repeated';
 
 /** What a search is for, as its filter tells. */
 export type SearchKind = 'users' | 'groups' | 'members' | 'user' | 'group' | 'changes' | 'other';
@@ -71,7 +75,12 @@ export async function startDomainController(options: DomainOptions = {}): Promis
   const visits = new Set<Visit>();
   const controller = {
     domain: options.domain ?? new Domain(),
-    rights: { hidden: new Set<string>(), deletedObjects: true, maxValues: 1500 } as Rights,
+    rights: {
+      hidden: new Set<string>(),
+      nameless: new Set<DomainObject>(),
+      deletedObjects: true,
+      maxValues: 1500,
+    } as Rights,
     searches: [] as SearchKind[],
     password: PASSWORD,
     maxPageSize: 1000,
@@ -201,7 +210,8 @@ function page(
   }
   open.delete(cookie.toString('hex'));
   const all = kept?.entries ?? searched(controller, request);
-  const listed = fault === 'nobody' ? [] : all;
+  const repeated = () => [...all.toReversed(), ...all];
+  const listed = fault === 'nobody' ? [] : fault === 'repeated' ? repeated() : all;
   const from = kept?.page ?? 0;
   const size1 = Math.min(size, controller.maxPageSize);
   const count = fault === 'empty-page' ? 0 : size1;
@@ -210,7 +220,7 @@ function page(
   const next = back + count;
   const more = next < listed.length ? Buffer.from(`${id}:${next}`) : Buffer.alloc(0);
   if (more.length > 0) open.set(more.toString('hex'), { entries: listed, page: next });
-  const control = fault === 'no-paging' ? null : more;
+  const control = fault === 'no-paging' ? null : fault === 'no-cookie' ? 'without a value' : more;
   socket.write(Buffer.concat([...entries.map((entry) => entry(id)), result(id, 0x65, 0, '', control)]));
 }
 
@@ -251,6 +261,16 @@ function broken(fault: LdapFault, { socket }: Visit, id: number): boolean {
         result(id, 0x65, 52, '0000200E: SvcErr: DSID-03190F5E, problem 5002 (UNAVAILABLE), data 0'),
       );
       return true;
+    case 'internal-error':
+      socket.write(result(id, 0x65, 80, '00002105: LdapErr: DSID-0C0906AD'));
+      return true;
+    case 'cut-off': {
+      // The inner length goes beyond the end of the message.
+      const whole = result(id, 0x65, 0, 'cut off');
+      const length = whole.length - 2 - 4;
+      socket.write(Buffer.concat([Buffer.from([0x30, length]), whole.subarray(2, 2 + length)]));
+      return true;
+    }
     case 'signed-out':
       socket.write(result(id, 0x65, 1, '000004DC: LdapErr: DSID-0C0907C2'));
       return true;
@@ -271,6 +291,8 @@ function broken(fault: LdapFault, { socket }: Visit, id: number): boolean {
     case 'nobody':
     case 'same-page':
     case 'no-paging':
+    case 'no-cookie':
+    case 'repeated':
       return false;
   }
 }
@@ -280,7 +302,7 @@ function result(
   operation: number,
   code: number,
   text = '',
-  cookie: Buffer | null = null,
+  cookie: Buffer | 'without a value' | null = null,
 ): Buffer {
   const writer = new BerWriter();
   writer.startSequence();
@@ -294,12 +316,12 @@ function result(
     const value = new BerWriter();
     value.startSequence();
     value.writeInt(0);
-    value.writeBuffer(cookie, 0x04);
+    if (cookie !== 'without a value') value.writeBuffer(cookie, 0x04);
     value.endSequence();
     writer.startSequence(0xa0);
     writer.startSequence();
     writer.writeString(PAGED_RESULTS);
-    writer.writeBuffer(value.buffer, 0x04);
+    if (cookie !== 'without a value') writer.writeBuffer(value.buffer, 0x04);
     writer.endSequence();
     writer.endSequence();
   }
