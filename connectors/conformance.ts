@@ -36,6 +36,7 @@ export function connectorConformance(
     const suite: Suite = {
       abilities: shown.abilities,
       can: canOf(shown),
+      brokenPagesAre: shown.brokenPagesAre ?? 'unexpected-response',
       connect: (tuning) => {
         const connector = served.connect({ ...impatient(), ...tuning });
         opened.push(connector);

@@ -2,7 +2,14 @@
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
 import type { ExternalId } from '../../src/domain/ids.ts';
-import { type Connector, ConnectorError, type Cursor, type Page, type UserRecord } from '../contract.ts';
+import {
+  type Connector,
+  ConnectorError,
+  type Cursor,
+  type FailureKind,
+  type Page,
+  type UserRecord,
+} from '../contract.ts';
 import type { SessionTuning } from '../session.ts';
 import type { Can, Control, Shown, Simulated } from './source.ts';
 
@@ -10,6 +17,7 @@ import type { Can, Control, Shown, Simulated } from './source.ts';
 export type Suite = {
   readonly abilities: Shown['abilities'];
   readonly can: Can;
+  readonly brokenPagesAre: FailureKind;
   /** A new instance that does not really wait, unless for an answer; closed after the test. */
   connect(tuning?: SessionTuning): Connector;
   control(): Control;

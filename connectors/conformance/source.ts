@@ -1,5 +1,5 @@
 /** What the conformance suite asks of whoever brings a connector: a source that can be told to misbehave, and what it cannot show. */
-import type { Abilities, Connector } from '../contract.ts';
+import type { Abilities, Connector, FailureKind } from '../contract.ts';
 import type { SessionTuning } from '../session.ts';
 
 /** Named faults by what a source needs to show them. The names are the simulators' own. */
@@ -109,6 +109,8 @@ export type Shown = {
   /** The registry's; sections for abilities that it does not declare are left out. */
   readonly abilities: Abilities;
   readonly cannot: readonly Showable[];
+  /** What an answer that is no page is called: 'unexpected-response', unless it is for the administrator to put right. */
+  readonly brokenPagesAre?: FailureKind;
 };
 
 /** Tells whether the source can show it. */

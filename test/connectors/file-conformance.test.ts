@@ -21,6 +21,9 @@ async function aFile(pages: number): Promise<Simulated> {
     'empty-first-page': () => write([]),
     'unreadable-record': () => write(rows().with(3, `${rows()[3]},one too many`)),
     'unreadable-id': () => write(rows().with(3, ' ,nobody@acme.example,active,Staff')),
+    'list-key-missing': () => folder.write('users.csv', rows().join('\n')),
+    'html-page': () => folder.write('users.csv', '<html><body>Please sign in</body></html>'),
+    'cut-off': () => write([...rows(), 'p1,"cut']),
     'token-refused': () => folder.folder('acme', 'another-key-than-before'),
   };
   let mended = () => {};
@@ -75,14 +78,21 @@ async function aFile(pages: number): Promise<Simulated> {
 
 connectorConformance('A file', ({ pages }) => aFile(pages), {
   abilities: connectors.file.abilities,
+  // Whoever writes the file has to put it right.
+  brokenPagesAre: 'misconfigured',
+  // connectors/file/README.md, "What cannot happen here", has the reasons at length.
   cannot: [
+    // Nobody answers: a file that is missing or may not be read stays so until somebody changes that (file-access.test.ts).
     'statuses',
     'throttling',
-    'broken-pages', // a file that is broken is refused before its first page
+    // CSV has no null.
+    'list-key-null',
+    // The pages are Rollcall's own: each is full but the last, and none says where the next one is.
     'empty-middle-page',
-    'network',
     'links',
     'loops',
+    // There is no connection, no request and no token.
+    'network',
     'request-counts',
     'expiring-tokens',
   ],
