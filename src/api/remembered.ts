@@ -4,6 +4,7 @@
  * looked up after all and the request carried out again, so that a key which is revoked opens nothing from then on.
  */
 import type { FastifyRequest } from 'fastify';
+import type { Clock } from '../domain/clock.ts';
 import type { Caller } from '../domain/permission.ts';
 import { SUPPORT_HEADER } from './during.ts';
 import type { Context } from './route.ts';
@@ -16,19 +17,26 @@ type Known = {
   readonly caller: Caller;
   /** What the stamp was before the key was looked up. */
   readonly access: string;
-  readonly until: number;
+  /** When it was looked up, milliseconds since 1970. */
+  readonly at: number;
 };
 
 export class RememberedCallers {
   readonly #lookUp: (request: FastifyRequest) => Promise<Caller>;
   readonly #accessStamp: () => Promise<string>;
+  readonly #clock: Clock;
   readonly #known = new Map<string, Known>();
   readonly #lookingUp = new Map<string, Promise<Known>>();
   readonly #remembered = new WeakMap<FastifyRequest, Known>();
 
-  constructor(lookUp: (request: FastifyRequest) => Promise<Caller>, accessStamp: () => Promise<string>) {
+  constructor(
+    lookUp: (request: FastifyRequest) => Promise<Caller>,
+    accessStamp: () => Promise<string>,
+    clock: Clock,
+  ) {
     this.#lookUp = lookUp;
     this.#accessStamp = accessStamp;
+    this.#clock = clock;
   }
 
   /** Throws what looking up the caller throws. */
@@ -37,7 +45,7 @@ export class RememberedCallers {
     if (authorization === undefined || request.headers[SUPPORT_HEADER] !== undefined)
       return await this.#lookUp(request);
     const known = this.#known.get(authorization);
-    if (known !== undefined && known.until > performance.now()) {
+    if (known !== undefined && this.#isFresh(known)) {
       this.#remembered.set(request, known);
       return known.caller;
     }
@@ -47,6 +55,11 @@ export class RememberedCallers {
     const found = await lookingUp;
     this.#remembered.set(request, found);
     return found.caller;
+  }
+
+  /** A clock that was set back makes nobody remembered for longer. */
+  #isFresh({ at }: Known): boolean {
+    return Math.abs(this.#clock.now().getTime() - at) < REMEMBERED_MS;
   }
 
   /** Once for all who come with the same key meanwhile. */
@@ -63,9 +76,10 @@ export class RememberedCallers {
   }
 
   async #find(request: FastifyRequest): Promise<Known> {
+    const at = this.#clock.now().getTime();
     const access = await this.#accessStamp();
     const caller = await this.#lookUp(request);
-    return { caller, access, until: performance.now() + REMEMBERED_MS };
+    return { caller, access, at };
   }
 
   /** Carries the request out. For a caller who was remembered nothing counts that was not confirmed, a failure neither. */

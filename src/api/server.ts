@@ -87,7 +87,7 @@ export async function openServer(
     request.visitor = visitor;
     return await callerOf(deps, caller, request);
   };
-  const remembered = new RememberedCallers(lookUp, () => deps.store.authorization.accessStamp());
+  const remembered = new RememberedCallers(lookUp, () => deps.store.authorization.accessStamp(), deps.clock);
   for (const route of routes.filter(({ form }) => form !== true))
     serve(app, deps, route, { lookUp, remembered });
   serveForms(

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openKeys } from '../../simulators/certificates.ts';
 import { openServer } from '../../src/api/server.ts';
 import { offerSetUp } from '../../src/signIn/setUp.ts';
@@ -32,6 +32,12 @@ describe.skipIf(program === undefined)('in a real browser (skipped where there i
   afterAll(async () => {
     await browser.close();
     await stage.close();
+  });
+
+  /** Of what the pages themselves want to do, their policy has kept nothing from happening. */
+  afterEach(() => {
+    const own = complaints.splice(0).filter((text) => !/status of 40[34]/.test(text));
+    expect(own).toEqual([]);
   });
 
   /** With nothing in it; the provider's authority is not the machine's. */
@@ -175,8 +181,16 @@ describe.skipIf(program === undefined)('in a real browser (skipped where there i
     await new Promise((resolve) => proxy.close(resolve));
   });
 
-  it('has kept nothing from happening by its own policy', () => {
-    const own = complaints.filter((text) => !/status of 40[34]/.test(text));
-    expect(own).toEqual([]);
+  it('a script that was put into a page of ours does not run, and the browser says so', async () => {
+    const page = await newPage();
+    await page.goto(`${stage.served.url}/sign-in`);
+    await page.evaluate(`
+      const script = document.createElement('script');
+      script.textContent = 'document.title = "taken over"';
+      document.body.append(script);
+    `);
+    expect(await page.title()).not.toBe('taken over');
+    await expect.poll(() => complaints).toEqual([expect.stringContaining('Content Security Policy')]);
+    complaints.length = 0;
   });
 });

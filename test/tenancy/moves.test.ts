@@ -277,9 +277,12 @@ describe('What happens while a tenant is moved', () => {
     const renamed = updateTenant(install, operator, { tenant: moved, name });
     const outcomes = await Promise.all([codeOf(move(moved, other)), codeOf(renamed)]);
     expect(outcomes[0]).toBe('done');
-    const after = await getTenant(install, operator, moved);
-    expect(after.parent).toBe(other);
-    expect(outcomes[1] === 'done' ? after.name : name).toBe(name);
+    if (outcomes[1] !== 'done') {
+      // It saw the tenant as it was before the move, and says so: then it is done again.
+      expect(outcomes[1]).toBe('changed-since-shown');
+      await updateTenant(install, operator, { tenant: moved, name });
+    }
+    expect(await getTenant(install, operator, moved)).toMatchObject({ parent: other, name });
   });
 });
 

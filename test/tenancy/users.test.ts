@@ -14,6 +14,7 @@ import {
   giveByDirectory,
   unknownId,
 } from '../support/tenancy.ts';
+import { untilWaiting } from '../support/waiting.ts';
 
 const { database, deps, operator } = await aTenancy();
 const tenant = await aTenant(deps);
@@ -206,13 +207,20 @@ describe('an edit', () => {
 
   it('is not lost when several come at once', async () => {
     const id = await aUser(database.url, tenant);
-    const outcomes = await Promise.allSettled(
-      ['a', 'b', 'c', 'd'].map((name) => editUser(deps, admin, { user: id, attributes: { [name]: 1 } })),
-    );
-    const done = outcomes.filter(({ status }) => status === 'fulfilled').length;
-    const { attributes, version } = await getUser(deps, admin, id);
-    expect(done).toBeGreaterThan(0);
-    expect([Object.keys(attributes).length, version]).toEqual([done, 1 + done]);
+    const edit = (name: string) => editUser(deps, admin, { user: id, attributes: { [name]: 1 } });
+    const outcomes = await asOwner(database.url, async (client) => {
+      await client.query('BEGIN');
+      await client.query('SELECT FROM auth_user WHERE id = $1 FOR UPDATE', [id]);
+      const edits = Promise.allSettled(['a', 'b'].map(edit));
+      await untilWaiting(client, 2); // both have seen the user as it was
+      await client.query('COMMIT');
+      return await edits;
+    });
+    const refused = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    expect(refused).toMatchObject([{ code: 'changed-since-shown' }]);
+    const [first] = Object.keys((await getUser(deps, admin, id)).attributes);
+    await edit(first === 'a' ? 'b' : 'a');
+    expect(await getUser(deps, admin, id)).toMatchObject({ attributes: { a: 1, b: 1 }, version: 3 });
   });
 
   it('of a deleted user, or by somebody who only reads, is refused', async () => {
