@@ -49,8 +49,9 @@ export type TwinChange = {
   readonly gained: readonly string[];
   readonly lost: readonly string[];
   readonly candidates: readonly string[];
-  /** Tenants that are missing on the way. */
-  readonly makes: boolean;
+  /** By what was made after what: of the change itself, and of the tenants that were there on the way. What is missing of them is made. */
+  readonly made: number;
+  readonly found: readonly number[];
   baseVersion: number | null;
   state: string;
   /** The guard that holds it; null where none does. */
@@ -105,8 +106,9 @@ export class Twin {
   readonly verifiedDomains: readonly string[];
   readonly users: TwinUser[] = [];
   changes: TwinChange[] = [];
-  /** Paths of the tenants below the connection's. */
-  readonly tenants = new Set<string>();
+  /** The tenants below the connection's: by path, the one that stands there. */
+  readonly tenants = new Map<string, number>();
+  #made = 0;
   /** By path: what tenants below have verified themselves. */
   readonly verifiedBelow = new Map<string, readonly string[]>();
   #usersBefore: number | null = null;
@@ -210,7 +212,8 @@ export class Twin {
   /** Where the tenant is missing and may not be made, or is not known, whoever is new waits for a person. */
   #waiting(change: TwinChange, wanted: Wanted): TwinChange {
     if (change.kind === 'conflict') return change;
-    if (wanted.place === 'unknown') return { ...change, kind: 'conflict', cause: 'tenant-unknown' };
+    if (wanted.place === 'unknown')
+      return { ...change, kind: 'conflict', cause: 'tenant-unknown', found: [] };
     if (this.#canBePut(wanted)) return change;
     const place = wanted.place?.path ?? null;
     const stored = this.users.find((user) => user.label === change.user) ?? null;
@@ -219,6 +222,7 @@ export class Twin {
       ...change,
       kind: 'conflict',
       cause: 'tenant-missing',
+      found: [],
       after: sideOf(wanted, place),
       fields: [...change.fields.filter(({ field }) => field !== 'tenant'), ...fields],
     };
@@ -245,9 +249,10 @@ export class Twin {
     if (change.fields.length + change.gained.length + change.lost.length === 0) {
       if (this.#canBePut(wanted)) return this.#nothingFor(stored, snapshot);
       const conflict = this.#waiting(change, { ...wanted, roles });
-      return { ...conflict, makes: false };
+      return conflict;
     }
-    if (stored.version !== stored.agreedVersion) return { ...change, cause: 'local-edit' };
+    if (stored.agreedVersion >= 0 && stored.version !== stored.agreedVersion)
+      return { ...change, cause: 'local-edit' };
     if (change.fields.some(({ field }) => field !== 'tenant')) return { ...change, cause: 'edited' };
     const moves = change.gained.length + change.lost.length === 0;
     return { ...change, cause: moves ? 'placed' : 'group-membership' };
@@ -294,8 +299,7 @@ export class Twin {
     }
     const roles = stored?.roles ?? [];
     const here = stored?.place ?? null;
-    const put = wanted.place === 'unknown' || !this.#canBePut(wanted) ? undefined : wanted.place;
-    const place = put === undefined ? here : put.path;
+    const place = this.#placeOf(wanted, here);
     return {
       externalId,
       kind,
@@ -304,7 +308,8 @@ export class Twin {
       before: stored === null ? null : sideOf({ state: stored.state, fields: owned, roles }, here),
       after: sideOf(wanted, place),
       fields: [...fields, ...placeField(here, place)],
-      makes: put?.make ?? false,
+      made: this.#next(),
+      found: kind === 'conflict' || (stored !== null && here === place) ? [] : this.#way(place),
       gained: wanted.roles.filter((role) => !roles.includes(role)),
       lost: roles.filter((role) => !wanted.roles.includes(role)),
       candidates: [],
@@ -314,6 +319,11 @@ export class Twin {
     };
   }
 
+  #placeOf(wanted: Wanted, here: string | null): string | null {
+    const { place } = wanted;
+    return place === undefined || place === 'unknown' || !this.#canBePut(wanted) ? here : place.path;
+  }
+
   /** With conflicts in the place of those whose address somebody else keeps, or comes to as well. */
   #settled(
     proposed: readonly TwinChange[],
@@ -321,7 +331,7 @@ export class Twin {
     spokenOf: (id: string) => boolean,
   ): readonly TwinChange[] {
     const refused = (change: TwinChange) =>
-      this.live.some((one) => one.state === 'rejected' && isDeepStrictEqual(content(one), content(change)));
+      this.live.some((one) => one.state === 'rejected' && isSame(change, one));
     const comers = proposed.filter((change) => change.kind !== 'conflict' && !refused(change));
     const waiting = this.live.filter((one) => one.state !== 'rejected' && !spokenOf(one.externalId));
     const late = new Set<string>();
@@ -374,7 +384,7 @@ export class Twin {
 
   #merge(proposed: readonly TwinChange[], spokenOf: (id: string) => boolean): void {
     for (const change of this.live) {
-      const again = proposed.find((one) => isDeepStrictEqual(content(one), content(change)));
+      const again = proposed.find((one) => isSame(one, change));
       const looked = spokenOf(change.externalId);
       if (again !== undefined) {
         change.baseVersion = again.baseVersion;
@@ -498,17 +508,51 @@ export class Twin {
     user.roles = sortedOnce([...user.roles.filter((role) => !change.lost.includes(role)), ...change.gained]);
     user.externalId = change.externalId;
     user.version += 1;
-    user.agreedVersion = user.version;
+    if (user.agreedVersion >= 0) user.agreedVersion = user.version;
     return true;
   }
 
-  /** Whether the tenant is there by now, be it that it had to be made. */
-  #put({ after, makes }: TwinChange): boolean {
+  /** Whether the tenant is the one that was found, be it that it had to be made since. */
+  #put({ after, user, fields, made, found }: TwinChange): boolean {
     const path = after?.tenant;
-    if (path === undefined || this.tenants.has(path)) return true;
-    const names = path.split('/');
-    if (makes) for (const depth of names.keys()) this.tenants.add(names.slice(0, depth + 1).join('/'));
-    return makes;
+    if (path === undefined || (user !== null && !fields.some(({ field }) => field === 'tenant'))) return true;
+    const leads = leadsOn(this.#way(path), { made, found });
+    if (leads) this.addTenant(path);
+    return leads;
+  }
+
+  #next(): number {
+    this.#made += 1;
+    return this.#made;
+  }
+
+  /** With those above it, where they are missing. */
+  addTenant(path: string): void {
+    for (const above of pathsTo(path)) if (!this.tenants.has(above)) this.tenants.set(above, this.#next());
+  }
+
+  #way(place: string | null): readonly number[] {
+    const way = pathsTo(place).map((path) => this.tenants.get(path));
+    const end = way.indexOf(undefined);
+    return way.slice(0, end === -1 ? way.length : end).filter((tenant) => tenant !== undefined);
+  }
+
+  /** With all below it; nobody agrees on where they are any more. */
+  renameTenant(path: string, name: string): void {
+    const to = [...pathsTo(path).slice(-2, -1), name].join('/');
+    const renamed = (one: string) =>
+      one === path || one.startsWith(`${path}/`) ? to + one.slice(path.length) : one;
+    const before = [...this.tenants];
+    this.tenants.clear();
+    for (const [one, tenant] of before) this.tenants.set(renamed(one), tenant);
+    for (const user of this.users) {
+      if (user.place === null || renamed(user.place) === user.place) continue;
+      user.place = renamed(user.place);
+      if (user.externalId !== null) user.agreedVersion = -1;
+    }
+    const verified = [...this.verifiedBelow];
+    this.verifiedBelow.clear();
+    for (const [one, domains] of verified) this.verifiedBelow.set(renamed(one), domains);
   }
 
   #create(externalId: string, { fields, roles, tenant = undefined }: Side): true {
@@ -551,7 +595,7 @@ function asConflict(
 ): TwinChange {
   const cause = keeping.length > 0 ? 'address-taken' : 'address-shared';
   const named = new Set([...keeping.map((user) => user.label), ...rivals.flatMap(({ user }) => user ?? [])]);
-  const conflict = { ...change, kind: 'conflict', cause, candidates: [...named].sort() };
+  const conflict = { ...change, kind: 'conflict', cause, found: [], candidates: [...named].sort() };
   if (change.kind !== 'link') return conflict;
   const values = Object.entries(change.after?.fields ?? {});
   const fields = [
@@ -575,10 +619,27 @@ function content({
   state: __,
   heldBy: ___,
   cause: ____,
-  makes: _____,
+  made: _____,
+  found: ______,
   ...shown
 }: TwinChange) {
   return shown;
+}
+
+/** The same content, which leads into the same tenants, and else into none that was there already. */
+function isSame(proposed: TwinChange, known: TwinChange): boolean {
+  return isDeepStrictEqual(content(proposed), content(known)) && leadsOn(proposed.found, known);
+}
+
+function leadsOn(way: readonly number[], { made, found }: Pick<TwinChange, 'made' | 'found'>): boolean {
+  const isFound = found.every((tenant, depth) => way[depth] === tenant);
+  return isFound && way.slice(found.length).every((tenant) => tenant > made);
+}
+
+/** The paths of a tenant and those above it, the uppermost first. */
+function pathsTo(place: string | null): readonly string[] {
+  const names = place?.split('/') ?? [];
+  return names.map((_, depth) => names.slice(0, depth + 1).join('/'));
 }
 
 function removal(kind: string, cause: string, externalId: string, stored: TwinUser): TwinChange {
@@ -590,7 +651,8 @@ function removal(kind: string, cause: string, externalId: string, stored: TwinUs
     user: stored.label,
     before: sideOf({ state, fields, roles }, place),
     after: sideOf({ state: kind === 'suspend' ? 'suspended' : 'deleted', fields, roles }, place),
-    makes: false,
+    made: 0,
+    found: [],
     fields: [],
     gained: [],
     lost: [],

@@ -5,7 +5,7 @@ import { ConnectionId, type TenantId } from '../../src/domain/ids.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
 import { Policy } from '../../src/domain/policy.ts';
 import type { ChangeView } from '../../src/store/changes.ts';
-import { createTenant, verifyDomain } from '../../src/tenancy/tenants.ts';
+import { createTenant, listTenants, updateTenant, verifyDomain } from '../../src/tenancy/tenants.ts';
 import { aDirectory, type Faults } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import {
@@ -45,12 +45,30 @@ const faults: fc.Arbitrary<Faults> = fc.oneof(
   fc.constant({ emptyFirstPage: true }),
 );
 
+/** Of a tenant, by its path at first, where it has that still. The name may be one that another had. */
+const rename = fc.record({
+  path: fc.constantFrom(
+    ...[
+      'Fixed',
+      'Fixed/Ada Lovelace',
+      'Ada Lovelace',
+      'Group',
+      'Units',
+      'Units/Ada Lovelace',
+      'Renamed',
+      'Other',
+    ],
+  ),
+  name: fc.constantFrom('Fixed', 'Ada Lovelace', 'Group', 'Units', 'Renamed', 'Other'),
+});
+
 const round = fc.record({
   edits: fc.array(edit, { maxLength: 8 }),
   faults,
   approves: fc.constantFrom(0, 2, 3, 1),
   rejects: fc.constantFrom(0, 5, 7),
   localEdits: fc.array(fc.record({ who, name: text }), { maxLength: 2 }),
+  renames: fc.array(rename, { maxLength: 2 }),
   applies: fc.boolean(),
 });
 type Round = typeof round extends fc.Arbitrary<infer T> ? T : never;
@@ -131,7 +149,7 @@ class Pair {
         parent,
       });
       made.set(path, tenant);
-      this.twin.tenants.add(path);
+      this.twin.addTenant(path);
     }
     return made;
   }
@@ -173,6 +191,7 @@ class Pair {
     await this.compare();
     await this.#decide(people);
     await this.#editHere(people.localEdits);
+    await this.#rename(people.renames);
     if (!people.applies) return;
     const waiting = (await real.changes({ state: ['approved'] })).map((one) => one.id);
     if (waiting.length > 0) await real.apply();
@@ -201,6 +220,20 @@ class Pair {
     }
   }
 
+  async #rename(renames: Round['renames']): Promise<void> {
+    for (const { path, name } of renames) {
+      const to = [...path.split('/').slice(0, -1), name].join('/');
+      if (!this.twin.tenants.has(path) || this.twin.tenants.has(to)) continue;
+      const { items } = await listTenants(install, this.real.administrator, { limit: 500 });
+      const find = (parent: TenantId | null, called: string) =>
+        items.find((one) => one.name === called && one.parent === parent)?.id ?? null;
+      const tenant = path.split('/').reduce<TenantId | null>(find, this.real.tenant);
+      if (tenant === null) throw new Error(`${path} is a tenant of the twin alone`);
+      await updateTenant(install, install.operator, { tenant, name });
+      this.twin.renameTenant(path, name);
+    }
+  }
+
   #label({ id: user, externalId }: { id: string; externalId: string | null }): string {
     return this.#labels.get(user) ?? externalId ?? 'nobody';
   }
@@ -216,7 +249,7 @@ class Pair {
       return { label, externalId, state: is, version, fields, roles, place };
     });
     expect(unlike(users, twins)).toEqual([]);
-    const changes = (await this.real.live()).map((one): Omit<TwinChange, 'heldBy' | 'makes'> => {
+    const changes = (await this.real.live()).map((one): Omit<TwinChange, 'heldBy' | 'made' | 'found'> => {
       const named = (user: string) => labels.get(user) ?? 'nobody';
       return {
         externalId: one.externalId,
@@ -233,7 +266,7 @@ class Pair {
         state: one.state,
       };
     });
-    const expected = this.twin.live.map(({ heldBy: _, makes: __, ...one }) => ({
+    const expected = this.twin.live.map(({ heldBy: _, made: __, found: ___, ...one }) => ({
       ...one,
       fields: byField(one.fields),
     }));
