@@ -3,12 +3,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
 import { z } from 'zod';
-import type { Connector } from '../../connectors/contract.ts';
+import type { ChangesPage, Connector, Cursor } from '../../connectors/contract.ts';
 import { entraDefinition, openEntra } from '../../connectors/entra/index.ts';
 import { living, positionOf } from '../../connectors/entra/positions.ts';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
 import { failing, never } from './aSession.ts';
+import { aGraph, aUser } from './entraHost.ts';
 import { aHost } from './httpsHost.ts';
 
 const file = fileURLToPath(new URL('../../../shared/recorded/entra.json', import.meta.url));
@@ -32,7 +33,9 @@ const HOLDS = {
   groups: /^\/groups(\/delta)?$|\/microsoft\.graph\.group$/,
   group: /^\/groups\/\*$|^\/directory\/deletedItems\/\*$/,
   members: /^\/(groups|users)\/\*\/(members|memberOf|transitiveMembers|transitiveMemberOf)$/,
-  nothing: /^\/subscriptions|\/\$count$|\/appRoleAssignedTo$/,
+  assignments: /\/appRoleAssignedTo$/,
+  // Never asked for: notifications are subscribed to by whoever sets them up, and lists are not counted.
+  nothing: /^\/subscriptions|\/\$count$/,
 } as const;
 type Kind = keyof typeof HOLDS;
 
@@ -181,6 +184,57 @@ describe('recorded lists of Microsoft Graph', () => {
     for (const { body } of others) {
       const failure = await failing((await graphAnswering(body)).fetchUsers(null, never));
       expect(failure).toMatchObject({ kind: 'unexpected-response', status: 200 });
+    }
+  });
+});
+
+describe('recorded assignments and changes of Microsoft Graph', () => {
+  it('hold who is assigned to an application, and nobody else is in scope', async (context) => {
+    const [answer, ...others] = recorded(context).filter(({ kind }) => kind === 'assignments');
+    expect(others).toEqual([]);
+    const { value } = z
+      .object({ value: z.array(z.looseObject({ principalId: z.string(), principalType: z.string() })) })
+      .parse(answer?.body);
+    const assigned = value
+      .filter(({ principalType }) => principalType === 'User')
+      .map((one) => one.principalId);
+    expect(assigned.length).toBeGreaterThan(0);
+    const graph = await aGraph(({ path }) => ({
+      body: path.endsWith('/appRoleAssignedTo')
+        ? answer?.body
+        : { value: [...assigned, crypto.randomUUID()].map((id) => aUser(id)) },
+    }));
+    const connector = graph.connect({ appScope: { servicePrincipalId: crypto.randomUUID() } });
+    const { records } = await connector.fetchUsers(living, never);
+    expect(records.flatMap((one) => (one.kind === 'user' ? [one.user.externalId] : []))).toEqual(assigned);
+  });
+
+  it('hold changed users and groups: each is named, or counted as unreadable without an id', async (context) => {
+    const deltas = recorded(context).filter(({ path }) => path.endsWith('/delta'));
+    expect(deltas.length).toBeGreaterThan(3);
+    for (const { path: about, body } of deltas) {
+      const { value } = z.object({ value: z.array(Item) }).parse(body);
+      const graph = await aGraph(({ path, query, origin }) => ({
+        body: {
+          value: path === about && query.get('$deltatoken') !== 'latest' ? value : [],
+          '@odata.deltaLink': `${origin}/v1.0${path}?$deltatoken=next`,
+        },
+      }));
+      const changes = graph.connect().changes ?? expect.unreachable('there are no changes');
+      const token = await changes.begin(never);
+      const named = new Set<string>();
+      let unreadable = 0;
+      let cursor: Cursor | null = null;
+      do {
+        const page: ChangesPage = await changes.fetch(token, cursor, never);
+        for (const id of [...page.users, ...page.groups]) named.add(id);
+        for (const { externalId } of page.renamed) named.add(externalId);
+        unreadable += page.unreadable;
+        cursor = page.next;
+      } while (cursor !== null);
+      const ids = value.flatMap(({ id }) => (typeof id === 'string' ? [id] : []));
+      expect([...named]).toEqual(expect.arrayContaining(ids));
+      expect(unreadable).toBe(value.length - ids.length);
     }
   });
 });

@@ -229,4 +229,51 @@ describe('what Okta really answered', () => {
       expect(found).toMatchObject([{ kind: 'user', user: { externalId: id } }]);
     }
   });
+
+  it('names who is assigned to an app: every list, with the user that expand=user puts into it', async (context) => {
+    const template = aUser(context);
+    const named: string[] = [];
+    for (const exchange of recorded(context, 200, /^\/api\/v1\/apps\/[^/]+\/users$/)) {
+      const assigned = inBody(z.looseObject({ id: z.string() }), exchange);
+      // The recordings did not ask for the users themselves, as the connector does.
+      const expanded = assigned.map((one) => ({ ...one, _embedded: { user: { ...template, id: one.id } } }));
+      const [, , , , app = ''] = exchange.path.split('/');
+      for (const [body, kind] of [
+        [JSON.stringify(expanded), 'user'],
+        [exchange.body, 'unreadable'],
+      ] as const) {
+        const org = await anOrg(() => ({ ...exchange, headers: {}, body }));
+        const connector = connectedTo(org, { settings: { appScope: app } });
+        try {
+          const { records } = await connector.fetchUsers(null, signal);
+          expect(
+            records.map((one) => [one.kind, one.kind === 'user' ? one.user.externalId : one.externalId]),
+          ).toEqual(assigned.map(({ id }) => [kind, id]));
+          named.push(...records.map((one) => one.kind));
+        } finally {
+          await connector.close();
+          await org.close();
+        }
+      }
+    }
+    expect(named.length).toBeGreaterThan(2);
+  });
+
+  it('is all read by one of these tests, but for what Rollcall never asks for', (context) => {
+    if (!existsSync(file)) context.skip(reason);
+    const read = [
+      /^\/api\/v1\/users(\/[^/]+(\/groups)?)?$/,
+      /^\/api\/v1\/groups(\/(?!rules$)[^/]+(\/users)?)?$/,
+      /^\/api\/v1\/apps\/[^/]+\/users(\/[^/]+)?$/,
+    ];
+    const neverAsked = [/^\/api\/v1\/eventHooks(\/|$)/, /^\/api\/v1\/groups\/rules$/];
+    const others = readFileSync(file, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => Exchange.parse(JSON.parse(line)))
+      .filter(({ method }) => method === 'GET') // it sends nothing that changes anything
+      .map((one) => one.path.replace(/\?.*/, ''))
+      .filter((path) => ![...read, ...neverAsked].some((known) => known.test(path)));
+    expect(others).toEqual([]);
+  });
 });
