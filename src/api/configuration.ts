@@ -1,6 +1,8 @@
 /** Configuration as code: the caller's part of the install as a file, and files that are loaded. */
 import { z } from 'zod';
 import {
+  CONFIGURATION_READS,
+  CONFIGURATION_WRITES,
   ComparedConfiguration,
   diffConfiguration,
   ExportedConfiguration,
@@ -71,7 +73,7 @@ export const configuration = [
     operation: 'exportConfiguration',
     summary: 'Export your part of the install as a configuration file',
     description: 'Loading it back changes nothing. Roles and product plans come for the role system alone.',
-    needs: 'connections.read',
+    needs: CONFIGURATION_READS,
     input: ExportedConfiguration,
     status: 200,
     answer: Configuration,
@@ -84,7 +86,7 @@ export const configuration = [
     summary: 'Show what loading a configuration file would change',
     description:
       'Of a file of up to 128 KiB: larger ones are for the command line, or come in parts, one after the other.',
-    needs: 'connections.read',
+    needs: CONFIGURATION_READS,
     input: ComparedConfiguration.extend({ configuration: configurationFile }),
     status: 200,
     answer: ConfigurationDifference,
@@ -97,7 +99,7 @@ export const configuration = [
     summary: 'Load a configuration file',
     description:
       'Makes and changes what the difference with this stamp showed, and removes nothing. Refused if it would be another one by now. Loaded again, it does what an earlier time left undone.',
-    needs: 'connections.write',
+    needs: CONFIGURATION_WRITES,
     input: LoadedConfiguration.extend({ configuration: configurationFile }),
     status: 200,
     answer: LoadedAnswer,

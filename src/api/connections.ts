@@ -9,6 +9,7 @@ import { startApply } from '../review/apply.ts';
 import { getRun, RunRequest, requestRun } from '../sync/runs.ts';
 import { ChangedConnection, ListConnections, NewConnection } from '../tenancy/connectionInput.ts';
 import {
+  CONNECTION_TEST_NEEDS,
   ConnectionTest,
   createConnection,
   getConnection,
@@ -150,7 +151,7 @@ const configured = [
     operation: 'createConnection',
     summary: 'Create a connection',
     description:
-      'Credentials go in and never come out again. What belongs into settings and credentials is in /v1/providers. Roles that the mapping names are made where they are missing and the caller may write roles.',
+      'Credentials go in and never come out again. What belongs into settings and credentials is in /v1/providers. Roles that the mapping names are made where they are missing and the caller may write roles; a mapping that makes tenants needs `tenants.write` too.',
     needs: 'connections.write',
     input: NewConnection,
     status: 201,
@@ -175,7 +176,7 @@ const configured = [
     operation: 'updateConnection',
     summary: 'Change a connection',
     description:
-      'Only what is sent changes, each part as a whole. Credentials have to be sent again with settings or a network that would send them elsewhere.',
+      'Only what is sent changes, each part as a whole. Credentials have to be sent again with settings or a network that would send them elsewhere. A mapping that makes tenants needs `tenants.write` too.',
     needs: 'connections.write',
     input: ChangedConnection,
     status: 200,
@@ -192,7 +193,7 @@ const started = [
     summary: 'Try what a pull needs',
     description:
       'Reads a little from the directory and changes nothing. A step that fails may end the list. Where a full pull would work, `preview` shows what it would bring; with `mapping`, what it would by that one.',
-    needs: 'runs.start',
+    needs: CONNECTION_TEST_NEEDS,
     input: ConnectionTest,
     status: 200,
     answer: z.object({

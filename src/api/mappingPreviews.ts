@@ -45,7 +45,7 @@ export const mappingPreviews = [
     summary: 'See what another mapping would change',
     description:
       'What the next full run would propose by this mapping, if the directory is as it was last read. The provider is not asked, and nothing is kept.',
-    needs: 'changes.read',
+    needs: ['connections.read', 'changes.read'],
     input: MappingPreviewRequest,
     status: 200,
     answer: MappingPreview,

@@ -10,8 +10,8 @@ export type Operation = {
   readonly tags: readonly string[];
   readonly summary: string;
   readonly description?: string;
-  /** The permission that is asked for; absent where any key will do, or none is needed. */
-  readonly 'x-permission'?: string;
+  /** All that is asked for; absent where any key will do, or none is needed. */
+  readonly 'x-permissions'?: readonly string[];
   readonly security?: readonly [];
   readonly parameters?: readonly Parameter[];
   readonly requestBody?: { readonly required: true; readonly content: Content };
@@ -88,7 +88,7 @@ function operationOf(route: Route, json: ToJson): Operation {
     summary: route.summary,
     ...(route.description === undefined ? {} : { description: route.description }),
     ...(route.needs === 'nothing' ? { security: [] as const } : {}),
-    ...(route.needs === 'nothing' || route.needs === 'key' ? {} : { 'x-permission': route.needs }),
+    ...(route.needs === 'nothing' || route.needs === 'key' ? {} : { 'x-permissions': [route.needs].flat() }),
     ...(parameters.length > 0
       ? { parameters: route.versioned ? [...parameters, knownVersion] : parameters }
       : {}),

@@ -58,7 +58,8 @@ function navigationOf(tag: string, operations: readonly Listed[]): string {
 function operationHtml({ path, method, operation }: Listed): string {
   const body = operation.requestBody?.content['application/json']?.schema;
   const needs =
-    operation['x-permission'] ?? (operation.security === undefined ? 'any key or session' : 'no key');
+    operation['x-permissions']?.join(', ') ??
+    (operation.security === undefined ? 'any key or session' : 'no key');
   return `<section id="${operation.operationId}"><h3>${escaped(operation.summary)}<br><code><b>${method}</b> ${escaped(path)}</code></h3>
 <p class="soft">Needs ${escaped(needs)}.</p>${operation.description === undefined ? '' : `<p>${escaped(operation.description)}</p>`}
 ${parametersHtml(operation)}${body === undefined ? '' : `<h4>Body</h4>${pre(body)}`}

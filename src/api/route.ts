@@ -32,8 +32,8 @@ type Description = {
   readonly operation: string;
   readonly summary: string;
   readonly description?: string;
-  /** The permission that the use case asks for; `key`: any valid key will do. */
-  readonly needs: Action | 'key' | 'nothing';
+  /** What the use case asks for, all of it; `key`: any valid key will do. */
+  readonly needs: Action | readonly Action[] | 'key' | 'nothing';
   /** It only reads, and confirms with what it reads that its caller is who they were: the key is not looked up each time. */
   readonly confirms?: true;
   readonly status: 200 | 201 | 202 | 204;
@@ -74,7 +74,7 @@ const nothing = z.strictObject({});
  */
 export function route<Answer extends z.ZodType, Input extends z.ZodType = typeof nothing>(
   definition: Description & {
-    readonly needs: Action | 'key';
+    readonly needs: Action | readonly Action[] | 'key';
     readonly input?: Input;
     readonly answer?: Answer;
     readonly handle: (request: {

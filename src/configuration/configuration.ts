@@ -15,8 +15,18 @@ import { writeFile } from './text.ts';
 /** More than this are no configuration any more. */
 const MOST_USERS = 100_000;
 
-const READS: readonly Action[] = ['connections.read', 'tenants.read', 'roles.read', 'users.read'];
-const WRITES: readonly Action[] = ['connections.write', 'tenants.write', 'users.write'];
+export const CONFIGURATION_READS = [
+  'connections.read',
+  'tenants.read',
+  'roles.read',
+  'users.read',
+] as const satisfies Action[];
+export const CONFIGURATION_WRITES = [
+  'connections.write',
+  'tenants.write',
+  'users.write',
+  ...CONFIGURATION_READS,
+] as const satisfies Action[];
 
 export const ExportedConfiguration = z.strictObject({
   tenant: TenantId.nullable()
@@ -40,7 +50,7 @@ export async function exportConfiguration(
   caller: Caller,
   input: z.input<typeof ExportedConfiguration> = {},
 ): Promise<Exported> {
-  for (const action of READS) authorise(caller, action);
+  for (const action of CONFIGURATION_READS) authorise(caller, action);
   const { tenant } = parseInput(ExportedConfiguration, input);
   const top = tenant === null ? caller.tenant : (await getTenant(deps, caller, tenant)).id;
   const standing = await readStanding(deps, caller);
@@ -109,7 +119,7 @@ export async function diffConfiguration(
   input: z.input<typeof ComparedConfiguration>,
   bounds: Bounds = {},
 ): Promise<ConfigurationDifference> {
-  for (const action of READS) authorise(caller, action);
+  for (const action of CONFIGURATION_READS) authorise(caller, action);
   const { compared, stamp } = await compare(deps, caller, parseInput(ComparedConfiguration, input), bounds);
   return shown(compared, stamp);
 }
@@ -159,7 +169,7 @@ export async function loadConfiguration(
     readonly onProgress?: (progress: LoadProgress) => void;
   } = {},
 ): Promise<Loaded> {
-  for (const action of [...WRITES, ...READS]) authorise(caller, action);
+  for (const action of CONFIGURATION_WRITES) authorise(caller, action);
   const { stamp, ...given } = parseInput(LoadedConfiguration, input);
   const seen = await compare(deps, caller, given, how);
   if (seen.stamp !== stamp) {

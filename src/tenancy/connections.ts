@@ -16,7 +16,7 @@ import { ConnectionId, type TenantId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
 import { Mapping, rolesIn } from '../domain/mapping.ts';
 import type { Listed } from '../domain/page.ts';
-import { authorise, type Caller } from '../domain/permission.ts';
+import { type Action, authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Store } from '../store/store.ts';
 import {
@@ -168,6 +168,13 @@ export async function findConnection(
   );
 }
 
+/** What it brings is shown. */
+export const CONNECTION_TEST_NEEDS = [
+  'runs.start',
+  'connections.read',
+  'users.read',
+] as const satisfies Action[];
+
 export const ConnectionTest = z.strictObject({ connection: z.string(), mapping: Mapping.optional() });
 
 /**
@@ -182,8 +189,7 @@ export async function* testConnection(
   input: z.input<typeof ConnectionTest>,
   signal: AbortSignal,
 ): AsyncGenerator<CheckStep, Preview | null> {
-  authorise(caller, 'runs.start');
-  authorise(caller, 'users.read');
+  for (const action of CONNECTION_TEST_NEEDS) authorise(caller, action);
   const wanted = parseInput(ConnectionTest, input);
   const { id: known } = await getConnection(deps, caller, wanted.connection);
   try {

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Action, mayDo, PRINCIPAL_ROLES } from '../../src/domain/permission.ts';
+import { createKey } from '../../src/tenancy/apiKeys.ts';
+import { createPrincipal } from '../../src/tenancy/principals.ts';
 import { createRole } from '../../src/tenancy/roles.ts';
-import { type Listed, operationsOf, pathWith, unknownIds } from './operations.ts';
+import { type Listed, operationsOf, pathWith, unknownIds, usableBody } from './operations.ts';
 import { addCustomer, fill, type Ids, type Served, serve } from './served.ts';
 
 let served: Served;
@@ -54,17 +56,63 @@ describe('without a valid key', () => {
 describe('roles', () => {
   it.each(PRINCIPAL_ROLES)('%s may do exactly what its permissions say', async (role) => {
     for (const { method, path, operation } of operations) {
-      const permission: Action | undefined = operation['x-permission'];
-      if (permission === undefined) continue;
+      const permissions: readonly Action[] | undefined = operation['x-permissions'];
+      if (permissions === undefined) continue;
       const { status } = await served.request(method, pathWith(path, unknownIds, 'unheard-of'), {
         key: ours.keys[role],
         ...(operation.requestBody === undefined ? {} : { body: {} }),
       });
       const allowed =
-        mayDo(role, permission) && (operation.operationId !== 'verifyDomain' || role === 'system');
+        permissions.every((permission) => mayDo(role, permission)) &&
+        (operation.operationId !== 'verifyDomain' || role === 'system');
       if (allowed) expect([200, 400, 404], `${method} ${path}`).toContain(status);
       else expect(status, `${method} ${path}`).toBe(403);
     }
+  });
+
+  describe('an operation asks for all that it says, and for nothing else', () => {
+    const keys = new Map<string, Promise<string>>();
+    const keyFor = (permissions: readonly Action[]) => {
+      const { deps, operator } = served;
+      const make = async () => {
+        const name = `Narrow ${keys.size}`;
+        const { id: principal } = await createPrincipal(deps, operator, { name, role: 'system' });
+        return (await createKey(deps, operator, { principal, permissions: [...permissions] })).key;
+      };
+      const key = keys.get(permissions.join()) ?? make();
+      keys.set(permissions.join(), key);
+      return key;
+    };
+    /** Which permission a key for just these lacks; null: none. Nobody is let in for more than the key may either. */
+    const refusal = async ({ method, path, operation }: Listed, permissions: readonly Action[]) => {
+      const body =
+        operation.requestBody === undefined ? {} : { body: usableBody[operation.operationId] ?? {} };
+      const answer = await served.request(method, pathWith(path, unknownIds, 'unheard-of'), {
+        key: await keyFor(permissions),
+        ...body,
+      });
+      const lacks = answer.status === 403 && /This key does not include/.test(answer.body.detail);
+      return lacks ? `${operation.operationId}: ${answer.body.detail}` : null;
+    };
+    const neededBy = ({ operation }: Listed): readonly Action[] => operation['x-permissions'] ?? [];
+
+    it('a key for exactly that suffices', async () => {
+      const refused: (string | null)[] = [];
+      for (const one of operations)
+        if (neededBy(one).length > 0) refused.push(await refusal(one, neededBy(one)));
+      expect(refused.filter((because) => because !== null)).toEqual([]);
+    });
+
+    it('a key for one of them less does not', async () => {
+      const enough: string[] = [];
+      for (const one of operations)
+        for (const left of neededBy(one)) {
+          const others = neededBy(one).filter((permission) => permission !== left);
+          if (others.length > 0 && (await refusal(one, others)) === null)
+            enough.push(`${one.operation.operationId} without ${left}`);
+        }
+      expect(enough).toEqual([]);
+    });
   });
 
   it('are told to whoever asks with a key', async () => {

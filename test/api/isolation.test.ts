@@ -63,7 +63,7 @@ const asChild = () => withKey(child.keys['tenant-administrator']);
 const isOpen = ({ operation }: Listed) => operation.security !== undefined;
 const isRead = ({ method }: Listed) => method === 'GET';
 const hasBody = ({ operation }: Listed) => operation.requestBody !== undefined;
-const permissionOf = ({ operation }: Listed): Action | undefined => operation['x-permission'];
+const permissionsOf = ({ operation }: Listed): readonly Action[] => operation['x-permissions'] ?? [];
 const nameOf = ({ method, path }: Listed) => `${method} ${path}`;
 
 /** A few at a time: most of a request is waiting. After a failure nothing is under way any more. */
@@ -275,9 +275,9 @@ describe('a key that was made for other things', () => {
       withKey((await createKey(deps, operator, { principal, permissions: [permission] })).key);
     const [events, providers] = [await only('events.read'), await only('sign-in.read')];
     const before = await allRowsOf(parent.tenant);
-    const guarded = operations.filter((one) => permissionOf(one) !== undefined);
+    const guarded = operations.filter((one) => permissionsOf(one).length > 0);
     await abreast(guarded, async (one) => {
-      const headers = permissionOf(one) === 'events.read' ? providers : events;
+      const headers = permissionsOf(one).includes('events.read') ? providers : events;
       const body = hasBody(one) ? usableBody[one.operation.operationId] : undefined;
       const answer = await served.request(one.method, pathWith(one.path, parentIds), { headers, body });
       expect(answer, nameOf(one)).toMatchObject({ status: 403, body: { code: 'forbidden' } });
@@ -286,7 +286,7 @@ describe('a key that was made for other things', () => {
   });
 
   it('reaches only these routes, which ask for no permission', () => {
-    const free = operations.filter((one) => !isOpen(one) && permissionOf(one) === undefined);
+    const free = operations.filter((one) => !isOpen(one) && permissionsOf(one).length === 0);
     expect(free.map(({ operation }) => operation.operationId).sort()).toEqual([
       'endSession',
       'endSessionsOf',
@@ -405,7 +405,7 @@ describe.each(attempts)('%s', (_, headersOf, whose) => {
 
 /** Which kind of id a member of this name holds. */
 function idNamed(name: string, ids: Ids): string {
-  const kind = { parent: 'tenant', into: 'tenant' }[name] ?? name;
+  const kind = { parent: 'tenant', into: 'tenant', plan: 'productPlan' }[name] ?? name;
   const id = ids[kind as keyof Ids];
   if (id === undefined) throw new Error(`no id is known for ${name}`);
   return id;
