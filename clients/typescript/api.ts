@@ -256,6 +256,26 @@ export type Event = {
   readonly createdAt: string;
 };
 
+export type Explanation = {
+  readonly user: string;
+  readonly identities: readonly {
+    readonly connection: string;
+    readonly externalId: string;
+    /** Those that the mapping reads, by name. null: not in the directory as last read, or the connection is out of the caller’s reach. */
+    readonly groups: (readonly string[] | null);
+  }[];
+  readonly roles: readonly {
+    readonly role: string;
+    /** Where it is held; it holds below too. */
+    readonly tenant: string;
+    readonly origin: "directory" | "manual";
+    readonly connection: (string | null);
+    readonly grantedAt: string;
+    /** What gives it. Empty: nothing any more, and the next plan proposes to take it. null: given by hand, or the connection is out of the caller’s reach. */
+    readonly because: (readonly RoleReason[] | null);
+  }[];
+};
+
 export type ForeseenChange = {
   readonly tenant: string;
   readonly connection: string;
@@ -513,6 +533,19 @@ export type Role = {
   readonly version: number;
   readonly createdAt: string;
 };
+
+export type RoleReason = ({
+  readonly from: "everyone";
+} | {
+  readonly from: "group";
+  readonly group: string;
+} | {
+  readonly from: "rule";
+  /** Its place among the rules, from 1 on. */
+  readonly rule: number;
+  /** The group that the rule is about. */
+  readonly group: string | null;
+});
 
 export type Run = {
   readonly id: string;
@@ -941,6 +974,8 @@ export type Operations = {
   } };
   /** End a support access at once */
   endSupportAccess: { input: { supportAccess: string }; answer: SupportAccess };
+  /** Where the roles of an auth user come from */
+  explainUser: { input: { user: string }; answer: Explanation };
   /** Export your part of the install as a configuration file */
   exportConfiguration: { input: { tenant?: string }; answer: Configuration };
   /** Find the auth user whom a directory has under an id */
@@ -1309,6 +1344,7 @@ export const operations = {
   endSession: { method: 'DELETE', path: '/v1/sessions/{session}', query: [], body: false },
   endSessionsOf: { method: 'DELETE', path: '/v1/sessions', query: ["principal"], body: false },
   endSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/end', query: [], body: false },
+  explainUser: { method: 'GET', path: '/v1/users/{user}/explanation', query: [], body: false },
   exportConfiguration: { method: 'GET', path: '/v1/configuration', query: ["tenant"], body: false },
   findUserByIdentity: { method: 'GET', path: '/v1/users/by-identity', query: ["issuer","subject","provider","externalId","connection"], body: false },
   getApply: { method: 'GET', path: '/v1/applies/{apply}', query: [], body: false },

@@ -10,6 +10,7 @@ import { carryOutApply, getApply, startApply } from '../review/apply.ts';
 import { listAudit, verifyAudit } from '../review/audit.ts';
 import { getChange, listChanges, summarise } from '../review/changes.ts';
 import { decide } from '../review/decide.ts';
+import { explainUser } from '../review/explain.ts';
 import type { SignInDeps } from '../signIn/deps.ts';
 import { invitePrincipal, withdrawInvitation } from '../signIn/invitations.ts';
 import {
@@ -125,6 +126,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     ...rolesAndPlans(bound),
     listUsers: bound(listUsers),
     getUser: bound(getUser),
+    explainUser: bound(explainUser),
     findByIdentity: bound(findByIdentity),
     readAuthorization: bound(readAuthorization),
     requestRun: bound(requestRun),

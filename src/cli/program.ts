@@ -12,6 +12,7 @@ import { quoted } from './criteria.ts';
 import { addDecisionCommands } from './decisions.ts';
 import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
+import { addExplainCommand } from './explain.ts';
 import { EXIT, tell } from './failure.ts';
 import { addKeyCommands } from './keys.ts';
 import { addPrincipalCommands } from './principals.ts';
@@ -58,6 +59,7 @@ export function buildProgram(cli: Cli): Command {
   addChangeCommands(program, cli);
   addDecisionCommands(program, cli);
   addUserCommands(program, cli);
+  addExplainCommand(program, cli);
   addRoleCommands(program, cli);
   addProductPlanCommands(program, cli);
   addSignInCommands(program, cli);

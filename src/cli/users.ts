@@ -136,7 +136,8 @@ async function listUsers(cli: Cli, { operator }: App, options: ListOptions): Pro
 }
 
 /** By id, or by an address or user name that only one has. Throws `not-found`, `invalid-input` with the ids to choose from. */
-async function findUser({ operator }: App, text: string) {
+/** By id, address or user name. Throws `not-found`, `invalid-input` with the ids to choose from. */
+export async function findUser({ operator }: App, text: string) {
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return await operator.getUser(text);
   const { items } = await operator.listUsers({ search: text, limit: 50 });
   const exact = items.filter((user) =>

@@ -89,6 +89,11 @@ export type CompiledRules = {
    */
   readonly apply: (user: DirectoryUser, groups: ReadonlySet<string>, doubtful?: ReadonlySet<string>) => Ruled;
   readonly rolesOf: (groups: ReadonlySet<string>) => readonly string[];
+  /** The rules that give somebody roles, in their order, each with its number from 1 on. */
+  readonly giving: (
+    user: DirectoryUser,
+    groups: ReadonlySet<string>,
+  ) => readonly { readonly rule: number; readonly group: string | null; readonly roles: readonly string[] }[];
 };
 
 /** By external id and by name. */
@@ -100,8 +105,9 @@ const NONE: ReadonlySet<string> = new Set();
 
 export function compileRules(rules: readonly Rule[]): CompiledRules {
   const compiled = rules.map(
-    (rule): CompiledRule => ({
+    (rule, at): CompiledRule => ({
       ...rule,
+      number: at + 1,
       group: rule.when.group ?? null,
       isAbout: compileCondition(rule.when),
       place: rule.tenant === null ? NOWHERE : compileTemplate(rule.tenant),
@@ -113,21 +119,38 @@ export function compileRules(rules: readonly Rule[]): CompiledRules {
     place: rules.some(({ tenant }) => tenant !== null),
     rolesOf: (named) =>
       rules.flatMap(({ when, roles }) => (when.group !== undefined && named.has(when.group) ? roles : [])),
+    giving: (user, of) =>
+      rulesAbout(compiled, user, of, NONE).flatMap(({ rule: { number, group, roles } }) =>
+        roles.length === 0 ? [] : { rule: number, group, roles },
+      ),
     apply: (user, of, doubtful = NONE) => {
-      const about: About[] = [];
-      for (const rule of compiled) {
-        const isIn = rule.isAbout(user) ? membership(rule.group, of, doubtful) : 'no';
-        if (isIn === 'no') continue;
-        about.push({ rule, isKnown: isIn === 'yes' });
-        if (rule.stop) break;
-      }
+      const about = rulesAbout(compiled, user, of, doubtful);
       const roles = about.flatMap(({ rule, isKnown }) => (isKnown ? rule.roles : []));
       return { roles, ...placeFrom(about, user) };
     },
   };
 }
 
+/** In their order, up to one that stops. */
+function rulesAbout(
+  rules: readonly CompiledRule[],
+  user: DirectoryUser,
+  of: ReadonlySet<string>,
+  doubtful: ReadonlySet<string>,
+): readonly About[] {
+  const about: About[] = [];
+  for (const rule of rules) {
+    const isIn = rule.isAbout(user) ? membership(rule.group, of, doubtful) : 'no';
+    if (isIn === 'no') continue;
+    about.push({ rule, isKnown: isIn === 'yes' });
+    if (rule.stop) break;
+  }
+  return about;
+}
+
 type CompiledRule = Rule & {
+  /** From 1 on. */
+  readonly number: number;
   readonly group: string | null;
   readonly isAbout: (user: DirectoryUser) => boolean;
   readonly place: (user: DirectoryUser) => Place | undefined;

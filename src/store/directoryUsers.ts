@@ -3,10 +3,10 @@
  * provider. Written as they are read, whatever becomes of the run; gone once a plan knows that they are away.
  */
 import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
-import type { ExternalId } from '../domain/ids.ts';
+import type { ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
-import type { Sql } from './database.ts';
+import type { Database, Sql } from './database.ts';
 
 /** Groups are those that the mapping of that time read. */
 export type ReadUser = { readonly user: DirectoryUser; readonly groups: readonly GroupRef[] };
@@ -41,15 +41,21 @@ export async function forgetAway(sql: Sql, run: TakenRun, snapshot: Snapshot['ki
   await sql.query('SET LOCAL enable_nestloop = on');
 }
 
-/** null: nobody of this id is in the directory, as far as was read. */
-export async function readDirectoryUser(
-  sql: Sql,
-  connection: string,
-  externalId: ExternalId,
-): Promise<ReadUser | null> {
-  const [row] = await sql.query<{ content: ReadUser }>(
-    'SELECT content FROM directory_user WHERE connection_id = $1 AND external_id = $2',
-    [connection, externalId],
-  );
-  return row?.content ?? null;
+export class DirectoryUsers {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** null: the directory has nobody of this id, as far as was read; or `scope` does not see the connection. */
+  get(scope: TenantId, connection: ConnectionId, externalId: ExternalId): Promise<ReadUser | null> {
+    return this.#database.bulk(scope, async (tx) => {
+      const [row] = await tx.query<{ content: ReadUser }>(
+        'SELECT content FROM directory_user WHERE connection_id = $1 AND external_id = $2',
+        [connection, externalId],
+      );
+      return row?.content ?? null;
+    });
+  }
 }

@@ -10,6 +10,7 @@ import { type ConfigurationStore, configurationStore } from './configuration.ts'
 import { type ConnectionStore, connectionStore } from './connections.ts';
 import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
+import { DirectoryUsers } from './directoryUsers.ts';
 import { Events } from './events.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
 import { MappingPreviews } from './mappingPreviews.ts';
@@ -52,6 +53,7 @@ export type Store = {
   readonly runs: Runs;
   readonly staging: Staging;
   readonly touched: Touched;
+  readonly directoryUsers: DirectoryUsers;
   readonly planning: Planning;
   readonly mappingPreviews: MappingPreviews;
   readonly changes: Changes;
@@ -97,6 +99,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     runs: new Runs(database),
     staging: new Staging(database),
     touched: new Touched(database),
+    directoryUsers: new DirectoryUsers(database),
     planning: new Planning(database),
     mappingPreviews: new MappingPreviews(database),
     changes: new Changes(database),

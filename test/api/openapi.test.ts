@@ -75,6 +75,7 @@ it('lists every route', () => {
       'GET /v1/users/{user}',
       'GET /v1/users/by-identity',
       'GET /v1/users/{user}/authorization',
+      'GET /v1/users/{user}/explanation',
       'GET /v1/whoami',
       'DELETE /v1/keys/{key}',
       'DELETE /v1/product-plans/{productPlan}',

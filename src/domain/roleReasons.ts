@@ -1,0 +1,38 @@
+/** Where the roles come from that a directory gives: which part of the mapping, for which of the user's groups. */
+import type { DirectoryUser, GroupRef } from './directory.ts';
+import type { Mapping } from './mapping.ts';
+import { compileRules, namesOf } from './rules.ts';
+
+/** `rule`: its number, from 1 on, and the group that it is about, if any. */
+export type RoleReason =
+  | { readonly from: 'everyone' }
+  | { readonly from: 'group'; readonly group: string }
+  | { readonly from: 'rule'; readonly rule: number; readonly group: string | null };
+
+/** By role, all that gives it. A role that is not there follows from nothing. */
+export function roleReasons(
+  { everyone, roles, rules = [] }: Mapping,
+  user: DirectoryUser,
+  groups: readonly GroupRef[],
+): ReadonlyMap<string, readonly RoleReason[]> {
+  const names = namesOf(groups);
+  const reasons: (readonly [role: string, reason: RoleReason])[] = [
+    ...everyone.map((role) => [role, { from: 'everyone' }] as const),
+    ...roles
+      .filter(({ group }) => names.has(group))
+      .map(({ role, group }) => [role, { from: 'group', group: nameOf(group, groups) }] as const),
+    ...compileRules(rules)
+      .giving(user, names)
+      .flatMap(({ rule, group, roles: given }) => {
+        const reason = { from: 'rule', rule, group: group === null ? null : nameOf(group, groups) } as const;
+        return given.map((role) => [role, reason] as const);
+      }),
+  ];
+  const byRole = Map.groupBy(reasons, ([role]) => role);
+  return new Map([...byRole].map(([role, found]) => [role, found.map(([, reason]) => reason)]));
+}
+
+/** A mapping may name a group by its id. */
+function nameOf(group: string, groups: readonly GroupRef[]): string {
+  return groups.find(({ externalId }) => externalId === group)?.name ?? group;
+}
