@@ -120,11 +120,7 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
     return names;
   };
 
-  const map = (
-    user: DirectoryUser,
-    groups: readonly GroupRef[],
-    doubtful?: ReadonlySet<string>,
-  ): DesiredAuthUser => {
+  const map = (user: DirectoryUser, groups: readonly GroupRef[], doubtful?: ReadonlySet<string>) => {
     const fields = { ...blank };
     for (const name of names) fields[name] = user[name];
     for (const { name, field } of custom) fields[field] = customValue(user, name);
@@ -133,8 +129,7 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
     const { roles, placed, placeInDoubt } = rules.apply(user, namesIn(groups), doubtful);
     const all = roles.length === 0 ? desired.roles : [...new Set([...desired.roles, ...roles])].sort();
     if (!rules.place) return { ...desired, roles: all };
-    if (placeInDoubt) return { ...desired, roles: all, placeUnknown: true };
-    return { ...desired, roles: all, placed: placed ?? HOME };
+    return { ...desired, roles: all, ...(placeInDoubt ? UNKNOWN : { placed: placed ?? HOME }) };
   };
 
   return {
@@ -163,6 +158,7 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
 
 /** Of whom no rule says where they belong. */
 const HOME: Placed = { path: null, mayBeMade: false };
+const UNKNOWN = { placeUnknown: true } as const;
 
 /** Of the groups that something follows from, by id or name, those of whose members not all are known. */
 function groupsInDoubt(
