@@ -29,13 +29,13 @@ afterAll(async () => {
   await install.close();
 });
 
-async function connected(): Promise<Connected> {
+async function connected(userFilter?: string): Promise<Connected> {
   const tenant = await install.tenant();
   const { id } = await createConnection(install, install.operator, {
     tenant,
     name: 'domain',
     provider: 'ldap',
-    settings: { url: dc.url, schema: 'active-directory', baseDn: STAFF, pageSize: 20 },
+    settings: { url: dc.url, schema: 'active-directory', baseDn: STAFF, pageSize: 20, userFilter },
     credentials: { bindDn: BIND_DN, password: PASSWORD },
     mapping: { groups: null, everyone: ['member'] },
     network: { ca: dc.ca, baseUrl: null, proxy: null },
@@ -82,3 +82,113 @@ it('A domain controller that drops the connection half-way costs a fresh start, 
   dc.clearFaults();
   expect(await acme.pending()).toEqual([]);
 });
+
+const kim = () => people[0] ?? expect.unreachable('there are people');
+
+it.each<[string, () => void, object]>([
+  [
+    'shows nobody',
+    () => dc.fault({ name: 'nobody', on: 'users' }),
+    { snapshot: 'partial', partialReason: 'empty-directory' },
+  ],
+  ...(
+    [
+      ['signed-out', 'credentials-rejected'],
+      ['refused', 'permission-missing'],
+      ['busy', 'rate-limited'],
+      ['unavailable', 'unavailable'],
+      ['internal-error', 'unavailable'],
+      ['html', 'unexpected-response'],
+      ['cut-off', 'unexpected-response'],
+      ['no-paging', 'unexpected-response'],
+      ['no-cookie', 'unexpected-response'],
+      ['same-page', 'unexpected-response'],
+    ] as const
+  ).map(([name, kind]): [string, () => void, object] => [
+    `answers the second page with ${name}`,
+    () => dc.fault({ name, on: 'users', nth: 2, times: 1_000 }),
+    { failure: { kind } },
+  ]),
+  [
+    'hides whether somebody is enabled',
+    () => dc.domain.set(kim(), { userAccountControl: [] }),
+    { result: 'finished', snapshot: 'complete' },
+  ],
+  [
+    'hides whether anybody is enabled',
+    () => dc.rights.hidden.add('useraccountcontrol'),
+    { result: 'finished' },
+  ],
+  [
+    'hides an id',
+    () => dc.rights.nameless.add(kim()),
+    { snapshot: 'partial', partialReason: 'nameless-record' },
+  ],
+  ['hides who is in a group', () => dc.rights.hidden.add('memberof'), { result: 'finished' }],
+])('Nobody leaves or loses anything when a domain controller %s', async (_, trouble, outcome) => {
+  const acme = await connected();
+  await acme.syncAndApply();
+  trouble();
+  const ended = await acme.sync({ full: true });
+  dc.clearFaults();
+  dc.rights.hidden.clear();
+  dc.rights.nameless.clear();
+  dc.domain.set(kim(), { userAccountControl: '512' });
+  expect(ended).toMatchObject(outcome);
+  expect(await acme.pending()).toEqual([]);
+});
+
+it('What a domain controller hides of everybody is blanked by nobody but a person, and so is half of a domain that it hides', async () => {
+  const acme = await connected();
+  await acme.syncAndApply();
+  dc.rights.hidden.add('mail');
+  await acme.sync({ full: true });
+  const blanked = await acme.live();
+  expect(blanked).toHaveLength((await acme.users()).length);
+  expect(blanked.every(({ kind, state }) => kind === 'update' && state === 'held')).toBe(true);
+  dc.rights.hidden.clear();
+  const half = people.slice(0, people.length / 2);
+  dc.domain.forget(half);
+  await acme.sync({ full: true });
+  const missing = await acme.live();
+  for (const one of half) dc.domain.objects.set(one.guid.toString('hex'), one);
+  dc.domain.set(kim(), {});
+  expect(missing).toHaveLength(half.length);
+  expect(missing.every(({ state }) => state === 'held')).toBe(true);
+  await acme.sync({ full: true });
+  expect(await acme.live()).toEqual([]);
+});
+
+it('A feed that expired has everybody read, and one that repeats itself proposes each change once', async () => {
+  const acme = await connected();
+  await acme.syncAndApply();
+  dc.domain.set(kim(), { title: 'Mate' });
+  dc.fault({ name: 'repeated', on: 'changes', times: 1_000 });
+  expect(await acme.sync()).toMatchObject({ kind: 'delta', snapshot: 'named' });
+  dc.clearFaults();
+  expect(await acme.pending()).toEqual([guidText(kim().guid)]);
+  dc.domain.invocation = Buffer.from(dc.domain.invocation).reverse();
+  expect(await acme.sync()).toMatchObject({ kind: 'full', snapshot: 'complete' });
+  expect(await acme.pending()).toEqual([guidText(kim().guid)]);
+});
+
+it.each([{ full: true }, { full: false }])(
+  'Who is disabled in a domain, deleted, moved out of the base and left out by the filter differ by their causes: %o',
+  async (how) => {
+    const acme = await connected('(&(objectCategory=person)(objectClass=user)(!(title=Robot)))');
+    await acme.syncAndApply();
+    const [disabled, deleted, moved, filtered] = people.splice(-4);
+    if (!disabled || !deleted || !moved || !filtered) return expect.unreachable();
+    dc.domain.set(disabled, { userAccountControl: '514' });
+    dc.domain.remove(deleted);
+    dc.domain.move(moved, 'CN=Elsewhere,CN=Users,DC=harbor,DC=example');
+    dc.domain.set(filtered, { title: 'Robot' });
+    await acme.sync(how);
+    const change = ({ guid }: DomainObject) => acme.changeOf(guidText(guid) ?? '');
+    expect(await change(disabled)).toMatchObject({ kind: 'suspend', cause: 'suspended' });
+    expect(await change(deleted)).toMatchObject({ kind: 'delete', cause: 'left' });
+    expect(await change(moved)).toMatchObject({ kind: 'delete', cause: 'out-of-scope' });
+    expect(await change(filtered)).toMatchObject({ kind: 'delete', cause: 'out-of-scope' });
+    dc.domain.forget([moved, filtered]);
+  },
+);
