@@ -11,6 +11,9 @@ import { advance, LAST_WITH_TOKEN, type Progress, update } from './staging.ts';
 const LAST_COMPLETE = `SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete'
   ORDER BY id DESC LIMIT 1`;
 
+/** When the run began whose plan was the last one that the token goes on from. `$1` is the connection. */
+const LAST_PLAN = `(SELECT started_at FROM sync_run WHERE id = (${LAST_WITH_TOKEN}))`;
+
 /** Of a change, where it gives one; without the finer points of `emailKey`. */
 const ADDRESS = (change: string) => `lower(${change}.after #>> '{fields,email}')`;
 /** The changes that wait, or are remembered, and give an address. `$1` is the connection. */
@@ -19,7 +22,7 @@ const COMES = (change: string) =>
 
 /** Who comes to an address that an auth user was given since the last plan, or about which somebody decided since. */
 const RIVALS_SINCE = `
-  WITH last AS (SELECT started_at AS at FROM sync_run WHERE id = (${LAST_WITH_TOKEN})),
+  WITH last AS (SELECT ${LAST_PLAN} AS at),
   decided AS (
     SELECT r.external_id, r.auth_user_id, ${ADDRESS('r')} AS address FROM last, decision d JOIN change r ON r.decision_id = d.id
     WHERE d.connection_id = $1 AND d.created_at >= last.at AND d.made_by <> 'guard' AND r.connection_id = $1 AND r.state IN ${LIVE}),
@@ -102,7 +105,7 @@ export class Touched {
   /**
    * Whom the provider need not name again: who could not be read by the run that the token is of (where that were many, a connector
    * does not understand them, and will not now); whose change an apply sent back; whose conflict is about an auth user that has
-   * changed since; who comes to an address of which something was decided, or that an auth user was given, since; who waits for a tenant
+   * changed since, or whose tenant has verified a domain since; who comes to an address of which something was decided, or that an auth user was given, since; who waits for a tenant
    * that takes people in by now; and whose auth user was edited here, which no plan has seen yet.
    * null: more of one of the latter than `limit`.
    */
@@ -115,7 +118,8 @@ export class Touched {
       `SELECT c.external_id AS id FROM change c WHERE c.connection_id = $1 AND (c.state IN ('moved', 'failed')
          OR c.state IN ('open', 'held', 'rejected') AND c.kind = 'conflict' AND EXISTS (
            SELECT FROM jsonb_array_elements(c.candidates) AS one JOIN auth_user u ON u.id = (one ->> 'authUser')::uuid
-           WHERE u.updated_at >= (SELECT started_at FROM sync_run WHERE connection_id = $1 AND state = 'finished' ORDER BY id DESC LIMIT 1)))
+           WHERE u.updated_at >= ${LAST_PLAN} OR EXISTS (
+             SELECT FROM tenant_domain d WHERE d.tenant_id = u.tenant_id AND d.verified_at >= ${LAST_PLAN})))
        LIMIT $2::int + 1`,
       [run.connection, limit],
     );

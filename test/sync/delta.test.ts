@@ -2,10 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FailureKind } from '../../connectors/contract.ts';
 import { FULL_EVERY_MS } from '../../src/sync/delta.ts';
 import { listRuns } from '../../src/sync/runs.ts';
+import { verifyDomain } from '../../src/tenancy/tenants.ts';
+import { asOwner } from '../support/database.ts';
 import type { Faults } from '../support/directory.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
-import { auditOf } from '../support/tenancy.ts';
+import { aUser, auditOf } from '../support/tenancy.ts';
 
 let install: Install;
 beforeAll(async () => {
@@ -166,6 +168,31 @@ describe('A delta run', () => {
     await acme.sync();
     expect(lookedUp(acme)).toBe(0);
     expect(await acme.pending()).toEqual(['u3']);
+  });
+
+  it('looks again at whoever comes to an address whose domain is verified by now', async () => {
+    const acme = await settled();
+    const candidate = await aUser(install.database.url, acme.tenant, { email: 'u11@example.test' });
+    const untouched = `UPDATE auth_user SET updated_at = '2026-01-01' WHERE id = $1`;
+    await asOwner(install.database.url, (client) => client.query(untouched, [candidate]));
+    acme.directory.add({ id: 'u11' });
+    await acme.sync();
+    expect(await acme.changeOf('u11')).toMatchObject({ kind: 'conflict', cause: 'address-unverified' });
+    await acme.decide('reject', 'u11');
+    install.clock.advance(1_000);
+    await acme.sync();
+    acme.directory.requests.length = 0;
+    await acme.sync();
+    expect(lookedUp(acme)).toBe(0);
+    install.clock.advance(1_000);
+    await verifyDomain(install, install.operator, { tenant: acme.tenant, domain: 'example.test' });
+    // What is read of a part in between is no plan of everybody.
+    acme.directory.faults = { hasFeed: true, fails: { page: 2 } };
+    install.clock.advance(1_000);
+    expect(await acme.sync({ full: true })).toMatchObject({ snapshot: 'partial' });
+    acme.directory.faults = { hasFeed: true };
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await acme.changeOf('u11')).toMatchObject({ kind: 'link', authUser: candidate, state: 'open' });
   });
 
   it('tells who is left out by the settings from who is gone', async () => {
