@@ -4,7 +4,7 @@ import { type Compared, type Shown, shownOf, stampOf, type Unnamed } from '../do
 import { compareConfiguration } from '../domain/configurationDifference.ts';
 import { TenantId } from '../domain/ids.ts';
 import { parseInput } from '../domain/input.ts';
-import { type Action, authorise, type Caller } from '../domain/permission.ts';
+import { type Action, authorise, type Caller, can } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import { getTenant } from '../tenancy/tenants.ts';
 import { LARGEST_FILE, parseFile, refused } from './file.ts';
@@ -143,7 +143,11 @@ async function compare(
   }
   const current = await readCurrent(deps, caller, standing, content);
   const isSystem = caller.role === 'system';
-  const who = { isSystem, isRoot: caller.tenant === deps.store.root };
+  const who = {
+    isSystem,
+    writesRoles: can(caller, 'roles.write'),
+    isRoot: caller.tenant === deps.store.root,
+  };
   const compared = compareConfiguration(resolved.wanted, current, who);
   const mistakes = [...resolved.mistakes, ...compared.hindrances];
   if (mistakes.length > 0) throw refused(mistakes, locate);

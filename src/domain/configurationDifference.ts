@@ -22,17 +22,21 @@ import {
 } from './configuration.ts';
 import { compareUsers, noTenant, type Outlook, quoted, typesAfter } from './configurationUsers.ts';
 import { leadsElsewhere } from './connection.ts';
-import { mayBeMapped } from './role.ts';
+import { hindranceToMapping, mayBeMapped } from './role.ts';
 
 /** On whose behalf: what is the whole install's is written by the role system alone. */
 export type ComparedFor = {
   readonly isSystem: boolean;
+  /** Of the role system, with a key that leaves it in. */
+  readonly writesRoles: boolean;
   /** The caller's own tenant is the root, which nobody above could change. */
   readonly isRoot: boolean;
 };
 
 export function compareConfiguration(file: Wanted, current: Current, who: ComparedFor): Compared {
-  const wanted = who.isSystem ? { ...file, roles: [...file.roles, ...rolesOfMappings(file, current)] } : file;
+  const wanted = who.writesRoles
+    ? { ...file, roles: [...file.roles, ...rolesOfMappings(file, current)] }
+    : file;
   const outlook = outlookOf(wanted, current, who);
   const roles = compareNamed(wanted.roles, current.roles, ['description', 'type', 'permissions']);
   const productPlans = compareNamed(wanted.productPlans, current.productPlans, [
@@ -73,7 +77,7 @@ function rolesOfMappings(file: Wanted, current: Current): readonly WantedRole[] 
   return [...named].filter((name) => !known.has(name)).map((name) => ({ name }));
 }
 
-function outlookOf(wanted: Wanted, current: Current, { isSystem }: ComparedFor): Outlook {
+function outlookOf(wanted: Wanted, current: Current, { isSystem, writesRoles }: ComparedFor): Outlook {
   const tenants = new Map(current.tenants.map((tenant) => [keyOf(tenant.path), tenant]));
   const named = new Map(wanted.tenants.map((tenant) => [keyOf(tenant.path), tenant]));
   const rolesNow = new Map(current.productPlans.map(({ name, roles }) => [name, roles]));
@@ -85,6 +89,7 @@ function outlookOf(wanted: Wanted, current: Current, { isSystem }: ComparedFor):
   };
   return {
     isSystem,
+    writesRoles,
     tenants,
     pathOf: new Map(current.tenants.map(({ id, path }) => [id, path])),
     willBe: (path) => tenants.has(keyOf(path)) || named.has(keyOf(path)),
@@ -118,11 +123,11 @@ function compareNamed<
 }
 
 function refusedTo(
-  { isSystem }: ComparedFor,
+  { writesRoles }: ComparedFor,
   section: 'roles' | 'productPlans',
   differences: readonly Difference<{ readonly name: string }, unknown>[],
 ): readonly Hindrance[] {
-  if (isSystem) return [];
+  if (writesRoles) return [];
   const what = section === 'roles' ? 'roles' : 'product plans';
   return differences.map(({ at }) => {
     const message = `${what} are the whole install’s and written by the role system alone: leave this one out, or ask somebody with that role`;
@@ -315,27 +320,21 @@ function againstConnection(
 function againstRolesOfMapping(
   { tenant, roles }: WantedConnection,
   fields: readonly FieldDifference[],
-  { roleTypes, planAt, rolesOfPlan, isSystem, willBe }: Outlook,
+  { roleTypes, planAt, rolesOfPlan, writesRoles, willBe }: Outlook,
 ): readonly Hindrance[] {
   if (!fields.some(({ field }) => field === 'mapping')) return [];
   const plan = willBe(tenant) ? planAt(tenant) : null;
   return roles.flatMap(({ name, position }) => {
-    const type = roleTypes.get(name);
-    if (type === undefined)
-      return [
-        { position, message: `there is no role ${quoted(name)}: add it to roles, or correct its name` },
-      ];
-    if (!mayBeMapped(type))
-      return [
-        { position, message: `the role ${quoted(name)} is ${type}: no mapping gives it; leave it out` },
-      ];
-    if (isSystem || plan === null || rolesOfPlan.get(plan)?.includes(name)) return [];
-    return [
-      {
-        position,
-        message: `the product plan ${quoted(plan)} does not have the role ${quoted(name)}: leave it out`,
-      },
-    ];
+    const type = roleTypes.get(name) ?? null;
+    const inPlan = plan === null || rolesOfPlan.get(plan)?.includes(name) === true;
+    const hindrance = hindranceToMapping(type, { writesRoles, inPlan });
+    if (hindrance === null) return [];
+    const messages = {
+      unknown: `there is no role ${quoted(name)}: add it to roles, or correct its name`,
+      unmappable: `the role ${quoted(name)} is ${type}: no mapping gives it; leave it out`,
+      'outside-plan': `the product plan ${quoted(plan ?? '')} does not have the role ${quoted(name)}: leave it out`,
+    } as const satisfies Record<typeof hindrance, string>;
+    return [{ position, message: messages[hindrance] }];
   });
 }
 

@@ -23,6 +23,7 @@ import { hindranceToGiving, type Role, type RoleType } from './role.ts';
 /** What holds once the file is loaded, as far as users need it. */
 export type Outlook = {
   readonly isSystem: boolean;
+  readonly writesRoles: boolean;
   readonly tenants: ReadonlyMap<string, CurrentTenant>;
   readonly pathOf: ReadonlyMap<TenantId, TenantPath>;
   /** There is such a tenant, or the file makes it. */
@@ -174,7 +175,7 @@ function assignmentsOf(user: WantedUser, current: CurrentUser | null, position: 
   return { gains, hindrances, fields, known: [...named].filter((key) => there.has(key)).length };
 }
 
-/** The rules by which a role is given by hand: see grantRole in src/tenancy/roles.ts. */
+/** As when a role is given by hand (src/tenancy/roles.ts), and where it would be held. */
 function hindranceTo({ role, tenant }: WantedAssignment, home: TenantPath, outlook: Outlook): string | null {
   const at = tenant ?? home;
   const type = outlook.roleTypes.get(role);
@@ -182,16 +183,17 @@ function hindranceTo({ role, tenant }: WantedAssignment, home: TenantPath, outlo
   if (tenant !== null && !outlook.willBe(tenant)) return noTenant([], tenant).message;
   if (!home.every((name, depth) => at[depth] === name))
     return 'the role would be held neither in the tenant of the user nor below it: name one of these';
-  switch (type === 'hidden' ? null : hindranceToGiving(type, outlook.isSystem)) {
+  const plan = outlook.planAt(at);
+  const inPlan = plan === null || outlook.rolesOfPlan.get(plan)?.includes(role) === true;
+  switch (hindranceToGiving(type, { isSystem: outlook.isSystem, inPlan })) {
     case 'automatic':
       return `the role ${quoted(role)} is automatic and given by nobody: leave it out`;
     case 'from-above-only':
       return `the role ${quoted(role)} is given by mappings, and by hand from above all tenants only: leave it out, or ask somebody with the role system`;
-    case null: {
-      const plan = outlook.planAt(at);
-      if (plan === null || outlook.rolesOfPlan.get(plan)?.includes(role)) return null;
-      return `the product plan ${quoted(plan)} of the tenant does not have the role ${quoted(role)}: give another role, or have it added to the plan`;
-    }
+    case 'outside-plan':
+      return `the product plan ${quoted(plan ?? '')} of the tenant does not have the role ${quoted(role)}: give another role, or have it added to the plan`;
+    case null:
+      return null;
   }
 }
 

@@ -41,18 +41,43 @@ export type Role = {
 };
 
 /** What stands against giving a role by hand; null: nothing. */
-export type Hindrance = 'automatic' | 'from-above-only' | null;
+export type HindranceToGiving = 'automatic' | 'from-above-only' | 'outside-plan' | null;
 
-/** Whether somebody may give, or take back, a role of this type by hand. A hidden one must not even be named to those below. */
-export function hindranceToGiving(type: Exclude<RoleType, 'hidden'>, isSystem: boolean): Hindrance {
+/**
+ * Whether somebody may give a role of this type by hand; or take it back, where no plan matters. A hidden one must not even be named to those
+ * below. @param inPlan whether the product plan that counts there has it; also where none counts
+ */
+export function hindranceToGiving(
+  type: RoleType,
+  { isSystem, inPlan }: { readonly isSystem: boolean; readonly inPlan: boolean },
+): HindranceToGiving {
   switch (type) {
     case 'automatic':
       return 'automatic';
     case 'ordinary':
-      return isSystem ? null : 'from-above-only';
+    case 'hidden':
+      if (!isSystem) return 'from-above-only';
+      break;
     case 'assignable':
-      return null;
+      break;
   }
+  return inPlan ? null : 'outside-plan';
+}
+
+/** What stands against naming a role in a mapping; null: nothing. */
+export type HindranceToMapping = 'unknown' | 'unmappable' | 'outside-plan' | null;
+
+/**
+ * Whoever may write roles makes one that is missing, and knows of plans what they do.
+ * @param type null: there is none, as far as the caller sees
+ */
+export function hindranceToMapping(
+  type: RoleType | null,
+  { writesRoles, inPlan }: { readonly writesRoles: boolean; readonly inPlan: boolean },
+): HindranceToMapping {
+  if (type === null) return writesRoles ? null : 'unknown';
+  if (!mayBeMapped(type)) return 'unmappable';
+  return inPlan || writesRoles ? null : 'outside-plan';
 }
 
 /** The types that a mapping may name: an automatic role is given by nobody, and a hidden one would show. */

@@ -284,8 +284,7 @@ async function holdGivenRoles(
 ): Promise<ReadonlyMap<RoleId, RoleType>> {
   const wanted = new Set(users.flatMap(({ gains }) => gains.map(({ role }) => role)));
   const types = await holdRoles(sql, [...wanted]);
-  const mayGive = (type: RoleType) =>
-    type === 'hidden' ? isSystem : hindranceToGiving(type, isSystem) === null;
+  const mayGive = (type: RoleType) => hindranceToGiving(type, { isSystem, inPlan: true }) === null;
   if (types.size < wanted.size || ![...types.values()].every(mayGive)) throw changedSinceCompared();
   return types;
 }

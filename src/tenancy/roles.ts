@@ -11,6 +11,7 @@ import { authorise, type Caller, can } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import {
   hindranceToGiving,
+  hindranceToMapping,
   mayBeMapped,
   Permission,
   ROLE_TYPES,
@@ -209,17 +210,20 @@ export async function ensureMappable(
   const names = [...new Set(roles.map(({ name }) => name))];
   const known = new Map((await deps.store.roles.named(names)).map((role) => [role.name, role]));
   const plan = (await deps.store.productPlans.of(tenant))?.plan ?? null;
-  const mayMake = can(caller, 'roles.write');
+  const writesRoles = can(caller, 'roles.write');
   const wrong = roles.flatMap(({ name, path }) => {
     const role = known.get(name);
+    const type = role === undefined || (role.type === 'hidden' && !seesHidden(caller)) ? null : role.type;
+    const inPlan = plan === null || plan.roles.includes(name);
+    const hindrance = hindranceToMapping(type, { writesRoles, inPlan });
+    if (hindrance === null) return [];
     const quoted = JSON.stringify(name);
-    if (role === undefined || (role.type === 'hidden' && !seesHidden(caller)))
-      return mayMake ? [] : [{ path, message: `there is no role ${quoted}` }];
-    if (!mayBeMapped(role.type))
-      return [{ path, message: `the role ${quoted} is ${role.type}: no mapping gives it` }];
-    if (plan !== null && !mayMake && !plan.roles.includes(name))
-      return [{ path, message: `the product plan ${plan.name} does not have the role ${quoted}` }];
-    return [];
+    const messages = {
+      unknown: `there is no role ${quoted}`,
+      unmappable: `the role ${quoted} is ${type}: no mapping gives it`,
+      'outside-plan': `the product plan ${plan?.name} does not have the role ${quoted}`,
+    } as const satisfies Record<typeof hindrance, string>;
+    return [{ path, message: messages[hindrance] }];
   });
   if (wrong.length > 0) {
     throw invalidInput(
@@ -263,14 +267,9 @@ export async function grantRole(
         'Wait until the directory has this person again and the change that reactivates them is applied.',
     });
   }
-  const subscribed = await deps.store.productPlans.of(at);
-  if (subscribed !== null && !subscribed.plan.roles.includes(role.name)) {
-    throw new Problem({
-      code: 'not-allowed-now',
-      message: `The product plan ${subscribed.plan.name} of the tenant does not have this role, which would not count.`,
-      remedy: 'Give another role, or have this one added to the product plan.',
-    });
-  }
+  const plan = (await deps.store.productPlans.of(at))?.plan ?? null;
+  const inPlan = plan === null || plan.roles.includes(role.name);
+  refuseToGive(caller, role, { inPlan, plan: plan?.name ?? '' });
   const granting = { user: user.id, tenant: user.tenant, role, at };
   await deps.store.roles.grant(caller.tenant, granting, { actor: caller.actor, at: deps.clock.now() });
   return await getUser(deps, caller, user.id);
@@ -286,6 +285,7 @@ export async function revokeRole(
   input: z.input<typeof Grant>,
 ): Promise<AuthUserDetails> {
   const { user, role, at } = await prepare(deps, caller, input);
+  refuseToGive(caller, role, { inPlan: true, plan: '' });
   const granting = { user: user.id, tenant: user.tenant, role, at };
   const by = { actor: caller.actor, at: deps.clock.now() };
   const revoked = await deps.store.roles.revoke(caller.tenant, granting, by);
@@ -305,8 +305,15 @@ async function prepare(deps: RoleDeps, caller: Caller, input: z.input<typeof Gra
   const grant = parseInput(Grant, input);
   const user = await getUser(deps, caller, grant.user);
   const role = await namedRole(deps, caller, grant.role);
-  const isSystem = caller.role === 'system';
-  switch (role.type === 'hidden' ? null : hindranceToGiving(role.type, isSystem)) {
+  return { user, role, at: grant.tenant ?? user.tenant };
+}
+
+function refuseToGive(
+  caller: Caller,
+  { type }: Role,
+  { inPlan, plan }: { readonly inPlan: boolean; readonly plan: string },
+): void {
+  switch (hindranceToGiving(type, { isSystem: caller.role === 'system', inPlan })) {
     case 'automatic':
       throw new Problem({
         code: 'not-allowed-now',
@@ -319,8 +326,14 @@ async function prepare(deps: RoleDeps, caller: Caller, input: z.input<typeof Gra
         message: 'This role is given by mappings, and by hand from above all tenants only.',
         remedy: 'Name it in the mapping of a connection, or ask somebody with the role system.',
       });
+    case 'outside-plan':
+      throw new Problem({
+        code: 'not-allowed-now',
+        message: `The product plan ${plan} of the tenant does not have this role, which would not count.`,
+        remedy: 'Give another role, or have this one added to the product plan.',
+      });
     case null:
-      return { user, role, at: grant.tenant ?? user.tenant };
+      return;
   }
 }
 

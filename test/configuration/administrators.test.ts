@@ -76,7 +76,7 @@ users:
     });
   });
 
-  it('writes no roles, plans, plans of tenants, domains, and nothing of their own tenant that is decided above', async () => {
+  it('writes no roles, product plans, plans of tenants, domains, and nothing of their own tenant that is decided above', async () => {
     expect(
       await on.refusal(
         `roles: [{name: editor, description: Mine}]

@@ -84,7 +84,7 @@ tenants:
   - {path: ${name}/New/Deep}
   - {path: ${name}/New}`;
     expect(await on.shown(file)).toEqual([
-      `create plan Plan ${count}: seats roles`,
+      `create product-plan Plan ${count}: seats roles`,
       `update tenant ${name}: plan`,
       `update tenant ${name}/Part: inheritsRoles state`,
       `create tenant ${name}/New/Deep: `,

@@ -151,6 +151,21 @@ describe('what cannot be loaded is refused as a whole, each place by line and co
     expect(await on.shown(type(`free ${count}`))).toHaveLength(1);
   });
 
+  it('roles of the whole install, with a key that does not write them: also those that only a mapping names', async () => {
+    const permissions = on.operator.permissions.filter((permission) => permission !== 'roles.write');
+    const narrowed = { ...on.operator, permissions };
+    expect(await on.refusal('roles: [{name: new}]', narrowed)).toEqual([
+      expect.stringContaining('written by the role system alone'),
+    ]);
+    const connection = `connections: [{tenant: ${name}, name: A, provider: okta, settings: {orgUrl: https://a.okta.com},
+      credentials: {kind: api-token, token: {env: T}}, mapping: {everyone: [unheard of]}}]`;
+    const secrets = { 'env:T': 'token' };
+    expect(await on.refusal(connection, narrowed, secrets)).toEqual([
+      expect.stringContaining('there is no role "unheard of"'),
+    ]);
+    expect((await on.diff(connection, on.operator, secrets)).differences).toHaveLength(2);
+  });
+
   it('an address that two would have, both in the file or one of them there already', async () => {
     await aUser(on.database.url, customer, { email: 'taken@a.example' });
     const two = `users:
