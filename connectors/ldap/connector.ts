@@ -14,7 +14,7 @@ import { explainNobody, groupNamed, type MembersMemory, noSuchGroup } from './me
 import { controlsOf, groupBaseOf, readFacts } from './place.ts';
 import { DirectoryServer, type ServerOptions } from './server.ts';
 import { type LdapSettings, type Schema, schemaOf } from './settings.ts';
-import { type Found, findByName, NamesOfGroups, nameAnybody, Together, UnderWay } from './together.ts';
+import { type Found, findByName, lookCloser, NamesOfGroups, Together, UnderWay } from './together.ts';
 import type { Entry } from './wire.ts';
 
 /** What it learns of the server and of its groups is kept for as long as it is open: one run. */
@@ -34,8 +34,8 @@ export class LdapConnector implements Connector {
     (groups, signal) => this.#foundByBackLink(groups, signal),
     async () => (this.#ledger.isShort ? this.#underWay.ended() : undefined),
   );
-  readonly #naming = new Together(async (groups, signal) =>
-    nameAnybody(await this.#read(signal), groups, signal),
+  readonly #empty = new Together(async (groups, signal) =>
+    lookCloser(await this.#read(signal), groups, signal),
   );
   readonly #readings = new Shared<'reading', Reading>();
   readonly #trees = new Shared<'tree', GroupTree>();
@@ -160,7 +160,7 @@ export class LdapConnector implements Connector {
   }
 
   async #explainNobody(group: Group, signal: AbortSignal): Promise<Group | null> {
-    if (this.#isByBackLink && !(await this.#naming.ask(group, signal)).isNaming) return null;
+    if (this.#isByBackLink && !(await this.#empty.ask(group, signal)).isStrange) return null;
     const { reading, tree } = await this.#read(signal);
     return await explainNobody(reading, tree, group, signal);
   }

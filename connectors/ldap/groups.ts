@@ -187,11 +187,11 @@ export function groupsThatName({ schema, settings, facts }: Reading, names: read
   };
 }
 
-/** What each group itself names as its members, DNs as a rule. Groups that are not there any more are left out. */
+/** What each group itself names as its members, DNs as a rule, and its own DN now. Groups that are not there any more are left out. */
 export async function membersOf(reading: Reading, groups: readonly Group[], signal: AbortSignal) {
   const { directory, reader, schema, settings, facts } = reading;
   const byId = new Map<string, Group>(groups.map((group) => [group.id, group]));
-  const found: { readonly group: Group; readonly values: readonly string[] }[] = [];
+  const found: { readonly group: Group; readonly dn: string; readonly values: readonly string[] }[] = [];
   for (const some of chunked(groups, DNS_AT_ONCE)) {
     const search = {
       what: "groups' members",
@@ -202,7 +202,9 @@ export async function membersOf(reading: Reading, groups: readonly Group[], sign
     } as const;
     for await (const entry of directory.all(search, schema.pageSize, signal)) {
       const group = byId.get(reader.idOf(entry) ?? '');
-      if (group !== undefined) found.push({ group, values: await namedIn(reading, entry, signal) });
+      if (group === undefined) continue;
+      const { dn } = readExtendedDn(entry.dn);
+      found.push({ group, dn, values: await namedIn(reading, entry, signal) });
     }
   }
   return found;

@@ -346,19 +346,29 @@ async function areAny(
   return false;
 }
 
-/** Of servers where users name their groups: whether the group names anybody. Without those that are not there any more. */
-export async function nameAnybody(
+/**
+ * Of servers where users name their groups, for groups that nobody names: whether there is more to it than that nobody is in them, because
+ * they name users themselves, or have moved. Without those that are not there any more.
+ */
+export async function lookCloser(
   { reading, tree }: Pick<Asked, 'reading' | 'tree'>,
   groups: readonly Group[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<ExternalId, { readonly isNaming: boolean }>> {
+): Promise<ReadonlyMap<ExternalId, { readonly isStrange: boolean }>> {
+  const { schema, settings } = reading;
   const within = new Set(groups.flatMap((group) => tree.within(group)));
-  const read = await membersOf(reading, [...within], signal);
-  const naming = new Map(read.map(({ group, values }) => [group.id, values.length > 0]));
+  const read = new Map((await membersOf(reading, [...within], signal)).map((one) => [one.group.id, one]));
+  const isUser = (dn: string) => isWithin(dn, settings.baseDn) && tree.at(dn) === null;
+  const named = new Map([...read].map(([id, { values }]) => [id, values.filter(isUser)]));
+  const conditions = [...new Set([...named.values()].flat())].map((dn) => equals(schema.dn, dn));
+  const isAnybodyThere = await areAny(reading, { conditions, withBase: false }, signal);
   return new Map(
     groups.flatMap((group) => {
-      const isNaming = tree.within(group).some(({ id }) => naming.get(id) === true);
-      return naming.has(group.id) ? [[group.id, { isNaming }] as const] : [];
+      const own = read.get(group.id);
+      if (own === undefined) return [];
+      const hasMoved = dnKey(own.dn) !== dnKey(group.dn);
+      const isNaming = tree.within(group).some(({ id }) => (named.get(id) ?? []).length > 0);
+      return [[group.id, { isStrange: hasMoved || (isNaming && isAnybodyThere) }] as const];
     }),
   );
 }

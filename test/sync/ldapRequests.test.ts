@@ -145,6 +145,17 @@ describe.skipIf(why !== null)(`A full run over OpenLDAP${why === null ? '' : `, 
     expect(ran.requests).toBeLessThanOrEqual(bound(ran));
   });
 
+  it('keeps to it by member-of, with groups that name nobody who is there', async () => {
+    const { settings, ...access } = await slapdOf(
+      120,
+      () => [],
+      () => ({}),
+    );
+    const ran = await fullRun({ ...access, settings: { ...settings, membership: 'member-of' } });
+    expect(ran).toMatchObject({ users: USERS, groups: 120, members: 0 });
+    expect(ran.requests).toBeLessThanOrEqual(bound(ran));
+  });
+
   it('keeps to it with groups that name people by their user names', async () => {
     const { settings, ...access } = await slapdOf(
       80,
