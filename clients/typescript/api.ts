@@ -136,10 +136,11 @@ export type CheckStep = {
 export type Configuration = {
   /** YAML. Credentials never come out. */
   readonly configuration: string;
-  /** How many a file cannot name: connections that cannot be read; local users without a user name that is theirs alone. */
+  /** How many a file cannot name: connections that cannot be read; local users without a user name that is theirs alone; users with roles given by hand, of a connection that the file does not have. */
   readonly leftOut: {
     readonly connections: number;
     readonly users: number;
+    readonly directoryUsers: number;
   };
 };
 

@@ -23,9 +23,9 @@ const Configuration = z
   .object({
     configuration: z.string().describe('YAML. Credentials never come out.'),
     leftOut: z
-      .object({ connections: count, users: count })
+      .object({ connections: count, users: count, directoryUsers: count })
       .describe(
-        'How many a file cannot name: connections that cannot be read; local users without a user name that is theirs alone.',
+        'How many a file cannot name: connections that cannot be read; local users without a user name that is theirs alone; users with roles given by hand, of a connection that the file does not have.',
       ),
   })
   .meta({ id: 'Configuration' });

@@ -74,10 +74,14 @@ async function write(
     return terminal.document(out === undefined ? exported : { out, leftOut: exported.leftOut });
   if (out === undefined) terminal.write(exported.configuration);
   else terminal.line(`Wrote ${out}.`);
-  const { connections, users } = exported.leftOut;
+  const { connections, users, directoryUsers } = exported.leftOut;
   if (connections > 0) terminal.note(`Left out: ${counted(connections, 'connection')} that cannot be read.`);
   if (users > 0)
     terminal.note(`Left out: ${counted(users, 'local user')} without a user name that is theirs alone.`);
+  if (directoryUsers > 0)
+    terminal.note(
+      `Left out: ${counted(directoryUsers, 'user')} with roles given by hand, of a connection that is not in the file.`,
+    );
 }
 
 function writeTo(file: string, text: string): void {

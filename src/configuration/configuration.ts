@@ -10,7 +10,7 @@ import { getTenant } from '../tenancy/tenants.ts';
 import { LARGEST_FILE, parseFile, refused } from './file.ts';
 import { carryOutLoad, type Loaded, type LoadProgress } from './load.ts';
 import { type ConfigurationDeps, readCurrent, readStanding, resolve, seesHidden } from './read.ts';
-import { writeFile } from './text.ts';
+import { type LeftOut, writeFile } from './text.ts';
 
 /** More than this are no configuration any more. */
 const MOST_USERS = 100_000;
@@ -37,8 +37,7 @@ export const ExportedConfiguration = z.strictObject({
 export type Exported = {
   /** YAML. */
   readonly configuration: string;
-  /** What a file cannot name: connections that cannot be read, local users without a user name that is theirs alone. */
-  readonly leftOut: { readonly connections: number; readonly users: number };
+  readonly leftOut: LeftOut;
 };
 
 /**

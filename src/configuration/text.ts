@@ -5,10 +5,19 @@ import { type Current, type CurrentUser, keyOf, OWN, type TenantPath } from '../
 import type { Connection } from '../domain/connection.ts';
 import type { TenantId } from '../domain/ids.ts';
 
+/** What the file cannot name. */
+export type LeftOut = {
+  /** Those that cannot be read. */
+  readonly connections: number;
+  /** Local ones without a user name that is theirs alone. */
+  readonly users: number;
+  /** Those with roles given by hand, of a connection that the file does not have. */
+  readonly directoryUsers: number;
+};
+
 export type Written = {
   readonly text: string;
-  /** What no file can name: connections that cannot be read; local users without a name of their own. */
-  readonly leftOut: { readonly connections: number; readonly users: number };
+  readonly leftOut: LeftOut;
 };
 
 export type ToWrite = Pick<Current, 'roles' | 'productPlans' | 'tenants' | 'connections' | 'users'> & {
@@ -19,7 +28,7 @@ export type ToWrite = Pick<Current, 'roles' | 'productPlans' | 'tenants' | 'conn
 /** Every field is said, but for credentials, which never come out, and for what is empty of a whole section. */
 export function writeFile(current: ToWrite): Written {
   const { connections, unreadable } = connectionsOf(current);
-  const { users, unnameable } = usersOf(current);
+  const { users, unnameable, unlinked } = usersOf(current);
   const sections = {
     roles: current.roles
       .map(({ name, description, type, permissions }) => ({ name, description, type, permissions }))
@@ -34,7 +43,7 @@ export function writeFile(current: ToWrite): Written {
   const filled = Object.fromEntries(Object.entries(sections).filter(([, list]) => list.length > 0));
   // One line for each text, however long, and no anchors: a line says all that it means, and differs only where something does.
   const text = stringify(filled, { lineWidth: 0, aliasDuplicateObjects: false, schema: 'core' });
-  return { text, leftOut: { connections: unreadable, users: unnameable } };
+  return { text, leftOut: { connections: unreadable, users: unnameable, directoryUsers: unlinked } };
 }
 
 /** The caller's own tenant only where it says something that a file can. */
@@ -86,12 +95,15 @@ function usersOf({ users, connections, pathOf }: ToWrite) {
       item: { tenant: writtenPath(path), ...fields, roles: rolesOf(user, pathOf) },
     };
   });
-  const linked = users.flatMap((user) => {
+  const given = users
+    .filter(({ identities }) => identities.length > 0)
+    .map((user) => ({ user, roles: rolesOf(user, pathOf) }))
+    .filter(({ roles }) => roles.length > 0);
+  const linked = given.flatMap(({ user, roles }) => {
     const [link] = user.identities
       .flatMap(linkOf)
       .sort((a, b) => comparePaths(a.path, b.path) || byName(a, b));
-    const roles = rolesOf(user, pathOf);
-    if (link === undefined || roles.length === 0) return [];
+    if (link === undefined) return [];
     const { path, name, externalId } = link;
     const place = [path, 1, name, externalId] as const;
     return [{ place, item: { tenant: writtenPath(path), connection: name, externalId, roles } }];
@@ -103,7 +115,11 @@ function usersOf({ users, connections, pathOf }: ToWrite) {
   const sorted = all.toSorted(({ place: [path, kind, name, id] }, { place: [path2, kind2, name2, id2] }) => {
     return comparePaths(path, path2) || kind - kind2 || compare(name, name2) || compare(id, id2);
   });
-  return { users: sorted.map(({ item }) => item), unnameable: locals.length - nameable.length };
+  return {
+    users: sorted.map(({ item }) => item),
+    unnameable: locals.length - nameable.length,
+    unlinked: given.length - linked.length,
+  };
 }
 
 type Identity = CurrentUser['identities'][number];

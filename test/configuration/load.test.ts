@@ -33,7 +33,7 @@ describe('the example', () => {
     });
     const { configuration, leftOut } = await exportConfiguration(deps, operator);
     expect(configuration).toBe(withoutCredentials(example));
-    expect(leftOut).toEqual({ connections: 0, users: 0 });
+    expect(leftOut).toEqual({ connections: 0, users: 0, directoryUsers: 0 });
   });
 
   it('loaded again changes nothing, with and without its secrets', async () => {

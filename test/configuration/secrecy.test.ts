@@ -5,7 +5,7 @@ import { AuthUserId, type TenantId } from '../../src/domain/ids.ts';
 import { type Caller, callerOf } from '../../src/domain/permission.ts';
 import { listEvents } from '../../src/review/changes.ts';
 import { listConnections } from '../../src/tenancy/connections.ts';
-import { listRoles } from '../../src/tenancy/roles.ts';
+import { grantRole, listRoles } from '../../src/tenancy/roles.ts';
 import { createTenant } from '../../src/tenancy/tenants.ts';
 import { Configuring } from '../support/configuring.ts';
 import { asOwner } from '../support/database.ts';
@@ -143,6 +143,12 @@ it('a user whom a directory above has placed in a part is no local user to the p
   const { configuration, leftOut } = await exportConfiguration(on.deps, below);
   expect(configuration).toContain('userName: own');
   expect(configuration).not.toContain('placed');
-  expect(leftOut).toEqual({ connections: 0, users: 0 });
+  expect(leftOut).toEqual({ connections: 0, users: 0, directoryUsers: 0 });
+  await grantRole(on.deps, on.operator, { user, role: 'editor' });
+  expect((await exportConfiguration(on.deps, below)).leftOut).toMatchObject({ directoryUsers: 1 });
+  expect((await exportConfiguration(on.deps, on.operator, { tenant: part })).leftOut).toMatchObject({
+    directoryUsers: 1,
+  });
+  expect((await exportConfiguration(on.deps, admin)).leftOut).toMatchObject({ directoryUsers: 0 });
   expect((await on.diff('users: [{tenant: ., userName: own}]', below)).unnamed.users).toBe(0);
 });
