@@ -3,7 +3,6 @@ import { type Command, Option } from 'commander';
 import { ACTIONS, type Action, PRINCIPAL_ROLES, type PrincipalRole } from '../domain/permission.ts';
 import { type ApiKey, USUAL_OVERLAP_MINUTES } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
-import { chosenPrincipal } from './chosenPrincipal.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { everything, remembered } from './lists.ts';
@@ -70,22 +69,6 @@ export function addKeyCommands(program: Command, cli: Cli): void {
     .argument('<key>', 'id of the key')
     .action((id: string) => cli.withApp((app) => revokeKey(cli, app, id)));
   examples(revoke, 'rollcall keys revoke 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b');
-  addDisabling(keys, cli);
-}
-
-function addDisabling(keys: Command, cli: Cli): void {
-  const disable = keys
-    .command('disable')
-    .description('make all keys of a principal open nothing, until it is enabled again, and end its sessions')
-    .argument('<principal>', 'id or name')
-    .action((who: string) => cli.withApp((app) => setDisabled(cli, app, who, true)));
-  examples(disable, "rollcall keys disable 'Ada Obi'");
-  const enable = keys
-    .command('enable')
-    .description('let the keys of a principal open again what they did, and let it sign in')
-    .argument('<principal>', 'id or name')
-    .action((who: string) => cli.withApp((app) => setDisabled(cli, app, who, false)));
-  examples(enable, "rollcall keys enable 'Ada Obi'");
 }
 
 async function listKeys(cli: Cli, { operator }: App): Promise<void> {
@@ -94,7 +77,8 @@ async function listKeys(cli: Cli, { operator }: App): Promise<void> {
     everything((page) => operator.listPrincipals(page)),
     everything((page) => operator.listKeys(page)),
   ]);
-  const items = principals.map((one) => ({ ...one, keys: keys.filter((key) => key.principal === one.id) }));
+  const keysOf = Map.groupBy(keys, ({ principal }) => principal);
+  const items = principals.map((one) => ({ ...one, keys: keysOf.get(one.id) ?? [] }));
   if (terminal.json) return terminal.document({ items });
   const tenantName = remembered(async (id: string) => (await operator.getTenant(id)).name);
   const rows = items.map(async ({ name, role, tenant, disabledAt, keys: own }): Promise<Cell[][]> => {
@@ -134,9 +118,8 @@ async function addKey(cli: Cli, { operator }: App, name: string, options: AddOpt
   const { terminal } = cli;
   const tenant =
     options.tenant === undefined ? operator.root : (await operator.findTenant(options.tenant)).id;
-  const principals = await everything((page) => operator.listPrincipals({ tenant, ...page }));
-  const known = principals.find((one) => one.name === name && one.tenant === tenant);
-  if (known !== undefined && known.role !== options.role) {
+  const known = await operator.principalIn({ tenant, nameOrId: name });
+  if (known !== null && known.role !== options.role) {
     throw new Problem({
       code: 'name-taken',
       message: `There is a principal of this name with the role ${known.role}.`,
@@ -168,15 +151,6 @@ async function rotateKey(cli: Cli, { operator }: App, key: string, options: Rota
   terminal.line(made.key);
   const until = made.oldExpiresAt.toISOString().slice(0, 16).replace('T', ' ');
   terminal.note(`Key ${made.id}. It is not shown again; the old one is good until ${until} UTC.`);
-}
-
-async function setDisabled(cli: Cli, { operator }: App, who: string, disabled: boolean): Promise<void> {
-  const { terminal } = cli;
-  const { id } = await chosenPrincipal(operator, who);
-  const principal = disabled ? await operator.disablePrincipal(id) : await operator.enablePrincipal(id);
-  if (terminal.json) return terminal.document(principal);
-  const now = disabled ? 'open nothing now; sessions have ended' : 'open again what they did';
-  terminal.line(`Keys of ${harmless(principal.name)} ${now}.`);
 }
 
 function inMinutes(minutes: number): Date {

@@ -44,7 +44,9 @@ import {
   disablePrincipal,
   enablePrincipal,
   ensureOperator,
+  findPrincipal,
   listPrincipals,
+  principalIn,
 } from '../tenancy/principals.ts';
 import {
   createProductPlan,
@@ -99,19 +101,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
       verb(deps, caller, input);
   return {
     root: deps.store.root,
-    createTenant: bound(createTenant),
-    listTenants: bound(listTenants),
-    getTenant: bound(getTenant),
-    findTenant: bound(findTenant),
-    describeTenant: bound(describeTenant),
-    updateTenant: bound(updateTenant),
-    moveTenant: bound(moveTenant),
-    suspendTenant: bound(suspendTenant),
-    resumeTenant: bound(resumeTenant),
-    deleteTenant: bound(deleteTenant),
-    keepTenant: bound(keepTenant),
-    verifyDomain: bound(verifyDomain),
-    listDomains: bound(listDomains),
+    ...tenants(bound),
     createConnection: bound(createConnection),
     updateConnection: bound(updateConnection),
     listConnections: bound(listConnections),
@@ -182,10 +172,30 @@ type Bind = <Input, Output>(
   verb: (deps: OperatorDeps, caller: Caller, input: Input) => Output,
 ) => (input: Input) => Output;
 
+function tenants(bound: Bind) {
+  return {
+    createTenant: bound(createTenant),
+    listTenants: bound(listTenants),
+    getTenant: bound(getTenant),
+    findTenant: bound(findTenant),
+    describeTenant: bound(describeTenant),
+    updateTenant: bound(updateTenant),
+    moveTenant: bound(moveTenant),
+    suspendTenant: bound(suspendTenant),
+    resumeTenant: bound(resumeTenant),
+    deleteTenant: bound(deleteTenant),
+    keepTenant: bound(keepTenant),
+    verifyDomain: bound(verifyDomain),
+    listDomains: bound(listDomains),
+  };
+}
+
 function administrators(bound: Bind) {
   return {
     createPrincipal: bound(createPrincipal),
     listPrincipals: bound(listPrincipals),
+    findPrincipal: bound(findPrincipal),
+    principalIn: bound(principalIn),
     createKey: bound(createKey),
     listKeys: bound(listKeys),
     rotateKey: bound(rotateKey),

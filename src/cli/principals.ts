@@ -3,7 +3,6 @@ import { type Command, Option } from 'commander';
 import { PRINCIPAL_ROLES, type PrincipalRole } from '../domain/permission.ts';
 import type { Principal } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
-import { chosenPrincipal } from './chosenPrincipal.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { everything, remembered } from './lists.ts';
@@ -43,6 +42,7 @@ export function addPrincipalCommands(program: Command, cli: Cli): void {
     "rollcall principals invite 'Ada Obi' --expires 12h --json",
   );
   addEnding(principals, cli);
+  addDisabling(principals, cli);
 }
 
 function addEnding(principals: Command, cli: Cli): void {
@@ -70,6 +70,21 @@ function addEnding(principals: Command, cli: Cli): void {
     .argument('<principal>', 'id or name')
     .action((who: string) => cli.withApp((app) => signOutEverywhere(cli, app, who)));
   examples(signOut, "rollcall principals sign-out 'Ada Obi'");
+}
+
+function addDisabling(principals: Command, cli: Cli): void {
+  const disable = principals
+    .command('disable')
+    .description('make all keys of a principal open nothing, until it is enabled again, and end its sessions')
+    .argument('<principal>', 'id or name')
+    .action((who: string) => cli.withApp((app) => setDisabled(cli, app, who, true)));
+  examples(disable, "rollcall principals disable 'Ada Obi'");
+  const enable = principals
+    .command('enable')
+    .description('let the keys of a principal open again what they did, and let it sign in')
+    .argument('<principal>', 'id or name')
+    .action((who: string) => cli.withApp((app) => setDisabled(cli, app, who, false)));
+  examples(enable, "rollcall principals enable 'Ada Obi'");
 }
 
 async function listPrincipals({ terminal }: Cli, { operator }: App): Promise<void> {
@@ -105,12 +120,11 @@ async function knownOrMade(
   who: string,
   { role, tenant }: InviteOptions,
 ): Promise<Principal> {
-  if (role === undefined && tenant === undefined) return await chosenPrincipal(operator, who);
+  if (role === undefined && tenant === undefined) return await operator.findPrincipal(who);
   const at = tenant === undefined ? operator.root : (await operator.findTenant(tenant)).id;
-  const there = await everything((page) => operator.listPrincipals({ tenant: at, ...page }));
-  const known = there.find((one) => one.tenant === at && (one.name === who || one.id === who));
-  if (known !== undefined && (role === undefined || known.role === role)) return known;
-  if (known !== undefined) {
+  const known = await operator.principalIn({ tenant: at, nameOrId: who });
+  if (known !== null && (role === undefined || known.role === role)) return known;
+  if (known !== null) {
     throw new Problem({
       code: 'name-taken',
       message: `There is a principal of this name with the role ${known.role}.`,
@@ -126,14 +140,14 @@ async function knownOrMade(
 }
 
 async function withdrawInvitation({ terminal }: Cli, { operator }: App, who: string): Promise<void> {
-  const { id, name } = await chosenPrincipal(operator, who);
+  const { id, name } = await operator.findPrincipal(who);
   await operator.withdrawInvitation(id);
   if (terminal.json) return terminal.document({ principal: id, withdrawn: true });
   terminal.line(`No invitation of ${harmless(name)} opens anything.`);
 }
 
 async function makeRecoveryCodes({ terminal }: Cli, { operator }: App, who: string): Promise<void> {
-  const { id, name } = await chosenPrincipal(operator, who);
+  const { id, name } = await operator.findPrincipal(who);
   const made = await operator.createRecoveryCodes(id);
   if (terminal.json) return terminal.document(made);
   for (const code of made.codes) terminal.line(code);
@@ -143,7 +157,7 @@ async function makeRecoveryCodes({ terminal }: Cli, { operator }: App, who: stri
 }
 
 async function showSessions({ terminal }: Cli, { operator }: App, who: string): Promise<void> {
-  const { id } = await chosenPrincipal(operator, who);
+  const { id } = await operator.findPrincipal(who);
   const items = await everything((page) => operator.listSessions({ principal: id, ...page }));
   if (terminal.json) return terminal.document({ items });
   if (items.length === 0) return terminal.line('Not signed in anywhere.');
@@ -161,7 +175,7 @@ async function showSessions({ terminal }: Cli, { operator }: App, who: string): 
 }
 
 async function signOutEverywhere({ terminal }: Cli, { operator }: App, who: string): Promise<void> {
-  const { id, name } = await chosenPrincipal(operator, who);
+  const { id, name } = await operator.findPrincipal(who);
   const { ended } = await operator.endSessionsOf({ principal: id });
   if (terminal.json) return terminal.document({ principal: id, ended });
   terminal.line(`Sessions of ${harmless(name)} that were ended: ${ended}.`);
@@ -169,4 +183,13 @@ async function signOutEverywhere({ terminal }: Cli, { operator }: App, who: stri
 
 function minute(at: Date): string {
   return `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+async function setDisabled(cli: Cli, { operator }: App, who: string, disabled: boolean): Promise<void> {
+  const { terminal } = cli;
+  const { id } = await operator.findPrincipal(who);
+  const principal = disabled ? await operator.disablePrincipal(id) : await operator.enablePrincipal(id);
+  if (terminal.json) return terminal.document(principal);
+  const now = disabled ? 'open nothing now; sessions have ended' : 'open again what they did';
+  terminal.line(`Keys of ${harmless(principal.name)} ${now}.`);
 }

@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import type { Principal } from '../domain/principal.ts';
 import type { SupportState } from '../domain/supportAccess.ts';
-import { chosenPrincipal } from './chosenPrincipal.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { everything, remembered } from './lists.ts';
@@ -116,7 +115,7 @@ function untilOf({ minutes, expiresAt, endedAt }: Access): string {
 
 async function termsOf(operator: Operator, tenant: string, terms: Terms) {
   const { id } = await operator.findTenant(tenant);
-  const person: Principal = await chosenPrincipal(operator, terms.for);
+  const person: Principal = await operator.findPrincipal(terms.for);
   const { reason, time: minutes, mayWrite = false } = terms;
   return { tenant: id, principal: person.id, reason, minutes, mayWrite };
 }

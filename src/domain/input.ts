@@ -65,6 +65,34 @@ export function notFound(what: keyof typeof pluralOf): Problem {
   });
 }
 
+/** How many of the things that share a name an error lists. */
+export const MOST_NAMESAKES = 10;
+
+/** The one of a name. Throws `not-found`, and for more than one `invalid-input` with the ids to choose from. `whereOf`: what tells them apart. */
+export function onlyOne<T extends { readonly id: string }>(
+  what: keyof typeof pluralOf,
+  named: readonly T[],
+  whereOf: (one: T) => string,
+): T {
+  const [first, ...others] = named;
+  if (first === undefined) throw notFound(what);
+  if (others.length === 0) return first;
+  const ids = named.map((one) => `${one.id} (${whereOf(one)})`);
+  throw invalidInput(
+    [{ path: what, message: `more than one ${what} has this name` }],
+    `Give the id in the place of the name: ${ids.join(', ')}.`,
+  );
+}
+
+/** It is at another version than the one that the change was made from. */
+export function changedSinceShown(what: keyof typeof pluralOf): Problem {
+  return new Problem({
+    code: 'changed-since-shown',
+    message: `The ${what} was changed by somebody else in the meantime; nothing was changed.`,
+    remedy: `Look at the ${what} again and repeat the change.`,
+  });
+}
+
 /** null where the text cannot be such an id: the caller then answers as for an unknown one. */
 export function parseId<S extends z.ZodType>(schema: S, id: string): z.output<S> | null {
   const parsed = schema.safeParse(id);

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import { TenantId } from '../domain/ids.ts';
-import { invalidInput, Name, notFound, parseId, parseInput } from '../domain/input.ts';
+import { MOST_NAMESAKES, Name, notFound, onlyOne, parseId, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions, TopTenant } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -138,9 +138,6 @@ export async function listSignInProviders(
   return { items: items.map((provider) => shown(deps, provider)), next };
 }
 
-/** How many of the things that share a name an error lists. */
-const AMBIGUOUS = 10;
-
 /** By id, or by a name that only one of the caller's subtree has. Throws `not-found`, `invalid-input` with the ids to choose from. */
 export async function findSignInProvider(
   deps: ProviderDeps,
@@ -154,13 +151,10 @@ export async function findSignInProvider(
     if (found === null) throw notFound('sign-in provider');
     return shown(deps, found);
   }
-  const named = await deps.store.signInProviders.named(caller.tenant, nameOrId, AMBIGUOUS);
-  const [provider, ...others] = named;
-  if (provider === undefined) throw notFound('sign-in provider');
-  if (others.length === 0) return shown(deps, provider);
-  throw invalidInput(
-    [{ path: 'signInProvider', message: 'more than one sign-in provider has this name' }],
-    `Give the id in the place of the name: ${named.map(({ id, tenant }) => `${id} (of ${tenant})`).join(', ')}.`,
+  const named = await deps.store.signInProviders.named(caller.tenant, nameOrId, MOST_NAMESAKES);
+  return shown(
+    deps,
+    onlyOne('sign-in provider', named, ({ tenant }) => `of tenant ${tenant}`),
   );
 }
 

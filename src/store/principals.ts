@@ -21,6 +21,12 @@ export type PrincipalStore = {
   /** Of the subtree of `tenant`. */
   list(scope: TenantId, filter: PageOptions & { readonly tenant: TenantId }): Promise<Listed<Principal>>;
   get(scope: TenantId, id: PrincipalId): Promise<Principal | null>;
+  /** Of this tenant alone, where one is given. */
+  named(
+    scope: TenantId,
+    name: string,
+    of: { readonly tenant: TenantId | null; readonly limit: number },
+  ): Promise<readonly Principal[]>;
   /**
    * Disables it from `disabledAt` on: its sessions end, and an invitation that was not used is worth nothing. null: enables it. Again is
    * no error; only what changes something is audited.
@@ -75,6 +81,16 @@ export function principalStore(database: Database): PrincipalStore {
       database.ordinary(scope, async (tx) => {
         const row = await tx.principal.findFirst({ where: { id, tenant: await subtree(tx, scope) } });
         return row === null ? null : toPrincipal(row);
+      }),
+    named: (scope, name, { tenant, limit }) =>
+      database.ordinary(scope, async (tx) => {
+        const where = {
+          name,
+          tenant: await subtree(tx, scope),
+          ...(tenant === null ? {} : { tenantId: tenant }),
+        };
+        const rows = await tx.principal.findMany({ where, orderBy: { id: 'asc' }, take: limit });
+        return rows.map(toPrincipal);
       }),
     setDisabled: (scope, { id, tenant }, disabledAt, audit) =>
       database.ordinary(scope, async (tx) => {

@@ -13,7 +13,15 @@ import type { Clock } from '../domain/clock.ts';
 import type { Connection, ListedConnection } from '../domain/connection.ts';
 import type { Provider } from '../domain/directory.ts';
 import { ConnectionId, type TenantId } from '../domain/ids.ts';
-import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
+import {
+  changedSinceShown,
+  invalidInput,
+  MOST_NAMESAKES,
+  notFound,
+  onlyOne,
+  parseId,
+  parseInput,
+} from '../domain/input.ts';
 import { Mapping, rolesIn } from '../domain/mapping.ts';
 import type { Listed } from '../domain/page.ts';
 import { type Action, authorise, type Caller } from '../domain/permission.ts';
@@ -96,7 +104,7 @@ export async function updateConnection(
     }),
     input,
   );
-  if (version !== undefined && version !== before.version) throw changedSinceShown();
+  if (version !== undefined && version !== before.version) throw changedSinceShown('connection');
   const after = {
     settings: given.settings ?? before.settings,
     network: given.network ?? before.network,
@@ -119,7 +127,7 @@ export async function updateConnection(
       details,
     },
   });
-  if (updated === null) throw changedSinceShown();
+  if (updated === null) throw changedSinceShown('connection');
   return updated;
 }
 
@@ -147,9 +155,6 @@ export async function getConnection(
   return connection;
 }
 
-/** How many of the things that share a name an error lists. */
-const AMBIGUOUS = 10;
-
 /** By id, or by a name that only one connection of the caller's subtree has. Throws `not-found`, `invalid-input` with the ids to choose from. */
 export async function findConnection(
   deps: Pick<ConnectionDeps, 'store'>,
@@ -158,14 +163,8 @@ export async function findConnection(
 ): Promise<ListedConnection> {
   authorise(caller, 'connections.read');
   if (parseId(ConnectionId, nameOrId) !== null) return await getConnection(deps, caller, nameOrId);
-  const [connection, ...others] = await deps.store.connections.named(caller.tenant, nameOrId, AMBIGUOUS);
-  if (connection === undefined) throw notFound('connection');
-  if (others.length === 0) return connection;
-  const ids = [connection, ...others].map(({ id, tenant }) => `${id} (of tenant ${tenant})`);
-  throw invalidInput(
-    [{ path: 'connection', message: 'more than one connection has this name' }],
-    `Give the id in the place of the name: ${ids.join(', ')}.`,
-  );
+  const named = await deps.store.connections.named(caller.tenant, nameOrId, MOST_NAMESAKES);
+  return onlyOne('connection', named, ({ tenant }) => `of tenant ${tenant}`);
 }
 
 /** What it brings is shown. */
@@ -282,12 +281,4 @@ async function acceptMapping(
 ): Promise<void> {
   if (mapping.rules?.some(({ create }) => create) === true) authorise(caller, 'tenants.write');
   await ensureMappable(deps, caller, tenant, rolesIn(mapping));
-}
-
-function changedSinceShown(): Problem {
-  return new Problem({
-    code: 'changed-since-shown',
-    message: 'The connection was changed by somebody else in the meantime; nothing was updated.',
-    remedy: 'Look at the connection again and repeat the change.',
-  });
 }

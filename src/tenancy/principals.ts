@@ -3,7 +3,15 @@ import { v7 } from 'uuid';
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import { PrincipalId, TenantId } from '../domain/ids.ts';
-import { invalidInput, Name, notFound, parseId, parseInput } from '../domain/input.ts';
+import {
+  invalidInput,
+  MOST_NAMESAKES,
+  Name,
+  notFound,
+  onlyOne,
+  parseId,
+  parseInput,
+} from '../domain/input.ts';
 import { type Listed, PageOptions, TopTenant } from '../domain/page.ts';
 import {
   type Action,
@@ -81,6 +89,34 @@ export async function getPrincipal(
 ): Promise<Principal> {
   authorise(caller, 'principals.read');
   return await ownPrincipal(store, caller, id);
+}
+
+/** By id, or by a name that only one principal of the caller's subtree has. Throws `not-found`, `invalid-input` with the ids to choose from. */
+export async function findPrincipal(
+  { store }: Pick<PrincipalDeps, 'store'>,
+  caller: Caller,
+  nameOrId: string,
+): Promise<Principal> {
+  authorise(caller, 'principals.read');
+  if (parseId(PrincipalId, nameOrId) !== null) return await ownPrincipal(store, caller, nameOrId);
+  const of = { tenant: null, limit: MOST_NAMESAKES };
+  const named = await store.principals.named(caller.tenant, nameOrId, of);
+  return onlyOne('principal', named, ({ tenant }) => `of tenant ${tenant}`);
+}
+
+/** The one of this very tenant, by id or name; null: there is none. */
+export async function principalIn(
+  { store }: Pick<PrincipalDeps, 'store'>,
+  caller: Caller,
+  { tenant, nameOrId }: { readonly tenant: TenantId; readonly nameOrId: string },
+): Promise<Principal | null> {
+  authorise(caller, 'principals.read');
+  const id = parseId(PrincipalId, nameOrId);
+  const [found = null] =
+    id === null
+      ? await store.principals.named(caller.tenant, nameOrId, { tenant, limit: 1 })
+      : [await store.principals.get(caller.tenant, id)];
+  return found?.tenant === tenant ? found : null;
 }
 
 /** From now on its keys open nothing, and its sessions have ended. Again is no error. Throws `not-found`, `forbidden`, `not-allowed-now`. */

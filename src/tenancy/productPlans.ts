@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { canonical } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { TenantId } from '../domain/ids.ts';
-import { invalidInput, Name, notFound, parseId, parseInput } from '../domain/input.ts';
+import { changedSinceShown, invalidInput, Name, notFound, parseId, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -128,7 +128,7 @@ export async function updateProductPlan(
   authorise(caller, 'roles.write');
   const { productPlan: id, version, roles, ...given } = parseInput(ChangedProductPlan, input);
   const before = await getProductPlan(deps, caller, id);
-  if (version !== undefined && version !== before.version) throw changedSinceShown();
+  if (version !== undefined && version !== before.version) throw changedSinceShown('product plan');
   const wanted = roles === undefined ? before.roles : [...new Set(roles)].sort();
   const patch = {
     ...Object.fromEntries(
@@ -149,7 +149,7 @@ export async function updateProductPlan(
     patch,
     audited(deps, caller, 'updated', before.id, details),
   );
-  if (after === null) throw changedSinceShown();
+  if (after === null) throw changedSinceShown('product plan');
   return after;
 }
 
@@ -221,12 +221,4 @@ function audited(
     at: clock.now(),
     entry: { actor, action: `product-plan.${what}`, subject: { kind: 'product-plan', id }, details },
   };
-}
-
-function changedSinceShown(): Problem {
-  return new Problem({
-    code: 'changed-since-shown',
-    message: 'The product plan was changed by somebody else in the meantime; nothing was updated.',
-    remedy: 'Look at the plan again and repeat the change.',
-  });
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { canonical } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import { AuthUserId, TenantId } from '../domain/ids.ts';
-import { invalidInput, notFound, parseInput } from '../domain/input.ts';
+import { changedSinceShown, invalidInput, notFound, parseInput } from '../domain/input.ts';
 import type { NamedRole } from '../domain/mapping.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller, can } from '../domain/permission.ts';
@@ -130,7 +130,7 @@ export async function updateRole(
   authorise(caller, 'roles.write');
   const { role: name, version, ...given } = parseInput(ChangedRole, input);
   const before = await getRole(deps, caller, name);
-  if (version !== undefined && version !== before.version) throw changedSinceShown();
+  if (version !== undefined && version !== before.version) throw changedSinceShown('role');
   const { description, type, permissions } = given;
   const patch: RolePatch = {
     ...(description === undefined || description === before.description ? {} : { description }),
@@ -152,7 +152,7 @@ export async function updateRole(
       },
     },
   });
-  if (after === null) throw changedSinceShown();
+  if (after === null) throw changedSinceShown('role');
   return after;
 }
 
@@ -335,12 +335,4 @@ function refuseToGive(
     case null:
       return;
   }
-}
-
-function changedSinceShown(): Problem {
-  return new Problem({
-    code: 'changed-since-shown',
-    message: 'The role was changed by somebody else in the meantime; nothing was updated.',
-    remedy: 'Look at the role again and repeat the change.',
-  });
 }

@@ -1,11 +1,11 @@
 /** What becomes of a tenant: moved, suspended and resumed, deleted at once or at a date. The states are drawn in src/domain/tenant.ts. */
 import { z } from 'zod';
 import { TenantId } from '../domain/ids.ts';
-import { invalidInput, notFound, parseInput } from '../domain/input.ts';
+import { changedSinceShown, invalidInput, notFound, parseInput } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import { decidedAbove, inUse, isGoing, notForOneself, type Tenant } from '../domain/tenant.ts';
-import { changedSinceShown, getTenant, storeChange, type TenantDeps, telling } from './tenants.ts';
+import { getTenant, storeChange, type TenantDeps, telling } from './tenants.ts';
 
 export const MovedTenant = z.strictObject({ tenant: z.string(), parent: TenantId });
 
@@ -87,7 +87,7 @@ export async function deleteTenant(
   const now = deps.clock.now();
   if (at !== null) return await schedule(deps, caller, before, at, now);
   const done = await deps.store.tenants.deleteUnused(caller.tenant, before, caller.actor, now);
-  if (done === null) throw changedSinceShown();
+  if (done === null) throw changedSinceShown('tenant');
   if ('use' in done) throw inUse(done.use);
   return done.deleted;
 }

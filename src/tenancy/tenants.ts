@@ -4,7 +4,15 @@ import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import { domainKey } from '../domain/email.ts';
 import { TenantId } from '../domain/ids.ts';
-import { invalidInput, Name, notFound, parseId, parseInput } from '../domain/input.ts';
+import {
+  changedSinceShown,
+  MOST_NAMESAKES,
+  Name,
+  notFound,
+  onlyOne,
+  parseId,
+  parseInput,
+} from '../domain/input.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -103,9 +111,6 @@ export async function describeTenant(
   return tenant;
 }
 
-/** How many of the things that share a name an error lists. */
-const AMBIGUOUS = 10;
-
 /** By id, or by a name that only one tenant of the caller's subtree has. Throws `not-found`, `invalid-input` with the ids to choose from. */
 export async function findTenant(
   deps: Pick<TenantDeps, 'store'>,
@@ -114,14 +119,8 @@ export async function findTenant(
 ): Promise<Tenant> {
   authorise(caller, 'tenants.read');
   if (parseId(TenantId, nameOrId) !== null) return await getTenant(deps, caller, nameOrId);
-  const [tenant, ...others] = await deps.store.tenants.named(caller.tenant, nameOrId, AMBIGUOUS);
-  if (tenant === undefined) throw notFound('tenant');
-  if (others.length === 0) return tenant;
-  const ids = [tenant, ...others].map(({ id, parent }) => `${id} (below ${parent ?? 'nothing'})`);
-  throw invalidInput(
-    [{ path: 'tenant', message: 'more than one tenant has this name' }],
-    `Give the id in the place of the name: ${ids.join(', ')}.`,
-  );
+  const named = await deps.store.tenants.named(caller.tenant, nameOrId, MOST_NAMESAKES);
+  return onlyOne('tenant', named, ({ parent }) => `below ${parent ?? 'nothing'}`);
 }
 
 export const ChangedTenant = z.strictObject({
@@ -150,7 +149,7 @@ export async function updateTenant(
   authorise(caller, 'tenants.write');
   const { tenant, version, ...given } = parseInput(ChangedTenant, input);
   const before = await getTenant(deps, caller, tenant);
-  if (version !== undefined && version !== before.version) throw changedSinceShown();
+  if (version !== undefined && version !== before.version) throw changedSinceShown('tenant');
   const { name, ...rest } = differing(given, before);
   if (rest.plan !== undefined) refusePlanBy(caller);
   if (name === undefined && Object.keys(rest).length === 0) return before;
@@ -221,7 +220,7 @@ export async function storeChange(
   told: Told,
 ): Promise<Tenant> {
   const after = await store.tenants.update(caller.tenant, before, defined(patch), told);
-  if (after === null) throw changedSinceShown();
+  if (after === null) throw changedSinceShown('tenant');
   return after;
 }
 
@@ -236,14 +235,6 @@ function refusePlanBy(caller: Caller): void {
     code: 'forbidden',
     message: `The role ${caller.role} does not include setting product plans.`,
     remedy: 'Ask somebody with the role system.',
-  });
-}
-
-export function changedSinceShown(): Problem {
-  return new Problem({
-    code: 'changed-since-shown',
-    message: 'The tenant was changed by somebody else in the meantime; nothing was changed.',
-    remedy: 'Look at the tenant again and repeat the change.',
   });
 }
 

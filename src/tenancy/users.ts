@@ -5,7 +5,7 @@ import { canonical } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import { emailKey } from '../domain/email.ts';
 import { AuthUserId, ConnectionId } from '../domain/ids.ts';
-import { notFound, parseId, parseInput } from '../domain/input.ts';
+import { changedSinceShown, notFound, parseId, parseInput } from '../domain/input.ts';
 import { cleanText } from '../domain/normalise.ts';
 import { type Listed, PageOptions, TopTenant } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
@@ -108,12 +108,12 @@ export async function editUser(
         'Wait until the directory has this person again and the change that reactivates them is applied.',
     });
   }
-  if (version !== undefined && version !== user.version) throw changedSinceShown();
+  if (version !== undefined && version !== user.version) throw changedSinceShown('user');
   const altered = differences(user, edit);
   if (altered.fields.length === 0) return user;
   const by = { actor: caller.actor, at: deps.clock.now() };
   const done = await deps.store.users.update(caller.tenant, user, altered, by);
-  if (!done) throw changedSinceShown();
+  if (!done) throw changedSinceShown('user');
   return await getUser(deps, caller, user.id);
 }
 
@@ -142,12 +142,4 @@ function differences(user: AuthUser, edit: Edit): { patch: UserPatch; fields: re
   }
   const touched = fields.some((name) => name.startsWith('attributes.'));
   return { patch: touched ? { ...own, attributes } : own, fields };
-}
-
-function changedSinceShown(): Problem {
-  return new Problem({
-    code: 'changed-since-shown',
-    message: 'The user was changed by somebody else in the meantime; nothing was edited.',
-    remedy: 'Look at the user again and repeat the edit.',
-  });
 }

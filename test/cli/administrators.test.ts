@@ -50,10 +50,12 @@ describe('rollcall keys', { timeout: 120_000 }, () => {
 
   it('disables a principal and enables it again', async () => {
     await ok('keys', 'add', 'Ada Obi', '--role', 'auditor');
-    expect((await ok('keys', 'disable', 'Ada Obi')).stdout).toMatch(/^Keys of Ada Obi open nothing now/);
+    expect((await ok('principals', 'disable', 'Ada Obi')).stdout).toMatch(
+      /^Keys of Ada Obi open nothing now/,
+    );
     expect((await ok('keys')).stdout).toContain('Ada Obi (disabled)');
-    expect((await json('keys', 'enable', 'Ada Obi')).disabledAt).toBeNull();
-    expect(await run('keys', 'disable', 'Nobody')).toMatchObject({ code: 2 });
+    expect((await json('principals', 'enable', 'Ada Obi')).disabledAt).toBeNull();
+    expect(await run('principals', 'disable', 'Nobody')).toMatchObject({ code: 2 });
   });
 
   it('takes a length of time only with its unit', async () => {

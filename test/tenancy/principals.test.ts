@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { allowedTo } from '../../src/domain/permission.ts';
 import { authenticateKey, createKey, revokeKey } from '../../src/tenancy/apiKeys.ts';
-import { createPrincipal, ensureOperator, listPrincipals } from '../../src/tenancy/principals.ts';
+import {
+  createPrincipal,
+  ensureOperator,
+  findPrincipal,
+  listPrincipals,
+  principalIn,
+} from '../../src/tenancy/principals.ts';
 import { asOwner } from '../support/database.ts';
 import { aCaller, aTenancy, aTenant, auditOf, unknownId } from '../support/tenancy.ts';
 
@@ -167,5 +173,26 @@ describe('ensureOperator', () => {
       ({ actor }) => actor.name === 'operator:mallory',
     );
     expect(entries).toHaveLength(1);
+  });
+});
+
+describe('by name', () => {
+  it('one is found where only one has it; else the ids to choose from are named, by tenant', async () => {
+    const [here, there] = [await aTenant(deps), await aTenant(deps)];
+    const one = await createPrincipal(deps, operator, { tenant: here, name: 'Namesake', role: 'auditor' });
+    expect(await findPrincipal(deps, operator, 'Namesake')).toEqual(one);
+    const other = await createPrincipal(deps, operator, { tenant: there, name: 'Namesake', role: 'auditor' });
+    await expect(findPrincipal(deps, operator, 'Namesake')).rejects.toMatchObject({
+      code: 'invalid-input',
+      remedy: expect.stringContaining(`${one.id} (of tenant ${here}), ${other.id} (of tenant ${there})`),
+    });
+    expect(await findPrincipal(deps, operator, other.id)).toEqual(other);
+    for (const nameOrId of ['Namesake', one.id])
+      expect(await principalIn(deps, operator, { tenant: here, nameOrId })).toEqual(one);
+    expect(await principalIn(deps, operator, { tenant: there, nameOrId: one.id })).toBeNull();
+    const admin = await aCaller(deps, there);
+    expect(await findPrincipal(deps, admin, 'Namesake')).toEqual(other);
+    await expect(findPrincipal(deps, admin, one.id)).rejects.toMatchObject({ code: 'not-found' });
+    await expect(findPrincipal(deps, admin, 'Nobody')).rejects.toMatchObject({ code: 'not-found' });
   });
 });
