@@ -1185,6 +1185,8 @@ export type Operations = {
   requestRun: { input: { connection: string } & {
     /** Read everybody, also where the provider can name those who changed. */
     readonly full?: boolean;
+    /** Read only these, by their ids in the directory. Where the provider cannot be asked for one user, or after a change of the configuration, everybody is read. */
+    readonly users?: (readonly string[] | null);
   }; answer: {
     readonly run: Run;
     /** It was waiting before. */

@@ -25,6 +25,7 @@ import {
 type SyncOptions = {
   readonly all?: boolean;
   readonly full?: boolean;
+  readonly user?: readonly string[];
   readonly detailedExitcode?: boolean;
 };
 type RunsOptions = { readonly connection?: string; readonly limit: number; readonly all?: boolean };
@@ -40,11 +41,17 @@ export function addSyncCommands(program: Command, cli: Cli): void {
     .argument('[connection...]', 'ids or names')
     .option('--all', 'every connection')
     .option('--full', 'read everybody, also where the provider can name those who changed')
+    .option('--user <id...>', 'only these, by their ids in the directory')
     .option('--detailed-exitcode', 'end with 0: no change waits, 1: failed, 2: changes wait')
     .action((names: string[], options: SyncOptions) =>
       cli.withApp((app) => readAndPlan(cli, app, names, options)),
     );
-  examples(sync, "rollcall sync 'Harbor Okta'", 'rollcall sync --all --detailed-exitcode');
+  examples(
+    sync,
+    "rollcall sync 'Harbor Okta'",
+    "rollcall sync 'Harbor Okta' --user 00u1abcd --user 00u2efgh",
+    'rollcall sync --all --detailed-exitcode',
+  );
   const runs = program
     .command('runs')
     .description('list sync runs, the newest first')
@@ -73,6 +80,7 @@ async function readAndPlan(
         signal: cli.signal,
         note: terminal.note,
         full: options.full === true,
+        users: options.user ?? null,
       });
       ended.push(one);
       progress.clear();
@@ -123,6 +131,8 @@ function describe(cli: Cli, { connection, run, error }: Ended): void {
 type Watching = {
   /** Everybody is read, also where changes alone could be asked for. */
   readonly full?: boolean;
+  /** Only these, by their ids in the directory; null: whoever has changed. */
+  readonly users?: readonly string[] | null;
   readonly progress: Progress;
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
@@ -141,6 +151,7 @@ export async function syncOne(
   const { run } = await operator.requestRun({
     connection: connection.id,
     full: watching.full ?? false,
+    users: watching.users ?? null,
   });
   const report = (phase: string, pages: number, users: number, usersPerSecond: number) => {
     const pace = usersPerSecond > 0 ? `, ${grouped(usersPerSecond)}/s` : '';

@@ -356,7 +356,7 @@ export class Plan {
   async finish(findings: readonly Finding[], at: Date): Promise<RunCounts> {
     const counts = await countPending(this.#tx, this.#run);
     // The token goes on from what is planned here: from a whole reading, or from a delta upon one. Any other leaves it where it is.
-    const keepsToken = this.facts.snapshot.kind === 'partial';
+    const keepsToken = this.facts.snapshot.kind === 'partial' || this.#run.kind === 'targeted';
     const revision = this.#altered === 0 ? this.#revision - 1 : this.#revision;
     await this.#tx.query(
       `UPDATE connection c SET change_revision = $2, delta_token = CASE WHEN $3 THEN c.delta_token ELSE r.delta_token END,

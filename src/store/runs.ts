@@ -1,13 +1,20 @@
 /** Sync runs: queued, taken by one process at a time, concluded. Who may take one is decided by the lock of locks.ts. */
 import { v7 } from 'uuid';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
-import { ConnectionId, type RunId, RunId as RunIdSchema, type TenantId } from '../domain/ids.ts';
+import {
+  ConnectionId,
+  type ExternalId,
+  type RunId,
+  RunId as RunIdSchema,
+  type TenantId,
+} from '../domain/ids.ts';
 import { Mapping } from '../domain/mapping.ts';
 import type {
   DomainSizes,
   ProviderUsage,
   RunCounts,
   RunFailure,
+  RunKind,
   RunState,
   RunTrigger,
   RunView,
@@ -23,16 +30,20 @@ import { appendAudit } from './audit.ts';
 import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
 import { Prisma, type SyncRun } from './generated/client.ts';
 import { connectionsBeingRun } from './locks.ts';
+import { toView } from './runViews.ts';
 import { subtree } from './scope.ts';
-import { RunTakenOver } from './staging.ts';
+import { insertTouched, RunTakenOver } from './staging.ts';
 
 export type RunWork = { readonly run: RunId; readonly connection: ConnectionId; readonly tenant: TenantId };
 
-/** What a run that starts now would read, and by which mapping. `full`: everybody, even where changes alone could be asked for. */
+/** Whom a run that starts now would read, and by which mapping. */
 export type Reading = {
   readonly mapping: Mapping;
   readonly readingFingerprint: string;
+  /** Everybody, even where changes alone could be asked for. */
   readonly full: boolean;
+  /** Nobody but these. null: all who have changed, or everybody. */
+  readonly users: readonly ExternalId[] | null;
 };
 
 /** By the same provider, settings, credentials and network, whatever the mapping; see `readingOf` in src/sync/sync.ts. */
@@ -50,7 +61,9 @@ export class Runs {
     this.#database = database;
   }
 
-  /** Queues a run, or gives the one that already waits for this connection. */
+  /**
+   * Queues a run, or gives the one that already waits for this connection, which then reads what either would have read.
+   */
   async queue(
     work: Omit<RunWork, 'run'>,
     reading: Reading,
@@ -75,16 +88,15 @@ export class Runs {
         skipDuplicates: true,
       });
       if (made === undefined) {
-        const where = { connectionId: work.connection, state: 'queued' };
-        if (reading.full) await tx.syncRun.updateMany({ where, data: { kind: 'full' } });
-        const waiting = await tx.syncRun.findFirst({ where });
-        return waiting === null ? null : { run: RunIdSchema.parse(waiting.id), already: true };
+        const waiting = await widen(tx, work, reading);
+        return waiting === null ? null : { run: waiting, already: true };
       }
+      await insertTouched(sqlOf(tx), { id: made.id, tenant: work.tenant }, reading.users ?? []);
       const entry: AuditEntry = {
         actor: by,
         action: 'run.requested',
         subject: { kind: 'run', id: made.id },
-        details: { connection: work.connection },
+        details: { connection: work.connection, ...(reading.users === null ? {} : { users: reading.users }) },
       };
       await appendAudit(sqlOf(tx), work.tenant, at, [entry]);
       return { run: RunIdSchema.parse(made.id), already: false };
@@ -118,7 +130,7 @@ export class Runs {
       });
       if (how.wanted !== null && queued?.id !== how.wanted) return null;
       const { mapping, readingFingerprint } = reading;
-      const kind = reading.full ? { kind: 'full' } : {};
+      const kind = kindOnceTaken(queued, reading, how.wanted);
       const started = { mapping, readingFingerprint, worker, state: 'pulling', startedAt: how.at, ...kind };
       const row =
         queued === null
@@ -304,9 +316,36 @@ export async function finishRun(sql: Sql, run: TakenRun, counts: RunCounts, at: 
 }
 
 /** Any run is a delta if it can be, unless everybody is asked for. */
+/** Whoever takes up whatever is due means more than the users whom somebody named. */
+function kindOnceTaken(queued: SyncRun | null, { full }: Reading, wanted: RunId | null): { kind?: RunKind } {
+  if (full) return { kind: 'full' };
+  return queued?.kind === 'targeted' && wanted === null ? { kind: 'delta' } : {};
+}
+
+/** The run that waits for the connection; null: none does any more. Until the transaction ends nobody takes it up. */
+async function widen(
+  tx: OrdinaryTransaction,
+  work: Omit<RunWork, 'run'>,
+  { full, users }: Reading,
+): Promise<RunId | null> {
+  const sql = sqlOf(tx);
+  const [waiting] = await sql.query<{ id: RunId }>(
+    `SELECT id FROM sync_run WHERE connection_id = $1::uuid AND state = 'queued' FOR UPDATE`,
+    [work.connection],
+  );
+  if (waiting === undefined) return null;
+  await insertTouched(sql, { id: waiting.id, tenant: work.tenant }, users ?? []);
+  if (full || users === null)
+    await sql.query(
+      `UPDATE sync_run SET kind = CASE WHEN $2::boolean THEN 'full' WHEN kind = 'targeted' THEN 'delta' ELSE kind END WHERE id = $1::uuid`,
+      [waiting.id, full],
+    );
+  return waiting.id;
+}
+
 function newRun(
   work: Omit<RunWork, 'run'>,
-  { full, ...reading }: Reading,
+  { full, users, ...reading }: Reading,
   trigger: RunTrigger,
   requestedBy: string,
 ) {
@@ -314,7 +353,7 @@ function newRun(
     id: v7(),
     tenantId: work.tenant,
     connectionId: work.connection,
-    kind: full ? 'full' : 'delta',
+    kind: full ? 'full' : users === null ? 'delta' : 'targeted',
     trigger,
     state: 'queued',
     requestedBy,
@@ -338,54 +377,5 @@ function toTaken(row: SyncRun): TakenRun {
     deltaFrom: row.deltaFrom,
     pages: row.pages,
     users: row.usersRead,
-  };
-}
-
-/** The largest first. What a delta saw is no size of anything. */
-function domainsOf(row: SyncRun): RunView['domains'] {
-  if (row.kind !== 'full') return [];
-  const now = sizesIn(row.domains as DomainSizes);
-  const before = row.domainsBefore === null ? null : sizesIn(row.domainsBefore as DomainSizes);
-  return [...new Set([...now.keys(), ...(before?.keys() ?? [])])]
-    .map((domain) => ({
-      domain,
-      users: now.get(domain) ?? 0,
-      before: before === null ? null : (before.get(domain) ?? 0),
-    }))
-    .sort((one, other) => largest(other) - largest(one) || (one.domain < other.domain ? -1 : 1));
-}
-
-/** A directory names its domains as it likes: `constructor` is one like another. */
-const sizesIn = (domains: DomainSizes): ReadonlyMap<string, number> => new Map(Object.entries(domains));
-
-function largest({ users, before }: RunView['domains'][number]): number {
-  return Math.max(users, before ?? 0);
-}
-
-function toView(row: SyncRun): RunView {
-  return {
-    id: RunIdSchema.parse(row.id),
-    connection: ConnectionId.parse(row.connectionId),
-    tenant: row.tenantId as TenantId,
-    kind: row.kind as RunView['kind'],
-    trigger: row.trigger as RunTrigger,
-    state: row.state as RunView['state'],
-    phase: row.phase as RunView['phase'],
-    snapshot: row.snapshot as RunView['snapshot'],
-    partialReason: row.partialReason as RunView['partialReason'],
-    failure: row.failure as RunView['failure'],
-    evidence: row.evidence as RunView['evidence'],
-    domains: domainsOf(row),
-    usage: row.usage as RunView['usage'],
-    pages: row.pages,
-    groups: row.groupsRead,
-    members: row.membersRead,
-    users: row.usersRead,
-    unreadable: row.unreadable,
-    counts: row.counts as RunView['counts'],
-    requestedBy: row.requestedBy,
-    createdAt: row.createdAt.toISOString(),
-    startedAt: row.startedAt?.toISOString() ?? null,
-    finishedAt: row.finishedAt?.toISOString() ?? null,
   };
 }

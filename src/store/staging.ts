@@ -1,6 +1,6 @@
 /** The snapshot of a run, page by page: each page is stored together with the cursor that follows it, or not at all. */
 import type { GroupRef } from '../domain/directory.ts';
-import type { ExternalId } from '../domain/ids.ts';
+import type { ExternalId, TenantId } from '../domain/ids.ts';
 import type { DomainSizes, RunPhase, TakenRun } from '../domain/run.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
@@ -65,7 +65,7 @@ const STAGED = ['staged_user', 'staged_membership', 'staged_group', 'staged_othe
 const TIDIED = 1_000;
 
 /** The run that the connection's token was stored with. `$1` is the connection. */
-export const LAST_WITH_TOKEN = `SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND snapshot IN ('complete', 'named')
+export const LAST_WITH_TOKEN = `SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND kind <> 'targeted' AND snapshot IN ('complete', 'named')
   ORDER BY id DESC LIMIT 1`;
 
 export class Staging {
@@ -343,6 +343,20 @@ export async function update(
     [run.id, run.worker, ...values],
   );
   if (rows.length === 0) throw new RunTakenOver(run.id);
+}
+
+/** Whom the run has to look up. */
+export async function insertTouched(
+  sql: Sql,
+  run: { readonly id: string; readonly tenant: TenantId },
+  users: readonly ExternalId[],
+): Promise<void> {
+  if (users.length === 0) return;
+  await sql.query(
+    `INSERT INTO staged_touched (run_id, external_id, tenant_id)
+     SELECT DISTINCT $1::uuid, id, $2::uuid FROM unnest($3::text[]) AS row (id) ON CONFLICT DO NOTHING`,
+    [run.id, run.tenant, users],
+  );
 }
 
 /** Another process works on this run now; whoever sees this stops without writing anything more. */

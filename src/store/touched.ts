@@ -1,11 +1,11 @@
 /** Whom a run has to look up one by one: those whom a delta names, and those whom a full listing did not name any more. */
 import type { ExternalId } from '../domain/ids.ts';
 import type { TakenRun } from '../domain/run.ts';
-import type { BulkTransaction, Database } from './database.ts';
+import type { BulkTransaction, Database, Sql } from './database.ts';
 import { FoundPlaces } from './places.ts';
 import { LIVE } from './planning.ts';
 import { PERMISSIONS_BEFORE } from './runs.ts';
-import { advance, LAST_WITH_TOKEN, type Progress, update } from './staging.ts';
+import { advance, insertTouched, LAST_WITH_TOKEN, type Progress, update } from './staging.ts';
 
 /** `$1` is the connection. */
 const LAST_COMPLETE = `SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete'
@@ -92,13 +92,27 @@ export class Touched {
         [from.token, from.unreadableGroups],
       );
       await insertTouched(tx, run, again);
-      // The groups' names: a user who is looked up is in groups by id.
-      await tx.query(
-        `INSERT INTO staged_group (run_id, external_id, tenant_id, name, everyone, members_done, members_unknown)
-         SELECT $1, external_id, tenant_id, name, everyone, true, members_unknown FROM staged_group WHERE run_id = $2`,
-        [run.id, from.lastComplete],
-      );
+      await takeOverGroups(tx, run, from.lastComplete);
       return { ...run, kind: 'delta', phase: 'changes', cursor: null, deltaFrom: from.token };
+    });
+  }
+
+  /**
+   * Makes a targeted run that has read nothing yet go on to its look-ups. null where the last complete run read by another
+   * configuration, or there was none: then what follows from groups is not known.
+   */
+  beginTargeted(run: TakenRun): Promise<TakenRun | null> {
+    return this.#inRun(run, async (tx) => {
+      const [last] = await tx.query<{ id: string; fingerprint: string; unreadableGroups: number }>(
+        `SELECT id, reading_fingerprint AS fingerprint, unreadable_groups AS "unreadableGroups" FROM sync_run WHERE id = (${LAST_COMPLETE})`,
+        [run.connection],
+      );
+      if (last?.fingerprint !== run.readingFingerprint) return null;
+      await update(tx, run, `phase = 'look-up', cursor = NULL, unreadable_groups = $3`, [
+        last.unreadableGroups,
+      ]);
+      await takeOverGroups(tx, run, last.id);
+      return { ...run, phase: 'look-up', cursor: null };
     });
   }
 
@@ -278,15 +292,11 @@ async function whoseTenantIsThere(
   );
 }
 
-async function insertTouched(
-  tx: BulkTransaction,
-  run: TakenRun,
-  users: readonly ExternalId[],
-): Promise<void> {
-  if (users.length === 0) return;
-  await tx.query(
-    `INSERT INTO staged_touched (run_id, external_id, tenant_id)
-     SELECT DISTINCT $1::uuid, id, $2::uuid FROM unnest($3::text[]) AS row (id) ON CONFLICT DO NOTHING`,
-    [run.id, run.tenant, users],
+/** The groups' names: a user who is looked up is in groups by id. */
+async function takeOverGroups(sql: Sql, run: TakenRun, lastComplete: string): Promise<void> {
+  await sql.query(
+    `INSERT INTO staged_group (run_id, external_id, tenant_id, name, everyone, members_done, members_unknown)
+     SELECT $1, external_id, tenant_id, name, everyone, true, members_unknown FROM staged_group WHERE run_id = $2`,
+    [run.id, lastComplete],
   );
 }

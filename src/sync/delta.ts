@@ -55,6 +55,14 @@ export async function beginDelta(
   });
 }
 
+/** The same run, from now on about those whom somebody named and nobody else; null where it has to read everybody. */
+export async function beginTargeted(
+  { touched, connector }: PullDeps,
+  run: TakenRun,
+): Promise<TakenRun | null> {
+  return connector.lookUp === null ? null : await touched.beginTargeted(run);
+}
+
 /** Throws `NeedsFullRun`, `RunTakenOver`, the signal's reason, or `ConnectorError` where a full run would fare no better. */
 export async function pullChanges(
   deps: PullDeps,
@@ -63,11 +71,11 @@ export async function pullChanges(
   progress: Progress,
 ): Promise<void> {
   const { changes, lookUp } = deps.connector;
-  if (changes === null || lookUp === null || run.deltaFrom === null)
-    throw new NeedsFullRun('the provider names no changes');
+  if (lookUp === null) throw new NeedsFullRun('the provider cannot be asked for one user');
   const mapping = compileMapping(run.mapping);
   try {
     if (run.phase === 'changes') {
+      if (changes === null || run.deltaFrom === null) throw new NeedsFullRun('the provider names no changes');
       await readFeed(deps, changes, { ...run, deltaFrom: run.deltaFrom }, mapping, signal, progress);
       await refuseTooMany(deps, run);
     }

@@ -44,7 +44,7 @@ export async function lookUpTouched(
       if (one.kind === 'unreadable') return toStaged(one, mapping, sets, known);
       const { externalId } = one.user;
       if (one.groups.some((group) => !named.has(group))) {
-        if (run.kind === 'delta') throw new UnknownGroup();
+        if (run.kind !== 'full') throw new UnknownGroup();
         return [{ externalId, problem: 'is in a group that came after the groups were read' }];
       }
       const before = known.get(externalId) ?? { contentHash: null, agreedHash: null };

@@ -1,7 +1,7 @@
 /** Asking for runs, and looking at them. */
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
-import { ConnectionId, RunId } from '../domain/ids.ts';
+import { ConnectionId, ExternalId, RunId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions, toPage } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
@@ -19,6 +19,15 @@ export const RunRequest = z.strictObject({
     .boolean()
     .default(false)
     .describe('Read everybody, also where the provider can name those who changed.'),
+  users: z
+    .array(ExternalId)
+    .min(1)
+    .max(1_000)
+    .nullable()
+    .default(null)
+    .describe(
+      'Read only these, by their ids in the directory. Where the provider cannot be asked for one user, or after a change of the configuration, everybody is read.',
+    ),
 });
 export const RunFilter = PageOptions.extend({
   connection: ConnectionId.optional().describe('Only of this connection.'),
@@ -34,7 +43,7 @@ export async function requestRun(
   input: unknown,
 ): Promise<{ run: RunId; already: boolean }> {
   authorise(caller, 'runs.start');
-  const { connection: id, full } = parseInput(RunRequest, input);
+  const { connection: id, full, users } = parseInput(RunRequest, input);
   const connection = await deps.store.connections.get(caller.tenant, id);
   if (connection === null) throw notFound('connection');
   if (connection.state === 'paused') {
@@ -46,7 +55,7 @@ export async function requestRun(
   }
   if ((await deps.store.tenants.standing(connection.tenant)) !== 'active') throw suspended('no run starts');
   const work = { connection: connection.id, tenant: connection.tenant };
-  const reading = { ...readingOf(connection), full };
+  const reading = { ...readingOf(connection), full, users: full ? null : users };
   return await deps.store.runs.queue(work, reading, caller.actor, deps.clock.now());
 }
 

@@ -15,7 +15,7 @@ import type { RunCounts, RunFailure, RunKind, RunTrigger, TakenRun } from '../do
 import { concludeSnapshot, type PartialReason, type Snapshot } from '../domain/snapshot.ts';
 import { suspended } from '../domain/tenant.ts';
 import type { Store } from '../store/store.ts';
-import { beginDelta, NeedsFullRun, pullChanges } from './delta.ts';
+import { beginDelta, beginTargeted, NeedsFullRun, pullChanges } from './delta.ts';
 import type { PullDeps } from './lookUp.ts';
 import { plan } from './plan.ts';
 import { Progress, type RunProgress } from './progress.ts';
@@ -84,7 +84,7 @@ async function runLocked(deps: SyncDeps, request: SyncRequest, connection: Conne
   }
   const { trigger, requestedBy } = request;
   const how = { wanted: request.run ?? null, trigger, requestedBy, at: deps.clock.now() };
-  const reading = { ...readingOf(connection), full: request.full ?? false };
+  const reading = { ...readingOf(connection), full: request.full ?? false, users: null };
   const taken = await deps.store.runs.take(work, reading, how);
   if (taken === null) return { result: 'done-before', run: request.run as RunId };
   const { run, resumed } = taken;
@@ -157,7 +157,7 @@ type Reading = {
 async function readSnapshot(reading: Reading, run: TakenRun): Promise<TakenRun> {
   const { deps, pull, request } = reading;
   const fresh = run.phase === 'groups' && run.cursor === null && run.pages === 0;
-  const begun = run.kind === 'delta' && fresh ? await beginDelta(pull, run, deps.clock) : run;
+  const begun = fresh ? await begin(reading, run) : run;
   if (begun === null || begun.kind === 'full') {
     return await readEverybody(reading, { ...run, kind: 'full' }, fresh);
   }
@@ -174,6 +174,18 @@ async function readSnapshot(reading: Reading, run: TakenRun): Promise<TakenRun> 
       reason: error.because,
     });
     return await readEverybody(reading, await startOver(reading, begun), true);
+  }
+}
+
+/** null: everybody has to be read. */
+async function begin({ deps, pull }: Reading, run: TakenRun): Promise<TakenRun | null> {
+  switch (run.kind) {
+    case 'full':
+      return run;
+    case 'delta':
+      return await beginDelta(pull, run, deps.clock);
+    case 'targeted':
+      return await beginTargeted(pull, run);
   }
 }
 

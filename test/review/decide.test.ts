@@ -194,7 +194,7 @@ describe('A plan that is being stored', () => {
     const connection = await install.store.connections.get(acme.tenant, acme.connection);
     if (connection === null) throw new Error('the connection is there');
     const how = { wanted: null, trigger: 'demand' as const, requestedBy: 'test', at: install.clock.now() };
-    const taken = await runs.take(work, { ...readingOf(connection), full: true }, how);
+    const taken = await runs.take(work, { ...readingOf(connection), full: true, users: null }, how);
     if (taken === null) throw new Error('there is a run to take');
     const run = await runs.concludePull(taken.run, { kind: 'partial', reason: 'page-failed' }, null, noUsage);
     const asked = planning.inPlan(run, async () => {

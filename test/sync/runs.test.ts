@@ -95,6 +95,7 @@ describe('Runs of one connection', () => {
       mapping: (await readingOfStored(acme)).mapping,
       readingFingerprint: 'the same',
       full: true,
+      users: null,
     };
     const how = { wanted: null, trigger: 'demand' as const, requestedBy: 'test', at: install.clock.now() };
     const lost = await runs.take(work, reading, how);

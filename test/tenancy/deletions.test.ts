@@ -65,7 +65,7 @@ describe('A deletion at once', () => {
     await aUser(install.database.url, tenant, { state: 'deleted' });
     await install.store.runs.queue(
       { connection: acme.connection, tenant },
-      { mapping: {} as never, readingFingerprint: '', full: false },
+      { mapping: {} as never, readingFingerprint: '', full: false, users: null },
       install.operator.actor,
       install.clock.now(),
     );
