@@ -186,12 +186,13 @@ async function checkMigrations(owner: Owner): Promise<Check> {
   return { check, result: 'warn', detail: `Not applied yet: ${due.join(', ')}.`, remedy };
 }
 
-/** Row-level security does not bind a superuser, a role that may bypass it, or the owner of a table. */
+/** Row-level security does not bind a superuser, a role that may bypass it, or the owner of a table. A worker's temporary tables are its own. */
 async function checkRole(owner: Owner): Promise<Check> {
   const check = 'role';
   const { rows } = await owner.query<{ unbound: boolean; owns: number }>(
     `SELECT r.rolsuper OR r.rolbypassrls AS unbound,
-       (SELECT count(*)::int FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p')) AS owns
+       (SELECT count(*)::int FROM pg_class c
+        WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't') AS owns
      FROM pg_roles r WHERE r.rolname = 'rollcall_app'`,
   );
   const [role] = rows;
