@@ -418,7 +418,7 @@ export type MappingPreview = {
 
 export type NetworkInput = {
   readonly baseUrl?: (string | null);
-  readonly ca?: string | null;
+  readonly ca?: (string | null);
   readonly proxy?: (string | null);
   readonly share?: number;
 };

@@ -1,5 +1,6 @@
 /** What the pages of the sign-in look like: rendered here, without scripts, and without anything from elsewhere. */
 import { hash } from 'node:crypto';
+import { minute } from '../domain/clock.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type ProblemCode, problemCodes } from '../domain/problem.ts';
 import type { Session, SignInProvider } from '../domain/signIn.ts';
@@ -151,10 +152,6 @@ export function accountPage({ principal, role, tenantName, sessions, current, cs
 <table><thead><tr><th>since</th><th>last used</th><th>browser</th><th></th></tr></thead><tbody>${rows}</tbody></table>
 <p><a href="/docs">The API</a></p>`,
   );
-}
-
-function minute(at: Date): string {
-  return `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 const mender = {

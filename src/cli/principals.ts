@@ -1,5 +1,6 @@
 /** `rollcall principals`: the ways in of people, and where they are signed in. Their keys are in keys.ts. */
 import { type Command, Option } from 'commander';
+import { minute } from '../domain/clock.ts';
 import { PRINCIPAL_ROLES, type PrincipalRole } from '../domain/permission.ts';
 import type { Principal } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
@@ -179,10 +180,6 @@ async function signOutEverywhere({ terminal }: Cli, { operator }: App, who: stri
   const { ended } = await operator.endSessionsOf({ principal: id });
   if (terminal.json) return terminal.document({ principal: id, ended });
   terminal.line(`Sessions of ${harmless(name)} that were ended: ${ended}.`);
-}
-
-function minute(at: Date): string {
-  return `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 async function setDisabled(cli: Cli, { operator }: App, who: string, disabled: boolean): Promise<void> {

@@ -1,5 +1,6 @@
 /** `rollcall sign-in`: the OpenID Connect providers that administrators sign in with; and the link for the first of them. */
 import type { Command } from 'commander';
+import { minute } from '../domain/clock.ts';
 import type { ProviderCheck } from '../signIn/providers.ts';
 import { asTyped } from './asTyped.ts';
 import type { App, Cli } from './cli.ts';
@@ -173,8 +174,4 @@ async function removeProvider({ terminal }: Cli, { operator }: App, which: strin
   await operator.removeSignInProvider(id);
   if (terminal.json) return terminal.document({ id, removed: true });
   terminal.line(`Nobody signs in with ${harmless(name)} any more.`);
-}
-
-function minute(at: Date): string {
-  return `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

@@ -4,12 +4,12 @@ import { type Compared, type Shown, shownOf, stampOf, type Unnamed } from '../do
 import { compareConfiguration } from '../domain/configurationDifference.ts';
 import { TenantId } from '../domain/ids.ts';
 import { parseInput } from '../domain/input.ts';
-import { type Action, authorise, type Caller, can } from '../domain/permission.ts';
+import { type Action, authorise, type Caller, can, seesHidden } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import { getTenant } from '../tenancy/tenants.ts';
 import { LARGEST_FILE, parseFile, refused } from './file.ts';
 import { carryOutLoad, type Loaded, type LoadProgress } from './load.ts';
-import { type ConfigurationDeps, readCurrent, readStanding, resolve, seesHidden } from './read.ts';
+import { type ConfigurationDeps, readCurrent, readStanding, resolve } from './read.ts';
 import { type LeftOut, writeFile } from './text.ts';
 
 /** More than this are no configuration any more. */

@@ -92,12 +92,15 @@ class Load {
   readonly #how: How;
   /** By path, those that this load has made too. */
   readonly #tenants: Map<string, TenantId>;
+  /** By name, likewise. */
+  readonly #plans: Map<string, ProductPlanId>;
 
   constructor(deps: ConfigurationDeps, caller: Caller, seen: Seen, how: How) {
     this.#deps = deps;
     this.#caller = caller;
     this.#seen = seen;
     this.#how = how;
+    this.#plans = new Map(seen.current.productPlans.map(({ id, name }) => [name, id]));
     this.#tenants = new Map(seen.current.tenants.map(({ id, path }) => [keyOf(path), id]));
   }
 
@@ -110,8 +113,10 @@ class Load {
     });
     await this.#each('productPlans', productPlans, async ({ wanted, current }) => {
       const { name, ...fields } = said(wanted);
-      if (current === null) await createProductPlan(this.#deps, this.#caller, { name, ...fields });
-      else
+      if (current === null) {
+        const made = await createProductPlan(this.#deps, this.#caller, { name, ...fields });
+        this.#plans.set(name, made.id);
+      } else
         await updateProductPlan(this.#deps, this.#caller, {
           productPlan: current.id,
           version: current.version,
@@ -122,12 +127,11 @@ class Load {
 
   async tenants(): Promise<void> {
     const { tenants } = this.#seen.compared.differences;
-    const plans = await this.#planIds(tenants);
     const made = tenants
       .filter(({ current }) => current === null)
       .toSorted((one, other) => one.wanted.path.length - other.wanted.path.length);
     for (const batch of batchesOf(made)) {
-      const rows = batch.map(({ wanted }) => this.#tenantToMake(wanted, plans));
+      const rows = batch.map(({ wanted }) => this.#tenantToMake(wanted));
       await this.#deps.store.configuration.makeTenants(this.#caller.tenant, rows, this.#by());
       this.#went('tenants', rows.length, tenants.length);
     }
@@ -137,24 +141,18 @@ class Load {
     for (const batch of batchesOf(domains))
       await this.#deps.store.configuration.verifyDomains(this.#caller.tenant, batch, this.#by());
     const others = tenants.filter(({ current, wanted }) => current !== null || wanted.state === 'suspended');
-    await this.#each('tenants', others, (difference) => this.#changeTenant(difference, plans));
+    await this.#each('tenants', others, (difference) => this.#changeTenant(difference));
   }
 
   /** One that is made is placed below one that is known by then: shorter paths come first. */
-  #tenantToMake(
-    { path, inheritsRoles = true, plan }: TenantDifference['wanted'],
-    plans: ReadonlyMap<string, ProductPlanId>,
-  ): TenantToMake {
+  #tenantToMake({ path, inheritsRoles = true, plan }: TenantDifference['wanted']): TenantToMake {
     const id = TenantId.parse(v7());
     const parent = this.#tenant(path.slice(0, -1));
     this.#tenants.set(keyOf(path), id);
-    return { id, parent, name: path.at(-1) ?? '', inheritsRoles, plan: planIn(plans, plan ?? null) };
+    return { id, parent, name: path.at(-1) ?? '', inheritsRoles, plan: this.#plan(plan ?? null) };
   }
 
-  async #changeTenant(
-    { wanted, current, fields }: TenantDifference,
-    plans: ReadonlyMap<string, ProductPlanId>,
-  ): Promise<void> {
+  async #changeTenant({ wanted, current, fields }: TenantDifference): Promise<void> {
     const tenant = this.#tenant(wanted.path);
     const touched = new Set(fields.map(({ field }) => field));
     if (current !== null && (touched.has('plan') || touched.has('inheritsRoles'))) {
@@ -163,23 +161,12 @@ class Load {
         tenant,
         version: current.version,
         ...(inheritsRoles === undefined ? {} : { inheritsRoles }),
-        ...(plan === undefined ? {} : { plan: planIn(plans, plan) }),
+        ...(plan === undefined ? {} : { plan: this.#plan(plan) }),
       });
     }
     if (!touched.has('state')) return;
     if (wanted.state === 'suspended') await suspendTenant(this.#deps, this.#caller, tenant);
     else await resumeTenant(this.#deps, this.#caller, tenant);
-  }
-
-  /** Read again: this load may have made some of them. */
-  async #planIds(tenants: readonly TenantDifference[]): Promise<ReadonlyMap<string, ProductPlanId>> {
-    const names = [...new Set(tenants.flatMap(({ wanted }) => wanted.plan ?? []))];
-    const plans = new Map<string, ProductPlanId>();
-    for (const name of names) {
-      const plan = await this.#deps.store.productPlans.named(this.#caller.tenant, name);
-      if (plan !== null) plans.set(name, plan.id);
-    }
-    return plans;
   }
 
   async connections(): Promise<void> {
@@ -265,6 +252,13 @@ class Load {
     };
   }
 
+  #plan(name: string | null): ProductPlanId | null {
+    if (name === null) return null;
+    const id = this.#plans.get(name);
+    if (id === undefined) throw notFound('product plan');
+    return id;
+  }
+
   #tenant(path: TenantPath): TenantId {
     const id = this.#tenants.get(keyOf(path));
     if (id === undefined) throw notFound('tenant');
@@ -297,13 +291,6 @@ class Load {
     this.#how.onProgress?.({ what, done, total });
     this.#how.signal?.throwIfAborted();
   }
-}
-
-function planIn(plans: ReadonlyMap<string, ProductPlanId>, name: string | null): ProductPlanId | null {
-  if (name === null) return null;
-  const id = plans.get(name);
-  if (id === undefined) throw notFound('product plan');
-  return id;
 }
 
 /** null takes one away. */

@@ -14,7 +14,7 @@ import { emailKey } from '../domain/email.ts';
 import type { TenantId } from '../domain/ids.ts';
 import { rolesIn } from '../domain/mapping.ts';
 import type { Listed } from '../domain/page.ts';
-import { type Caller, can } from '../domain/permission.ts';
+import { type Caller, can, seesHidden } from '../domain/permission.ts';
 import { mayBeMapped } from '../domain/role.ts';
 import { NewConnection } from '../tenancy/connectionInput.ts';
 import { type ConnectionDeps, failureToOpen } from '../tenancy/connections.ts';
@@ -33,10 +33,6 @@ export type ConfigurationDeps = ConnectionDeps & {
 
 /** What references stand for, by `env:NAME` and `file:PATH`. */
 export type Secrets = Readonly<Record<string, string>>;
-
-export function seesHidden(caller: Caller): boolean {
-  return caller.role === 'system';
-}
 
 /** Roles, product plans, tenants and connections that the caller sees. */
 export async function readStanding(deps: ConfigurationDeps, caller: Caller) {

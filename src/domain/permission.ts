@@ -192,6 +192,11 @@ export function can(caller: Caller, action: Action): boolean {
   return caller.permissions.includes(action);
 }
 
+/** Hidden roles are the system's alone to see: tenants are not to know that there are any. */
+export function seesHidden({ role }: Pick<Caller, 'role'>): boolean {
+  return role === 'system';
+}
+
 /** Throws `forbidden` unless the caller may do this. Which rows it may touch is the store's business. */
 export function authorise(caller: Caller, action: Action): void {
   if (can(caller, action)) return;

@@ -2,6 +2,15 @@
 import { z } from 'zod';
 import type { PrincipalId, TenantId } from './ids.ts';
 
+/** `iss` of a provider's tokens, compared as it is, to the letter (OpenID Connect Core, section 3.1.3.7). */
+export const Issuer = z
+  .url({ protocol: /^https$/, error: 'must be an https address' })
+  .max(500)
+  .refine((url) => {
+    const { username, password, search, hash, pathname } = new URL(url);
+    return `${username}${password}${search}${hash}` === '' && !pathname.includes('/.well-known/');
+  }, 'must be the issuer itself: no user, no query, and not the address of its discovery document');
+
 export const SignInProviderId = z.uuid().brand<'SignInProviderId'>();
 export type SignInProviderId = z.infer<typeof SignInProviderId>;
 

@@ -104,6 +104,12 @@ export function suspended(what: string): Problem {
   });
 }
 
+/** Of the tenant of whoever comes, with a key or signed in. */
+export const ownSuspended = {
+  message: 'Your tenant, or one above it, is suspended.',
+  remedy: 'Ask whoever administers the tenants above; nothing of yours is lost.',
+} as const;
+
 export function notForOneself(what: string): Problem {
   return new Problem({
     code: 'not-allowed-now',

@@ -9,6 +9,7 @@ import { TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
 import { type Attempt, localPath, SignInProviderId } from '../domain/signIn.ts';
+import { ownSuspended } from '../domain/tenant.ts';
 import type { SignInRefusal } from '../store/signIn.ts';
 import type { OpenedProvider } from '../store/signInProviders.ts';
 import { publicUrlFrom, type SignInDeps } from './deps.ts';
@@ -184,8 +185,5 @@ const refusals = {
     message: 'Your principal is disabled.',
     remedy: 'Ask an administrator of your tenant.',
   },
-  'tenant-suspended': {
-    message: 'Your tenant, or one above it, is suspended.',
-    remedy: 'Ask whoever administers the tenants above; nothing of yours is lost.',
-  },
+  'tenant-suspended': ownSuspended,
 } as const satisfies Record<SignInRefusal, { readonly message: string; readonly remedy: string }>;

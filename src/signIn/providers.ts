@@ -1,5 +1,4 @@
 /** The OpenID Connect providers that administrators of a tenant, and of those below it, sign in with. */
-import { X509Certificate } from 'node:crypto';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import { TenantId } from '../domain/ids.ts';
@@ -7,7 +6,8 @@ import { MOST_NAMESAKES, Name, notFound, onlyOne, parseId, parseInput } from '..
 import { type Listed, PageOptions, TopTenant } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
-import { type SignInProvider, SignInProviderId } from '../domain/signIn.ts';
+import { Issuer, type SignInProvider, SignInProviderId } from '../domain/signIn.ts';
+import { Certificates } from '../tenancy/connectionInput.ts';
 import { refuseMore } from '../tenancy/principals.ts';
 import { publicUrlFrom, type SignInDeps } from './deps.ts';
 import { clientIsKnown, signingKeys, withProvider } from './openId.ts';
@@ -17,25 +17,6 @@ export type ProviderDeps = Omit<SignInDeps, 'failures' | 'discoveries' | 'sessio
 
 /** With the address that has to be registered at the provider. */
 export type ShownProvider = SignInProvider & { readonly redirectUri: string | null };
-
-const Issuer = z
-  .url({ protocol: /^https$/, error: 'must be an https address' })
-  .max(500)
-  .refine((url) => {
-    const { username, password, search, hash, pathname } = new URL(url);
-    return `${username}${password}${search}${hash}` === '' && !pathname.includes('/.well-known/');
-  }, 'must be the issuer itself: no user, no query, and not the address of its discovery document');
-
-const Pem = z
-  .string()
-  .max(100_000)
-  .refine((text) => {
-    try {
-      return new X509Certificate(text).subject !== '';
-    } catch {
-      return false;
-    }
-  }, 'holds no readable PEM certificate');
 
 const Secret = z.string().min(1, 'is empty').max(2_000);
 
@@ -48,7 +29,7 @@ export const NewSignInProvider = z.strictObject({
   /** null: a public client. */
   clientSecret: Secret.nullable().default(null),
   /** PEM certificates to trust besides the system's. */
-  ca: Pem.nullable().default(null),
+  ca: Certificates.nullable().default(null),
 });
 
 /**
@@ -88,7 +69,7 @@ export const ChangedSignInProvider = z.strictObject({
   name: Name.optional(),
   /** null: a public client. */
   clientSecret: Secret.nullable().optional(),
-  ca: Pem.nullable().optional(),
+  ca: Certificates.nullable().optional(),
 });
 
 /**

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { PrincipalId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
-import type { Principal } from '../domain/principal.ts';
+import { type Principal, USE_NOTED_EVERY_MS } from '../domain/principal.ts';
 import { type Session, SessionId, SIGN_IN_METHODS, type SignInMethod } from '../domain/signIn.ts';
 import { appendToChains } from './auditChains.ts';
 import type { Audited } from './audited.ts';
@@ -59,9 +59,6 @@ export type SessionStore = {
 
 /** How long a session that is over stays in the database. */
 const KEPT_MS = 30 * 24 * 60 * 60_000;
-
-/** Not each use is written. */
-const USE_NOTED_EVERY_MS = 60_000;
 
 export function sessionStore(database: Database): SessionStore {
   return {

@@ -1,5 +1,5 @@
 /** API keys: made, narrowed, rotated and revoked; and who it is that presents one. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
@@ -15,6 +15,8 @@ import {
   USUAL_OVERLAP_MINUTES,
 } from '../domain/principal.ts';
 import { Problem } from '../domain/problem.ts';
+import { ownSuspended } from '../domain/tenant.ts';
+import { hashOf } from '../signIn/secret.ts';
 import type { Store } from '../store/store.ts';
 import { ListPrincipals, refuseMore, refuseTowardsSystem } from './principals.ts';
 
@@ -212,8 +214,7 @@ export async function presentedKey(
 export function tenantSuspended(): Problem {
   return new Problem({
     code: 'tenant-suspended',
-    message: 'Your tenant, or one above it, is suspended.',
-    remedy: 'Ask whoever administers the tenants above; nothing of yours is lost.',
+    ...ownSuspended,
   });
 }
 
@@ -231,8 +232,4 @@ function refusePast(expiresAt: Date | null, now: Date): void {
 
 function mint(): Pick<MadeKey, 'id' | 'key'> {
   return { id: ApiKeyId.parse(v7()), key: `rc_${randomBytes(32).toString('base64url')}` };
-}
-
-function hashOf(key: string): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(createHash('sha256').update(key).digest());
 }

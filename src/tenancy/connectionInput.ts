@@ -11,6 +11,7 @@ import { Name } from '../domain/input.ts';
 import { Mapping } from '../domain/mapping.ts';
 import { PageOptions, TopTenant } from '../domain/page.ts';
 import { Policy } from '../domain/policy.ts';
+import { Issuer } from '../domain/signIn.ts';
 import type { ConnectionPatch } from '../store/connections.ts';
 
 /** node-cron knows a sixth field for seconds: nobody pulls a directory every second. */
@@ -26,15 +27,18 @@ const TimeZone = z
   .string()
   .refine((text) => isTimeZone(text), 'is not the name of a time zone, such as Europe/Rome or UTC');
 
+/** One or more; each of them is read. */
+export const Certificates = z
+  .string()
+  .max(100_000)
+  .refine(isCertificates, 'holds no readable PEM certificate');
+
 const ConnectionNetwork = z
   .strictObject({
     ...Network.shape,
-    ca: z.string().refine(isCertificates, 'is not a certificate in PEM').nullable().default(null),
+    ca: Certificates.nullable().default(null),
   })
   .meta({ id: 'Network' });
-
-/** Compared as it is, to the letter (OpenID Connect Core, section 3.1.3.7). */
-const Issuer = z.url({ protocol: /^https$/, error: 'is not an address with https://' }).max(500);
 
 /** Read first: it decides what settings and credentials have to look like. */
 export const WithProvider = z.object({ provider: Provider });

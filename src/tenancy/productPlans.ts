@@ -6,7 +6,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { TenantId } from '../domain/ids.ts';
 import { changedSinceShown, invalidInput, Name, notFound, parseId, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
-import { authorise, type Caller } from '../domain/permission.ts';
+import { authorise, type Caller, seesHidden } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import { type ProductPlan, ProductPlanId, type Subscription } from '../domain/productPlan.ts';
 import { type RoleId, RoleName } from '../domain/role.ts';
@@ -100,7 +100,7 @@ async function withoutHidden(
   caller: Caller,
   plans: readonly ProductPlan[],
 ): Promise<readonly ProductPlan[]> {
-  if (caller.role === 'system') return plans;
+  if (seesHidden(caller)) return plans;
   const roles = await store.roles.named([...new Set(plans.flatMap((plan) => plan.roles))]);
   const hidden = new Set(roles.filter(({ type }) => type === 'hidden').map(({ name }) => name));
   return plans.map((plan) => ({ ...plan, roles: plan.roles.filter((name) => !hidden.has(name)) }));

@@ -7,7 +7,7 @@ import { AuthUserId, TenantId } from '../domain/ids.ts';
 import { changedSinceShown, invalidInput, notFound, parseInput } from '../domain/input.ts';
 import type { NamedRole } from '../domain/mapping.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
-import { authorise, type Caller, can } from '../domain/permission.ts';
+import { authorise, type Caller, can, seesHidden } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import {
   hindranceToGiving,
@@ -102,11 +102,6 @@ async function namedRole({ store }: Pick<RoleDeps, 'store'>, caller: Caller, nam
   const [role] = await store.roles.named([name]);
   if (role === undefined || (role.type === 'hidden' && !seesHidden(caller))) throw notFound('role');
   return role;
-}
-
-/** Tenants are not to know that there are such roles. */
-function seesHidden(caller: Caller): boolean {
-  return caller.role === 'system';
 }
 
 export const ChangedRole = z.strictObject({

@@ -40,6 +40,15 @@ describe('adding a provider', () => {
       { ca: '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----' },
       'ca: holds no readable PEM certificate',
     ],
+    [
+      'a chain whose second CA is none',
+      {
+        get ca() {
+          return `${stage.oidc.ca}\n-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----`;
+        },
+      },
+      'ca: holds no readable PEM certificate',
+    ],
     ['an empty secret', { clientSecret: '' }, 'clientSecret: is empty'],
   ])('is refused with %s', async (_, changed, because) => {
     const { status, body } = await request('POST', '/v1/sign-in-providers', wanted(changed));

@@ -124,6 +124,16 @@ describe('bad input for a connection', () => {
     expect(nothing.message).toContain('settings: is missing');
   });
 
+  it('refuses an issuer that is no issuer, as of a sign-in provider', async () => {
+    for (const issuer of ['http://a.okta.com', 'https://a.okta.com?x=1', 'https://me:pass@a.okta.com'])
+      expect(await refusal(createConnection(deps, operator, { ...okta('No issuer'), issuer }))).toMatchObject(
+        {
+          code: 'invalid-input',
+          fields: [{ path: 'issuer' }],
+        },
+      );
+  });
+
   it('refuses what the connector could not be opened with, before anything is stored', async () => {
     const { privateKey } = generateKeyPairSync('rsa', {
       modulusLength: 2048,
