@@ -9,6 +9,7 @@ import {
   addDirectoryOptions,
   credentialsFrom,
   type DirectoryOptions,
+  missingCredentials,
   networkFrom,
   objectIn,
   present,
@@ -187,7 +188,7 @@ function newConnectionFrom(name: string, options: AddOptions) {
     name,
     provider,
     settings: settingsFrom(provider, options) ?? {},
-    credentials: credentialsFrom(options) ?? missingCredentials(),
+    credentials: credentialsFrom(provider, options) ?? missingCredentials(provider),
     ...changesFrom(options),
     ...present({ network: networkFrom(provider, options) ?? undefined }),
   };
@@ -207,15 +208,6 @@ async function addConnection(
   if (terminal.json) return terminal.document(connection);
   terminal.line(`Added the connection ${harmless(connection.name)} (${connection.id}).`);
   cli.next(`connections test ${connection.id}`);
-}
-
-function missingCredentials(): never {
-  throw new Problem({
-    code: 'invalid-input',
-    message: 'No credentials are given.',
-    remedy:
-      'Add --token-file, --client-secret-file, --private-key-file, --service-account-file, --bind-password-file, --folder-key-file or --credentials-file.',
-  });
 }
 
 /** Throws `invalid-input` that names the providers there are. */
@@ -252,7 +244,7 @@ async function updateConnection(
     ...present({
       name: options.name,
       settings: settingsFrom(before.provider, options) ?? undefined,
-      credentials: credentialsFrom(options) ?? undefined,
+      credentials: credentialsFrom(before.provider, options) ?? undefined,
       network: network === null ? undefined : { ...before.network, ...network },
       state: options.pause ? 'paused' : options.resume ? 'active' : undefined,
     }),
@@ -268,7 +260,8 @@ async function updateConnection(
   const connection = await operator.updateConnection({ connection: before.id, ...changes });
   if (cli.terminal.json) return cli.terminal.document(connection);
   cli.terminal.line(`Changed ${Object.keys(changes).join(', ')} of ${harmless(connection.name)}.`);
-  cli.next(`connections test ${connection.id}`);
+  const reachedAnew = 'settings' in changes || 'credentials' in changes || 'network' in changes;
+  cli.next(`${reachedAnew ? 'connections test' : 'sync'} ${connection.id}`);
 }
 
 const nothingRead = { settings: undefined, network: undefined, mapping: undefined, policy: undefined };

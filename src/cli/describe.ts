@@ -127,7 +127,10 @@ export function writeChange(
   facts('of', `${names.connection}, ${names.tenant}`);
   facts('in there', change.externalId);
   if (change.authUser !== null)
-    facts('auth user', `${change.authUser}, version ${change.baseVersion ?? '?'}`);
+    facts(
+      'auth user',
+      change.baseVersion === null ? change.authUser : `${change.authUser}, version ${change.baseVersion}`,
+    );
   facts('cause', causes[change.cause]);
   facts('state', change.state);
   const decision = decisionInWords(change);

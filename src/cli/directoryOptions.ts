@@ -112,8 +112,55 @@ function isAddressASetting(provider: Provider): boolean {
   return provider === 'okta' || provider === 'ldap' || provider === 'scim';
 }
 
-/** null where no option speaks of credentials. Throws `invalid-input` when two kinds are given or a file cannot be read. */
-export function credentialsFrom(options: DirectoryOptions): unknown {
+/** Which options each provider's credentials are given by, in words; all take --credentials-file. */
+const credentialOptions = {
+  entra: '--client-secret-file, or --private-key-file with certificate and key',
+  okta: '--token-file, or --private-key-file with --key-id',
+  google: '--service-account-file',
+  ldap: '--bind-dn with --bind-password-file',
+  scim: '--token-file, or --client-secret-file with --client-id',
+  file: '--folder-key-file',
+} as const satisfies Record<Provider, string>;
+
+const takes = (provider: Provider) =>
+  `For ${provider} give ${credentialOptions[provider]}, or --credentials-file.`;
+
+/** Throws `invalid-input` that names the options of this provider. */
+export function missingCredentials(provider: Provider): never {
+  throw new Problem({
+    code: 'invalid-input',
+    message: 'No credentials are given.',
+    remedy: takes(provider),
+  });
+}
+
+/** An option of another provider's would be refused too, in the connector's words, which nobody has typed. */
+function refuseForeign(provider: Provider, options: DirectoryOptions): void {
+  const given = {
+    '--token-file': options.tokenFile ?? options.token,
+    '--client-secret-file': options.clientSecretFile ?? options.clientSecret,
+    '--private-key-file': options.privateKeyFile,
+    '--key-id': options.keyId,
+    '--service-account-file': options.serviceAccountFile,
+    '--bind-dn': options.bindDn,
+    '--bind-password-file': options.bindPasswordFile,
+    '--folder-key-file': options.folderKeyFile,
+  };
+  for (const [option, value] of Object.entries(given)) {
+    if (value === undefined || credentialOptions[provider].includes(option)) continue;
+    throw new Problem({
+      code: 'invalid-input',
+      message: `${option} is no credential of the provider ${provider}.`,
+      remedy: takes(provider),
+    });
+  }
+}
+
+/**
+ * null where no option speaks of credentials. Throws `invalid-input` when two kinds are given, one that is not the provider's, or a
+ * file that cannot be read.
+ */
+export function credentialsFrom(provider: Provider, options: DirectoryOptions): unknown {
   const { token, clientSecret, keyId } = options;
   const read = (file: string | undefined, option: string) =>
     file === undefined ? undefined : contentOf(file, option).trim();
@@ -125,7 +172,7 @@ export function credentialsFrom(options: DirectoryOptions): unknown {
   if (secretRead !== undefined) kinds.push({ kind: 'secret', clientSecret: secretRead });
   if (keyRead !== undefined) {
     const withId = { kind: 'private-key', privateKey: keyRead, keyId };
-    kinds.push(keyId === undefined ? { kind: 'certificate', pem: keyRead } : withId);
+    kinds.push(provider === 'entra' ? { kind: 'certificate', pem: keyRead } : withId);
   }
   const folderKey = read(options.folderKeyFile, '--folder-key-file');
   if (folderKey !== undefined) kinds.push({ folderKey });
@@ -143,6 +190,7 @@ export function credentialsFrom(options: DirectoryOptions): unknown {
         'Give one: a token, a client secret, a private key, a service account, a password, a folder key or a file of credentials.',
     });
   }
+  refuseForeign(provider, options);
   return kinds[0] ?? null;
 }
 

@@ -100,8 +100,9 @@ export function tell(error: unknown, terminal: Terminal): number {
 function tellUsage(error: CommanderError, terminal: Terminal): number {
   if (error.exitCode === 0) return EXIT.ok;
   if (terminal.json) {
-    const message = error.message.replace(/^error: /, '');
-    const remedy = 'Add --help to the command.';
+    const none = error.code === 'commander.help';
+    const message = none ? 'No command is given.' : error.message.replace(/^error: /, '');
+    const remedy = none ? 'Give one; rollcall --help lists them.' : 'Add --help to the command.';
     terminal.document({ error: { code: 'invalid-input', message, remedy, who: 'caller' } });
   }
   return EXIT.usage;

@@ -79,7 +79,7 @@ async function listKeys(cli: Cli, { operator }: App): Promise<void> {
   ]);
   const keysOf = Map.groupBy(keys, ({ principal }) => principal);
   const items = principals.map((one) => ({ ...one, keys: keysOf.get(one.id) ?? [] }));
-  if (terminal.json) return terminal.document({ items });
+  if (terminal.json) return terminal.document({ items, next: null });
   const tenantName = remembered(async (id: string) => (await operator.getTenant(id)).name);
   const rows = items.map(async ({ name, role, tenant, disabledAt, keys: own }): Promise<Cell[][]> => {
     const whose = [disabledAt === null ? name : `${name} (disabled)`, role, await tenantName(tenant)];

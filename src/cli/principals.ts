@@ -90,7 +90,7 @@ function addDisabling(principals: Command, cli: Cli): void {
 
 async function listPrincipals({ terminal }: Cli, { operator }: App): Promise<void> {
   const items = await everything((page) => operator.listPrincipals(page));
-  if (terminal.json) return terminal.document({ items });
+  if (terminal.json) return terminal.document({ items, next: null });
   const tenantName = remembered(async (id: string) => (await operator.getTenant(id)).name);
   const rows = items.map(async ({ id, name, role, tenant, disabledAt }) => [
     name,
@@ -160,7 +160,7 @@ async function makeRecoveryCodes({ terminal }: Cli, { operator }: App, who: stri
 async function showSessions({ terminal }: Cli, { operator }: App, who: string): Promise<void> {
   const { id } = await operator.findPrincipal(who);
   const items = await everything((page) => operator.listSessions({ principal: id, ...page }));
-  if (terminal.json) return terminal.document({ items });
+  if (terminal.json) return terminal.document({ items, next: null });
   if (items.length === 0) return terminal.line('Not signed in anywhere.');
   terminal.table(
     ['since', 'by', 'last used', 'until', 'browser', 'id'],

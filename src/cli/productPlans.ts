@@ -80,7 +80,7 @@ function seats(text: string): number | null {
 async function listProductPlans(cli: Cli, { operator }: App): Promise<void> {
   const { terminal } = cli;
   const plans = await everything((page) => operator.listProductPlans(page));
-  if (terminal.json) return terminal.document({ items: plans });
+  if (terminal.json) return terminal.document({ items: plans, next: null });
   if (plans.length === 0)
     return terminal.note(
       asTyped('There is no product plan yet, and nothing is limited: rollcall product-plans add NAME'),

@@ -1,6 +1,6 @@
 /** The command `rollcall`: its commands, its options, and how it ends. What each command does is in the file named after it. */
 import { userInfo } from 'node:os';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { parseConfig } from '../config.ts';
 import { asTyped } from './asTyped.ts';
 import { addAuditCommands } from './audit.ts';
@@ -28,27 +28,39 @@ import { openTerminal, type Terminal } from './terminal.ts';
 import { addUserCommands } from './users.ts';
 
 const EXIT_CODES = `
+/** commander's name for a word too many. */
+const EXCESS = 'commander.excessArguments';
+
 Exit codes: 0 done; 1 failed; 2 wrong command, input or configuration; 3 not possible as things stand, or only in part;
 130 interrupted. With sync --detailed-exitcode: 0 no change waits, 1 failed, 2 changes wait.
 docs/cli.md describes every command.`;
 
 /** All commands, ready to parse. Building it opens nothing, so that documentation tests can look at it. */
 export function buildProgram(cli: Cli): Command {
-  const program = new Command('rollcall')
+  const { version } = cli.installation;
+  const program: Command = new Command('rollcall')
     .description('Plan and apply for people: keeps auth users in step with the directories of customers.')
-    .version(cli.installation.version)
+    .version(version)
     .option(
       '--data <folder>',
       'the install in this folder, whatever DATABASE_URL says (default: ROLLCALL_DATA)',
     )
     .option('--json', 'one JSON document on standard output and nothing else there')
     .addHelpText('after', EXIT_CODES)
-    .exitOverride()
+    .exitOverride((error) => {
+      throw error.code === EXCESS ? (unknownCommand(program) ?? error) : error;
+    })
     .showSuggestionAfterError()
-    .configureHelp({ helpWidth: 100, showGlobalOptions: false })
+    .configureHelp({ helpWidth: 100, showGlobalOptions: true })
     .configureOutput({
-      outputError: (text, write) => write(text),
-      writeOut: (text) => cli.terminal.write(text),
+      outputError: (text, write) => {
+        const meant = text.includes('too many arguments') ? unknownCommand(program) : null;
+        write(meant === null ? text : `${meant.message}\n`);
+      },
+      writeOut: (text) => {
+        if (cli.terminal.json && text.trim() === version) cli.terminal.document({ version });
+        else cli.terminal.write(text);
+      },
     });
   addStartCommand(program, cli);
   addSetUpLinkCommand(program, cli);
@@ -74,6 +86,25 @@ export function buildProgram(cli: Cli): Command {
 }
 
 /** Runs one command. Gives the exit code; what is to be told has been told. */
+/**
+ * `tenants lst`: commander hands the word to the command that stands for `tenants` alone, which has no use for it. This is what it
+ * says of a word that is no command, with what may have been meant; null where there is no such word.
+ */
+function unknownCommand(program: Command): CommanderError | null {
+  const group = program.commands.find((one) => one.name() === program.args[0]);
+  const word = group?.args[0];
+  if (group === undefined || word === undefined || word.startsWith('-')) return null;
+  if (group.commands.length === 0 || group.commands.some((one) => one.name() === word)) return null;
+  const plain = new Command(group.name()).exitOverride().configureOutput({ outputError: () => {} });
+  for (const one of group.commands) plain.command(one.name());
+  try {
+    plain.parse([word], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && error.code === 'commander.unknownCommand') return error;
+  }
+  return null;
+}
+
 export async function runCommandLine(argv: readonly string[], installation: Installation): Promise<number> {
   const terminal = openTerminal(argv.includes('--json'));
   const signals = listenForSignals(terminal);

@@ -135,7 +135,7 @@ async function openConnectorFor(cli: Cli, options: PullOptions) {
   const provider = providerNamed(options.provider);
   const given = {
     settings: settingsFrom(provider, options) ?? {},
-    credentials: credentialsFrom(options) ?? withoutCredentials(provider),
+    credentials: credentialsFrom(provider, options) ?? withoutCredentials(provider),
     network: networkFrom(provider, options) ?? {},
   };
   if (given.credentials === null) {

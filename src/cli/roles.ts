@@ -74,7 +74,7 @@ async function listRoles(cli: Cli, { operator }: App, tenant: string | undefined
   const { terminal } = cli;
   const within = tenant === undefined ? {} : { tenant: (await operator.findTenant(tenant)).id };
   const roles = await everything((page) => operator.listRoles({ ...within, ...page }));
-  if (terminal.json) return terminal.document({ items: roles });
+  if (terminal.json) return terminal.document({ items: roles, next: null });
   if (roles.length === 0)
     return terminal.note(
       tenant === undefined

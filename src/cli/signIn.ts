@@ -97,7 +97,7 @@ async function listProviders(
 ): Promise<void> {
   const tenant = within === undefined ? {} : { tenant: (await operator.findTenant(within)).id };
   const items = await everything((page) => operator.listSignInProviders({ ...tenant, ...page }));
-  if (terminal.json) return terminal.document({ items });
+  if (terminal.json) return terminal.document({ items, next: null });
   if (items.length === 0) return terminal.line('Nobody signs in with a provider yet.');
   const tenantName = remembered(async (id: string) => (await operator.getTenant(id)).name);
   const rows = items.map(async (one) => [

@@ -1,5 +1,5 @@
 /** `rollcall support`: who from above was let into a tenant. What support people do themselves goes through the API. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Principal } from '../domain/principal.ts';
 import type { SupportState } from '../domain/supportAccess.ts';
 import type { App, Cli } from './cli.ts';
@@ -91,7 +91,7 @@ async function listAccesses(cli: Cli, { operator }: App, tenant: string | undefi
   const { terminal } = cli;
   const within = tenant === undefined ? {} : { tenant: (await operator.findTenant(tenant)).id };
   const items = await everything((page) => operator.listSupport({ ...within, ...page }));
-  if (terminal.json) return terminal.document({ items });
+  if (terminal.json) return terminal.document({ items, next: null });
   if (items.length === 0) return terminal.line('Nobody was let in, and nobody has asked.');
   const tenantName = remembered(async (id: string) => (await operator.getTenant(id)).name);
   const rows = items.map(

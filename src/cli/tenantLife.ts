@@ -106,8 +106,9 @@ function rulesLeadingTo(connection: ListedConnection, path: readonly string[], n
   if (!('mapping' in connection)) return [];
   return (connection.mapping.rules ?? []).flatMap(({ tenant, create }, at) => {
     if (tenant === null || !mayLeadTo(tenant, path)) return [];
+    const puts = tenant.includes('{') ? 'may put people' : 'puts people'; // nobody knows here which values there are
     const anew = create ? ', which is made anew' : '';
-    return `Rule ${at + 1} of the connection ${connection.name} puts people in ${tenant}, where ${name} is not any more: change the rule, or they come to a tenant that is missing${anew}.`;
+    return `Rule ${at + 1} of the connection ${connection.name} ${puts} in ${tenant}, where ${name} is not any more: change the rule, or they come to a tenant that is missing${anew}.`;
   });
 }
 

@@ -21,7 +21,7 @@ export function addTenantCommands(program: Command, cli: Cli): void {
     tenants,
     'rollcall tenants',
     "rollcall tenants add 'Harbor Foods'",
-    'rollcall tenants domain HarborFoods',
+    "rollcall tenants domain 'Harbor Foods'",
   );
   const list = tenants
     .command('list', { isDefault: true })
@@ -207,7 +207,7 @@ async function domains(
     );
   }
   const list = await operator.listDomains(id);
-  if (terminal.json) return terminal.document({ items: list });
+  if (terminal.json) return terminal.document({ items: list, next: null });
   if (list.length === 0) return terminal.line(`No domain of ${name} is verified.`);
   terminal.table(
     ['domain', 'verified', 'by'],

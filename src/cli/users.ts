@@ -53,7 +53,7 @@ export function addUserCommands(program: Command, cli: Cli): void {
     .command('grant')
     .description('give a role by hand; it stays whatever a directory says')
     .argument('<user>', 'id, address or user name')
-    .argument('<role>')
+    .argument('<role>', 'its name')
     .option('--in <tenant>', "a tenant below the user's own: the role holds there alone")
     .action((user: string, role: string, options: { in?: string }) =>
       cli.withApp((app) => setRole(cli, app, { user, role, in: options.in }, 'granted')),
@@ -67,7 +67,7 @@ export function addUserCommands(program: Command, cli: Cli): void {
     .command('revoke')
     .description('take back a role that was given by hand')
     .argument('<user>', 'id, address or user name')
-    .argument('<role>')
+    .argument('<role>', 'its name')
     .option('--in <tenant>', "where it was given, if not in the user's own tenant")
     .action((user: string, role: string, options: { in?: string }) =>
       cli.withApp((app) => setRole(cli, app, { user, role, in: options.in }, 'revoked')),

@@ -27,6 +27,22 @@ it('says its version, and helps, without opening anything', async () => {
   const help = await rollcall(['--help'], { env: { DATABASE_URL: 'nonsense', ROLLCALL_PORT: 'nonsense' } });
   expect(help).toMatchObject({ code: 0, stderr: '' });
   expect(help.stdout).toContain('Exit codes: 0 done');
+  const below = (await rollcall(['tenants', 'list', '--help'])).stdout;
+  for (const option of ['--parent <tenant>', '--data <folder>', '--json']) expect(below).toContain(option);
+});
+
+it('says its version, and that a command is missing, as JSON where that is asked for', async () => {
+  const { stdout, code } = await rollcall(['--version', '--json']);
+  expect([code, JSON.parse(stdout)]).toEqual([0, { version: packageJson.version }]);
+  const none = await rollcall(['--json']);
+  expect(none.code).toBe(2);
+  expect(JSON.parse(none.stdout)).toMatchObject({
+    error: {
+      code: 'invalid-input',
+      message: 'No command is given.',
+      remedy: expect.stringContaining('--help'),
+    },
+  });
 });
 
 it('without a command shows what there is and ends with 2', async () => {

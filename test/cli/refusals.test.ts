@@ -55,9 +55,19 @@ describe('a connection is not added', { timeout: 60_000 }, () => {
 
   it('without credentials, or with two kinds of them', async () => {
     const none = await run('connections', 'add', 'X', ...okta(), '--url', simulator.origin);
-    refused(none, { code: 2, message: /No credentials/, remedy: /--token-file/ });
+    const own = /For okta give --token-file, or --private-key-file with --key-id, or --credentials-file\./;
+    refused(none, { code: 2, message: /No credentials/, remedy: own });
     const two = await addX('--client-secret-file', join(folder, 'token'));
     refused(two, { code: 2, message: /More than one kind/, remedy: /Give one/ });
+  });
+
+  it('with another provider’s credentials, which are called as they were typed', async () => {
+    const entra = ['--tenant', 'Harbor', '--provider', 'entra', '--directory-id', 'ID', '--client-id', 'ID'];
+    refused(await run('connections', 'add', 'X', ...entra, ...token()), {
+      code: 2,
+      message: /--token-file is no credential of the provider entra/,
+      remedy: /For entra give --client-secret-file, or --private-key-file with certificate and key, or/,
+    });
   });
 
   it('with settings, a schedule or a mapping that cannot be, and then nothing is stored', async () => {
@@ -134,6 +144,9 @@ describe('a command is not carried out', { timeout: 60_000 }, () => {
       stdout: '',
       stderr: expect.stringContaining('Did you mean changes?'),
     });
+    const below = await run('tenants', 'lst');
+    expect(below).toMatchObject({ code: 2, stdout: '' });
+    expect(below.stderr).toBe("error: unknown command 'lst'\n(Did you mean list?)\n");
     expect(await run('runs', '--limit', 'many')).toMatchObject({ code: 2, stdout: '' });
     expect(await run('sync')).toMatchObject({ code: 2, stderr: expect.stringContaining('--all') });
   });

@@ -73,7 +73,7 @@ describe('rollcall tenants', () => {
     const { code, stderr } = await run('tenants', 'move', 'Dock', 'Yards');
     expect(code).toBe(0);
     expect(stderr).toBe(
-      'Rule 2 of the connection Yards Okta puts people in North/{officeLocation}, where Dock is not any more: change the rule, or they come to a tenant that is missing, which is made anew.\n',
+      'Rule 2 of the connection Yards Okta may put people in North/{officeLocation}, where Dock is not any more: change the rule, or they come to a tenant that is missing, which is made anew.\n',
     );
     expect((await run('tenants', 'move', 'Dock', 'Yards')).stderr).toBe('');
   });
