@@ -83,7 +83,7 @@ function withTerms(command: Command): Command {
     .argument('<tenant>', 'id or name')
     .requiredOption('--for <principal>', 'the support person: id or name')
     .requiredOption('--reason <text>', 'why; the tenant reads it')
-    .option('--time <time>', 'how long: 30m, 2h', minutesTyped, 60)
+    .addOption(new Option('--time <time>', 'how long: 30m, 2h').argParser(minutesTyped).default(60, '1h'))
     .option('--may-write', 'not only to look');
 }
 
