@@ -56,13 +56,15 @@ function navigationOf(tag: string, operations: readonly Listed[]): string {
 }
 
 function operationHtml({ path, method, operation }: Listed): string {
-  const body = operation.requestBody?.content['application/json']?.schema;
+  const [[type, { schema: body } = { schema: undefined }] = ['']] = Object.entries(
+    operation.requestBody?.content ?? {},
+  );
   const needs =
     operation['x-permissions']?.join(', ') ??
     (operation.security === undefined ? 'any key or session' : 'no key');
   return `<section id="${operation.operationId}"><h3>${escaped(operation.summary)}<br><code><b>${method}</b> ${escaped(path)}</code></h3>
-<p class="soft">Needs ${escaped(needs)}.</p>${operation.description === undefined ? '' : `<p>${escaped(operation.description)}</p>`}
-${parametersHtml(operation)}${body === undefined ? '' : `<h4>Body</h4>${pre(body)}`}
+<p class="soft">Operation <code>${operation.operationId}</code>. Needs ${escaped(needs)}.</p>${operation.description === undefined ? '' : `<p>${escaped(operation.description)}</p>`}
+${parametersHtml(operation)}${body === undefined ? '' : `<h4>${type === 'application/json' ? 'Body' : `Body: ${escaped(type)}`}</h4>${pre(body)}`}
 ${Object.entries(operation.responses).map(responseHtml).join('')}</section>`;
 }
 
@@ -70,7 +72,7 @@ function parametersHtml({ parameters = [] }: Operation): string {
   if (parameters.length === 0) return '';
   const rows = parameters.map(
     ({ name, in: place, schema, description = '' }) =>
-      `<tr><td><code>${escaped(name)}</code></td><td class="soft">${place}</td><td><code>${escaped(typeText(schema))}</code></td><td>${escaped(description)}</td></tr>`,
+      `<tr><td><code>${escaped(name)}</code></td><td class="soft">${place}</td><td><code>${escaped(typeText(schema))}</code></td><td>${escaped(remarksOf({ ...schema, description }))}</td></tr>`,
   );
   return `<h4>Parameters</h4><table><tbody>${rows.join('')}</tbody></table>`;
 }
@@ -132,10 +134,23 @@ function objectText(schema: Schema, indent: string): string {
   const required = new Set((schema['required'] ?? []) as readonly string[]);
   const lines = Object.entries(schema['properties'] as Readonly<Record<string, Schema>>).map(
     ([name, member]) => {
-      const { description } = member;
-      const remark = typeof description === 'string' ? `   // ${description}` : '';
+      const remarks = remarksOf(member);
+      const remark = remarks === '' ? '' : `   // ${remarks}`;
       return `${indent}  ${name}${required.has(name) ? '' : '?'}: ${typeText(member, `${indent}  `)}${remark}`;
     },
   );
   return `{\n${lines.join('\n')}\n${indent}}`;
+}
+
+/** What is meant, which numbers may stand there, and what holds where nothing is said. */
+function remarksOf({ description, minimum, maximum, default: usual }: Schema): string {
+  const range = [
+    minimum === undefined ? '' : `at least ${minimum}`,
+    maximum === undefined ? '' : `at most ${maximum}`,
+  ];
+  const numbers = range.filter((part) => part !== '').join(', ');
+  const plain = typeof usual === 'number' || typeof usual === 'string' || typeof usual === 'boolean';
+  const otherwise = plain ? `${JSON.stringify(usual)} unless given` : '';
+  const said = typeof description === 'string' ? description.replace(/[.;]$/, '') : '';
+  return [said, numbers, otherwise].filter((part) => part !== '').join('; ');
 }

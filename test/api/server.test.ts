@@ -134,6 +134,25 @@ describe('the reference', () => {
     ).toEqual([]);
   });
 
+  it('shows of each operation its name and its body, and of numbers their range and what is usual', async () => {
+    const { body: html } = await served.request('GET', '/docs');
+    const section = (operation: string) =>
+      html.split(`<section id="${operation}">`)[1]?.split('</section>')[0] ?? '';
+    expect(section('createUserToken')).toContain('Operation <code>createUserToken</code>');
+    expect(section('createUserToken')).toMatch(
+      /seconds\?: integer {3}\/\/ .*at least 30, at most \d+; \d+ unless given/,
+    );
+    const form = section('grantAccess');
+    expect(form).toContain('<h4>Body: application/x-www-form-urlencoded</h4>');
+    for (const field of [
+      'grant_type: string',
+      'client_id?: string',
+      'client_secret?: string',
+      'scope?: string',
+    ])
+      expect(form).toContain(field);
+  });
+
   it('links to nothing that is not there', async () => {
     const { body: html } = await served.request('GET', '/docs');
     const ids = new Set([...html.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id));
