@@ -99,11 +99,6 @@ function directoryUserReader(settings: FileSettings): (entry: Entry) => Director
   const stateOf = stateReader(settings);
   const custom = Object.entries(columns.custom).filter(([name]) => isStorable(name));
   return (entry) => {
-    const texts = {} as Record<Text, string | null>;
-    for (const name of TEXTS) {
-      const column = columns[name];
-      texts[name] = column === undefined ? null : textIn(entry, column);
-    }
     const customs: Record<string, CustomValue> = {};
     for (const [name, column] of custom) {
       const value = customIn(entry, column);
@@ -112,12 +107,23 @@ function directoryUserReader(settings: FileSettings): (entry: Entry) => Director
     return {
       externalId: idIn(entry, columns.externalId),
       state: stateOf(entry),
-      ...texts,
+      ...textsOf(entry, columns),
       userType: columns.userType === undefined ? 'member' : userTypeIn(entry, columns.userType),
       aliases: columns.aliases === undefined ? [] : [...textsIn(entry, columns.aliases, separator)],
       custom: customs,
     };
   };
+}
+
+function textsOf(entry: Entry, columns: FileSettings['columns']): Record<Text, string | null> {
+  const texts = {} as Record<Text, string | null>;
+  for (const name of TEXTS) {
+    const column = columns[name];
+    texts[name] = column === undefined ? null : textIn(entry, column);
+  }
+  // Many exports hold the parts alone. Nobody is recognised by a name, and lists would show people without one.
+  texts.displayName ??= cleanText(`${texts.givenName ?? ''} ${texts.familyName ?? ''}`);
+  return texts;
 }
 
 /** A state is never guessed: a spelling that the settings do not list is a problem, and so is a blank one. */

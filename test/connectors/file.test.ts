@@ -37,6 +37,15 @@ describe('CSV', () => {
     ]);
   });
 
+  it('makes a display name of given and family name where there is none, as other directories have one', async () => {
+    const content = 'id,name,first,last\n1,Countess,Ada,Obi\n2,,Ben,Obi\n3,,,Chu\n4,,,';
+    const columns = { externalId: 'id', givenName: 'first', familyName: 'last' };
+    const names = (records: readonly UserRecord[]) => users(records).map(({ displayName }) => displayName);
+    const named = await read(content, { columns: { ...columns, displayName: 'name' } });
+    expect(names(named)).toEqual(['Countess', 'Ben Obi', 'Chu', null]);
+    expect(names(await read(content, { columns }))).toEqual(['Ada Obi', 'Ben Obi', 'Chu', null]);
+  });
+
   it.each([
     ['without a line break at its end', 'id,mail\n1,a@acme.example'],
     ['with a quoted last field and no line break', 'id,mail\n1,"a@acme.example"'],
