@@ -202,12 +202,15 @@ function writeDifference(terminal: Terminal, { differences, waiting, unnamed }: 
       ? 'Everything is as the file says.'
       : `To create: ${grouped(made)}, to change: ${grouped(differences.length - made)}.`,
   );
-  if (waiting > 0)
-    terminal.note(
-      `${counted(waiting, 'user')} of directories are not there yet: load the file again after they are.`,
-    );
+  if (waiting > 0) terminal.note(waitingInWords(waiting));
   const left = unnamedInWords(unnamed);
   if (left !== '') terminal.note(`There and not in the file, and left alone: ${left}.`);
+}
+
+function waitingInWords(waiting: number): string {
+  return waiting === 1
+    ? '1 user of a directory is not there yet: load the file again once it is.'
+    : `${grouped(waiting)} users of directories are not there yet: load the file again once they are.`;
 }
 
 function inWords(value: Json): string {
