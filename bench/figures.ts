@@ -19,6 +19,8 @@ export type Figure = {
 export type Floor = {
   readonly fetched: number;
   readonly staged: number;
+  /** What a first pull stores besides. */
+  readonly content: number;
   readonly applied: number;
   readonly join: number;
 };
@@ -55,7 +57,12 @@ export function figures({ users, first, applied, second, delta, floor }: Measure
   };
   const memory = Math.max(first.peakMemory, applied.peakMemory, second.peakMemory);
   return [
-    seconds(`first sync of ${users} users, pulled and planned`, first.pullMs + first.planMs, pull, 15),
+    seconds(
+      `first sync of ${users} users, pulled and planned`,
+      first.pullMs + first.planMs,
+      pull + floor.content,
+      15,
+    ),
     seconds(`apply of its ${applied.applied} changes`, applied.applyMs, floor.applied, 15),
     seconds(
       `full sync with 1 % changed (${second.outcome.counts.changed} changes)`,

@@ -99,22 +99,32 @@ export async function join(client: pg.Client): Promise<number> {
 /** The tables that the floors read; `url` is the owner's, who sees all rows. */
 export async function measureDatabase(
   url: string,
-): Promise<{ staged: number; applied: number; join: number }> {
+): Promise<{ staged: number; content: number; applied: number; join: number }> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    const newest = `(SELECT id FROM sync_run ORDER BY id DESC LIMIT 1)`;
+    const lastFull = `(SELECT id FROM sync_run WHERE kind = 'full' ORDER BY id DESC LIMIT 1)`;
     const staged = await copyRows(
       client,
       'floor_staged',
-      `SELECT external_id, directory, email_key, desired_hash FROM staged_user WHERE run_id = ${newest}`,
+      `SELECT external_id, differs, email_key, desired_hash FROM staged_user WHERE run_id = ${lastFull}`,
+    );
+    const content = await copyRows(
+      client,
+      'floor_content',
+      'SELECT external_id, content, content_hash FROM directory_user',
     );
     const users = await copyRows(client, 'floor_user', 'SELECT * FROM auth_user');
     const identities = await copyRows(client, 'floor_identity', 'SELECT * FROM identity');
     const roles = await copyRows(client, 'floor_role', 'SELECT * FROM role_assignment');
     const events = await copyRows(client, 'floor_event', 'SELECT * FROM event');
     const audit = await copyRows(client, 'floor_audit', 'SELECT * FROM audit_entry');
-    return { staged, applied: users + identities + roles + events + audit, join: await join(client) };
+    return {
+      staged,
+      content,
+      applied: users + identities + roles + events + audit,
+      join: await join(client),
+    };
   } finally {
     await client.end();
   }

@@ -15,7 +15,7 @@ import { spawnSimulator } from '../simulators/start.ts';
 import { joinEmbeddedPostgres } from '../src/store/embedded.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { measureReads } from './authorization.ts';
-import { type Figure, figures, pullFigures, readFigures, table, treeFigures } from './figures.ts';
+import { type Figure, type Floor, figures, pullFigures, readFigures, table, treeFigures } from './figures.ts';
 import { populate } from './population.ts';
 import { measureTree } from './tenancy.ts';
 import type { Order, Report, Setup } from './worker.ts';
@@ -160,7 +160,7 @@ async function startWorker(setup: Setup) {
 async function measureFloor(directory: object, url: string) {
   const child = fork(join(import.meta.dirname, 'floor.ts'));
   child.send({ directory, url });
-  return (await answer(child)) as { fetched: number; staged: number; applied: number; join: number };
+  return (await answer(child)) as Floor;
 }
 
 /** What the child says next; its end without a word is an error. */
