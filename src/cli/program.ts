@@ -27,10 +27,10 @@ import { addTenantCommands } from './tenants.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 import { addUserCommands } from './users.ts';
 
-const EXIT_CODES = `
 /** commander's name for a word too many. */
 const EXCESS = 'commander.excessArguments';
 
+const EXIT_CODES = `
 Exit codes: 0 done; 1 failed; 2 wrong command, input or configuration; 3 not possible as things stand, or only in part;
 130 interrupted. With sync --detailed-exitcode: 0 no change waits, 1 failed, 2 changes wait.
 docs/cli.md describes every command.`;
@@ -85,7 +85,6 @@ export function buildProgram(cli: Cli): Command {
   return program;
 }
 
-/** Runs one command. Gives the exit code; what is to be told has been told. */
 /**
  * `tenants lst`: commander hands the word to the command that stands for `tenants` alone, which has no use for it. This is what it
  * says of a word that is no command, with what may have been meant; null where there is no such word.
@@ -105,6 +104,7 @@ function unknownCommand(program: Command): CommanderError | null {
   return null;
 }
 
+/** Runs one command. Gives the exit code; what is to be told has been told. */
 export async function runCommandLine(argv: readonly string[], installation: Installation): Promise<number> {
   const terminal = openTerminal(argv.includes('--json'));
   const signals = listenForSignals(terminal);
