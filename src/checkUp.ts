@@ -10,6 +10,7 @@ import { type Connectors, type Install, openInstall } from './install.ts';
 import type { Logger } from './log.ts';
 import { Opened } from './opened.ts';
 import { connectAsOwner } from './store/database.ts';
+import { knownElsewhere } from './store/dataFolder.ts';
 import { joinEmbeddedPostgres } from './store/embedded.ts';
 import { openStoredConnector } from './tenancy/connections.ts';
 
@@ -73,7 +74,7 @@ function failed(check: string, error: unknown): Check {
   };
 }
 
-function checkFolder({ dataFolder, databaseUrl: url }: Config): Check {
+function checkFolder({ dataFolder, databaseUrl: url, secretKey }: Config): Check {
   const check = 'data folder';
   const nearest = nearestExisting(dataFolder);
   try {
@@ -87,7 +88,12 @@ function checkFolder({ dataFolder, databaseUrl: url }: Config): Check {
         'Give this user the right to write there, or name another folder in ROLLCALL_DATA or with --data.',
     };
   }
-  if (nearest === dataFolder || url !== null) return { check, result: 'ok', detail: dataFolder };
+  if (url !== null) return { check, result: 'ok', detail: dataFolder };
+  if (nearest === dataFolder) {
+    const elsewhere = knownElsewhere(dataFolder, { keyElsewhere: secretKey !== null });
+    const database = elsewhere === null ? '' : `; its PostgreSQL, which cannot enter it, is in ${elsewhere}`;
+    return { check, result: 'ok', detail: `${dataFolder}${database}` };
+  }
   return {
     check,
     result: 'warn',
@@ -118,7 +124,7 @@ function checkSecretKey({ secretKey, dataFolder }: Config): Check {
 
 async function databaseUrl(config: Config, opened: Opened): Promise<string> {
   if (config.databaseUrl !== null) return config.databaseUrl;
-  const postgres = await joinEmbeddedPostgres(config.dataFolder);
+  const postgres = await joinEmbeddedPostgres(config.dataFolder, { keyElsewhere: config.secretKey !== null });
   opened.add(() => postgres.leave());
   return postgres.url;
 }

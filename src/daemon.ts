@@ -26,6 +26,9 @@ export type Daemon = {
   readonly url: string | null;
   /** How its first administrator comes in, of an install that has none yet; null without an API. */
   readonly offerSetUp: (() => Promise<SetUpOffer>) | null;
+  readonly config: Config;
+  readonly isNew: boolean;
+  readonly databaseFolder: string | null;
   close(): Promise<void>;
 };
 
@@ -67,6 +70,9 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
     return {
       url,
       offerSetUp: url === null ? null : () => setUpAt(config, install, url),
+      config,
+      isNew: install.isNew,
+      databaseFolder: install.databaseFolder,
       close: async () => {
         log.info({ event: 'daemon.stopping' });
         await opened.close();

@@ -33,6 +33,10 @@ export type Install = {
   };
   /** Of the database's owner. */
   readonly databaseUrl: string;
+  /** Its database was empty until now. */
+  readonly isNew: boolean;
+  /** Where the embedded PostgreSQL keeps its files; null: the database is another. */
+  readonly databaseFolder: string | null;
   close(): Promise<void>;
 };
 
@@ -40,10 +44,10 @@ export type Install = {
 export async function openInstall(config: Config, log: Logger, connectors: Connectors): Promise<Install> {
   const opened = new Opened();
   try {
-    const secretKey = secretKeyOf(config);
-    const databaseUrl = await databaseUrlOf(config, opened);
-    const migrations = await migrate(databaseUrl);
-    if (migrations.length > 0) log.info({ event: 'database.migrated', migrations: migrations.length });
+    const { url: databaseUrl, folder: databaseFolder } = await databaseOf(config, opened);
+    const secretKey = secretKeyOf(config); // not before: a key in the folder says that there is an install
+    const { applied, wasEmpty: isNew } = await migrate(databaseUrl);
+    if (applied.length > 0) log.info({ event: 'database.migrated', migrations: applied.length, isNew });
     const store = await openStore(databaseUrl, secretKey);
     opened.add(() => store.close());
     const clock = { now: () => new Date() };
@@ -57,6 +61,8 @@ export async function openInstall(config: Config, log: Logger, connectors: Conne
     return {
       deps: { ...stored, clock, log, openConnector, supportMinutes, sessionLimits, publicUrl },
       databaseUrl,
+      isNew,
+      databaseFolder,
       close: () => opened.close(),
     };
   } catch (error) {
@@ -65,11 +71,11 @@ export async function openInstall(config: Config, log: Logger, connectors: Conne
   }
 }
 
-async function databaseUrlOf(config: Config, opened: Opened): Promise<string> {
-  if (config.databaseUrl !== null) return config.databaseUrl;
-  const postgres = await joinEmbeddedPostgres(config.dataFolder);
+async function databaseOf({ databaseUrl, dataFolder, secretKey }: Config, opened: Opened) {
+  if (databaseUrl !== null) return { url: databaseUrl, folder: null };
+  const postgres = await joinEmbeddedPostgres(dataFolder, { keyElsewhere: secretKey !== null });
   opened.add(() => postgres.leave());
-  return postgres.url;
+  return postgres;
 }
 
 function secretKeyOf({ secretKey, dataFolder }: Config): string {
@@ -90,8 +96,8 @@ function secretKeyOf({ secretKey, dataFolder }: Config): string {
 }
 
 /** Makes the embedded database of a data folder as good as new. For the demo, whose data are made up; nothing brings them back. */
-export async function eraseEmbedded({ dataFolder }: Config): Promise<void> {
-  const postgres = await joinEmbeddedPostgres(dataFolder);
+export async function eraseEmbedded({ dataFolder, secretKey }: Config): Promise<void> {
+  const postgres = await joinEmbeddedPostgres(dataFolder, { keyElsewhere: secretKey !== null });
   try {
     const owner = await connectAsOwner(postgres.url);
     try {

@@ -4,6 +4,7 @@ import type { Installation } from './cli/cli.ts';
 import { runCommandLine } from './cli/program.ts';
 import type { Config } from './config.ts';
 import { openLogger } from './log.ts';
+import { makeFolder } from './store/makeFolder.ts';
 
 /** Loaded when they are first needed: the vendors' libraries take longer to load than most commands take to run. */
 async function openParts(config: Config, log: ReturnType<typeof openLogger>) {
@@ -30,7 +31,8 @@ const installation: Installation = {
     const { openOperator } = await import('./cli/operator.ts');
     const install = await openParts(config, commandLog(config));
     try {
-      return { operator: await openOperator(install.deps, operator), config, close: install.close };
+      const { isNew, databaseFolder, close } = install;
+      return { operator: await openOperator(install.deps, operator), config, isNew, databaseFolder, close };
     } catch (error) {
       await install.close();
       throw error;
@@ -41,6 +43,7 @@ const installation: Installation = {
     const install = await openParts(config, openLogger(config.logLevel, destination));
     return await openDaemon(config, install, parts);
   },
+  makeFolder,
   eraseEmbedded: async (config) => {
     const { eraseEmbedded } = await import('./install.ts');
     await eraseEmbedded(config);

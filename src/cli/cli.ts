@@ -11,6 +11,10 @@ import type { Terminal } from './terminal.ts';
 export type App = {
   readonly operator: Operator;
   readonly config: Config;
+  /** Its database was empty until now. */
+  readonly isNew: boolean;
+  /** Where the embedded PostgreSQL keeps its files; null: the database is another. */
+  readonly databaseFolder: string | null;
   /** Gives everything back; the embedded PostgreSQL goes with whoever uses it last. */
   close(): Promise<void>;
 };
@@ -29,6 +33,8 @@ export type Installation = {
   openApp(config: Config, operator: string): Promise<App>;
   /** The log goes to standard output unless a destination is given. */
   openDaemon(config: Config, parts: DaemonParts, destination?: NodeJS.WritableStream): Promise<Daemon>;
+  /** With those above it. Throws what the system says. */
+  makeFolder(path: string): void;
   /** Empties the embedded database of a data folder: for the demo alone. */
   eraseEmbedded(config: Config): Promise<void>;
   /** Throws ConnectorError 'misconfigured' that names each wrong field. */

@@ -21,6 +21,7 @@ import { DemoState } from './demoState.ts';
 import { type DemoResult, summaryOf, writeDemoSummary } from './demoSummary.ts';
 import { examples } from './examples.ts';
 import { everything } from './lists.ts';
+import { noteNewInstall } from './newInstall.ts';
 import { syncOne } from './sync.ts';
 import { counted, type Progress } from './terminal.ts';
 
@@ -55,7 +56,7 @@ async function runDemo(cli: Cli, options: DemoOptions): Promise<void> {
   const started = Date.now();
   const folder = cli.dataOption() ?? join(process.env['ROLLCALL_DATA'] || '.rollcall', 'demo');
   const config = cli.config(folder);
-  const state = DemoState.take(config.dataFolder);
+  const state = DemoState.take(config.dataFolder, cli.installation.makeFolder);
   const opened = new Opened();
   opened.add(async () => state.release());
   const progress = cli.terminal.progress();
@@ -71,6 +72,8 @@ async function runDemo(cli: Cli, options: DemoOptions): Promise<void> {
       return app;
     });
     const [app, simulators] = await allEnded([opening, startSimulators(keys, opened)]);
+    progress.clear();
+    noteNewInstall(cli.terminal, app);
     cli.signal.throwIfAborted();
     const demo: Demo = { cli, app, state, opened, progress };
     const running = companies.map((company, at) => runCompany(demo, company, simulatorAt(simulators, at)));

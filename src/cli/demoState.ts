@@ -1,8 +1,9 @@
 /** What a demo remembers in its folder: that the folder is a demo's, who runs it, how far its directories have lived. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Problem } from '../domain/problem.ts';
+import type { Installation } from './cli.ts';
 
 const State = z.object({
   /** The process that runs the demo; null: none. */
@@ -29,7 +30,7 @@ export class DemoState {
    * Takes the folder. Throws `data-folder-unusable` when another process runs the demo there, when it holds an install that is no
    * demo's, or when it cannot be written.
    */
-  static take(folder: string): DemoState {
+  static take(folder: string, makeFolder: Installation['makeFolder']): DemoState {
     const file = join(folder, 'demo.json');
     const state = read(file);
     if (state === null && existsSync(join(folder, 'secret.key'))) {
@@ -45,7 +46,7 @@ export class DemoState {
     }
     const taken = new DemoState(file, { ...(state ?? NEW), process: process.pid });
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       taken.#save();
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;

@@ -15,6 +15,7 @@ import { addDoctorCommand } from './doctor.ts';
 import { addExplainCommand } from './explain.ts';
 import { EXIT, tell } from './failure.ts';
 import { addKeyCommands } from './keys.ts';
+import { noteNewInstall } from './newInstall.ts';
 import { addPrincipalCommands } from './principals.ts';
 import { addProductPlanCommands } from './productPlans.ts';
 import { addPullCommand } from './pull.ts';
@@ -128,6 +129,7 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
       run(async () => {
         const app = await openApp(config());
         try {
+          noteNewInstall(terminal, app);
           signals.signal.throwIfAborted();
           return await work(app);
         } finally {

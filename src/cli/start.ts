@@ -6,6 +6,7 @@ import type { SetUpOffer } from '../signIn/setUp.ts';
 import { asTyped } from './asTyped.ts';
 import type { Cli } from './cli.ts';
 import { examples } from './examples.ts';
+import { noteNewInstall } from './newInstall.ts';
 
 type StartOptions = { readonly apiOnly?: boolean; readonly workerOnly?: boolean };
 
@@ -34,6 +35,7 @@ async function runDaemon(cli: Cli, { apiOnly, workerOnly }: StartOptions): Promi
   const parts = apiOnly === true ? 'api' : workerOnly === true ? 'worker' : 'all';
   const daemon = await cli.installation.openDaemon(cli.config(), parts);
   try {
+    noteNewInstall(cli.terminal, daemon);
     if (daemon.url !== null && process.stderr.isTTY) {
       cli.terminal.note(
         asTyped(`Rollcall listens on ${daemon.url}. A key for it: rollcall keys add NAME --role auditor`),

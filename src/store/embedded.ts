@@ -6,7 +6,7 @@
  *   running --the last one leaves--> none          running --its starter is killed--> running (the next process joins it)
  */
 import { execFile, spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   accessSync,
   chownSync,
@@ -28,6 +28,8 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { Problem } from '../domain/problem.ts';
 import { copyForOthers } from './copyForOthers.ts';
+import { folderElsewhere, SYSTEM_FOLDER, writeOnce } from './dataFolder.ts';
+import { makeFolder } from './makeFolder.ts';
 
 const run = promisify(execFile);
 
@@ -37,6 +39,8 @@ type RunAs = { readonly uid?: number; readonly gid?: number };
 export type EmbeddedPostgres = {
   /** For the owner of the database `rollcall`. */
   readonly url: string;
+  /** Where its files are. */
+  readonly folder: string;
   /** Stops the server unless another process is using it. */
   leave(): Promise<void>;
 };
@@ -44,6 +48,8 @@ export type EmbeddedPostgres = {
 export type EmbeddedOptions = {
   /** Tests only: a crash of the machine may lose data. */
   readonly unsafeAndFast?: boolean;
+  /** The install's secret key comes from the environment; otherwise it is in the data folder. */
+  readonly keyElsewhere?: boolean;
 };
 
 /** Starts or joins the server of this data folder. Throws `data-folder-unusable` with what PostgreSQL said. */
@@ -52,7 +58,7 @@ export async function joinEmbeddedPostgres(
   options: EmbeddedOptions = {},
 ): Promise<EmbeddedPostgres> {
   const runAs = whoRunsPostgres();
-  const place = preparePlace(dataFolder, runAs);
+  const place = preparePlace(dataFolder, runAs, options);
   await initialise(place, runAs);
   const password = readFileSync(join(place.folder, 'password'), 'utf8').trim();
   const urlAt = (port: number) => `postgres://rollcall:${password}@127.0.0.1:${port}/rollcall`;
@@ -60,7 +66,7 @@ export async function joinEmbeddedPostgres(
   for (let attempt = 0; attempt < 100; attempt++) {
     const port = runningPort(place.cluster);
     if (port !== null && (await answers(urlAt(port))))
-      return { url: urlAt(port), leave: () => leave(place, mark) };
+      return { url: urlAt(port), folder: place.folder, leave: () => leave(place, mark) };
     if (port === null) {
       await start(place, runAs, options).catch((error: unknown) => {
         rmSync(mark, { force: true });
@@ -98,24 +104,24 @@ function whoRunsPostgres(): RunAs {
  * Where the cluster and the binaries are. Run by root from a place that others cannot enter (a clone in /root), neither could be
  * reached by the user that PostgreSQL runs as: then both live below the system's folder for variable data.
  */
-function preparePlace(dataFolder: string, runAs: RunAs): Place {
+function preparePlace(dataFolder: string, runAs: RunAs, { keyElsewhere = false }: EmbeddedOptions): Place {
   let binaries = packagedBinaries();
   let folder = join(dataFolder, 'postgres');
   try {
-    if (runAs.uid !== undefined) {
+    if (runAs.uid === undefined) makeFolder(folder, 0o700);
+    else {
       if (!othersCanEnter(binaries)) {
-        const copy = join('/var/lib/rollcall', `postgres-${versionOf(binaries)}-${process.arch}`);
+        const copy = join(SYSTEM_FOLDER, `postgres-${versionOf(binaries)}-${process.arch}`);
         copyForOthers(dirname(binaries), copy);
         binaries = join(copy, 'bin');
       }
-      mkdirSync(dataFolder, { recursive: true, mode: 0o755 });
-      if (!othersCanEnter(dataFolder))
-        folder = join(
-          '/var/lib/rollcall',
-          createHash('sha256').update(resolve(dataFolder)).digest('hex').slice(0, 12),
-        );
+      const wasThere = existsSync(dataFolder);
+      makeFolder(dataFolder, 0o755);
+      const isElsewhere = !othersCanEnter(dataFolder);
+      if (isElsewhere) folder = folderElsewhere(dataFolder, { keyElsewhere: keyElsewhere && wasThere });
+      makeFolder(folder, 0o711);
+      if (isElsewhere) writeOnce(join(folder, 'data-folder'), resolve(dataFolder));
     }
-    mkdirSync(folder, { recursive: true, mode: runAs.uid === undefined ? 0o700 : 0o711 });
     accessSync(folder, constants.W_OK);
   } catch (error) {
     throw unusable(

@@ -21,8 +21,15 @@ type Applied = {
   readonly finished_at: Date | null;
 };
 
-/** Brings the database at `url` (its owner's) to this version's schema. Gives the names of the migrations applied just now. */
-export async function migrate(url: string): Promise<readonly string[]> {
+export type Migrated = {
+  /** The names of the migrations applied just now. */
+  readonly applied: readonly string[];
+  /** There was none before: it is a new install, with nothing in it. */
+  readonly wasEmpty: boolean;
+};
+
+/** Brings the database at `url` (its owner's) to this version's schema. */
+export async function migrate(url: string): Promise<Migrated> {
   const client = await connectAsOwner(url);
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
@@ -36,7 +43,7 @@ export async function migrate(url: string): Promise<readonly string[]> {
     refuseForeign(known, rows);
     const due = known.filter((migration) => !rows.some((row) => row.migration_name === migration.name));
     for (const migration of due) await applyOne(client, migration);
-    return due.map((migration) => migration.name);
+    return { applied: due.map((migration) => migration.name), wasEmpty: rows.length === 0 };
   } finally {
     await client.end(); // gives the lock back
   }

@@ -1,8 +1,10 @@
 /** Credentials at rest: AES-256-GCM under the install's key, each value with its own nonce and bound to the row it belongs to. */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Problem } from '../domain/problem.ts';
+import { writeOnce } from './dataFolder.ts';
+import { makeFolder } from './makeFolder.ts';
 
 const FORMAT = 1;
 const NONCE = 12;
@@ -55,19 +57,8 @@ export function secretBox(key: string): SecretBox {
 
 /** The key of an install without ROLLCALL_SECRET_KEY: made once, kept in the data folder, readable by its owner alone. */
 export function keyFromFolder(dataFolder: string): string {
-  mkdirSync(dataFolder, { recursive: true });
+  makeFolder(dataFolder);
   const file = join(dataFolder, 'secret.key');
-  if (!existsSync(file)) {
-    // Written whole under another name first: two processes that start at once end up with one key, and a crash leaves none half written.
-    const draft = `${file}.${process.pid}`;
-    writeFileSync(draft, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
-    try {
-      linkSync(draft, file);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    } finally {
-      rmSync(draft, { force: true });
-    }
-  }
+  if (!existsSync(file)) writeOnce(file, randomBytes(32).toString('base64'), 0o600);
   return readFileSync(file, 'utf8').trim();
 }

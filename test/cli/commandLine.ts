@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { Simulator } from '../../simulators/start.ts';
 import { joinEmbeddedPostgres } from '../../src/store/embedded.ts';
+import { migrate } from '../../src/store/migrate.ts';
 import { freshDatabase } from '../support/database.ts';
 import { aFolder, type Ended, rollcall } from './command.ts';
 
@@ -23,7 +24,9 @@ export function aCommandLine(database: Database = 'held') {
   beforeAll(async () => {
     if (database === 'held') {
       mkdirSync(data, { mode: 0o755 });
-      leave = (await joinEmbeddedPostgres(data, { unsafeAndFast: true })).leave;
+      const postgres = await joinEmbeddedPostgres(data, { unsafeAndFast: true });
+      leave = postgres.leave;
+      await migrate(postgres.url); // the first command of a test is not the first of its install
     }
     if (database === 'external') {
       const fresh = await freshDatabase();

@@ -16,6 +16,7 @@ const program = buildProgram({
     openApp: never,
     openDaemon: never,
     openConnector: never,
+    makeFolder: never,
     eraseEmbedded: never,
     checkUp: never,
   },
