@@ -40,7 +40,12 @@ describe('the page about the architecture', () => {
     const without = tables.flatMap(([name, { columns }]) => ('tenant_id' in columns ? [] : [name]));
     const said = /has no tenant: ([^.]*)[.]/.exec(tenants.text)?.[1] ?? '';
     const named = [...said.matchAll(/\(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(', '));
-    expect(named.sort()).toEqual(without.filter((name) => name !== 'tenant').map((name) => `\`${name}\``).sort());
+    expect(named.sort()).toEqual(
+      without
+        .filter((name) => name !== 'tenant')
+        .map((name) => `\`${name}\``)
+        .sort(),
+    );
   });
 
   it('names the roles of principals', () => {

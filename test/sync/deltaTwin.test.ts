@@ -118,28 +118,32 @@ async function shown(real: Connected) {
 const RUNS = Number(process.env['RUNS'] ?? 12);
 
 describe('What deltas came to', () => {
-  it('is what a full run comes to, whatever happened in the directory and here', async () => {
-    await fc.assert(
-      fc.asyncProperty(life, async (given) => {
-        const real = await begin(given);
-        let deltas = 0;
-        for (const one of given.rounds) {
-          install.clock.advance(1_000);
-          change(real.directory, one.edits);
-          const outcome = await real.sync();
-          expect(outcome).toMatchObject({ result: 'finished' });
-          deltas += 'kind' in outcome && outcome.kind === 'delta' ? 1 : 0;
-          if (one.isCompared) {
-            const byDelta = await shown(real);
-            expect(await real.sync({ full: true })).toMatchObject({ snapshot: 'complete' });
-            expect(await shown(real)).toEqual(byDelta);
+  it(
+    'is what a full run comes to, whatever happened in the directory and here',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(life, async (given) => {
+          const real = await begin(given);
+          let deltas = 0;
+          for (const one of given.rounds) {
+            install.clock.advance(1_000);
+            change(real.directory, one.edits);
+            const outcome = await real.sync();
+            expect(outcome).toMatchObject({ result: 'finished' });
+            deltas += 'kind' in outcome && outcome.kind === 'delta' ? 1 : 0;
+            if (one.isCompared) {
+              const byDelta = await shown(real);
+              expect(await real.sync({ full: true })).toMatchObject({ snapshot: 'complete' });
+              expect(await shown(real)).toEqual(byDelta);
+            }
+            install.clock.advance(1_000);
+            await live(real, one);
           }
-          install.clock.advance(1_000);
-          await live(real, one);
-        }
-        expect(deltas).toBe(given.rounds.length);
-      }),
-      { numRuns: RUNS, endOnFailure: true },
-    );
-  }, 20_000 * RUNS);
+          expect(deltas).toBe(given.rounds.length);
+        }),
+        { numRuns: RUNS, endOnFailure: true },
+      );
+    },
+    20_000 * RUNS,
+  );
 });
