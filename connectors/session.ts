@@ -1,7 +1,7 @@
 /** The one way to a provider: allowed origins only, trust and proxy, pacing, bounded retry, and failures without secrets. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
-import { joined } from './abort.ts';
+import { joined, orAborted } from './abort.ts';
 import type { SessionResponse } from './answer.ts';
 import { BREAKER, Breaker, type BreakerOptions, type Pass } from './breaker.ts';
 import { type CircuitBreaker, ConnectorError, type Network, type Usage } from './contract.ts';
@@ -246,7 +246,8 @@ class Session implements HttpSession {
     const either = joined(signal);
     const timer = setTimeout(() => either.abort(new TimedOut()), this.#options.timeoutMs);
     try {
-      const answer = await this.#dispatcher.request({
+      // undici looks at the signal only once it is connected, and a proxy may accept and never answer.
+      const asked = this.#dispatcher.request({
         origin: url.origin,
         path: url.pathname + url.search,
         method: request.method as Dispatcher.HttpMethod,
@@ -256,7 +257,7 @@ class Session implements HttpSession {
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-      const response = await this.#read(url, answer);
+      const response = await this.#read(url, await orAborted(asked, either.signal));
       this.#reached.add(url.origin);
       const throttled = this.#isThrottled(request, response);
       return { ok: true, response, throttled, waitMs: this.#demandedWaitMs(request, response) };

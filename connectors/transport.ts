@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import { ConnectorError, type FailureKind, type Network } from './contract.ts';
 
 /** HOST and LIMIT in `happened` stand for what only the session knows. `code` carries nothing of what was sent or received. */
@@ -22,14 +22,20 @@ export class TimedOut extends Error {
   override readonly name = 'TimedOut';
 }
 
-/** A pool of kept-alive connections for one Rollcall connection. Opens none yet. */
-export function dispatcherFor(network: Network): Dispatcher {
+/**
+ * A pool of kept-alive connections for one Rollcall connection. Opens none yet. `connectMs`: how long each part of the way may take to
+ * come about; behind a proxy these are the proxy itself, its answer, and the host.
+ */
+export function dispatcherFor(network: Network, connectMs = 10_000): Dispatcher {
   const secureContext = tls.createSecureContext({ ca: trusted(network.ca) });
-  const connect = { secureContext, timeout: 10_000 };
+  const connect = { secureContext, timeout: connectMs };
   const pool = { connections: 8, pipelining: 1, keepAliveTimeout: 15_000 };
   if (network.proxy === null) return new Agent({ ...pool, connect });
   const { uri, token } = proxyOf(network.proxy);
-  return new ProxyAgent({ ...pool, uri, ...token, requestTls: connect, proxyTls: connect });
+  // What goes through here is CONNECT alone: undici would wait five minutes for the answer to one.
+  const clientFactory = (origin: URL, options: object) =>
+    new Pool(origin, { ...options, headersTimeout: connectMs });
+  return new ProxyAgent({ ...pool, uri, ...token, requestTls: connect, proxyTls: connect, clientFactory });
 }
 
 /** The operating system's authorities as well as Node's own: an inspecting proxy's CA is usually installed there. */
@@ -160,6 +166,7 @@ const KNOWN: Readonly<Record<string, Known>> = {
   ENETUNREACH: noWayTo('HOST cannot be reached'),
   ETIMEDOUT: noWayTo('HOST took no connection in time'),
   UND_ERR_CONNECT_TIMEOUT: noWayTo('HOST took no connection in time'),
+  UND_ERR_HEADERS_TIMEOUT: noWayTo('HOST gave no way through in time'), // of a proxy's answer to CONNECT: no other is timed by undici
   ECONNRESET: interrupted('HOST closed the connection before the answer was complete'),
   EPIPE: interrupted('HOST closed the connection before the answer was complete'),
   UND_ERR_SOCKET: interrupted('HOST closed the connection before the answer was complete'),

@@ -2,7 +2,13 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
-import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
+import {
+  type AddressInfo,
+  connect,
+  createServer as createTcpServer,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { onTestFinished } from 'vitest';
 import type { Network } from '../../connectors/contract.ts';
 import { openKeys } from '../../simulators/certificates.ts';
@@ -75,4 +81,18 @@ export async function aProxy(wanted: string | null, status = 407): Promise<Proxy
     server.close();
   });
   return { url: `127.0.0.1:${port}`, tunnels, refused };
+}
+
+/** Accepts connections and says nothing on them. */
+export async function aSilentProxy(): Promise<{ readonly url: string; readonly accepted: () => number }> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket.on('error', () => socket.destroy()));
+  });
+  const port = await listening(server);
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${port}`, accepted: () => sockets.size };
 }

@@ -3,9 +3,10 @@ import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseJson } from '../../connectors/answer.ts';
 import { openSession } from '../../connectors/session.ts';
+import { dispatcherFor, faultOf } from '../../connectors/transport.ts';
 import { openKeys } from '../../simulators/certificates.ts';
 import { aClock, answering, failing, opened, SECRET } from './aSession.ts';
-import { aHost, aProxy, listening } from './httpsHost.ts';
+import { aHost, aProxy, aSilentProxy, listening } from './httpsHost.ts';
 
 describe('what can go wrong on the way', () => {
   it('ends a try that hangs, before the answer or in its middle, and tries again', async () => {
@@ -134,6 +135,39 @@ describe('a proxy', () => {
     const host = await answering();
     const network = { ...host.network, proxy: `http://${(await aProxy(null, status)).url}` };
     expect(await failing(opened(host, { network, maxRetries: 1 }).get('/'))).toMatchObject({ kind });
+  });
+
+  it('that accepts and never answers keeps nobody from leaving, nor from being told that the try took too long', async () => {
+    const host = await answering();
+    const { url: proxy, accepted } = await aSilentProxy();
+    const leaving = new AbortController();
+    const { get } = opened(host, { network: { ...host.network, proxy } });
+    const left = get('/', { signal: leaving.signal });
+    await expect.poll(accepted).toBe(1);
+    leaving.abort('cancelled');
+    await expect(left).rejects.toBe('cancelled');
+    const hurried = opened(host, { network: { ...host.network, proxy }, timeoutMs: 50, maxRetries: 1 });
+    expect(await failing(hurried.get('/'))).toMatchObject({
+      kind: 'unavailable',
+      message: expect.stringContaining('within 0.05 s, 2 times'),
+    });
+    expect(host.asked).toEqual([]);
+  });
+
+  it('that never answers is given up, and what waited for it may be asked again', async () => {
+    const { url: proxy } = await aSilentProxy();
+    const dispatcher = dispatcherFor({ baseUrl: null, ca: null, proxy }, 1_000);
+    onTestFinished(() => dispatcher.destroy());
+    const asked = { origin: 'https://provider.example', path: '/', method: 'GET' } as const;
+    const error: unknown = await dispatcher
+      .request({ ...asked, headersTimeout: 0 })
+      .catch((reason) => reason);
+    expect(faultOf(error)).toMatchObject({
+      kind: 'unavailable',
+      code: 'UND_ERR_HEADERS_TIMEOUT',
+      retry: true,
+      unreachable: true,
+    });
   });
 
   it('that is down is named instead of the host behind it', async () => {
