@@ -1,11 +1,6 @@
 /** Access tokens for Graph by @azure/identity, whose HTTP goes over the connection's session, so that CA and proxy hold. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import {
-  ClientAssertionCredential,
-  ClientCertificateCredential,
-  ClientSecretCredential,
-  type TokenCredentialOptions,
-} from '@azure/identity';
+import type { TokenCredentialOptions } from '@azure/identity';
 import { z } from 'zod';
 import { parseJson } from '../answer.ts';
 import { ConnectorError } from '../contract.ts';
@@ -83,7 +78,9 @@ async function newToken(options: TokenOptions, signal: AbortSignal) {
     return managedToken({ machine, local, resource, clientId, directoryId }, signal);
   }
   const refusals: unknown[] = []; // the library wraps what its HTTP throws, and quotes the answer
-  const credential = credentialFor(options, signal, refusals);
+  // Not before it is needed: a process that reads other providers does without its 40 MB.
+  const azure = await import('@azure/identity');
+  const credential = credentialFor(azure, options, signal, refusals);
   try {
     return await credential.getToken(options.scope);
   } catch (error) {
@@ -92,7 +89,12 @@ async function newToken(options: TokenOptions, signal: AbortSignal) {
   }
 }
 
-function credentialFor(options: TokenOptions, signal: AbortSignal, refusals: unknown[]) {
+function credentialFor(
+  azure: typeof import('@azure/identity'),
+  options: TokenOptions,
+  signal: AbortSignal,
+  refusals: unknown[],
+) {
   const { directoryId, clientId, credentials, authority } = options;
   const common = {
     authorityHost: authority,
@@ -103,7 +105,7 @@ function credentialFor(options: TokenOptions, signal: AbortSignal, refusals: unk
   };
   switch (credentials.kind) {
     case 'secret':
-      return new ClientSecretCredential(directoryId, clientId, credentials.clientSecret, common);
+      return new azure.ClientSecretCredential(directoryId, clientId, credentials.clientSecret, common);
     case 'federated': {
       const assertion = async () => {
         try {
@@ -113,13 +115,13 @@ function credentialFor(options: TokenOptions, signal: AbortSignal, refusals: unk
           throw error;
         }
       };
-      return new ClientAssertionCredential(directoryId, clientId, assertion, common);
+      return new azure.ClientAssertionCredential(directoryId, clientId, assertion, common);
     }
     case 'managed-identity':
       throw new Error('A managed identity has a session of its own.');
     case 'certificate': {
       const certificate = canonicalPem(credentials.pem);
-      return new ClientCertificateCredential(directoryId, clientId, { certificate }, common);
+      return new azure.ClientCertificateCredential(directoryId, clientId, { certificate }, common);
     }
   }
 }
