@@ -14,6 +14,7 @@ import type { Daemon } from '../daemon.ts';
 import type { Connection } from '../domain/connection.ts';
 import { Problem } from '../domain/problem.ts';
 import { Opened } from '../opened.ts';
+import { goOnWith } from './asTyped.ts';
 import type { App, Cli } from './cli.ts';
 import { applyTo } from './decisions.ts';
 import { type Company, companies } from './demoDirectories.ts';
@@ -55,6 +56,7 @@ type Demo = {
 async function runDemo(cli: Cli, options: DemoOptions): Promise<void> {
   const started = Date.now();
   const folder = cli.dataOption() ?? join(process.env['ROLLCALL_DATA'] || '.rollcall', 'demo');
+  if (cli.dataOption() === undefined) goOnWith(folder);
   const config = cli.config(folder);
   const state = DemoState.take(config.dataFolder, cli.installation.makeFolder);
   const opened = new Opened();
@@ -86,7 +88,6 @@ async function runDemo(cli: Cli, options: DemoOptions): Promise<void> {
       writeDemoSummary(cli.terminal, {
         results,
         seconds,
-        folder,
         apiKey,
         url: daemon.url ?? '',
         stays: options.exit !== true,

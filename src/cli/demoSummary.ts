@@ -35,7 +35,6 @@ export function summaryOf(results: readonly DemoResult[], seconds: number) {
 export type DemoEnd = {
   readonly results: readonly DemoResult[];
   readonly seconds: number;
-  readonly folder: string;
   readonly apiKey: string;
   readonly url: string;
   readonly stays: boolean;
@@ -66,9 +65,8 @@ function writeCompany(terminal: Terminal, { company, summary, users, samples }: 
   }
 }
 
-function writeNext(terminal: Terminal, { results, seconds, folder, apiKey, url, stays }: DemoEnd): void {
+function writeNext(terminal: Terminal, { results, seconds, apiKey, url, stays }: DemoEnd): void {
   const { style, line } = terminal;
-  const data = ` --data ${quoted(folder)}`;
   const [first] = results;
   const strange = results.find(({ summary }) => summary.held > 0) ?? first;
   const puzzle = results.flatMap(({ samples }) => samples).find((change) => change.kind === 'conflict');
@@ -83,22 +81,21 @@ function writeNext(terminal: Terminal, { results, seconds, folder, apiKey, url, 
     line(`  ${style('cyan', asTyped(command))}\n      ${style('dim', what)}`);
   if (strange !== undefined)
     say(
-      `rollcall changes --tenant ${quoted(strange.company.tenant)}${data}`,
+      `rollcall changes --tenant ${quoted(strange.company.tenant)}`,
       'two people in five are gone from this directory: nobody loses access until a person has looked',
     );
-  if (puzzle !== undefined)
-    say(`rollcall show ${puzzle.id}${data}`, 'a change that only a person can decide on');
+  if (puzzle !== undefined) say(`rollcall show ${puzzle.id}`, 'a change that only a person can decide on');
   if (first !== undefined) {
     const { connection, revision } = first.summary;
     say(
-      `rollcall approve --connection ${connection} --all --revision ${revision} --reason 'Looks right'${data}`,
+      `rollcall approve --connection ${connection} --all --revision ${revision} --reason 'Looks right'`,
       `everything that waits for ${first.company.tenant}`,
     );
-    say(`rollcall apply ${connection}${data}`, 'carry it out');
+    say(`rollcall apply ${connection}`, 'carry it out');
   }
-  say(`rollcall audit verify${data}`, 'who did what, and that nobody has touched the record');
+  say('rollcall audit verify', 'who did what, and that nobody has touched the record');
   if (!stays) {
-    line(`  The API runs while the demo stays: ${style('cyan', 'npm run demo')} without --exit.`);
+    line(`  The directories and the API are there while the demo stays: ${style('cyan', 'npm run demo')} without --exit.`);
     return;
   }
   say(

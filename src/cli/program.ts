@@ -2,13 +2,12 @@
 import { userInfo } from 'node:os';
 import { Command, CommanderError } from 'commander';
 import { parseConfig } from '../config.ts';
-import { asTyped } from './asTyped.ts';
+import { asTyped, goOnWith } from './asTyped.ts';
 import { addAuditCommands } from './audit.ts';
 import { addChangeCommands } from './changes.ts';
 import type { Cli, Ending, Installation } from './cli.ts';
 import { addConfigCommands } from './config.ts';
 import { addConnectionCommands } from './connections.ts';
-import { quoted } from './criteria.ts';
 import { addDecisionCommands } from './decisions.ts';
 import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
@@ -123,7 +122,7 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
     config,
     dataOption,
     openApp,
-    next: (...commands) => writeNext(terminal, commands, dataOption()),
+    next: (...commands) => writeNext(terminal, commands),
     run,
     withApp: (work) =>
       run(async () => {
@@ -137,7 +136,10 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
         }
       }),
   };
-  const program = buildProgram(cli);
+  const program = buildProgram(cli).hook('preAction', () => {
+    const data = dataOption();
+    if (data !== undefined) goOnWith(data);
+  });
   try {
     if (argv.length === 0) program.help({ error: true });
     await program.parseAsync([...argv], { from: 'user' });
@@ -155,11 +157,10 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
   }
 }
 
-function writeNext(terminal: Terminal, commands: readonly string[], data: string | undefined): void {
+function writeNext(terminal: Terminal, commands: readonly string[]): void {
   if (terminal.json) return;
-  const suffix = data === undefined ? '' : ` --data ${quoted(data)}`;
   for (const [at, command] of commands.entries())
-    terminal.note(`${at === 0 ? 'Next:' : '     '} ${asTyped(`rollcall ${command}`)}${suffix}`);
+    terminal.note(`${at === 0 ? 'Next:' : '     '} ${asTyped(`rollcall ${command}`)}`);
 }
 
 /** --data names an install as a whole: what the environment says about another one does not count then. */

@@ -31,7 +31,7 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
     code: 0,
     stdout: expect.stringContaining('Added the connection Harbor Okta'),
   });
-  expect(added.stderr).toContain('Next: node bin/rollcall.js connections test');
+  expect(added.stderr).toContain(`Next: node bin/rollcall.js --data ${data} connections test`);
   const connection = await json('connections', 'show', 'Harbor Okta');
   expect(connection).toMatchObject({
     tenant: tenant.id,
