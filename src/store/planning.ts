@@ -6,7 +6,7 @@ import { v7 } from 'uuid';
 import type { Contest } from '../domain/addresses.ts';
 import type { AuditEntry } from '../domain/audit.ts';
 import { fingerprintOfChange, type ProposedChange } from '../domain/change.ts';
-import { type Counted, explainFinding, type Finding } from '../domain/guard.ts';
+import type { Counted, Finding } from '../domain/guard.ts';
 import type { ExternalId } from '../domain/ids.ts';
 import type { Absent } from '../domain/plan.ts';
 import { Policy } from '../domain/policy.ts';
@@ -16,6 +16,7 @@ import { CONTESTED, SAME, SoughtAddresses, spokenOf } from './contested.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { forgetAway } from './directoryUsers.ts';
+import { countForGuards, holdFound, OPEN_AGAIN } from './guards.ts';
 import { manyIds } from './ids.ts';
 import { lockForPlan } from './locks.ts';
 import { type Concluded, countPending, type PlanFacts, readConcluded, readFacts } from './planFacts.ts';
@@ -279,74 +280,14 @@ export class Plan {
   }
 
   /** What the guards look at. */
-  async count(): Promise<Counted> {
-    const [{ deletions, lost, moves, refused } = NONE] = await this.#tx.query<typeof NONE>(
-      `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
-         count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
-         count(*) FILTER (WHERE ${concernedBy['too-many-moves']} AND state <> 'rejected')::int AS moves,
-         count(*) FILTER (WHERE kind = 'delete' AND state = 'rejected')::int AS refused
-       FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
-      [this.#run.connection],
-    );
-    await this.#tx.query('SET LOCAL enable_nestloop = off'); // everybody is counted, however few the statistics say there are
-    const [all] = await this.#tx.query<{ linked: number }>(
-      `SELECT count(*)::int AS linked FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
-       WHERE i.connection_id = $1 AND a.state <> 'deleted'`,
-      [this.#run.connection],
-    );
-    await this.#tx.query('SET LOCAL enable_nestloop = on');
-    const blanked = await this.#tx.query<{ field: string; users: number }>(
-      `SELECT f ->> 'field' AS field, count(*)::int AS users FROM change c, jsonb_array_elements(c.fields) f
-       WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind IN ('update', 'reactivate')
-         AND f -> 'after' = 'null' AND f ->> 'field' <> 'tenant' GROUP BY 1`,
-      [this.#run.connection],
-    );
-    const { linked = 0 } = all ?? {};
-    const { lastComplete } = this.facts;
-    return {
-      linkedUsers: linked,
-      usersBefore: lastComplete === null ? null : Math.max(lastComplete.users, linked - refused),
-      usersNow: this.facts.snapshot.kind === 'complete' ? this.facts.snapshot.users : null,
-      deletions,
-      usersWhoLoseRoles: lost,
-      usersWhoMove: moves,
-      blanked: new Map(blanked.map((found) => [found.field, found.users])),
-    };
+  count(): Promise<Counted> {
+    return countForGuards(this.#tx, this.#run, this.facts);
   }
 
-  /**
-   * Holds what the findings concern. What a guard held earlier is open again where a complete snapshot shows that the guard has
-   * nothing to find any more; but not what was held because the directory had shrunk: the next run compares with the shrunken
-   * one, so that its silence proves nothing. That waits for a person, or for the people to be back.
-   */
+  /** Holds what the findings concern, as `holdFound` does. */
   async hold(findings: readonly Finding[]): Promise<void> {
-    if (this.facts.snapshot.kind === 'complete')
-      await this.#alter(
-        `UPDATE change c SET ${OPEN_AGAIN('$3')} FROM decision d
-       WHERE c.connection_id = $1 AND c.state = 'held' AND d.id = c.decision_id AND d.made_by = 'guard'
-         AND d.finding ->> 'guard' <> 'shrunken-directory'
-         AND NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text)
-                         WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field')`,
-        [this.#run.connection, JSON.stringify(findings), this.#revision],
-      );
-    for (const finding of findings) await this.#holdFor(finding); // a handful at the most: guards times fields
-  }
-
-  async #holdFor(finding: Finding): Promise<void> {
-    const concerned = concernedBy[finding.guard];
-    await this.#alter(
-      `WITH concerned AS (
-         SELECT id, tenant_id, fingerprint FROM change WHERE connection_id = $1 AND state = 'open' AND ${concerned}),
-       made AS (
-         INSERT INTO decision (id, tenant_id, connection_id, verdict, made_by, reason, finding)
-         SELECT $2, $3, $1, 'hold', 'guard', $4, $5::jsonb WHERE EXISTS (SELECT FROM concerned)),
-       evidence AS (
-         INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint)
-         SELECT $2, id, tenant_id, fingerprint FROM concerned)
-       UPDATE change c SET state = 'held', decision_id = $2 FROM concerned
-       WHERE c.id = concerned.id AND c.state = 'open'`, // a person may have decided since
-      [this.#run.connection, v7(), this.#run.tenant, explainFinding(finding), JSON.stringify(finding)],
-    );
+    const { snapshot } = this.facts;
+    this.#altered += await holdFound(this.#tx, this.#run, { findings, snapshot, revision: this.#revision });
   }
 
   /**
@@ -377,18 +318,3 @@ export class Plan {
     return counts;
   }
 }
-
-const NONE = { deletions: 0, lost: 0, moves: 0, refused: 0 };
-
-/** A change that waits again, as if it had come with this plan: an approval of an earlier revision does not take it in. */
-const OPEN_AGAIN = (revision: string) =>
-  `state = 'open', revision = ${revision}, decision_id = NULL, outcome = NULL, outcome_reason = NULL, apply_id = NULL, closed_at = NULL`;
-
-/** Which changes a guard's finding concerns. `$5` is the finding. */
-const concernedBy = {
-  'too-many-deletions': `kind IN ('suspend', 'delete')`,
-  'shrunken-directory': `kind IN ('suspend', 'delete')`,
-  'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
-  'too-many-moves': `fields @> '[{"field": "tenant"}]' AND kind <> 'conflict'`,
-  'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
-} as const satisfies Record<Finding['guard'], string>;

@@ -1,0 +1,122 @@
+/** What the guards count in a connection's change set, and how what they find is held: by sets, a few statements for each plan. */
+import { v7 } from 'uuid';
+import { type Counted, explainFinding, type Finding } from '../domain/guard.ts';
+import type { TakenRun } from '../domain/run.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
+import type { BulkTransaction } from './database.ts';
+import type { PlanFacts } from './planFacts.ts';
+
+/** A change that waits again, as if it had come with this plan: an approval of an earlier revision does not take it in. */
+export const OPEN_AGAIN = (revision: string) =>
+  `state = 'open', revision = ${revision}, decision_id = NULL, outcome = NULL, outcome_reason = NULL, apply_id = NULL, closed_at = NULL`;
+
+/** Which changes a guard's finding concerns. `$5` is the finding. */
+const concernedBy = {
+  'too-many-deletions': `kind IN ('suspend', 'delete')`,
+  'shrunken-directory': `kind IN ('suspend', 'delete')`,
+  'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
+  'too-many-moves': `fields @> '[{"field": "tenant"}]' AND kind <> 'conflict'`,
+  'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
+} as const satisfies Record<Finding['guard'], string>;
+
+const NONE = { deletions: 0, lost: 0, moves: 0, refused: 0 };
+
+export async function countForGuards(
+  tx: BulkTransaction,
+  run: TakenRun,
+  { lastComplete, snapshot }: PlanFacts,
+): Promise<Counted> {
+  const [{ deletions, lost, moves, refused } = NONE] = await tx.query<typeof NONE>(
+    `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
+       count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
+       count(*) FILTER (WHERE ${concernedBy['too-many-moves']} AND state <> 'rejected')::int AS moves,
+       count(*) FILTER (WHERE kind = 'delete' AND state = 'rejected')::int AS refused
+     FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
+    [run.connection],
+  );
+  const linked = await countLinked(tx, run);
+  return {
+    linkedUsers: linked,
+    usersBefore: lastComplete === null ? null : Math.max(lastComplete.users, linked - refused),
+    usersNow: snapshot.kind === 'complete' ? snapshot.users : null,
+    deletions,
+    usersWhoLoseRoles: lost,
+    usersWhoMove: moves,
+    blanked: await countBlanked(tx, run),
+  };
+}
+
+async function countLinked(tx: BulkTransaction, run: TakenRun): Promise<number> {
+  await tx.query('SET LOCAL enable_nestloop = off'); // everybody is counted, however few the statistics say there are
+  const [all] = await tx.query<{ linked: number }>(
+    `SELECT count(*)::int AS linked FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
+     WHERE i.connection_id = $1 AND a.state <> 'deleted'`,
+    [run.connection],
+  );
+  await tx.query('SET LOCAL enable_nestloop = on');
+  return all?.linked ?? 0;
+}
+
+async function countBlanked(tx: BulkTransaction, run: TakenRun): Promise<ReadonlyMap<string, number>> {
+  const blanked = await tx.query<{ field: string; users: number }>(
+    `SELECT f ->> 'field' AS field, count(*)::int AS users FROM change c, jsonb_array_elements(c.fields) f
+     WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind IN ('update', 'reactivate')
+       AND f -> 'after' = 'null' AND f ->> 'field' <> 'tenant' GROUP BY 1`,
+    [run.connection],
+  );
+  return new Map(blanked.map((found) => [found.field, found.users]));
+}
+
+type Found = {
+  readonly findings: readonly Finding[];
+  readonly snapshot: Snapshot;
+  /** Of the plan. */
+  readonly revision: number;
+};
+
+/**
+ * Holds what the findings concern; gives how many changes were held or opened. What a guard held earlier is open again where a complete
+ * snapshot shows that the guard has nothing to find any more; but not what was held because the directory had shrunk: the next run
+ * compares with the shrunken one, so that its silence proves nothing. That waits for a person, or for the people to be back.
+ */
+export async function holdFound(tx: BulkTransaction, run: TakenRun, found: Found): Promise<number> {
+  const { findings, snapshot, revision } = found;
+  let altered = snapshot.kind === 'complete' ? await openAgain(tx, run, findings, revision) : 0;
+  for (const finding of findings) altered += await holdFor(tx, run, finding); // a handful at the most: guards times fields
+  return altered;
+}
+
+async function openAgain(
+  tx: BulkTransaction,
+  run: TakenRun,
+  findings: readonly Finding[],
+  revision: number,
+): Promise<number> {
+  const { rowCount } = await tx.client.query(
+    `UPDATE change c SET ${OPEN_AGAIN('$3')} FROM decision d
+     WHERE c.connection_id = $1 AND c.state = 'held' AND d.id = c.decision_id AND d.made_by = 'guard'
+       AND d.finding ->> 'guard' <> 'shrunken-directory'
+       AND NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text)
+                       WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field')`,
+    [run.connection, JSON.stringify(findings), revision],
+  );
+  return rowCount ?? 0;
+}
+
+async function holdFor(tx: BulkTransaction, run: TakenRun, finding: Finding): Promise<number> {
+  const { rowCount } = await tx.client.query(
+    `WITH concerned AS (
+       SELECT id, tenant_id, fingerprint FROM change
+       WHERE connection_id = $1 AND state = 'open' AND ${concernedBy[finding.guard]}),
+     made AS (
+       INSERT INTO decision (id, tenant_id, connection_id, verdict, made_by, reason, finding)
+       SELECT $2, $3, $1, 'hold', 'guard', $4, $5::jsonb WHERE EXISTS (SELECT FROM concerned)),
+     evidence AS (
+       INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint)
+       SELECT $2, id, tenant_id, fingerprint FROM concerned)
+     UPDATE change c SET state = 'held', decision_id = $2 FROM concerned
+     WHERE c.id = concerned.id AND c.state = 'open'`, // a person may have decided since
+    [run.connection, v7(), run.tenant, explainFinding(finding), JSON.stringify(finding)],
+  );
+  return rowCount ?? 0;
+}
