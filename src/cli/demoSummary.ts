@@ -95,7 +95,7 @@ function writeNext(terminal: Terminal, { results, seconds, apiKey, url, stays }:
   }
   say('rollcall audit verify', 'who did what, and that nobody has touched the record');
   if (!stays) {
-    line(`  The directories and the API are there while the demo stays: ${style('cyan', 'npm run demo')} without --exit.`);
+    line(`  The API runs while the demo stays: ${style('cyan', 'npm run demo')} without --exit.`);
     return;
   }
   say(

@@ -206,6 +206,7 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void
   const name = terminal.style('bold', harmless(connection.name));
   if (run.failure !== null) {
     for (const line of failureInWords(run.failure)) terminal.note(harmlessLine(line));
+    if (run.failure.kind === 'unavailable' && isOfThisMachine(connection)) terminal.note(SIMULATOR_ENDED);
   }
   if (run.state === 'failed') {
     terminal.line(`${name}: ${terminal.style('red', 'failed')}; nothing changed.`);
@@ -228,6 +229,17 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void
     `  ${total(run.counts) === 0 ? 'no change waits' : countsInWords(run.counts, terminal.style)}`,
   );
   if (total(run.counts) > 0) cli.next(`changes --connection ${connection.id}`);
+}
+
+/** A demo's directories end with it: waiting helps nobody then, as it does with a provider. */
+const SIMULATOR_ENDED =
+  '  Its address is on this machine: a simulator that was there has ended, or its demo. Start that again.';
+
+function isOfThisMachine(connection: ListedConnection): boolean {
+  if (connection.state === 'unreadable') return false;
+  const { orgUrl, scimUrl, url } = Object.fromEntries(Object.entries(connection.settings ?? {}));
+  const host = URL.parse(String(connection.network.baseUrl ?? orgUrl ?? scimUrl ?? url))?.hostname;
+  return host !== undefined && ['127.0.0.1', '[::1]', 'localhost'].includes(host);
 }
 
 function describePartial({ terminal }: Cli, { snapshot, partialReason: why }: RunView): void {

@@ -133,6 +133,8 @@ describe('a directory is not read', { timeout: 60_000 }, () => {
       ['Far', 'failed'],
       ['Wrong', 'finished'],
     ]);
+    const again = await run('sync', 'Far');
+    expect(again.stderr).toContain('a simulator that was there has ended, or its demo. Start that again.');
   });
 });
 
