@@ -108,6 +108,8 @@ export type Change = {
   readonly state: "open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded";
   /** What is allowed now. */
   readonly actions: readonly string[];
+  /** What settles a conflict, which nobody can approve; null for all other changes. */
+  readonly remedy: string | null;
   readonly decision: ({
     readonly verdict: "approve" | "reject" | "hold";
     readonly madeBy: string;
@@ -304,6 +306,8 @@ export type ForeseenChange = {
   readonly fingerprint: string;
   readonly baseVersion: number | null;
   readonly state: "open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded";
+  /** What settles a conflict, which nobody can approve; null for all other changes. */
+  readonly remedy: string | null;
 };
 
 export type LoadedConfiguration = {
@@ -436,6 +440,8 @@ export type Policy = {
   readonly guards: {
     readonly deletedPercent: number;
     readonly deletedAtLeast: number;
+    readonly deletedInWindowPercent: number;
+    readonly windowHours: number;
     readonly lostRolesPercent: number;
     readonly lostRolesAtLeast: number;
     readonly movedPercent: number;
@@ -450,6 +456,8 @@ export type PolicyInput = {
   readonly guards?: {
     readonly deletedPercent?: number;
     readonly deletedAtLeast?: number;
+    readonly deletedInWindowPercent?: number;
+    readonly windowHours?: number;
     readonly lostRolesPercent?: number;
     readonly lostRolesAtLeast?: number;
     readonly movedPercent?: number;

@@ -3,6 +3,7 @@ import type { GuardLimits } from './policy.ts';
 
 export const GUARDS = [
   'too-many-deletions',
+  'too-many-deletions-in-window',
   'shrunken-directory',
   'too-many-lost-roles',
   'too-many-moves',
@@ -10,12 +11,15 @@ export const GUARDS = [
 ] as const;
 export type Guard = (typeof GUARDS)[number];
 
-/** What a guard found. `limit` is what would have been let through; the field is named by bulk-blanking alone. */
+/** What a guard found. `limit` is what would have been let through. */
 export type Finding = {
   readonly guard: Guard;
   readonly counted: number;
   readonly limit: number;
+  /** Of bulk-blanking: which is emptied. */
   readonly field?: string;
+  /** Of too-many-deletions-in-window: how far it reaches back. */
+  readonly hours?: number;
 };
 
 export type Counted = {
@@ -29,6 +33,11 @@ export type Counted = {
   /** Users in the snapshot at hand; null when it is partial, which proves nothing about size. */
   readonly usersNow: number | null;
   readonly deletions: number;
+  /**
+   * Those whom applies have suspended or deleted within the window, who still are, and whom no deletion or suspension waits for; and how
+   * many of them are deleted, so that they are not among the linked users any more.
+   */
+  readonly leftInWindow: { readonly users: number; readonly deleted: number };
   readonly usersWhoLoseRoles: number;
   /** Users who would be put in another tenant. */
   readonly usersWhoMove: number;
@@ -38,13 +47,18 @@ export type Counted = {
 
 export function evaluateGuards(counted: Counted, limits: GuardLimits): readonly Finding[] {
   const findings: Finding[] = [];
-  const share = (percent: number, atLeast: number) =>
-    Math.max(atLeast, Math.floor((counted.linkedUsers * percent) / 100));
-  const check = (guard: Guard, found: number, limit: number, field?: string) => {
-    if (found > limit)
-      findings.push({ guard, counted: found, limit, ...(field === undefined ? {} : { field }) });
+  const share = (percent: number, atLeast: number, of = counted.linkedUsers) =>
+    Math.max(atLeast, Math.floor((of * percent) / 100));
+  const check = (guard: Guard, found: number, limit: number, more: Pick<Finding, 'field' | 'hours'> = {}) => {
+    if (found > limit) findings.push({ guard, counted: found, limit, ...more });
   };
   check('too-many-deletions', counted.deletions, share(limits.deletedPercent, limits.deletedAtLeast));
+  if (counted.deletions > 0) {
+    const { users, deleted } = counted.leftInWindow;
+    const before = counted.linkedUsers + deleted;
+    const limit = share(limits.deletedInWindowPercent, limits.deletedAtLeast, before);
+    check('too-many-deletions-in-window', counted.deletions + users, limit, { hours: limits.windowHours });
+  }
   check(
     'too-many-lost-roles',
     counted.usersWhoLoseRoles,
@@ -52,7 +66,7 @@ export function evaluateGuards(counted: Counted, limits: GuardLimits): readonly 
   );
   check('too-many-moves', counted.usersWhoMove, share(limits.movedPercent, limits.movedAtLeast));
   for (const [field, users] of counted.blanked) {
-    check('bulk-blanking', users, share(limits.blankedPercent, limits.blankedAtLeast), field);
+    check('bulk-blanking', users, share(limits.blankedPercent, limits.blankedAtLeast), { field });
   }
   if (
     counted.usersBefore !== null &&
@@ -71,6 +85,8 @@ export function explainFinding(finding: Finding): string {
   switch (finding.guard) {
     case 'too-many-deletions':
       return `${counted} users would be suspended or deleted; up to ${limit} go without a person looking at them`;
+    case 'too-many-deletions-in-window':
+      return `${counted} users would be suspended or deleted, with those of the last ${finding.hours} hours; up to ${limit} go without a person looking at them`;
     case 'shrunken-directory':
       return `the directory lists ${counted} users fewer than before; up to ${limit} are unremarkable`;
     case 'too-many-lost-roles':

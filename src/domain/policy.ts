@@ -11,6 +11,13 @@ export const Policy = z
         deletedPercent: percent.default(10),
         /** So many are allowed whatever the percentage says, so that a small directory can lose somebody. */
         deletedAtLeast: z.number().int().min(0).default(5),
+        /**
+         * So much may have been suspended and deleted within the window, what waits and what was applied together: whoever leaves a few
+         * at a time is seen as well. The floor is `deletedAtLeast`.
+         */
+        deletedInWindowPercent: percent.default(20),
+        /** How far the window reaches back. */
+        windowHours: z.number().int().min(1).max(8_760).default(168),
         /** Users who lose at least one role, likewise. */
         lostRolesPercent: percent.default(20),
         lostRolesAtLeast: z.number().int().min(0).default(5),

@@ -13,6 +13,7 @@ export const OPEN_AGAIN = (revision: string) =>
 /** Which changes a guard's finding concerns. `$5` is the finding. */
 const concernedBy = {
   'too-many-deletions': `kind IN ('suspend', 'delete')`,
+  'too-many-deletions-in-window': `kind IN ('suspend', 'delete')`,
   'shrunken-directory': `kind IN ('suspend', 'delete')`,
   'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
   'too-many-moves': `fields @> '[{"field": "tenant"}]' AND kind <> 'conflict'`,
@@ -21,11 +22,13 @@ const concernedBy = {
 
 const NONE = { deletions: 0, lost: 0, moves: 0, refused: 0 };
 
+/** `at`: when the plan is made. */
 export async function countForGuards(
   tx: BulkTransaction,
   run: TakenRun,
-  { lastComplete, snapshot }: PlanFacts,
+  { facts, at }: { readonly facts: PlanFacts; readonly at: Date },
 ): Promise<Counted> {
+  const { lastComplete, limits, snapshot } = facts;
   const [{ deletions, lost, moves, refused } = NONE] = await tx.query<typeof NONE>(
     `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
        count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
@@ -40,6 +43,7 @@ export async function countForGuards(
     usersBefore: lastComplete === null ? null : Math.max(lastComplete.users, linked - refused),
     usersNow: snapshot.kind === 'complete' ? snapshot.users : null,
     deletions,
+    leftInWindow: deletions === 0 ? NOBODY : await countLeft(tx, run, earlier(at, limits.windowHours)),
     usersWhoLoseRoles: lost,
     usersWhoMove: moves,
     blanked: await countBlanked(tx, run),
@@ -55,6 +59,23 @@ async function countLinked(tx: BulkTransaction, run: TakenRun): Promise<number> 
   );
   await tx.query('SET LOCAL enable_nestloop = on');
   return all?.linked ?? 0;
+}
+
+const NOBODY = { users: 0, deleted: 0 };
+const earlier = (at: Date, hours: number) => new Date(at.getTime() - hours * 3_600_000);
+
+/** Whom applies have suspended or deleted since, who are still away, and whom no such change waits for. */
+async function countLeft(tx: BulkTransaction, run: TakenRun, since: Date): Promise<Counted['leftInWindow']> {
+  const [left] = await tx.query<Counted['leftInWindow']>(
+    `SELECT count(*)::int AS users, count(*) FILTER (WHERE a.state = 'deleted')::int AS deleted
+     FROM (SELECT DISTINCT auth_user_id AS id FROM change WHERE connection_id = $1 AND state = 'applied' AND outcome = 'applied'
+             AND kind IN ('suspend', 'delete') AND closed_at > $2) gone
+       JOIN auth_user a ON a.id = gone.id AND a.state <> 'active'
+     WHERE NOT EXISTS (SELECT FROM change w WHERE w.connection_id = $1 AND w.auth_user_id = gone.id
+                         AND w.state IN ('open', 'held', 'approved') AND w.kind IN ('suspend', 'delete'))`,
+    [run.connection, since.toISOString()],
+  );
+  return left ?? NOBODY;
 }
 
 async function countBlanked(tx: BulkTransaction, run: TakenRun): Promise<ReadonlyMap<string, number>> {

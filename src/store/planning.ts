@@ -279,9 +279,9 @@ export class Plan {
     );
   }
 
-  /** What the guards look at. */
-  count(): Promise<Counted> {
-    return countForGuards(this.#tx, this.#run, this.facts);
+  /** What the guards look at. `at`: when the plan is made. */
+  count(at: Date): Promise<Counted> {
+    return countForGuards(this.#tx, this.#run, { facts: this.facts, at });
   }
 
   /** Holds what the findings concern, as `holdFound` does. */

@@ -18,12 +18,12 @@ export type PlanDeps = { readonly planning: Planning; readonly clock: Clock };
 /** Throws `RunTakenOver` when another process works on the run by now. */
 export function plan(deps: PlanDeps, run: TakenRun): Promise<RunCounts> {
   return deps.planning.inPlan(run, async (plan) => {
-    return await plan.finish(await fill(plan, run), deps.clock.now());
+    return await plan.finish(await fill(plan, run, deps.clock.now()), deps.clock.now());
   });
 }
 
-/** All but the end: the plan's changes stand in the change set, and what guards found is held. */
-export async function fill(plan: Plan, run: TakenRun): Promise<readonly Finding[]> {
+/** All but the end: the plan's changes stand in the change set, and what guards found is held. `at`: when it is made. */
+export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonly Finding[]> {
   const { lastComplete } = plan.facts;
   const context: PlanContext = {
     tenant: run.tenant,
@@ -37,7 +37,7 @@ export async function fill(plan: Plan, run: TakenRun): Promise<readonly Finding[
   await proposeAbsent(plan, context);
   await settleAddresses(plan);
   await plan.merge();
-  const findings = evaluateGuards(await plan.count(), plan.facts.limits);
+  const findings = evaluateGuards(await plan.count(at), plan.facts.limits);
   await plan.hold(findings);
   return findings;
 }

@@ -1,6 +1,7 @@
 /** What another mapping would change, before it is saved: from what was last read, without asking the provider. Nothing is kept of it. */
 import { z } from 'zod';
 import { desiredHashOf } from '../domain/authUser.ts';
+import type { Clock } from '../domain/clock.ts';
 import type { Connection } from '../domain/connection.ts';
 import { emailKey } from '../domain/email.ts';
 import { explainFinding, type Finding } from '../domain/guard.ts';
@@ -25,7 +26,7 @@ export type MappingPreview = Previewed & { readonly held: readonly string[] };
  * Throws `invalid-input`, `not-found`, `not-allowed-now` before the first complete run.
  */
 export async function previewMapping(
-  deps: { readonly store: Store },
+  deps: { readonly store: Store; readonly clock: Clock },
   caller: Caller,
   input: z.input<typeof MappingPreviewRequest>,
 ): Promise<MappingPreview> {
@@ -46,7 +47,7 @@ export async function previewMapping(
       const desiredHash = desiredHashOf(compiled.map(user, groups));
       return { externalId, desiredHash, differs: desiredHash !== agreedHash, emailKey: emailKey(user.email) };
     },
-    plan: async (plan, run) => findings.push(...(await fill(plan, run))),
+    plan: async (plan, run) => findings.push(...(await fill(plan, run, deps.clock.now()))),
   });
   if (found === null) throw new Problem(NOTHING_READ);
   return { ...found, held: findings.map(explainFinding) };

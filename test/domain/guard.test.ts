@@ -14,6 +14,7 @@ const quiet: Counted = {
   usersBefore: 100,
   usersNow: 100,
   deletions: 0,
+  leftInWindow: { users: 0, deleted: 0 },
   usersWhoLoseRoles: 0,
   usersWhoMove: 0,
   blanked: new Map(),
@@ -26,6 +27,32 @@ describe('evaluateGuards', () => {
     ['nothing', {}, []],
     ['deletions exactly at the limit', { deletions: 10 }, []],
     ['one deletion over', { deletions: 11 }, ['too-many-deletions']],
+    [
+      'deletions that reach the limit of the window',
+      { deletions: 8, leftInWindow: { users: 12, deleted: 0 } },
+      [],
+    ],
+    [
+      'one over it',
+      { deletions: 8, leftInWindow: { users: 13, deleted: 0 } },
+      ['too-many-deletions-in-window'],
+    ],
+    [
+      'a window whose deleted users are part of what it is measured by',
+      { linkedUsers: 90, deletions: 9, leftInWindow: { users: 11, deleted: 10 } },
+      [],
+    ],
+    [
+      'one linked user fewer',
+      { linkedUsers: 89, deletions: 8, leftInWindow: { users: 12, deleted: 10 } },
+      ['too-many-deletions-in-window'],
+    ],
+    ['many who left, and nobody who is to', { leftInWindow: { users: 60, deleted: 60 } }, []],
+    [
+      'what a small directory may lose in a window',
+      { linkedUsers: 3, deletions: 1, leftInWindow: { users: 4, deleted: 4 } },
+      [],
+    ],
     ['lost roles exactly at the limit', { usersWhoLoseRoles: 20 }, []],
     ['one lost role over', { usersWhoLoseRoles: 21 }, ['too-many-lost-roles']],
     ['moves exactly at the limit', { usersWhoMove: 20 }, []],
@@ -41,14 +68,21 @@ describe('evaluateGuards', () => {
     ['a percentage is rounded down', { linkedUsers: 109, deletions: 11 }, ['too-many-deletions']],
     ['two users, both leave', { linkedUsers: 2, usersBefore: 2, usersNow: 0, deletions: 2 }, []],
     ['five of five leave', { linkedUsers: 5, deletions: 5 }, []],
-    ['six of six leave', { linkedUsers: 6, deletions: 6 }, ['too-many-deletions']],
+    [
+      'six of six leave',
+      { linkedUsers: 6, deletions: 6 },
+      ['too-many-deletions', 'too-many-deletions-in-window'],
+    ],
     [
       'everything at once',
       {
         ...{ usersNow: 1, deletions: 99, usersWhoLoseRoles: 99, usersWhoMove: 99 },
         blanked: new Map([['email', 99]]),
       },
-      ['too-many-deletions', 'too-many-lost-roles', 'too-many-moves', 'bulk-blanking', 'shrunken-directory'],
+      [
+        ...['too-many-deletions', 'too-many-deletions-in-window', 'too-many-lost-roles', 'too-many-moves'],
+        ...['bulk-blanking', 'shrunken-directory'],
+      ],
     ],
   ])('%s', (_, counted, guards) => {
     expect(found(counted)).toEqual(guards);
@@ -79,6 +113,7 @@ describe('explainFinding', () => {
       counted: 123,
       limit: 45,
       ...(guard === 'bulk-blanking' && { field: 'phone' }),
+      ...(guard === 'too-many-deletions-in-window' && { hours: 67 }),
     };
     expect(explainFinding(finding)).toMatch(/123 users.* up to 45 /);
   });

@@ -31,6 +31,7 @@ import { untilFeedIsUpToDate } from './waiting.ts';
 /** Guards that let everything through. */
 export const noGuards = {
   deletedPercent: 100,
+  deletedInWindowPercent: 100,
   lostRolesPercent: 100,
   shrunkenPercent: 100,
   blankedPercent: 100,

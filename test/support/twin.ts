@@ -112,6 +112,8 @@ export class Twin {
   /** By path: what tenants below have verified themselves. */
   readonly verifiedBelow = new Map<string, readonly string[]>();
   #usersBefore: number | null = null;
+  /** By label: whom an apply has suspended or deleted, be they back or not. A twin's whole life is within the window. */
+  readonly #takenAway = new Set<string>();
 
   constructor(mapping: Mapping, limits: GuardLimits, verifiedDomains: readonly string[]) {
     this.mapping = mapping;
@@ -432,9 +434,17 @@ export class Twin {
         kind !== 'conflict' && user !== null && fields.some(({ field }) => field === 'tenant'),
     );
     const { deletedPercent, deletedAtLeast, lostRolesPercent, lostRolesAtLeast } = limits;
+    const waiting = new Set(leaving.map(({ user }) => user));
+    const left = this.users.filter(
+      (user) => this.#takenAway.has(user.label) && user.state !== 'active' && !waiting.has(user.label),
+    );
+    const before = linked + left.filter((user) => user.state === 'deleted').length;
+    const inWindow = Math.max(deletedAtLeast, Math.floor((before * limits.deletedInWindowPercent) / 100));
+    const eroded = leaving.length > 0 && leaving.length + left.length > inWindow;
     const shrunken = leaving.length > deletedAtLeast && this.#hasShrunk(linked, usersNow);
     return [
       ...found('deletions', leaving, deletedPercent, deletedAtLeast),
+      ...(eroded ? [{ guard: 'deletions in the window', concerned: leaving }] : []),
       ...found('lost roles', losing, lostRolesPercent, lostRolesAtLeast),
       ...found('moves', moving, limits.movedPercent, limits.movedAtLeast),
       ...this.#owned().flatMap((field) => {
@@ -507,6 +517,7 @@ export class Twin {
     user.state = after.state;
     user.roles = sortedOnce([...user.roles.filter((role) => !change.lost.includes(role)), ...change.gained]);
     user.externalId = change.externalId;
+    if (change.kind === 'suspend' || change.kind === 'delete') this.#takenAway.add(user.label);
     user.version += 1;
     if (user.agreedVersion >= 0) user.agreedVersion = user.version;
     return true;

@@ -165,7 +165,7 @@ describe('The limits', () => {
 });
 
 describe('A directory that has shrunk', () => {
-  const guards = { deletedPercent: 100 };
+  const guards = { deletedPercent: 100, deletedInWindowPercent: 100 };
 
   it.each([
     [25, 0],
