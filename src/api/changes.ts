@@ -31,6 +31,10 @@ export const Change = z
     baseVersion: count.nullable(),
     state: z.enum(CHANGE_STATES),
     actions: z.array(z.string()).describe('What is allowed now.'),
+    remedy: z
+      .string()
+      .nullable()
+      .describe('What settles a conflict, which nobody can approve; null for all other changes.'),
     decision: z
       .object({
         verdict: z.enum(['approve', 'reject', 'hold']),

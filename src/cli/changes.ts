@@ -75,18 +75,27 @@ async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions)
     (one) => waitingIn(one) > 0 || connection !== undefined,
   );
   for (const one of summaries) writeSummary(terminal, one);
-  const { found, next } = await writeRows(cli, operator, pagesOf(fetch, options), summaries.length > 1);
+  const { found, decidable, next } = await writeRows(
+    cli,
+    operator,
+    pagesOf(fetch, options),
+    summaries.length > 1,
+  );
   if (found === 0) return terminal.note('No such change waits.');
   if (next !== null) terminal.note('\nThere are more: --limit or --all.');
   const [only, ...others] = summaries;
-  if (only !== undefined && others.length === 0) suggest(cli, only, options);
+  if (only !== undefined && others.length === 0) suggest(cli, only, options, decidable || next !== null);
 }
 
 type Pages = AsyncIterable<{ readonly items: readonly ShownChange[]; readonly next: string | null }>;
 
 async function writeRows({ terminal }: Cli, operator: Operator, pages: Pages, withConnection: boolean) {
   const nameOf = remembered(async (id: ConnectionId) => (await operator.getConnection(id)).name);
-  const seen: { found: number; next: string | null } = { found: 0, next: null };
+  const seen: { found: number; decidable: boolean; next: string | null } = {
+    found: 0,
+    decidable: false,
+    next: null,
+  };
   const headings = [
     'change',
     'kind',
@@ -101,6 +110,7 @@ async function writeRows({ terminal }: Cli, operator: Operator, pages: Pages, wi
     if (page.items.length === 0) continue;
     if (seen.found === 0) terminal.line();
     seen.found += page.items.length;
+    seen.decidable ||= page.items.some(({ kind }) => kind !== 'conflict');
     const known = await knownAs(operator, page.items);
     const rows = page.items.map(async (change) =>
       rowOf(change, withConnection ? await nameOf(change.connection) : null, known),
@@ -137,15 +147,16 @@ function rowOf(change: ShownChange, connection: string | null, known: KnownAs): 
   ];
 }
 
-function suggest(cli: Cli, summary: ChangeSetSummary, options: Criteria): void {
+/** Where there are conflicts alone, nothing can be approved: each says by itself what settles it. */
+function suggest(cli: Cli, summary: ChangeSetSummary, options: Criteria, decidable: boolean): void {
   const { connection, revision } = summary;
   const criteria = criteriaAsTyped(options);
   cli.terminal.note('');
-  cli.next(
-    'show CHANGE',
+  const deciding = [
     `approve --connection ${connection} --all${criteria} --revision ${revision} --reason TEXT`,
     `apply ${connection}`,
-  );
+  ];
+  cli.next('show CHANGE', ...(decidable ? deciding : []));
 }
 
 async function showChange(cli: Cli, { operator }: App, id: string): Promise<void> {

@@ -4,6 +4,7 @@ import { type ChangeSetName, type ChangeState, causes, setOf } from '../domain/c
 import { explainFinding } from '../domain/guard.ts';
 import { FIELD_NAMES } from '../domain/mapping.ts';
 import { Problem } from '../domain/problem.ts';
+import { asTyped } from './asTyped.ts';
 import type { Operator } from './operator.ts';
 import { harmless, type Style, type Terminal } from './terminal.ts';
 
@@ -154,6 +155,7 @@ export function writeChange(
   writeRoles(terminal, change);
   writeCandidates(terminal, change, names.known);
   line();
+  if (change.remedy !== null) facts('settled by', asTyped(change.remedy));
   facts('allowed', change.actions.join(', ') || 'nothing any more');
 }
 

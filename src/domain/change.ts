@@ -105,6 +105,33 @@ export function actionsFor(change: {
   });
 }
 
+/** What settles a conflict, by its cause. The next run then proposes something that can be decided. */
+export const settledBy = {
+  'address-taken':
+    'Apply the change that frees the address first, such as the deletion of somebody who left; if there is none, correct the address in the directory or of the auth user who has it. Then sync again.',
+  'address-shared':
+    'Correct the addresses in the directory, so that only one of those people comes with this one. Then sync again.',
+  'address-unverified':
+    'Let an operator verify the domain for the tenant that the auth user is in (rollcall tenants domain), or correct one of the two addresses. Then sync again.',
+  'tenant-missing':
+    'Make the tenant, or keep it where it is to be deleted (rollcall tenants keep), or change the rule of the mapping. Then sync again.',
+  'tenant-unknown':
+    'Let the connection read the groups that its mapping names (rollcall connections test says which it cannot). Then sync again.',
+  'several-candidates':
+    'Correct the addresses of the auth users, so that only one of them has this one. Then sync again.',
+} as const satisfies Partial<Record<Cause, string>>;
+
+/** What to do about a change that nobody can approve; null: it can be decided, or is over. */
+export function remedyFor(change: {
+  readonly kind: ChangeKind;
+  readonly state: ChangeState;
+  readonly cause: Cause;
+}): string | null {
+  if (change.kind !== 'conflict' || change.state === 'superseded') return null;
+  const remedies: Partial<Record<Cause, string>> = settledBy;
+  return remedies[change.cause] ?? null;
+}
+
 /** The field `tenant` is the place below the connection's tenant: names joined by slashes, null for that tenant itself. */
 export type FieldChange = { readonly field: string; readonly before: FieldValue; readonly after: FieldValue };
 

@@ -10,6 +10,7 @@ import {
   type ChangeSetName,
   type ChangeState,
   type FieldChange,
+  remedyFor,
   setOf,
   shownFields,
 } from '../domain/change.ts';
@@ -52,6 +53,8 @@ export type ChangeView = {
   readonly state: ChangeState;
   /** What is allowed now. */
   readonly actions: readonly ChangeAction[];
+  /** What settles a conflict; null for all others. */
+  readonly remedy: string | null;
   readonly decision: DecisionView | null;
   readonly apply: ApplyId | null;
   readonly outcome: 'applied' | 'already-applied' | 'moved' | 'failed' | null;
@@ -203,7 +206,7 @@ export async function readChanges(
   return rows.map(toView);
 }
 
-type Row = Omit<ChangeView, 'set' | 'actions' | 'createdAt'> & { readonly createdAt: Date };
+type Row = Omit<ChangeView, 'set' | 'actions' | 'remedy' | 'createdAt'> & { readonly createdAt: Date };
 
 function toView(row: Row): ChangeView {
   return {
@@ -211,6 +214,7 @@ function toView(row: Row): ChangeView {
     fields: shownFields(row),
     set: setOf[row.kind],
     actions: actionsFor(row),
+    remedy: remedyFor(row),
     createdAt: row.createdAt.toISOString(),
   };
 }

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { startSimulator } from '../../simulators/start.ts';
+import { settledBy } from '../../src/domain/change.ts';
 import { rollcall } from './command.ts';
 import { aCommandLine } from './commandLine.ts';
 
@@ -52,7 +53,7 @@ it('says why an approval approved nothing: held back, arrived later, or nothing 
   const late = await approveAll(0);
   expect(late.code).toBe(3);
   expect(late.stderr).toMatch(
-    /^ {2}2 changes arrived after revision 0: look again with `node bin\/rollcall\.js changes --connection /,
+    /^ {2}2 changes arrived after revision 0: look again with `node bin\/rollcall\.js --data \S+ changes --connection /,
   );
   const seen = await revision();
   await run('hold', '--connection', 'Payroll', '--all', '--revision', String(seen), '--reason', 'Asked HR');
@@ -66,7 +67,7 @@ it('says why an approval approved nothing: held back, arrived later, or nothing 
   });
   expect(await approveAll(seen, '--include-held')).toMatchObject({ stdout: 'Approved 2 changes.\n' });
   expect((await approveAll(seen)).stderr).toMatch(
-    /2 changes approved already: `node bin\/rollcall\.js apply /,
+    /2 changes approved already: `node bin\/rollcall\.js --data \S+ apply /,
   );
   await ok('apply', 'Payroll');
   expect(await run('changes', '--connection', 'Payroll')).toMatchObject({
@@ -83,6 +84,11 @@ it('names the other user of a conflict, in the list and by itself', { timeout: 1
   const { items } = await json('changes', '--connection', 'Payroll', '--set', 'conflict');
   const shown = await run('show', items[0].id);
   const [candidate] = items[0].candidates;
+  expect(items[0].remedy).toBe(settledBy[items[0].cause as keyof typeof settledBy]);
+  expect(shown.stdout).toContain(`settled by  ${items[0].remedy}`);
+  const conflicts = await run('changes', '--connection', 'Payroll', '--set', 'conflict');
+  expect(conflicts.stderr).toMatch(/Next: .*show CHANGE$/m);
+  expect(conflicts.stderr).not.toMatch(/approve|apply/);
   expect(shown.stdout).toMatch(
     new RegExp(
       `candidate Ada Lovelace <ada@harbor\\.example> has the same address.*\\(${candidate.authUser}\\)`,

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { causes } from '../../src/domain/change.ts';
+import { causes, settledBy } from '../../src/domain/change.ts';
 import { PROVIDERS } from '../../src/domain/directory.ts';
 import { GUARDS } from '../../src/domain/guard.ts';
 import { FIELD_NAMES, Mapping } from '../../src/domain/mapping.ts';
@@ -108,6 +108,11 @@ it('the guide for reviewers has every cause in its own words', () => {
   const rows = rowsOf(sectionOf(review, '## Look'), 2).slice(1);
   expect(rows.map(([cause]) => cause)).toEqual(Object.keys(causes));
   for (const [cause, words = ''] of rows) expect(words).toContain(causes[cause as keyof typeof causes]);
+});
+
+it('the guide for reviewers has what settles a conflict in the words of the command line and the API', () => {
+  const rows = rowsOf(sectionOf(review, '## Conflicts'), 2).slice(1);
+  expect(Object.fromEntries(rows)).toEqual(settledBy);
 });
 
 it('the guide for operators has every role of principals', () => {
