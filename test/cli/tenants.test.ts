@@ -83,7 +83,7 @@ describe('rollcall tenants', () => {
     expect(await said('tenants')).toMatch(/Ferries +individual +suspended/);
     expect(await said('tenants', 'resume', 'Ferries')).toBe('Ferries is active.\n');
     expect(await json('tenants', 'inherit', 'Rotterdam', 'off')).toMatchObject({ inheritsRoles: false });
-    const { id } = await json('plans', 'add', 'Business');
+    const { id } = await json('product-plans', 'add', 'Business');
     expect(await json('tenants', 'plan', 'Ferries', 'Business')).toMatchObject({
       plan: id,
       effectivePlan: id,
