@@ -42,9 +42,20 @@ export async function findByIdentity(
   const found = await store.authorization.withIdentity(caller.tenant, { id, issuer, provider, connection });
   const present = found.filter(({ state }) => state !== 'deleted');
   const [only, ...others] = present.length > 0 ? present : found;
-  if (only === undefined) throw notFound('user');
+  if (only === undefined) throw nobodyWith(issuer !== null);
   if (others.length > 0) throw ambiguous([only, ...others].map((one) => one.connection));
   return await getUser({ store }, caller, only.user);
+}
+
+function nobodyWith(issuer: boolean): Problem {
+  const { code, message } = notFound('user');
+  const unknown =
+    'Compare it with the issuer of the connections (`rollcall connections show`): a connection whose issuer is null is found by `provider` and `externalId` alone, until it is given one (`rollcall connections update --issuer`). ';
+  return new Problem({
+    code,
+    message,
+    remedy: `${issuer ? unknown : ''}Whoever has just joined is known once a run has seen them and the change is applied.`,
+  });
 }
 
 function ambiguous(connections: readonly ConnectionId[]): Problem {

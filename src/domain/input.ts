@@ -39,43 +39,51 @@ export function invalidInput(fields: readonly Field[], remedy?: string): Problem
   });
 }
 
-const pluralOf = {
-  tenant: 'tenants',
-  connection: 'connections',
-  principal: 'principals',
-  'API key': 'API keys',
-  session: 'sessions',
-  'sign-in provider': 'sign-in providers',
-  'support access': 'support accesses',
-  role: 'roles',
-  'product plan': 'product plans',
-  user: 'users',
-  'user or tenant': 'users and tenants',
-  run: 'runs',
-  change: 'changes',
-  apply: 'applies',
-} as const;
+/** Where things are looked up: their list in the API, the command that shows it, and what stands there that a thing can be asked for by. */
+const lists = {
+  tenant: { of: 'tenants', by: 'an id or name', command: 'rollcall tenants' },
+  connection: { of: 'connections', by: 'an id or name', command: 'rollcall connections' },
+  principal: { of: 'principals', by: 'an id or name', command: 'rollcall principals' },
+  'API key': { of: 'API keys', by: 'an id', command: 'rollcall keys' },
+  session: { of: 'sessions', by: 'an id', command: 'rollcall principals sessions PRINCIPAL' },
+  'sign-in provider': { of: 'sign-in providers', by: 'an id or name', command: 'rollcall sign-in' },
+  'support access': { of: 'support accesses', by: 'an id', command: 'rollcall support' },
+  role: { of: 'roles', by: 'a name', command: 'rollcall roles' },
+  'product plan': { of: 'product plans', by: 'an id or name', command: 'rollcall product-plans' },
+  user: { of: 'users', by: 'an id', command: 'rollcall users' },
+  'user or tenant': { of: 'users and of tenants', by: 'the ids', command: 'rollcall users' },
+  run: { of: 'runs', by: 'an id', command: 'rollcall runs' },
+  change: { of: 'changes', by: 'an id', command: 'rollcall changes' },
+  apply: { of: 'changes', by: 'the id of the apply', command: 'rollcall changes --state applied --json' },
+} as const satisfies Record<string, { of: string; by: string; command: string }>;
+type Thing = keyof typeof lists;
 
-/** Another tenant's thing and one that does not exist get the same answer, so that nothing can be inferred from it. */
-export function notFound(what: keyof typeof pluralOf): Problem {
+/**
+ * Another tenant's thing and one that does not exist get the same answer, so that nothing can be inferred from it. `given`: what it was
+ * asked for by.
+ */
+export function notFound(what: Thing, given?: string): Problem {
+  const { of, by, command } = lists[what];
+  const asked = given === undefined ? '' : ` “${given.length > 100 ? `${given.slice(0, 100)}…` : given}”`;
   return new Problem({
     code: 'not-found',
-    message: `There is no such ${what} within your tenant.`,
-    remedy: `Look it up in the list of ${pluralOf[what]} and use the id that stands there.`,
+    message: `There is no ${given === undefined ? 'such ' : ''}${what}${asked} among those that you may see.`,
+    remedy: `Look it up in the list of ${of} (\`${command}\`) and use ${by} that ${by.startsWith('the ids') ? 'stand' : 'stands'} there.`,
   });
 }
 
 /** How many of the things that share a name an error lists. */
 export const MOST_NAMESAKES = 10;
 
-/** The one of a name. Throws `not-found`, and for more than one `invalid-input` with the ids to choose from. `whereOf`: what tells them apart. */
+/** The one of a name. Throws `not-found`, and for more than one `invalid-input` with the ids to choose from. `whereOf`: what tells them apart; `name`: as it was given. */
 export function onlyOne<T extends { readonly id: string }>(
-  what: keyof typeof pluralOf,
+  what: Thing,
   named: readonly T[],
   whereOf: (one: T) => string,
+  name?: string,
 ): T {
   const [first, ...others] = named;
-  if (first === undefined) throw notFound(what);
+  if (first === undefined) throw notFound(what, name);
   if (others.length === 0) return first;
   const ids = named.map((one) => `${one.id} (${whereOf(one)})`);
   throw invalidInput(
@@ -85,7 +93,7 @@ export function onlyOne<T extends { readonly id: string }>(
 }
 
 /** It is at another version than the one that the change was made from. */
-export function changedSinceShown(what: keyof typeof pluralOf): Problem {
+export function changedSinceShown(what: Thing): Problem {
   return new Problem({
     code: 'changed-since-shown',
     message: `The ${what} was changed by somebody else in the meantime; nothing was changed.`,

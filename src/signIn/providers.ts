@@ -135,7 +135,7 @@ export async function findSignInProvider(
   const named = await deps.store.signInProviders.named(caller.tenant, nameOrId, MOST_NAMESAKES);
   return shown(
     deps,
-    onlyOne('sign-in provider', named, ({ tenant }) => `of tenant ${tenant}`),
+    onlyOne('sign-in provider', named, ({ tenant }) => `of tenant ${tenant}`, nameOrId),
   );
 }
 

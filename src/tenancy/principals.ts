@@ -101,7 +101,7 @@ export async function findPrincipal(
   if (parseId(PrincipalId, nameOrId) !== null) return await ownPrincipal(store, caller, nameOrId);
   const of = { tenant: null, limit: MOST_NAMESAKES };
   const named = await store.principals.named(caller.tenant, nameOrId, of);
-  return onlyOne('principal', named, ({ tenant }) => `of tenant ${tenant}`);
+  return onlyOne('principal', named, ({ tenant }) => `of tenant ${tenant}`, nameOrId);
 }
 
 /** The one of this very tenant, by id or name; null: there is none. */

@@ -80,7 +80,7 @@ export async function getProductPlan(
   const known = parseId(ProductPlanId, id);
   const plan = known === null ? null : await store.productPlans.get(caller.tenant, known);
   const [shown] = plan === null ? [] : await withoutHidden(store, caller, [plan]);
-  if (shown === undefined) throw notFound('product plan');
+  if (shown === undefined) throw notFound('product plan', known === null ? id : undefined);
   return shown;
 }
 

@@ -100,7 +100,7 @@ export async function getRole(
 
 async function namedRole({ store }: Pick<RoleDeps, 'store'>, caller: Caller, name: string): Promise<Role> {
   const [role] = await store.roles.named([name]);
-  if (role === undefined || (role.type === 'hidden' && !seesHidden(caller))) throw notFound('role');
+  if (role === undefined || (role.type === 'hidden' && !seesHidden(caller))) throw notFound('role', name);
   return role;
 }
 

@@ -120,7 +120,7 @@ export async function findTenant(
   authorise(caller, 'tenants.read');
   if (parseId(TenantId, nameOrId) !== null) return await getTenant(deps, caller, nameOrId);
   const named = await deps.store.tenants.named(caller.tenant, nameOrId, MOST_NAMESAKES);
-  return onlyOne('tenant', named, ({ parent }) => `below ${parent ?? 'nothing'}`);
+  return onlyOne('tenant', named, ({ parent }) => `below ${parent ?? 'nothing'}`, nameOrId);
 }
 
 export const ChangedTenant = z.strictObject({

@@ -220,3 +220,42 @@ describe('a command is not carried out', { timeout: 60_000 }, () => {
     });
   });
 });
+
+describe('what is not there is named as it was typed, with the command that lists such things', () => {
+  it.each([
+    [
+      'a tenant',
+      ['tenants', 'show', 'Nope'],
+      /tenant “Nope”/,
+      /rollcall\.js --data \S+ tenants`.*id or name/,
+    ],
+    [
+      'a connection',
+      ['sync', 'Nope'],
+      /connection “Nope”/,
+      /rollcall\.js --data \S+ connections`.*id or name/,
+    ],
+    [
+      'the tenant of a file',
+      ['config', 'export', '--tenant', 'X'],
+      /tenant “X”/,
+      /rollcall\.js --data \S+ tenants`/,
+    ],
+    ['a principal', ['principals', 'disable', 'Nope'], /principal “Nope”/, /principals`.*id or name/],
+    [
+      'a product plan',
+      ['product-plans', 'show', 'Nope'],
+      /product plan “Nope”/,
+      /product-plans`.*id or name/,
+    ],
+    ['a role', ['roles', 'show', 'nope'], /role “nope”/, /roles`.*use a name/],
+    [
+      'the user of an identity, whose issuer no connection may have',
+      ['users', 'identify', '--issuer', 'https://id.example', '--subject', '1'],
+      /no such user/,
+      /whose issuer is null.*--issuer/,
+    ],
+  ])('%s', async (_, args, message, remedy) => {
+    refused(await run(...args), { code: 2, message, remedy });
+  });
+});
