@@ -203,7 +203,22 @@ export type Connection = {
   /** Grows when settings, credentials or network change (but for the share): another part of the directory may then be visible. */
   readonly accessVersion: number;
   readonly version: number;
+  /** From the runs that are recorded. */
+  readonly health: ConnectionHealth;
   readonly createdAt: string;
+};
+
+export type ConnectionHealth = {
+  /** degraded: the last run failed or read only part. quarantined: runs have failed repeatedly, and those by schedule are spaced; one on demand may start, and the first that finishes ends it. silent: runs were due, and none has ended. */
+  readonly state: "active" | "degraded" | "quarantined" | "silent";
+  readonly since: (string | null);
+  /** null while it is active. */
+  readonly because: string | null;
+  /** Who has to act: nobody, because it passes by itself; an administrator of the tenant; or whoever runs Rollcall. */
+  readonly who: ("nobody" | "administrator" | "us" | null);
+  readonly remedy: string | null;
+  /** When a run starts next by itself; null: none does. */
+  readonly nextScheduledAt: (string | null);
 };
 
 export type ConnectionPreview = {
@@ -450,6 +465,10 @@ export type Policy = {
     readonly blankedPercent: number;
     readonly blankedAtLeast: number;
   };
+  readonly protected: {
+    readonly users: readonly string[];
+    readonly roles: readonly string[];
+  };
 };
 
 export type PolicyInput = {
@@ -465,6 +484,10 @@ export type PolicyInput = {
     readonly shrunkenPercent?: number;
     readonly blankedPercent?: number;
     readonly blankedAtLeast?: number;
+  };
+  readonly protected?: {
+    readonly users?: readonly string[];
+    readonly roles?: readonly string[];
   };
 };
 
@@ -786,6 +809,7 @@ export type UnreadableConnection = {
   readonly state: "unreadable";
   /** Which parts of the stored configuration are not what they should be. */
   readonly problem: string;
+  readonly health: null;
   readonly createdAt: string;
 };
 

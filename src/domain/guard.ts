@@ -2,6 +2,7 @@
 import type { GuardLimits } from './policy.ts';
 
 export const GUARDS = [
+  'protected-users',
   'too-many-deletions',
   'too-many-deletions-in-window',
   'shrunken-directory',
@@ -33,6 +34,8 @@ export type Counted = {
   /** Users in the snapshot at hand; null when it is partial, which proves nothing about size. */
   readonly usersNow: number | null;
   readonly deletions: number;
+  /** Users whom the policy protects, and who would be suspended, be deleted or lose roles. */
+  readonly protectedUsers: number;
   /**
    * Those whom applies have suspended or deleted within the window, who still are, and whom no deletion or suspension waits for; and how
    * many of them are deleted, so that they are not among the linked users any more.
@@ -52,6 +55,7 @@ export function evaluateGuards(counted: Counted, limits: GuardLimits): readonly 
   const check = (guard: Guard, found: number, limit: number, more: Pick<Finding, 'field' | 'hours'> = {}) => {
     if (found > limit) findings.push({ guard, counted: found, limit, ...more });
   };
+  check('protected-users', counted.protectedUsers, 0);
   check('too-many-deletions', counted.deletions, share(limits.deletedPercent, limits.deletedAtLeast));
   if (counted.deletions > 0) {
     const { users, deleted } = counted.leftInWindow;
@@ -83,6 +87,8 @@ export function evaluateGuards(counted: Counted, limits: GuardLimits): readonly 
 export function explainFinding(finding: Finding): string {
   const { counted, limit } = finding;
   switch (finding.guard) {
+    case 'protected-users':
+      return `${counted} of the users whom the policy protects would be suspended, be deleted or lose roles`;
     case 'too-many-deletions':
       return `${counted} users would be suspended or deleted; up to ${limit} go without a person looking at them`;
     case 'too-many-deletions-in-window':

@@ -1,5 +1,6 @@
-/** What a connection allows: the guards' limits. */
+/** What a connection allows: the guards' limits, and whom they look after one by one. */
 import { z } from 'zod';
+import { RoleName } from './role.ts';
 
 const percent = z.number().min(0).max(100);
 
@@ -29,6 +30,15 @@ export const Policy = z
         /** Users who lose the value of one and the same field. */
         blankedPercent: percent.default(10),
         blankedAtLeast: z.number().int().min(0).default(5),
+      })
+      .prefault({}),
+    /** Whoever of these would be suspended, be deleted or lose roles waits for a person, always. */
+    protected: z
+      .strictObject({
+        /** Auth users' ids, addresses or user names. */
+        users: z.array(z.string().trim().min(1).max(320)).max(1_000).default([]),
+        /** Everybody who has one of these, wherever from. */
+        roles: z.array(RoleName).max(100).default([]),
       })
       .prefault({}),
   })

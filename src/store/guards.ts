@@ -1,6 +1,8 @@
 /** What the guards count in a connection's change set, and how what they find is held: by sets, a few statements for each plan. */
 import { v7 } from 'uuid';
+import { emailKey } from '../domain/email.ts';
 import { type Counted, explainFinding, type Finding } from '../domain/guard.ts';
+import type { Policy } from '../domain/policy.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import type { BulkTransaction } from './database.ts';
@@ -12,6 +14,7 @@ export const OPEN_AGAIN = (revision: string) =>
 
 /** Which changes a guard's finding concerns. `$5` is the finding. */
 const concernedBy = {
+  'protected-users': `id IN (SELECT change_id FROM concerned WHERE guard = 'protected-users')`,
   'too-many-deletions': `kind IN ('suspend', 'delete')`,
   'too-many-deletions-in-window': `kind IN ('suspend', 'delete')`,
   'shrunken-directory': `kind IN ('suspend', 'delete')`,
@@ -20,15 +23,51 @@ const concernedBy = {
   'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
 } as const satisfies Record<Finding['guard'], string>;
 
+/** Of guards that look at each change by itself: which they concern. */
+async function beginConcerned(tx: BulkTransaction): Promise<void> {
+  await tx.query(
+    'CREATE TEMP TABLE IF NOT EXISTS concerned (guard text, change_id uuid) ON COMMIT DELETE ROWS',
+  );
+  await tx.query('DELETE FROM concerned');
+}
+
+/** What waits. What was rejected takes nothing from anybody. */
+const WAITING = `('open', 'held', 'approved')`;
+
+/** Gives how many changes there are that would take something from whom the policy protects. */
+async function concernProtected(
+  tx: BulkTransaction,
+  run: TakenRun,
+  { users, roles }: Policy['protected'],
+): Promise<number> {
+  if (users.length === 0 && roles.length === 0) return 0;
+  const { rowCount } = await tx.client.query(
+    `INSERT INTO concerned (guard, change_id)
+     SELECT 'protected-users', c.id FROM change c JOIN auth_user a ON a.id = c.auth_user_id
+     WHERE c.connection_id = $1 AND c.state IN ${WAITING}
+       AND (c.kind IN ('suspend', 'delete') OR c.kind <> 'conflict' AND c.roles_lost <> '{}')
+       AND (a.id::text = ANY ($2::text[]) OR a.email_key = ANY ($3::text[])
+         OR lower(a.user_name) IN (SELECT lower(name) FROM unnest($2::text[]) AS n (name))
+         OR EXISTS (SELECT FROM role_assignment g JOIN role r ON r.id = g.role_id
+                    WHERE g.auth_user_id = a.id AND r.name = ANY ($4::text[])))`,
+    [run.connection, users, users.flatMap((user) => emailKey(user) ?? []), roles],
+  );
+  return rowCount ?? 0;
+}
+
 const NONE = { deletions: 0, lost: 0, moves: 0, refused: 0 };
 
-/** `at`: when the plan is made. */
+/** Guards that may let go of one change and keep another. */
+const ONE_BY_ONE = `('protected-users')`;
+
+/** `at`: when the plan is made. Finds out as well which changes the guards concern that look at each by itself. */
 export async function countForGuards(
   tx: BulkTransaction,
   run: TakenRun,
   { facts, at }: { readonly facts: PlanFacts; readonly at: Date },
 ): Promise<Counted> {
-  const { lastComplete, limits, snapshot } = facts;
+  const { lastComplete, policy, snapshot } = facts;
+  await beginConcerned(tx);
   const [{ deletions, lost, moves, refused } = NONE] = await tx.query<typeof NONE>(
     `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
        count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
@@ -43,7 +82,8 @@ export async function countForGuards(
     usersBefore: lastComplete === null ? null : Math.max(lastComplete.users, linked - refused),
     usersNow: snapshot.kind === 'complete' ? snapshot.users : null,
     deletions,
-    leftInWindow: deletions === 0 ? NOBODY : await countLeft(tx, run, earlier(at, limits.windowHours)),
+    protectedUsers: await concernProtected(tx, run, policy.protected),
+    leftInWindow: deletions === 0 ? NOBODY : await countLeft(tx, run, earlier(at, policy.guards.windowHours)),
     usersWhoLoseRoles: lost,
     usersWhoMove: moves,
     blanked: await countBlanked(tx, run),
@@ -117,8 +157,10 @@ async function openAgain(
     `UPDATE change c SET ${OPEN_AGAIN('$3')} FROM decision d
      WHERE c.connection_id = $1 AND c.state = 'held' AND d.id = c.decision_id AND d.made_by = 'guard'
        AND d.finding ->> 'guard' <> 'shrunken-directory'
-       AND NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text)
-                       WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field')`,
+       AND (NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text)
+                        WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field')
+         OR d.finding ->> 'guard' IN ${ONE_BY_ONE}
+           AND NOT EXISTS (SELECT FROM concerned x WHERE x.guard = d.finding ->> 'guard' AND x.change_id = c.id))`,
     [run.connection, JSON.stringify(findings), revision],
   );
   return rowCount ?? 0;

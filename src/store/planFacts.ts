@@ -4,7 +4,7 @@ import type { TenantId } from '../domain/ids.ts';
 import { compileMapping, Mapping, type UnreadGroups } from '../domain/mapping.ts';
 import type { VerifiedDomains } from '../domain/matching.ts';
 import { type Places, placesBelow } from '../domain/place.ts';
-import type { GuardLimits } from '../domain/policy.ts';
+import type { Policy } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { concludedBefore, type PartialReason, type Snapshot } from '../domain/snapshot.ts';
 import type { BulkTransaction } from './database.ts';
@@ -27,7 +27,7 @@ export type PlanFacts = {
   /** The tenants below the connection's; none where nobody is in them or is put there. */
   readonly places: Places;
   /** As they stand when the plan is stored, not when the run began. */
-  readonly limits: GuardLimits;
+  readonly policy: Policy;
 };
 
 /** How a run's reading ended. */
@@ -54,7 +54,7 @@ export async function readFacts(
   tx: BulkTransaction,
   run: TakenRun,
   now: Concluded,
-): Promise<Omit<PlanFacts, 'limits'>> {
+): Promise<Omit<PlanFacts, 'policy'>> {
   const [last] = await tx.query<{ readingFingerprint: string; mapping: unknown; users: number }>(
     `SELECT reading_fingerprint AS "readingFingerprint", mapping, users_read AS users FROM sync_run
      WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,

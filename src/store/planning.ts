@@ -115,8 +115,8 @@ export class Plan {
     await tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS agreed (external_id text, hash bytea, version integer, before integer) ON COMMIT DELETE ROWS`,
     );
-    const { guards } = Policy.parse(connection.policy);
-    const facts = { ...(await readFacts(tx, run, concluded)), limits: guards };
+    const policy = Policy.parse(connection.policy);
+    const facts = { ...(await readFacts(tx, run, concluded)), policy };
     return new Plan(tx, run, {
       revision: Number(connection.revision) + 1,
       facts,

@@ -37,7 +37,7 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
   await proposeAbsent(plan, context);
   await settleAddresses(plan);
   await plan.merge();
-  const findings = evaluateGuards(await plan.count(at), plan.facts.limits);
+  const findings = evaluateGuards(await plan.count(at), plan.facts.policy.guards);
   await plan.hold(findings);
   return findings;
 }

@@ -106,15 +106,23 @@ export function differences(before: Connection, { network, credentials, ...given
   if (network !== undefined && (hasLogin(network) || !same(network, before.network)))
     patch['network'] = network;
   const fields = Object.keys(patch).sort();
-  const limits =
-    given.policy !== undefined && 'policy' in patch
-      ? { guards: { before: before.policy.guards, after: given.policy.guards } }
-      : {};
+  const limits = given.policy !== undefined && 'policy' in patch ? limitsOf(before.policy, given.policy) : {};
   return {
     patch: patch as ConnectionPatch,
     fields,
     details: { fields, ...limits },
     elsewhere: leadsElsewhere(before, { settings: given.settings as Json | undefined, network }),
+  };
+}
+
+/** Of protected users only how many: the audit log keeps what is written there, and addresses are personal data. */
+function limitsOf(before: Policy, after: Policy): { readonly [key: string]: Json } {
+  const guarded = ({ users, roles }: Policy['protected']) => ({ users: users.length, roles });
+  return {
+    guards: { before: before.guards, after: after.guards },
+    ...(same(before.protected, after.protected)
+      ? {}
+      : { protected: { before: guarded(before.protected), after: guarded(after.protected) } }),
   };
 }
 

@@ -14,6 +14,7 @@ const quiet: Counted = {
   usersBefore: 100,
   usersNow: 100,
   deletions: 0,
+  protectedUsers: 0,
   leftInWindow: { users: 0, deleted: 0 },
   usersWhoLoseRoles: 0,
   usersWhoMove: 0,
@@ -25,6 +26,7 @@ const found = (counted: Partial<Counted>) =>
 describe('evaluateGuards', () => {
   it.each<[string, Partial<Counted>, readonly string[]]>([
     ['nothing', {}, []],
+    ['somebody who is protected', { protectedUsers: 1 }, ['protected-users']],
     ['deletions exactly at the limit', { deletions: 10 }, []],
     ['one deletion over', { deletions: 11 }, ['too-many-deletions']],
     [
@@ -76,11 +78,17 @@ describe('evaluateGuards', () => {
     [
       'everything at once',
       {
-        ...{ usersNow: 1, deletions: 99, usersWhoLoseRoles: 99, usersWhoMove: 99 },
+        ...{ protectedUsers: 9, usersNow: 1, deletions: 99, usersWhoLoseRoles: 99, usersWhoMove: 99 },
         blanked: new Map([['email', 99]]),
       },
       [
-        ...['too-many-deletions', 'too-many-deletions-in-window', 'too-many-lost-roles', 'too-many-moves'],
+        ...[
+          'protected-users',
+          'too-many-deletions',
+          'too-many-deletions-in-window',
+          'too-many-lost-roles',
+          'too-many-moves',
+        ],
         ...['bulk-blanking', 'shrunken-directory'],
       ],
     ],
@@ -106,15 +114,27 @@ describe('evaluateGuards', () => {
   });
 });
 
+/** Of which none is let through. */
+const ONE_BY_ONE: readonly string[] = ['protected-users'];
+
 describe('explainFinding', () => {
-  it.each(GUARDS)('says for %s what was counted and what would go', (guard) => {
-    const finding: Finding = {
-      guard,
-      counted: 123,
-      limit: 45,
-      ...(guard === 'bulk-blanking' && { field: 'phone' }),
-      ...(guard === 'too-many-deletions-in-window' && { hours: 67 }),
-    };
-    expect(explainFinding(finding)).toMatch(/123 users.* up to 45 /);
+  it.each(GUARDS.filter((guard) => !ONE_BY_ONE.includes(guard)))(
+    'says for %s what was counted and what would go',
+    (guard) => {
+      const finding: Finding = {
+        guard,
+        counted: 123,
+        limit: 45,
+        ...(guard === 'bulk-blanking' && { field: 'phone' }),
+        ...(guard === 'too-many-deletions-in-window' && { hours: 67 }),
+      };
+      expect(explainFinding(finding)).toMatch(/123 users.* up to 45 /);
+    },
+  );
+
+  it('says of those that are looked at one by one what each would lose', () => {
+    expect(explainFinding({ guard: 'protected-users', counted: 3, limit: 0 })).toBe(
+      '3 of the users whom the policy protects would be suspended, be deleted or lose roles',
+    );
   });
 });

@@ -1,5 +1,6 @@
 /** An install of one database, and connections to directories in memory whose tests read like prose. */
 import { v7 } from 'uuid';
+import type { z } from 'zod';
 import type { ConnectorDefinition } from '../../connectors/contract.ts';
 import type { SimulatorAccess } from '../../simulators/start.ts';
 import type { Json } from '../../src/domain/canonical.ts';
@@ -63,6 +64,8 @@ export type ConnectOptions = {
   readonly tenant?: TenantId;
   readonly mapping?: Partial<Mapping>;
   readonly guards?: Partial<Policy['guards']>;
+  /** But for the guards' limits. */
+  readonly policy?: Omit<z.input<typeof Policy>, 'guards'>;
   readonly verifiedDomains?: readonly string[];
 };
 
@@ -103,6 +106,7 @@ export class Install {
     tenant,
     mapping,
     guards,
+    policy = {},
     verifiedDomains = [],
   }: ConnectOptions): Promise<Connected> {
     const owner = tenant ?? (await this.tenant());
@@ -116,7 +120,7 @@ export class Install {
       settings: { directory: name },
       credentials: { directory: name },
       mapping: { groups: null, ...mapping },
-      policy: { guards: guards ?? {} },
+      policy: { ...policy, guards: guards ?? {} },
     });
     const administrator = await aCaller(this, owner);
     return new Connected(this, { connection: connection.id, tenant: owner, directory, administrator });

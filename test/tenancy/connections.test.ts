@@ -213,6 +213,16 @@ describe('updateConnection', () => {
     });
   });
 
+  it('records whom the policy protects, without their addresses', async () => {
+    const policy = { protected: { users: ['root@acme.example'], roles: ['owner'] } };
+    connection = await updateConnection(deps, admin, { connection: connection.id, policy });
+    const details = (await auditOf(database.url, tenant)).at(-1)?.details;
+    expect(details).toMatchObject({
+      protected: { before: { users: 0, roles: [] }, after: { users: 1, roles: ['owner'] } },
+    });
+    expect(JSON.stringify(details)).not.toContain('root@');
+  });
+
   it.each([
     { settings: { orgUrl: 'https://collector.example' } },
     { network: { baseUrl: 'https://collector.example' } },

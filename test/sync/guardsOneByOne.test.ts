@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
+import type { Policy } from '../../src/domain/policy.ts';
+import { updateConnection } from '../../src/tenancy/connections.ts';
+import { aDirectory } from '../support/directory.ts';
+import { type Connected, Install, noGuards } from '../support/install.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open();
+});
+afterAll(() => install.close());
+
+const held = (acme: Connected) => acme.inState('held');
+const open = (acme: Connected) => acme.inState('open');
+const because = async (acme: Connected) => (await acme.summary()).heldBecause;
+type Rules = Omit<z.input<typeof Policy>, 'guards'>;
+
+/** Ten users, all applied; u1 to u3 are engineers by a group. No other guard finds anything. */
+async function settled(policy: Rules = {}, hasFeed = false) {
+  const users = Array.from({ length: 10 }, (_, at) => ({
+    id: `u${at + 1}`,
+    email: `U${at + 1}@example.test`,
+  }));
+  const groups = [{ id: 'g', members: ['u1', 'u2', 'u3'] }];
+  const acme = await install.connect({
+    directory: aDirectory({ users, groups, hasFeed }),
+    mapping: { roles: [{ group: 'g', role: 'engineer' }] },
+    guards: noGuards,
+    policy,
+  });
+  await acme.syncAndApply();
+  return acme;
+}
+
+const change = ({ connection, administrator }: Connected, policy: Rules) =>
+  updateConnection(install, administrator, { connection, policy: { ...policy, guards: noGuards } });
+
+describe('A protected user', () => {
+  it.each<[string, (acme: Connected) => Promise<Rules>]>([
+    ['id', async (acme) => ({ protected: { users: [(await acme.user('u1')).id] } })],
+    ['address', async () => ({ protected: { users: ['u1@EXAMPLE.test'] } })],
+    [
+      'user name',
+      async (acme) => ({
+        protected: { users: [`${(await acme.user('u1')).fields['userName']}`.toUpperCase()] },
+      }),
+    ],
+  ])(
+    'by %s is neither deleted nor suspended nor loses a role without a person, and nobody else waits',
+    async (_, policy) => {
+      const acme = await settled();
+      await change(acme, await policy(acme));
+      acme.directory.remove('u1', 'u4');
+      await acme.sync();
+      expect(await held(acme)).toEqual(['u1']);
+      expect(await open(acme)).toEqual(['u4']);
+      expect(await because(acme)).toEqual([
+        '1 of the users whom the policy protects would be suspended, be deleted or lose roles',
+      ]);
+    },
+  );
+
+  it('may not be suspended nor lose a role either, but may be edited', async () => {
+    const acme = await settled({
+      protected: { users: ['u1@example.test', 'u2@example.test', 'u4@example.test'] },
+    });
+    acme.directory.edit('u1', { state: 'suspended' });
+    acme.directory.edit('u4', { displayName: 'Edited' });
+    acme.directory.group('g', ['u1']);
+    await acme.sync();
+    expect(await held(acme)).toEqual(['u1', 'u2']);
+    expect(await open(acme)).toEqual(['u3', 'u4']);
+  });
+
+  it('is whoever has a role, be it by hand', async () => {
+    const acme = await settled({ protected: { roles: ['keeper', 'engineer'] } });
+    await acme.grant('u5', 'keeper');
+    acme.directory.remove('u5', 'u6');
+    acme.directory.group('g', ['u2', 'u3']);
+    await acme.sync();
+    expect(await held(acme)).toEqual(['u1', 'u5']);
+    expect(await open(acme)).toEqual(['u6']);
+  });
+
+  it('is protected in deltas too', async () => {
+    const acme = await settled({ protected: { users: ['u1@example.test'] } }, true);
+    acme.directory.remove('u1', 'u4');
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await held(acme)).toEqual(['u1']);
+  });
+
+  it('is let go by a person, one without the other, for good', async () => {
+    const acme = await settled({ protected: { users: ['u1@example.test', 'u2@example.test'] } });
+    acme.directory.remove('u1', 'u2');
+    await acme.sync();
+    await acme.approve('u1');
+    await acme.sync();
+    expect(await acme.inState('approved')).toEqual(['u1']);
+    expect(await held(acme)).toEqual(['u2']);
+    expect(await acme.apply()).toMatchObject({ applied: 1 });
+  });
+
+  it('that the policy names no more waits like anybody, while others stay held', async () => {
+    const acme = await settled({ protected: { users: ['u1@example.test', 'u2@example.test'] } });
+    acme.directory.remove('u1', 'u2');
+    await acme.sync();
+    expect(await held(acme)).toEqual(['u1', 'u2']);
+    await change(acme, { protected: { users: ['u2@example.test'] } });
+    await acme.sync();
+    expect(await held(acme)).toEqual(['u2']);
+    expect(await open(acme)).toEqual(['u1']);
+  });
+});
