@@ -133,7 +133,7 @@ async function compare(
   { configuration, secrets }: z.infer<typeof GivenFile>,
   { longest }: Bounds,
 ) {
-  const { content, locate } = parseFile(configuration, longest);
+  const { content, twice, locate } = parseFile(configuration, longest);
   const standing = await readStanding(deps, caller);
   const resolved = await resolve(deps, caller, content, { standing, secrets });
   if (resolved.opened.length > 0) {
@@ -148,7 +148,7 @@ async function compare(
     isRoot: caller.tenant === deps.store.root,
   };
   const compared = compareConfiguration(resolved.wanted, current, who);
-  const mistakes = [...resolved.mistakes, ...compared.hindrances];
+  const mistakes = [...twice, ...resolved.mistakes, ...compared.hindrances];
   if (mistakes.length > 0) throw refused(mistakes, locate);
   return { compared, current, resolved, locate, stamp: stampOf(caller.tenant, compared.differences) };
 }

@@ -13,6 +13,8 @@ const MOST_TOLD = 50;
 
 export type ParsedFile = {
   readonly content: ConfigurationFile;
+  /** What is named twice: told with whatever else is wrong with what the file says. */
+  readonly twice: readonly Hindrance[];
   /** `line 3, column 7` */
   readonly locate: (position: Position, atWord?: boolean) => string;
 };
@@ -45,9 +47,7 @@ export function parseFile(text: string, longest: number = LARGEST_FILE): ParsedF
     throw unusable(content.mistakes.map(({ offset, message }) => `${at(offset)}: ${message}`));
   const { value, mistakes: found } = readAs(ConfigurationFile, content.value ?? {}, []);
   if (value === null) throw refused(found, locate);
-  const twice = duplicatesIn(value, locate);
-  if (twice.length > 0) throw refused(twice, locate);
-  return { content: value, locate };
+  return { content: value, twice: duplicatesIn(value, locate), locate };
 }
 
 function read(text: string, lineCounter: LineCounter): Document.Parsed {

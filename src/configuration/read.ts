@@ -155,6 +155,7 @@ export async function resolve(
     const wanted = {
       ...partsOf(connection, (settings.value ?? connection.settings) as Json | undefined, position),
       credentials: sayingOf(given, isStored),
+      ...(given.missing === undefined ? {} : { missing: given.missing }),
     };
     connections.push(wanted);
     if (mayReplace && settings.mistakes.length + given.mistakes.length === 0)
@@ -229,16 +230,21 @@ function credentialsOf(
   { credentials, provider }: FileConnection,
   secrets: Secrets,
   position: Position,
-): { readonly said: boolean; readonly value: unknown; readonly mistakes: readonly Mistake[] } {
+): {
+  readonly said: boolean;
+  readonly value: unknown;
+  readonly mistakes: readonly Mistake[];
+  readonly missing?: readonly string[];
+} {
   if (credentials === undefined) return { said: false, value: null, mistakes: [] };
   const found = valuesOf(deps, credentials, secrets);
-  if (found === 'missing') return { said: true, value: null, mistakes: [] };
-  if (found === 'no-object') {
+  if ('missing' in found) return { said: true, value: null, mistakes: [], missing: found.missing };
+  if (found.values === null) {
     const message =
       'what this refers to is not a JSON object: refer to one, or name where each field comes from';
     return { said: true, value: null, mistakes: [{ position, message }] };
   }
-  const { value, mistakes } = readAs(deps.connectors[provider].credentials, found, position);
+  const { value, mistakes } = readAs(deps.connectors[provider].credentials, found.values, position);
   return { said: true, value, mistakes };
 }
 
@@ -246,22 +252,27 @@ function valuesOf(
   { lookUp }: ConfigurationDeps,
   sources: CredentialSources,
   secrets: Secrets,
-): Record<string, unknown> | 'missing' | 'no-object' {
+): { readonly values: Record<string, unknown> | null } | { readonly missing: readonly string[] } {
   const find = (reference: Reference) => {
     const key = nameOf(reference);
     return Object.hasOwn(secrets, key) ? (secrets[key] ?? null) : (lookUp?.(reference) ?? null);
   };
+  const notThere = (reference: Reference) => {
+    if (lookUp === undefined) return `${nameOf(reference)} is not among the secrets that came with the file`;
+    return 'env' in reference ? `${reference.env} is not set` : `the file ${reference.file} cannot be read`;
+  };
   if ('whole' in sources) {
     const text = find(sources.whole);
-    return text === null ? 'missing' : (objectIn(text) ?? 'no-object');
+    return text === null ? { missing: [notThere(sources.whole)] } : { values: objectIn(text) };
   }
   const values: Record<string, unknown> = {};
+  const missing: string[] = [];
   for (const [name, source] of Object.entries(sources.fields)) {
     const value = typeof source === 'string' ? source : find(source);
-    if (value === null) return 'missing';
+    if (value === null && typeof source !== 'string') missing.push(notThere(source));
     values[name] = value;
   }
-  return values;
+  return missing.length > 0 ? { missing } : { values };
 }
 
 export function nameOf(reference: Reference): string {

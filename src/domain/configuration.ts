@@ -62,6 +62,8 @@ export type WantedConnection = {
   readonly roles: readonly { readonly name: string; readonly position: Position }[];
   /** 'new': given, and not those that are stored. 'missing': named, and not at hand. 'unsaid': the file is silent. */
   readonly credentials: 'new' | 'stored' | 'missing' | 'unsaid';
+  /** Of each reference that stands for nothing, that it does so: `HARBOR_TOKEN is not set`. */
+  readonly missing?: readonly string[];
 };
 
 export type WantedAssignment = {

@@ -307,7 +307,7 @@ function againstConnection(
       before === null ? 'a new connection needs them' : 'settings or network now send them somewhere else';
     const what =
       wanted.credentials === 'missing'
-        ? 'what they refer to is not at hand: set the variables and files that are named'
+        ? (wanted.missing ?? []).join('; ')
         : 'are missing: name where they come from, each field as {env: NAME} or {file: PATH}';
     found.push(refuse('credentials', `${what}, because ${why}`));
   }

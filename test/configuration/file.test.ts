@@ -97,8 +97,9 @@ describe('a file that is wrong is refused with the place', () => {
     ],
     ['users', 'users:\n  - {tenant: a, userName: b}\n  - {tenant: a, userName: b}'],
   ])('two of a kind in %s', (section, text) => {
-    const [field] = refusalOf(text).fields;
-    expect(field?.path).toBe(`${section}.1`);
+    const [field, ...others] = parseFile(text).twice;
+    expect(others).toEqual([]);
+    expect(field?.position).toEqual([section, 1]);
     expect(field?.message).toContain(`names the same as ${section}.0 (line 2, column`);
   });
 

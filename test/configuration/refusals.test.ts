@@ -87,6 +87,15 @@ describe('what cannot be loaded is refused as a whole, each place by line and co
     expect(await on.refusal(text)).toContainEqual(expect.stringContaining(message));
   });
 
+  it('all that is wrong with a file whose form is right, at once', async () => {
+    const told = await on.refusal(
+      `tenants: [{path: ${name}/Nowhere/Deep}, {path: ${name}, plan: None}, {path: ${name}}]`,
+    );
+    expect(told).toHaveLength(3);
+    for (const part of [/tenants\.2.*names the same as tenants\.1/, /tenants\.0/, /tenants\.1\.plan/])
+      expect(told).toContainEqual(expect.stringMatching(part));
+  });
+
   it('a role that would be held above its user, or beside', async () => {
     const text = (tenant: string) =>
       `tenants: [{path: ${name}/A}, {path: ${name}/B}]\nusers: [{tenant: ${name}/A, userName: a, roles: [{role: editor, tenant: ${tenant}}]}]`;
@@ -200,7 +209,9 @@ describe('connections', () => {
     ${more}`;
 
   it('need their secrets when they are made or sent elsewhere, and otherwise keep what they have', async () => {
-    expect(await on.refusal(okta())).toEqual([expect.stringContaining('not at hand')]);
+    expect(await on.refusal(okta())).toEqual([
+      expect.stringContaining('env:TOKEN is not among the secrets that came with the file, because a new'),
+    ]);
     await on.load(okta(), on.operator, { 'env:TOKEN': 'first' });
     expect(await on.shown(okta('schedule: "0 * * * *"'))).toEqual([
       `update connection ${name}: Okta: schedule`,
