@@ -469,6 +469,7 @@ export type Policy = {
     readonly users: readonly string[];
     readonly roles: readonly string[];
   };
+  readonly keepOneOf: readonly string[];
 };
 
 export type PolicyInput = {
@@ -489,6 +490,7 @@ export type PolicyInput = {
     readonly users?: readonly string[];
     readonly roles?: readonly string[];
   };
+  readonly keepOneOf?: readonly string[];
 };
 
 export type Principal = {

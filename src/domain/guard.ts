@@ -3,6 +3,7 @@ import type { GuardLimits } from './policy.ts';
 
 export const GUARDS = [
   'protected-users',
+  'last-holder',
   'too-many-deletions',
   'too-many-deletions-in-window',
   'shrunken-directory',
@@ -19,6 +20,8 @@ export type Finding = {
   readonly limit: number;
   /** Of bulk-blanking: which is emptied. */
   readonly field?: string;
+  /** Of last-holder: which would be left with nobody. */
+  readonly role?: string;
   /** Of too-many-deletions-in-window: how far it reaches back. */
   readonly hours?: number;
 };
@@ -36,6 +39,8 @@ export type Counted = {
   readonly deletions: number;
   /** Users whom the policy protects, and who would be suspended, be deleted or lose roles. */
   readonly protectedUsers: number;
+  /** Of each role that has to stay with somebody: how many active users would leave a tenant without anybody who has it. */
+  readonly lastHolders: ReadonlyMap<string, number>;
   /**
    * Those whom applies have suspended or deleted within the window, who still are, and whom no deletion or suspension waits for; and how
    * many of them are deleted, so that they are not among the linked users any more.
@@ -52,10 +57,16 @@ export function evaluateGuards(counted: Counted, limits: GuardLimits): readonly 
   const findings: Finding[] = [];
   const share = (percent: number, atLeast: number, of = counted.linkedUsers) =>
     Math.max(atLeast, Math.floor((of * percent) / 100));
-  const check = (guard: Guard, found: number, limit: number, more: Pick<Finding, 'field' | 'hours'> = {}) => {
+  const check = (
+    guard: Guard,
+    found: number,
+    limit: number,
+    more: Omit<Finding, 'guard' | 'counted' | 'limit'> = {},
+  ) => {
     if (found > limit) findings.push({ guard, counted: found, limit, ...more });
   };
   check('protected-users', counted.protectedUsers, 0);
+  for (const [role, users] of counted.lastHolders) check('last-holder', users, 0, { role });
   check('too-many-deletions', counted.deletions, share(limits.deletedPercent, limits.deletedAtLeast));
   if (counted.deletions > 0) {
     const { users, deleted } = counted.leftInWindow;
@@ -89,6 +100,8 @@ export function explainFinding(finding: Finding): string {
   switch (finding.guard) {
     case 'protected-users':
       return `${counted} of the users whom the policy protects would be suspended, be deleted or lose roles`;
+    case 'last-holder':
+      return `a tenant would be left without anybody who has the role ${finding.role}: ${counted} ${counted === 1 ? 'user' : 'users'} would lose it`;
     case 'too-many-deletions':
       return `${counted} users would be suspended or deleted; up to ${limit} go without a person looking at them`;
     case 'too-many-deletions-in-window':

@@ -41,6 +41,8 @@ export const Policy = z
         roles: z.array(RoleName).max(100).default([]),
       })
       .prefault({}),
+    /** Roles that the last active user who has one in a tenant keeps until a person decides. */
+    keepOneOf: z.array(RoleName).max(100).default([]),
   })
   .meta({ id: 'Policy' });
 export type Policy = z.infer<typeof Policy>;

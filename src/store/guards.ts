@@ -15,6 +15,7 @@ export const OPEN_AGAIN = (revision: string) =>
 /** Which changes a guard's finding concerns. `$5` is the finding. */
 const concernedBy = {
   'protected-users': `id IN (SELECT change_id FROM concerned WHERE guard = 'protected-users')`,
+  'last-holder': `id IN (SELECT change_id FROM concerned WHERE guard = 'last-holder' AND role = $5::jsonb ->> 'role')`,
   'too-many-deletions': `kind IN ('suspend', 'delete')`,
   'too-many-deletions-in-window': `kind IN ('suspend', 'delete')`,
   'shrunken-directory': `kind IN ('suspend', 'delete')`,
@@ -26,7 +27,7 @@ const concernedBy = {
 /** Of guards that look at each change by itself: which they concern. */
 async function beginConcerned(tx: BulkTransaction): Promise<void> {
   await tx.query(
-    'CREATE TEMP TABLE IF NOT EXISTS concerned (guard text, change_id uuid) ON COMMIT DELETE ROWS',
+    'CREATE TEMP TABLE IF NOT EXISTS concerned (guard text, role text, change_id uuid) ON COMMIT DELETE ROWS',
   );
   await tx.query('DELETE FROM concerned');
 }
@@ -55,10 +56,44 @@ async function concernProtected(
   return rowCount ?? 0;
 }
 
+/**
+ * Who would lose one of these roles, when in a tenant nobody who is active would have it after all that waits: by role, how many. What
+ * the set gives counts only once it is applied, for it may be refused.
+ */
+async function concernLastHolders(
+  tx: BulkTransaction,
+  run: TakenRun,
+  roles: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  if (roles.length === 0) return new Map();
+  const found = await tx.query<{ role: string; users: number }>(
+    `WITH losing AS (
+       SELECT c.id, g.role_id, g.tenant_id, r.name
+       FROM change c JOIN auth_user a ON a.id = c.auth_user_id AND a.state = 'active'
+         JOIN role_assignment g ON g.auth_user_id = a.id JOIN role r ON r.id = g.role_id AND r.name = ANY ($2::text[])
+       WHERE c.connection_id = $1 AND c.state IN ${WAITING} AND c.kind <> 'conflict'
+       GROUP BY c.id, g.role_id, g.tenant_id, r.name
+       HAVING bool_and(c.kind IN ('suspend', 'delete')
+         OR g.connection_id IS NOT DISTINCT FROM $1 AND r.name = ANY (c.roles_lost)
+         OR g.connection_id IS NOT NULL AND g.tenant_id = a.tenant_id AND c.fields @> '[{"field": "tenant"}]')),
+     emptied AS (
+       SELECT role_id, tenant_id FROM losing l GROUP BY role_id, tenant_id
+       HAVING count(*) >= (SELECT count(DISTINCT h.id) FROM role_assignment g JOIN auth_user h ON h.id = g.auth_user_id
+                           WHERE g.role_id = l.role_id AND g.tenant_id = l.tenant_id AND h.state = 'active')),
+     stored AS (
+       INSERT INTO concerned (guard, role, change_id)
+       SELECT DISTINCT 'last-holder', l.name, l.id FROM losing l JOIN emptied e USING (role_id, tenant_id)
+       RETURNING role)
+     SELECT role, count(*)::int AS users FROM stored GROUP BY role ORDER BY role`,
+    [run.connection, roles],
+  );
+  return new Map(found.map(({ role, users }) => [role, users]));
+}
+
 const NONE = { deletions: 0, lost: 0, moves: 0, refused: 0 };
 
 /** Guards that may let go of one change and keep another. */
-const ONE_BY_ONE = `('protected-users')`;
+const ONE_BY_ONE = `('protected-users', 'last-holder')`;
 
 /** `at`: when the plan is made. Finds out as well which changes the guards concern that look at each by itself. */
 export async function countForGuards(
@@ -83,6 +118,7 @@ export async function countForGuards(
     usersNow: snapshot.kind === 'complete' ? snapshot.users : null,
     deletions,
     protectedUsers: await concernProtected(tx, run, policy.protected),
+    lastHolders: await concernLastHolders(tx, run, policy.keepOneOf),
     leftInWindow: deletions === 0 ? NOBODY : await countLeft(tx, run, earlier(at, policy.guards.windowHours)),
     usersWhoLoseRoles: lost,
     usersWhoMove: moves,
@@ -157,10 +193,12 @@ async function openAgain(
     `UPDATE change c SET ${OPEN_AGAIN('$3')} FROM decision d
      WHERE c.connection_id = $1 AND c.state = 'held' AND d.id = c.decision_id AND d.made_by = 'guard'
        AND d.finding ->> 'guard' <> 'shrunken-directory'
-       AND (NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text)
-                        WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field')
+       AND (NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text, role text)
+                        WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field'
+                          AND f.role IS NOT DISTINCT FROM d.finding ->> 'role')
          OR d.finding ->> 'guard' IN ${ONE_BY_ONE}
-           AND NOT EXISTS (SELECT FROM concerned x WHERE x.guard = d.finding ->> 'guard' AND x.change_id = c.id))`,
+           AND NOT EXISTS (SELECT FROM concerned x WHERE x.guard = d.finding ->> 'guard' AND x.change_id = c.id
+                             AND x.role IS NOT DISTINCT FROM d.finding ->> 'role'))`,
     [run.connection, JSON.stringify(findings), revision],
   );
   return rowCount ?? 0;

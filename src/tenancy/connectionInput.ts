@@ -120,6 +120,9 @@ function limitsOf(before: Policy, after: Policy): { readonly [key: string]: Json
   const guarded = ({ users, roles }: Policy['protected']) => ({ users: users.length, roles });
   return {
     guards: { before: before.guards, after: after.guards },
+    ...(same(before.keepOneOf, after.keepOneOf)
+      ? {}
+      : { keepOneOf: { before: before.keepOneOf, after: after.keepOneOf } }),
     ...(same(before.protected, after.protected)
       ? {}
       : { protected: { before: guarded(before.protected), after: guarded(after.protected) } }),

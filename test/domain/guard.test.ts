@@ -15,6 +15,7 @@ const quiet: Counted = {
   usersNow: 100,
   deletions: 0,
   protectedUsers: 0,
+  lastHolders: new Map(),
   leftInWindow: { users: 0, deleted: 0 },
   usersWhoLoseRoles: 0,
   usersWhoMove: 0,
@@ -27,6 +28,7 @@ describe('evaluateGuards', () => {
   it.each<[string, Partial<Counted>, readonly string[]]>([
     ['nothing', {}, []],
     ['somebody who is protected', { protectedUsers: 1 }, ['protected-users']],
+    ['the last who has a role', { lastHolders: new Map([['owner', 1]]) }, ['last-holder']],
     ['deletions exactly at the limit', { deletions: 10 }, []],
     ['one deletion over', { deletions: 11 }, ['too-many-deletions']],
     [
@@ -115,7 +117,7 @@ describe('evaluateGuards', () => {
 });
 
 /** Of which none is let through. */
-const ONE_BY_ONE: readonly string[] = ['protected-users'];
+const ONE_BY_ONE: readonly string[] = ['protected-users', 'last-holder'];
 
 describe('explainFinding', () => {
   it.each(GUARDS.filter((guard) => !ONE_BY_ONE.includes(guard)))(
@@ -136,5 +138,11 @@ describe('explainFinding', () => {
     expect(explainFinding({ guard: 'protected-users', counted: 3, limit: 0 })).toBe(
       '3 of the users whom the policy protects would be suspended, be deleted or lose roles',
     );
+    const last = (counted: number) =>
+      explainFinding({ guard: 'last-holder', counted, limit: 0, role: 'owner' });
+    expect(last(1)).toBe(
+      'a tenant would be left without anybody who has the role owner: 1 user would lose it',
+    );
+    expect(last(2)).toMatch(/: 2 users would lose it$/);
   });
 });

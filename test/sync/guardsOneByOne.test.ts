@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
+import { Mapping } from '../../src/domain/mapping.ts';
 import type { Policy } from '../../src/domain/policy.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
 import { aDirectory } from '../support/directory.ts';
@@ -110,5 +111,122 @@ describe('A protected user', () => {
     await acme.sync();
     expect(await held(acme)).toEqual(['u2']);
     expect(await open(acme)).toEqual(['u1']);
+  });
+});
+
+describe('The last who has a role', () => {
+  const keepOneOf = ['engineer'];
+
+  it('keeps it, whoever leaves before them', async () => {
+    const acme = await settled({ keepOneOf });
+    acme.directory.remove('u1', 'u2', 'u4');
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+    expect(await acme.inState('open')).toEqual(['u1', 'u2', 'u4']);
+    await acme.approveAll();
+    await acme.apply();
+    acme.directory.remove('u3', 'u5');
+    await acme.sync();
+    expect(await held(acme)).toEqual(['u3']);
+    expect(await open(acme)).toEqual(['u5']);
+    expect(await because(acme)).toEqual([
+      'a tenant would be left without anybody who has the role engineer: 1 user would lose it',
+    ]);
+  });
+
+  it.each([false, true])(
+    'is everybody who has it when all go at once, each in another way (by a delta: %s)',
+    async (hasFeed) => {
+      const acme = await settled({ keepOneOf }, hasFeed);
+      acme.directory.remove('u1', 'u4');
+      acme.directory.edit('u2', { state: 'suspended' });
+      acme.directory.group('g', ['u1', 'u2']);
+      await acme.sync();
+      expect(await held(acme)).toEqual(['u1', 'u2', 'u3']);
+      expect(await open(acme)).toEqual(['u4']);
+    },
+  );
+
+  it('is whoever is left of those whose loss was approved', async () => {
+    const acme = await settled({ keepOneOf });
+    acme.directory.remove('u1', 'u2');
+    await acme.sync();
+    await acme.approveAll();
+    acme.directory.remove('u3');
+    await acme.sync();
+    expect(await acme.inState('approved')).toEqual(['u1', 'u2']);
+    expect(await held(acme)).toEqual(['u3']);
+    await acme.approve('u3');
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+    expect(await acme.apply()).toMatchObject({ applied: 3 });
+  });
+
+  it('is not somebody besides whom another has it by hand, or who has it by hand as well', async () => {
+    const acme = await settled({ keepOneOf });
+    await acme.grant('u5', 'engineer');
+    acme.directory.remove('u1', 'u2', 'u3');
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+    const other = await settled({ keepOneOf });
+    await other.grant('u3', 'engineer');
+    other.directory.group('g', []);
+    await other.sync();
+    expect(await held(other)).toEqual([]);
+    other.directory.remove('u3');
+    await other.sync();
+    expect(await open(other)).toEqual([]);
+    expect(await held(other)).toEqual(['u1', 'u2', 'u3']);
+  });
+
+  it('is not helped by somebody who is suspended, nor by who has it in another tenant', async () => {
+    const [acme, other] = [await settled({ keepOneOf }), await settled({ keepOneOf })];
+    acme.directory.edit('u3', { state: 'suspended' });
+    await acme.syncAndApply();
+    expect((await acme.user('u3')).roles).toEqual(['engineer']);
+    acme.directory.remove('u1', 'u2');
+    await acme.sync();
+    expect(await held(acme)).toEqual(['u1', 'u2']);
+    expect((await other.user('u1')).roles).toEqual(['engineer']);
+  });
+
+  it('may go when a person has refused that another goes, or somebody new has the role', async () => {
+    const acme = await settled({ keepOneOf });
+    acme.directory.remove('u1', 'u2', 'u3');
+    await acme.sync();
+    await acme.decide('reject', 'u1');
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+    expect(await open(acme)).toEqual(['u2', 'u3']);
+
+    const other = await settled({ keepOneOf });
+    other.directory.remove('u1', 'u2', 'u3');
+    other.directory.group('g', ['u4']);
+    await other.sync();
+    expect(await held(other)).toEqual(['u1', 'u2', 'u3']); // what is proposed may be refused
+    await other.approve('u4');
+    await other.apply();
+    await other.sync();
+    expect(await held(other)).toEqual([]);
+  });
+
+  it('may not be put in another tenant', async () => {
+    const acme = await install.connect({
+      directory: aDirectory({
+        users: ['u1', 'u2'].map((id) => ({ id, department: 'Quay' })),
+        groups: [{ id: 'g', members: ['u1'] }],
+      }),
+      mapping: Mapping.parse({
+        roles: [{ group: 'g', role: 'engineer' }],
+        rules: [{ tenant: '{department}', create: true }],
+      }),
+      guards: noGuards,
+      policy: { keepOneOf },
+    });
+    await acme.syncAndApply();
+    for (const id of ['u1', 'u2']) acme.directory.edit(id, { department: 'Wharf' });
+    await acme.sync();
+    expect(await held(acme)).toEqual(['u1']);
+    expect(await open(acme)).toEqual(['u2']);
   });
 });
