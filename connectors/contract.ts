@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import type { DirectoryGroup, DirectoryUser, Provider } from '../src/domain/directory.ts';
+import { connectorFailures } from '../src/domain/failure.ts';
 import type { ExternalId } from '../src/domain/ids.ts';
 
 /** Opaque to everyone but the connector that made it. It may be stored and used by another process later. */
@@ -187,18 +188,7 @@ export type CircuitBreaker = {
 };
 
 /** Who has to act on a failure, by kind. */
-export const whoActs = {
-  'rate-limited': 'nobody',
-  unavailable: 'nobody',
-  'cursor-expired': 'nobody',
-  'not-found': 'nobody',
-  'credentials-rejected': 'administrator',
-  'permission-missing': 'administrator',
-  'untrusted-certificate': 'administrator',
-  misconfigured: 'administrator',
-  'unexpected-response': 'developer',
-  'foreign-link': 'developer',
-} as const satisfies Record<string, 'nobody' | 'administrator' | 'developer'>;
+export const whoActs = connectorFailures;
 
 export type FailureKind = keyof typeof whoActs;
 

@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { openQueues } from '../jobs/queue.ts';
 import type { Config } from './config.ts';
+import { minute } from './domain/clock.ts';
 import { type Connection, type ListedConnection, unreadable } from './domain/connection.ts';
 import { Problem } from './domain/problem.ts';
 import { type Connectors, type Install, openInstall } from './install.ts';
@@ -13,6 +14,7 @@ import { connectAsOwner } from './store/database.ts';
 import { knownElsewhere } from './store/dataFolder.ts';
 import { joinEmbeddedPostgres } from './store/embedded.ts';
 import { openStoredConnector } from './tenancy/connections.ts';
+import { oneWithHealth } from './tenancy/health.ts';
 
 /** One line of `rollcall doctor`. */
 export type Check = {
@@ -235,7 +237,17 @@ async function* checkConnections({ deps }: Install): AsyncGenerator<Check> {
       ? failed('connection', unreadable(connection))
       : await checkCredentials(deps, connection);
     yield await checkLastRun(deps, connection);
+    yield* await checkHealth(deps, connection);
   }
+}
+
+/** What the last run alone does not show. */
+async function checkHealth(deps: Install['deps'], connection: ListedConnection): Promise<Check[]> {
+  const { health } = await oneWithHealth(deps, deps.store.root, connection);
+  if (health?.state !== 'quarantined' && health?.state !== 'silent') return [];
+  const { state, since, because, remedy } = health;
+  const detail = `${connection.name}: ${state}${since === null ? '' : ` since ${minute(since)}`}. ${because}`;
+  return [{ check: 'health', result: 'warn', detail, ...(remedy === null ? {} : { remedy }) }];
 }
 
 async function checkCredentials(deps: Install['deps'], { id, name }: Connection): Promise<Check> {

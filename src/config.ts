@@ -81,6 +81,7 @@ const Environment = z.object({
   ),
   ROLLCALL_GOOGLE_TOKEN_FILE: z.preprocess(empty, z.string().optional()),
   ROLLCALL_SUPPORT_HOURS: z.preprocess(empty, z.coerce.number().int().min(1).max(24).default(8)),
+  ROLLCALL_RUN_HOURS: z.preprocess(empty, z.coerce.number().min(0.1).max(168).default(6)),
   ROLLCALL_CONCURRENCY: z.preprocess(empty, z.coerce.number().int().min(1).max(64).default(4)),
 });
 
@@ -114,6 +115,8 @@ export type Config = {
   readonly googleMachine: { readonly key: string | null; readonly tokenFile: string | null };
   /** How long a support access lasts at most. */
   readonly supportHours: number;
+  /** How long one run may take. */
+  readonly longestRunMs: number;
   /** How many runs one worker carries out side by side. */
   readonly concurrency: number;
 };
@@ -166,6 +169,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
       tokenFile: env.ROLLCALL_GOOGLE_TOKEN_FILE ?? null,
     },
     supportHours: env.ROLLCALL_SUPPORT_HOURS,
+    longestRunMs: env.ROLLCALL_RUN_HOURS * HOUR_MS,
     concurrency: env.ROLLCALL_CONCURRENCY,
   };
 }

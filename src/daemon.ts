@@ -8,14 +8,14 @@ import { openServer } from './api/server.ts';
 import { renewSigningKeys } from './authorization/tokenKeys.ts';
 import type { Config } from './config.ts';
 import type { Connection } from './domain/connection.ts';
-import { ApplyId, type RunId } from './domain/ids.ts';
+import { ApplyId, type ConnectionId, type RunId } from './domain/ids.ts';
 import type { RunFailure, RunTrigger } from './domain/run.ts';
 import { publicUrlOf } from './domain/signIn.ts';
 import type { Install } from './install.ts';
 import { Opened } from './opened.ts';
 import { carryOutApply } from './review/apply.ts';
 import { offerSetUp, type SetUpOffer } from './signIn/setUp.ts';
-import { syncConnection } from './sync/sync.ts';
+import { type RunOutcome, syncConnection } from './sync/sync.ts';
 import { removeDueTenants } from './tenancy/tenantRemoval.ts';
 
 /** Which parts one process carries. */
@@ -110,6 +110,7 @@ function setUpAt({ publicUrl, host, setUpToken }: Config, { deps }: Install, url
 }
 
 function runsOf({ deps }: Install): SyncConnection {
+  const logSkipped = skipped(deps.log);
   return async ({ connection, run, trigger, attempt, signal }) => {
     const outcome = await syncConnection(deps, {
       connection,
@@ -119,6 +120,7 @@ function runsOf({ deps }: Install): SyncConnection {
       // An earlier attempt has recorded its failure with the run that was meant: this one makes a new run.
       ...(run === undefined || attempt > 1 ? {} : { run }),
     });
+    logSkipped(connection, outcome);
     switch (outcome.result) {
       case 'busy':
         return { result: 'busy', failure: null };
@@ -129,6 +131,19 @@ function runsOf({ deps }: Install): SyncConnection {
       case 'skipped':
         return { result: 'finished', failure: null };
     }
+  };
+}
+
+/** Once for each pause: what is due every minute would say so every minute. */
+function skipped(log: Install['deps']['log']) {
+  const told = new Map<ConnectionId, number>();
+  return (connection: ConnectionId, outcome: RunOutcome) => {
+    if (outcome.result !== 'skipped' || outcome.because !== 'quarantined')
+      return void told.delete(connection);
+    const { because: reason, until } = outcome;
+    if (told.get(connection) === until.getTime()) return;
+    told.set(connection, until.getTime());
+    log.warn({ event: 'run.skipped', connection, reason, until });
   };
 }
 

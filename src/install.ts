@@ -56,10 +56,10 @@ export async function openInstall(config: Config, log: Logger, connectors: Conne
     const openConnector: SyncDeps['openConnector'] = (connection) =>
       openStoredConnector({ ...stored, breakers }, connection);
     const supportMinutes = config.supportHours * 60;
-    const { sessionLimits } = config;
+    const { sessionLimits, longestRunMs } = config;
     const publicUrl = () => publicUrlOf(config);
     return {
-      deps: { ...stored, clock, log, openConnector, supportMinutes, sessionLimits, publicUrl },
+      deps: { ...stored, clock, log, openConnector, supportMinutes, sessionLimits, publicUrl, longestRunMs },
       databaseUrl,
       isNew,
       databaseFolder,

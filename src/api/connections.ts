@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { AUTH_USER_STATES } from '../domain/authUser.ts';
 import { CONNECTION_STATES } from '../domain/connection.ts';
 import { Provider } from '../domain/directory.ts';
+import { HEALTH_STATES } from '../domain/health.ts';
 import { Mapping } from '../domain/mapping.ts';
 import { Policy } from '../domain/policy.ts';
 import { startApply } from '../review/apply.ts';
@@ -22,6 +23,26 @@ import { Moment, pageOf } from './page.ts';
 import { route } from './route.ts';
 import { Run } from './runs.ts';
 import { FieldValue } from './users.ts';
+
+const Health = z
+  .object({
+    state: z
+      .enum(HEALTH_STATES)
+      .describe(
+        'degraded: the last run failed or read only part. quarantined: runs have failed repeatedly, and those by schedule are spaced; one on demand may start, and the first that finishes ends it. silent: runs were due, and none has ended.',
+      ),
+    since: Moment.nullable(),
+    because: z.string().nullable().describe('null while it is active.'),
+    who: z
+      .enum(['nobody', 'administrator', 'us'])
+      .nullable()
+      .describe(
+        'Who has to act: nobody, because it passes by itself; an administrator of the tenant; or whoever runs Rollcall.',
+      ),
+    remedy: z.string().nullable(),
+    nextScheduledAt: Moment.nullable().describe('When a run starts next by itself; null: none does.'),
+  })
+  .meta({ id: 'ConnectionHealth' });
 
 const Connection = z
   .object({
@@ -60,6 +81,7 @@ const Connection = z
         'Grows when settings, credentials or network change (but for the share): another part of the directory may then be visible.',
       ),
     version: z.number().int(),
+    health: Health.describe('From the runs that are recorded.'),
     createdAt: Moment,
   })
   .meta({ id: 'Connection' });
@@ -72,6 +94,7 @@ const UnreadableConnection = z
     provider: z.string(),
     state: z.literal('unreadable'),
     problem: z.string().describe('Which parts of the stored configuration are not what they should be.'),
+    health: z.null(),
     createdAt: Moment,
   })
   .meta({ id: 'UnreadableConnection' });

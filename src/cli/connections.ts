@@ -1,5 +1,6 @@
 /** `rollcall connections`: a tenant's links to directories. Credentials go in and never come out. */
 import type { Command } from 'commander';
+import { minute } from '../domain/clock.ts';
 import { type ListedConnection, unreadable } from '../domain/connection.ts';
 import { PROVIDERS, Provider } from '../domain/directory.ts';
 import { Problem } from '../domain/problem.ts';
@@ -152,7 +153,7 @@ async function listConnections(cli: Cli, { operator }: App, options: ListOptions
       await tenantName(one.tenant),
       one.provider,
       scheduleOf(one),
-      { text: one.state, style: styleOfState[one.state] },
+      { text: conditionOf(one), style: styleOf[conditionOf(one)] },
       one.id,
     ]);
     found += page.items.length;
@@ -161,9 +162,7 @@ async function listConnections(cli: Cli, { operator }: App, options: ListOptions
         ['connection', 'tenant', 'provider', 'schedule', 'state', 'id'],
         await Promise.all(rows),
       );
-    for (const one of page.items)
-      if (one.state === 'unreadable')
-        terminal.note(`${harmless(one.name)} cannot be read: ${harmless(one.problem)}.`);
+    for (const one of page.items) for (const line of troubleOf(one)) terminal.note(line);
     next = page.next;
   }
   if (found === 0)
@@ -171,11 +170,43 @@ async function listConnections(cli: Cli, { operator }: App, options: ListOptions
   if (next !== null) terminal.note('There are more: --limit or --all.');
 }
 
-const styleOfState = {
+type Shown = Awaited<ReturnType<App['operator']['findConnection']>>;
+type Condition = Shown['state'] | NonNullable<Shown['health']>['state'];
+
+/** What a person has decided, and else how it fares. */
+function conditionOf({ state, health }: Shown): Condition {
+  return state === 'active' && health !== null ? health.state : state;
+}
+
+const styleOf = {
   active: 'green',
   paused: 'yellow',
   unreadable: 'red',
-} as const satisfies Record<ListedConnection['state'], Style>;
+  degraded: 'yellow',
+  quarantined: 'red',
+  silent: 'red',
+} as const satisfies Record<Condition, Style>;
+
+const whoIs = {
+  nobody: 'nobody: it passes by itself',
+  administrator: 'an administrator of the tenant',
+  us: 'whoever runs this Rollcall',
+} as const satisfies Record<NonNullable<NonNullable<Shown['health']>['who']>, string>;
+
+/** Why it is not as it should be, and what to do; nothing where it is, or rests. */
+function troubleOf(one: Shown): string[] {
+  const name = harmless(one.name);
+  if (one.state === 'unreadable') return [`${name} cannot be read: ${harmless(one.problem)}.`];
+  const { because, who, remedy, nextScheduledAt, state } = one.health;
+  if (one.state === 'paused' || because === null) return [];
+  const next = nextScheduledAt === null ? 'none, until one is asked for' : minute(nextScheduledAt);
+  return [
+    `${name} is ${state}. ${harmless(because)}`,
+    ...(who === null ? [] : [`  can be mended by: ${whoIs[who]}`]),
+    ...(remedy === null ? [] : [`  remedy: ${asTyped(harmless(remedy))}`]),
+    ...(state === 'quarantined' ? [`  next run by schedule: ${next}`] : []),
+  ];
+}
 
 function scheduleOf(one: ListedConnection): string {
   if (one.state === 'unreadable') return '—';
@@ -270,16 +301,18 @@ async function showConnection(cli: Cli, { operator }: App, name: string): Promis
   const { terminal } = cli;
   const connection = await operator.findConnection(name);
   if (terminal.json) return terminal.document(connection);
-  const { settings, network, mapping, policy, ...plain } =
+  const { settings, network, mapping, policy, health, ...plain } =
     connection.state === 'unreadable' ? { ...nothingRead, ...connection } : connection;
+  const fares = health === null ? {} : { health: health.state, 'next run': health.nextScheduledAt };
   const tenant = await operator.getTenant(connection.tenant);
   terminal.table(
     ['field', 'value'],
-    Object.entries({ ...plain, tenant: `${tenant.name} (${tenant.id})` }).map(([field, value]) => [
+    Object.entries({ ...plain, ...fares, tenant: `${tenant.name} (${tenant.id})` }).map(([field, value]) => [
       field,
       value instanceof Date ? value.toISOString() : String(value ?? '—'),
     ]),
   );
+  if (connection.state !== 'unreadable') for (const line of troubleOf(connection)) terminal.note(line);
   for (const [title, value] of Object.entries({ settings, network, mapping, policy })) {
     if (value === undefined) continue;
     terminal.line(`\n${terminal.style('bold', title)}`);

@@ -90,7 +90,8 @@ import { getUser, listUsers } from '../tenancy/users.ts';
 
 export type OperatorDeps = ConnectionDeps &
   SupportDeps &
-  Omit<SignInDeps, 'failures' | 'discoveries'> & { readonly log: SyncDeps['log'] };
+  Omit<SignInDeps, 'failures' | 'discoveries'> &
+  Pick<SyncDeps, 'log' | 'longestRunMs'>;
 
 /** `osUser`: whose name stands in the audit log. */
 export async function openOperator(deps: OperatorDeps, osUser: string) {

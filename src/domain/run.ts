@@ -46,6 +46,7 @@ export type TakenRun = {
   readonly connection: ConnectionId;
   readonly tenant: TenantId;
   readonly worker: string;
+  readonly startedAt: Date;
   readonly kind: RunKind;
   readonly state: 'pulling' | 'planning';
   readonly phase: RunPhase;

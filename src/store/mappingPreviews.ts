@@ -110,6 +110,7 @@ async function previewWithin(tx: BulkTransaction, request: PreviewRequest): Prom
       connection,
       tenant,
       worker: v7(),
+      startedAt: last.readAt,
       kind: 'full',
       state: 'planning',
       phase: 'users',

@@ -1,6 +1,7 @@
 /** Sync runs: queued, taken by one process at a time, concluded. Who may take one is decided by the lock of locks.ts. */
 import { v7 } from 'uuid';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { RunHistory } from '../domain/health.ts';
 import {
   ConnectionId,
   type ExternalId,
@@ -30,6 +31,7 @@ import { appendAudit } from './audit.ts';
 import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
 import { Prisma, type SyncRun } from './generated/client.ts';
 import { connectionsBeingRun } from './locks.ts';
+import { auditQuarantine, auditRecovery, readHistories } from './runHistory.ts';
 import { toView } from './runViews.ts';
 import { subtree } from './scope.ts';
 import { insertTouched, RunTakenOver } from './staging.ts';
@@ -200,17 +202,24 @@ export class Runs {
     return this.#set(run, ['pulling'], { kind: 'full', ...learnt, deltaToken: token });
   }
 
-  async fail(run: TakenRun, failure: RunFailure, at: Date): Promise<void> {
-    await this.#set(run, ['pulling', 'planning'], { state: 'failed', failure, finishedAt: at });
+  fail(run: TakenRun, failure: RunFailure, at: Date): Promise<void> {
+    return this.#database.ordinary(run.tenant, async (tx) => {
+      const where = { id: run.id, worker: run.worker, state: { in: ['pulling', 'planning'] } };
+      const failed = { state: 'failed', failure, finishedAt: at };
+      const { count } = await tx.syncRun.updateMany({ where, data: failed });
+      if (count === 0) throw new RunTakenOver(run.id);
+      await auditQuarantine(sqlOf(tx), { ...run, run: run.id }, failure, at);
+    });
   }
 
   /** Fails a run that nobody works on, in whatever state it was left. For whoever holds its connection's lock. */
   abandon(work: RunWork, failure: RunFailure, at: Date): Promise<void> {
     return this.#database.ordinary(work.tenant, async (tx) => {
-      await tx.syncRun.updateMany({
+      const { count } = await tx.syncRun.updateMany({
         where: { id: work.run, state: { in: ['queued', 'pulling', 'planning'] } },
         data: { state: 'failed', failure, finishedAt: at },
       });
+      if (count > 0) await auditQuarantine(sqlOf(tx), work, failure, at);
     });
   }
 
@@ -230,6 +239,14 @@ export class Runs {
       snapshot: concludedBefore({ snapshot, reason, users }),
       failure: row.failure as RunFailure | null,
     };
+  }
+
+  /** What the health of these connections is computed from; those that cannot be seen are not in it. */
+  histories(
+    within: TenantId,
+    connections: readonly ConnectionId[],
+  ): Promise<ReadonlyMap<ConnectionId, RunHistory>> {
+    return this.#database.bulk(within, (tx) => readHistories(tx, connections));
   }
 
   list(
@@ -308,6 +325,7 @@ async function failRun(tx: OrdinaryTransaction, id: string, failure: RunFailure,
 
 /** Ends a planned run within the transaction that stores its plan. */
 export async function finishRun(sql: Sql, run: TakenRun, counts: RunCounts, at: Date): Promise<void> {
+  await auditRecovery(sql, { ...run, run: run.id }, at);
   const rows = await sql.query(
     `UPDATE sync_run SET state = 'finished', counts = $3, finished_at = $4 WHERE id = $1 AND worker = $2 AND state = 'planning' RETURNING id`,
     [run.id, run.worker, JSON.stringify(counts), at.toISOString()],
@@ -367,6 +385,7 @@ function toTaken(row: SyncRun): TakenRun {
     connection: ConnectionId.parse(row.connectionId),
     tenant: row.tenantId as TenantId,
     worker: row.worker ?? '',
+    startedAt: row.startedAt ?? row.createdAt,
     kind: row.kind as TakenRun['kind'],
     state: row.state as TakenRun['state'],
     phase: row.phase as TakenRun['phase'],

@@ -8,6 +8,7 @@ import { type Connector, ConnectorError, type Evidence } from '../../connectors/
 import { fingerprintOf } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Connection } from '../domain/connection.ts';
+import { quarantineOf } from '../domain/health.ts';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
@@ -15,6 +16,7 @@ import type { RunCounts, RunFailure, RunKind, RunTrigger, TakenRun } from '../do
 import { concludeSnapshot, type PartialReason, type Snapshot } from '../domain/snapshot.ts';
 import { suspended } from '../domain/tenant.ts';
 import type { Store } from '../store/store.ts';
+import { inTime, LONGEST_RUN_MS, TookTooLong } from './deadline.ts';
 import { beginDelta, beginTargeted, NeedsFullRun, pullChanges } from './delta.ts';
 import type { PullDeps } from './lookUp.ts';
 import { plan } from './plan.ts';
@@ -29,6 +31,8 @@ export type SyncDeps = {
   readonly log: Log;
   /** Reads a connection with its credentials. Throws `Problem` or `ConnectorError` where they cannot be used. */
   readonly openConnector: (connection: ConnectionId) => Promise<{ readonly connector: Connector }>;
+  /** Milliseconds that one run may take. Default: six hours. */
+  readonly longestRunMs?: number;
 };
 
 export type SyncRequest = {
@@ -46,8 +50,9 @@ export type SyncRequest = {
 export type RunOutcome =
   /** Another process runs this connection at this moment. */
   | { readonly result: 'busy' }
-  /** The tenant, or one above it, is suspended, and nobody has asked for this run. */
-  | { readonly result: 'skipped' }
+  /** Nobody has asked for this run. The tenant, or one above it, is suspended; or the connection is quarantined, see src/domain/health.ts. */
+  | { readonly result: 'skipped'; readonly because: 'tenant-suspended' }
+  | { readonly result: 'skipped'; readonly because: 'quarantined'; readonly until: Date }
   /** The run that was meant is finished already. */
   | { readonly result: 'done-before'; readonly run: RunId }
   | {
@@ -78,10 +83,13 @@ export async function syncConnection(deps: SyncDeps, request: SyncRequest): Prom
 async function runLocked(deps: SyncDeps, request: SyncRequest, connection: Connection): Promise<RunOutcome> {
   const work = { connection: connection.id, tenant: connection.tenant };
   const works = (await deps.store.tenants.standing(work.tenant)) === 'active';
-  if (!works && request.trigger === 'schedule' && request.run === undefined) {
+  const askedFor = request.trigger === 'demand' || request.run !== undefined;
+  if (!works && !askedFor) {
     deps.log.info({ event: 'run.skipped', ...work, reason: 'tenant-suspended' });
-    return { result: 'skipped' };
+    return { result: 'skipped', because: 'tenant-suspended' };
   }
+  const until = askedFor ? null : await quarantinedUntil(deps, connection);
+  if (until !== null) return { result: 'skipped', because: 'quarantined', until };
   const { trigger, requestedBy } = request;
   const how = { wanted: request.run ?? null, trigger, requestedBy, at: deps.clock.now() };
   const reading = { ...readingOf(connection), full: request.full ?? false, users: null };
@@ -92,7 +100,11 @@ async function runLocked(deps: SyncDeps, request: SyncRequest, connection: Conne
   try {
     if (connection.state === 'paused') throw new Problem(PAUSED);
     if (!works) throw suspended('no run starts');
-    const planned = await carryOut(deps, run, request);
+    const longestMs = deps.longestRunMs ?? LONGEST_RUN_MS;
+    const time = { clock: deps.clock, longestMs, startedAt: run.startedAt };
+    const planned = await inTime(time, request.signal, (signal) =>
+      carryOut(deps, run, { ...request, signal }),
+    );
     const { counts, snapshot, partialReason } = planned;
     deps.log.info({ event: 'run.finished', run: run.id, ...work, snapshot, partialReason, counts });
     return { result: 'finished', run: run.id, ...planned };
@@ -112,6 +124,16 @@ async function runLocked(deps: SyncDeps, request: SyncRequest, connection: Conne
   }
 }
 
+/** null: a run may start by schedule. */
+async function quarantinedUntil(
+  { store, clock }: SyncDeps,
+  { id, tenant }: Connection,
+): Promise<Date | null> {
+  const history = (await store.runs.histories(tenant, [id])).get(id);
+  const quarantine = history === undefined ? null : quarantineOf(history);
+  return quarantine !== null && clock.now() < quarantine.until ? quarantine.until : null;
+}
+
 const PAUSED = {
   code: 'not-allowed-now',
   message: 'The connection is paused.',
@@ -120,7 +142,7 @@ const PAUSED = {
 
 /** What a run's record says of an error that ends it. null: the run is not at fault, and is gone on with later. */
 function failureOf(error: unknown): RunFailure | null {
-  if (error instanceof ConnectorError) return error.failure;
+  if (error instanceof ConnectorError || error instanceof TookTooLong) return error.failure;
   if (!(error instanceof Problem)) return null;
   return { kind: error.code, message: error.message, remedy: error.remedy };
 }

@@ -10,7 +10,7 @@ import {
   type Network,
 } from '../../connectors/contract.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Connection, ListedConnection } from '../domain/connection.ts';
+import type { Connection } from '../domain/connection.ts';
 import type { Provider } from '../domain/directory.ts';
 import { ConnectionId, type TenantId } from '../domain/ids.ts';
 import {
@@ -34,6 +34,7 @@ import {
   NewConnection,
   WithProvider,
 } from './connectionInput.ts';
+import { oneWithHealth, type ReadableWithHealth, type WithHealth, withHealth } from './health.ts';
 import { issuerOf, issuerWanted, saidIssuer } from './issuer.ts';
 import { type Preview, previewConnection } from './preview.ts';
 import { ensureMappable } from './roles.ts';
@@ -49,7 +50,7 @@ export async function createConnection(
   deps: ConnectionDeps,
   caller: Caller,
   input: z.input<typeof NewConnection>,
-): Promise<Connection> {
+): Promise<ReadableWithHealth> {
   authorise(caller, 'connections.write');
   const definition = deps.connectors[parseInput(WithProvider, input).provider];
   const { settings, credentials } = definition;
@@ -57,7 +58,7 @@ export async function createConnection(
   await refuseUnopenable(definition, given);
   await acceptMapping(deps, caller, tenant ?? caller.tenant, given.mapping);
   const id = ConnectionId.parse(v7());
-  return await deps.store.connections.insert(
+  const made = await deps.store.connections.insert(
     caller.tenant,
     {
       ...given,
@@ -76,6 +77,7 @@ export async function createConnection(
       },
     },
   );
+  return await oneWithHealth(deps, caller.tenant, made);
 }
 
 /**
@@ -87,7 +89,7 @@ export async function updateConnection(
   deps: ConnectionDeps,
   caller: Caller,
   input: z.input<typeof ChangedConnection>,
-): Promise<Connection> {
+): Promise<ReadableWithHealth> {
   authorise(caller, 'connections.write');
   const id = parseId(ConnectionId, parseInput(ChangedConnection, input).connection);
   const before = id === null ? null : await deps.store.connections.get(caller.tenant, id);
@@ -111,7 +113,7 @@ export async function updateConnection(
   };
   const issuer = issuerWanted(definition, { caller, before, after, said: given.issuer });
   const { patch, fields, details, elsewhere } = differences(before, { ...given, issuer });
-  if (fields.length === 0) return before;
+  if (fields.length === 0) return await oneWithHealth(deps, caller.tenant, before);
   if (elsewhere && patch.credentials === undefined) {
     const message = 'must be given again, because settings or network now send them somewhere else';
     throw invalidInput([{ path: 'credentials', message }]);
@@ -128,43 +130,40 @@ export async function updateConnection(
     },
   });
   if (updated === null) throw changedSinceShown('connection');
-  return updated;
+  return await oneWithHealth(deps, caller.tenant, updated);
 }
+
+type ShowDeps = Pick<ConnectionDeps, 'store' | 'clock'>;
 
 /** Those that cannot be read among them. Throws `invalid-input`, `not-found` for the tenant. */
 export async function listConnections(
-  { store }: Pick<ConnectionDeps, 'store'>,
+  deps: ShowDeps,
   caller: Caller,
   input: z.input<typeof ListConnections> = {},
-): Promise<Listed<ListedConnection>> {
+): Promise<Listed<WithHealth>> {
   authorise(caller, 'connections.read');
   const { tenant, ...page } = parseInput(ListConnections, input);
-  return await store.connections.list(caller.tenant, { ...page, tenant: tenant ?? caller.tenant });
+  const wanted = { ...page, tenant: tenant ?? caller.tenant };
+  const { items, ...rest } = await deps.store.connections.list(caller.tenant, wanted);
+  return { ...rest, items: await withHealth(deps, caller.tenant, items) };
 }
 
 /** Never with credentials; also one that cannot be read. Throws `not-found`. */
-export async function getConnection(
-  { store }: Pick<ConnectionDeps, 'store'>,
-  caller: Caller,
-  id: string,
-): Promise<ListedConnection> {
+export async function getConnection(deps: ShowDeps, caller: Caller, id: string): Promise<WithHealth> {
   authorise(caller, 'connections.read');
   const known = parseId(ConnectionId, id);
-  const connection = known === null ? null : await store.connections.find(caller.tenant, known);
+  const connection = known === null ? null : await deps.store.connections.find(caller.tenant, known);
   if (connection === null) throw notFound('connection');
-  return connection;
+  return await oneWithHealth(deps, caller.tenant, connection);
 }
 
 /** By id, or by a name that only one connection of the caller's subtree has. Throws `not-found`, `invalid-input` with the ids to choose from. */
-export async function findConnection(
-  deps: Pick<ConnectionDeps, 'store'>,
-  caller: Caller,
-  nameOrId: string,
-): Promise<ListedConnection> {
+export async function findConnection(deps: ShowDeps, caller: Caller, nameOrId: string): Promise<WithHealth> {
   authorise(caller, 'connections.read');
   if (parseId(ConnectionId, nameOrId) !== null) return await getConnection(deps, caller, nameOrId);
   const named = await deps.store.connections.named(caller.tenant, nameOrId, MOST_NAMESAKES);
-  return onlyOne('connection', named, ({ tenant }) => `of tenant ${tenant}`);
+  const found = onlyOne('connection', named, ({ tenant }) => `of tenant ${tenant}`, nameOrId);
+  return await oneWithHealth(deps, caller.tenant, found);
 }
 
 /** What it brings is shown. */

@@ -1,7 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Connection } from '../../src/domain/connection.ts';
 import type { ConnectionId } from '../../src/domain/ids.ts';
 import { openStore } from '../../src/store/store.ts';
 import {
@@ -82,7 +81,8 @@ describe('createConnection', () => {
       network: { proxy: 'http://proxy-user:proxy-secret@127.0.0.1:3128/' },
     });
     const { connection, connector } = await openStoredConnector(deps, made.id);
-    expect([connection, connector.provider]).toEqual([made, 'okta']);
+    const { health: _, ...asStored } = made;
+    expect([connection, connector.provider]).toEqual([asStored, 'okta']);
     await connector.close();
   });
 });
@@ -176,7 +176,7 @@ describe('names within a connection', () => {
 });
 
 describe('updateConnection', () => {
-  let connection: Connection;
+  let connection: Awaited<ReturnType<typeof createConnection>>;
   beforeAll(async () => {
     connection = await createConnection(deps, admin, okta('Changing'));
   });
@@ -189,7 +189,9 @@ describe('updateConnection', () => {
       name: 'Changing',
     };
     const after = await updateConnection(deps, admin, change);
-    expect(after).toEqual({ ...connection, schedule: '*/30 * * * *', timeZone: 'Europe/Rome', version: 2 });
+    const health = { ...connection.health, nextScheduledAt: new Date('2026-05-01T09:30:00Z') };
+    const changed = { schedule: '*/30 * * * *', timeZone: 'Europe/Rome', version: 2, health };
+    expect(after).toEqual({ ...connection, ...changed });
     expect((await auditOf(database.url, tenant)).at(-1)).toMatchObject({
       action: 'connection.updated',
       details: { fields: ['schedule', 'timeZone'] },

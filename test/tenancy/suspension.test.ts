@@ -64,7 +64,10 @@ describe.each([
     const both = await connected();
     const { one } = both;
     await suspend(whichOf(both));
-    expect(await one.sync({ trigger: 'schedule' })).toEqual({ result: 'skipped' });
+    expect(await one.sync({ trigger: 'schedule' })).toEqual({
+      result: 'skipped',
+      because: 'tenant-suspended',
+    });
     expect((await listRuns(install, one.administrator, {})).items).toEqual([]);
     expect(one.directory.requests).toEqual([]);
   });
