@@ -462,6 +462,8 @@ export type Policy = {
     readonly movedPercent: number;
     readonly movedAtLeast: number;
     readonly shrunkenPercent: number;
+    readonly changedPercent: number;
+    readonly changedAtLeast: number;
     readonly blankedPercent: number;
     readonly blankedAtLeast: number;
   };
@@ -483,6 +485,8 @@ export type PolicyInput = {
     readonly movedPercent?: number;
     readonly movedAtLeast?: number;
     readonly shrunkenPercent?: number;
+    readonly changedPercent?: number;
+    readonly changedAtLeast?: number;
     readonly blankedPercent?: number;
     readonly blankedAtLeast?: number;
   };

@@ -10,6 +10,7 @@ export const GUARDS = [
   'too-many-lost-roles',
   'too-many-moves',
   'bulk-blanking',
+  'too-many-changes',
 ] as const;
 export type Guard = (typeof GUARDS)[number];
 
@@ -49,6 +50,8 @@ export type Counted = {
   readonly usersWhoLoseRoles: number;
   /** Users who would be put in another tenant. */
   readonly usersWhoMove: number;
+  /** Linked users who would change in any way: updates, suspensions, deletions. */
+  readonly usersWhoChange: number;
   /** How many users lose the value of a field, by field. */
   readonly blanked: ReadonlyMap<string, number>;
 };
@@ -83,6 +86,7 @@ export function evaluateGuards(counted: Counted, limits: GuardLimits): readonly 
   for (const [field, users] of counted.blanked) {
     check('bulk-blanking', users, share(limits.blankedPercent, limits.blankedAtLeast), { field });
   }
+  check('too-many-changes', counted.usersWhoChange, share(limits.changedPercent, limits.changedAtLeast));
   if (
     counted.usersBefore !== null &&
     counted.usersNow !== null &&
@@ -112,6 +116,8 @@ export function explainFinding(finding: Finding): string {
       return `${counted} users would lose roles; up to ${limit} go without a person looking at them`;
     case 'too-many-moves':
       return `${counted} users would be put in another tenant; up to ${limit} go without a person looking at them`;
+    case 'too-many-changes':
+      return `${counted} users would change, in whatever way; up to ${limit} go without a person looking at them`;
     case 'bulk-blanking':
       return `${counted} users would lose their ${finding.field}, as when a credential has lost a permission; up to ${limit} go without a person looking at them`;
   }

@@ -27,6 +27,12 @@ export const Policy = z
         movedAtLeast: z.number().int().min(0).default(5),
         /** How far the directory may have shrunk since the last complete snapshot before all its deletions are held. */
         shrunkenPercent: percent.default(25),
+        /**
+         * Users who change in any way, likewise. Whoever comes or comes back does not count, so that a first run, or a return after
+         * a mistake, is not held.
+         */
+        changedPercent: percent.default(50),
+        changedAtLeast: z.number().int().min(0).default(20),
         /** Users who lose the value of one and the same field. */
         blankedPercent: percent.default(10),
         blankedAtLeast: z.number().int().min(0).default(5),

@@ -22,6 +22,7 @@ const concernedBy = {
   'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
   'too-many-moves': `fields @> '[{"field": "tenant"}]' AND kind <> 'conflict'`,
   'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
+  'too-many-changes': `kind IN ('update', 'suspend', 'delete')`,
 } as const satisfies Record<Finding['guard'], string>;
 
 /** Of guards that look at each change by itself: which they concern. */
@@ -90,7 +91,7 @@ async function concernLastHolders(
   return new Map(found.map(({ role, users }) => [role, users]));
 }
 
-const NONE = { deletions: 0, lost: 0, moves: 0, refused: 0 };
+const NONE = { deletions: 0, lost: 0, moves: 0, changes: 0, refused: 0 };
 
 /** Guards that may let go of one change and keep another. */
 const ONE_BY_ONE = `('protected-users', 'last-holder')`;
@@ -103,10 +104,11 @@ export async function countForGuards(
 ): Promise<Counted> {
   const { lastComplete, policy, snapshot } = facts;
   await beginConcerned(tx);
-  const [{ deletions, lost, moves, refused } = NONE] = await tx.query<typeof NONE>(
+  const [{ deletions, lost, moves, changes, refused } = NONE] = await tx.query<typeof NONE>(
     `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
        count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
        count(*) FILTER (WHERE ${concernedBy['too-many-moves']} AND state <> 'rejected')::int AS moves,
+       count(*) FILTER (WHERE ${concernedBy['too-many-changes']} AND state <> 'rejected')::int AS changes,
        count(*) FILTER (WHERE kind = 'delete' AND state = 'rejected')::int AS refused
      FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
     [run.connection],
@@ -122,6 +124,7 @@ export async function countForGuards(
     leftInWindow: deletions === 0 ? NOBODY : await countLeft(tx, run, earlier(at, policy.guards.windowHours)),
     usersWhoLoseRoles: lost,
     usersWhoMove: moves,
+    usersWhoChange: changes,
     blanked: await countBlanked(tx, run),
   };
 }

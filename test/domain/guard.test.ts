@@ -19,6 +19,7 @@ const quiet: Counted = {
   leftInWindow: { users: 0, deleted: 0 },
   usersWhoLoseRoles: 0,
   usersWhoMove: 0,
+  usersWhoChange: 0,
   blanked: new Map(),
 };
 const found = (counted: Partial<Counted>) =>
@@ -61,6 +62,10 @@ describe('evaluateGuards', () => {
     ['one lost role over', { usersWhoLoseRoles: 21 }, ['too-many-lost-roles']],
     ['moves exactly at the limit', { usersWhoMove: 20 }, []],
     ['one move over', { usersWhoMove: 21 }, ['too-many-moves']],
+    ['changes exactly at the limit', { usersWhoChange: 50 }, []],
+    ['one change over', { usersWhoChange: 51 }, ['too-many-changes']],
+    ['changes of all of a small directory', { linkedUsers: 20, usersWhoChange: 20 }, []],
+    ['one change over that', { linkedUsers: 21, usersWhoChange: 21 }, ['too-many-changes']],
     ['a field blanked exactly at the limit', { blanked: new Map([['email', 10]]) }, []],
     ['one blanked over', { blanked: new Map([['email', 11]]) }, ['bulk-blanking']],
     ['shrunken exactly at the limit', { usersNow: 75, deletions: 10 }, []],
@@ -80,7 +85,14 @@ describe('evaluateGuards', () => {
     [
       'everything at once',
       {
-        ...{ protectedUsers: 9, usersNow: 1, deletions: 99, usersWhoLoseRoles: 99, usersWhoMove: 99 },
+        ...{
+          protectedUsers: 9,
+          usersNow: 1,
+          deletions: 99,
+          usersWhoLoseRoles: 99,
+          usersWhoMove: 99,
+          usersWhoChange: 99,
+        },
         blanked: new Map([['email', 99]]),
       },
       [
@@ -91,7 +103,7 @@ describe('evaluateGuards', () => {
           'too-many-lost-roles',
           'too-many-moves',
         ],
-        ...['bulk-blanking', 'shrunken-directory'],
+        ...['bulk-blanking', 'too-many-changes', 'shrunken-directory'],
       ],
     ],
   ])('%s', (_, counted, guards) => {

@@ -41,6 +41,8 @@ export const noGuards = {
   lostRolesAtLeast: 1_000_000,
   blankedAtLeast: 1_000_000,
   movedAtLeast: 1_000_000,
+  changedPercent: 100,
+  changedAtLeast: 1_000_000,
 } as const;
 
 /** An auth user as a test looks at it. */

@@ -428,6 +428,7 @@ export class Twin {
         ? [{ guard, concerned }]
         : [];
     const leaving = pending.filter((change) => change.kind === 'delete' || change.kind === 'suspend');
+    const changing = pending.filter((change) => ['update', 'suspend', 'delete'].includes(change.kind));
     const losing = pending.filter((change) => change.kind !== 'conflict' && change.lost.length > 0);
     const moving = pending.filter(
       ({ kind, user, fields }) =>
@@ -451,6 +452,7 @@ export class Twin {
         const blanked = pending.filter((change) => blanks(change, field));
         return found(`blanked ${field}`, blanked, limits.blankedPercent, limits.blankedAtLeast);
       }),
+      ...found('changes', changing, limits.changedPercent, limits.changedAtLeast),
       ...(shrunken ? [{ guard: 'shrunken', concerned: leaving }] : []),
     ];
   }

@@ -279,6 +279,42 @@ describe('Another tenant', () => {
   });
 });
 
+describe('A directory of which most has changed', () => {
+  it.each([
+    [50, 0],
+    [51, 51],
+  ])('by edits of %i of a hundred users has %i changes held, and no joiner', async (edited, expected) => {
+    const acme = await settled(100);
+    for (const id of names(1, edited)) acme.directory.edit(id, { displayName: 'Somebody Else' });
+    acme.directory.add({ id: 'joiner' });
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(expected);
+    expect(await acme.inState('open')).toContain('joiner');
+    expect(await because(acme)).toEqual(
+      expected === 0
+        ? []
+        : ['51 users would change, in whatever way; up to 50 go without a person looking at them'],
+    );
+  });
+
+  it('counts deletions, and leaves those who come and those who come back alone', async () => {
+    const acme = await settled(100, {
+      guards: { deletedPercent: 100, deletedInWindowPercent: 100, shrunkenPercent: 100 },
+    });
+    acme.directory.remove(...names(1, 40));
+    for (const id of names(41, 51)) acme.directory.edit(id, { displayName: 'Somebody Else' });
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(51);
+    await acme.decideAll('approve', {}, { includeHeld: true });
+    await acme.apply();
+    acme.directory.add(...names(1, 40).map((id) => ({ id, department: 'Engines', phone: '1' })));
+    acme.directory.add(...names(101, 200).map((id) => ({ id })));
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+    expect(await acme.inState('open')).toHaveLength(140);
+  });
+});
+
 describe('In deltas', () => {
   const asBefore = (from: number, to: number) =>
     names(from, to).map((id) => ({ id, department: 'Engines', phone: '1' }));
