@@ -1,6 +1,6 @@
 /** A configuration file as text: read once, at the edge, with the line and column of all that is wrong with it. */
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { type Hindrance, keyOf, type Position } from '../domain/configuration.ts';
 import { Problem } from '../domain/problem.ts';
 import { ConfigurationFile } from './schema.ts';
@@ -96,12 +96,37 @@ export function readAs<S extends z.ZodType>(
   value: unknown,
   position: Position,
 ): { readonly value: z.output<S> | null; readonly mistakes: readonly Mistake[] } {
-  const parsed = schema.safeParse(value, {
-    error: (issue) =>
-      issue.code === 'invalid_type' && issue.input === undefined ? 'is missing: add it' : undefined,
-  });
+  const parsed = schema.safeParse(value, { error: inWords });
   if (parsed.success) return { value: parsed.data, mistakes: [] };
   return { value: null, mistakes: parsed.error.issues.flatMap((issue) => mistakesOf(issue, position)) };
+}
+
+/** What a value should be, by the parser's word for its type. */
+const WHAT: Readonly<Record<string, string>> = {
+  string: 'a text: put it in quotes',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list: write it as [one, another], or each on a line of its own after a hyphen',
+  record: 'a list of fields: write it as {field: value}',
+};
+
+/** Instead of what the parser would say by itself; undefined where its own words will do. Repeats no value: it may be a secret. */
+function inWords(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'invalid_value') {
+    const choices = issue.values.map(String).join(', ');
+    return issue.input === undefined
+      ? `is missing: add it, as one of ${choices}`
+      : `is none of ${choices}: write one of them`;
+  }
+  if (issue.code !== 'invalid_type') return undefined;
+  if (issue.input === undefined) return 'is missing: add it';
+  if (issue.expected === 'object') {
+    const [first = 'field'] = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
+    return `is not a list of fields: write it as { ${first}: … }`;
+  }
+  const what = WHAT[issue.expected];
+  return what === undefined ? undefined : `is not ${what}`;
 }
 
 function mistakesOf(issue: z.core.$ZodIssue, above: Position): readonly Mistake[] {
@@ -123,7 +148,7 @@ export function refused(hindrances: readonly Mistake[], locate: ParsedFile['loca
   const others = hindrances.length === 1 ? '' : `; and ${hindrances.length - 1} more`;
   return new Problem({
     code: 'invalid-input',
-    message: `The file cannot be loaded: ${first?.path || 'it'}, ${first?.message}${others}.`,
+    message: `The file cannot be loaded: ${first?.path ? `${first.path}, ` : ''}${first?.message}${others}.`,
     remedy: `Correct the file at the places that are named${more > 0 ? `, the first ${MOST_TOLD} of them,` : ''} and try again; nothing was changed.`,
     fields: told,
   });

@@ -40,7 +40,7 @@ it('the server’s variables and files are nobody’s to read: what references s
   for (const reference of ['{env: SERVER_SECRET}', '{file: /etc/hostname}']) {
     const { status, body } = await post('diff', { configuration: connection(reference) });
     expect(status).toBe(400);
-    expect(body.fields[0].message).toContain('not at hand');
+    expect(body.fields[0].message).toContain('is not among the secrets that came with the file');
   }
   vi.unstubAllEnvs();
   const configuration = connection('{env: TOKEN}');

@@ -30,6 +30,27 @@ describe('a file that is wrong is refused with the place', () => {
       'line 3, column 5: is not known here',
     ],
     ['a missing field', 'roles:\n  - type: hidden', 'roles.0.name', 'line 2, column 5: is missing'],
+    [
+      'a word where a list of fields should be',
+      'users:\n  - {tenant: A, userName: b, roles: [dispatcher]}',
+      'users.0.roles.0',
+      'line 2, column 38: is not a list of fields: write it as { role: … }',
+    ],
+    [
+      'a missing choice',
+      'connections:\n  - {tenant: A, name: B}',
+      'connections.0.provider',
+      'line 2, column 5: is missing: add it, as one of entra',
+    ],
+    ['a wrong choice', 'roles:\n  - {name: a, type: secret}', 'roles.0.type', 'is none of '],
+    [
+      'a text as a whole',
+      'nothing but words',
+      '',
+      'line 1, column 1: is not a list of fields: write it as { roles: … }',
+    ],
+    ['a list as a whole', '- name: a', '', 'line 1, column 1: is not a list of fields'],
+    ['a word where a list should be', 'roles: none', 'roles', 'line 1, column 8: is not a list: '],
     ['a wrong type', 'roles:\n  - {name: a, type: secret}', 'roles.0.type', 'line 2, column 21'],
     [
       'an empty name in a path',
@@ -81,7 +102,8 @@ describe('a file that is wrong is refused with the place', () => {
       'line 2, column 42: holds a number of more than 15 digits',
     ],
   ])('%s', (_, text, path, message) => {
-    const { code, fields, remedy } = refusalOf(text);
+    const { code, fields, remedy, message: whole } = refusalOf(text);
+    expect(whole).not.toMatch(/Invalid|cannot be loaded: it,/);
     expect(code).toBe('invalid-input');
     expect(fields.find((field) => field.path === path)?.message).toContain(message);
     expect(remedy).toContain('nothing was changed');

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { loadConfiguration } from '../../src/configuration/configuration.ts';
+import { diffConfiguration, loadConfiguration } from '../../src/configuration/configuration.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
 import { createConnection, listConnections } from '../../src/tenancy/connections.ts';
 import { createRole } from '../../src/tenancy/roles.ts';
@@ -225,6 +225,19 @@ describe('connections', () => {
       settings: { orgUrl: 'https://other.okta.example' },
       schedule: '0 * * * *',
     });
+  });
+
+  it('name the variable or the file that is not there, for somebody with a shell', async () => {
+    const deps = { ...on.deps, lookUp: () => null };
+    for (const [source, said] of [
+      ['{env: TOKEN}', 'TOKEN is not set'],
+      ['{file: token.txt}', 'the file token.txt cannot be read'],
+    ] as const) {
+      const configuration = okta().replace('{env: TOKEN}', source);
+      await expect(diffConfiguration(deps, on.operator, { configuration })).rejects.toMatchObject({
+        fields: [{ path: 'connections.0.credentials', message: expect.stringContaining(said) }],
+      });
+    }
   });
 
   it('show that a secret is another one, and never a secret', async () => {
