@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
@@ -10,6 +12,7 @@ import { freePort } from '../support/freePort.ts';
 import { documentAt } from './documents.ts';
 
 const page = documentAt('docs/walkthrough.md').text;
+const PORT = '7656';
 
 type Step = { readonly block: string; readonly shown: readonly string[] };
 
@@ -119,30 +122,53 @@ it('shows the lines of a real walk, each below the block that says them', () => 
   expect(firstMissing(['  a'], [' a', 'a', '  a b'])).toBe('  a');
 });
 
+/** In a shell of its own, at home in a folder that is thrown away; whatever it leaves running is ended with the test. */
+async function carriedOut(content: string) {
+  const home = aFolder();
+  const data = join(home.path, 'rollcall-walkthrough', 'data');
+  const script = join(home.path, 'script.sh');
+  writeFileSync(script, content);
+  const env = { ...environment(), HOME: home.path, npm_config_update_notifier: 'false' };
+  const shell = spawn('bash', [script], { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  const { pid = 0 } = shell;
+  onTestFinished(async () => {
+    await stopAll(pid, data);
+    home.remove();
+  });
+  let said = '';
+  shell.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  const [code] = await once(shell, 'exit');
+  return { code, said, pid, data };
+}
+
+it.skipIf(!existsSync('/proc/self/stat'))(
+  'says at its start that the port is taken, instead of going on with whoever answers there',
+  { timeout: 120_000 },
+  async () => {
+    const other = createServer((_, response) => response.end('{"status":"ready"}')).listen(0, '127.0.0.1');
+    onTestFinished(() => void other.close());
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const start = stepsOf(page.replaceAll(PORT, String(port))).slice(0, 2);
+    // Two jobs that do nothing stand for the directories: they have no part in this.
+    const script = scriptOf(start).replaceAll(/^npm run --silent simulator .*$/gm, 'sleep 0 &');
+    const { said } = await carriedOut(`${script}exit`);
+    expect(said).toContain(`port ${port} of 127.0.0.1`);
+    expect(said).toContain('ROLLCALL_PORT');
+  },
+);
+
 it.skipIf(!existsSync('/proc/self/stat'))(
   'takes a new operator through every block, says what the page shows, and leaves nothing running',
   {
     timeout: 600_000,
   },
   async () => {
-    const steps = stepsOf(page.replaceAll('7655', String(await freePort())));
+    const steps = stepsOf(page.replaceAll(PORT, String(await freePort())));
     expect(steps.length).toBeGreaterThan(10);
-    const home = aFolder();
-    const data = join(home.path, 'rollcall-walkthrough', 'data');
-    const script = join(home.path, 'script.sh');
-    writeFileSync(script, scriptOf(steps));
-    const env = { ...environment(), HOME: home.path, npm_config_update_notifier: 'false' };
-    const shell = spawn('bash', [script], { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
-    const { pid = 0 } = shell;
-    onTestFinished(async () => {
-      await stopAll(pid, data);
-      home.remove();
-    });
-    let said = '';
-    shell.stdout.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-    const [code] = await once(shell, 'exit');
+    const { code, said, pid, data } = await carriedOut(scriptOf(steps));
     expect(code, said).toBe(0);
 
     for (const [at, { block, shown }] of steps.entries()) {
