@@ -132,7 +132,7 @@ function defineUpdate(connections: Command, cli: Cli): void {
 function changeable(command: Command): Command {
   return addDirectoryOptions(command)
     .option('--mapping <file>', 'how attributes and groups become fields and roles, as JSON')
-    .option('--policy <file>', "the guards' limits, as JSON")
+    .option('--policy <file>', "the guards' limits, and whom they protect, as JSON")
     .option('--schedule <cron>', "when runs start by themselves, such as '0 * * * *'; none: only on demand")
     .option('--time-zone <zone>', 'of the schedule, such as Europe/Berlin (UTC)')
     .option('--issuer <url>', "who issues its users' tokens; settings: as the settings say");

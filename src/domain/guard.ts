@@ -4,6 +4,7 @@ import type { GuardLimits } from './policy.ts';
 export const GUARDS = [
   'protected-users',
   'last-holder',
+  'too-few-seats',
   'too-many-deletions',
   'too-many-deletions-in-window',
   'shrunken-directory',
@@ -40,6 +41,8 @@ export type Counted = {
   readonly deletions: number;
   /** Users whom the policy protects, and who would be suspended, be deleted or lose roles. */
   readonly protectedUsers: number;
+  /** Who would come to a tenant beyond the seats of its product plan. */
+  readonly usersWithoutSeat: number;
   /** Of each role that has to stay with somebody: how many active users would leave a tenant without anybody who has it. */
   readonly lastHolders: ReadonlyMap<string, number>;
   /**
@@ -70,6 +73,7 @@ export function evaluateGuards(counted: Counted, limits: GuardLimits): readonly 
   };
   check('protected-users', counted.protectedUsers, 0);
   for (const [role, users] of counted.lastHolders) check('last-holder', users, 0, { role });
+  check('too-few-seats', counted.usersWithoutSeat, 0);
   check('too-many-deletions', counted.deletions, share(limits.deletedPercent, limits.deletedAtLeast));
   if (counted.deletions > 0) {
     const { users, deleted } = counted.leftInWindow;
@@ -106,6 +110,8 @@ export function explainFinding(finding: Finding): string {
       return `${counted} of the users whom the policy protects would be suspended, be deleted or lose roles`;
     case 'last-holder':
       return `a tenant would be left without anybody who has the role ${finding.role}: ${counted} ${counted === 1 ? 'user' : 'users'} would lose it`;
+    case 'too-few-seats':
+      return `${counted} ${counted === 1 ? 'user' : 'users'} would come beyond the seats of the product plan; who was proposed before them goes first`;
     case 'too-many-deletions':
       return `${counted} users would be suspended or deleted; up to ${limit} go without a person looking at them`;
     case 'too-many-deletions-in-window':

@@ -12,15 +12,18 @@ import type { PlanFacts } from './planFacts.ts';
 export const OPEN_AGAIN = (revision: string) =>
   `state = 'open', revision = ${revision}, decision_id = NULL, outcome = NULL, outcome_reason = NULL, apply_id = NULL, closed_at = NULL`;
 
+const MOVES = `fields @> '[{"field": "tenant"}]'`;
+
 /** Which changes a guard's finding concerns. `$5` is the finding. */
 const concernedBy = {
   'protected-users': `id IN (SELECT change_id FROM concerned WHERE guard = 'protected-users')`,
   'last-holder': `id IN (SELECT change_id FROM concerned WHERE guard = 'last-holder' AND role = $5::jsonb ->> 'role')`,
+  'too-few-seats': `id IN (SELECT change_id FROM concerned WHERE guard = 'too-few-seats')`,
   'too-many-deletions': `kind IN ('suspend', 'delete')`,
   'too-many-deletions-in-window': `kind IN ('suspend', 'delete')`,
   'shrunken-directory': `kind IN ('suspend', 'delete')`,
   'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
-  'too-many-moves': `fields @> '[{"field": "tenant"}]' AND kind <> 'conflict'`,
+  'too-many-moves': `${MOVES} AND kind <> 'conflict'`,
   'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
   'too-many-changes': `kind IN ('update', 'suspend', 'delete')`,
 } as const satisfies Record<Finding['guard'], string>;
@@ -76,7 +79,7 @@ async function concernLastHolders(
        GROUP BY c.id, g.role_id, g.tenant_id, r.name
        HAVING bool_and(c.kind IN ('suspend', 'delete')
          OR g.connection_id IS NOT DISTINCT FROM $1 AND r.name = ANY (c.roles_lost)
-         OR g.connection_id IS NOT NULL AND g.tenant_id = a.tenant_id AND c.fields @> '[{"field": "tenant"}]')),
+         OR g.connection_id IS NOT NULL AND g.tenant_id = a.tenant_id AND c.${MOVES})),
      emptied AS (
        SELECT role_id, tenant_id FROM losing l GROUP BY role_id, tenant_id
        HAVING count(*) >= (SELECT count(DISTINCT h.id) FROM role_assignment g JOIN auth_user h ON h.id = g.auth_user_id
@@ -91,10 +94,35 @@ async function concernLastHolders(
   return new Map(found.map(({ role, users }) => [role, users]));
 }
 
+/**
+ * Who would become active in a tenant beyond the seats that its product plan has left, the last ones first; gives how many. Seats go to
+ * the approved, then to whoever was proposed earlier. Whoever is to leave keeps theirs until that is applied.
+ */
+async function concernSeatless(tx: BulkTransaction, run: TakenRun): Promise<number> {
+  const [plans] = await tx.query<{ limit: boolean }>(
+    'SELECT EXISTS (SELECT FROM product_plan WHERE seats IS NOT NULL) AS limit',
+  );
+  if (plans?.limit !== true) return 0;
+  const { rowCount } = await tx.client.query(
+    `WITH arriving AS MATERIALIZED (
+       SELECT c.id, c.state, CASE WHEN a.id IS NULL OR c.${MOVES}
+         THEN coalesce(c.found_tenants[cardinality(c.found_tenants)], c.tenant_id) ELSE a.tenant_id END AS tenant
+       FROM change c LEFT JOIN auth_user a ON a.id = c.auth_user_id
+       WHERE c.connection_id = $1 AND c.state IN ${WAITING} AND c.kind IN ('create', 'link', 'reactivate')
+         AND (a.id IS NULL OR a.state <> 'active') AND (c.kind <> 'link' OR c.after ->> 'state' = 'active')),
+     ranked AS (
+       SELECT r.id, f.seats, row_number() OVER (PARTITION BY f.set_at ORDER BY r.state <> 'approved', r.id) AS place
+       FROM arriving r JOIN seats_left((SELECT array_agg(DISTINCT tenant) FROM arriving)) f ON f.tenant = r.tenant)
+     INSERT INTO concerned (guard, change_id) SELECT 'too-few-seats', id FROM ranked WHERE place > seats`,
+    [run.connection],
+  );
+  return rowCount ?? 0;
+}
+
 const NONE = { deletions: 0, lost: 0, moves: 0, changes: 0, refused: 0 };
 
 /** Guards that may let go of one change and keep another. */
-const ONE_BY_ONE = `('protected-users', 'last-holder')`;
+const ONE_BY_ONE = `('protected-users', 'last-holder', 'too-few-seats')`;
 
 /** `at`: when the plan is made. Finds out as well which changes the guards concern that look at each by itself. */
 export async function countForGuards(
@@ -120,6 +148,7 @@ export async function countForGuards(
     usersNow: snapshot.kind === 'complete' ? snapshot.users : null,
     deletions,
     protectedUsers: await concernProtected(tx, run, policy.protected),
+    usersWithoutSeat: await concernSeatless(tx, run),
     lastHolders: await concernLastHolders(tx, run, policy.keepOneOf),
     leftInWindow: deletions === 0 ? NOBODY : await countLeft(tx, run, earlier(at, policy.guards.windowHours)),
     usersWhoLoseRoles: lost,

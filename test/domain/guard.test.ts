@@ -15,6 +15,7 @@ const quiet: Counted = {
   usersNow: 100,
   deletions: 0,
   protectedUsers: 0,
+  usersWithoutSeat: 0,
   lastHolders: new Map(),
   leftInWindow: { users: 0, deleted: 0 },
   usersWhoLoseRoles: 0,
@@ -30,6 +31,7 @@ describe('evaluateGuards', () => {
     ['nothing', {}, []],
     ['somebody who is protected', { protectedUsers: 1 }, ['protected-users']],
     ['the last who has a role', { lastHolders: new Map([['owner', 1]]) }, ['last-holder']],
+    ['somebody for whom there is no seat', { usersWithoutSeat: 1 }, ['too-few-seats']],
     ['deletions exactly at the limit', { deletions: 10 }, []],
     ['one deletion over', { deletions: 11 }, ['too-many-deletions']],
     [
@@ -129,7 +131,7 @@ describe('evaluateGuards', () => {
 });
 
 /** Of which none is let through. */
-const ONE_BY_ONE: readonly string[] = ['protected-users', 'last-holder'];
+const ONE_BY_ONE: readonly string[] = ['protected-users', 'last-holder', 'too-few-seats'];
 
 describe('explainFinding', () => {
   it.each(GUARDS.filter((guard) => !ONE_BY_ONE.includes(guard)))(
@@ -149,6 +151,9 @@ describe('explainFinding', () => {
   it('says of those that are looked at one by one what each would lose', () => {
     expect(explainFinding({ guard: 'protected-users', counted: 3, limit: 0 })).toBe(
       '3 of the users whom the policy protects would be suspended, be deleted or lose roles',
+    );
+    expect(explainFinding({ guard: 'too-few-seats', counted: 1, limit: 0 })).toMatch(
+      /^1 user would come beyond the seats/,
     );
     const last = (counted: number) =>
       explainFinding({ guard: 'last-holder', counted, limit: 0, role: 'owner' });

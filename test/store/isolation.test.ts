@@ -259,6 +259,7 @@ describe('functions that look past row-level security', () => {
       'place_tenant',
       'plan_in_tenant',
       'principal_above',
+      'seats_left',
       'tenant_standing',
       'touch_stamp',
       'visible_tenants',
@@ -280,6 +281,23 @@ describe('functions that look past row-level security', () => {
           outcome(client.query('SELECT move_tenant($1, $2)', [moved, above])),
         ),
       ).toBe('RC001');
+  });
+
+  it('count the seats of no tenant that the caller does not see', async () => {
+    await asOwner(database.url, async (owner) => {
+      const plan = v7();
+      await owner.query(`INSERT INTO product_plan (id, name, seats) VALUES ($1, 'seats', 7)`, [plan]);
+      await owner.query('UPDATE tenant SET product_plan_id = $1 WHERE id = ANY ($2)', [
+        plan,
+        [tenants.parent, tenants.sibling],
+      ]);
+    });
+    const all = [tenants.parent, tenants.child, tenants.grandchild, tenants.sibling];
+    const { rows } = await seenBy(tenants.child, () =>
+      client.query<{ tenant: string }>('SELECT tenant FROM seats_left($1::uuid[])', [all]),
+    );
+    expect(rows.map(({ tenant }) => tenant).sort()).toEqual([tenants.child, tenants.grandchild].sort());
+    await asOwner(database.url, (owner) => owner.query('UPDATE tenant SET product_plan_id = NULL'));
   });
 
   it('name somebody above only to a tenant that sees the tenant in question, and nobody beside or below', async () => {

@@ -1,8 +1,12 @@
+import { v7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
+import type { TenantId } from '../../src/domain/ids.ts';
 import { Mapping } from '../../src/domain/mapping.ts';
 import type { Policy } from '../../src/domain/policy.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
+import { createProductPlan } from '../../src/tenancy/productPlans.ts';
+import { updateTenant } from '../../src/tenancy/tenants.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 
@@ -228,5 +232,86 @@ describe('The last who has a role', () => {
     await acme.sync();
     expect(await held(acme)).toEqual(['u1']);
     expect(await open(acme)).toEqual(['u2']);
+  });
+});
+
+describe('The seats of a product plan', () => {
+  const plan = async (seats: number | null) =>
+    (await createProductPlan(install, install.operator, { name: `plan ${v7()}`, seats, roles: [] })).id;
+  const subscribe = async (tenant: TenantId, productPlan: string) =>
+    await updateTenant(install, install.operator, { tenant, plan: productPlan });
+  const connect = (tenant: TenantId, ids: readonly string[]) =>
+    install.connect({
+      directory: aDirectory({ users: ids.map((id) => ({ id })) }),
+      tenant,
+      guards: noGuards,
+    });
+
+  it('are all given, and not one more: who was proposed last is held', async () => {
+    const tenant = await install.tenant();
+    await subscribe(tenant, await plan(3));
+    const acme = await connect(tenant, ['u1', 'u2', 'u3']);
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+    acme.directory.add({ id: 'a0' });
+    await acme.sync();
+    expect(await held(acme)).toEqual(['a0']);
+    expect(await open(acme)).toEqual(['u1', 'u2', 'u3']);
+    expect(await because(acme)).toEqual([
+      '1 user would come beyond the seats of the product plan; who was proposed before them goes first',
+    ]);
+  });
+
+  it('are taken by whoever is active, also until their leaving is applied, and by whoever comes back', async () => {
+    const tenant = await install.tenant();
+    const acme = await connect(tenant, ['u1', 'u2', 'u3']);
+    await acme.syncAndApply();
+    acme.directory.edit('u1', { state: 'suspended' });
+    await acme.syncAndApply();
+    await subscribe(tenant, await plan(2));
+    acme.directory.edit('u1', { state: 'active' });
+    acme.directory.remove('u2');
+    acme.directory.edit('u3', { displayName: 'Edited' });
+    await acme.sync();
+    expect(await held(acme)).toEqual(['u1']);
+    expect(await open(acme)).toEqual(['u2', 'u3']);
+    await acme.approve('u2');
+    await acme.apply();
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+    expect(await open(acme)).toEqual(['u1', 'u3']);
+  });
+
+  it('go to the approved first, and a person may let somebody in beyond them', async () => {
+    const tenant = await install.tenant();
+    await subscribe(tenant, await plan(1));
+    const acme = await connect(tenant, ['u1', 'u2', 'u3']);
+    await acme.sync();
+    expect(await held(acme)).toHaveLength(2);
+    await acme.approve('u3');
+    await acme.decide('reject', ...(await open(acme)));
+    await acme.sync();
+    expect(await acme.inState('approved')).toEqual(['u3']);
+    expect(await held(acme)).toHaveLength(1);
+    expect(await acme.apply()).toMatchObject({ applied: 1 });
+  });
+
+  it('are shared by the tenants below where it is set, but for those with a plan of their own', async () => {
+    const top = await install.tenant();
+    const [one, two, free] = [
+      await install.tenant(top),
+      await install.tenant(top),
+      await install.tenant(top),
+    ];
+    await subscribe(top, await plan(2));
+    await subscribe(free, await plan(null));
+    const inOne = await connect(one, ['u1']);
+    await inOne.syncAndApply();
+    const [inTwo, inFree] = [await connect(two, ['v1', 'v2']), await connect(free, ['w1', 'w2', 'w3'])];
+    await inTwo.sync();
+    await inFree.sync();
+    expect(await held(inTwo)).toHaveLength(1);
+    expect(await open(inTwo)).toHaveLength(1);
+    expect(await held(inFree)).toEqual([]);
   });
 });
