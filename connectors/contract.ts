@@ -264,6 +264,8 @@ export type ConnectorDefinition<Settings = unknown, Credentials = unknown> = {
    * not say. Left out where the provider signs nobody in.
    */
   issuerOf?(settings: Settings): string | null;
+  /** When the credentials end, where they say so themselves; null: these do not. Left out where none of the provider's do. */
+  credentialExpiresAt?(credentials: Credentials): Date | null;
   /** Opens no connection yet: the first fetch does. `breaker`: the connection's, where there is one; else the connector's own. */
   open(options: {
     settings: Settings;

@@ -117,8 +117,7 @@ function readKeys(file: string, now: number): Keys | null {
  * Keys for one simulator. With a folder, the keys made first are kept there (readable by their owner only) and used again by
  * every later start, so that a stored connection still trusts the simulator; several simulators may share the folder.
  */
-export async function openKeys(folder: string | null): Promise<Keys> {
-  const now = Date.now();
+export async function openKeys(folder: string | null, now = Date.now()): Promise<Keys> {
   if (folder === null) return makeKeys(now);
   const file = join(folder, 'simulator-keys.json');
   const kept = readKeys(file, now);

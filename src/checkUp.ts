@@ -30,6 +30,9 @@ const MIGRATIONS = join(import.meta.dirname, '..', 'prisma', 'migrations');
 /** Seconds between this clock and the database's that nobody notices, and that spoil tokens and schedules. */
 const SKEW = { warn: 2, fail: 60 } as const;
 
+/** Time enough to have a certificate renewed. */
+const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
+
 /** Each check follows from the ones before: the first that makes the rest pointless is the last. */
 export async function* checkUp(config: Config, connectors: Connectors, log: Logger): AsyncGenerator<Check> {
   yield { check: 'install', result: 'ok', detail: whichInstall(config) };
@@ -253,8 +256,18 @@ async function checkHealth(deps: Install['deps'], connection: ListedConnection):
 async function checkCredentials(deps: Install['deps'], { id, name }: Connection): Promise<Check> {
   const check = 'credentials';
   try {
-    const { connector } = await openStoredConnector(deps, id);
+    const { connector, credentialExpiresAt } = await openStoredConnector(deps, id);
     await connector.close();
+    const left =
+      credentialExpiresAt === null ? null : credentialExpiresAt.getTime() - deps.clock.now().getTime();
+    if (credentialExpiresAt !== null && left !== null && left < EXPIRY_WARNING_MS) {
+      return {
+        check,
+        result: 'warn',
+        detail: `${name}: its certificate ${left < 0 ? 'expired' : 'expires'} on ${minute(credentialExpiresAt)}.`,
+        remedy: `Give the provider a new one, then enter it: rollcall connections update ${id}`,
+      };
+    }
     return { check, result: 'ok', detail: `${name}: the secret key opens them.` };
   } catch (error) {
     const { detail, ...rest } = failed(check, error);

@@ -110,7 +110,7 @@ function setUpAt({ publicUrl, host, setUpToken }: Config, { deps }: Install, url
 }
 
 function runsOf({ deps }: Install): SyncConnection {
-  const logSkipped = skipped(deps.log);
+  const logSkipped = skipped(deps);
   return async ({ connection, run, trigger, attempt, signal }) => {
     const outcome = await syncConnection(deps, {
       connection,
@@ -135,7 +135,7 @@ function runsOf({ deps }: Install): SyncConnection {
 }
 
 /** Once for each pause: what is due every minute would say so every minute. */
-function skipped(log: Install['deps']['log']) {
+function skipped({ log, clock }: Install['deps']) {
   const told = new Map<ConnectionId, number>();
   return (connection: ConnectionId, outcome: RunOutcome) => {
     if (outcome.result !== 'skipped' || outcome.because !== 'quarantined')
@@ -143,7 +143,8 @@ function skipped(log: Install['deps']['log']) {
     const { because: reason, until } = outcome;
     if (told.get(connection) === until.getTime()) return;
     told.set(connection, until.getTime());
-    log.warn({ event: 'run.skipped', connection, reason, until });
+    const delayMs = until.getTime() - clock.now().getTime();
+    log.warn({ event: 'run.skipped', connection, reason, delayMs });
   };
 }
 

@@ -29,6 +29,11 @@ export const EntraCredentials = z.discriminatedUnion('kind', [
 ]);
 export type EntraCredentials = z.infer<typeof EntraCredentials>;
 
+/** Of a certificate, the end of its validity. A client secret does not carry its own. */
+export function expiryOf(credentials: EntraCredentials): Date | null {
+  return credentials.kind === 'certificate' ? readPem(credentials.pem).certificate.validToDate : null;
+}
+
 export type TokenOptions = {
   readonly session: HttpSession;
   /** Origin of the sign-in service, and path where the base URL has one, without a slash at the end. */

@@ -12,7 +12,7 @@ import {
 import { type HttpSession, openSession, type SessionTuning } from '../session.ts';
 import { changesOver } from './changes.ts';
 import { checkEntra, type EntraConnector } from './check.ts';
-import { EntraCredentials, tokensFor } from './credential.ts';
+import { EntraCredentials, expiryOf, tokensFor } from './credential.ts';
 import { evidenceOf } from './evidence.ts';
 import { type Graph, graphOver, type ListRequest } from './graph.ts';
 import { pacing } from './limits.ts';
@@ -202,6 +202,7 @@ export const entraDefinitionWith = (
   settings: EntraSettings,
   credentials: EntraCredentials,
   issuerOf,
+  credentialExpiresAt: expiryOf,
   open: ({ breaker, ...options }) => openEntra(options, { breaker }, machine),
   check: checkEntra,
 });

@@ -222,7 +222,12 @@ export async function* testConnection(
 export async function openStoredConnector(
   { store, connectors, breakers }: Pick<ConnectionDeps, 'store' | 'connectors'> & { breakers?: Breakers },
   id: ConnectionId,
-): Promise<{ readonly connection: Connection; readonly connector: Connector }> {
+): Promise<{
+  readonly connection: Connection;
+  readonly connector: Connector;
+  /** null: they do not say. */
+  readonly credentialExpiresAt: Date | null;
+}> {
   const opened = await store.connections.open(store.root, id);
   if (opened === null) throw notFound('connection');
   const { connection, credentials, network } = opened;
@@ -238,6 +243,7 @@ export async function openStoredConnector(
   }
   return {
     connection,
+    credentialExpiresAt: definition.credentialExpiresAt?.(secrets.data) ?? null,
     connector: definition.open({
       settings: settings.data,
       credentials: secrets.data,

@@ -4,6 +4,7 @@ import { connectorConformance, type Simulated } from '../../connectors/conforman
 import { Network } from '../../connectors/contract.ts';
 import { entraDefinition, openEntra } from '../../connectors/entra/index.ts';
 import { living } from '../../connectors/entra/positions.ts';
+import { openKeys } from '../../simulators/certificates.ts';
 import { startSimulator } from '../../simulators/start.ts';
 import { DirectoryUser } from '../../src/domain/directory.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
@@ -38,6 +39,15 @@ describe('signing in', () => {
     });
     onTestFinished(() => connector.close());
     expect((await connector.fetchUsers(living, never)).records).toHaveLength(20);
+  });
+
+  it('says when a certificate ends, and of a secret that it does not know', async () => {
+    const { clientCertificate, clientKey, validUntil } = await openKeys(null);
+    const expiry = (given: object) =>
+      entraDefinition.credentialExpiresAt?.(entraDefinition.credentials.parse(given)) ?? null;
+    const end = expiry({ kind: 'certificate', pem: `${clientCertificate}\n${clientKey}` });
+    expect(end?.getTime()).toBe(Math.floor(validUntil / 1000) * 1000);
+    expect(expiry({ kind: 'secret', clientSecret: 'a-secret' })).toBe(null);
   });
 
   it.each([
