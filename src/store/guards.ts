@@ -33,7 +33,6 @@ async function beginConcerned(tx: BulkTransaction): Promise<void> {
   await tx.query(
     'CREATE TEMP TABLE IF NOT EXISTS concerned (guard text, role text, change_id uuid) ON COMMIT DELETE ROWS',
   );
-  await tx.query('DELETE FROM concerned');
 }
 
 /** What waits. What was rejected takes nothing from anybody. */
