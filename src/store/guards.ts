@@ -118,6 +118,8 @@ async function concernSeatless(tx: BulkTransaction, run: TakenRun): Promise<numb
   return rowCount ?? 0;
 }
 
+/** Up to so many changes are looked up one by one. */
+const FEW = 100;
 const NONE = { deletions: 0, lost: 0, moves: 0, changes: 0, refused: 0 };
 
 /** Guards that may let go of one change and keep another. */
@@ -140,15 +142,22 @@ export async function countForGuards(
      FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
     [run.connection],
   );
+  // What was proposed a moment ago has no statistics: looked up one by one, many changes would each go over all who have a role.
+  const many = deletions + lost + moves > FEW;
+  if (many) await tx.query('SET LOCAL enable_nestloop = off');
+  const one = {
+    protectedUsers: await concernProtected(tx, run, policy.protected),
+    lastHolders: await concernLastHolders(tx, run, policy.keepOneOf),
+  };
+  if (many) await tx.query('SET LOCAL enable_nestloop = on');
   const linked = await countLinked(tx, run);
   return {
     linkedUsers: linked,
     usersBefore: lastComplete === null ? null : Math.max(lastComplete.users, linked - refused),
     usersNow: snapshot.kind === 'complete' ? snapshot.users : null,
     deletions,
-    protectedUsers: await concernProtected(tx, run, policy.protected),
+    ...one,
     usersWithoutSeat: await concernSeatless(tx, run),
-    lastHolders: await concernLastHolders(tx, run, policy.keepOneOf),
     leftInWindow: deletions === 0 ? NOBODY : await countLeft(tx, run, earlier(at, policy.guards.windowHours)),
     usersWhoLoseRoles: lost,
     usersWhoMove: moves,
