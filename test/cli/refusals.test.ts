@@ -94,7 +94,7 @@ describe('a connection is not added', { timeout: 60_000 }, () => {
       simulator.origin,
       ...token(),
     );
-    refused(ended, { code: 2, message: /no such tenant/, remedy: /list of tenants/ });
+    refused(ended, { code: 2, message: /There is no tenant “Nobody”/, remedy: /list of tenants/ });
   });
 });
 
