@@ -46,7 +46,10 @@ export type Quarantine = {
   readonly isNew: boolean;
 };
 
-/** null: its runs start as its schedule says. The time between scheduled runs doubles with each that fails, from an hour to a day. */
+/**
+ * null: its runs start as its schedule says. The schedule rests as long as the runs have been failing, and a day at most: an outage of
+ * minutes costs minutes, and one of days few requests.
+ */
 export function quarantineOf({ failed, first, last }: RunHistory): Quarantine | null {
   let inARow = 0;
   const led = first.findIndex(({ failure }, index) => {
@@ -56,7 +59,8 @@ export function quarantineOf({ failed, first, last }: RunHistory): Quarantine | 
   const since = first[led]?.at;
   if (since === undefined || last === null) return null;
   const more = failed - led - 1;
-  const backOffMs = Math.min(LONGEST_BACK_OFF_MS, HOUR_MS * 2 ** Math.min(more, 10));
+  const failingMs = last.at.getTime() - (first[0]?.at ?? last.at).getTime();
+  const backOffMs = Math.min(LONGEST_BACK_OFF_MS, failingMs);
   return { since, until: new Date(last.at.getTime() + backOffMs), isNew: more === 0 };
 }
 

@@ -80,15 +80,15 @@ describe('a connection', () => {
     expect(healthOf(failing(...kinds), null, at(9)).state).toBe(since === null ? 'degraded' : 'quarantined');
   });
 
-  it('starts by schedule after 1, 2, 4, 8, 16 and then 24 hours while it is quarantined', () => {
-    const waits = Array.from({ length: 9 }, (_, more) => {
+  it('rests as long as its runs have been failing while it is quarantined, and a day at most', () => {
+    const waits = [0, 1, 2, 19, 20, 21, 60].map((more) => {
       const quarantine = quarantineOf(failing(...times(5 + more, 'unavailable')));
       expect(quarantine?.isNew).toBe(more === 0);
       return ((quarantine?.until.getTime() ?? 0) - at(5 + more).getTime()) / HOUR;
     });
-    expect(waits).toEqual([1, 2, 4, 8, 16, 24, 24, 24, 24]);
+    expect(waits).toEqual([4, 5, 6, 23, 24, 24, 24]);
     const health = healthOf(failing(...times(7, 'unavailable')), every(3), at(7.5));
-    expect(health).toMatchObject({ state: 'quarantined', since: at(5), nextScheduledAt: at(12) });
+    expect(health).toMatchObject({ state: 'quarantined', since: at(5), nextScheduledAt: at(15) });
   });
 
   it('is silent when it was due three times, or two days ago, and no run has ended', () => {
