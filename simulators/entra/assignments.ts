@@ -11,6 +11,14 @@ import type { EntraObjects } from './objects.ts';
 const GROUPS = ['Engineering', 'Product Development'];
 const isAssigned = (person: Person): boolean => isListed(person) && person.serial % 40 === 3;
 
+/** Object ids of those among so many people of this seed who are assigned themselves; Graph then lists each of them as an assignment. */
+export function assignedThemselves(seed: number, people: number): readonly string[] {
+  const { of } = guids(seed, 'entra-user');
+  return Array.from({ length: people }, (_, serial) => serial)
+    .filter((serial) => serial % 40 === 3)
+    .map(of);
+}
+
 /** Object id of the enterprise application in the directory of this seed. */
 export const servicePrincipalOf = (seed: number): string => guids(seed, 'entra-tenant').of(4);
 
