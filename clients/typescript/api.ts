@@ -279,7 +279,7 @@ export type Explanation = {
   readonly identities: readonly {
     readonly connection: string;
     readonly externalId: string;
-    /** Those that the mapping reads, by name. null: not in the directory as last read, or the connection is out of the caller’s reach. */
+    /** Those that the mapping reads, by name. null: not in the directory as last read. */
     readonly groups: (readonly string[] | null);
   }[];
   readonly roles: readonly {
@@ -845,6 +845,7 @@ export type UserDetails = {
   readonly version: number;
   readonly createdAt: string;
   readonly updatedAt: string;
+  /** Without those of connections of a tenant above the caller’s. */
   readonly identities: readonly {
     readonly connection: string;
     readonly externalId: string;
@@ -855,6 +856,7 @@ export type UserDetails = {
     readonly name: string;
     readonly type: "ordinary" | "automatic" | "assignable" | "hidden";
     readonly origin: "directory" | "manual";
+    /** null: given by hand, or by a connection of a tenant above the caller’s. */
     readonly connection: (string | null);
     /** Where it is held; it holds below too. */
     readonly tenant: string;

@@ -28,14 +28,19 @@ const User = z.object(userShape).meta({ id: 'User' });
 export const UserDetails = z
   .object({
     ...userShape,
-    identities: z.array(z.object({ connection: z.uuid(), externalId: z.string(), linkedAt: Moment })),
+    identities: z
+      .array(z.object({ connection: z.uuid(), externalId: z.string(), linkedAt: Moment }))
+      .describe('Without those of connections of a tenant above the caller’s.'),
     roles: z
       .array(
         z.object({
           name: z.string(),
           type: z.enum(ROLE_TYPES),
           origin: z.enum(['directory', 'manual']),
-          connection: z.uuid().nullable(),
+          connection: z
+            .uuid()
+            .nullable()
+            .describe('null: given by hand, or by a connection of a tenant above the caller’s.'),
           tenant: z.uuid().describe('Where it is held; it holds below too.'),
           grantedAt: Moment,
         }),
@@ -66,9 +71,7 @@ const Explanation = z
         groups: z
           .array(z.string())
           .nullable()
-          .describe(
-            'Those that the mapping reads, by name. null: not in the directory as last read, or the connection is out of the caller’s reach.',
-          ),
+          .describe('Those that the mapping reads, by name. null: not in the directory as last read.'),
       }),
     ),
     roles: z.array(

@@ -33,7 +33,11 @@ async function explainUser({ terminal }: Cli, app: App, text: string): Promise<v
   const rows = explanation.roles.map(async (role) => [
     role.role,
     await tenantName(role.tenant),
-    role.connection === null ? 'by hand' : `directory ${await connectionName(role.connection)}`,
+    role.connection === null
+      ? role.origin === 'manual'
+        ? 'by hand'
+        : 'a directory above'
+      : `directory ${await connectionName(role.connection)}`,
     reasonsInWords(role),
     role.grantedAt.toISOString().slice(0, 10),
   ]);

@@ -222,7 +222,11 @@ async function tellOfUser(cli: Cli, app: App, user: ShownUser): Promise<void> {
   const roles = user.roles.map(async (role) => [
     role.name,
     role.tenant === user.tenant ? tenant : (await operator.getTenant(role.tenant)).name,
-    role.connection === null ? 'by hand' : `directory ${await connectionName(role.connection)}`,
+    role.connection === null
+      ? role.origin === 'manual'
+        ? 'by hand'
+        : 'a directory above'
+      : `directory ${await connectionName(role.connection)}`,
     role.grantedAt.toISOString().slice(0, 10),
   ]);
   if (roles.length > 0) terminal.table(['role', 'in', 'from', 'since'], await Promise.all(roles));

@@ -24,7 +24,7 @@ export type Explanation = {
   readonly identities: readonly {
     readonly connection: ConnectionId;
     readonly externalId: ExternalId;
-    /** The groups that the mapping reads, by name. null: not in the directory as last read, or not told here. */
+    /** The groups that the mapping reads, by name. null: not in the directory as last read. */
     readonly groups: readonly string[] | null;
   }[];
   readonly roles: readonly ExplainedRole[];

@@ -26,6 +26,7 @@ export type AuthUser = {
 };
 
 export type AuthUserDetails = AuthUser & {
+  /** Without those of connections that the caller does not see. */
   readonly identities: readonly {
     readonly connection: ConnectionId;
     readonly externalId: ExternalId;
@@ -36,7 +37,7 @@ export type AuthUserDetails = AuthUser & {
     readonly name: string;
     readonly type: RoleType;
     readonly origin: 'directory' | 'manual';
-    /** null exactly for origin `manual`. */
+    /** null for origin `manual`, and for a connection that the caller does not see. */
     readonly connection: ConnectionId | null;
     /** Where it is held; it holds below too. */
     readonly tenant: TenantId;
@@ -79,6 +80,8 @@ export function userStore(database: Database): UserStore {
     list: (scope, filter) =>
       database.ordinary(scope, async (tx) => {
         const { position, order } = pageQuery(filter);
+        if (filter.connection !== null && (await visible(tx, [filter.connection])).size === 0)
+          return toPage([], filter.limit);
         const rows = await tx.authUser.findMany({
           where: {
             ...(await within(tx, scope, filter.tenant)),
@@ -102,7 +105,9 @@ export function userStore(database: Database): UserStore {
             assignments: { include: { role: { select: { name: true, type: true } } } },
           },
         });
-        return row === null ? null : { ...toAuthUser(row), ...linksOf(row) };
+        if (row === null) return null;
+        const connections = row.identities.map(({ connectionId }) => connectionId);
+        return { ...toAuthUser(row), ...linksOf(row, await visible(tx, connections)) };
       }),
     update: (scope, { id, tenant, version, state }, { patch: { attributes, ...patch }, fields }, by) =>
       database.ordinary(scope, async (tx) => {
@@ -166,21 +171,35 @@ type Links = Prisma.AuthUserGetPayload<{
   include: { identities: true; assignments: { include: { role: { select: { name: true; type: true } } } } };
 }>;
 
-function linksOf(row: Links): Pick<AuthUserDetails, 'identities' | 'roles'> {
+/** Those that the caller's tenant sees: who was put into it from above has links to directories of which nothing is told here. */
+async function visible(
+  tx: OrdinaryTransaction,
+  connections: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const found = await tx.connection.findMany({
+    where: { id: { in: [...connections] } },
+    select: { id: true },
+  });
+  return new Set(found.map(({ id }) => id));
+}
+
+function linksOf(row: Links, seen: ReadonlySet<string>): Pick<AuthUserDetails, 'identities' | 'roles'> {
   const roles = row.assignments.map(({ role, origin, connectionId, tenantId, grantedAt }) => ({
     name: role.name,
     type: Type.parse(role.type),
     origin: Origin.parse(origin),
-    connection: connectionId === null ? null : ConnectionId.parse(connectionId),
+    connection: connectionId === null || !seen.has(connectionId) ? null : ConnectionId.parse(connectionId),
     tenant: TenantId.parse(tenantId),
     grantedAt,
   }));
   return {
-    identities: row.identities.map(({ connectionId, externalId, createdAt }) => ({
-      connection: ConnectionId.parse(connectionId),
-      externalId: ExternalId.parse(externalId),
-      linkedAt: createdAt,
-    })),
+    identities: row.identities
+      .filter(({ connectionId }) => seen.has(connectionId))
+      .map(({ connectionId, externalId, createdAt }) => ({
+        connection: ConnectionId.parse(connectionId),
+        externalId: ExternalId.parse(externalId),
+        linkedAt: createdAt,
+      })),
     roles: roles.toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name))),
   };
 }

@@ -95,6 +95,19 @@ export async function giveByDirectory(
   );
 }
 
+/** A connection as the database has it, for people to be linked to: no run could open it. */
+export async function aBareConnection(url: string, tenant: TenantId): Promise<ConnectionId> {
+  const id = ConnectionId.parse(v7());
+  await asOwner(url, (client) =>
+    client.query(
+      `INSERT INTO connection (id, tenant_id, name, provider, settings, credentials, network, mapping, policy)
+       VALUES ($1::uuid, $2, $1::uuid::text, 'okta', '{}', '', '{}', '{}', '{}')`,
+      [id, tenant],
+    ),
+  );
+  return id;
+}
+
 /** A tenant's audit entries, oldest first. */
 export async function auditOf(
   url: string,

@@ -6,6 +6,7 @@ import { createRole, grantRole, listRoles, revokeRole } from '../../src/tenancy/
 import { editUser, getUser, listUsers } from '../../src/tenancy/users.ts';
 import { asOwner } from '../support/database.ts';
 import {
+  aBareConnection,
   aCaller,
   aTenancy,
   aTenant,
@@ -27,9 +28,10 @@ const names = async (caller: Caller, input: Parameters<typeof listUsers>[2]) =>
 describe('listUsers', () => {
   let searched: TenantId;
   let seeker: Caller;
-  const connection = ConnectionId.parse(v7());
+  let connection: ConnectionId;
   beforeAll(async () => {
     searched = await aTenant(deps);
+    connection = await aBareConnection(database.url, searched);
     seeker = await aCaller(deps, searched);
     const below = await aTenant(deps, { parent: searched });
     const person = (displayName: string, more: object = {}) => ({
@@ -95,7 +97,7 @@ describe('listUsers', () => {
 
 describe('getUser', () => {
   it('shows identities, and each role with where it comes from', async () => {
-    const connection = ConnectionId.parse(v7());
+    const connection = await aBareConnection(database.url, tenant);
     const id = await aUser(database.url, tenant, { displayName: 'Linked', connection });
     await grantRole(deps, admin, { user: id, role: 'editor' });
     await giveByDirectory(database.url, tenant, { user: id, role: 'editor', connection });
