@@ -94,3 +94,16 @@ it('who stands in the file twice stays as they are, and the others are gone on w
   expect(await acme.pending('update')).toEqual(['2']);
   expect(await acme.pending('delete')).toEqual(['4']);
 });
+
+it('half of the people missing, in a file without a flaw, waits for a person, with the reason', async () => {
+  const acme = await settled();
+  const many = Array.from({ length: 60 }, (_, at) => `m${at},m${at}@acme.example,`);
+  write([...PEOPLE, ...many]);
+  expect(await acme.syncAndApply()).toMatchObject({ applied: many.length });
+  write([...PEOPLE, ...many.slice(0, 26)]);
+  expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+  const gone = await acme.changes();
+  expect(gone.map(({ kind, state }) => `${kind} ${state}`)).toEqual(many.slice(26).map(() => 'delete held'));
+  expect(new Set(gone.map(({ decision }) => decision?.madeBy))).toEqual(new Set(['guard']));
+  expect((await acme.users()).every(({ state }) => state === 'active')).toBe(true);
+});
