@@ -192,3 +192,31 @@ it.each([{ full: true }, { full: false }])(
     dc.domain.forget([moved, filtered]);
   },
 );
+
+it.each([{ full: true }, { full: false }])(
+  'Whoever is edited while a domain is being read is found by that run or the next (%o)',
+  async ({ full }) => {
+    const acme = await connected();
+    await acme.syncAndApply();
+    const [first, last, before] = [people[0], people.at(-1), people[3]];
+    if (first === undefined || last === undefined || before === undefined) return expect.unreachable();
+    dc.domain.set(before, { title: `Known ${full}` });
+    let isStruck = false;
+    const run = await acme.sync({
+      full,
+      onProgress: () => {
+        if (isStruck) return;
+        isStruck = true;
+        for (const one of [first, last]) dc.domain.set(one, { title: `Meanwhile ${full}` });
+      },
+    });
+    expect(run).toMatchObject({ result: 'finished', snapshot: full ? 'complete' : 'named' });
+    expect(isStruck).toBe(true);
+    expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'named' });
+    expect(await acme.pending('update')).toEqual(
+      [first, last, before].map(({ guid }) => guidText(guid)).sort(),
+    );
+    expect(await acme.sync({ full: true })).toMatchObject({ snapshot: 'complete' });
+    expect(await acme.pending()).toHaveLength(3);
+  },
+);
