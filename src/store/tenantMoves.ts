@@ -347,15 +347,16 @@ async function removeLogins(
     `UPDATE session SET ended_at = $2 WHERE principal_id = ANY ($1::uuid[]) AND method = 'openid-connect' AND ended_at IS NULL`,
     [rows.map(({ principal }) => principal), at.toISOString()],
   );
-  return rows.map(({ principal, tenant }) => ({
-    chain: tenant,
-    entry: {
-      actor: by,
-      action: 'login.removed',
-      subject: { kind: 'principal', id: principal },
-      details: { because: 'tenant-moved' },
-    },
-  }));
+  return rows.map((row) => takenByMove(row, 'login.removed', by));
+}
+
+function takenByMove(
+  { principal, tenant }: { readonly principal: PrincipalId; readonly tenant: TenantId },
+  action: 'login.removed' | 'invitation.withdrawn',
+  by: TenantMove['by'],
+): ChainedEntry {
+  const subject = { kind: 'principal', id: principal } as const;
+  return { chain: tenant, entry: { actor: by, action, subject, details: { because: 'tenant-moved' } } };
 }
 
 /** Who holds the links is not known: those above may have kept them. */
@@ -369,15 +370,7 @@ async function withdrawInvitations(
      RETURNING l.principal_id AS principal, l.tenant_id AS tenant`,
     [id],
   );
-  return rows.map(({ principal, tenant }) => ({
-    chain: tenant,
-    entry: {
-      actor: by,
-      action: 'invitation.withdrawn',
-      subject: { kind: 'principal', id: principal },
-      details: { because: 'tenant-moved' },
-    },
-  }));
+  return rows.map((row) => takenByMove(row, 'invitation.withdrawn', by));
 }
 
 /** What became of a hidden role is the root's to know, whoever moved the tenant. */

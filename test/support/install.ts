@@ -1,5 +1,6 @@
 /** An install of one database, and connections to directories in memory whose tests read like prose. */
 import { v7 } from 'uuid';
+import { expect } from 'vitest';
 import type { z } from 'zod';
 import type { ConnectorDefinition } from '../../connectors/contract.ts';
 import type { SimulatorAccess } from '../../simulators/start.ts';
@@ -201,6 +202,23 @@ export class Connected {
   get directory(): TestDirectory {
     if (this.#directory === null) throw new Error('this connection leads to a simulator');
     return this.#directory;
+  }
+
+  /** A run whose process ends when it comes to its look-ups. */
+  async leftAtLookUp(): Promise<void> {
+    const controller = new AbortController();
+    const { directory } = this;
+    const { faults } = directory;
+    directory.faults = {
+      ...faults,
+      beforePage: (list) => {
+        if (list !== 'look-up') return;
+        controller.abort(new Error('the process ends here'));
+        controller.signal.throwIfAborted();
+      },
+    };
+    await expect(this.sync({ signal: controller.signal })).rejects.toThrow('the process ends here');
+    directory.faults = faults;
   }
 
   /** One run, as a worker that has just started carries it out. */

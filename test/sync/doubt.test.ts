@@ -24,22 +24,6 @@ async function settled(faults: Faults, { users = 10, mapping = {} } = {}): Promi
   return acme;
 }
 
-/** A delta whose process ends at its first look-up. */
-async function leftAtLookUp(acme: Connected): Promise<void> {
-  const controller = new AbortController();
-  const faults = acme.directory.faults;
-  acme.directory.faults = {
-    ...faults,
-    beforePage: (list) => {
-      if (list !== 'look-up') return;
-      controller.abort(new Error('the process ends here'));
-      controller.signal.throwIfAborted();
-    },
-  };
-  await expect(acme.sync({ signal: controller.signal })).rejects.toThrow('the process ends here');
-  acme.directory.faults = faults;
-}
-
 describe('Nobody loses a role', () => {
   it('by a delta that follows a full run which could not read the group', async () => {
     const acme = await settled({ hasFeed: true }, { mapping: { groups: [] } });
@@ -164,7 +148,7 @@ describe('Everybody is read', () => {
   it('where that is asked for, although a delta was left unfinished', async () => {
     const acme = await settled({ hasFeed: true });
     acme.directory.edit('u3', { displayName: 'Edited' });
-    await leftAtLookUp(acme);
+    await acme.leftAtLookUp();
     expect(await acme.sync({ full: true })).toMatchObject({ kind: 'full', snapshot: 'complete' });
     expect(await acme.pending()).toEqual(['u3']);
   });
@@ -175,7 +159,7 @@ describe('What a run staged', () => {
     const acme = await install.connect({ directory: aDirectory({ users: 10, hasFeed: true }) });
     await acme.syncAndApply();
     acme.directory.edit('u3', { displayName: 'Edited' });
-    await leftAtLookUp(acme);
+    await acme.leftAtLookUp();
     install.clock.advance(2 * HOUR_MS);
     expect(await acme.sync()).toMatchObject({ kind: 'delta' });
     expect(await acme.pending()).toEqual(['u3']);
