@@ -1,5 +1,4 @@
 /** One batch of an apply: what each change means for the auth user as it is now, and everything that is written for it. */
-
 import { addressGivenBy } from '../domain/addresses.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { StoredAuthUser } from '../domain/authUser.ts';

@@ -246,17 +246,17 @@ async function openAgain(
 
 async function holdFor(tx: BulkTransaction, run: TakenRun, finding: Finding): Promise<number> {
   const { rowCount } = await tx.client.query(
-    `WITH concerned AS (
+    `WITH meant AS (
        SELECT id, tenant_id, fingerprint FROM change
        WHERE connection_id = $1 AND state = 'open' AND ${concernedBy[finding.guard]}),
      made AS (
        INSERT INTO decision (id, tenant_id, connection_id, verdict, made_by, reason, finding)
-       SELECT $2, $3, $1, 'hold', 'guard', $4, $5::jsonb WHERE EXISTS (SELECT FROM concerned)),
+       SELECT $2, $3, $1, 'hold', 'guard', $4, $5::jsonb WHERE EXISTS (SELECT FROM meant)),
      evidence AS (
        INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint)
-       SELECT $2, id, tenant_id, fingerprint FROM concerned)
-     UPDATE change c SET state = 'held', decision_id = $2 FROM concerned
-     WHERE c.id = concerned.id AND c.state = 'open'`, // a person may have decided since
+       SELECT $2, id, tenant_id, fingerprint FROM meant)
+     UPDATE change c SET state = 'held', decision_id = $2 FROM meant
+     WHERE c.id = meant.id AND c.state = 'open'`, // a person may have decided since
     [run.connection, v7(), run.tenant, explainFinding(finding), JSON.stringify(finding)],
   );
   return rowCount ?? 0;
