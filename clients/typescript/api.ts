@@ -101,6 +101,11 @@ export type Change = {
   readonly candidates: readonly {
     readonly authUser: string;
     readonly because: string;
+    /** The matching rules that name it. */
+    readonly evidence?: readonly {
+      readonly by: string;
+      readonly confidence: "certain" | "likely";
+    }[];
   }[];
   /** What a decision is bound to; send it with the decision. */
   readonly fingerprint: string;
@@ -316,6 +321,11 @@ export type ForeseenChange = {
   readonly candidates: readonly {
     readonly authUser: string;
     readonly because: string;
+    /** The matching rules that name it. */
+    readonly evidence?: readonly {
+      readonly by: string;
+      readonly confidence: "certain" | "likely";
+    }[];
   }[];
   /** What a decision is bound to; send it with the decision. */
   readonly fingerprint: string;
@@ -472,6 +482,12 @@ export type Policy = {
     readonly roles: readonly string[];
   };
   readonly keepOneOf: readonly string[];
+  /** How directory users without a link find the auth user that they are; by default by an address in a verified domain alone. */
+  readonly matching: readonly {
+    readonly by: "email" | "employeeId" | "userName";
+    /** certain: may be linked where it names one auth user alone; likely: a person has to say so. */
+    readonly confidence: "certain" | "likely";
+  }[];
 };
 
 export type PolicyInput = {
@@ -495,6 +511,12 @@ export type PolicyInput = {
     readonly roles?: readonly string[];
   };
   readonly keepOneOf?: readonly string[];
+  /** How directory users without a link find the auth user that they are; by default by an address in a verified domain alone. */
+  readonly matching?: readonly {
+    readonly by: "email" | "employeeId" | "userName";
+    /** certain: may be linked where it names one auth user alone; likely: a person has to say so. */
+    readonly confidence: "certain" | "likely";
+  }[];
 };
 
 export type Principal = {
@@ -968,7 +990,7 @@ export type Operations = {
       /** Only those of these kinds. */
       readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[];
       /** Only those with this cause. */
-      readonly cause?: "joined" | "matched-by-email" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "several-candidates";
+      readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates";
       /** Part of a name, address or external id, in any case. */
       readonly search?: string;
     };
@@ -1098,7 +1120,7 @@ export type Operations = {
     readonly next: string | null;
   } };
   /** List changes */
-  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "several-candidates"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
+  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
     readonly items: readonly Change[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;

@@ -26,7 +26,16 @@ export const Change = z
     fields: z.array(z.object({ field: z.string(), before: FieldValue, after: FieldValue })),
     rolesGained: z.array(z.string()),
     rolesLost: z.array(z.string()),
-    candidates: z.array(z.object({ authUser: z.uuid(), because: z.string() })),
+    candidates: z.array(
+      z.object({
+        authUser: z.uuid(),
+        because: z.string(),
+        evidence: z
+          .array(z.object({ by: z.string(), confidence: z.enum(['certain', 'likely']) }))
+          .optional()
+          .describe('The matching rules that name it.'),
+      }),
+    ),
     fingerprint: z.string().describe('What a decision is bound to; send it with the decision.'),
     baseVersion: count.nullable(),
     state: z.enum(CHANGE_STATES),

@@ -31,7 +31,7 @@ export function addressSought(change: ProposedChange): Sought | null {
   switch (change.kind) {
     case 'link': {
       const address = addressIn(change.after);
-      return address === null ? null : { address, arrives: false };
+      return address === null ? null : { address, arrives: addressIn(change.before) !== address };
     }
     case 'create':
     case 'reactivate':
@@ -78,7 +78,7 @@ export function contested(change: ProposedChange, { holders, rivals }: Contest):
   }));
   const because =
     change.kind === 'link'
-      ? 'has the same address, with which several directory users come'
+      ? 'is named by what several directory users come with'
       : 'would be given the same address';
   const others = rivals.filter((user) => change.kind === 'link' || user !== change.authUser);
   const cause: Cause = taken.length > 0 ? 'address-taken' : 'address-shared';

@@ -34,6 +34,7 @@ export const setOf = {
 export const causes = {
   joined: 'new in the directory',
   'matched-by-email': 'an auth user with the same verified address exists and has no directory yet',
+  'matched-by-rule': 'an auth user whom a matching rule of the connection names has no directory yet',
   returned: 'active in the directory again',
   edited: 'edited in the directory',
   'group-membership': 'group membership changed',
@@ -52,7 +53,8 @@ export const causes = {
   placed: 'the mapping puts them in another tenant now',
   'tenant-missing': 'the tenant that the mapping puts them in does not exist, or is to be deleted',
   'tenant-unknown': 'groups that decide in which tenant they belong could not be read',
-  'several-candidates': 'several auth users have the same address',
+  'match-unsure': 'an auth user may be the same person, and no rule is certain of it',
+  'several-candidates': 'several auth users may be the same person',
 } as const satisfies Record<string, string>;
 export type Cause = keyof typeof causes;
 
@@ -117,8 +119,10 @@ export const settledBy = {
     'Make the tenant, or keep it where it is to be deleted (rollcall tenants keep), or change the rule of the mapping. Then sync again.',
   'tenant-unknown':
     'Let the connection read the groups that its mapping names (rollcall connections test says which it cannot). Then sync again.',
+  'match-unsure':
+    'Say whether they are the same person (rollcall pairs, then rollcall same or rollcall different). Then sync again.',
   'several-candidates':
-    'Correct the addresses of the auth users, so that only one of them has this one. Then sync again.',
+    'Say which of them is the same person (rollcall pairs, then rollcall same), or correct what they share with this one. Then sync again.',
 } as const satisfies Partial<Record<Cause, string>>;
 
 /** What to do about a change that nobody can approve; null: it can be decided, or is over. */
@@ -135,8 +139,19 @@ export function remedyFor(change: {
 /** The field `tenant` is the place below the connection's tenant: names joined by slashes, null for that tenant itself. */
 export type FieldChange = { readonly field: string; readonly before: FieldValue; readonly after: FieldValue };
 
+/** A matching rule that names an auth user, and how far it is believed. */
+export type Evidence = {
+  readonly by: 'email' | 'employeeId' | 'userName';
+  readonly confidence: 'certain' | 'likely';
+};
+
 /** An auth user that might be meant by a directory user, and what speaks for or against it. */
-export type Candidate = { readonly authUser: AuthUserId; readonly because: string };
+export type Candidate = {
+  readonly authUser: AuthUserId;
+  readonly because: string;
+  /** The matching rules that name it, in their order; missing where another change stands against it. */
+  readonly evidence?: readonly Evidence[];
+};
 
 /** A change as the plan proposes it; the store adds id, state and revision. */
 export type ProposedChange = {

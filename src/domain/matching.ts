@@ -1,51 +1,152 @@
 /** Which auth user, if any, a directory user without a link might be. E-mail is not identity: see rule 5 of docs/architecture.md. */
-import type { FieldValue, StoredAuthUser } from './authUser.ts';
-import type { Candidate, Cause } from './change.ts';
+import { z } from 'zod';
+import type { Fields, FieldValue, StoredAuthUser } from './authUser.ts';
+import type { Candidate, Cause, Evidence } from './change.ts';
 import { domainOf, emailKey } from './email.ts';
 import type { TenantId } from './ids.ts';
+import { cleanText } from './normalise.ts';
 import type { Place } from './place.ts';
 
-/** An auth user with the same address. `links` counts the identities it has, of this or of any other connection. */
+const confidence = z
+  .enum(['certain', 'likely'])
+  .describe('certain: may be linked where it names one auth user alone; likely: a person has to say so.');
+
+export const MatchingRule = z.strictObject({ by: z.enum(['email', 'employeeId', 'userName']), confidence });
+export type MatchingRule = z.infer<typeof MatchingRule>;
+
+/** In order: who is found by a rule is asked about before whoever is found by those after it. */
+export const Matching = z
+  .array(MatchingRule)
+  .max(20)
+  .default([{ by: 'email', confidence: 'certain' }])
+  .describe(
+    'How directory users without a link find the auth user that they are; by default by an address in a verified domain alone.',
+  );
+export type Matching = z.infer<typeof Matching>;
+
+/** An auth user that one might be. `links` counts the identities it has, of this or of any other connection. */
 export type FoundAuthUser = StoredAuthUser & { readonly links: number };
 
 export type Match =
   | { readonly kind: 'none' }
-  | { readonly kind: 'certain'; readonly authUser: StoredAuthUser }
+  | { readonly kind: 'certain'; readonly cause: Cause; readonly authUser: StoredAuthUser }
   | { readonly kind: 'uncertain'; readonly cause: Cause; readonly candidates: readonly Candidate[] };
 
 /** By tenant: the domains, lower case and punycode, that each has verified itself. */
 export type VerifiedDomains = ReadonlyMap<TenantId, ReadonlySet<string>>;
 
+export type MatchContext = {
+  /** Of the connection. */
+  readonly tenant: TenantId;
+  readonly matching: Matching;
+  readonly verifiedDomains: VerifiedDomains;
+  /** Where a tenant stands, for whom a person has to look. */
+  readonly placeOf: (tenant: TenantId) => Place | undefined;
+};
+
+/** By what auth users without a link are looked up; null: by nothing. */
+export type MatchKeys = { readonly employeeId: string | null; readonly userName: string | null };
+
+/** What the rules, beside that for addresses, compare of somebody. */
+export function matchKeysOf(fields: Fields, matching: Matching): MatchKeys | null {
+  const asked = (by: 'employeeId' | 'userName') =>
+    matching.some((rule) => rule.by === by) ? textKey(fields[by]) : null;
+  const keys = { employeeId: asked('employeeId'), userName: asked('userName') };
+  return keys.employeeId === null && keys.userName === null ? null : keys;
+}
+
+/** The spelling under which two numbers or names are the same: the column `employee_key`, or `user_name_key`, of an auth user. */
+export function textKey(value: FieldValue | undefined): string | null {
+  if (typeof value === 'number') return String(value);
+  return typeof value === 'string' ? (cleanText(value)?.toLowerCase() ?? null) : null;
+}
+
 /**
- * Certain only for exactly one auth user that has no link yet, at an address whose domain is verified for the very tenant that the auth
- * user is in: of a domain that is verified above, whoever administers a tenant below could make an auth user with anybody's address,
- * and be given what is theirs. Deleted auth users hold no address any more: a joiner who was given it never inherits their account.
- * `placeOf`: where a tenant stands, for whom a person has to look.
+ * Who the rules find. All are asked; they are certain only where everybody whom a certain rule names, everybody whom the first rule that
+ * finds anybody names, and whoever has the same address are one and the same auth user, and it is safe to believe the rule there:
+ *
+ * - it has no link yet, and is not deleted: a joiner who was given a leaver's address or number never inherits their account;
+ * - by an address, its domain is verified for the very tenant that the auth user is in: of a domain that is verified above, whoever
+ *   administers a tenant below could make an auth user with anybody's address, and be given what is theirs;
+ * - by anything else, the auth user is in the tenant of the connection itself: whoever administers a tenant below could give an auth user
+ *   there anybody's number or name. In the connection's tenant, whoever could do so could as well change the connection.
+ *
+ * An address belongs to one auth user: whoever has it already is asked about, be there a rule for addresses or not.
  */
-export function match(
-  email: FieldValue | undefined,
-  found: readonly FoundAuthUser[],
-  verifiedDomains: VerifiedDomains,
-  placeOf: (tenant: TenantId) => Place | undefined,
-): Match {
-  const uncertain = (cause: Cause, because: string): Match => ({
+export function match(wanted: Fields, found: readonly FoundAuthUser[], context: MatchContext): Match {
+  const rules = context.matching.some(({ by }) => by === 'email')
+    ? context.matching
+    : [...context.matching, HAS_THE_ADDRESS];
+  const hits = found
+    .filter((user) => user.state !== 'deleted')
+    .map((user) => ({ user, rules: rules.filter(({ by }) => sameKey(by, wanted, user.fields)) }))
+    .filter((hit) => hit.rules.length > 0);
+  const first = rules.find((rule) => hits.some((hit) => hit.rules.includes(rule)));
+  const named = hits.filter((hit) =>
+    hit.rules.some((rule) => rule === first || rule.confidence === 'certain' || rule.by === 'email'),
+  );
+  const [only] = named;
+  if (only === undefined) return { kind: 'none' };
+  const uncertain = (cause: Cause): Match => ({
     kind: 'uncertain',
     cause,
-    candidates: holders.map(({ id, tenant }) => {
-      const place = placeOf(tenant) ?? null;
-      return { authUser: id, because: place === null ? because : `is in the tenant ${place} and ${because}` };
-    }),
+    candidates: hits.map((hit) => candidateOf(hit, context, cause)),
   });
-  const holders = found.filter((user) => user.state !== 'deleted');
-  const [only] = holders;
-  if (only === undefined) return { kind: 'none' };
-  if (holders.length > 1) return uncertain('several-candidates', 'has the same address');
-  if (only.links > 0)
-    return uncertain('address-taken', 'has the same address and is linked to another directory user');
-  const key = typeof email === 'string' ? emailKey(email) : null;
-  const domain = key === null ? null : domainOf(key);
-  if (domain === null || verifiedDomains.get(only.tenant)?.has(domain) !== true) {
-    return uncertain('address-unverified', 'has the same address, whose domain the tenant has not verified');
+  if (named.length > 1) return uncertain('several-candidates');
+  if (only.user.links > 0) return uncertain('address-taken');
+  const believed = only.rules.find((rule) => isSafe(rule, wanted, only.user, context));
+  if (believed !== undefined) {
+    const cause = believed.by === 'email' ? 'matched-by-email' : 'matched-by-rule';
+    return { kind: 'certain', cause, authUser: only.user };
   }
-  return { kind: 'certain', authUser: only };
+  const unverified = only.rules.every(({ by, confidence: how }) => by === 'email' && how === 'certain');
+  return uncertain(unverified ? 'address-unverified' : 'match-unsure');
+}
+
+const HAS_THE_ADDRESS: MatchingRule = { by: 'email', confidence: 'likely' };
+
+type Hit = { readonly user: FoundAuthUser; readonly rules: readonly MatchingRule[] };
+
+function sameKey(by: MatchingRule['by'], wanted: Fields, stored: Fields): boolean {
+  const key = keyFor[by](wanted[by]);
+  return key !== null && keyFor[by](stored[by]) === key;
+}
+
+const addressKey = (value: FieldValue | undefined) => (typeof value === 'string' ? emailKey(value) : null);
+const keyFor = { email: addressKey, employeeId: textKey, userName: textKey } as const;
+
+function isSafe(
+  { by, confidence: how }: MatchingRule,
+  wanted: Fields,
+  user: FoundAuthUser,
+  { tenant, verifiedDomains }: MatchContext,
+): boolean {
+  if (how !== 'certain' || user.links > 0) return false;
+  if (by !== 'email') return user.tenant === tenant;
+  const key = addressKey(wanted['email']);
+  return key !== null && verifiedDomains.get(user.tenant)?.has(domainOf(key)) === true;
+}
+
+const shared = {
+  email: 'has the same address',
+  employeeId: 'has the same employee number',
+  userName: 'has the same user name',
+} as const satisfies Record<MatchingRule['by'], string>;
+
+function candidateOf({ user, rules }: Hit, { placeOf }: MatchContext, cause: Cause): Candidate {
+  const evidence = rules.map(({ by, confidence: how }): Evidence => ({ by, confidence: how }));
+  const place = placeOf(user.tenant) ?? null;
+  const because = [
+    ...(place === null ? [] : [`is in the tenant ${place}`]),
+    ...new Set(rules.map(({ by }) => shared[by])),
+    ...(user.links > 0 ? ['is linked to another directory user'] : []),
+  ];
+  const text = inOneSentence(because);
+  const unverified = cause === 'address-unverified' ? ', whose domain the tenant has not verified' : '';
+  return { authUser: user.id, because: `${text}${unverified}`, evidence };
+}
+
+function inOneSentence(parts: readonly string[]): string {
+  const last = parts.at(-1) ?? '';
+  return parts.length < 2 ? last : `${parts.slice(0, -1).join(', ')} and ${last}`;
 }

@@ -19,7 +19,7 @@ import {
   type ProposedChange,
 } from './change.ts';
 import type { ExternalId, TenantId } from './ids.ts';
-import { type FoundAuthUser, match, type VerifiedDomains } from './matching.ts';
+import { type FoundAuthUser, type MatchContext, match } from './matching.ts';
 import type { Place, Placed, Places } from './place.ts';
 import type { CompleteSnapshot, NamedSnapshot } from './snapshot.ts';
 
@@ -32,6 +32,8 @@ export type Seen = {
   readonly linked: (StoredAuthUser & { readonly agreedVersion: number }) | null;
   /** Auth users of the tenant, or of those below that people are put in, with the same address; only asked for where `linked` is null. */
   readonly sameAddress: readonly FoundAuthUser[];
+  /** Those without a link who share something else that a matching rule compares; may name some of the same again. */
+  readonly alike?: readonly FoundAuthUser[];
 };
 
 /** A linked auth user whose directory user is away. */
@@ -47,7 +49,8 @@ export type PlanContext = {
   readonly tenant: TenantId;
   /** The tenants below it. */
   readonly places: Places;
-  readonly verifiedDomains: VerifiedDomains;
+  readonly verifiedDomains: MatchContext['verifiedDomains'];
+  readonly matching: MatchContext['matching'];
   /** What decides who is in a snapshot is not as it was for the last complete one: that is then the cause of who is absent. */
   readonly readingChanged: boolean;
   /** The mapping is not the one of the last complete snapshot: that is then the cause of what differs. */
@@ -92,23 +95,22 @@ export const ABSENT_HASH = '00'.repeat(32);
 function planUnlinked(seen: Seen, context: PlanContext): ProposedChange | null {
   // Somebody who may not come in needs no account: it is made when they become active.
   if (seen.desired.state !== 'active') return null;
-  const { verifiedDomains, places } = context;
-  const matched = match(seen.desired.fields['email'], seen.sameAddress, verifiedDomains, places.of);
+  const matched = match(seen.desired.fields, foundFor(seen), { ...context, placeOf: context.places.of });
   switch (matched.kind) {
     case 'none':
       return settled(arrival('create', 'joined', seen, null, [], context), seen, null, context);
     case 'certain': {
-      const { authUser } = matched;
-      return settled(
-        arrival('link', 'matched-by-email', seen, authUser, [], context),
-        seen,
-        authUser,
-        context,
-      );
+      const { authUser, cause } = matched;
+      return settled(arrival('link', cause, seen, authUser, [], context), seen, authUser, context);
     }
     case 'uncertain':
       return arrival('conflict', matched.cause, seen, null, matched.candidates, context);
   }
+}
+
+/** Each once. */
+export function foundFor({ sameAddress, alike = [] }: Pick<Seen, 'sameAddress' | 'alike'>) {
+  return [...new Map([...sameAddress, ...alike].map((user) => [user.id, user])).values()];
 }
 
 function planLinked(

@@ -1,5 +1,6 @@
 /** What a connection allows: the guards' limits, and whom they look after one by one. */
 import { z } from 'zod';
+import { Matching } from './matching.ts';
 import { RoleName } from './role.ts';
 
 const percent = z.number().min(0).max(100);
@@ -49,6 +50,7 @@ export const Policy = z
       .prefault({}),
     /** Roles that the last active user who has one in a tenant keeps until a person decides. */
     keepOneOf: z.array(RoleName).max(100).default([]),
+    matching: Matching,
   })
   .meta({ id: 'Policy' });
 export type Policy = z.infer<typeof Policy>;

@@ -120,10 +120,12 @@ export class SoughtAddresses {
        shared AS (
          SELECT s.external_id, coalesce(a.rivals, '{}') AS rivals FROM sought s JOIN address a ON a.address = s.address WHERE s.arrives
          UNION ALL
-         SELECT s.external_id, ARRAY[s.auth_user_id] FROM sought s JOIN meant m ON m.auth_user_id = s.auth_user_id WHERE s.kind = 'link')
+         SELECT s.external_id, ARRAY[s.auth_user_id] FROM sought s JOIN meant m ON m.auth_user_id = s.auth_user_id WHERE s.kind = 'link'),
+       each AS (SELECT external_id, array_agg(DISTINCT r ORDER BY r) FILTER (WHERE r IS NOT NULL) AS rivals
+         FROM shared LEFT JOIN LATERAL unnest(rivals) AS r ON true GROUP BY external_id)
        INSERT INTO contested
        SELECT external_id, coalesce(s.rivals, '{}')
-       FROM shared s FULL JOIN (SELECT DISTINCT external_id FROM held WHERE freed_by IS NULL) k USING (external_id)`,
+       FROM each s FULL JOIN (SELECT DISTINCT external_id FROM held WHERE freed_by IS NULL) k USING (external_id)`,
     );
   }
 
@@ -137,7 +139,7 @@ export class SoughtAddresses {
     return await this.#written(
       `WITH before AS (
          SELECT s.external_id, c.auth_user_id FROM sought s JOIN change c ON lower(c.after #>> '{fields,email}') = s.address
-         WHERE s.arrives AND ${waits} AND (c.kind = 'create' OR c.kind IN ('update', 'reactivate') AND c.fields @> '[{"field": "email"}]'
+         WHERE s.arrives AND ${waits} AND (c.kind = 'create' OR c.kind IN ('link', 'update', 'reactivate') AND c.fields @> '[{"field": "email"}]'
            OR c.kind = 'reactivate' AND c.before ->> 'state' = 'deleted')
          UNION
          SELECT s.external_id, c.auth_user_id FROM sought s JOIN change c ON c.auth_user_id = s.auth_user_id

@@ -11,6 +11,7 @@ import type { ExternalId } from '../domain/ids.ts';
 import type { Absent } from '../domain/plan.ts';
 import { Policy } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
+import { findAlike, type Sought } from './alike.ts';
 import { appendAudit } from './audit.ts';
 import { CONTESTED, SAME, SoughtAddresses, spokenOf } from './contested.ts';
 import { copyInto } from './copy.ts';
@@ -133,6 +134,11 @@ export class Plan {
       few ? 'few' : 'many',
     );
     for await (const batch of rows) yield batch.map(toDiffering);
+  }
+
+  /** Auth users without a link who share with these what matching rules compare, beside the address. */
+  alike(sought: readonly Sought[]) {
+    return findAlike(this.#tx, this.#run, sought, this.facts.spread);
   }
 
   /**

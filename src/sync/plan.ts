@@ -8,7 +8,8 @@ import { checkProposal } from '../domain/checkPlan.ts';
 import type { Clock } from '../domain/clock.ts';
 import { evaluateGuards, type Finding } from '../domain/guard.ts';
 import { type CompiledMapping, compileMapping, type MapInDoubt } from '../domain/mapping.ts';
-import { type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
+import { matchKeysOf } from '../domain/matching.ts';
+import { foundFor, type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import type { Agreed, Plan, Planning } from '../store/planning.ts';
 import type { DifferingRow } from '../store/planRows.ts';
@@ -29,6 +30,7 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
     tenant: run.tenant,
     places: plan.facts.places,
     verifiedDomains: plan.facts.verifiedDomains,
+    matching: plan.facts.policy.matching,
     readingChanged: lastComplete !== null && lastComplete.readingFingerprint !== run.readingFingerprint,
     mappingChanged:
       lastComplete !== null && fingerprintOf(lastComplete.mapping) !== fingerprintOf(run.mapping),
@@ -47,15 +49,14 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
   for await (const rows of plan.differing()) {
     const proposals: ProposedChange[] = [];
     const agreed: Agreed[] = [];
-    for (const row of rows) {
-      const seen = toSeen(row, mapping, inDoubt);
+    for (const { row, seen } of await withAlike(plan, rows, (row) => toSeen(row, mapping, inDoubt))) {
       const change = planSeen(seen, context);
       if (change !== null) {
         checkProposal(change, {
           snapshot: plan.facts.snapshot,
           seen: true,
           told: false,
-          candidates: row.sameAddress,
+          candidates: foundFor(seen),
           placeUnknown: seen.desired.placeUnknown ?? false,
         });
         proposals.push(change);
@@ -67,6 +68,22 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
     await plan.propose(proposals);
     await plan.agree(agreed);
   }
+}
+
+/** With the auth users that matching rules may name, looked up for all of them at once. */
+async function withAlike(
+  plan: Plan,
+  rows: readonly DifferingRow[],
+  toSeen: (row: DifferingRow) => Seen,
+): Promise<readonly { readonly row: DifferingRow; readonly seen: Seen }[]> {
+  const { matching } = plan.facts.policy;
+  const all = rows.map((row) => ({ row, seen: toSeen(row) }));
+  const sought = all.flatMap(({ seen: { externalId, linked, desired } }) => {
+    const keys = linked === null && desired.state === 'active' ? matchKeysOf(desired.fields, matching) : null;
+    return keys === null ? [] : [{ externalId, ...keys }];
+  });
+  const found = await plan.alike(sought);
+  return all.map(({ row, seen }) => ({ row, seen: { ...seen, alike: found.get(seen.externalId) ?? [] } }));
 }
 
 /** In doubt the hash is of what is wanted then, so that the next run, which may read all groups, looks at the user again. */

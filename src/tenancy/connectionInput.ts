@@ -123,6 +123,9 @@ function limitsOf(before: Policy, after: Policy): { readonly [key: string]: Json
     ...(same(before.keepOneOf, after.keepOneOf)
       ? {}
       : { keepOneOf: { before: before.keepOneOf, after: after.keepOneOf } }),
+    ...(same(before.matching, after.matching)
+      ? {}
+      : { matching: { before: before.matching, after: after.matching } }),
     ...(same(before.protected, after.protected)
       ? {}
       : { protected: { before: guarded(before.protected), after: guarded(after.protected) } }),

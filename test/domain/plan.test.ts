@@ -169,7 +169,8 @@ describe('planSeen, of a user without a link', () => {
 
   it('matches no domain that only ends like a verified one', () => {
     const fields = { email: 'ada@evil-example.test', displayName: 'Ada' };
-    const change = planSeen(aSeenUser({ desired: { fields }, sameAddress: [aCandidate()] }), context);
+    const sameAddress = [aCandidate({ fields })];
+    const change = planSeen(aSeenUser({ desired: { fields }, sameAddress }), context);
     expect(change).toMatchObject({ kind: 'conflict', cause: 'address-unverified' });
   });
 });

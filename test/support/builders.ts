@@ -76,6 +76,7 @@ export const aPlanContext = (given: Partial<PlanContext> = {}): PlanContext => (
   tenant: aTenantId,
   places: placesBelow(aTenantId, []),
   verifiedDomains: new Map([[aTenantId, new Set(['example.test'])]]),
+  matching: [{ by: 'email', confidence: 'certain' }],
   readingChanged: false,
   mappingChanged: false,
   ...given,
