@@ -82,6 +82,7 @@ const Environment = z.object({
   ROLLCALL_GOOGLE_TOKEN_FILE: z.preprocess(empty, z.string().optional()),
   ROLLCALL_SUPPORT_HOURS: z.preprocess(empty, z.coerce.number().int().min(1).max(24).default(8)),
   ROLLCALL_RUN_HOURS: z.preprocess(empty, z.coerce.number().min(0.1).max(168).default(6)),
+  ROLLCALL_FULL_HOURS: z.preprocess(empty, z.coerce.number().min(0.1).max(168).default(23)),
   ROLLCALL_CONCURRENCY: z.preprocess(empty, z.coerce.number().int().min(1).max(64).default(4)),
 });
 
@@ -117,6 +118,8 @@ export type Config = {
   readonly supportHours: number;
   /** How long one run may take. */
   readonly longestRunMs: number;
+  /** How long deltas follow each other before everybody is read again. */
+  readonly fullEveryMs: number;
   /** How many runs one worker carries out side by side. */
   readonly concurrency: number;
 };
@@ -170,6 +173,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     },
     supportHours: env.ROLLCALL_SUPPORT_HOURS,
     longestRunMs: env.ROLLCALL_RUN_HOURS * HOUR_MS,
+    fullEveryMs: env.ROLLCALL_FULL_HOURS * HOUR_MS,
     concurrency: env.ROLLCALL_CONCURRENCY,
   };
 }

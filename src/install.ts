@@ -56,10 +56,20 @@ export async function openInstall(config: Config, log: Logger, connectors: Conne
     const openConnector: SyncDeps['openConnector'] = (connection) =>
       openStoredConnector({ ...stored, breakers }, connection);
     const supportMinutes = config.supportHours * 60;
-    const { sessionLimits, longestRunMs } = config;
+    const { sessionLimits, longestRunMs, fullEveryMs } = config;
     const publicUrl = () => publicUrlOf(config);
     return {
-      deps: { ...stored, clock, log, openConnector, supportMinutes, sessionLimits, publicUrl, longestRunMs },
+      deps: {
+        ...stored,
+        clock,
+        log,
+        openConnector,
+        supportMinutes,
+        sessionLimits,
+        publicUrl,
+        longestRunMs,
+        fullEveryMs,
+      },
       databaseUrl,
       isNew,
       databaseFolder,

@@ -224,6 +224,8 @@ export type ConnectionHealth = {
   readonly remedy: string | null;
   /** When a run starts next by itself; null: none does. */
   readonly nextScheduledAt: (string | null);
+  /** Changes of the last seven days that deltas should have found and only full runs did. */
+  readonly missedByDeltas: number;
 };
 
 export type ConnectionPreview = {
@@ -655,6 +657,8 @@ export type Run = {
   readonly unreadable: number;
   /** Changes that the run left pending; `held` are among the others. */
   readonly counts: (RunCounts | null);
+  /** Of a full run: new changes that the deltas before it should have found. null: there was nothing to compare with. */
+  readonly missedByDeltas: number | null;
   readonly requestedBy: string;
   readonly createdAt: string;
   readonly startedAt: (string | null);

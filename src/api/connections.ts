@@ -41,6 +41,10 @@ const Health = z
       ),
     remedy: z.string().nullable(),
     nextScheduledAt: Moment.nullable().describe('When a run starts next by itself; null: none does.'),
+    missedByDeltas: z
+      .number()
+      .int()
+      .describe('Changes of the last seven days that deltas should have found and only full runs did.'),
   })
   .meta({ id: 'ConnectionHealth' });
 

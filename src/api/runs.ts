@@ -66,6 +66,11 @@ export const Run = z
     users: count,
     unreadable: count.describe('Records that were not understood: those users stay as they are.'),
     counts: RunCounts.nullable().describe('Changes that the run left pending; `held` are among the others.'),
+    missedByDeltas: count
+      .nullable()
+      .describe(
+        'Of a full run: new changes that the deltas before it should have found. null: there was nothing to compare with.',
+      ),
     requestedBy: z.string(),
     createdAt: moment,
     startedAt: moment.nullable(),

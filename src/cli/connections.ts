@@ -19,7 +19,7 @@ import {
 import { examples } from './examples.ts';
 import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
 import { previewMapping } from './previewMapping.ts';
-import { harmless, type Style } from './terminal.ts';
+import { counted, harmless, type Style } from './terminal.ts';
 import { testConnection } from './testConnection.ts';
 
 type ListOptions = { readonly tenant?: string; readonly limit: number; readonly all?: boolean };
@@ -198,14 +198,21 @@ function troubleOf(one: Shown): string[] {
   const name = harmless(one.name);
   if (one.state === 'unreadable') return [`${name} cannot be read: ${harmless(one.problem)}.`];
   const { because, who, remedy, nextScheduledAt, state } = one.health;
-  if (one.state === 'paused' || because === null) return [];
+  const missed = missedInWords(name, one.health.missedByDeltas);
+  if (one.state === 'paused' || because === null) return missed;
   const next = nextScheduledAt === null ? 'none, until one is asked for' : minute(nextScheduledAt);
   return [
     `${name} is ${state}. ${harmless(because)}`,
     ...(who === null ? [] : [`  can be mended by: ${whoIs[who]}`]),
     ...(remedy === null ? [] : [`  remedy: ${asTyped(harmless(remedy))}`]),
     ...(state === 'quarantined' ? [`  next run by schedule: ${next}`] : []),
+    ...missed,
   ];
+}
+
+function missedInWords(name: string, missed: number): string[] {
+  if (missed === 0) return [];
+  return [`${name}: deltas missed ${counted(missed, 'change')} in the last 7 days, which full runs found.`];
 }
 
 function scheduleOf(one: ListedConnection): string {
@@ -303,7 +310,14 @@ async function showConnection(cli: Cli, { operator }: App, name: string): Promis
   if (terminal.json) return terminal.document(connection);
   const { settings, network, mapping, policy, health, ...plain } =
     connection.state === 'unreadable' ? { ...nothingRead, ...connection } : connection;
-  const fares = health === null ? {} : { health: health.state, 'next run': health.nextScheduledAt };
+  const fares =
+    health === null
+      ? {}
+      : {
+          health: health.state,
+          'next run': health.nextScheduledAt,
+          'missed by deltas': health.missedByDeltas,
+        };
   const tenant = await operator.getTenant(connection.tenant);
   terminal.table(
     ['field', 'value'],

@@ -91,7 +91,7 @@ import { getUser, listUsers } from '../tenancy/users.ts';
 export type OperatorDeps = ConnectionDeps &
   SupportDeps &
   Omit<SignInDeps, 'failures' | 'discoveries'> &
-  Pick<SyncDeps, 'log' | 'longestRunMs'>;
+  Pick<SyncDeps, 'log' | 'longestRunMs' | 'fullEveryMs'>;
 
 /** `osUser`: whose name stands in the audit log. */
 export async function openOperator(deps: OperatorDeps, osUser: string) {

@@ -224,6 +224,10 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void
       `  ${terminal.style('yellow', `${counted(run.unreadable, 'record')} could not be read and stay as they are`)}`,
     );
   }
+  if (run.missedByDeltas !== null && run.missedByDeltas > 0) {
+    const missed = counted(run.missedByDeltas, 'change');
+    terminal.line(`  ${terminal.style('yellow', `the deltas before it had missed ${missed}`)}`);
+  }
   if (run.counts === null) return;
   terminal.line(
     `  ${total(run.counts) === 0 ? 'no change waits' : countsInWords(run.counts, terminal.style)}`,
@@ -275,9 +279,13 @@ const styleOfState = {
   failed: 'red',
 } as const satisfies Record<RunView['state'], Style>;
 
-/** For a table, in one word: everybody (`complete`), why not everybody (as docs/review.md explains it), or what kind of run it is. */
-function readIn({ kind, snapshot, partialReason }: RunView): Cell {
+/**
+ * For a table, in a word or two: everybody (`complete`, and how much deltas had missed), why not everybody (as docs/review.md explains
+ * it), or what kind of run it is.
+ */
+function readIn({ kind, snapshot, partialReason, missedByDeltas: missed }: RunView): Cell {
   if (snapshot === 'partial') return { text: partialReason ?? 'partial', style: 'yellow' };
+  if (missed !== null && missed > 0) return { text: `complete, ${grouped(missed)} missed`, style: 'yellow' };
   return snapshot === 'complete' ? snapshot : kind;
 }
 

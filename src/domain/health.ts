@@ -27,7 +27,11 @@ export type RunHistory = {
   /** Of these the oldest, up to `FIRST_FAILURES`, the oldest first. */
   readonly first: readonly FailedRun[];
   readonly last: FailedRun | null;
+  /** Changes that only full runs found, of the last `MISSED_DAYS`: the deltas before them should have. */
+  readonly missedByDeltas: number;
 };
+
+export const MISSED_DAYS = 7;
 
 /** So many failed runs in a row quarantine a connection, whoever has to act. */
 export const FIRST_FAILURES = 5;
@@ -79,6 +83,8 @@ export type Health = {
   readonly remedy: string | null;
   /** When a run starts next by itself, to the minute; null: none does. */
   readonly nextScheduledAt: Date | null;
+  /** Changes of the last seven days that deltas should have found and only full runs did. */
+  readonly missedByDeltas: number;
 };
 
 /** When runs are due by the schedule. `after` gives the next moment after the given one; null: there is none. */
@@ -94,10 +100,11 @@ export function healthOf(history: RunHistory, due: Due | null, now: Date): Healt
   const earliest = quarantine === null || quarantine.until < now ? now : quarantine.until;
   const nextScheduledAt = due?.after(earliest) ?? null;
   const silent = quarantine !== null || due === null ? null : silence(history, due, now);
-  return { ...(silent ?? conditionOf(history, quarantine)), nextScheduledAt };
+  const { missedByDeltas } = history;
+  return { ...(silent ?? conditionOf(history, quarantine)), nextScheduledAt, missedByDeltas };
 }
 
-type Condition = Omit<Health, 'nextScheduledAt'>;
+type Condition = Omit<Health, 'nextScheduledAt' | 'missedByDeltas'>;
 
 function conditionOf(
   { finished, failed, first, last }: RunHistory,

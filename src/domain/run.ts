@@ -1,5 +1,5 @@
 /** A sync run: one execution for one connection. */
-import type { ConnectionId, RunId, TenantId } from './ids.ts';
+import type { ConnectionId, ExternalId, RunId, TenantId } from './ids.ts';
 import type { Mapping } from './mapping.ts';
 import type { PartialReason, ProviderEvidence, Snapshot } from './snapshot.ts';
 
@@ -55,10 +55,22 @@ export type TakenRun = {
   readonly readingFingerprint: string;
   /** Users listed so far, by domain. */
   readonly domains: DomainSizes;
-  /** Where a delta run goes on from; null for another. */
+  /** Where a delta run goes on from, and where the deltas before a full run stopped; null where there were none. */
   readonly deltaFrom: string | null;
+  /** See `Told`; null where there is nothing to compare with. */
+  readonly told: Told | null;
   readonly pages: number;
   readonly users: number;
+};
+
+/**
+ * What the provider's feed tells, from where the last delta stopped, at the end of a full run: whatever else that run finds, deltas have
+ * missed.
+ */
+export type Told = {
+  readonly users: ReadonlySet<ExternalId>;
+  /** Of the members of a group that the mapping reads: then of whom is not said. */
+  readonly ofGroups: boolean;
 };
 
 export type RunView = {
@@ -88,6 +100,8 @@ export type RunView = {
   readonly users: number;
   readonly unreadable: number;
   readonly counts: RunCounts | null;
+  /** Changes that a full run found and that the deltas before it should have; null where there was nothing to compare with. */
+  readonly missedByDeltas: number | null;
   readonly requestedBy: string;
   readonly createdAt: string;
   readonly startedAt: string | null;

@@ -14,10 +14,11 @@ export type ReadUser = { readonly user: DirectoryUser; readonly groups: readonly
 /** From the table `page_of_users` of this session. */
 export async function keepContent(sql: Sql, run: TakenRun): Promise<void> {
   await sql.query(
-    `INSERT INTO directory_user (connection_id, external_id, tenant_id, content, content_hash)
-     SELECT $1, external_id, $2, content, content_hash FROM page_of_users WHERE content IS NOT NULL
-     ON CONFLICT (connection_id, external_id) DO UPDATE SET content = excluded.content, content_hash = excluded.content_hash`,
-    [run.connection, run.tenant],
+    `INSERT INTO directory_user (connection_id, external_id, tenant_id, content, content_hash, read_by)
+     SELECT $1, external_id, $2, content, content_hash, $3 FROM page_of_users WHERE content IS NOT NULL
+     ON CONFLICT (connection_id, external_id) DO UPDATE SET content = excluded.content, content_hash = excluded.content_hash,
+       read_by = excluded.read_by`,
+    [run.connection, run.tenant, run.id],
   );
 }
 

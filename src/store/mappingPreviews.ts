@@ -115,7 +115,16 @@ async function previewWithin(tx: BulkTransaction, request: PreviewRequest): Prom
       state: 'planning',
       phase: 'users',
     },
-    ...{ cursor: null, mapping, readingFingerprint, domains: {}, deltaFrom: null, pages: 0, users: 0 },
+    ...{
+      cursor: null,
+      mapping,
+      readingFingerprint,
+      domains: {},
+      deltaFrom: null,
+      told: null,
+      pages: 0,
+      users: 0,
+    },
   };
   const before = await countPending(tx, run);
   const unreadGroups = await stageGroups(tx, run, last, request.groups);

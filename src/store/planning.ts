@@ -20,6 +20,7 @@ import { forgetAway } from './directoryUsers.ts';
 import { countForGuards, holdFound, OPEN_AGAIN } from './guards.ts';
 import { manyIds } from './ids.ts';
 import { lockForPlan } from './locks.ts';
+import { countMissed } from './missed.ts';
 import { type Concluded, countPending, type PlanFacts, readConcluded, readFacts } from './planFacts.ts';
 import {
   AWAY,
@@ -84,6 +85,8 @@ export class Plan {
   readonly #sought: SoughtAddresses;
   /** Changes that this plan has made, taken back, opened, held or based anew. */
   #altered = 0;
+  /** Changes that deltas before this run should have found. */
+  #missed: number | null = null;
   #storing: Promise<void> = Promise.resolve();
   readonly facts: PlanFacts;
 
@@ -253,6 +256,7 @@ export class Plan {
        WHERE i.connection_id = $1 AND i.external_id = g.external_id AND i.agreed_version = g.before`,
       [connection],
     );
+    this.#missed = await countMissed(this.#tx, this.#run, LIVE);
     await forgetAway(this.#tx, this.#run, this.facts.snapshot.kind);
     // A change is no longer true when its user was seen (or is known to be absent) and nothing of that content was proposed.
     // Users whom this run did not see, or could not read, keep what was known about them.
@@ -312,7 +316,7 @@ export class Plan {
        FROM sync_run r WHERE c.id = $1 AND r.id = $4`,
       [this.#run.connection, revision, keepsToken, this.#run.id],
     );
-    await finishRun(this.#tx, this.#run, counts, at);
+    await finishRun(this.#tx, this.#run, { counts, missed: this.#missed }, at);
     if (this.#altered === 0 && this.facts.snapshot.kind === 'named') return counts;
     const entry: AuditEntry = {
       actor: { kind: 'system', id: null, name: 'sync' },

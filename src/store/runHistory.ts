@@ -4,6 +4,7 @@ import { SAYS_NOTHING } from '../domain/failure.ts';
 import {
   type FailedRun,
   FIRST_FAILURES,
+  MISSED_DAYS,
   quarantineOf,
   type RunHistory,
   speaksOfDirectory,
@@ -23,15 +24,19 @@ type Row = {
   } | null;
   readonly failed: number;
   readonly failures: readonly { readonly at: string; readonly failure: RunFailure }[] | null;
+  readonly missed: number;
 };
 
-/** One for each of these connections that can be seen. */
+const DAY_MS = 24 * 3_600_000;
+
+/** One for each of these connections that can be seen, as of `now`. */
 export async function readHistories(
   sql: Sql,
   connections: readonly ConnectionId[],
+  now: Date,
 ): Promise<ReadonlyMap<ConnectionId, RunHistory>> {
   const rows = await sql.query<Row>(
-    `SELECT c.id AS connection, f.finished, coalesce(b.failed, 0) AS failed, b.failures
+    `SELECT c.id AS connection, f.finished, coalesce(b.failed, 0) AS failed, b.failures, m.missed
      FROM connection c
      LEFT JOIN LATERAL (
        SELECT r.id, jsonb_build_object('at', r.finished_at, 'partial', r.partial_reason, 'failure', r.failure) AS finished
@@ -44,13 +49,20 @@ export async function readHistories(
                row_number() OVER (ORDER BY r.id DESC) AS back
              FROM sync_run r WHERE r.connection_id = c.id AND r.state = 'failed' AND (f.id IS NULL OR r.id > f.id)
                AND NOT (r.failure ->> 'kind') = ANY (SELECT jsonb_array_elements_text($2::text::jsonb))) n) b ON true
+     CROSS JOIN LATERAL (
+       SELECT coalesce(sum(r.missed_by_deltas), 0)::int AS missed FROM sync_run r
+       WHERE r.connection_id = c.id AND r.missed_by_deltas > 0 AND r.finished_at > $3) m
      WHERE c.id IN (SELECT jsonb_array_elements_text($1::text::jsonb)::uuid)`,
-    [JSON.stringify(connections), JSON.stringify(SAYS_NOTHING)],
+    [
+      JSON.stringify(connections),
+      JSON.stringify(SAYS_NOTHING),
+      new Date(now.getTime() - MISSED_DAYS * DAY_MS).toISOString(),
+    ],
   );
   return new Map(rows.map((row) => [row.connection, toHistory(row)]));
 }
 
-function toHistory({ finished, failed, failures }: Row): RunHistory {
+function toHistory({ finished, failed, failures, missed }: Row): RunHistory {
   const known: readonly FailedRun[] = (failures ?? []).map(({ at, failure }) => ({
     at: new Date(at),
     failure,
@@ -60,6 +72,7 @@ function toHistory({ finished, failed, failures }: Row): RunHistory {
     failed,
     first: known.slice(0, FIRST_FAILURES),
     last: known.at(-1) ?? null,
+    missedByDeltas: missed,
   };
 }
 
@@ -68,7 +81,7 @@ type Ended = { readonly run: RunId; readonly connection: ConnectionId; readonly 
 /** After the run is recorded as failed, in the same transaction. */
 export async function auditQuarantine(sql: Sql, ended: Ended, failure: RunFailure, at: Date): Promise<void> {
   if (!speaksOfDirectory(failure)) return;
-  const history = await historyOf(sql, ended);
+  const history = await historyOf(sql, ended, at);
   const quarantine = history === null ? null : quarantineOf(history);
   if (history === null || quarantine === null || !quarantine.isNew) return;
   const details = { run: ended.run, failed: history.failed, kind: failure.kind };
@@ -77,13 +90,13 @@ export async function auditQuarantine(sql: Sql, ended: Ended, failure: RunFailur
 
 /** Before the run is recorded as finished, in the same transaction. */
 export async function auditRecovery(sql: Sql, ended: Ended, at: Date): Promise<void> {
-  const history = await historyOf(sql, ended);
+  const history = await historyOf(sql, ended, at);
   if (history === null || quarantineOf(history) === null) return;
   await audit(sql, ended, 'connection.recovered', { run: ended.run, failed: history.failed }, at);
 }
 
-async function historyOf(sql: Sql, { connection }: Ended): Promise<RunHistory | null> {
-  return (await readHistories(sql, [connection])).get(connection) ?? null;
+async function historyOf(sql: Sql, { connection }: Ended, at: Date): Promise<RunHistory | null> {
+  return (await readHistories(sql, [connection], at)).get(connection) ?? null;
 }
 
 async function audit(

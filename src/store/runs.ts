@@ -31,6 +31,7 @@ import { appendAudit } from './audit.ts';
 import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
 import { Prisma, type SyncRun } from './generated/client.ts';
 import { connectionsBeingRun } from './locks.ts';
+import { whyNotResumed } from './resumable.ts';
 import { auditQuarantine, auditRecovery, readHistories } from './runHistory.ts';
 import { toView } from './runViews.ts';
 import { subtree } from './scope.ts';
@@ -47,6 +48,9 @@ export type Reading = {
   /** Nobody but these. null: all who have changed, or everybody. */
   readonly users: readonly ExternalId[] | null;
 };
+
+/** From where on the provider will tell changes, and where the deltas before stopped. */
+type Tokens = { readonly deltaToken: string | null; readonly deltaFrom: string | null };
 
 /** By the same provider, settings, credentials and network, whatever the mapping; see `readingOf` in src/sync/sync.ts. */
 const SAME_ACCESS = `split_part(b.reading_fingerprint, '.', 1) = split_part(r.reading_fingerprint, '.', 1)`;
@@ -191,15 +195,14 @@ export class Runs {
   }
 
   /**
-   * The run is a full one; what was learnt before its first page, or why it was not. `token`: from where on the provider will tell
-   * changes.
+   * The run is a full one; what was learnt before its first page, or why it was not.
    */
-  begin(run: TakenRun, evidence: ProviderEvidence | RunFailure, token: string | null): Promise<void> {
+  begin(run: TakenRun, evidence: ProviderEvidence | RunFailure, tokens: Tokens): Promise<void> {
     const learnt =
       'kind' in evidence
         ? { evidence: Prisma.DbNull, failure: evidence }
         : { evidence, failure: Prisma.DbNull };
-    return this.#set(run, ['pulling'], { kind: 'full', ...learnt, deltaToken: token });
+    return this.#set(run, ['pulling'], { kind: 'full', ...learnt, ...tokens });
   }
 
   fail(run: TakenRun, failure: RunFailure, at: Date): Promise<void> {
@@ -230,7 +233,9 @@ export class Runs {
   }
 
   /** Of a run that is in planning, or after. `failure`: why the snapshot is partial, where the provider is the reason. */
-  async concluded(run: TakenRun): Promise<{ snapshot: Snapshot; failure: RunFailure | null }> {
+  async concluded(
+    run: TakenRun,
+  ): Promise<{ snapshot: Snapshot; failure: RunFailure | null; missedByDeltas: number | null }> {
     const row = await this.#database.ordinary(run.tenant, (tx) =>
       tx.syncRun.findUniqueOrThrow({ where: { id: run.id } }),
     );
@@ -238,6 +243,7 @@ export class Runs {
     return {
       snapshot: concludedBefore({ snapshot, reason, users }),
       failure: row.failure as RunFailure | null,
+      missedByDeltas: row.missedByDeltas,
     };
   }
 
@@ -245,8 +251,9 @@ export class Runs {
   histories(
     within: TenantId,
     connections: readonly ConnectionId[],
+    now: Date,
   ): Promise<ReadonlyMap<ConnectionId, RunHistory>> {
-    return this.#database.bulk(within, (tx) => readHistories(tx, connections));
+    return this.#database.bulk(within, (tx) => readHistories(tx, connections, now));
   }
 
   list(
@@ -291,44 +298,22 @@ export class Runs {
   }
 }
 
-/** Pages that were read further apart than this are no picture of one directory: whoever moved between them may be in none. */
-const RESUMABLE_MS = 60 * 60_000;
-
-const TOO_OLD: RunFailure = {
-  kind: 'too-old',
-  message: 'The run was interrupted for so long that it was begun anew.',
-  remedy: 'Nothing: the next run reads the whole directory.',
-};
-
-const CONFIGURATION_CHANGED: RunFailure = {
-  kind: 'configuration-changed',
-  message: 'The connection was reconfigured before this run was finished.',
-  remedy: 'Nothing: the next run reads by the new configuration.',
-};
-
-const FULL_ASKED_FOR: RunFailure = {
-  kind: 'full-asked-for',
-  message: 'The run read only what changed, and a full one was asked for before it was finished.',
-  remedy: 'Nothing: the next run reads the whole directory.',
-};
-
-/** null: it goes on from its last page. */
-function whyNotResumed(left: SyncRun, reading: Reading, at: Date): RunFailure | null {
-  if (at.getTime() - (left.startedAt?.getTime() ?? 0) > RESUMABLE_MS) return TOO_OLD;
-  if (left.readingFingerprint !== reading.readingFingerprint) return CONFIGURATION_CHANGED;
-  return reading.full && left.kind === 'delta' ? FULL_ASKED_FOR : null;
-}
-
 async function failRun(tx: OrdinaryTransaction, id: string, failure: RunFailure, at: Date): Promise<void> {
   await tx.syncRun.update({ where: { id }, data: { state: 'failed', failure, finishedAt: at } });
 }
 
 /** Ends a planned run within the transaction that stores its plan. */
-export async function finishRun(sql: Sql, run: TakenRun, counts: RunCounts, at: Date): Promise<void> {
+export async function finishRun(
+  sql: Sql,
+  run: TakenRun,
+  { counts, missed }: { counts: RunCounts; missed: number | null },
+  at: Date,
+): Promise<void> {
   await auditRecovery(sql, { ...run, run: run.id }, at);
   const rows = await sql.query(
-    `UPDATE sync_run SET state = 'finished', counts = $3, finished_at = $4 WHERE id = $1 AND worker = $2 AND state = 'planning' RETURNING id`,
-    [run.id, run.worker, JSON.stringify(counts), at.toISOString()],
+    `UPDATE sync_run SET state = 'finished', counts = $3, finished_at = $4, missed_by_deltas = $5
+     WHERE id = $1 AND worker = $2 AND state = 'planning' RETURNING id`,
+    [run.id, run.worker, JSON.stringify(counts), at.toISOString(), missed],
   );
   if (rows.length === 0) throw new RunTakenOver(run.id);
 }
@@ -394,6 +379,7 @@ function toTaken(row: SyncRun): TakenRun {
     readingFingerprint: row.readingFingerprint,
     domains: row.domains as DomainSizes,
     deltaFrom: row.deltaFrom,
+    told: null,
     pages: row.pages,
     users: row.usersRead,
   };

@@ -214,6 +214,21 @@ export class Touched {
     });
   }
 
+  /**
+   * Where the deltas since the last complete run stopped, by the configuration of the given one. null: there were none, or they left
+   * no token.
+   */
+  lastDelta(run: TakenRun): Promise<string | null> {
+    return this.#inRun(run, async (tx) => {
+      const [last] = await tx.query<{ token: string }>(
+        `SELECT c.delta_token AS token FROM connection c JOIN sync_run r ON r.id = (${LAST_WITH_TOKEN}) AND r.kind = 'delta'
+         WHERE c.id = $1 AND c.delta_token IS NOT NULL AND c.delta_fingerprint = $2`,
+        [run.connection, run.readingFingerprint],
+      );
+      return last?.token ?? null;
+    });
+  }
+
   /** See `PullEvidence`. */
   permissionsBefore(run: TakenRun): Promise<readonly string[] | null> {
     return this.#inRun(run, async (tx) => {

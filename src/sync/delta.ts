@@ -9,8 +9,9 @@ import {
   type FailureKind,
 } from '../../connectors/contract.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { ExternalId } from '../domain/ids.ts';
 import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
-import type { TakenRun } from '../domain/run.ts';
+import type { TakenRun, Told } from '../domain/run.ts';
 import { doubtOfPermissions } from '../domain/snapshot.ts';
 import { lookUpTouched, type PullDeps, UnknownGroup } from './lookUp.ts';
 import type { Progress } from './progress.ts';
@@ -19,12 +20,14 @@ import type { Progress } from './progress.ts';
  * How long deltas follow each other before everybody is read again: what a feed may have missed shows then. Short of a day, so that
  * a schedule of once a day reads everybody each time.
  */
-export const FULL_EVERY_MS = 23 * 60 * 60_000;
+export const FULL_EVERY_MS = 23 * 3_600_000;
 /** Of those who have to be looked at again although no feed names them. */
 const AGAIN_AT_MOST = 500;
 
 /** A feed of more pages than that has no end, or is longer than the lists. */
 const PAGES_AT_MOST = 1_000;
+/** To see what deltas missed is worth so many requests beside those of a full run. */
+const COMPARED_PAGES_AT_MOST = 20;
 /** To look up so many, or one in so many of those who are linked where that is more, costs no more than to read everybody. */
 const LOOK_UPS = { always: 500, oneIn: 20 } as const;
 
@@ -43,14 +46,14 @@ export class NeedsFullRun extends Error {
 export async function beginDelta(
   { touched, connector }: PullDeps,
   run: TakenRun,
-  clock: Clock,
+  { clock, fullEveryMs = FULL_EVERY_MS }: { readonly clock: Clock; readonly fullEveryMs?: number },
 ): Promise<TakenRun | null> {
   if (connector.changes === null || connector.lookUp === null) return null;
   const { tokenLifetimeMs } = connector.changes;
   return await touched.begin(run, {
     at: clock.now(),
     lifetimeMs: tokenLifetimeMs,
-    fullEveryMs: FULL_EVERY_MS,
+    fullEveryMs,
     againAtMost: AGAIN_AT_MOST,
   });
 }
@@ -98,6 +101,38 @@ const CURED_BY_FULL: ReadonlySet<FailureKind> = new Set<FailureKind>([
   'unexpected-response',
   'foreign-link',
 ]);
+
+/**
+ * Whom the feed names by now from where the last delta stopped, for a full run that has read everybody. null: it does not say, or it
+ * would cost too much to ask. Throws the signal's reason.
+ */
+export async function toldSince(
+  { touched, connector }: PullDeps,
+  run: TakenRun,
+  signal: AbortSignal,
+): Promise<Told | null> {
+  const { deltaFrom } = run;
+  const { changes } = connector;
+  if (deltaFrom === null || changes === null) return null;
+  const mapping = compileMapping(run.mapping);
+  const users = new Set<ExternalId>();
+  let ofGroups = false;
+  try {
+    let cursor: string | null = null;
+    for (let pages = 0; pages < COMPARED_PAGES_AT_MOST; pages++) {
+      const page = await changes.fetch(deltaFrom, cursor, signal);
+      if (page.unreadable > 0) return null;
+      for (const user of page.users) users.add(user);
+      ofGroups ||= (await newsOfGroups(touched, run, mapping, page)) !== null;
+      cursor = page.next;
+      if (cursor === null) return { users, ofGroups };
+    }
+    return null;
+  } catch (error) {
+    if (error instanceof ConnectorError && !signal.aborted) return null;
+    throw error;
+  }
+}
 
 async function readFeed(
   { touched }: PullDeps,

@@ -17,7 +17,7 @@ import { concludeSnapshot, type PartialReason, type Snapshot } from '../domain/s
 import { suspended } from '../domain/tenant.ts';
 import type { Store } from '../store/store.ts';
 import { inTime, LONGEST_RUN_MS, TookTooLong } from './deadline.ts';
-import { beginDelta, beginTargeted, NeedsFullRun, pullChanges } from './delta.ts';
+import { beginDelta, beginTargeted, NeedsFullRun, pullChanges, toldSince } from './delta.ts';
 import type { PullDeps } from './lookUp.ts';
 import { plan } from './plan.ts';
 import { Progress, type RunProgress } from './progress.ts';
@@ -33,6 +33,8 @@ export type SyncDeps = {
   readonly openConnector: (connection: ConnectionId) => Promise<{ readonly connector: Connector }>;
   /** Milliseconds that one run may take. Default: six hours. */
   readonly longestRunMs?: number;
+  /** Milliseconds after which everybody is read again, see `FULL_EVERY_MS`. */
+  readonly fullEveryMs?: number;
 };
 
 export type SyncRequest = {
@@ -129,7 +131,7 @@ async function quarantinedUntil(
   { store, clock }: SyncDeps,
   { id, tenant }: Connection,
 ): Promise<Date | null> {
-  const history = (await store.runs.histories(tenant, [id])).get(id);
+  const history = (await store.runs.histories(tenant, [id], clock.now())).get(id);
   const quarantine = history === undefined ? null : quarantineOf(history);
   return quarantine !== null && clock.now() < quarantine.until ? quarantine.until : null;
 }
@@ -147,6 +149,8 @@ function failureOf(error: unknown): RunFailure | null {
   return { kind: error.code, message: error.message, remedy: error.remedy };
 }
 
+const about = ({ id: run, connection, tenant }: TakenRun) => ({ run, connection, tenant });
+
 type Planned = Omit<Extract<RunOutcome, { result: 'finished' }>, 'result' | 'run'>;
 
 async function carryOut(deps: SyncDeps, run: TakenRun, request: SyncRequest): Promise<Planned> {
@@ -158,7 +162,9 @@ async function carryOut(deps: SyncDeps, run: TakenRun, request: SyncRequest): Pr
     const read = run.state === 'pulling' ? await readSnapshot(reading, run) : run;
     progress.planning();
     const counts = await plan({ planning: deps.store.planning, clock: deps.clock }, read);
-    const { snapshot, failure } = await deps.store.runs.concluded(read);
+    const { snapshot, failure, missedByDeltas } = await deps.store.runs.concluded(read);
+    if (missedByDeltas !== null && missedByDeltas > 0)
+      deps.log.warn({ event: 'deltas.missed', ...about(run), changes: missedByDeltas });
     const partialReason = snapshot.kind === 'partial' ? snapshot.reason : null;
     await deps.store.staging.forgetOlder(read).catch((error: Error) => {
       deps.log.warn({ event: 'staging.kept', run: run.id, error }); // the run is finished; the next one tidies up
@@ -181,7 +187,8 @@ async function readSnapshot(reading: Reading, run: TakenRun): Promise<TakenRun> 
   const fresh = run.phase === 'groups' && run.cursor === null && run.pages === 0;
   const begun = fresh ? await begin(reading, run) : run;
   if (begun === null || begun.kind === 'full') {
-    return await readEverybody(reading, { ...run, kind: 'full' }, fresh);
+    const deltaFrom = fresh ? await pull.touched.lastDelta(run) : run.deltaFrom;
+    return await readEverybody(reading, { ...run, kind: 'full', deltaFrom }, fresh);
   }
   try {
     await pullChanges(pull, begun, request.signal, reading.progress);
@@ -205,7 +212,7 @@ async function begin({ deps, pull }: Reading, run: TakenRun): Promise<TakenRun |
     case 'full':
       return run;
     case 'delta':
-      return await beginDelta(pull, run, deps.clock);
+      return await beginDelta(pull, run, deps);
     case 'targeted':
       return await beginTargeted(pull, run);
   }
@@ -221,13 +228,15 @@ async function readEverybody(reading: Reading, run: TakenRun, fresh: boolean): P
   if (pulled.failure !== null && evidence.users === 0) throw pulled.failure;
   const snapshot = concludeSnapshot({ ...evidence, chainClosed: pulled.chainClosed, looped: pulled.looped });
   const failure = pulled.failure?.failure ?? null;
-  return await deps.store.runs.concludePull(run, snapshot, failure, connector.usage());
+  const told = failure === null ? await toldSince(reading.pull, run, reading.request.signal) : null;
+  return { ...(await deps.store.runs.concludePull(run, snapshot, failure, connector.usage())), told };
 }
 
 /** What has to be known before the first page is asked for. */
 async function prepare({ deps, pull, request }: Reading, run: TakenRun): Promise<void> {
   const evidence = await evidenceOf(pull.connector, request.signal);
-  await deps.store.runs.begin(run, evidence, await tokenFor(pull.connector, request.signal));
+  const deltaToken = await tokenFor(pull.connector, request.signal);
+  await deps.store.runs.begin(run, evidence, { deltaToken, deltaFrom: run.deltaFrom });
 }
 
 /** What could not be asked is not known, and the snapshot will be partial for it; who is listed can be read all the same. */

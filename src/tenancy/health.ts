@@ -19,9 +19,11 @@ export async function withHealth(
   connections: readonly ListedConnection[],
 ): Promise<WithHealth[]> {
   const readable = connections.filter((one) => one.state !== 'unreadable').map(({ id }) => id);
-  const histories =
-    readable.length === 0 ? new Map<ConnectionId, RunHistory>() : await store.runs.histories(scope, readable);
   const now = clock.now();
+  const histories =
+    readable.length === 0
+      ? new Map<ConnectionId, RunHistory>()
+      : await store.runs.histories(scope, readable, now);
   return connections.map((one) => {
     if (one.state === 'unreadable') return { ...one, health: null };
     const history = histories.get(one.id) ?? NO_RUNS;
@@ -45,7 +47,7 @@ export async function oneWithHealth(
   return shown;
 }
 
-const NO_RUNS: RunHistory = { finished: null, failed: 0, first: [], last: null };
+const NO_RUNS: RunHistory = { finished: null, failed: 0, first: [], last: null, missedByDeltas: 0 };
 
 /** By the parser that the scheduler uses too. */
 function dueOf({ state, schedule, timeZone, createdAt }: Connection): Due | null {

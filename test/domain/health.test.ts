@@ -21,7 +21,8 @@ const failure = (kind: string) => ({ kind, message: `It was ${kind}.`, remedy: `
 function failing(...kinds: string[]): RunHistory {
   const runs: FailedRun[] = kinds.map((kind, index) => ({ at: at(index + 1), failure: failure(kind) }));
   const finished = { at: at(0), partial: null, failure: null };
-  return { finished, failed: runs.length, first: runs.slice(0, FIRST_FAILURES), last: runs.at(-1) ?? null };
+  const first = runs.slice(0, FIRST_FAILURES);
+  return { finished, failed: runs.length, first, last: runs.at(-1) ?? null, missedByDeltas: 0 };
 }
 
 const times = (count: number, kind: string) => Array.from({ length: count }, () => kind);
@@ -41,6 +42,7 @@ describe('a connection', () => {
       who: null,
       remedy: null,
       nextScheduledAt: at(1),
+      missedByDeltas: 0,
     });
   });
 
@@ -52,6 +54,7 @@ describe('a connection', () => {
       who: 'administrator',
       remedy: 'Mend permission-missing.',
       nextScheduledAt: null,
+      missedByDeltas: 0,
     });
   });
 

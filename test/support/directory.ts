@@ -67,6 +67,8 @@ export type Faults = {
   readonly slipsThrough?: readonly string[];
   /** The feed answers so from its first page on. */
   readonly feed?: 'expired' | 'refused' | 'unavailable' | 'unreadable' | 'a-group' | 'circular' | 'endless';
+  /** The feed never names these users. */
+  readonly keptFromFeed?: readonly string[];
   /** The feed names these groups with each page, as those whose members have changed. */
   readonly changedGroups?: readonly string[];
   /** The feed calls these groups new, or called otherwise; null: it does not say what. */
@@ -175,14 +177,15 @@ export class TestDirectory {
       tokenLifetimeMs: 7 * 24 * 60 * 60_000,
       begin: async () => String(happened.length),
       fetch: async (token, cursor) => {
-        const { feed = '', changedGroups = [], renamedGroups = {} } = this.faults;
+        const { feed = '', changedGroups = [], renamedGroups = {}, keptFromFeed = [] } = this.faults;
         const from = Number(cursor ?? token);
         this.requests.push({ list: 'changes', group: null, page: from });
         await this.faults.beforePage?.('changes', from);
         const refusal = FEED_REFUSALS[feed];
         if (refusal !== undefined) throw failure(refusal);
         const to = Math.min(from + this.pageSize, happened.length);
-        const users = happened.slice(from, to).map((id) => ExternalId.parse(id));
+        const named = happened.slice(from, to).filter((id) => !keptFromFeed.includes(id));
+        const users = named.map((id) => ExternalId.parse(id));
         const groups = [...(feed === 'a-group' ? ['some-group'] : []), ...changedGroups].map((id) =>
           ExternalId.parse(id),
         );
