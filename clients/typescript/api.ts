@@ -121,13 +121,27 @@ export type Change = {
     readonly by: string | null;
     readonly reason: string;
     readonly finding: unknown;
+    /** Of a refusal or a holding back: how long it stands; null: until the content changes. */
+    readonly until: (string | null);
     readonly at: string;
   } | null);
   readonly apply: (string | null);
-  readonly outcome: ("applied" | "already-applied" | "moved" | "failed" | null);
+  readonly outcome: ("applied" | "already-applied" | "moved" | "failed" | "held" | null);
   readonly outcomeReason: string | null;
+  /** Why it is gone, or waits again. */
+  readonly note: (ChangeNote | null);
   readonly revision: number;
   readonly createdAt: string;
+};
+
+export type ChangeNote = {
+  /** replaced: something else is proposed. agrees, away: nothing is left to be done. time-up: a refusal, or the holding back, has ended. */
+  readonly because: "replaced" | "agrees" | "away" | "time-up";
+  /** The change that is proposed instead; or who had decided. */
+  readonly by?: string;
+  readonly was?: "rejected" | "held";
+  readonly reason?: string;
+  readonly until?: string;
 };
 
 export type CheckStep = {
@@ -335,6 +349,8 @@ export type ForeseenChange = {
   readonly state: "open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded";
   /** What settles a conflict, which nobody can approve; null for all other changes. */
   readonly remedy: string | null;
+  /** Why it is gone, or waits again. */
+  readonly note: (ChangeNote | null);
 };
 
 export type LoadedConfiguration = {
@@ -474,6 +490,8 @@ export type Policy = {
     readonly movedPercent: number;
     readonly movedAtLeast: number;
     readonly shrunkenPercent: number;
+    readonly partPercent: number;
+    readonly partAtLeast: number;
     readonly changedPercent: number;
     readonly changedAtLeast: number;
     readonly blankedPercent: number;
@@ -503,6 +521,8 @@ export type PolicyInput = {
     readonly movedPercent?: number;
     readonly movedAtLeast?: number;
     readonly shrunkenPercent?: number;
+    readonly partPercent?: number;
+    readonly partAtLeast?: number;
     readonly changedPercent?: number;
     readonly changedAtLeast?: number;
     readonly blankedPercent?: number;
@@ -979,6 +999,7 @@ export type Operations = {
   decide: { input: ({
     readonly verdict: "approve" | "reject" | "hold";
     readonly reason: string;
+    readonly until?: (string | null);
     readonly changes: readonly {
       readonly id: string;
       readonly fingerprint: string;
@@ -986,6 +1007,7 @@ export type Operations = {
   } | {
     readonly verdict: "approve" | "reject" | "hold";
     readonly reason: string;
+    readonly until?: (string | null);
     readonly connection: string;
     readonly revision: number;
     readonly filter?: {

@@ -10,6 +10,20 @@ import { FieldValue } from './users.ts';
 const moment = z.iso.datetime();
 const count = z.number().int();
 
+const ChangeNote = z
+  .object({
+    because: z
+      .enum(['replaced', 'agrees', 'away', 'time-up'])
+      .describe(
+        'replaced: something else is proposed. agrees, away: nothing is left to be done. time-up: a refusal, or the holding back, has ended.',
+      ),
+    by: z.string().optional().describe('The change that is proposed instead; or who had decided.'),
+    was: z.enum(['rejected', 'held']).optional(),
+    reason: z.string().optional(),
+    until: moment.optional(),
+  })
+  .meta({ id: 'ChangeNote' });
+
 export const Change = z
   .object({
     id: z.uuid(),
@@ -51,12 +65,16 @@ export const Change = z
         by: z.string().nullable(),
         reason: z.string(),
         finding: z.unknown(),
+        until: moment
+          .nullable()
+          .describe('Of a refusal or a holding back: how long it stands; null: until the content changes.'),
         at: moment,
       })
       .nullable(),
     apply: z.uuid().nullable(),
-    outcome: z.enum(['applied', 'already-applied', 'moved', 'failed']).nullable(),
+    outcome: z.enum(['applied', 'already-applied', 'moved', 'failed', 'held']).nullable(),
     outcomeReason: z.string().nullable(),
+    note: ChangeNote.nullable().describe('Why it is gone, or waits again.'),
     revision: count,
     createdAt: moment,
   })

@@ -1,6 +1,6 @@
 /** Renders the description of a change that the domain made: in one line, and in full. */
 import type { AuthUserState, FieldValue } from '../domain/authUser.ts';
-import { type ChangeSetName, type ChangeState, causes, setOf } from '../domain/change.ts';
+import { type ChangeSetName, type ChangeState, causes, explainNote, setOf } from '../domain/change.ts';
 import { explainFinding } from '../domain/guard.ts';
 import { FIELD_NAMES } from '../domain/mapping.ts';
 import { Problem } from '../domain/problem.ts';
@@ -111,7 +111,8 @@ export function decisionInWords(change: ShownChange): string | null {
   const who = decision.by ?? `a ${decision.madeBy}`;
   const why = decision.finding === null ? decision.reason : explainFinding(decision.finding);
   const verdict = { approve: 'approved', reject: 'rejected', hold: 'held' }[decision.verdict];
-  return `${verdict} by ${who}: ${why}`;
+  const until = decision.until === null ? '' : ` until ${decision.until}`;
+  return `${verdict}${until} by ${who}: ${why}`;
 }
 
 /** All that is known about one change. */
@@ -138,6 +139,7 @@ export function writeChange(
   if (decision !== null) facts('decision', decision);
   if (change.outcome !== null)
     facts('outcome', `${change.outcome}${change.outcomeReason === null ? '' : `: ${change.outcomeReason}`}`);
+  if (change.note !== null) facts('note', explainNote(change.note));
   const effect = effectOf({ ...change, fields: [], rolesGained: [], rolesLost: [] }, names.known);
   if (effect !== '') facts('effect', effect);
   if (change.fields.length > 0) {

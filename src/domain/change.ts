@@ -3,7 +3,7 @@
 import type { Fields, FieldValue } from './authUser.ts';
 import type { Json } from './canonical.ts';
 import { fingerprintOf } from './canonical.ts';
-import type { AuthUserId, ExternalId, TenantId } from './ids.ts';
+import type { AuthUserId, ChangeId, ExternalId, TenantId } from './ids.ts';
 
 export const CHANGE_KINDS = [
   'create',
@@ -134,6 +134,36 @@ export function remedyFor(change: {
   if (change.kind !== 'conflict' || change.state === 'superseded') return null;
   const remedies: Partial<Record<Cause, string>> = settledBy;
   return remedies[change.cause] ?? null;
+}
+
+/** Why a change is gone, or waits again although somebody had decided on it. */
+export type ChangeNote =
+  /** Something else is proposed for the same directory user: this change. */
+  | { readonly because: 'replaced'; readonly by: ChangeId }
+  /** The auth user is by now as the directory wants it. */
+  | { readonly because: 'agrees' }
+  /** The directory has nobody of this id any more, and nothing is left to take from anybody. */
+  | { readonly because: 'away' }
+  /** A refusal, or the holding back, stood until then. */
+  | {
+      readonly because: 'time-up';
+      readonly was: 'rejected' | 'held';
+      readonly by: string;
+      readonly reason: string;
+      readonly until: string;
+    };
+
+export function explainNote(note: ChangeNote): string {
+  switch (note.because) {
+    case 'replaced':
+      return `no longer true: another change is proposed for this user, ${note.by}`;
+    case 'agrees':
+      return 'no longer true: the directory and the auth user agree by now, or this user is left alone';
+    case 'away':
+      return 'no longer true: the user is not in the directory any more, and nothing is left to be done about them';
+    case 'time-up':
+      return `open again: ${note.by} had ${note.was} it until ${note.until} (${note.reason})`;
+  }
 }
 
 /** The field `tenant` is the place below the connection's tenant: names joined by slashes, null for that tenant itself. */

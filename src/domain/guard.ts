@@ -3,17 +3,67 @@ import type { GuardLimits } from './policy.ts';
 
 export const GUARDS = [
   'protected-users',
+  'last-administrator',
   'last-holder',
   'too-few-seats',
+  'policy-in-doubt',
   'too-many-deletions',
   'too-many-deletions-in-window',
   'shrunken-directory',
+  'shrunken-domain',
+  'shrunken-org-unit',
+  'shrunken-group',
   'too-many-lost-roles',
   'too-many-moves',
   'bulk-blanking',
   'too-many-changes',
 ] as const;
 export type Guard = (typeof GUARDS)[number];
+
+/** What these hold a person lets go by name, one change after the other: an approval of a whole set does not. */
+export const LET_GO_BY_NAME = [
+  'protected-users',
+  'last-administrator',
+  'last-holder',
+] as const satisfies Guard[];
+/** They look at each change by itself, so that they may let go of one and keep another. */
+export const ONE_BY_ONE = [...LET_GO_BY_NAME, 'too-few-seats'] as const satisfies Guard[];
+
+const NEVER_OVERRIDDEN: readonly Guard[] = [...ONE_BY_ONE, 'policy-in-doubt'];
+/** Those whose limit may be set aside for a time. */
+export const OVERRIDABLE_GUARDS = GUARDS.filter((guard) => !NEVER_OVERRIDDEN.includes(guard));
+
+/** Of domains, organisational units and groups: those that people are in, as the directory has them. */
+export const PARTS = ['domain', 'unit', 'group'] as const;
+export type PartKind = (typeof PARTS)[number];
+
+/** The guard that looks at each part by itself. */
+export const guardOfPart = {
+  domain: 'shrunken-domain',
+  unit: 'shrunken-org-unit',
+  group: 'shrunken-group',
+} as const satisfies Record<PartKind, Guard>;
+
+/** A part of the directory that would lose people; `before`: how many it had. */
+export type ShrinkingPart = {
+  readonly kind: PartKind;
+  /** As it is compared: of a group, its external id. */
+  readonly part: string;
+  readonly name: string;
+  readonly before: number;
+  readonly losing: number;
+};
+
+/** What somebody has decided to let through for a time. */
+export type Override = {
+  readonly guard: Guard;
+  /** Up to so many go; null: all. */
+  readonly allowed: number | null;
+  readonly by: string;
+  readonly reason: string;
+  /** ISO 8601. */
+  readonly until: string;
+};
 
 /** What a guard found. `limit` is what would have been let through. */
 export type Finding = {
@@ -24,8 +74,18 @@ export type Finding = {
   readonly field?: string;
   /** Of last-holder: which would be left with nobody. */
   readonly role?: string;
+  /** Of shrunken-domain, shrunken-org-unit and shrunken-group: which; of a group its external id. */
+  readonly part?: string;
+  /** What people call that. */
+  readonly name?: string;
+  /** How many it had. */
+  readonly before?: number;
+  /** Of policy-in-doubt: roles that the policy names and that do not exist. */
+  readonly unknown?: readonly string[];
   /** Of too-many-deletions-in-window: how far it reaches back. */
   readonly hours?: number;
+  /** Why nothing is held for it all the same. */
+  readonly overridden?: Omit<Override, 'guard'>;
 };
 
 export type Counted = {
@@ -43,6 +103,14 @@ export type Counted = {
   readonly protectedUsers: number;
   /** Who would come to a tenant beyond the seats of its product plan. */
   readonly usersWithoutSeat: number;
+  /** How many active users would leave a tenant without anybody who administers it. */
+  readonly lastAdministrators: number;
+  /** Users who would be suspended, be deleted, lose roles or be put in another tenant. */
+  readonly usersWhoLose: number;
+  /** Roles that the policy names and that do not exist. */
+  readonly unknownRoles: readonly string[];
+  /** Those that may have lost too many; see `mayShrink`. */
+  readonly shrinking: readonly ShrinkingPart[];
   /** Of each role that has to stay with somebody: how many active users would leave a tenant without anybody who has it. */
   readonly lastHolders: ReadonlyMap<string, number>;
   /**
@@ -59,55 +127,132 @@ export type Counted = {
   readonly blanked: ReadonlyMap<string, number>;
 };
 
-export function evaluateGuards(counted: Counted, limits: GuardLimits): readonly Finding[] {
-  const findings: Finding[] = [];
-  const share = (percent: number, atLeast: number, of = counted.linkedUsers) =>
-    Math.max(atLeast, Math.floor((of * percent) / 100));
-  const check = (
-    guard: Guard,
-    found: number,
-    limit: number,
-    more: Omit<Finding, 'guard' | 'counted' | 'limit'> = {},
-  ) => {
-    if (found > limit) findings.push({ guard, counted: found, limit, ...more });
-  };
-  check('protected-users', counted.protectedUsers, 0);
-  for (const [role, users] of counted.lastHolders) check('last-holder', users, 0, { role });
-  check('too-few-seats', counted.usersWithoutSeat, 0);
-  check('too-many-deletions', counted.deletions, share(limits.deletedPercent, limits.deletedAtLeast));
-  if (counted.deletions > 0) {
-    const { users, deleted } = counted.leftInWindow;
-    const before = counted.linkedUsers + deleted;
-    const limit = share(limits.deletedInWindowPercent, limits.deletedAtLeast, before);
-    check('too-many-deletions-in-window', counted.deletions + users, limit, { hours: limits.windowHours });
-  }
-  check(
-    'too-many-lost-roles',
-    counted.usersWhoLoseRoles,
-    share(limits.lostRolesPercent, limits.lostRolesAtLeast),
-  );
-  check('too-many-moves', counted.usersWhoMove, share(limits.movedPercent, limits.movedAtLeast));
-  for (const [field, users] of counted.blanked) {
-    check('bulk-blanking', users, share(limits.blankedPercent, limits.blankedAtLeast), { field });
-  }
-  check('too-many-changes', counted.usersWhoChange, share(limits.changedPercent, limits.changedAtLeast));
-  if (
-    counted.usersBefore !== null &&
-    counted.usersNow !== null &&
-    counted.deletions > limits.deletedAtLeast
-  ) {
-    const missing = counted.usersBefore - counted.usersNow;
-    check('shrunken-directory', missing, Math.floor((counted.usersBefore * limits.shrunkenPercent) / 100));
-  }
-  return findings;
+/** In the order in which they hold: what a guard of a few people has taken is no other guard's. */
+export function evaluateGuards(
+  counted: Counted,
+  limits: GuardLimits,
+  overrides: readonly Override[] = [],
+): readonly Finding[] {
+  const found = [
+    ...ofSome(counted),
+    ...ofDeletions(counted, limits),
+    ...ofTheRest(counted, limits),
+    ...ofShrinking(counted, limits),
+  ];
+  return found.flatMap((one) => {
+    if (one.counted <= one.limit) return [];
+    const override = overrides.find(({ guard }) => guard === one.guard);
+    if (override === undefined || !OVERRIDABLE_GUARDS.includes(one.guard)) return [one];
+    const { guard: _, ...overridden } = override;
+    if (override.allowed === null || one.counted <= override.allowed) return [{ ...one, overridden }];
+    return [{ ...one, limit: Math.max(one.limit, override.allowed) }];
+  });
+}
+
+const share = (of: number, percent: number, atLeast: number) =>
+  Math.max(atLeast, Math.floor((of * percent) / 100));
+
+/** Those that look at each change by itself, and the one that cannot. */
+function ofSome(counted: Counted): readonly Finding[] {
+  const { unknownRoles } = counted;
+  return [
+    { guard: 'protected-users', counted: counted.protectedUsers, limit: 0 },
+    { guard: 'last-administrator', counted: counted.lastAdministrators, limit: 0 },
+    ...[...counted.lastHolders].map(([role, users]): Finding => {
+      return { guard: 'last-holder', counted: users, limit: 0, role };
+    }),
+    { guard: 'too-few-seats', counted: counted.usersWithoutSeat, limit: 0 },
+    ...(unknownRoles.length === 0
+      ? []
+      : [
+          {
+            guard: 'policy-in-doubt' as const,
+            counted: counted.usersWhoLose,
+            limit: 0,
+            unknown: unknownRoles,
+          },
+        ]),
+  ];
+}
+
+function ofDeletions(counted: Counted, limits: GuardLimits): readonly Finding[] {
+  const { deletions, linkedUsers } = counted;
+  if (deletions === 0) return [];
+  const { users, deleted } = counted.leftInWindow;
+  return [
+    {
+      guard: 'too-many-deletions',
+      counted: deletions,
+      limit: share(linkedUsers, limits.deletedPercent, limits.deletedAtLeast),
+    },
+    {
+      guard: 'too-many-deletions-in-window',
+      counted: deletions + users,
+      limit: share(linkedUsers + deleted, limits.deletedInWindowPercent, limits.deletedAtLeast),
+      hours: limits.windowHours,
+    },
+  ];
+}
+
+/** Last, so that it holds only what none of the others does: what it holds is open again by a person alone. */
+function ofShrinking({ deletions, usersBefore, usersNow }: Counted, limits: GuardLimits): readonly Finding[] {
+  if (usersBefore === null || usersNow === null || deletions <= limits.deletedAtLeast) return [];
+  const limit = Math.floor((usersBefore * limits.shrunkenPercent) / 100);
+  return [{ guard: 'shrunken-directory', counted: usersBefore - usersNow, limit }];
+}
+
+function ofTheRest(counted: Counted, limits: GuardLimits): readonly Finding[] {
+  const { linkedUsers } = counted;
+  return [
+    ...counted.shrinking.map(({ kind, part, name, before, losing }): Finding => {
+      const limit = share(before, limits.partPercent, limits.partAtLeast);
+      return { guard: guardOfPart[kind], counted: losing, limit, part, name, before };
+    }),
+    {
+      guard: 'too-many-lost-roles',
+      counted: counted.usersWhoLoseRoles,
+      limit: share(linkedUsers, limits.lostRolesPercent, limits.lostRolesAtLeast),
+    },
+    {
+      guard: 'too-many-moves',
+      counted: counted.usersWhoMove,
+      limit: share(linkedUsers, limits.movedPercent, limits.movedAtLeast),
+    },
+    ...[...counted.blanked].map(([field, users]): Finding => {
+      const limit = share(linkedUsers, limits.blankedPercent, limits.blankedAtLeast);
+      return { guard: 'bulk-blanking', counted: users, limit, field };
+    }),
+    {
+      guard: 'too-many-changes',
+      counted: counted.usersWhoChange,
+      limit: share(linkedUsers, limits.changedPercent, limits.changedAtLeast),
+    },
+  ];
 }
 
 /** The sentence that a reviewer reads. */
 export function explainFinding(finding: Finding): string {
+  const found = whatWasFound(finding);
+  if (finding.overridden === undefined) return found;
+  const { by, reason, until } = finding.overridden;
+  return `${found}; let through until ${until} by ${by}: ${reason}`;
+}
+
+function whatWasFound(finding: Finding): string {
   const { counted, limit } = finding;
   switch (finding.guard) {
     case 'protected-users':
       return `${counted} of the users whom the policy protects would be suspended, be deleted or lose roles`;
+    case 'last-administrator':
+      return `a tenant would be left without anybody who administers it: ${counted} ${counted === 1 ? 'user' : 'users'} would go or lose the role`;
+    case 'policy-in-doubt':
+      return `the policy names roles that do not exist (${finding.unknown?.join(', ')}), so that it is not known whom it looks after: ${counted} users would be suspended, be deleted, lose roles or be put in another tenant`;
+    case 'shrunken-domain':
+      return `${counted} users of the domain ${finding.name}, which had ${finding.before}, would be suspended or deleted; up to ${limit} are unremarkable`;
+    case 'shrunken-org-unit':
+      return `${counted} users of the organisational unit ${finding.name}, which had ${finding.before}, would be suspended or deleted; up to ${limit} are unremarkable`;
+    case 'shrunken-group':
+      return `${counted} users of the group ${finding.name}, which had ${finding.before}, would go or lose roles with it; up to ${limit} are unremarkable`;
     case 'last-holder':
       return `a tenant would be left without anybody who has the role ${finding.role}: ${counted} ${counted === 1 ? 'user' : 'users'} would lose it`;
     case 'too-few-seats':

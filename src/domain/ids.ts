@@ -22,6 +22,9 @@ export type DecisionId = z.infer<typeof DecisionId>;
 export const ApplyId = z.uuid().brand<'ApplyId'>();
 export type ApplyId = z.infer<typeof ApplyId>;
 
+export const GuardOverrideId = z.uuid().brand<'GuardOverrideId'>();
+export type GuardOverrideId = z.infer<typeof GuardOverrideId>;
+
 export const PrincipalId = z.uuid().brand<'PrincipalId'>();
 export type PrincipalId = z.infer<typeof PrincipalId>;
 

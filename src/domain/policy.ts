@@ -29,6 +29,12 @@ export const Policy = z
         /** How far the directory may have shrunk since the last complete snapshot before all its deletions are held. */
         shrunkenPercent: percent.default(25),
         /**
+         * People of one domain, organisational unit or group who would leave it by suspensions, deletions and lost roles, of those whom
+         * it had: a part may be gone although the directory as a whole has hardly shrunk.
+         */
+        partPercent: percent.default(40),
+        partAtLeast: z.number().int().min(0).default(10),
+        /**
          * Users who change in any way, likewise. Whoever comes or comes back does not count, so that a first run, or a return after
          * a mistake, is not held.
          */
@@ -48,7 +54,10 @@ export const Policy = z
         roles: z.array(RoleName).max(100).default([]),
       })
       .prefault({}),
-    /** Roles that the last active user who has one in a tenant keeps until a person decides. */
+    /**
+     * Roles that the last active user who has one in a tenant keeps until a person decides. Of the roles that administer (see
+     * `administers` in role.ts) together that is so without being said.
+     */
     keepOneOf: z.array(RoleName).max(100).default([]),
     matching: Matching,
   })

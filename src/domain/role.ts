@@ -84,3 +84,16 @@ export function hindranceToMapping(
 export function mayBeMapped(type: RoleType): boolean {
   return type === 'ordinary' || type === 'assignable';
 }
+
+/**
+ * Whether a role lets people administer, as far as its names tell: its own, or that of a permission, has a part that begins with
+ * `admin`, or is `owner`. What a permission means is the application's alone to know.
+ */
+export function administers({ name, permissions }: Pick<Role, 'name' | 'permissions'>): boolean {
+  return [name, ...permissions].some((one) =>
+    one
+      .toLowerCase()
+      .split(/[^\p{L}\p{N}]+/u)
+      .some((part) => part.startsWith('admin') || part === 'owner' || part === 'owners'),
+  );
+}

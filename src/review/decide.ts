@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import { ChangeId, ConnectionId } from '../domain/ids.ts';
-import { notFound, parseInput } from '../domain/input.ts';
+import { invalidInput, notFound, parseInput } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Refusal } from '../store/decisions.ts';
@@ -14,6 +14,8 @@ export type DecideDeps = { readonly store: Store; readonly clock: Clock };
 const Ruling = z.strictObject({
   verdict: z.enum(['approve', 'reject', 'hold']),
   reason: z.string().trim().min(1, 'says why, for whoever asks later').max(1_000),
+  /** How long a refusal or a holding back stands; then the change waits again. null: until its content changes. */
+  until: z.iso.datetime({ offset: true }).nullable().default(null),
 });
 
 const Shown = Ruling.extend({
@@ -42,7 +44,15 @@ export async function decide(deps: DecideDeps, caller: Caller, input: unknown): 
   const named = typeof input === 'object' && input !== null && 'changes' in input;
   const request = named ? parseInput(Shown, input) : parseInput(ByFilter, input);
   const { verdict, reason } = request;
-  const ruling = { verdict, reason, principal: caller.principal, actor: caller.actor, at: deps.clock.now() };
+  const until = refusingPast(request, deps.clock.now());
+  const ruling = {
+    verdict,
+    reason,
+    until,
+    principal: caller.principal,
+    actor: caller.actor,
+    at: deps.clock.now(),
+  };
   if ('changes' in request) return await deps.store.decisions.onShown(caller.tenant, ruling, request.changes);
   const connection = await deps.store.connections.get(caller.tenant, request.connection);
   if (connection === null) throw notFound('connection');
@@ -61,4 +71,14 @@ export async function decide(deps: DecideDeps, caller: Caller, input: unknown): 
     filter: toStoredFilter(request.filter),
   };
   return { ...(await deps.store.decisions.onFilter(caller.tenant, ruling, of)), refused: [] };
+}
+
+function refusingPast({ verdict, until }: z.output<typeof Ruling>, now: Date): Date | null {
+  if (until === null) return null;
+  const refused = (message: string) => invalidInput([{ path: 'until', message }]);
+  if (verdict === 'approve')
+    throw refused('an approval has no end: it stands until it is applied or taken back');
+  const end = new Date(until);
+  if (end <= now) throw refused('is past already');
+  return end;
 }

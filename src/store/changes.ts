@@ -7,6 +7,7 @@ import {
   type Cause,
   type ChangeAction,
   type ChangeKind,
+  type ChangeNote,
   type ChangeSetName,
   type ChangeState,
   type FieldChange,
@@ -27,6 +28,8 @@ export type DecisionView = {
   readonly by: string | null;
   readonly reason: string;
   readonly finding: Finding | null;
+  /** Of a refusal or a holding back: how long it stands; null: until the content changes. */
+  readonly until: string | null;
   readonly at: string;
 };
 
@@ -57,8 +60,10 @@ export type ChangeView = {
   readonly remedy: string | null;
   readonly decision: DecisionView | null;
   readonly apply: ApplyId | null;
-  readonly outcome: 'applied' | 'already-applied' | 'moved' | 'failed' | null;
+  readonly outcome: 'applied' | 'already-applied' | 'moved' | 'failed' | 'held' | null;
   readonly outcomeReason: string | null;
+  /** Why it is gone, or waits again; see `explainNote`. */
+  readonly note: ChangeNote | null;
   readonly revision: number;
   readonly createdAt: string;
 };
@@ -101,8 +106,8 @@ const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.exte
   ${NAME} AS name, c.kind, c.cause, c.before, c.after, c.fields, c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost",
   coalesce(c.candidates, '[]') AS candidates, encode(c.fingerprint, 'hex') AS fingerprint, c.base_version AS "baseVersion", c.state,
   CASE WHEN d.id IS NULL THEN NULL ELSE json_build_object('verdict', d.verdict, 'madeBy', d.made_by, 'by', d.actor ->> 'name', 'reason', d.reason,
-    'finding', d.finding, 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS decision,
-  c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.revision::int AS revision, c.created_at AS "createdAt"`;
+    'finding', d.finding, 'until', to_char(d.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS decision,
+  c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.revision::int AS revision, c.created_at AS "createdAt"`;
 
 const FROM = `FROM change c LEFT JOIN decision d ON d.id = c.decision_id`;
 

@@ -2,8 +2,10 @@
 import { v7 } from 'uuid';
 import type { AuditEntry } from '../domain/audit.ts';
 import { allowedIn, statesDecidedAsSet } from '../domain/change.ts';
+import { LET_GO_BY_NAME } from '../domain/guard.ts';
 import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { appendAudit } from './audit.ts';
+import { reopenDueEverywhere } from './changeNotes.ts';
 import { type ChangeFilter, conditions } from './changes.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { SUBTREE } from './scope.ts';
@@ -20,6 +22,8 @@ export type Ruling = {
   readonly principal: PrincipalId;
   readonly actor: AuditEntry['actor'];
   readonly reason: string;
+  /** How long a refusal or a holding back stands; null: until the content changes. */
+  readonly until: Date | null;
   readonly at: Date;
 };
 
@@ -83,6 +87,11 @@ export class Decisions {
     });
   }
 
+  /** Opens again, wherever it is, what was refused or held back until a time that has come; gives how many changes. */
+  openAgain(at: Date): Promise<number> {
+    return reopenDueEverywhere(this.#database, at);
+  }
+
   /** Decides on all changes of a connection that match and that were there at `revision`; what arrived later is not included. */
   async onFilter(
     within: TenantId,
@@ -100,13 +109,21 @@ export class Decisions {
       const { where, values } = conditions(within, filter);
       values.push(statesDecidedAsSet(ruling.verdict, of.includeHeld), of.revision);
       const allowed = `c.state = ANY ($${values.length - 1}::text[]) AND c.revision <= $${values.length}::bigint`;
-      const chosen = { where: `${where} AND ${allowed} AND ${notAConflict(ruling)}`, values };
+      const meant = `${allowed} AND ${notAConflict(ruling)} AND ${notByName(ruling)}`;
+      const chosen = { where: `${where} AND ${meant}`, values };
       return {
         decided: await record(tx, ruling, { connection: of.connection, tenant: of.tenant, ...chosen }),
       };
     });
   }
 }
+
+/** What a few guards hold, a person lets go by name alone. */
+const notByName = (ruling: Ruling) =>
+  ruling.verdict === 'approve'
+    ? `NOT (c.state = 'held' AND EXISTS (SELECT FROM decision held WHERE held.id = c.decision_id AND held.made_by = 'guard'
+         AND held.finding ->> 'guard' = ANY ('{${LET_GO_BY_NAME.join(',')}}'::text[])))`
+    : 'true';
 
 const notAConflict = (ruling: Ruling) => (ruling.verdict === 'approve' ? `c.kind <> 'conflict'` : 'true');
 
@@ -124,15 +141,15 @@ async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Prom
   const [row] = await tx.query<{ decided: number }>(
     `WITH chosen AS (SELECT c.id, c.tenant_id, c.fingerprint FROM change c WHERE ${chosen.where} ORDER BY c.id FOR UPDATE),
      made AS (
-       INSERT INTO decision (id, tenant_id, connection_id, verdict, made_by, principal_id, actor, reason, created_at)
+       INSERT INTO decision (id, tenant_id, connection_id, verdict, made_by, principal_id, actor, reason, created_at, until)
        SELECT ${at(1)}::uuid, ${at(2)}::uuid, ${at(3)}::uuid, ${at(4)}::text, 'person', ${at(5)}::uuid, ${at(9)}::jsonb, ${at(6)}::text,
-         ${at(7)}::timestamptz
+         ${at(7)}::timestamptz, ${at(10)}::timestamptz
        WHERE EXISTS (SELECT FROM chosen)),
      evidence AS (
        INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint)
        SELECT ${at(1)}::uuid, id, tenant_id, fingerprint FROM chosen),
      changed AS (
-       UPDATE change c SET state = ${at(8)}::text, decision_id = ${at(1)}::uuid FROM chosen WHERE c.id = chosen.id RETURNING 1)
+       UPDATE change c SET state = ${at(8)}::text, decision_id = ${at(1)}::uuid, note = NULL FROM chosen WHERE c.id = chosen.id RETURNING 1)
      SELECT count(*)::int AS decided FROM changed`,
     [
       ...chosen.values,
@@ -145,6 +162,7 @@ async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Prom
       ruling.at.toISOString(),
       stateAfter[ruling.verdict],
       ruling.actor,
+      ruling.until?.toISOString() ?? null,
     ],
   );
   const decided = row?.decided ?? 0;
@@ -153,7 +171,10 @@ async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Prom
     actor: ruling.actor,
     action: `changes.${stateAfter[ruling.verdict]}`,
     subject: { kind: 'change-set', id: chosen.connection },
-    details: { decision, changes: decided, reason: ruling.reason },
+    details: {
+      ...{ decision, changes: decided, reason: ruling.reason },
+      ...(ruling.until === null ? {} : { until: ruling.until.toISOString() }),
+    },
   };
   await appendAudit(tx, chosen.tenant, ruling.at, [entry]);
   return decided;

@@ -1,42 +1,58 @@
 /** What the guards count in a connection's change set, and how what they find is held: by sets, a few statements for each plan. */
 import { v7 } from 'uuid';
 import { emailKey } from '../domain/email.ts';
-import { type Counted, explainFinding, type Finding } from '../domain/guard.ts';
+import { type Counted, explainFinding, type Finding, ONE_BY_ONE, type Override } from '../domain/guard.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
+import { beginConcerned, concernLast, concernSeatless, NOBODY_LAST, watchedRoles } from './concerned.ts';
 import type { BulkTransaction } from './database.ts';
 import type { PlanFacts } from './planFacts.ts';
+import { concernParts } from './shrinkingParts.ts';
 
 /** A change that waits again, as if it had come with this plan: an approval of an earlier revision does not take it in. */
-export const OPEN_AGAIN = (revision: string) =>
-  `state = 'open', revision = ${revision}, decision_id = NULL, outcome = NULL, outcome_reason = NULL, apply_id = NULL, closed_at = NULL`;
+export const OPEN_AGAIN = (revision: string, note = 'NULL') =>
+  `state = 'open', revision = ${revision}, decision_id = NULL, outcome = NULL, outcome_reason = NULL, apply_id = NULL, closed_at = NULL, note = ${note}`;
 
 const MOVES = `fields @> '[{"field": "tenant"}]'`;
+
+const LOSES = `(kind IN ('suspend', 'delete') OR kind <> 'conflict' AND (roles_lost <> '{}' OR ${MOVES}))`;
+const OF_PART = (guard: Finding['guard']) =>
+  `id IN (SELECT change_id FROM concerned WHERE guard = '${guard}' AND part = $5::jsonb ->> 'part')`;
 
 /** Which changes a guard's finding concerns. `$5` is the finding. */
 const concernedBy = {
   'protected-users': `id IN (SELECT change_id FROM concerned WHERE guard = 'protected-users')`,
-  'last-holder': `id IN (SELECT change_id FROM concerned WHERE guard = 'last-holder' AND role = $5::jsonb ->> 'role')`,
+  'last-administrator': `id IN (SELECT change_id FROM concerned WHERE guard = 'last-administrator')`,
+  'last-holder': `id IN (SELECT change_id FROM concerned WHERE guard = 'last-holder' AND part = $5::jsonb ->> 'role')`,
   'too-few-seats': `id IN (SELECT change_id FROM concerned WHERE guard = 'too-few-seats')`,
+  'policy-in-doubt': LOSES,
   'too-many-deletions': `kind IN ('suspend', 'delete')`,
   'too-many-deletions-in-window': `kind IN ('suspend', 'delete')`,
   'shrunken-directory': `kind IN ('suspend', 'delete')`,
+  'shrunken-domain': OF_PART('shrunken-domain'),
+  'shrunken-org-unit': OF_PART('shrunken-org-unit'),
+  'shrunken-group': OF_PART('shrunken-group'),
   'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
   'too-many-moves': `${MOVES} AND kind <> 'conflict'`,
   'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
   'too-many-changes': `kind IN ('update', 'suspend', 'delete')`,
 } as const satisfies Record<Finding['guard'], string>;
 
-/** Of guards that look at each change by itself: which they concern. */
-async function beginConcerned(tx: BulkTransaction): Promise<void> {
-  await tx.query(
-    'CREATE TEMP TABLE IF NOT EXISTS concerned (guard text, role text, change_id uuid) ON COMMIT DELETE ROWS',
-  );
-}
-
 /** What waits. What was rejected takes nothing from anybody. */
-const WAITING = `('open', 'held', 'approved')`;
+const WAITING = `c.state IN ('open', 'held', 'approved')`;
+
+/** What the policy names and there is none of: whom it looks after is not known then. */
+async function unknownRoles(tx: BulkTransaction, policy: Policy): Promise<readonly string[]> {
+  const named = [...policy.keepOneOf, ...policy.protected.roles];
+  if (named.length === 0) return [];
+  const rows = await tx.query<{ name: string }>(
+    `SELECT DISTINCT name FROM unnest($1::text[]) AS named (name)
+     WHERE NOT EXISTS (SELECT FROM role r WHERE r.name = named.name) ORDER BY name`,
+    [named],
+  );
+  return rows.map(({ name }) => name);
+}
 
 /** Gives how many changes there are that would take something from whom the policy protects. */
 async function concernProtected(
@@ -48,7 +64,7 @@ async function concernProtected(
   const { rowCount } = await tx.client.query(
     `INSERT INTO concerned (guard, change_id)
      SELECT 'protected-users', c.id FROM change c JOIN auth_user a ON a.id = c.auth_user_id
-     WHERE c.connection_id = $1 AND c.state IN ${WAITING}
+     WHERE c.connection_id = $1 AND ${WAITING}
        AND (c.kind IN ('suspend', 'delete') OR c.kind <> 'conflict' AND c.roles_lost <> '{}')
        AND (a.id::text = ANY ($2::text[]) OR a.email_key = ANY ($3::text[])
          OR lower(a.user_name) IN (SELECT lower(name) FROM unnest($2::text[]) AS n (name))
@@ -59,71 +75,9 @@ async function concernProtected(
   return rowCount ?? 0;
 }
 
-/**
- * Who would lose one of these roles, when in a tenant nobody who is active would have it after all that waits: by role, how many. What
- * the set gives counts only once it is applied, for it may be refused.
- */
-async function concernLastHolders(
-  tx: BulkTransaction,
-  run: TakenRun,
-  roles: readonly string[],
-): Promise<ReadonlyMap<string, number>> {
-  if (roles.length === 0) return new Map();
-  const found = await tx.query<{ role: string; users: number }>(
-    `WITH losing AS (
-       SELECT c.id, g.role_id, g.tenant_id, r.name
-       FROM change c JOIN auth_user a ON a.id = c.auth_user_id AND a.state = 'active'
-         JOIN role_assignment g ON g.auth_user_id = a.id JOIN role r ON r.id = g.role_id AND r.name = ANY ($2::text[])
-       WHERE c.connection_id = $1 AND c.state IN ${WAITING} AND c.kind <> 'conflict'
-       GROUP BY c.id, g.role_id, g.tenant_id, r.name
-       HAVING bool_and(c.kind IN ('suspend', 'delete')
-         OR g.connection_id IS NOT DISTINCT FROM $1 AND r.name = ANY (c.roles_lost)
-         OR g.connection_id IS NOT NULL AND g.tenant_id = a.tenant_id AND c.${MOVES})),
-     emptied AS (
-       SELECT role_id, tenant_id FROM losing l GROUP BY role_id, tenant_id
-       HAVING count(*) >= (SELECT count(DISTINCT h.id) FROM role_assignment g JOIN auth_user h ON h.id = g.auth_user_id
-                           WHERE g.role_id = l.role_id AND g.tenant_id = l.tenant_id AND h.state = 'active')),
-     stored AS (
-       INSERT INTO concerned (guard, role, change_id)
-       SELECT DISTINCT 'last-holder', l.name, l.id FROM losing l JOIN emptied e USING (role_id, tenant_id)
-       RETURNING role)
-     SELECT role, count(*)::int AS users FROM stored GROUP BY role ORDER BY role`,
-    [run.connection, roles],
-  );
-  return new Map(found.map(({ role, users }) => [role, users]));
-}
-
-/**
- * Who would become active in a tenant beyond the seats that its product plan has left, the last ones first; gives how many. Seats go to
- * the approved, then to whoever was proposed earlier. Whoever is to leave keeps theirs until that is applied.
- */
-async function concernSeatless(tx: BulkTransaction, run: TakenRun): Promise<number> {
-  const [plans] = await tx.query<{ limit: boolean }>(
-    'SELECT EXISTS (SELECT FROM product_plan WHERE seats IS NOT NULL) AS limit',
-  );
-  if (plans?.limit !== true) return 0;
-  const { rowCount } = await tx.client.query(
-    `WITH arriving AS MATERIALIZED (
-       SELECT c.id, c.state, CASE WHEN a.id IS NULL OR c.${MOVES}
-         THEN coalesce(c.found_tenants[cardinality(c.found_tenants)], c.tenant_id) ELSE a.tenant_id END AS tenant
-       FROM change c LEFT JOIN auth_user a ON a.id = c.auth_user_id
-       WHERE c.connection_id = $1 AND c.state IN ${WAITING} AND c.kind IN ('create', 'link', 'reactivate')
-         AND (a.id IS NULL OR a.state <> 'active') AND (c.kind <> 'link' OR c.after ->> 'state' = 'active')),
-     ranked AS (
-       SELECT r.id, f.seats, row_number() OVER (PARTITION BY f.set_at ORDER BY r.state <> 'approved', r.id) AS place
-       FROM arriving r JOIN seats_left((SELECT array_agg(DISTINCT tenant) FROM arriving)) f ON f.tenant = r.tenant)
-     INSERT INTO concerned (guard, change_id) SELECT 'too-few-seats', id FROM ranked WHERE place > seats`,
-    [run.connection],
-  );
-  return rowCount ?? 0;
-}
-
 /** Up to so many changes are looked up one by one. */
 const FEW = 100;
-const NONE = { deletions: 0, lost: 0, moves: 0, changes: 0, refused: 0 };
-
-/** Guards that may let go of one change and keep another. */
-const ONE_BY_ONE = `('protected-users', 'last-holder', 'too-few-seats')`;
+const NONE = { deletions: 0, lost: 0, moves: 0, losers: 0, changes: 0, refused: 0 };
 
 /** `at`: when the plan is made. Finds out as well which changes the guards concern that look at each by itself. */
 export async function countForGuards(
@@ -132,11 +86,13 @@ export async function countForGuards(
   { facts, at }: { readonly facts: PlanFacts; readonly at: Date },
 ): Promise<Counted> {
   const { lastComplete, policy, snapshot } = facts;
+  const all = { connection: run.connection, among: null };
   await beginConcerned(tx);
-  const [{ deletions, lost, moves, changes, refused } = NONE] = await tx.query<typeof NONE>(
+  const [{ deletions, lost, moves, losers, changes, refused } = NONE] = await tx.query<typeof NONE>(
     `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
        count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
        count(*) FILTER (WHERE ${concernedBy['too-many-moves']} AND state <> 'rejected')::int AS moves,
+       count(*) FILTER (WHERE ${LOSES} AND state <> 'rejected')::int AS losers,
        count(*) FILTER (WHERE ${concernedBy['too-many-changes']} AND state <> 'rejected')::int AS changes,
        count(*) FILTER (WHERE kind = 'delete' AND state = 'rejected')::int AS refused
      FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
@@ -147,7 +103,7 @@ export async function countForGuards(
   if (many) await tx.query('SET LOCAL enable_nestloop = off');
   const one = {
     protectedUsers: await concernProtected(tx, run, policy.protected),
-    lastHolders: await concernLastHolders(tx, run, policy.keepOneOf),
+    ...(losers === 0 ? NOBODY_LAST : await concernLast(tx, all, await watchedRoles(tx, policy.keepOneOf))),
   };
   if (many) await tx.query('SET LOCAL enable_nestloop = on');
   const linked = await countLinked(tx, run);
@@ -157,7 +113,10 @@ export async function countForGuards(
     usersNow: snapshot.kind === 'complete' ? snapshot.users : null,
     deletions,
     ...one,
-    usersWithoutSeat: await concernSeatless(tx, run),
+    usersWithoutSeat: await concernSeatless(tx, all),
+    usersWhoLose: losers,
+    unknownRoles: losers === 0 ? [] : await unknownRoles(tx, policy),
+    shrinking: deletions + lost === 0 ? [] : await concernParts(tx, run, policy.guards.partAtLeast),
     leftInWindow: deletions === 0 ? NOBODY : await countLeft(tx, run, earlier(at, policy.guards.windowHours)),
     usersWhoLoseRoles: lost,
     usersWhoMove: moves,
@@ -206,6 +165,7 @@ async function countBlanked(tx: BulkTransaction, run: TakenRun): Promise<Readonl
 
 type Found = {
   readonly findings: readonly Finding[];
+  readonly overrides: readonly Override[];
   readonly snapshot: Snapshot;
   /** Of the plan. */
   readonly revision: number;
@@ -217,29 +177,41 @@ type Found = {
  * compares with the shrunken one, so that its silence proves nothing. That waits for a person, or for the people to be back.
  */
 export async function holdFound(tx: BulkTransaction, run: TakenRun, found: Found): Promise<number> {
-  const { findings, snapshot, revision } = found;
-  let altered = snapshot.kind === 'complete' ? await openAgain(tx, run, findings, revision) : 0;
-  for (const finding of findings) altered += await holdFor(tx, run, finding); // a handful at the most: guards times fields
+  const holding = found.findings.filter(({ overridden }) => overridden === undefined);
+  let altered = await openAgain(tx, run, { ...found, findings: holding });
+  for (const finding of holding) altered += await holdFor(tx, run, finding); // a handful at the most: guards times fields and parts
   return altered;
 }
 
+/** What an override lets through is open whatever the run has read: a person has said so. */
 async function openAgain(
   tx: BulkTransaction,
   run: TakenRun,
-  findings: readonly Finding[],
-  revision: number,
+  { findings, overrides, snapshot, revision }: Found,
 ): Promise<number> {
+  const letThrough = overrides
+    .map(({ guard }) => guard)
+    .filter((guard) => !findings.some((finding) => finding.guard === guard));
+  if (snapshot.kind !== 'complete' && letThrough.length === 0) return 0;
   const { rowCount } = await tx.client.query(
     `UPDATE change c SET ${OPEN_AGAIN('$3')} FROM decision d
      WHERE c.connection_id = $1 AND c.state = 'held' AND d.id = c.decision_id AND d.made_by = 'guard'
-       AND d.finding ->> 'guard' <> 'shrunken-directory'
-       AND (NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text, role text)
-                        WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field'
-                          AND f.role IS NOT DISTINCT FROM d.finding ->> 'role')
-         OR d.finding ->> 'guard' IN ${ONE_BY_ONE}
-           AND NOT EXISTS (SELECT FROM concerned x WHERE x.guard = d.finding ->> 'guard' AND x.change_id = c.id
-                             AND x.role IS NOT DISTINCT FROM d.finding ->> 'role'))`,
-    [run.connection, JSON.stringify(findings), revision],
+       AND (d.finding ->> 'guard' = ANY ($4::text[])
+         OR $5 AND d.finding ->> 'guard' <> 'shrunken-directory' AND (
+           NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text, role text, part text)
+                       WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field'
+                         AND f.role IS NOT DISTINCT FROM d.finding ->> 'role' AND f.part IS NOT DISTINCT FROM d.finding ->> 'part')
+           OR d.finding ->> 'guard' = ANY ($6::text[])
+             AND NOT EXISTS (SELECT FROM concerned x WHERE x.guard = d.finding ->> 'guard' AND x.change_id = c.id
+                               AND x.part IS NOT DISTINCT FROM d.finding ->> 'role')))`,
+    [
+      run.connection,
+      JSON.stringify(findings),
+      revision,
+      letThrough,
+      snapshot.kind === 'complete',
+      ONE_BY_ONE,
+    ],
   );
   return rowCount ?? 0;
 }

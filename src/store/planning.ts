@@ -6,17 +6,19 @@ import { v7 } from 'uuid';
 import type { Contest } from '../domain/addresses.ts';
 import type { AuditEntry } from '../domain/audit.ts';
 import { fingerprintOfChange, type ProposedChange } from '../domain/change.ts';
-import type { Counted, Finding } from '../domain/guard.ts';
+import type { Counted, Finding, Override } from '../domain/guard.ts';
 import type { ExternalId } from '../domain/ids.ts';
 import type { Absent } from '../domain/plan.ts';
 import { Policy } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { findAlike, type Sought } from './alike.ts';
 import { appendAudit } from './audit.ts';
+import { reopenDue, WHY_GONE } from './changeNotes.ts';
 import { CONTESTED, SAME, SoughtAddresses, spokenOf } from './contested.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { forgetAway } from './directoryUsers.ts';
+import { activeOverrides } from './guardOverrides.ts';
 import { countForGuards, holdFound, OPEN_AGAIN } from './guards.ts';
 import { manyIds } from './ids.ts';
 import { lockForPlan } from './locks.ts';
@@ -87,6 +89,7 @@ export class Plan {
   #altered = 0;
   /** Changes that deltas before this run should have found. */
   #missed: number | null = null;
+  #overrides: readonly Override[] = [];
   #storing: Promise<void> = Promise.resolve();
   readonly facts: PlanFacts;
 
@@ -261,7 +264,7 @@ export class Plan {
     // A change is no longer true when its user was seen (or is known to be absent) and nothing of that content was proposed.
     // Users whom this run did not see, or could not read, keep what was known about them.
     await this.#alter(
-      `UPDATE change c SET state = 'superseded', closed_at = now()
+      `UPDATE change c SET state = 'superseded', closed_at = now(), note = ${WHY_GONE}
        WHERE c.connection_id = $1 AND c.state IN ${LIVE}
          AND NOT EXISTS (SELECT FROM planned p WHERE ${SAME('p', 'c')})
          AND ${spokenOf('c.external_id', '$2', '$3::text')}`,
@@ -289,15 +292,19 @@ export class Plan {
     );
   }
 
-  /** What the guards look at. `at`: when the plan is made. */
-  count(at: Date): Promise<Counted> {
-    return countForGuards(this.#tx, this.#run, { facts: this.facts, at });
+  /** What the guards look at, and what somebody has let through; what was put off until now is open again. `at`: when the plan is made. */
+  async count(at: Date): Promise<{ readonly counted: Counted; readonly overrides: readonly Override[] }> {
+    this.#altered += await reopenDue(this.#tx, this.#run.connection, this.#revision, at);
+    this.#overrides = await activeOverrides(this.#tx, [this.#run.connection], at);
+    const counted = await countForGuards(this.#tx, this.#run, { facts: this.facts, at });
+    return { counted, overrides: this.#overrides };
   }
 
   /** Holds what the findings concern, as `holdFound` does. */
   async hold(findings: readonly Finding[]): Promise<void> {
     const { snapshot } = this.facts;
-    this.#altered += await holdFound(this.#tx, this.#run, { findings, snapshot, revision: this.#revision });
+    const found = { findings, overrides: this.#overrides, snapshot, revision: this.#revision };
+    this.#altered += await holdFound(this.#tx, this.#run, found);
   }
 
   /**

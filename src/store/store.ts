@@ -12,6 +12,7 @@ import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
 import { DirectoryUsers } from './directoryUsers.ts';
 import { Events } from './events.ts';
+import { GuardOverrides } from './guardOverrides.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
 import { MappingPreviews } from './mappingPreviews.ts';
 import { readPlaces } from './places.ts';
@@ -58,6 +59,7 @@ export type Store = {
   readonly mappingPreviews: MappingPreviews;
   readonly changes: Changes;
   readonly decisions: Decisions;
+  readonly guardOverrides: GuardOverrides;
   readonly applying: Applying;
   readonly audit: AuditLog;
   readonly events: Events;
@@ -104,6 +106,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     mappingPreviews: new MappingPreviews(database),
     changes: new Changes(database),
     decisions: new Decisions(database),
+    guardOverrides: new GuardOverrides(database),
     applying: new Applying(database),
     audit: new AuditLog(database),
     events: new Events(database),

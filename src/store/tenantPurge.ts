@@ -104,6 +104,7 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   { table: 'identity', where: OF_THEIR_CONNECTIONS },
   // What directories gave is held where the user is, and went with them.
   { table: 'role_assignment', where: `${OWN} AND origin = 'manual'` },
+  { table: 'guard_override', where: OF_THEIR_CONNECTIONS },
   { table: 'apply', where: OF_THEIR_CONNECTIONS },
   { table: 'decision', where: OF_THEIR_CONNECTIONS },
   { table: 'sync_run', where: OF_THEIR_CONNECTIONS },
@@ -122,7 +123,8 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   {
     table: 'principal',
     where: `${OWN} AND NOT EXISTS (SELECT FROM decision d WHERE d.principal_id = principal.id)
-      AND NOT EXISTS (SELECT FROM apply a WHERE a.principal_id = principal.id)`,
+      AND NOT EXISTS (SELECT FROM apply a WHERE a.principal_id = principal.id)
+      AND NOT EXISTS (SELECT FROM guard_override o WHERE o.principal_id = principal.id)`,
   },
   { table: 'signing_key', where: OWN },
   { table: 'event', where: `${OWN} AND type <> 'tenant.deleted'` },

@@ -39,7 +39,8 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
   await proposeAbsent(plan, context);
   await settleAddresses(plan);
   await plan.merge();
-  const findings = evaluateGuards(await plan.count(at), plan.facts.policy.guards);
+  const { counted, overrides } = await plan.count(at);
+  const findings = evaluateGuards(counted, plan.facts.policy.guards, overrides);
   await plan.hold(findings);
   return findings;
 }

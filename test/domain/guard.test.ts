@@ -5,6 +5,7 @@ import {
   explainFinding,
   type Finding,
   GUARDS,
+  OVERRIDABLE_GUARDS,
 } from '../../src/domain/guard.ts';
 import { Policy } from '../../src/domain/policy.ts';
 
@@ -15,6 +16,10 @@ const quiet: Counted = {
   usersNow: 100,
   deletions: 0,
   protectedUsers: 0,
+  lastAdministrators: 0,
+  usersWhoLose: 0,
+  unknownRoles: [],
+  shrinking: [],
   usersWithoutSeat: 0,
   lastHolders: new Map(),
   leftInWindow: { users: 0, deleted: 0 },
@@ -124,6 +129,60 @@ describe('evaluateGuards', () => {
     ]);
   });
 
+  it.each<[string, Partial<Counted>, readonly string[]]>([
+    ['the last who administers', { lastAdministrators: 1 }, ['last-administrator']],
+    ['a role that does not exist, and nobody who loses anything', { unknownRoles: ['x'] }, []],
+    ['a role that does not exist', { unknownRoles: ['x'], usersWhoLose: 1 }, ['policy-in-doubt']],
+  ])('fails closed for %s', (_, counted, expected) => {
+    expect(found(counted)).toEqual(expected);
+  });
+
+  it.each([
+    [30, 12, []],
+    [30, 13, ['shrunken-group']],
+    [20, 10, []],
+    [20, 11, ['shrunken-group']],
+  ])('of a part of %i finds those who leave it, %i: %j', (before, losing, expected) => {
+    const group = { kind: 'group', part: 'g1', name: 'Group', before, losing } as const;
+    expect(found({ shrinking: [group] })).toEqual(expected);
+  });
+
+  it('lets through what is overridden, up to what is allowed, and says whose decision it was', () => {
+    const because = { by: 'Ada', reason: 'a merger', until: '2026-06-01T00:00:00.000Z' };
+    const over = (allowed: number | null) =>
+      evaluateGuards({ ...quiet, deletions: 30 }, { ...limits, deletedInWindowPercent: 100 }, [
+        { guard: 'too-many-deletions', allowed, ...because },
+      ]);
+    const finding = { guard: 'too-many-deletions', counted: 30 };
+    expect(over(30)).toEqual([{ ...finding, limit: 10, overridden: { allowed: 30, ...because } }]);
+    expect(over(null)).toEqual([{ ...finding, limit: 10, overridden: { allowed: null, ...because } }]);
+    expect(over(29)).toEqual([{ ...finding, limit: 29 }]);
+    expect(over(5)).toEqual([{ ...finding, limit: 10 }]); // an override raises a limit
+    expect(over(30).map(explainFinding)).toEqual([
+      '30 users would be suspended or deleted; up to 10 go without a person looking at them; let through until 2026-06-01T00:00:00.000Z by Ada: a merger',
+    ]);
+  });
+
+  it.each([
+    'protected-users',
+    'last-administrator',
+    'last-holder',
+    'too-few-seats',
+    'policy-in-doubt',
+  ] as const)('holds for %s whatever is overridden', (guard) => {
+    const all = {
+      ...{ protectedUsers: 1, lastAdministrators: 1, lastHolders: new Map([['owner', 1]]) },
+      ...{ usersWithoutSeat: 1, unknownRoles: ['x'], usersWhoLose: 1 },
+    };
+    const override = { guard, allowed: null, by: 'Ada', reason: 'r', until: '2026-06-01T00:00:00.000Z' };
+    const finding = evaluateGuards({ ...quiet, ...all }, limits, [override]).find(
+      (one) => one.guard === guard,
+    );
+    expect(finding).toMatchObject({ guard, counted: 1 });
+    expect(finding).not.toHaveProperty('overridden');
+    expect(OVERRIDABLE_GUARDS).not.toContain(guard);
+  });
+
   it('lets nothing through at limits of nought', () => {
     const nought = { ...limits, deletedPercent: 0, deletedAtLeast: 0 };
     expect(evaluateGuards({ ...quiet, deletions: 1 }, nought)).toMatchObject([{ counted: 1, limit: 0 }]);
@@ -131,10 +190,16 @@ describe('evaluateGuards', () => {
 });
 
 /** Of which none is let through. */
-const ONE_BY_ONE: readonly string[] = ['protected-users', 'last-holder', 'too-few-seats'];
+const LIMITLESS: readonly string[] = [
+  'protected-users',
+  'last-administrator',
+  'last-holder',
+  'too-few-seats',
+  'policy-in-doubt',
+];
 
 describe('explainFinding', () => {
-  it.each(GUARDS.filter((guard) => !ONE_BY_ONE.includes(guard)))(
+  it.each(GUARDS.filter((guard) => !LIMITLESS.includes(guard)))(
     'says for %s what was counted and what would go',
     (guard) => {
       const finding: Finding = {
@@ -147,6 +212,16 @@ describe('explainFinding', () => {
       expect(explainFinding(finding)).toMatch(/123 users.* up to 45 /);
     },
   );
+
+  it('names the roles that do not exist, and whom the tenant would be left without', () => {
+    const unknown = ['enginer'];
+    expect(explainFinding({ guard: 'policy-in-doubt', counted: 2, limit: 0, unknown })).toMatch(
+      /^the policy names roles that do not exist \(enginer\)/,
+    );
+    expect(explainFinding({ guard: 'last-administrator', counted: 1, limit: 0 })).toMatch(
+      /without anybody who administers it: 1 user would/,
+    );
+  });
 
   it('says of those that are looked at one by one what each would lose', () => {
     expect(explainFinding({ guard: 'protected-users', counted: 3, limit: 0 })).toBe(

@@ -96,6 +96,19 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
     ['staged_touched', { ...of, run_id: run, external_id: 'u' }],
     ['staged_other_group', { ...of, run_id: run, external_id: 'g' }],
     ['decision', { ...in_connection, id: decision, verdict: 'hold', made_by: 'guard', reason: '' }],
+    [
+      'guard_override',
+      {
+        ...in_connection,
+        id: v7(),
+        guard: 'too-many-deletions',
+        reason: '',
+        expires_at: '2027-01-01',
+        principal_id: principal,
+        actor: {},
+        created_at: '2026-01-01',
+      },
+    ],
     ['decision_change', { ...of, decision_id: decision, change_id: v7(), fingerprint: '\\x00' }],
     [
       'apply',

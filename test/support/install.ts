@@ -43,6 +43,8 @@ export const noGuards = {
   blankedAtLeast: 1_000_000,
   movedAtLeast: 1_000_000,
   changedPercent: 100,
+  partPercent: 100,
+  partAtLeast: 1_000_000,
   changedAtLeast: 1_000_000,
 } as const;
 
