@@ -112,6 +112,7 @@ export function toPlannedRow(
   id: string,
   change: ProposedChange,
   fingerprint: string,
+  group: string,
 ): readonly (string | null)[] {
   return [
     id,
@@ -130,6 +131,7 @@ export function toPlannedRow(
     `\\x${change.desiredHash}`,
     change.baseVersion === null ? null : String(change.baseVersion),
     toArray(change.foundTenants),
+    group,
   ];
 }
 

@@ -10,9 +10,11 @@ import type { Counted, Finding, Override } from '../domain/guard.ts';
 import type { ExternalId } from '../domain/ids.ts';
 import type { Absent } from '../domain/plan.ts';
 import { Policy } from '../domain/policy.ts';
+import { riskFacts } from '../domain/risk.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { findAlike, type Sought } from './alike.ts';
 import { appendAudit } from './audit.ts';
+import { PlannedGroups, tidyCounts, wideRoles } from './changeGroups.ts';
 import { reopenDue, WHY_GONE } from './changeNotes.ts';
 import { CONTESTED, SAME, SoughtAddresses, spokenOf } from './contested.ts';
 import { copyInto } from './copy.ts';
@@ -79,12 +81,20 @@ export type Agreed = {
   readonly before: number;
 };
 
+type Begun = {
+  readonly revision: number;
+  readonly facts: PlanFacts;
+  readonly sought: SoughtAddresses;
+  readonly groups: PlannedGroups;
+};
+
 /** Use in this order: rows out and changes in, then `contested`, `merge`, `count`, `hold`, `finish`. */
 export class Plan {
   readonly #tx: BulkTransaction;
   readonly #run: TakenRun;
   readonly #revision: number;
   readonly #sought: SoughtAddresses;
+  readonly #groups: PlannedGroups;
   /** Changes that this plan has made, taken back, opened, held or based anew. */
   #altered = 0;
   /** Changes that deltas before this run should have found. */
@@ -93,15 +103,12 @@ export class Plan {
   #storing: Promise<void> = Promise.resolve();
   readonly facts: PlanFacts;
 
-  private constructor(
-    tx: BulkTransaction,
-    run: TakenRun,
-    { revision, facts, sought }: { revision: number; facts: PlanFacts; sought: SoughtAddresses },
-  ) {
+  private constructor(tx: BulkTransaction, run: TakenRun, { revision, facts, sought, groups }: Begun) {
     this.#tx = tx;
     this.#run = run;
     this.#revision = revision;
     this.#sought = sought;
+    this.#groups = groups;
     this.facts = facts;
   }
 
@@ -116,7 +123,8 @@ export class Plan {
     await tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS planned (
          id uuid, external_id text, tenant_id uuid, auth_user_id uuid, kind text, cause text, before jsonb, after jsonb, fields jsonb,
-         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer, found_tenants uuid[]
+         roles_gained text[], roles_lost text[], candidates jsonb, fingerprint bytea, desired_hash bytea, base_version integer, found_tenants uuid[],
+         group_id uuid
        ) ON COMMIT DELETE ROWS`,
     );
     await tx.query(
@@ -128,6 +136,7 @@ export class Plan {
       revision: Number(connection.revision) + 1,
       facts,
       sought: await SoughtAddresses.begin(tx, run, facts.spread),
+      groups: new PlannedGroups(run, riskFacts(policy, await wideRoles(tx))),
     });
   }
 
@@ -199,9 +208,10 @@ export class Plan {
     const ids = manyIds(changes.length);
     const fingerprints = changes.map((change) => `\\x${fingerprintOfChange(change)}`);
     const row = (change: ProposedChange, at: number) =>
-      toPlannedRow(ids[at] ?? v7(), change, fingerprints[at] ?? '');
+      toPlannedRow(ids[at] ?? v7(), change, fingerprints[at] ?? '', this.#groups.groupOf(change));
     const rows = changes.map(row);
     await this.#store(async () => {
+      await this.#groups.write(this.#tx);
       await copyInto(this.#tx.client, 'planned', rows);
       await this.#sought.note(changes, fingerprints);
     });
@@ -283,9 +293,9 @@ export class Plan {
     );
     await this.#alter(
       `INSERT INTO change (id, tenant_id, connection_id, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained,
-         roles_lost, candidates, fingerprint, desired_hash, base_version, found_tenants, state, revision, run_id)
+         roles_lost, candidates, fingerprint, desired_hash, base_version, found_tenants, group_id, state, revision, run_id)
        SELECT id, tenant_id, $1, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained, roles_lost, candidates,
-         fingerprint, desired_hash, base_version, found_tenants, 'open', $2, $3
+         fingerprint, desired_hash, base_version, found_tenants, group_id, 'open', $2, $3
        FROM planned p
        WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = p.external_id AND c.state IN ${LIVE})`,
       [connection, this.#revision, run],
@@ -324,6 +334,7 @@ export class Plan {
       [this.#run.connection, revision, keepsToken, this.#run.id],
     );
     await finishRun(this.#tx, this.#run, { counts, missed: this.#missed }, at);
+    if (this.#altered > 0) await tidyCounts(this.#tx, this.#run.connection);
     if (this.#altered === 0 && this.facts.snapshot.kind === 'named') return counts;
     const entry: AuditEntry = {
       actor: { kind: 'system', id: null, name: 'sync' },

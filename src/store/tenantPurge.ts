@@ -101,6 +101,8 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
     where: `decision_id IN (SELECT id FROM decision WHERE ${OF_THEIR_CONNECTIONS})`,
   },
   { table: 'change', where: OF_THEIR_CONNECTIONS },
+  { table: 'change_group', where: OF_THEIR_CONNECTIONS },
+  { table: 'change_count', where: OF_THEIR_CONNECTIONS },
   { table: 'identity', where: OF_THEIR_CONNECTIONS },
   // What directories gave is held where the user is, and went with them.
   { table: 'role_assignment', where: `${OWN} AND origin = 'manual'` },

@@ -36,7 +36,7 @@ async function readDatabase(client: pg.Client): Promise<void> {
   }
   const known = await client.query(
     `SELECT i.indrelid::regclass::text AS table, c.relname AS name, i.indisprimary AS primary, i.indisunique AS unique,
-            i.indpred IS NOT NULL AS partial, ${ordered('i.indkey::smallint[]', 'i.indrelid')} AS columns
+            i.indpred IS NOT NULL AS partial, ${ordered('(i.indkey::smallint[])[0:i.indnkeyatts - 1]', 'i.indrelid')} AS columns
      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
      WHERE t.relnamespace = 'public'::regnamespace`,
   );

@@ -4,7 +4,8 @@ import { v7 } from 'uuid';
 
 /** One row for a tenant in every table that has a tenant. The owner may write everywhere. */
 export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<void> {
-  const [principal, connection, user, decision, role, provider, run] = [
+  const [principal, connection, user, decision, role, provider, run, group] = [
+    v7(),
     v7(),
     v7(),
     v7(),
@@ -138,6 +139,23 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
         state: 'open',
         revision: 1,
         run_id: run,
+        group_id: group,
+      },
+    ],
+    [
+      'change_group',
+      {
+        ...in_connection,
+        id: group,
+        kind: 'create',
+        cause: 'test',
+        risk: 'low',
+        risk_signals: [],
+        difference_key: '',
+        difference: {},
+        fields: [],
+        roles_gained: [],
+        roles_lost: [],
       },
     ],
     ['event', { ...of, id: v7(), auth_user_id: user, change_id: v7(), type: 't', user_version: 1, data: {} }],

@@ -25,6 +25,7 @@ import { createRole, grantRole } from '../../src/tenancy/roles.ts';
 import { createTenant, verifyDomain } from '../../src/tenancy/tenants.ts';
 import { editUser } from '../../src/tenancy/users.ts';
 import { clockAt, type TestClock } from './clock.ts';
+import { expectTrueCounts } from './counts.ts';
 import { asOwner, type FreshStore, freshStore } from './database.ts';
 import { definitionOf, type TestDirectory } from './directory.ts';
 import { aCaller, anOperator } from './tenancy.ts';
@@ -169,8 +170,9 @@ export class Install {
     return (await verifyAudit(this, this.operator, {})).tenants.every(({ ok }) => ok);
   }
 
-  close(): Promise<void> {
-    return this.database.drop();
+  async close(): Promise<void> {
+    await expectTrueCounts(this.database.url);
+    await this.database.drop();
   }
 }
 

@@ -1,0 +1,98 @@
+/**
+ * What changes are grouped by: a plan describes each group once, however many changes it has. How many there are of each, the database
+ * counts with every statement that proposes, decides or applies (`change_count`, by triggers).
+ */
+import { hash } from 'node:crypto';
+import type { ProposedChange } from '../domain/change.ts';
+import { type GroupFacts, groupFactsOf } from '../domain/changeGroup.ts';
+import { differenceKey } from '../domain/difference.ts';
+import type { RiskFacts } from '../domain/risk.ts';
+import type { TakenRun } from '../domain/run.ts';
+import type { BulkTransaction, Sql } from './database.ts';
+
+/** Rows that counts may have beyond one for each group, state and guard, before they are put together again. */
+const LOOSE = 1_000;
+
+/** Puts the counts of a connection together where they have become many. Nobody is waited for: what is added meanwhile stays as it is. */
+export async function tidyCounts(sql: Sql, connection: string): Promise<void> {
+  const [counts] = await sql.query<{ rows: number; sums: number }>(
+    `SELECT coalesce(sum(n), 0)::int AS rows, count(*) FILTER (WHERE changes <> 0)::int AS sums FROM (
+       SELECT count(*) AS n, sum(changes) AS changes FROM change_count WHERE connection_id = $1 GROUP BY group_id, state, guard) AS summed`,
+    [connection],
+  );
+  if (counts === undefined || counts.rows <= 2 * counts.sums + LOOSE) return;
+  await sql.query(
+    `WITH gone AS (DELETE FROM change_count WHERE connection_id = $1 RETURNING *)
+     INSERT INTO change_count SELECT tenant_id, connection_id, group_id, state, guard, sum(changes), min(first_id::text)::uuid, max(last_id::text)::uuid
+     FROM gone GROUP BY tenant_id, connection_id, group_id, state, guard HAVING sum(changes) <> 0`,
+    [connection],
+  );
+}
+
+/** The groups of the changes that one plan proposes. */
+export class PlannedGroups {
+  readonly #run: TakenRun;
+  readonly #facts: RiskFacts;
+  readonly #known = new Map<string, string>();
+  #unwritten: object[] = [];
+
+  constructor(run: TakenRun, facts: RiskFacts) {
+    this.#run = run;
+    this.#facts = facts;
+  }
+
+  /** The id of the group that the change belongs to. */
+  groupOf(change: ProposedChange): string {
+    const facts = groupFactsOf(change, this.#facts);
+    const content = JSON.stringify(facts);
+    const known = this.#known.get(content);
+    if (known !== undefined) return known;
+    const id = idFrom(hash('sha256', `${this.#run.connection} ${content}`, 'hex'));
+    this.#known.set(content, id);
+    this.#unwritten.push(toRow(id, this.#run, facts));
+    return id;
+  }
+
+  /** Stores those that were met since. They may be there already. */
+  async write(tx: BulkTransaction): Promise<void> {
+    const rows = this.#unwritten;
+    if (rows.length === 0) return;
+    this.#unwritten = [];
+    await tx.query(
+      `INSERT INTO change_group SELECT * FROM jsonb_populate_recordset(NULL::change_group, $1::jsonb) ON CONFLICT (id) DO NOTHING`,
+      [JSON.stringify(rows)],
+    );
+  }
+}
+
+function toRow(id: string, { tenant, connection }: TakenRun, facts: GroupFacts): object {
+  return {
+    id,
+    tenant_id: tenant,
+    connection_id: connection,
+    kind: facts.kind,
+    cause: facts.cause,
+    risk: facts.risk,
+    risk_signals: facts.riskSignals,
+    difference_key: differenceKey(facts.difference),
+    difference: facts.difference,
+    fields: facts.fields,
+    department: facts.department,
+    org_unit: facts.orgUnit,
+    roles_gained: facts.rolesGained,
+    roles_lost: facts.rolesLost,
+  };
+}
+
+/** Of 32 hexadecimal digits, the first ones. */
+function idFrom(digits: string): string {
+  return digits.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+/** Roles with a permission for everything, or for everything of a kind. */
+export async function wideRoles(sql: Sql): Promise<readonly string[]> {
+  const rows = await sql.query<{ name: string }>(
+    `SELECT name FROM role WHERE EXISTS (SELECT FROM unnest(permissions) AS p (name) WHERE p.name ~ '(^|[.:])\\*$')`,
+  );
+  return rows.map(({ name }) => name);
+}
