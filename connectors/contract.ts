@@ -141,7 +141,8 @@ export type Connector = {
   fetchUsers(cursor: Cursor | null, signal: AbortSignal): Promise<Page<UserRecord>>;
   fetchGroups(cursor: Cursor | null, signal: AbortSignal): Promise<Page<GroupRecord>>;
   /**
-   * Members of one group, nested groups resolved. Members that are no users (devices, contacts) are left out. Throws 'not-found'
+   * Members of one group, nested groups resolved. Members that are no users (devices, contacts) are left out, unless the provider names
+   * all alike: then they come by ids that no user has, and are nobody. Throws 'not-found'
    * for a group that is not there any more and 'permission-missing' for one that the credential may not see, on every page:
    * the members of that one group are unknown then, and no group's members are none.
    */

@@ -24,6 +24,9 @@ export class Ledger {
   #groups = 0;
   #userPages = 0;
   #members = 0;
+  /** Groups to go before several are asked for together again, and how many it will be the next time that it does not pay. */
+  #notBefore = 0;
+  #pause = 1;
 
   constructor(directory: Directory, pageSize: number) {
     this.#directory = directory;
@@ -45,6 +48,16 @@ export class Ledger {
     const allowed = this.#userPages + this.#members / this.#pageSize + this.#groups + IN_ANY_CASE;
     return this.#directory.searches > allowed - IN_HAND;
   }
+
+  /** Whether so many groups may be asked for together. Where most are large that only costs, so it is tried ever more rarely. */
+  isWorth(groups: number): boolean {
+    return this.isShort && groups >= WORTH_IT && this.#groups >= this.#notBefore;
+  }
+
+  tried(hasPaid: boolean): void {
+    this.#pause = hasPaid ? 1 : 4 * this.#pause;
+    this.#notBefore = hasPaid ? 0 : this.#groups + this.#pause;
+  }
 }
 
 /** The root entry, a page of each listing, and what the feed of changes begins with. */
@@ -65,7 +78,7 @@ export function eachByBackLink(
   return new Map(
     groups.map((group) => [
       group.id,
-      { kind: 'searches', searches: searchesByBackLink(reading, tree, group) },
+      { ids: [], entries: [], searches: searchesByBackLink(reading, tree, group) },
     ]),
   );
 }
@@ -84,10 +97,7 @@ export async function findByBackLink(
       if (isAnybody && (await areOthers(reading, rest, named, signal))) return found;
       for (const { group } of rest) {
         const entries = named.get(group.id);
-        found.set(
-          group.id,
-          entries === undefined ? { kind: 'searches', searches: [] } : { kind: 'everybody', entries },
-        );
+        found.set(group.id, { ids: [], entries: entries ?? [], searches: entries === undefined ? [] : null });
       }
       return found;
     }

@@ -7,15 +7,21 @@ import { eachByBackLink, findByBackLink, Ledger } from './backLinks.ts';
 import { DomainChanges } from './changes.ts';
 import { Directory, type ListingPage, type NamedSearch } from './directory.ts';
 import { filterOf } from './filters.ts';
-import { type Group, type GroupTree, type Reading, readTree } from './groups.ts';
+import type { Group, GroupTree, Reading } from './groups.ts';
 import { lookUpUsers } from './lookUp.ts';
 import { EntryReader } from './map.ts';
 import { explainNobody, groupNamed, type MembersMemory, noSuchGroup } from './members.ts';
+import { NamesOfGroups } from './names.ts';
 import { controlsOf, groupBaseOf, readFacts } from './place.ts';
 import { DirectoryServer, type ServerOptions } from './server.ts';
 import { type LdapSettings, type Schema, schemaOf } from './settings.ts';
-import { type Found, findByName, lookCloser, NamesOfGroups, Together, UnderWay } from './together.ts';
+import { type Found, findByName, lookCloser, Together, UnderWay } from './together.ts';
+import { ToldMembers } from './told.ts';
+import { readTree } from './tree.ts';
 import type { Entry } from './wire.ts';
+
+/** With the one that asks as many as a run reads side by side. */
+const ALONG = 3;
 
 /** What it learns of the server and of its groups is kept for as long as it is open: one run. */
 export class LdapConnector implements Connector {
@@ -26,6 +32,11 @@ export class LdapConnector implements Connector {
   readonly #schema: Schema;
   readonly #reader: EntryReader;
   readonly #names = new NamesOfGroups();
+  readonly #told = new ToldMembers();
+  /** Of groups that came along, until they are asked for. */
+  readonly #ahead = new Map<ExternalId, Found>();
+  /** Groups that were listed and whose members nobody has asked for so far. */
+  readonly #unasked = new Set<ExternalId>();
   readonly #byName = new Together((groups, signal) => this.#foundByName(groups, signal));
   readonly #ledger: Ledger;
   readonly #underWay = new UnderWay();
@@ -82,6 +93,10 @@ export class LdapConnector implements Connector {
       controls: controlsOf(settings),
     });
     const { entries, next } = await this.#listed('groups', cursor, search, signal);
+    for (const entry of entries) {
+      const id = this.#reader.idOf(entry);
+      if (id !== null) this.#unasked.add(id);
+    }
     return { records: entries.map((entry) => this.#reader.group(entry)), next };
   }
 
@@ -92,10 +107,12 @@ export class LdapConnector implements Connector {
   ): Promise<Page<MemberRecord>> {
     const kind = `members-of-${id}`;
     if (cursor !== null) {
-      const page = await this.directory.proceed(kind, cursor, this.#schema.pageSize, signal);
-      this.#ledger.readMembers(page.entries.length, false);
-      return this.#members(page, signal);
+      const told = await this.#told.proceed(cursor, signal);
+      const page = told ?? (await this.#nextMembers(kind, cursor, signal));
+      this.#ledger.readMembers(page.records.length, false);
+      return page;
     }
+    this.#unasked.delete(id);
     const { reading, tree } = await this.#read(signal);
     const group = await groupNamed(reading, tree, id, signal);
     const found = await (this.#isByBackLink ? this.#byBackLink : this.#byName).ask(group, signal);
@@ -104,17 +121,29 @@ export class LdapConnector implements Connector {
     return page;
   }
 
-  async #firstPage(
+  #firstPage(
     kind: string,
     group: Group,
-    found: Found,
+    { ids, entries, searches }: Found,
     signal: AbortSignal,
   ): Promise<Page<MemberRecord>> {
-    if (found.kind === 'everybody')
-      return { records: found.entries.map((entry) => this.#member(entry)), next: null };
-    const memory: MembersMemory = { group, found: 0 };
+    const known = new Set<string | null>(ids);
+    const others = entries.filter((entry) => !known.has(this.#reader.idOf(entry)));
+    const told = [
+      ...ids.map((externalId) => ({ kind: 'user' as const, externalId })),
+      ...others.map((entry) => this.#member(entry)),
+    ];
     const { pageSize } = this.#schema;
-    const page = await this.directory.begin(kind, found.searches, pageSize, signal, memory);
+    const begin = async (either: AbortSignal) => {
+      const memory: MembersMemory = { group, found: told.length };
+      const page = await this.directory.begin(kind, searches ?? [], pageSize, either, memory);
+      return this.#members(page, either);
+    };
+    return this.#told.begin(kind, told, searches === null ? null : begin, signal);
+  }
+
+  async #nextMembers(kind: string, cursor: Cursor, signal: AbortSignal): Promise<Page<MemberRecord>> {
+    const page = await this.directory.proceed(kind, cursor, this.#schema.pageSize, signal);
     return this.#members(page, signal);
   }
 
@@ -124,20 +153,60 @@ export class LdapConnector implements Connector {
     const asked = await this.#read(signal);
     const found = this.#isByBackLink
       ? eachByBackLink(asked, [group])
-      : await this.#foundByName([group], signal);
+      : await findByName({ ...asked, names: this.#names }, [group], signal);
     const own = found.get(group.id);
     if (own === undefined) throw noSuchGroup();
     return this.#firstPage(`members-of-${group.id}`, group, own, signal);
   }
 
-  async #foundByName(groups: readonly Group[], signal: AbortSignal) {
-    return findByName({ ...(await this.#read(signal)), names: this.#names }, groups, signal);
+  /**
+   * Where requests have to be saved, the next groups come along: large ones share the request for what they name, and pages for those of
+   * whom there are too few to fill one.
+   */
+  async #foundByName(groups: readonly Group[], signal: AbortSignal): Promise<ReadonlyMap<ExternalId, Found>> {
+    const asked = { ...(await this.#read(signal)), names: this.#names };
+    const found = new Map<ExternalId, Found>();
+    for (const { id } of groups) {
+      const ahead = this.#ahead.get(id);
+      if (this.#ahead.delete(id) && ahead !== undefined) found.set(id, ahead);
+    }
+    const rest = groups.filter(({ id }) => !found.has(id));
+    if (rest.length === 0) return found;
+    const along = this.#comingAlong(asked.tree, rest);
+    for (const [id, one] of await findByName(asked, [...rest, ...along], signal)) {
+      const isAsked = rest.some((group) => group.id === id);
+      (isAsked ? found : this.#ahead).set(id, one);
+    }
+    return found;
+  }
+
+  /** The next ones in the order of their ids, in which a run reads groups. None while it has passed over others that came along. */
+  #comingAlong(tree: GroupTree, groups: readonly Group[]): readonly Group[] {
+    if (!this.#ledger.isShort || this.#ahead.size > 0) return [];
+    const last: string =
+      groups
+        .map(({ id }) => id)
+        .toSorted()
+        .at(-1) ?? '';
+    const next: ExternalId[] = [];
+    for (const id of this.#unasked) {
+      if (id <= last) continue;
+      next.push(id);
+      next.sort();
+      next.splice(ALONG);
+    }
+    return next.flatMap((id) => tree.get(id) ?? []);
   }
 
   /** Each for itself, unless requests have to be saved. */
   async #foundByBackLink(groups: readonly Group[], signal: AbortSignal) {
     const asked = await this.#read(signal);
-    return this.#ledger.isShort ? findByBackLink(asked, groups, signal) : eachByBackLink(asked, groups);
+    if (!this.#ledger.isWorth(groups.length)) return eachByBackLink(asked, groups);
+    const found = await findByBackLink(asked, groups, signal);
+    this.#ledger.tried(
+      [...found.values()].some(({ searches }) => searches === null || searches.length === 0),
+    );
+    return found;
   }
 
   get #isByBackLink(): boolean {
@@ -223,7 +292,7 @@ export class LdapConnector implements Connector {
   }
 
   async #readTree(signal: AbortSignal): Promise<GroupTree> {
-    return readTree(await this.reading(signal), signal);
+    return readTree(await this.reading(signal), this.#names, signal);
   }
 
   #listed(kind: string, cursor: Cursor | null, search: () => NamedSearch, signal: AbortSignal) {

@@ -9,10 +9,10 @@ import {
   equalsId,
   type Group,
   type GroupTree,
-  membersOf,
   type Reading,
   readGroup,
 } from './groups.ts';
+import { type Names, namesOf } from './names.ts';
 import { controlsOf, groupBaseOf } from './place.ts';
 import type { Schema } from './settings.ts';
 import { dnKey, isWithin } from './values.ts';
@@ -74,16 +74,16 @@ async function searchesByName(
   group: Group,
   signal: AbortSignal,
 ): Promise<readonly NamedSearch[]> {
-  const { schema, settings } = reading;
-  const read = await membersOf(reading, tree.within(group), signal);
+  const read = await namesOf(reading, tree, tree.within(group), signal);
   if (!read.some((one) => one.group.id === group.id)) throw noSuchGroup();
-  const dns = [...new Set(read.flatMap(({ values }) => values))];
-  const users = dns.filter((dn) => isWithin(dn, settings.baseDn) && tree.at(dn) === null);
-  return usersWhere(
-    reading,
-    users.map((dn) => equals(schema.dn, dn)),
-    schema.pageSize,
-  );
+  const named = read.flatMap(({ names }) => usersNamed(reading, names));
+  return usersWhere(reading, named, reading.schema.pageSize);
+}
+
+/** A condition for each who may be a user: a name of an entry in the base. */
+export function usersNamed({ reader, schema, settings }: Reading, { others, ids }: Names): readonly Filter[] {
+  const dns = [...new Set(others)].filter((dn) => isWithin(dn, settings.baseDn));
+  return [...dns.map((dn) => equals(schema.dn, dn)), ...ids.flatMap((id) => equalsId(reader, id) ?? [])];
 }
 
 export function usersWhere(

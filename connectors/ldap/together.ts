@@ -12,8 +12,9 @@ import type { Filter } from 'ldapts';
 import type { ExternalId } from '../../src/domain/ids.ts';
 import { type NamedSearch, SIZE_LIMIT_EXCEEDED } from './directory.ts';
 import { anyOf, equals } from './filters.ts';
-import { CONDITIONS_AT_ONCE, type Group, type GroupTree, membersOf, type Reading } from './groups.ts';
-import { findsNobodyByDn, noSuchGroup, usersWhere } from './members.ts';
+import { CONDITIONS_AT_ONCE, type Group, type GroupTree, type Reading } from './groups.ts';
+import { findsNobodyByDn, noSuchGroup, usersNamed, usersWhere } from './members.ts';
+import { type NamesOfGroups, namesOf } from './names.ts';
 import { textsIn } from './place.ts';
 import { dnKey, isWithin, readExtendedDn } from './values.ts';
 import type { Entry } from './wire.ts';
@@ -96,45 +97,13 @@ export class UnderWay {
   }
 }
 
-/** All members at once, or the searches that find them page by page. */
-export type Found =
-  | { readonly kind: 'everybody'; readonly entries: readonly Entry[] }
-  | { readonly kind: 'searches'; readonly searches: readonly NamedSearch[] };
-
-/** What groups name as their members. Of small groups it is kept: the groups that they are in need it again. */
-export class NamesOfGroups {
-  readonly #kept = new Map<ExternalId, readonly string[]>();
-  #size = 0;
-
-  /** Without those that are not there any more. */
-  async of(
-    reading: Reading,
-    groups: readonly Group[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<ExternalId, readonly string[]>> {
-    const found = new Map(
-      groups.flatMap(({ id }) => {
-        const values = this.#kept.get(id);
-        return values === undefined ? [] : [[id, values] as const];
-      }),
-    );
-    const others = groups.filter(({ id }) => !found.has(id));
-    for (const { group, values } of await membersOf(reading, others, signal)) {
-      found.set(group.id, values);
-      this.#keep(group.id, values);
-    }
-    return found;
-  }
-
-  #keep(id: ExternalId, values: readonly string[]): void {
-    if (values.length > KEPT.each || this.#size + values.length > KEPT.all) return;
-    this.#kept.set(id, values);
-    this.#size += values.length;
-  }
-}
-
-/** DNs, of some hundred bytes each. */
-const KEPT = { each: 500, all: 100_000 } as const;
+/** Members that are told at once, and the searches that find the others page by page. */
+export type Found = {
+  readonly ids: readonly ExternalId[];
+  readonly entries: readonly Entry[];
+  /** null: nobody else is in the group, and that has been made sure of. */
+  readonly searches: readonly NamedSearch[] | null;
+};
 
 type Asked = { readonly reading: Reading; readonly tree: GroupTree; readonly names: NamesOfGroups };
 
@@ -144,7 +113,12 @@ type Wanted = {
   readonly within: readonly Group[];
   readonly marks: ReadonlyMap<string, string>;
   readonly primaries: readonly string[];
+  /** Who is named by id. */
+  readonly ids: readonly ExternalId[];
 };
+
+/** `marks`: of those who are asked for together with other groups'; `searches` finds the others, if there are any. */
+type Shared = Wanted & Pick<Found, 'searches'>;
 
 /** Of servers where groups name their members. Without the groups that are not there any more. */
 export async function findByName(
@@ -154,15 +128,20 @@ export async function findByName(
 ): Promise<ReadonlyMap<ExternalId, Found>> {
   const { reading } = asked;
   const wanted = await wantedByName(asked, groups, signal);
-  const found = new Map<ExternalId, Found>(
-    wanted.map((one) => [one.group.id, { kind: 'searches', searches: searchesFor(reading, one) }]),
-  );
-  const small = fitting(reading, wanted);
-  const told = await usersOf(reading, small, signal);
-  if (told === null) return found;
-  const doubtful = await inDoubt(reading, small, told, signal);
-  for (const [id, entries] of told.members)
-    if (!doubtful.has(id)) found.set(id, { kind: 'everybody', entries });
+  const found = new Map<ExternalId, Found>();
+  const shared = fitting(reading, wanted);
+  const told = await usersOf(reading, shared, signal);
+  if (told !== null) {
+    const doubtful = await inDoubt(reading, shared, told, signal);
+    for (const { group, ids, searches } of shared) {
+      const entries = told.members.get(group.id) ?? [];
+      if (!doubtful.has(group.id)) found.set(group.id, { ids, entries, searches });
+    }
+  }
+  for (const one of wanted) {
+    const { group, ids } = one;
+    if (!found.has(group.id)) found.set(group.id, { ids, entries: [], searches: searchesFor(reading, one) });
+  }
   return found;
 }
 
@@ -173,16 +152,17 @@ async function wantedByName(
 ): Promise<readonly Wanted[]> {
   const byDn = reading.schema.membership === 'member';
   const all = new Set(groups.flatMap((group) => tree.within(group)));
-  const valuesOf = await names.of(reading, [...all], signal);
-  const isUser = (name: string) =>
-    !byDn || (isWithin(name, reading.settings.baseDn) && tree.at(name) === null);
+  const read = await names.of(reading, tree, [...all], signal);
+  const isUser = (name: string) => !byDn || isWithin(name, reading.settings.baseDn);
   return groups
-    .filter(({ id }) => valuesOf.has(id))
+    .filter(({ id }) => read.has(id))
     .map((group) => {
       const within = tree.within(group);
-      const named = within.flatMap(({ id }) => valuesOf.get(id) ?? []).filter(isUser);
-      const marks = new Map(named.map((name) => [byDn ? dnKey(name) : name.toLowerCase(), name]));
-      return { group, within, marks, primaries: within.flatMap(({ primary }) => primary ?? []) };
+      const named = within.flatMap(({ id }) => read.get(id) ?? []);
+      const people = named.flatMap(({ others }) => others).filter(isUser);
+      const marks = new Map(people.map((name) => [byDn ? dnKey(name) : name.toLowerCase(), name]));
+      const ids = [...new Set(named.flatMap((one) => one.ids))];
+      return { group, within, marks, primaries: within.flatMap(({ primary }) => primary ?? []), ids };
     });
 }
 
@@ -207,18 +187,33 @@ function conditionsOf(
   ];
 }
 
-/** As many of them, the smallest first, as a few pages of users hold: all of those are in memory until each group has its own. One is not kept so long. */
-function fitting(reading: Reading, wanted: readonly Wanted[]): readonly Wanted[] {
-  const fit: Wanted[] = [];
+/**
+ * As many of them, the smallest first, as a few pages of users hold: all of those are in memory until each group has its own. One is not
+ * kept so long. Of the others those names that fill no page of their own.
+ */
+function fitting(reading: Reading, wanted: readonly Wanted[]): readonly Shared[] {
+  const sorted = wanted.toSorted((a, b) => a.marks.size - b.marks.size);
   let marks = (wanted.length > 1 ? PAGES_TOGETHER : 1) * reading.schema.pageSize;
   let primaries = CONDITIONS_AT_ONCE;
-  for (const one of wanted.toSorted((a, b) => a.marks.size - b.marks.size)) {
+  const large = sorted.findIndex((one) => {
     marks -= one.marks.size;
     primaries -= one.primaries.length;
-    if (marks < 0 || primaries < 0) break;
-    fit.push(one);
-  }
-  return fit;
+    return marks < 0 || primaries < 0;
+  });
+  if (large < 0) return sorted.map((one) => ({ ...one, searches: null }));
+  const whole = sorted.slice(0, large).map((one) => ({ ...one, searches: null }));
+  return wanted.length === 1
+    ? whole
+    : [...whole, ...sorted.slice(large).flatMap((one) => remainder(reading, one))];
+}
+
+function remainder(reading: Reading, wanted: Wanted): Shared[] {
+  const marks = [...wanted.marks];
+  const full = marks.length - (marks.length % reading.schema.pageSize);
+  if (wanted.primaries.length > 0 || full === marks.length) return [];
+  const names = marks.slice(0, full).map(([, name]) => name);
+  const searches = usersWhere(reading, conditionsOf(reading, names, []), atOnceIn(reading));
+  return [{ ...wanted, marks: new Map(marks.slice(full)), searches: full === 0 ? null : searches }];
 }
 
 const PAGES_TOGETHER = 10;
@@ -303,12 +298,15 @@ async function everybodyWhere(
  */
 async function inDoubt(
   reading: Reading,
-  wanted: readonly Wanted[],
+  wanted: readonly Shared[],
   { members, unborne, foundAnybody }: Told,
   signal: AbortSignal,
 ): Promise<ReadonlySet<ExternalId>> {
   const byDn = reading.schema.membership === 'member';
-  const nobody = wanted.filter(({ group }) => members.get(group.id)?.length === 0);
+  const nobody = wanted.filter(
+    ({ group, ids, searches }) =>
+      members.get(group.id)?.length === 0 && ids.length === 0 && searches === null,
+  );
   const dns = new Set(byDn ? nobody.flatMap(({ within }) => within.map(({ dn }) => dn)) : []);
   const conditions = [
     ...(foundAnybody ? conditionsOf(reading, [...unborne.values()], []) : []),
@@ -355,12 +353,10 @@ export async function lookCloser(
   groups: readonly Group[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<ExternalId, { readonly isStrange: boolean }>> {
-  const { schema, settings } = reading;
   const within = new Set(groups.flatMap((group) => tree.within(group)));
-  const read = new Map((await membersOf(reading, [...within], signal)).map((one) => [one.group.id, one]));
-  const isUser = (dn: string) => isWithin(dn, settings.baseDn) && tree.at(dn) === null;
-  const named = new Map([...read].map(([id, { values }]) => [id, values.filter(isUser)]));
-  const conditions = [...new Set([...named.values()].flat())].map((dn) => equals(schema.dn, dn));
+  const read = new Map((await namesOf(reading, tree, [...within], signal)).map((one) => [one.group.id, one]));
+  const named = new Map([...read].map(([id, { names }]) => [id, usersNamed(reading, names)]));
+  const conditions = [...named.values()].flat();
   const isAnybodyThere = await areAny(reading, { conditions, withBase: false }, signal);
   return new Map(
     groups.flatMap((group) => {

@@ -168,7 +168,7 @@ describe('Members in a domain', () => {
   it.each(['member-of', 'member', 'in-chain'])(
     'include those by primary group, unless told not to (%s)',
     async (membership) => {
-      const rid = 5000 + fresh;
+      const rid = 50_000 + fresh;
       const [named, primary] = [aUser('A'), aUser('B', { primaryGroupID: String(rid) })];
       const group = aGroup('Crew', [named], rid);
       expect(await membersOf(connect({ membership }), group)).toEqual(ids(named, primary));
@@ -188,6 +188,37 @@ describe('Members in a domain', () => {
     },
     30_000,
   );
+
+  it('of a list in slices are taken by their ids, without a search for each page of them', async () => {
+    const deep = aUser('Deep');
+    const inner = aGroup('Inner', [deep]);
+    const members = Array.from({ length: 20 }, (_, at) => aUser(`I${at}`));
+    const elsewhere = aUser('Elsewhere', {}, ROOT);
+    const group = aGroup('Sliced', [...members, elsewhere]);
+    naming(group, inner, group);
+    dc.rights.maxValues = 7;
+    const connector = connect({ membership: 'member' });
+    await connector.tree(never);
+    dc.searches.splice(0);
+    expect(await membersOf(connector, group)).toEqual(ids(...members, deep));
+    expect(dc.searches).toHaveLength(2); // whom the inner group names, and who that is: the slices came with the tree
+  });
+
+  it('come page by page where there are more of them than a run stores at once', async () => {
+    const members = Array.from({ length: 5_100 }, (_, at) => aUser(`P${at}`));
+    const group = aGroup('Paged', members);
+    const connector = connect({ membership: 'member' });
+    const id = idOf(group);
+    const first = await connector.fetchMembers(id, null, never);
+    expect([first.records.length, first.next]).toEqual([5_000, expect.any(String)]);
+    const second = await connector.fetchMembers(id, first.next, never);
+    expect([second.records.length, second.next]).toEqual([100, null]);
+    const all = [...first.records, ...second.records].map((one) => one.kind === 'user' && one.externalId);
+    expect(all.sort()).toEqual(ids(...members));
+    const again = await failing(connector.fetchMembers(id, first.next, never));
+    expect(again).toMatchObject({ kind: 'cursor-expired' });
+    dc.domain.forget([...members, group]);
+  }, 30_000);
 
   it('leave out computers, contacts and those of other domains', async () => {
     const user = aUser();
@@ -274,7 +305,7 @@ describe('Members of several groups, asked for together,', () => {
   }
 
   it.each(both)('are those of each alone, for fewer searches (%s)', async (membership) => {
-    const rid = 7000 + fresh;
+    const rid = 70_000 + fresh;
     const [a, b, c] = [aUser('A'), aUser('B'), aUser('C', { primaryGroupID: String(rid) })];
     const inner = aGroup('Inner', [b]);
     const groups = [
