@@ -19,6 +19,7 @@ import {
   updateConnection,
 } from '../tenancy/connections.ts';
 import type { ApiDeps } from './deps.ts';
+import { GuardOverride } from './guards.ts';
 import { Moment, pageOf } from './page.ts';
 import { route } from './route.ts';
 import { Run } from './runs.ts';
@@ -86,6 +87,7 @@ const Connection = z
       ),
     version: z.number().int(),
     health: Health.describe('From the runs that are recorded.'),
+    overrides: z.array(GuardOverride).describe('Of guards that let more through for a time.'),
     createdAt: Moment,
   })
   .meta({ id: 'Connection' });

@@ -7,6 +7,7 @@ import { changes } from './changes.ts';
 import { configuration } from './configuration.ts';
 import { connections } from './connections.ts';
 import { events } from './events.ts';
+import { guards } from './guards.ts';
 import { health } from './health.ts';
 import { mappingPreviews } from './mappingPreviews.ts';
 import { principals } from './principals.ts';
@@ -26,6 +27,7 @@ export const routes: readonly Route[] = [
   ...tenants,
   ...connections,
   ...mappingPreviews,
+  ...guards,
   ...runs,
   ...changes,
   ...applies,

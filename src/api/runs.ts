@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { RUN_STATES } from '../domain/run.ts';
 import { getRun, listRuns, RunFilter } from '../sync/runs.ts';
+import { Finding } from './guards.ts';
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
 
@@ -66,6 +67,10 @@ export const Run = z
     users: count,
     unreadable: count.describe('Records that were not understood: those users stay as they are.'),
     counts: RunCounts.nullable().describe('Changes that the run left pending; `held` are among the others.'),
+    findings: z
+      .array(Finding)
+      .nullable()
+      .describe('What the guards found when the plan was stored; null before.'),
     missedByDeltas: count
       .nullable()
       .describe(

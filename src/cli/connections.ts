@@ -17,6 +17,7 @@ import {
   settingsFrom,
 } from './directoryOptions.ts';
 import { examples } from './examples.ts';
+import { noteUnknown, overrideInWords } from './guards.ts';
 import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
 import { previewMapping } from './previewMapping.ts';
 import { counted, harmless, type Style } from './terminal.ts';
@@ -198,7 +199,7 @@ function troubleOf(one: Shown): string[] {
   const name = harmless(one.name);
   if (one.state === 'unreadable') return [`${name} cannot be read: ${harmless(one.problem)}.`];
   const { because, who, remedy, nextScheduledAt, state } = one.health;
-  const missed = missedInWords(name, one.health.missedByDeltas);
+  const missed = [...overridesInWords(one), ...missedInWords(name, one.health.missedByDeltas)];
   if (one.state === 'paused' || because === null) return missed;
   const next = nextScheduledAt === null ? 'none, until one is asked for' : minute(nextScheduledAt);
   return [
@@ -208,6 +209,11 @@ function troubleOf(one: Shown): string[] {
     ...(state === 'quarantined' ? [`  next run by schedule: ${next}`] : []),
     ...missed,
   ];
+}
+
+function overridesInWords(one: Shown): string[] {
+  if (one.state === 'unreadable') return [];
+  return one.overrides.map((override) => `${harmless(one.name)}: ${harmless(overrideInWords(override))}.`);
 }
 
 function missedInWords(name: string, missed: number): string[] {
@@ -302,14 +308,27 @@ async function updateConnection(
   cli.next(`${reachedAnew ? 'connections test' : 'sync'} ${connection.id}`);
 }
 
-const nothingRead = { settings: undefined, network: undefined, mapping: undefined, policy: undefined };
+const nothingRead = {
+  settings: undefined,
+  network: undefined,
+  mapping: undefined,
+  policy: undefined,
+  overrides: [],
+};
 
 async function showConnection(cli: Cli, { operator }: App, name: string): Promise<void> {
   const { terminal } = cli;
   const connection = await operator.findConnection(name);
   if (terminal.json) return terminal.document(connection);
-  const { settings, network, mapping, policy, health, ...plain } =
-    connection.state === 'unreadable' ? { ...nothingRead, ...connection } : connection;
+  const {
+    settings,
+    network,
+    mapping,
+    policy,
+    health,
+    overrides: _,
+    ...plain
+  } = connection.state === 'unreadable' ? { ...nothingRead, ...connection } : connection;
   const fares =
     health === null
       ? {}
@@ -326,7 +345,10 @@ async function showConnection(cli: Cli, { operator }: App, name: string): Promis
       value instanceof Date ? value.toISOString() : String(value ?? '—'),
     ]),
   );
-  if (connection.state !== 'unreadable') for (const line of troubleOf(connection)) terminal.note(line);
+  if (connection.state !== 'unreadable') {
+    for (const line of troubleOf(connection)) terminal.note(line);
+    noteUnknown(cli, await operator.getGuards(connection.id));
+  }
   for (const [title, value] of Object.entries({ settings, network, mapping, policy })) {
     if (value === undefined) continue;
     terminal.line(`\n${terminal.style('bold', title)}`);

@@ -11,6 +11,7 @@ import type { App, Cli } from './cli.ts';
 import { addCriteria, type Criteria, criteriaFrom } from './criteria.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
+import { momentTyped } from './moment.ts';
 import { counted, grouped, harmless, timeLeft } from './terminal.ts';
 import { undecidedInWords, whyNothing } from './undecided.ts';
 
@@ -22,6 +23,7 @@ type DecideOptions = Criteria & {
   readonly revision?: number;
   readonly reason?: string;
   readonly includeHeld?: boolean;
+  readonly until?: string;
 };
 
 const WHAT = {
@@ -29,6 +31,11 @@ const WHAT = {
   reject: 'refuse changes; they are not proposed again until their content changes',
   hold: 'keep changes back until somebody approves or rejects them',
 } as const satisfies Record<Verdict, string>;
+
+const UNLESS = {
+  reject: 'until the content changes',
+  hold: 'until somebody decides',
+} as const satisfies Record<Exclude<Verdict, 'approve'>, string>;
 
 const PAST = { approve: 'Approved', reject: 'Rejected', hold: 'Held' } as const satisfies Record<
   Verdict,
@@ -51,6 +58,12 @@ export function addDecisionCommands(program: Command, cli: Cli): void {
       .option('--reason <text>', 'why, for whoever asks later');
     if (verdict === 'approve') {
       command.option('--include-held', 'with --all: also what a guard or a person holds back');
+    } else {
+      command.option(
+        '--until <time>',
+        `how long: 2026-12-31, 7d; without it ${UNLESS[verdict]}`,
+        momentTyped,
+      );
     }
     addCriteria(command).action((ids: string[], options: DecideOptions) =>
       cli.withApp((app) => decide(cli, app, verdict, ids, options)),
@@ -97,8 +110,8 @@ async function decide(
   }
   const which = ids.length > 0 ? await named(app, ids) : await wholeSet(cli, app, verdict, options);
   if (which === null) return EXIT.notNow;
-  const reason = options.reason ?? (await askForReason(cli, verdict));
-  const result = await app.operator.decide({ verdict, reason, ...which });
+  const { until = null, reason = await askForReason(cli, verdict) } = options;
+  const result = await app.operator.decide({ verdict, reason, until, ...which });
   if (verdict === 'approve' && 'connection' in which && result.decided === 0)
     return await approvedNothing(cli, app, which, options);
   if (terminal.json) terminal.document({ verdict, ...result });

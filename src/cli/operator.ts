@@ -11,6 +11,7 @@ import { listAudit, verifyAudit } from '../review/audit.ts';
 import { getChange, listChanges, summarise } from '../review/changes.ts';
 import { decide } from '../review/decide.ts';
 import { explainUser } from '../review/explain.ts';
+import { endGuardOverride, getGuards, overrideGuard } from '../review/guards.ts';
 import type { SignInDeps } from '../signIn/deps.ts';
 import { invitePrincipal, withdrawInvitation } from '../signIn/invitations.ts';
 import {
@@ -134,6 +135,9 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
         { ...deps, openConnector: (connection) => openStoredConnector(deps, connection) },
         { ...request, trigger: 'demand', requestedBy: caller.actor.name },
       ),
+    getGuards: bound(getGuards),
+    overrideGuard: bound(overrideGuard),
+    endGuardOverride: bound(endGuardOverride),
     listChanges: bound(listChanges),
     getChange: bound(getChange),
     summarise: bound(summarise),

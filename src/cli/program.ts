@@ -13,6 +13,7 @@ import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addExplainCommand } from './explain.ts';
 import { EXIT, tell } from './failure.ts';
+import { addGuardCommands } from './guards.ts';
 import { addKeyCommands } from './keys.ts';
 import { noteNewInstall } from './newInstall.ts';
 import { addPrincipalCommands } from './principals.ts';
@@ -70,6 +71,7 @@ export function buildProgram(cli: Cli): Command {
   addSyncCommands(program, cli);
   addChangeCommands(program, cli);
   addDecisionCommands(program, cli);
+  addGuardCommands(program, cli);
   addUserCommands(program, cli);
   addExplainCommand(program, cli);
   addRoleCommands(program, cli);

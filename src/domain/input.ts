@@ -44,6 +44,7 @@ const lists = {
   tenant: { of: 'tenants', by: 'an id or name', command: 'rollcall tenants' },
   connection: { of: 'connections', by: 'an id or name', command: 'rollcall connections' },
   principal: { of: 'principals', by: 'an id or name', command: 'rollcall principals' },
+  'guard override': { of: 'guard overrides', by: 'an id', command: 'rollcall guards show CONNECTION' },
   'API key': { of: 'API keys', by: 'an id', command: 'rollcall keys' },
   session: { of: 'sessions', by: 'an id', command: 'rollcall principals sessions PRINCIPAL' },
   'sign-in provider': { of: 'sign-in providers', by: 'an id or name', command: 'rollcall sign-in' },

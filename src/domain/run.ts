@@ -1,4 +1,5 @@
 /** A sync run: one execution for one connection. */
+import type { Finding } from './guard.ts';
 import type { ConnectionId, ExternalId, RunId, TenantId } from './ids.ts';
 import type { Mapping } from './mapping.ts';
 import type { PartialReason, ProviderEvidence, Snapshot } from './snapshot.ts';
@@ -100,6 +101,8 @@ export type RunView = {
   readonly users: number;
   readonly unreadable: number;
   readonly counts: RunCounts | null;
+  /** What the guards found when its plan was stored, what was let through all the same among it; null before. */
+  readonly findings: readonly Finding[] | null;
   /** Changes that a full run found and that the deltas before it should have; null where there was nothing to compare with. */
   readonly missedByDeltas: number | null;
   readonly requestedBy: string;

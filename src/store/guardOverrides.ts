@@ -1,10 +1,12 @@
 /** Overrides of guards: what somebody lets through for a time. They end by themselves: nothing has to be done when their time is up. */
 import type { Actor, AuditEntry } from '../domain/audit.ts';
-import type { Guard, Override } from '../domain/guard.ts';
+import type { Finding, Guard, Override } from '../domain/guard.ts';
 import type { ConnectionId, GuardOverrideId, PrincipalId, TenantId } from '../domain/ids.ts';
+import type { Policy } from '../domain/policy.ts';
 import { appendAudit } from './audit.ts';
 import type { Database, Sql } from './database.ts';
 import { SUBTREE } from './scope.ts';
+import { unknownRoles, unknownUsers } from './unknownNames.ts';
 
 export type GuardOverride = Override & {
   readonly id: GuardOverrideId;
@@ -105,6 +107,29 @@ export class GuardOverrides {
       await appendAudit(tx, ended.tenant, by.at, [entry]);
       return true;
     });
+  }
+
+  /** What the guards found when the connection's last plan was stored. */
+  lastFindings(scope: TenantId, connection: ConnectionId): Promise<readonly Finding[]> {
+    return this.#database.bulk(scope, async (tx) => {
+      const [last] = await tx.query<{ findings: readonly Finding[] | null }>(
+        `SELECT findings FROM sync_run WHERE connection_id = $1 AND state = 'finished' ORDER BY id DESC LIMIT 1`,
+        [connection],
+      );
+      return last?.findings ?? [];
+    });
+  }
+
+  /** Names of the policy of a connection of `tenant` that nothing has. */
+  unknownNames(
+    scope: TenantId,
+    tenant: TenantId,
+    policy: Policy,
+  ): Promise<{ readonly users: readonly string[]; readonly roles: readonly string[] }> {
+    return this.#database.bulk(scope, async (tx) => ({
+      users: await unknownUsers(tx, tenant, policy.protected.users),
+      roles: await unknownRoles(tx, policy),
+    }));
   }
 
   active(scope: TenantId, connections: readonly ConnectionId[], at: Date): Promise<readonly GuardOverride[]> {

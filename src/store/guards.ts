@@ -9,6 +9,7 @@ import { beginConcerned, concernLast, concernSeatless, NOBODY_LAST, watchedRoles
 import type { BulkTransaction } from './database.ts';
 import type { PlanFacts } from './planFacts.ts';
 import { concernParts } from './shrinkingParts.ts';
+import { unknownRoles } from './unknownNames.ts';
 
 /** A change that waits again, as if it had come with this plan: an approval of an earlier revision does not take it in. */
 export const OPEN_AGAIN = (revision: string, note = 'NULL') =>
@@ -41,18 +42,6 @@ const concernedBy = {
 
 /** What waits. What was rejected takes nothing from anybody. */
 const WAITING = `c.state IN ('open', 'held', 'approved')`;
-
-/** What the policy names and there is none of: whom it looks after is not known then. */
-async function unknownRoles(tx: BulkTransaction, policy: Policy): Promise<readonly string[]> {
-  const named = [...policy.keepOneOf, ...policy.protected.roles];
-  if (named.length === 0) return [];
-  const rows = await tx.query<{ name: string }>(
-    `SELECT DISTINCT name FROM unnest($1::text[]) AS named (name)
-     WHERE NOT EXISTS (SELECT FROM role r WHERE r.name = named.name) ORDER BY name`,
-    [named],
-  );
-  return rows.map(({ name }) => name);
-}
 
 /** Gives how many changes there are that would take something from whom the policy protects. */
 async function concernProtected(

@@ -45,6 +45,7 @@ export function toView(row: SyncRun): RunView {
     users: row.usersRead,
     unreadable: row.unreadable,
     counts: row.counts as RunView['counts'],
+    findings: row.findings as RunView['findings'],
     missedByDeltas: row.missedByDeltas,
     requestedBy: row.requestedBy,
     createdAt: row.createdAt.toISOString(),

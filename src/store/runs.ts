@@ -1,6 +1,7 @@
 /** Sync runs: queued, taken by one process at a time, concluded. Who may take one is decided by the lock of locks.ts. */
 import { v7 } from 'uuid';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { Finding } from '../domain/guard.ts';
 import type { RunHistory } from '../domain/health.ts';
 import {
   ConnectionId,
@@ -306,14 +307,14 @@ async function failRun(tx: OrdinaryTransaction, id: string, failure: RunFailure,
 export async function finishRun(
   sql: Sql,
   run: TakenRun,
-  { counts, missed }: { counts: RunCounts; missed: number | null },
+  { counts, missed, findings }: { counts: RunCounts; missed: number | null; findings: readonly Finding[] },
   at: Date,
 ): Promise<void> {
   await auditRecovery(sql, { ...run, run: run.id }, at);
   const rows = await sql.query(
-    `UPDATE sync_run SET state = 'finished', counts = $3, finished_at = $4, missed_by_deltas = $5
+    `UPDATE sync_run SET state = 'finished', counts = $3, finished_at = $4, missed_by_deltas = $5, findings = $6
      WHERE id = $1 AND worker = $2 AND state = 'planning' RETURNING id`,
-    [run.id, run.worker, JSON.stringify(counts), at.toISOString(), missed],
+    [run.id, run.worker, JSON.stringify(counts), at.toISOString(), missed, JSON.stringify(findings)],
   );
   if (rows.length === 0) throw new RunTakenOver(run.id);
 }

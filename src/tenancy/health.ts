@@ -4,9 +4,14 @@ import type { Clock } from '../domain/clock.ts';
 import type { Connection, ListedConnection, UnreadableConnection } from '../domain/connection.ts';
 import { type Due, type Health, healthOf, type RunHistory } from '../domain/health.ts';
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
+import type { GuardOverride } from '../store/guardOverrides.ts';
 import type { Store } from '../store/store.ts';
 
-export type ReadableWithHealth = Connection & { readonly health: Health };
+export type ReadableWithHealth = Connection & {
+  readonly health: Health;
+  /** Guards that let more through for a time. */
+  readonly overrides: readonly GuardOverride[];
+};
 /** Of one that cannot be read nothing starts, so that there is no health to speak of. */
 export type WithHealth = ReadableWithHealth | (UnreadableConnection & { readonly health: null });
 
@@ -24,10 +29,12 @@ export async function withHealth(
     readable.length === 0
       ? new Map<ConnectionId, RunHistory>()
       : await store.runs.histories(scope, readable, now);
+  const overrides = await store.guardOverrides.active(scope, readable, now);
   return connections.map((one) => {
     if (one.state === 'unreadable') return { ...one, health: null };
     const history = histories.get(one.id) ?? NO_RUNS;
-    return { ...one, health: healthOf(history, dueOf(one), now) };
+    const own = overrides.filter(({ connection }) => connection === one.id);
+    return { ...one, health: healthOf(history, dueOf(one), now), overrides: own };
   });
 }
 

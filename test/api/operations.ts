@@ -43,6 +43,7 @@ export const unknownIds: Ids = {
   productPlan: UNKNOWN,
   session: UNKNOWN,
   signInProvider: UNKNOWN,
+  guardOverride: UNKNOWN,
 };
 
 /** The path with these ids, and with the query of the only operation that answers nothing without one. */
@@ -69,6 +70,12 @@ export const usableBody: Readonly<Record<string, Json>> = {
   previewMapping: { mapping: {} },
   requestRun: {},
   decide: { verdict: 'approve', reason: 'why not', connection: UNKNOWN, revision: 1 },
+  overrideGuard: {
+    guard: 'too-many-deletions',
+    allowed: 500,
+    until: '2026-05-02T09:00:00Z',
+    reason: 'a merger',
+  },
   editUser: { displayName: 'Renamed' },
   createUserToken: { audience: 'invoices' },
   grantAccess: { grant_type: 'client_credentials' },

@@ -12,6 +12,7 @@ import { openLogger } from '../../src/log.ts';
 import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { listChanges } from '../../src/review/changes.ts';
 import { decide } from '../../src/review/decide.ts';
+import { overrideGuard } from '../../src/review/guards.ts';
 import { requestRun } from '../../src/sync/runs.ts';
 import { syncConnection } from '../../src/sync/sync.ts';
 import { authenticateKey, createKey } from '../../src/tenancy/apiKeys.ts';
@@ -42,7 +43,8 @@ export type Ids = Readonly<
     | 'supportAccess'
     | 'productPlan'
     | 'session'
-    | 'signInProvider',
+    | 'signInProvider'
+    | 'guardOverride',
     string
   >
 >;
@@ -199,8 +201,16 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     supportAccess: await aSupportAccess(served, customer.tenant),
     session: await aSession(served, customer.principal),
     signInProvider: await aSignInProvider(served, customer.tenant),
+    guardOverride: await aGuardOverride(served, connection.id),
   };
   return { ids, fingerprint: second.fingerprint };
+}
+
+async function aGuardOverride({ deps, operator }: Served, connection: string): Promise<string> {
+  const until = new Date(deps.clock.now().getTime() + 86_400_000).toISOString();
+  const guard = 'too-many-changes' as const;
+  const asked = { connection, guard, allowed: null, until, reason: 'a merger' };
+  return (await overrideGuard(deps, operator, asked)).id;
 }
 
 /** Asked for by somebody of all tenants. */

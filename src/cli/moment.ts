@@ -1,0 +1,17 @@
+/** Points in time as they are typed: a day, a moment, or how far away. */
+import { InvalidArgumentError } from 'commander';
+import { minutesTyped } from './timeSpan.ts';
+
+const MINUTE_MS = 60_000;
+
+/** For commander: ISO 8601. A day begins at midnight UTC. */
+export function momentTyped(text: string): string {
+  if (/^\d{1,6}[mhd]$/.test(text)) return new Date(Date.now() + minutesTyped(text) * MINUTE_MS).toISOString();
+  const moment = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)
+    ? new Date(text)
+    : null;
+  if (moment !== null && !Number.isNaN(moment.getTime())) return moment.toISOString();
+  throw new InvalidArgumentError(
+    'It must be a day such as 2026-12-31, a moment such as 2026-12-31T18:00Z, or how far away, such as 7d.',
+  );
+}
