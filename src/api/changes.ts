@@ -37,7 +37,19 @@ export const Change = z
     cause: z.string(),
     before: z.unknown(),
     after: z.unknown(),
-    fields: z.array(z.object({ field: z.string(), before: FieldValue, after: FieldValue })),
+    fields: z.array(
+      z.object({
+        field: z.string(),
+        before: FieldValue,
+        after: FieldValue,
+        owner: z
+          .literal('first')
+          .optional()
+          .describe(
+            'first: the value is given once, and the directory never changes it. Missing: the directory owns the field.',
+          ),
+      }),
+    ),
     rolesGained: z.array(z.string()),
     rolesLost: z.array(z.string()),
     candidates: z.array(

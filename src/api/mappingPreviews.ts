@@ -18,6 +18,12 @@ const MappingPreview = z
   .object({
     readAt: z.iso.datetime().describe('When the directory was last read completely.'),
     users: count.describe('Directory users that were looked at.'),
+    outOfScope: count.describe('Of these, those for whom the scope of the mapping does not hold.'),
+    unreadable: z
+      .array(z.object({ problem: z.string(), users: count, example: z.string() }))
+      .describe(
+        'Of whom nothing can be made out, so that nothing would follow for them: why, how many, and the external id of one. The first ten problems.',
+      ),
     before: RunCounts.describe('Pending changes as they are.'),
     after: RunCounts.describe('As they would be.'),
     proposed: z

@@ -1,8 +1,9 @@
 /** Renders the description of a change that the domain made: in one line, and in full. */
+
+import { FIELD_NAMES } from '../domain/attributes.ts';
 import type { AuthUserState, FieldValue } from '../domain/authUser.ts';
 import { type ChangeSetName, type ChangeState, causes, explainNote, setOf } from '../domain/change.ts';
 import { explainFinding } from '../domain/guard.ts';
-import { FIELD_NAMES } from '../domain/mapping.ts';
 import { Problem } from '../domain/problem.ts';
 import { asTyped } from './asTyped.ts';
 import type { Operator } from './operator.ts';
@@ -146,8 +147,8 @@ export function writeChange(
     line();
     terminal.table(
       ['field', 'before', '', 'after'],
-      inReadingOrder(change.fields).map(({ field, before, after }) => [
-        field,
+      inReadingOrder(change.fields).map(({ field, before, after, owner }) => [
+        owner === 'first' ? `${field} (kept from now on)` : field,
         { text: valueInWords(before), style: 'red' as const },
         '→',
         { text: valueInWords(after), style: 'green' as const },

@@ -30,6 +30,11 @@ function writeNumbers({ line, style, table }: Terminal, found: Preview): void {
   line(`and with this   ${countsInWords(found.after, style)}`);
   line(`${counted(proposed, 'change')} would come, ${grouped(found.withdrawn)} would go`);
   for (const reason of found.held) line(style('yellow', `would be held: ${harmless(reason)}`));
+  if (found.outOfScope > 0) line(`${counted(found.outOfScope, 'user')} out of scope`);
+  for (const { problem, users, example } of found.unreadable) {
+    const whom = `${counted(users, 'user')}, such as ${harmless(example)}`;
+    line(style('yellow', `nothing can be made out of ${whom}: ${harmless(problem)}`));
+  }
   if (found.unreadGroups.length > 0) {
     const groups = found.unreadGroups.map(harmless).join(', ');
     line(style('yellow', `not known until the next run, who is in: ${groups}`));

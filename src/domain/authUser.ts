@@ -20,6 +20,8 @@ export type DesiredAuthUser = {
   readonly roles: readonly string[];
   /** Missing where the mapping puts nobody anywhere: they stay where they are. */
   readonly placed?: Placed;
+  /** Fields, of these, in which an auth user keeps the value that they have. Missing where there are none. */
+  readonly firstValues?: readonly string[];
   /** It is not known where the mapping puts them: that hangs on a group that could not be read. `placed` is missing then. */
   readonly placeUnknown?: true;
 };
@@ -51,7 +53,9 @@ export function describeUser(
  * once and finds them equal.
  */
 export function desiredHashOf(desired: DesiredAuthUser): string {
-  const { state, fields, roles, placed } = desired;
-  const wanted = placed === undefined ? [state, fields, roles] : [state, fields, roles, placed.path];
+  const { state, fields, roles, placed, firstValues } = desired;
+  const wanted: unknown[] =
+    placed === undefined ? [state, fields, roles] : [state, fields, roles, placed.path];
+  if (firstValues !== undefined) wanted.push({ firstValues }); // who owns a field decides what differs
   return hash('sha256', JSON.stringify(wanted), 'hex');
 }

@@ -167,7 +167,13 @@ export function explainNote(note: ChangeNote): string {
 }
 
 /** The field `tenant` is the place below the connection's tenant: names joined by slashes, null for that tenant itself. */
-export type FieldChange = { readonly field: string; readonly before: FieldValue; readonly after: FieldValue };
+export type FieldChange = {
+  readonly field: string;
+  readonly before: FieldValue;
+  readonly after: FieldValue;
+  /** Whoever gives it a value first: from now on the directory changes it no more. Missing where the directory owns the field. */
+  readonly owner?: 'first';
+};
 
 /** A matching rule that names an auth user, and how far it is believed. */
 export type Evidence = {

@@ -1,4 +1,5 @@
 /** E-mail addresses as they are compared. An address is an attribute, never an identity: it changes and gets reused. */
+import type { Fields } from './authUser.ts';
 import { cleanText } from './normalise.ts';
 
 /** Without blanks, controls, and what only quoted local parts may have. */
@@ -26,6 +27,12 @@ export function emailKey(address: string | null | undefined): string | null {
   const local = lowerCase(text.slice(0, Math.max(at, 0)));
   const domain = domainKey(text.slice(at + 1));
   return LOCAL_PART.test(local) && domain !== null ? `${local}@${domain}` : null;
+}
+
+/** Of the field `email`. */
+export function emailKeyOf(fields: Fields): string | null {
+  const { email } = fields;
+  return typeof email === 'string' ? emailKey(email) : null;
 }
 
 /** A domain in lower case and punycode; null if it is none, or an address of the internet protocol. */

@@ -18,8 +18,11 @@ export type Evaluated<T> =
 
 export type ExpressionValue = string | number | boolean | readonly string[] | null;
 
-/** What is wanted of an expression. `truth`: yes or no; `value`: text, a number, yes or no, a list of texts or nothing (null). */
-type Results = { readonly truth: boolean; readonly value: ExpressionValue };
+/**
+ * What is wanted of an expression. `truth`: yes or no. `value`: text, a number, yes or no, a list of texts or nothing (null). `text`: text
+ * or nothing; what turns out to be a number, or yes or no, is spelled out.
+ */
+type Results = { readonly truth: boolean; readonly value: ExpressionValue; readonly text: string | null };
 
 /**
  * A variable that an expression reads, once for each place. `path`: the members that it names, `["custom", "level"]` of
@@ -142,6 +145,7 @@ const yields = {
     types: new Set(['string', 'int', 'double', 'bool', 'list<string>', 'dyn', 'null', 'list', 'list<dyn>']),
     words: 'a text, a number, yes or no, or a list of texts',
   },
+  text: { types: new Set(['string', 'dyn', 'null']), words: 'a text' },
 } as const satisfies Record<keyof Results, { types: ReadonlySet<string>; words: string }>;
 
 function evaluation<Values extends object, Result extends keyof Results>(
@@ -150,8 +154,8 @@ function evaluation<Values extends object, Result extends keyof Results>(
 ): (values: Values) => Evaluated<Results[Result]> {
   return (values) => {
     try {
-      const value = plain(parsed(values));
-      if (value === undefined || (result === 'truth' && typeof value !== 'boolean'))
+      const value = as[result](plain(parsed(values)));
+      if (value === undefined)
         return { ok: false, problem: `gives a value that is not ${yields[result].words}` };
       return { ok: true, value: value as Results[Result] };
     } catch (error) {
@@ -161,6 +165,18 @@ function evaluation<Values extends object, Result extends keyof Results>(
     }
   };
 }
+
+/** undefined: it is nothing of that kind. */
+const as = {
+  truth: (value) => (typeof value === 'boolean' ? value : undefined),
+  value: (value) => value,
+  text: (value) => {
+    if (value === null || value === undefined || typeof value === 'string') return value;
+    return typeof value === 'object' ? undefined : String(value);
+  },
+} as const satisfies {
+  [R in keyof Results]: (value: ExpressionValue | undefined) => Results[R] | undefined;
+};
 
 /** undefined: nothing that can be stored. */
 function plain(value: unknown): ExpressionValue | undefined {

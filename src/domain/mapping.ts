@@ -1,13 +1,13 @@
 /** How directory attributes, groups and org units become an auth user's fields, roles and tenant. */
 import { z } from 'zod';
+import { Attributes, compileAttributes, FIELD_NAMES } from './attributes.ts';
 import type { DesiredAuthUser, FieldValue, StoredAuthUser } from './authUser.ts';
-import { customValue, type DirectoryUser, type GroupRef, TEXT_ATTRIBUTES } from './directory.ts';
+import { customValue, type DirectoryUser, type GroupRef } from './directory.ts';
 import type { Placed } from './place.ts';
 import { RoleName } from './role.ts';
-import { compileRules, namesOf, Rules } from './rules.ts';
-
-/** Attributes of a directory user that are a field of the same name of the auth user unless the mapping omits them. */
-export const FIELD_NAMES = [...TEXT_ATTRIBUTES, 'userType', 'manager'] as const;
+import { type CompiledRules, compileRules, namesOf, Rules } from './rules.ts';
+import { looksAtAnyGroup, UserExpression } from './userExpression.ts';
+import { type CompiledWritten, compileWritten, type Doubt, type NotMapped } from './written.ts';
 
 export const Mapping = z
   .strictObject({
@@ -26,9 +26,45 @@ export const Mapping = z
     groups: z.array(z.string().min(1)).nullable().default([]),
     /** In this order. A mapping without rules is stored without them. */
     rules: Rules.optional(),
+    /** Fields that are not just the directory's attribute of the same name, or not the directory's alone. */
+    attributes: Attributes.optional(),
+    /** Whom of the directory the connection is about, in CEL. Without it, everybody. */
+    scope: UserExpression('truth').optional(),
+  })
+  .superRefine((mapping, context) => {
+    for (const { path, message } of wrongBetween(mapping))
+      context.addIssue({ code: 'custom', path, message });
   })
   .meta({ id: 'Mapping' });
 export type Mapping = z.infer<typeof Mapping>;
+
+type Wrong = { readonly path: string[]; readonly message: string };
+
+/** What contradicts each other in a mapping whose parts are right. */
+function wrongBetween({
+  omit,
+  groups,
+  attributes = {},
+  scope,
+}: Pick<Mapping, 'omit' | 'groups' | 'attributes' | 'scope'>): readonly Wrong[] {
+  const omitted: readonly string[] = omit;
+  const leftOut = Object.keys(attributes)
+    .filter((field) => omitted.includes(field))
+    .map((field): Wrong => ({ path: ['attributes', field], message: OMITTED }));
+  if (groups === null || groups.length > 0) return leftOut;
+  const ofFields = Object.entries(attributes)
+    .filter(([, { value }]) => value !== undefined && looksAtAnyGroup(value, 'value'))
+    .map(([field]): Wrong => ({ path: ['attributes', field, 'value'], message: LOOKS_AT_ALL }));
+  const ofScope =
+    scope === undefined || !looksAtAnyGroup(scope, 'truth')
+      ? []
+      : [{ path: ['scope'], message: LOOKS_AT_ALL }];
+  return [...leftOut, ...ofFields, ...ofScope];
+}
+
+const OMITTED = 'is named in omit as well, by which it is no field of this connection';
+const LOOKS_AT_ALL =
+  'looks at groups otherwise than by a name, as in "Sales" in groups: say in mapping.groups which are to be read, null for all';
 
 /** A role that a mapping names, and where in the connection. */
 export type NamedRole = { readonly name: string; readonly path: string };
@@ -61,7 +97,8 @@ export type UnreadGroups = {
 
 /** A mapping made ready to map many users: look-ups instead of searches. */
 export type CompiledMapping = {
-  readonly map: (user: DirectoryUser, groups: readonly GroupRef[]) => DesiredAuthUser;
+  /** The same user and groups always give the same. */
+  readonly map: (user: DirectoryUser, groups: readonly GroupRef[]) => Mapped;
   /** Where groups could not be read: what can be wanted all the same. null: nothing is in doubt. */
   readonly inDoubt: (unread: UnreadGroups) => MapInDoubt | null;
   /** Whether the members of this group have to be read. */
@@ -73,33 +110,43 @@ export type CompiledMapping = {
   readonly groups: readonly string[];
   /** Whether it decides in which tenant everybody is. */
   readonly places: boolean;
+  /** Custom attributes that something follows from, by name. */
+  readonly custom: readonly string[];
 };
+
+/** What a mapping makes of a directory user: told apart by the state. */
+export type Mapped = DesiredAuthUser | NotMapped;
+
+export function isMapped(mapped: Mapped): mapped is DesiredAuthUser {
+  return mapped.state !== 'out-of-scope' && mapped.state !== 'unreadable';
+}
 
 /**
  * What is wanted of somebody in spite of groups that could not be read: nobody loses a role that may follow from one, gains one that
- * they may keep from them, or moves because of it; where a joiner belongs may be unknown. `stored`: the auth user that they are
- * linked to.
+ * they may keep from them, moves because of it, or gets another value in a field; where a joiner belongs may be unknown, and whether
+ * they do or what their fields hold: then they are `unreadable`. `stored`: the auth user that they are linked to.
  */
-export type MapInDoubt = (
-  user: DirectoryUser,
-  groups: readonly GroupRef[],
-  stored: Pick<StoredAuthUser, 'roles'> | null,
-) => DesiredAuthUser;
+export type MapInDoubt = {
+  readonly map: (
+    user: DirectoryUser,
+    groups: readonly GroupRef[],
+    stored: Pick<StoredAuthUser, 'roles' | 'fields'> | null,
+  ) => Mapped;
+  /** Whether anybody who is out of scope may be in it once the groups are known. */
+  readonly scope: boolean;
+};
 
 export function compileMapping(mapping: Mapping): CompiledMapping {
-  const omitted = new Set<string>(mapping.omit);
-  const names = FIELD_NAMES.filter((name) => !omitted.has(name));
-  const custom = mapping.custom.map((name) => ({ name, field: `custom.${name}` }));
-  // Copied and filled, an object is made in one piece; grown field by field, in a dozen that are thrown away.
-  const blank: Record<string, FieldValue> = {};
-  for (const field of [...names, ...custom.map(({ field }) => field)]) blank[field] = null;
+  const { blank, names, custom, first } = fieldsOf(mapping);
+  const written = compileWritten(mapping.attributes, mapping.scope);
   const rolesByGroup = new Map<string, string[]>();
   for (const { group, role } of mapping.roles)
     rolesByGroup.set(group, [...(rolesByGroup.get(group) ?? []), role]);
   const everyone = [...new Set(mapping.everyone)].sort();
   const rules =
     mapping.rules === undefined || mapping.rules.length === 0 ? null : compileRules(mapping.rules);
-  const needed = [...rolesByGroup.keys(), ...(rules?.groups ?? [])];
+  const ofExpressions = written?.expressions.flatMap(({ groups }) => groups) ?? [];
+  const needed = [...new Set([...rolesByGroup.keys(), ...(rules?.groups ?? []), ...ofExpressions])];
   const chosen = mapping.groups === null ? null : new Set([...mapping.groups, ...needed]);
 
   const rolesOf = (groups: readonly GroupRef[]): readonly string[] => {
@@ -120,40 +167,131 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
     return names;
   };
 
-  const map = (user: DirectoryUser, groups: readonly GroupRef[], doubtful?: ReadonlySet<string>) => {
+  const map: MapIn = (user, groups, doubt, isCertain) => {
     const fields = { ...blank };
     for (const name of names) fields[name] = user[name];
     for (const { name, field } of custom) fields[field] = customValue(user, name);
-    const desired = { state: desiredState[user.state], fields, roles: rolesOf(groups) };
-    if (rules === null) return desired;
-    const { roles, placed, placeInDoubt } = rules.apply(user, namesIn(groups), doubtful);
-    const all = roles.length === 0 ? desired.roles : [...new Set([...desired.roles, ...roles])].sort();
-    if (!rules.place) return { ...desired, roles: all };
-    return { ...desired, roles: all, ...(placeInDoubt ? UNKNOWN : { placed: placed ?? HOME }) };
+    const notMapped = written === null ? null : written.apply(fields, user, groups, doubt);
+    if (notMapped !== null) return notMapped;
+    const plain = { state: desiredState[user.state], fields, roles: rolesOf(groups) };
+    const desired = first.length === 0 ? plain : { ...plain, firstValues: first };
+    return rules === null
+      ? desired
+      : withRules(desired, rules, user, namesIn(groups), isCertain ? doubt : null);
   };
 
   return {
-    map: (user, groups) => map(user, groups),
+    map: (user, groups) => map(user, groups, null, true),
     inDoubt: (unread) => {
-      const doubtful = groupsInDoubt(needed, unread);
-      if (doubtful.size === 0) return null;
-      const losable = new Set([
-        ...mapping.roles.flatMap(({ group, role }) => (doubtful.has(group) ? role : [])),
-        ...(rules?.rolesOf(doubtful) ?? []),
-      ]);
-      return (user, groups, stored) => {
-        const certain = map(user, groups, doubtful);
-        const wanted = new Set(map(user, groups).roles);
-        const kept = (stored?.roles ?? []).filter((role) => losable.has(role) || wanted.has(role));
-        return { ...certain, roles: [...new Set([...certain.roles, ...kept])].sort() };
-      };
+      const doubt = doubtOf(needed, written?.expressions ?? [], unread);
+      return doubt && mapInDoubt(map, doubt, losable(mapping, rules, doubt.groups), written?.scope ?? null);
     },
     reads: (group) => chosen === null || chosen.has(group.externalId) || chosen.has(group.name),
     readsGroups: chosen === null || chosen.size > 0,
     readsEveryGroup: chosen === null,
     groups: needed,
     places: rules?.place ?? false,
+    custom: customIn(mapping, written),
   };
+}
+
+/** `isCertain`: what hangs on groups that are in doubt is left out. */
+type MapIn = (
+  user: DirectoryUser,
+  groups: readonly GroupRef[],
+  doubt: (Doubt & { readonly groups: ReadonlySet<string> }) | null,
+  isCertain: boolean,
+) => Mapped;
+
+function withRules(
+  desired: DesiredAuthUser,
+  rules: CompiledRules,
+  user: DirectoryUser,
+  groups: ReadonlySet<string>,
+  doubt: Pick<Doubts, 'groups'> | null,
+): DesiredAuthUser {
+  const { roles, placed, placeInDoubt } = rules.apply(user, groups, doubt?.groups);
+  const all = roles.length === 0 ? desired.roles : [...new Set([...desired.roles, ...roles])].sort();
+  if (!rules.place) return { ...desired, roles: all };
+  return { ...desired, roles: all, ...(placeInDoubt ? UNKNOWN : { placed: placed ?? HOME }) };
+}
+
+type Doubts = Pick<Doubt, 'concerns'> & { readonly groups: ReadonlySet<string> };
+
+/** null: nothing is in doubt. */
+function doubtOf(
+  needed: readonly string[],
+  expressions: CompiledWritten['expressions'],
+  unread: UnreadGroups,
+): Doubts | null {
+  const groups = groupsInDoubt(needed, unread);
+  const anyGroup = unread.someUnreadable || unread.membersUnknown.length > 0;
+  const concerns: Doubt['concerns'] = (expression) =>
+    (anyGroup && expression.anyGroup) || expression.groups.some((group) => groups.has(group));
+  return groups.size > 0 || expressions.some(concerns) ? { groups, concerns } : null;
+}
+
+function losable({ roles }: Mapping, rules: CompiledRules | null, doubtful: ReadonlySet<string>) {
+  const ofGroups = roles.flatMap(({ group, role }) => (doubtful.has(group) ? role : []));
+  return new Set([...ofGroups, ...(rules?.rolesOf(doubtful) ?? [])]);
+}
+
+function mapInDoubt(
+  map: MapIn,
+  { groups: doubtful, concerns }: Doubts,
+  mayLose: ReadonlySet<string>,
+  scope: CompiledWritten['scope'],
+): MapInDoubt {
+  return {
+    scope: scope !== null && concerns(scope),
+    map: (user, groups, stored) => {
+      const doubt = { groups: doubtful, concerns, stored: stored?.fields ?? null };
+      const certain = map(user, groups, doubt, true);
+      const likely = map(user, groups, doubt, false);
+      if (!isMapped(certain) || !isMapped(likely)) return certain;
+      const kept = (stored?.roles ?? []).filter((role) => mayLose.has(role) || likely.roles.includes(role));
+      return { ...certain, roles: [...new Set([...certain.roles, ...kept])].sort() };
+    },
+  };
+}
+
+/** How the fields are filled that need nothing but the attribute of the same name, and what all are before. */
+function fieldsOf({ omit, custom, attributes = {} }: Mapping) {
+  const { set, local, first } = compileAttributes(attributes);
+  const written = set.map(({ field }) => field);
+  const isFilled = (field: string) => !local.has(field) && !(omit as readonly string[]).includes(field);
+  const fields: readonly string[] = [
+    ...FIELD_NAMES.filter(isFilled),
+    ...new Set([...custom.map((name) => `custom.${name}`), ...written.filter((name) => !isPlain(name))]),
+  ].filter(isFilled);
+  // Copied and filled, an object is made in one piece; grown field by field, in a dozen that are thrown away.
+  const blank: Record<string, FieldValue> = {};
+  for (const field of fields) blank[field] = null;
+  return {
+    blank,
+    first,
+    names: FIELD_NAMES.filter((name) => isFilled(name) && !written.includes(name)),
+    custom: custom
+      .map((name) => ({ name, field: `custom.${name}` }))
+      .filter(({ field }) => isFilled(field) && !written.includes(field)),
+  };
+}
+
+function isPlain(field: string): boolean {
+  return (FIELD_NAMES as readonly string[]).includes(field);
+}
+
+function customIn({ custom, attributes = {} }: Mapping, written: CompiledWritten | null): readonly string[] {
+  const from = Object.entries(attributes).flatMap(([field, { from: given = field, value, owner }]) =>
+    value === undefined && owner !== 'local' ? given : [],
+  );
+  return [
+    ...new Set([
+      ...custom,
+      ...from.filter((name) => !isPlain(name)).map((name) => name.slice('custom.'.length)),
+      ...(written?.expressions.flatMap((expression) => expression.custom) ?? []),
+    ]),
+  ];
 }
 
 /** Of whom no rule says where they belong. */

@@ -3,7 +3,7 @@
  * `Offices/{officeLocation}`. Nobody is ever put elsewhere.
  */
 import { z } from 'zod';
-import { customValue, type DirectoryUser, TEXT_ATTRIBUTES } from './directory.ts';
+import { type CustomValue, customValue, type DirectoryUser, TEXT_ATTRIBUTES } from './directory.ts';
 import type { TenantId } from './ids.ts';
 import { cleanText } from './normalise.ts';
 
@@ -34,12 +34,17 @@ export const AttributeName = z
     'is no attribute: it has to be one of the fields of a mapping, or custom.<name>',
   );
 
-/** All values that the user has there: a custom attribute may have several. */
-export function valuesOf(user: DirectoryUser, attribute: string): readonly string[] {
+/** By the name of the field that it becomes. null: the user has no value there. */
+export function attributeOf(user: DirectoryUser, attribute: string): CustomValue | null {
   const custom = attribute.startsWith('custom.');
-  const value = custom
+  return custom
     ? customValue(user, attribute.slice('custom.'.length))
     : user[attribute as 'userName' | 'userType'];
+}
+
+/** All values that the user has there: a custom attribute may have several. */
+export function valuesOf(user: DirectoryUser, attribute: string): readonly string[] {
+  const value = attributeOf(user, attribute);
   if (value === null) return [];
   return Array.isArray(value) ? value : [String(value)];
 }

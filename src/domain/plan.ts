@@ -2,6 +2,7 @@
  * What a difference means. The store finds the rows that differ; for each, this says which change it is, if any. It looks at one
  * user at a time and knows nothing of paging, SQL or the set as a whole (that is what guards are for).
  */
+import { keepFirst } from './attributes.ts';
 import {
   type DesiredAuthUser,
   describeUser,
@@ -40,8 +41,11 @@ export type Seen = {
 export type Absent = {
   readonly externalId: ExternalId;
   readonly linked: StoredAuthUser;
-  /** What the provider said when it was asked for this very user; null: a complete snapshot did not contain them. */
-  readonly told: 'gone' | 'out-of-scope' | null;
+  /**
+   * What the provider said when it was asked for this very user; `excluded`: they were read, and the mapping's scope does not hold for
+   * them. null: a complete snapshot did not contain them.
+   */
+  readonly told: 'gone' | 'out-of-scope' | 'excluded' | null;
 };
 
 export type PlanContext = {
@@ -83,8 +87,9 @@ export function planAbsent(
   );
 }
 
-function causeOfAbsence({ told }: Absent, { readingChanged }: PlanContext): Cause {
+function causeOfAbsence({ told }: Absent, { readingChanged, mappingChanged }: PlanContext): Cause {
   if (told === 'gone') return 'left';
+  if (told === 'excluded') return mappingChanged ? 'scope-changed' : 'out-of-scope';
   if (readingChanged) return 'scope-changed';
   return told === 'out-of-scope' ? 'out-of-scope' : 'left';
 }
@@ -101,7 +106,8 @@ function planUnlinked(seen: Seen, context: PlanContext): ProposedChange | null {
       return settled(arrival('create', 'joined', seen, null, [], context), seen, null, context);
     case 'certain': {
       const { authUser, cause } = matched;
-      return settled(arrival('link', cause, seen, authUser, [], context), seen, authUser, context);
+      const kept = keepingFirst(seen, authUser);
+      return settled(arrival('link', cause, kept, authUser, [], context), kept, authUser, context);
     }
     case 'uncertain':
       return arrival('conflict', matched.cause, seen, null, matched.candidates, context);
@@ -127,12 +133,21 @@ function planLinked(
       if (linked.state !== 'active') return null;
       return removal('suspend', 'suspended', seen.externalId, linked, seen.desiredHash, context);
     case 'active': {
+      const kept = keepingFirst(seen, linked);
       const kind = linked.state === 'active' ? 'update' : 'reactivate';
-      const change = arrival(kind, 'returned', seen, linked, [], context);
+      const change = arrival(kind, 'returned', kept, linked, [], context);
       const now = kind === 'reactivate' ? change : updating(change, linked, context);
-      return settled(now, seen, linked, context);
+      return settled(now, kept, linked, context);
     }
   }
+}
+
+/** A field whose owner is whoever was first keeps the value that it has. The hash stays that of what the directory holds. */
+function keepingFirst(seen: Seen, { fields }: StoredAuthUser): Seen {
+  const { desired } = seen;
+  if (desired.firstValues === undefined) return seen;
+  const kept = keepFirst(desired.fields, desired.firstValues, fields);
+  return { ...seen, desired: { ...desired, fields: kept } };
 }
 
 /** null: nothing differs. */
@@ -204,7 +219,8 @@ function arrival(
 ): ProposedChange {
   const roles = stored?.roles ?? [];
   // Where nothing was there before, what comes after says it all: `shownFields` spells it out for whoever looks.
-  const fields = stored === null ? [] : differingFields(stored.fields, seen.desired.fields);
+  const { fields: wanted, firstValues } = seen.desired;
+  const fields = stored === null ? [] : differingFields(stored.fields, wanted, firstValues);
   // What the directory does not own stays as it is, and is part of neither side.
   const owned = stored === null ? null : pick(stored.fields, seen.desired.fields);
   const { place, move, foundTenants, desiredHash } = placing(seen, stored, context);
@@ -282,11 +298,16 @@ function pick(stored: Fields, desired: Fields): Fields {
 }
 
 /** The fields that the directory owns and that are not as it wants them, in the directory's order. */
-export function differingFields(stored: Fields, desired: Fields): readonly FieldChange[] {
+export function differingFields(
+  stored: Fields,
+  desired: Fields,
+  first: readonly string[] = [],
+): readonly FieldChange[] {
   const changes: FieldChange[] = [];
   for (const [field, after] of Object.entries(desired)) {
     const before = stored[field] ?? null;
-    if (!sameValue(before, after)) changes.push({ field, before, after });
+    if (sameValue(before, after)) continue;
+    changes.push(first.includes(field) ? { field, before, after, owner: 'first' } : { field, before, after });
   }
   return changes;
 }

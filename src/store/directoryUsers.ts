@@ -11,6 +11,9 @@ import type { Database, Sql } from './database.ts';
 /** Groups are those that the mapping of that time read. */
 export type ReadUser = { readonly user: DirectoryUser; readonly groups: readonly GroupRef[] };
 
+/** SQL over a staged user: whether the directory named them, be they out of the mapping's scope. */
+export const NAMED_BY_DIRECTORY = `(absence IS NULL OR absence = 'excluded')`;
+
 /** From the table `page_of_users` of this session. */
 export async function keepContent(sql: Sql, run: TakenRun): Promise<void> {
   await sql.query(
@@ -22,13 +25,13 @@ export async function keepContent(sql: Sql, run: TakenRun): Promise<void> {
   );
 }
 
-/** Those of whom the snapshot says that they are away. Whoever could not be understood is there. */
+/** Those of whom the snapshot says that they are away. Whoever could not be understood, or is out of scope, is there. */
 export async function forgetAway(sql: Sql, run: TakenRun, snapshot: Snapshot['kind']): Promise<void> {
   if (snapshot === 'partial') return;
   if (snapshot === 'named') {
     await sql.query(
       `DELETE FROM directory_user d USING staged_user s
-       WHERE s.run_id = $2 AND s.absence IS NOT NULL AND d.connection_id = $1 AND d.external_id = s.external_id`,
+       WHERE s.run_id = $2 AND NOT ${NAMED_BY_DIRECTORY} AND d.connection_id = $1 AND d.external_id = s.external_id`,
       [run.connection, run.id],
     );
     return;
@@ -36,7 +39,7 @@ export async function forgetAway(sql: Sql, run: TakenRun, snapshot: Snapshot['ki
   await sql.query('SET LOCAL enable_nestloop = off'); // all are compared, however few the statistics say there are
   await sql.query(
     `DELETE FROM directory_user d WHERE d.connection_id = $1
-       AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = d.external_id AND s.absence IS NULL)`,
+       AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = d.external_id AND ${NAMED_BY_DIRECTORY})`,
     [run.connection, run.id],
   );
   await sql.query('SET LOCAL enable_nestloop = on');

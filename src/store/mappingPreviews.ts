@@ -8,23 +8,34 @@ import type { GroupRef } from '../domain/directory.ts';
 import { type ConnectionId, type ExternalId, RunId, type TenantId } from '../domain/ids.ts';
 import type { Mapping } from '../domain/mapping.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
+import { OF_THE_MAPPING } from '../domain/written.ts';
 import { type ChangeView, readChanges } from './changes.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import type { ReadUser } from './directoryUsers.ts';
 import { lockForPlan } from './locks.ts';
 import { countPending } from './planFacts.ts';
 import { LIVE, Plan } from './planning.ts';
+import type { StagedUser } from './staging.ts';
 
 /** How many directory users are in memory at once. */
 const BATCH = 1_000;
 /** Changes that are shown one by one. */
 const SHOWN = 100;
+const PROBLEMS_SHOWN = 10;
 
 export type Previewed = {
   /** When the last complete run ended. */
   readonly readAt: string;
   /** Directory users that were looked at. */
   readonly users: number;
+  /** Of these, those for whom the mapping's scope does not hold. */
+  readonly outOfScope: number;
+  /** Of whom nothing can be made out, and nothing would follow: why, of how many, and of whom for one. The first ten problems. */
+  readonly unreadable: readonly {
+    readonly problem: string;
+    readonly users: number;
+    readonly example: ExternalId;
+  }[];
   /** Pending changes as they are, and as they would be. */
   readonly before: RunCounts;
   readonly after: RunCounts;
@@ -42,12 +53,10 @@ export type Previewed = {
 /** A directory user as last read, to be staged. `agreedHash`: as in `KnownUser`. */
 export type LastRead = ReadUser & { readonly externalId: ExternalId; readonly agreedHash: string | null };
 
-export type Restaged = {
-  readonly externalId: ExternalId;
-  readonly differs: boolean;
-  readonly emailKey: string | null;
-  readonly desiredHash: string;
-};
+export type Restaged =
+  | Pick<Extract<StagedUser, { problem: string }>, 'externalId' | 'problem'>
+  | Pick<Extract<StagedUser, { absence: string }>, 'externalId' | 'absence'>
+  | Omit<Extract<StagedUser, { desiredHash: string }>, 'content'>;
 
 type PreviewRequest = {
   readonly connection: ConnectionId;
@@ -137,6 +146,7 @@ async function previewWithin(tx: BulkTransaction, request: PreviewRequest): Prom
     users,
     before,
     after: await countPending(tx, run),
+    ...(await describeLeft(tx, run)),
     ...(await describe(tx, run)),
     unreadGroups,
   };
@@ -179,8 +189,9 @@ async function stageUsers(
 ): Promise<number> {
   await tx.query(
     `INSERT INTO staged_user (run_id, external_id, tenant_id, problem)
-     SELECT $1, external_id, tenant_id, problem FROM staged_user WHERE run_id = $2 AND problem IS NOT NULL`,
-    [run.id, last.id],
+     SELECT $1, external_id, tenant_id, problem FROM staged_user
+     WHERE run_id = $2 AND problem IS NOT NULL AND NOT starts_with(problem, $3)`,
+    [run.id, last.id, OF_THE_MAPPING],
   );
   await tx.query('SET LOCAL enable_nestloop = off'); // all are read, however few the statistics say there are
   await tx.query(
@@ -201,21 +212,38 @@ async function stageUsers(
     users += rows.length;
     const staged = rows.map(({ content, ...row }) => stage({ ...row, ...content }));
     await tx.query(
-      `INSERT INTO staged_user (run_id, external_id, tenant_id, differs, email_key, desired_hash)
-       SELECT $1, s.id, $2, s.differs, s.email_key, decode(s.hash, 'hex')
-       FROM unnest($3::text[], $4::boolean[], $5::text[], $6::text[]) AS s (id, differs, email_key, hash) ON CONFLICT DO NOTHING`,
-      [
-        run.id,
-        run.tenant,
-        staged.map(({ externalId }) => externalId),
-        staged.map(({ differs }) => differs),
-        staged.map(({ emailKey }) => emailKey),
-        staged.map(({ desiredHash }) => desiredHash),
-      ],
+      `INSERT INTO staged_user (run_id, external_id, tenant_id, problem, absence, differs, email_key, desired_hash)
+       SELECT $1, s.id, $2, s.problem, s.absence, s.differs, s.email_key, decode(s.hash, 'hex')
+       FROM jsonb_to_recordset($3::jsonb) AS s (id text, problem text, absence text, differs boolean, email_key text, hash text)
+       ON CONFLICT DO NOTHING`,
+      [run.id, run.tenant, JSON.stringify(staged.map(toRestagedRow))],
     );
   }
   await tx.query('CLOSE last_read');
   return users;
+}
+
+function toRestagedRow(user: Restaged) {
+  const { externalId: id } = user;
+  if ('problem' in user) return { id, problem: user.problem };
+  if ('absence' in user) return { id, absence: user.absence };
+  return { id, differs: user.differs, email_key: user.emailKey, hash: user.desiredHash };
+}
+
+async function describeLeft(
+  tx: BulkTransaction,
+  run: TakenRun,
+): Promise<Pick<Previewed, 'outOfScope' | 'unreadable'>> {
+  const [counted] = await tx.query<{ excluded: number }>(
+    `SELECT count(*)::int AS excluded FROM staged_user WHERE run_id = $1 AND absence = 'excluded'`,
+    [run.id],
+  );
+  const unreadable = await tx.query<Previewed['unreadable'][number]>(
+    `SELECT problem, count(*)::int AS users, min(external_id COLLATE "C") AS example FROM staged_user
+     WHERE run_id = $1 AND problem IS NOT NULL GROUP BY problem ORDER BY users DESC, problem LIMIT ${PROBLEMS_SHOWN}`,
+    [run.id],
+  );
+  return { outOfScope: counted?.excluded ?? 0, unreadable };
 }
 
 async function describe(

@@ -23,6 +23,7 @@ import { forgetAway } from './directoryUsers.ts';
 import { activeOverrides } from './guardOverrides.ts';
 import { countForGuards, holdFound, OPEN_AGAIN } from './guards.ts';
 import { manyIds } from './ids.ts';
+import { type LeftRow, leaveRows } from './leftRows.ts';
 import { lockForPlan } from './locks.ts';
 import { countMissed } from './missed.ts';
 import { type Concluded, countPending, type PlanFacts, readConcluded, readFacts } from './planFacts.ts';
@@ -168,6 +169,13 @@ export class Plan {
       all ? 'many' : 'few',
     );
     for await (const batch of rows) yield batch.map(toAbsent);
+  }
+
+  /**
+   * Nothing follows for these, as for records that could not be understood. To be said before `merge`.
+   */
+  async leave(rows: readonly LeftRow[]): Promise<void> {
+    if (rows.length > 0) await this.#store(() => leaveRows(this.#tx, this.#run, rows));
   }
 
   /** Whether so few staged rows have to be looked at that it costs less to look each up than to go over all auth users. */
@@ -333,7 +341,7 @@ export class Plan {
        FROM sync_run r WHERE c.id = $1 AND r.id = $4`,
       [this.#run.connection, revision, keepsToken, this.#run.id],
     );
-    await finishRun(this.#tx, this.#run, { counts, missed: this.#missed, findings }, at);
+    await finishRun(this.#tx, this.#run, { counts, missed: this.#missed }, at);
     if (this.#altered > 0) await tidyCounts(this.#tx, this.#run.connection);
     if (this.#altered === 0 && this.facts.snapshot.kind === 'named') return counts;
     const entry: AuditEntry = {

@@ -30,6 +30,7 @@ import {
 } from '../domain/snapshot.ts';
 import { appendAudit } from './audit.ts';
 import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
+import { NAMED_BY_DIRECTORY } from './directoryUsers.ts';
 import { Prisma, type SyncRun } from './generated/client.ts';
 import { connectionsBeingRun } from './locks.ts';
 import { whyNotResumed } from './resumable.ts';
@@ -154,7 +155,7 @@ export class Runs {
     return this.#database.bulk(run.tenant, async (tx) => {
       const [row] = await tx.query<Omit<PullEvidence, 'chainClosed' | 'looped'>>(
         `SELECT r.users_read AS users, r.found_later AS "foundLater", r.nameless AS "namelessRecords", r.evidence AS told,
-           (SELECT count(*)::int FROM staged_user WHERE run_id = r.id AND absence IS NULL) AS stored,
+           (SELECT count(*)::int FROM staged_user WHERE run_id = r.id AND ${NAMED_BY_DIRECTORY}) AS stored,
            EXISTS (SELECT FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
                    WHERE i.connection_id = r.connection_id AND a.state <> 'deleted') AS "hasLinkedUsers",
            CASE WHEN r.found_later = 0 THEN 0 ELSE (SELECT count(*)::int FROM identity i JOIN auth_user a ON a.id = i.auth_user_id

@@ -4,14 +4,14 @@ import type { ExternalId, TenantId } from '../domain/ids.ts';
 import type { DomainSizes, RunPhase, TakenRun } from '../domain/run.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
-import { keepContent } from './directoryUsers.ts';
+import { keepContent, NAMED_BY_DIRECTORY } from './directoryUsers.ts';
 
 export type StagedGroup = { readonly externalId: ExternalId; readonly name: string };
 
 /** `differs`: somebody has to look at what is wanted, because the auth user was not known to agree with it. */
 export type StagedUser =
-  | { readonly externalId: ExternalId; readonly problem: string }
-  | { readonly externalId: ExternalId; readonly absence: Absence }
+  | { readonly externalId: ExternalId; readonly problem: string; readonly content?: UserContent | null }
+  | { readonly externalId: ExternalId; readonly absence: Absence; readonly content?: UserContent | null }
   | {
       readonly externalId: ExternalId;
       /** null: as it was when the user was last read. */
@@ -24,8 +24,8 @@ export type StagedUser =
 /** The JSON text of {user, groups}, and its SHA-256 in hexadecimal. */
 export type UserContent = { readonly json: string; readonly hash: string };
 
-/** The provider was asked for this very user. */
-export type Absence = 'gone' | 'out-of-scope';
+/** The provider was asked for this very user; `excluded`: they were read, and are out of the mapping's scope. */
+export type Absence = 'gone' | 'out-of-scope' | 'excluded';
 
 /** Where to go on after this page. */
 export type Progress = {
@@ -206,11 +206,11 @@ export class Staging {
           `WITH stored AS (
              INSERT INTO staged_user (run_id, external_id, tenant_id, problem, absence, differs, email_key, desired_hash)
              SELECT $1, external_id, $2, problem, absence, differs, email_key, desired_hash FROM page_of_users
-             ${onConflict} RETURNING xmax = 0 AND absence IS NULL AS fresh)
+             ${onConflict} RETURNING xmax = 0 AND ${NAMED_BY_DIRECTORY} AS fresh)
            SELECT count(*) FILTER (WHERE fresh)::int AS fresh FROM stored`,
           [run.id, run.tenant],
         );
-        if (once.some((user) => 'content' in user && user.content !== null)) await keepContent(tx, run);
+        if (once.some(({ content = null }) => content !== null)) await keepContent(tx, run);
         if (progress.phase === 'look-up') await lookedUp(tx, run, once);
         const fresh = stored[0]?.fresh ?? 0;
         const later = progress.phase === 'look-up' && run.kind === 'full' ? fresh : 0;
@@ -289,10 +289,11 @@ async function lookedUp(sql: Sql, run: TakenRun, users: readonly StagedUser[]): 
 }
 
 function toRow(user: StagedUser): readonly (string | null)[] {
-  if ('problem' in user) return [user.externalId, user.problem, null, null, null, null, null, null];
-  if ('absence' in user) return [user.externalId, null, user.absence, null, null, null, null, null];
-  const { externalId, content, differs, emailKey, desiredHash } = user;
+  const { externalId, content = null } = user;
   const read = content === null ? [null, null] : [content.json, `\\x${content.hash}`];
+  if ('problem' in user) return [externalId, user.problem, null, ...read, null, null, null];
+  if ('absence' in user) return [externalId, null, user.absence, ...read, null, null, null];
+  const { differs, emailKey, desiredHash } = user;
   return [externalId, null, null, ...read, String(differs), emailKey, `\\x${desiredHash}`];
 }
 

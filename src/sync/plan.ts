@@ -1,16 +1,18 @@
 /** Turns a run's snapshot into changes: the rows that differ, what each means, what is to be held. All of it, or nothing. */
 
 import { contested } from '../domain/addresses.ts';
-import { desiredHashOf } from '../domain/authUser.ts';
+import { type DesiredAuthUser, desiredHashOf } from '../domain/authUser.ts';
 import { fingerprintOf } from '../domain/canonical.ts';
 import type { ProposedChange } from '../domain/change.ts';
 import { checkProposal } from '../domain/checkPlan.ts';
 import type { Clock } from '../domain/clock.ts';
 import { evaluateGuards, type Finding } from '../domain/guard.ts';
-import { type CompiledMapping, compileMapping, type MapInDoubt } from '../domain/mapping.ts';
+import { type CompiledMapping, compileMapping, isMapped, type MapInDoubt } from '../domain/mapping.ts';
 import { matchKeysOf } from '../domain/matching.ts';
-import { foundFor, type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
+import { type Absent, foundFor, type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
+import { OF_THE_MAPPING } from '../domain/written.ts';
+import type { LeftRow } from '../store/leftRows.ts';
 import type { Agreed, Plan, Planning } from '../store/planning.ts';
 import type { DifferingRow } from '../store/planRows.ts';
 
@@ -35,8 +37,10 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
     mappingChanged:
       lastComplete !== null && fingerprintOf(lastComplete.mapping) !== fingerprintOf(run.mapping),
   };
-  await proposeSeen(plan, compileMapping(run.mapping), context);
-  await proposeAbsent(plan, context);
+  const mapping = compileMapping(run.mapping);
+  const inDoubt = mapping.inDoubt(plan.facts.unreadGroups);
+  await proposeSeen(plan, { mapping, inDoubt }, context);
+  await proposeAbsent(plan, { inDoubt }, context);
   await settleAddresses(plan);
   await plan.merge();
   const { counted, overrides } = await plan.count(at);
@@ -45,12 +49,13 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
   return findings;
 }
 
-async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanContext): Promise<void> {
-  const inDoubt = mapping.inDoubt(plan.facts.unreadGroups);
+type Mappings = { readonly mapping: CompiledMapping; readonly inDoubt: MapInDoubt | null };
+
+async function proposeSeen(plan: Plan, mappings: Mappings, context: PlanContext): Promise<void> {
   for await (const rows of plan.differing()) {
     const proposals: ProposedChange[] = [];
     const agreed: Agreed[] = [];
-    for (const { row, seen } of await withAlike(plan, rows, (row) => toSeen(row, mapping, inDoubt))) {
+    for (const seen of await withAlike(plan, await readable(plan, rows, mappings))) {
       const change = planSeen(seen, context);
       if (change !== null) {
         checkProposal(change, {
@@ -61,8 +66,8 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
           placeUnknown: seen.desired.placeUnknown ?? false,
         });
         proposals.push(change);
-      } else if (row.linked !== null && inDoubt === null) {
-        const { externalId, desiredHash: hash, linked } = row;
+      } else if (seen.linked !== null && mappings.inDoubt === null) {
+        const { externalId, desiredHash: hash, linked } = seen;
         agreed.push({ externalId, hash, version: linked.version, before: linked.agreedVersion });
       }
     }
@@ -71,35 +76,55 @@ async function proposeSeen(plan: Plan, mapping: CompiledMapping, context: PlanCo
   }
 }
 
-/** With the auth users that matching rules may name, looked up for all of them at once. */
-async function withAlike(
+/** Without those whom nothing can be made of, be it for groups that could not be read: for them, nothing follows. */
+async function readable(
   plan: Plan,
   rows: readonly DifferingRow[],
-  toSeen: (row: DifferingRow) => Seen,
-): Promise<readonly { readonly row: DifferingRow; readonly seen: Seen }[]> {
+  { mapping, inDoubt }: Mappings,
+): Promise<readonly Seen[]> {
+  const left: LeftRow[] = [];
+  const seen = rows.flatMap((row): readonly Seen[] => {
+    const { user, groups, linked, externalId } = row;
+    const desired = inDoubt === null ? mapping.map(user, groups) : inDoubt.map(user, groups, linked);
+    if (isMapped(desired)) return [toSeen(row, desired, inDoubt)];
+    left.push({ externalId, problem: desired.state === 'unreadable' ? desired.problem : READ_ANEW });
+    return [];
+  });
+  await plan.leave(left);
+  return seen;
+}
+
+const READ_ANEW = 'was read again meanwhile, and is out of scope now';
+
+/** With the auth users that matching rules may name, looked up for all of them at once. */
+async function withAlike(plan: Plan, all: readonly Seen[]): Promise<readonly Seen[]> {
   const { matching } = plan.facts.policy;
-  const all = rows.map((row) => ({ row, seen: toSeen(row) }));
-  const sought = all.flatMap(({ seen: { externalId, linked, desired } }) => {
+  const sought = all.flatMap(({ externalId, linked, desired }) => {
     const keys = linked === null && desired.state === 'active' ? matchKeysOf(desired.fields, matching) : null;
     return keys === null ? [] : [{ externalId, ...keys }];
   });
   const found = await plan.alike(sought);
-  return all.map(({ row, seen }) => ({ row, seen: { ...seen, alike: found.get(seen.externalId) ?? [] } }));
+  return all.map((seen) => ({ ...seen, alike: found.get(seen.externalId) ?? [] }));
 }
 
 /** In doubt the hash is of what is wanted then, so that the next run, which may read all groups, looks at the user again. */
-function toSeen(row: DifferingRow, mapping: CompiledMapping, inDoubt: MapInDoubt | null): Seen {
-  if (inDoubt === null) return { ...row, desired: mapping.map(row.user, row.groups) };
-  const desired = inDoubt(row.user, row.groups, row.linked);
-  return { ...row, desired, desiredHash: desiredHashOf(desired) };
+function toSeen(row: DifferingRow, desired: DesiredAuthUser, inDoubt: MapInDoubt | null): Seen {
+  return inDoubt === null ? { ...row, desired } : { ...row, desired, desiredHash: desiredHashOf(desired) };
 }
 
-async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {
+async function proposeAbsent(
+  plan: Plan,
+  { inDoubt }: Pick<Mappings, 'inDoubt'>,
+  context: PlanContext,
+): Promise<void> {
   const { snapshot } = plan.facts;
   if (snapshot.kind === 'partial') return;
   for await (const rows of plan.unseen()) {
-    const proposals = rows.flatMap((row) => planAbsent(row, context, snapshot) ?? []);
-    const told = new Set(rows.flatMap((row) => (row.told === null ? [] : [row.externalId])));
+    const isUnsure = ({ told }: Absent) => told === 'excluded' && inDoubt?.scope === true;
+    await plan.leave(rows.filter(isUnsure).map(({ externalId }) => ({ externalId, problem: SCOPE_UNSURE })));
+    const sure = rows.filter((row) => !isUnsure(row));
+    const proposals = sure.flatMap((row) => planAbsent(row, context, snapshot) ?? []);
+    const told = new Set(sure.flatMap((row) => (row.told === null ? [] : [row.externalId])));
     for (const change of proposals) {
       const of = { seen: false, told: told.has(change.externalId), candidates: [], placeUnknown: false };
       checkProposal(change, { snapshot, ...of });
@@ -107,6 +132,8 @@ async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {
     await plan.propose(proposals);
   }
 }
+
+const SCOPE_UNSURE = `${OF_THE_MAPPING}scope: groups that it names could not be read`;
 
 /** Whoever comes to an address that is not to be had waits for a person: that shows only when all is proposed. */
 async function settleAddresses(plan: Plan): Promise<void> {

@@ -3,16 +3,17 @@ import { z } from 'zod';
 import { desiredHashOf } from '../domain/authUser.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Connection } from '../domain/connection.ts';
-import { emailKey } from '../domain/email.ts';
+import { emailKeyOf } from '../domain/email.ts';
 import { explainFinding, type Finding } from '../domain/guard.ts';
 import { ConnectionId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
-import { compileMapping, Mapping } from '../domain/mapping.ts';
+import { compileMapping, isMapped, Mapping } from '../domain/mapping.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { LastRead, Previewed, Restaged } from '../store/mappingPreviews.ts';
 import type { Store } from '../store/store.ts';
 import { fill } from './plan.ts';
+import { left } from './staged.ts';
 import { readingOf } from './sync.ts';
 
 export const MappingPreviewRequest = z.strictObject({ connection: z.string(), mapping: Mapping });
@@ -44,8 +45,11 @@ export async function previewMapping(
     ...readingOf({ ...connection, mapping } satisfies Connection),
     groups: compiled.groups,
     stage: ({ externalId, user, groups, agreedHash }: LastRead): Restaged => {
-      const desiredHash = desiredHashOf(compiled.map(user, groups));
-      return { externalId, desiredHash, differs: desiredHash !== agreedHash, emailKey: emailKey(user.email) };
+      const mapped = compiled.map(user, groups);
+      if (!isMapped(mapped)) return { externalId, ...left(mapped) };
+      const desiredHash = desiredHashOf(mapped);
+      const differs = desiredHash !== agreedHash;
+      return { externalId, desiredHash, differs, emailKey: emailKeyOf(mapped.fields) };
     },
     plan: async (plan, run) => findings.push(...(await fill(plan, run, deps.clock.now()))),
   });

@@ -3,8 +3,9 @@ import { hash } from 'node:crypto';
 import type { UserRecord } from '../../connectors/contract.ts';
 import { desiredHashOf } from '../domain/authUser.ts';
 import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
-import { emailKey } from '../domain/email.ts';
-import type { CompiledMapping } from '../domain/mapping.ts';
+import { emailKeyOf } from '../domain/email.ts';
+import { type CompiledMapping, isMapped } from '../domain/mapping.ts';
+import type { NotMapped } from '../domain/written.ts';
 import type { KnownUser, StagedUser, UserContent } from '../store/staging.ts';
 
 /** The groups of a user, with the names of the groups. Many people are in the same ones: what is made for one serves the others. */
@@ -40,6 +41,11 @@ function contentOf(user: DirectoryUser, groups: readonly GroupRef[]): UserConten
   return { json, hash: hash('sha256', json, 'hex') };
 }
 
+/** Whom the mapping makes nothing of. */
+export function left(mapped: NotMapped): { readonly problem: string } | { readonly absence: 'excluded' } {
+  return mapped.state === 'unreadable' ? { problem: mapped.problem } : { absence: 'excluded' };
+}
+
 /** Empty for a record that names nobody. */
 export function toStaged(
   record: UserRecord,
@@ -54,16 +60,13 @@ export function toStaged(
   const { externalId } = user;
   const before = known.get(externalId);
   const groups = sets.of(before?.groups ?? []);
-  const desiredHash = desiredHashOf(mapping.map(user, groups));
-  const content = contentOf(user, groups);
+  const read = contentOf(user, groups);
+  const content = before?.contentHash === read.hash ? null : read;
+  const mapped = mapping.map(user, groups);
+  if (!isMapped(mapped)) return [{ externalId, content, ...left(mapped) }];
+  const desiredHash = desiredHashOf(mapped);
   const differs = before?.agreedHash !== desiredHash;
   return [
-    {
-      externalId,
-      content: before?.contentHash === content.hash ? null : content,
-      differs,
-      emailKey: differs ? emailKey(user.email) : null,
-      desiredHash,
-    },
+    { externalId, content, differs, emailKey: differs ? emailKeyOf(mapped.fields) : null, desiredHash },
   ];
 }

@@ -13,13 +13,19 @@ import {
 } from '../../connectors/contract.ts';
 import type { DesiredAuthUser } from '../domain/authUser.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
+import { customValue, type DirectoryUser, type GroupRef } from '../domain/directory.ts';
 import type { ExternalId } from '../domain/ids.ts';
-import { type CompiledMapping, compileMapping, type Mapping } from '../domain/mapping.ts';
+import {
+  type CompiledMapping,
+  compileMapping,
+  isMapped,
+  type Mapped,
+  type Mapping,
+} from '../domain/mapping.ts';
 import type { Place, Places } from '../domain/place.ts';
 import { type Branch, treeOf } from '../domain/placeTree.ts';
 
-export type SampleUser = Omit<DesiredAuthUser, 'placed'> & {
+export type SampleUser = Omit<DesiredAuthUser, 'placed' | 'firstValues'> & {
   readonly externalId: ExternalId;
   /** Names below the connection's tenant, joined by slashes; null: that tenant itself. */
   readonly tenant: Place;
@@ -90,20 +96,62 @@ export async function previewConnection(tried: Tried): Promise<Preview> {
       : await orNull('The roles that follow from groups are left out of the sample.', () =>
           membershipsOf(tried, people, groups.needed, compiled.groups),
         );
-  const mapped = people.map((user) => ({
+  const all = people.map((user) => ({
     externalId: user.externalId,
-    ...compiled.map(user, memberships?.get(user.externalId) ?? []),
+    mapped: compiled.map(user, memberships?.get(user.externalId) ?? []),
   }));
+  const mapped = all.flatMap(({ externalId, mapped: one }) =>
+    isMapped(one) ? [{ externalId, ...one }] : [],
+  );
   const count = users?.isWhole === true ? peopleIn(users.records) : (evidence?.users ?? null);
   return {
-    sample: mapped.slice(0, SAMPLE).map(({ placed, ...user }) => ({ ...user, tenant: placed?.path ?? null })),
+    sample: mapped
+      .slice(0, SAMPLE)
+      .map(({ placed, firstValues: _, ...user }) => ({ ...user, tenant: placed?.path ?? null })),
     tree: treeOf(mapped, tried.places),
     peopleInTree: mapped.length,
     groupRolesShown: memberships !== null || compiled.groups.length === 0,
     users: count,
     seconds: users === null || groups === null ? null : estimate(users, groups, count),
-    shortcomings: [...refused, ...shortcomingsOf(tried, groups)],
+    shortcomings: [
+      ...refused,
+      ...shortcomingsOf(tried, groups),
+      ...leftOut(all.map(({ mapped: one }) => one)),
+      ...unfilled(compiled.custom, users?.records ?? []),
+    ],
   };
+}
+
+/** Whom the mapping makes nothing of, among those who were read. */
+function leftOut(all: readonly Mapped[]): readonly Shortcoming[] {
+  const outside = all.filter(({ state }) => state === 'out-of-scope').length;
+  const problems = Map.groupBy(
+    all.flatMap((one) => (one.state === 'unreadable' ? one.problem : [])),
+    (problem) => problem,
+  );
+  return [
+    ...(outside === 0
+      ? []
+      : [{ what: `${outside} of the ${all.length} people who were read are out of scope.`, why: SCOPE }]),
+    ...[...problems].map(([problem, { length }]) => ({
+      what: `Of ${length} of the ${all.length} people who were read, nothing can be made out.`,
+      why: problem,
+    })),
+  ];
+}
+
+const SCOPE = 'The scope of the mapping does not hold for them: those of them who have an auth user leave.';
+
+/** Custom attributes that are not read, or are called otherwise, look like this; so do those that few people have. */
+function unfilled(custom: readonly string[], records: readonly UserRecord[]): readonly Shortcoming[] {
+  const users = records.flatMap((record) => (record.kind === 'user' ? [record.user] : []));
+  if (users.length === 0) return [];
+  return custom
+    .filter((name) => users.every((user) => customValue(user, name) === null))
+    .map((name) => ({
+      what: `Nobody of the ${users.length} people who were read has the custom attribute ${name}, which the mapping uses.`,
+      why: 'It may be called otherwise, or be one that the settings of the connection have to name.',
+    }));
 }
 
 type Read<T> = {

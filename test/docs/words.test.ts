@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { FIELD_NAMES } from '../../src/domain/attributes.ts';
 import { causes, settledBy } from '../../src/domain/change.ts';
 import { PROVIDERS } from '../../src/domain/directory.ts';
 import { GUARDS } from '../../src/domain/guard.ts';
-import { FIELD_NAMES, Mapping } from '../../src/domain/mapping.ts';
+import { Mapping } from '../../src/domain/mapping.ts';
 import { allowedTo, PRINCIPAL_ROLES } from '../../src/domain/permission.ts';
 import { Policy } from '../../src/domain/policy.ts';
 import { Rule } from '../../src/domain/rules.ts';

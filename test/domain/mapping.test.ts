@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { desiredHashOf } from '../../src/domain/authUser.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
 import { compileMapping, Mapping } from '../../src/domain/mapping.ts';
-import { aDirectoryUser } from '../support/builders.ts';
+import { aDirectoryUser, surely } from '../support/builders.ts';
 
 const group = (externalId: string, name: string) => ({ externalId: ExternalId.parse(externalId), name });
-const compiled = (mapping: object) => compileMapping(Mapping.parse(mapping));
+const compiled = (mapping: object) => surely(compileMapping(Mapping.parse(mapping)));
 
 describe('A mapping', () => {
   it('takes every field of a directory user unless it is told to leave it', () => {

@@ -5,11 +5,12 @@ import { parseInput } from '../../src/domain/input.ts';
 import { compileMapping, Mapping } from '../../src/domain/mapping.ts';
 import { mayLeadTo, placesBelow } from '../../src/domain/place.ts';
 import { treeOf } from '../../src/domain/placeTree.ts';
-import { aDirectoryUser } from '../support/builders.ts';
+import { aDirectoryUser, surely } from '../support/builders.ts';
 import { unknownId } from '../support/tenancy.ts';
 
 const group = (externalId: string, name: string) => ({ externalId: ExternalId.parse(externalId), name });
-const compiled = (rules: object[], more: object = {}) => compileMapping(Mapping.parse({ ...more, rules }));
+const compiled = (rules: object[], more: object = {}) =>
+  surely(compileMapping(Mapping.parse({ ...more, rules })));
 const placeOf = (tenant: string, given: object) =>
   compiled([{ tenant }]).map(aDirectoryUser(given), []).placed?.path;
 
@@ -155,7 +156,7 @@ describe('a tenant is named', () => {
 
 it('wants the same of everybody as before where no rule names a tenant', () => {
   const user = aDirectoryUser({ department: 'R&D' });
-  const before = compileMapping(Mapping.parse({ everyone: ['member'] })).map(user, []);
+  const before = surely(compileMapping(Mapping.parse({ everyone: ['member'] }))).map(user, []);
   const now = compiled([{ when: { attribute: { name: 'department', equals: 'x' } }, roles: ['r'] }], {
     everyone: ['member'],
   }).map(user, []);
@@ -224,7 +225,7 @@ describe('where a group could not be read', () => {
   const wanted = (of: string, stored: string[] | null, groups: string[] = []) => {
     const inDoubt = compiled(rules).inDoubt(unread(of));
     const named = groups.map((id) => group(id, id));
-    return inDoubt?.(aDirectoryUser(), named, stored === null ? null : { roles: stored });
+    return inDoubt?.map(aDirectoryUser(), named, stored === null ? null : { roles: stored, fields: {} });
   };
 
   it('nothing is in doubt that follows from no group', () => {

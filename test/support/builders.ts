@@ -3,6 +3,7 @@ import { v7 } from 'uuid';
 import { type DesiredAuthUser, desiredHashOf, type StoredAuthUser } from '../../src/domain/authUser.ts';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { AuthUserId, ExternalId, TenantId } from '../../src/domain/ids.ts';
+import { type CompiledMapping, isMapped, type Mapped } from '../../src/domain/mapping.ts';
 import type { FoundAuthUser } from '../../src/domain/matching.ts';
 import { placesBelow } from '../../src/domain/place.ts';
 import type { PlanContext, Seen } from '../../src/domain/plan.ts';
@@ -15,6 +16,22 @@ export function aDirectoryUser(given: Omit<SomeDirectoryUser, 'id'> = {}): Direc
   const [user] = aDirectory({ users: [{ id: 'u1', ...given }] }).users;
   if (user === undefined) throw new Error('the directory has a user');
   return user;
+}
+
+/** A mapping that makes something of everybody. */
+export function surely(mapping: CompiledMapping) {
+  const wanted = (mapped: Mapped): DesiredAuthUser => {
+    if (!isMapped(mapped)) throw new Error(`not mapped: ${JSON.stringify(mapped)}`);
+    return mapped;
+  };
+  return {
+    ...mapping,
+    map: (...given: Parameters<CompiledMapping['map']>) => wanted(mapping.map(...given)),
+    inDoubt: (...given: Parameters<CompiledMapping['inDoubt']>) => {
+      const doubt = mapping.inDoubt(...given);
+      return doubt && { ...doubt, map: (...of: Parameters<typeof doubt.map>) => wanted(doubt.map(...of)) };
+    },
+  };
 }
 
 export function aStoredUser(given: Partial<StoredAuthUser> = {}): StoredAuthUser {

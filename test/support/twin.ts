@@ -3,9 +3,10 @@
  * tests hold the real thing equal to it. Auth users go by a label (the external id that they were made for, or a name of their own).
  */
 import { isDeepStrictEqual } from 'node:util';
+import { FIELD_NAMES } from '../../src/domain/attributes.ts';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { emailKey } from '../../src/domain/email.ts';
-import { FIELD_NAMES, type Mapping } from '../../src/domain/mapping.ts';
+import type { Mapping } from '../../src/domain/mapping.ts';
 import type { GuardLimits } from '../../src/domain/policy.ts';
 import type { SomeGroup, TestDirectory } from './directory.ts';
 import { ruled, type TwinPlace } from './twinRules.ts';

@@ -1,0 +1,18 @@
+/** Staged users for whom nothing can be made out after all. */
+import type { ExternalId } from '../domain/ids.ts';
+import type { TakenRun } from '../domain/run.ts';
+import type { Sql } from './database.ts';
+
+export type LeftRow = { readonly externalId: ExternalId; readonly problem: string };
+
+/** They count as unreadable from now on. */
+export async function leaveRows(sql: Sql, run: TakenRun, rows: readonly LeftRow[]): Promise<void> {
+  await sql.query(
+    `WITH left_out AS (
+       UPDATE staged_user s SET problem = r.problem, absence = NULL, differs = NULL, email_key = NULL, desired_hash = NULL
+       FROM unnest($2::text[], $3::text[]) AS r (external_id, problem)
+       WHERE s.run_id = $1 AND s.external_id = r.external_id RETURNING 1)
+     UPDATE sync_run SET unreadable = unreadable + (SELECT count(*) FROM left_out) WHERE id = $1`,
+    [run.id, rows.map(({ externalId }) => externalId), rows.map(({ problem }) => problem)],
+  );
+}
