@@ -7,7 +7,7 @@ export type ApiKey = {
   /** Where alone it holds; null: wherever its principal’s role does. */
   readonly tenant: (string | null);
   /** All that it may, as far as its principal may; null: what its principal may. */
-  readonly permissions: (readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[] | null);
+  readonly permissions: (readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "guards.override" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[] | null);
   readonly createdAt: string;
   /** null: it does not expire. */
   readonly expiresAt: (string | null);
@@ -226,6 +226,8 @@ export type Connection = {
   readonly version: number;
   /** From the runs that are recorded. */
   readonly health: ConnectionHealth;
+  /** Of guards that let more through for a time. */
+  readonly overrides: readonly GuardOverride[];
   readonly createdAt: string;
 };
 
@@ -355,6 +357,44 @@ export type ForeseenChange = {
   readonly remedy: string | null;
   /** Why it is gone, or waits again. */
   readonly note: (ChangeNote | null);
+};
+
+export type GuardFinding = {
+  readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes";
+  readonly counted: number;
+  /** What would have been let through. */
+  readonly limit: number;
+  readonly field?: string;
+  readonly role?: string;
+  /** The domain, organisational unit, or id of the group. */
+  readonly part?: string;
+  /** What people call it. */
+  readonly name?: string;
+  /** How many it had. */
+  readonly before?: number;
+  /** Roles that the policy names and that do not exist. */
+  readonly unknown?: readonly string[];
+  readonly hours?: number;
+  /** Why nothing is held for it all the same. */
+  readonly overridden?: {
+    readonly allowed: number | null;
+    readonly by: string;
+    readonly reason: string;
+    readonly until: string;
+  };
+};
+
+export type GuardOverride = {
+  readonly id: string;
+  readonly connection: string;
+  readonly tenant: string;
+  readonly guard: "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes";
+  /** Up to so many go; null: all. */
+  readonly allowed: number | null;
+  readonly by: string;
+  readonly reason: string;
+  readonly until: string;
+  readonly createdAt: string;
 };
 
 export type LoadedConfiguration = {
@@ -705,6 +745,8 @@ export type Run = {
   readonly unreadable: number;
   /** Changes that the run left pending; `held` are among the others. */
   readonly counts: (RunCounts | null);
+  /** What the guards found when the plan was stored; null before. */
+  readonly findings: (readonly GuardFinding[] | null);
   /** Of a full run: new changes that the deltas before it should have found. null: there was nothing to compare with. */
   readonly missedByDeltas: number | null;
   readonly requestedBy: string;
@@ -968,7 +1010,7 @@ export type Operations = {
   createKey: { input: { principal: string } & {
     readonly name?: string;
     readonly tenant?: (string | null);
-    readonly permissions?: (readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[] | null);
+    readonly permissions?: (readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "guards.override" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[] | null);
     readonly expiresAt?: (string | null);
   }; answer: {
     readonly id: string;
@@ -1083,6 +1125,8 @@ export type Operations = {
   }; answer: UserDetails };
   /** Enable a principal again */
   enablePrincipal: { input: { principal: string }; answer: Principal };
+  /** End an override of a guard before its time */
+  endGuardOverride: { input: { guardOverride: string }; answer: null };
   /** End a session */
   endSession: { input: { session: string }; answer: null };
   /** Sign out everywhere */
@@ -1105,6 +1149,61 @@ export type Operations = {
   getChange: { input: { change: string }; answer: Change };
   /** Get a connection */
   getConnection: { input: { connection: string }; answer: (Connection | UnreadableConnection) };
+  /** Get what the guards of a connection allow and found */
+  getGuards: { input: { connection: string }; answer: {
+    readonly limits: {
+      readonly deletedPercent: number;
+      readonly deletedAtLeast: number;
+      readonly deletedInWindowPercent: number;
+      readonly windowHours: number;
+      readonly lostRolesPercent: number;
+      readonly lostRolesAtLeast: number;
+      readonly movedPercent: number;
+      readonly movedAtLeast: number;
+      readonly shrunkenPercent: number;
+      readonly partPercent: number;
+      readonly partAtLeast: number;
+      readonly changedPercent: number;
+      readonly changedAtLeast: number;
+      readonly blankedPercent: number;
+      readonly blankedAtLeast: number;
+    };
+    /** Those that hold now. */
+    readonly overrides: readonly GuardOverride[];
+    /** Of the last plan, what was let through all the same among them. */
+    readonly findings: readonly {
+      readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes";
+      readonly counted: number;
+      /** What would have been let through. */
+      readonly limit: number;
+      readonly field?: string;
+      readonly role?: string;
+      /** The domain, organisational unit, or id of the group. */
+      readonly part?: string;
+      /** What people call it. */
+      readonly name?: string;
+      /** How many it had. */
+      readonly before?: number;
+      /** Roles that the policy names and that do not exist. */
+      readonly unknown?: readonly string[];
+      readonly hours?: number;
+      /** Why nothing is held for it all the same. */
+      readonly overridden?: {
+        readonly allowed: number | null;
+        readonly by: string;
+        readonly reason: string;
+        readonly until: string;
+      };
+      readonly explanation: string;
+    }[];
+    /** What the policy names and nothing is called. */
+    readonly unknown: {
+      /** Passed over. */
+      readonly users: readonly string[];
+      /** Whoever would lose something waits for a person until these are there. */
+      readonly roles: readonly string[];
+    };
+  } };
   /** Get a principal */
   getPrincipal: { input: { principal: string }; answer: Principal };
   /** Get a product plan */
@@ -1289,6 +1388,13 @@ export type Operations = {
   moveTenant: { input: { tenant: string } & {
     readonly parent: string;
   }; answer: Tenant };
+  /** Let through for a time what a guard would hold */
+  overrideGuard: { input: { connection: string } & {
+    readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes";
+    readonly allowed: (number | null);
+    readonly until: string;
+    readonly reason: string;
+  }; answer: GuardOverride };
   /** See what another mapping would change */
   previewMapping: { input: { connection: string } & {
     readonly mapping: MappingInput;
@@ -1432,7 +1538,7 @@ export type Operations = {
     readonly name: string;
     readonly tenant: string;
     readonly role: "system" | "tenant-administrator" | "reviewer" | "auditor" | "support" | "application";
-    readonly permissions: readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[];
+    readonly permissions: readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "guards.override" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[];
     /** The support access that the request names. */
     readonly supportAccess: (string | null);
   } };
@@ -1460,6 +1566,7 @@ export const operations = {
   disablePrincipal: { method: 'POST', path: '/v1/principals/{principal}/disable', query: [], body: false },
   editUser: { method: 'PATCH', path: '/v1/users/{user}', query: [], body: true },
   enablePrincipal: { method: 'POST', path: '/v1/principals/{principal}/enable', query: [], body: false },
+  endGuardOverride: { method: 'DELETE', path: '/v1/guard-overrides/{guardOverride}', query: [], body: false },
   endSession: { method: 'DELETE', path: '/v1/sessions/{session}', query: [], body: false },
   endSessionsOf: { method: 'DELETE', path: '/v1/sessions', query: ["principal"], body: false },
   endSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/end', query: [], body: false },
@@ -1470,6 +1577,7 @@ export const operations = {
   getAuthorization: { method: 'GET', path: '/v1/users/{user}/authorization', query: ["tenant"], body: false },
   getChange: { method: 'GET', path: '/v1/changes/{change}', query: [], body: false },
   getConnection: { method: 'GET', path: '/v1/connections/{connection}', query: [], body: false },
+  getGuards: { method: 'GET', path: '/v1/connections/{connection}/guards', query: [], body: false },
   getPrincipal: { method: 'GET', path: '/v1/principals/{principal}', query: [], body: false },
   getProductPlan: { method: 'GET', path: '/v1/product-plans/{productPlan}', query: [], body: false },
   getProductPlanOf: { method: 'GET', path: '/v1/tenants/{tenant}/product-plan', query: [], body: false },
@@ -1506,6 +1614,7 @@ export const operations = {
   listUsers: { method: 'GET', path: '/v1/users', query: ["limit","after","tenant","state","search","connection"], body: false },
   loadConfiguration: { method: 'POST', path: '/v1/configuration/load', query: [], body: true },
   moveTenant: { method: 'POST', path: '/v1/tenants/{tenant}/move', query: [], body: true },
+  overrideGuard: { method: 'POST', path: '/v1/connections/{connection}/guards/overrides', query: [], body: true },
   previewMapping: { method: 'POST', path: '/v1/connections/{connection}/preview', query: [], body: true },
   refuseSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/refuse', query: [], body: false },
   removeSignInProvider: { method: 'DELETE', path: '/v1/sign-in-providers/{signInProvider}', query: [], body: false },

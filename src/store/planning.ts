@@ -341,7 +341,7 @@ export class Plan {
        FROM sync_run r WHERE c.id = $1 AND r.id = $4`,
       [this.#run.connection, revision, keepsToken, this.#run.id],
     );
-    await finishRun(this.#tx, this.#run, { counts, missed: this.#missed }, at);
+    await finishRun(this.#tx, this.#run, { counts, missed: this.#missed, findings }, at);
     if (this.#altered > 0) await tidyCounts(this.#tx, this.#run.connection);
     if (this.#altered === 0 && this.facts.snapshot.kind === 'named') return counts;
     const entry: AuditEntry = {
