@@ -1,5 +1,6 @@
 /** How the job queues reach what keeps them: PostgreSQL, or Redis and Valkey. Nothing else in jobs/ knows which one it is. */
 import {
+  type AdvancedOptions,
   type BackendFactory,
   createPostgresBackend,
   createRedisBackend,
@@ -11,6 +12,7 @@ import {
 import { Redis } from 'ioredis';
 import { Problem } from '../src/domain/problem.ts';
 import type { Logger } from '../src/log.ts';
+import { nextStart, type StartTimes } from '../src/sync/startTimes.ts';
 
 /** `databaseUrl` is the owner's: it makes the schema `rollcall_jobs`, which no tenant's row ever enters. */
 export type JobsBackend = { readonly databaseUrl: string } | { readonly redisUrl: string };
@@ -47,6 +49,22 @@ const connectBackend: BackendFactory<IQueueBackend, JobsBackend> = (name, option
     keepAlive: true,
   };
   return createPostgresBackend(name, { ...options, connection }, kind);
+};
+
+/** How a scheduler remembers when it starts: the cron expression, and the seconds that are added to each of its times. */
+export function patternOf({ schedule, offsetMs }: StartTimes): string {
+  return `${schedule} +${offsetMs / 1_000}s`;
+}
+
+function timesIn(pattern: string, timeZone: string): StartTimes {
+  const [, schedule = pattern, seconds = '0'] = /^(.*) \+(\d+)s$/.exec(pattern) ?? [];
+  return { schedule, timeZone, offsetMs: Number(seconds) * 1_000 };
+}
+
+/** For queues and workers alike: either may make the next job of a schedule. */
+export const scheduling: Pick<AdvancedOptions, 'repeatStrategy'> = {
+  repeatStrategy: (millis, { pattern = '', tz = 'UTC' }) =>
+    nextStart(timesIn(pattern, tz), millis) ?? undefined,
 };
 
 /** BullMQ's classes, over either backend. */

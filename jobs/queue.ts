@@ -3,20 +3,21 @@
  * a record: the database says what has to be done, and jobs/housekeeping.ts makes a reminder anew when one was lost. So a job
  * that has ended leaves nothing behind, and its id is free again.
  */
-import { createHash } from 'node:crypto';
-import { getNextMillis } from 'bullmq';
 import { z } from 'zod';
 import { ConnectorError, whoActs } from '../connectors/contract.ts';
 import { ApplyId, ConnectionId, RunId, TenantId } from '../src/domain/ids.ts';
 import { Problem } from '../src/domain/problem.ts';
 import type { Logger } from '../src/log.ts';
+import { nextStart, startTimesOf } from '../src/sync/startTimes.ts';
 import {
   backendName,
   findBackend,
   type JobsBackend,
   outageLog,
   PREFIX,
+  patternOf,
   Queue,
+  scheduling,
   unreachable,
 } from './backend.ts';
 
@@ -186,6 +187,7 @@ function openQueue<Data>(name: string, backend: JobsBackend, log: Logger): OpenQ
     prefix: PREFIX,
     defaultJobOptions: jobOptions,
     streams: { events: { maxLen: 1_000 } },
+    settings: scheduling,
   });
   queue.on('error', outageLog(log, 'queue.error', name));
   return queue;
@@ -211,17 +213,19 @@ async function reconcile(
   connections: readonly ScheduledConnection[],
   log: Logger,
 ): Promise<void> {
+  const timesOf = startTimesOf();
   const found = new Map((await queue.getJobSchedulers()).map((scheduler) => [scheduler.key, scheduler]));
   for (const connection of connections) {
     if (connection.state !== 'active' || connection.schedule === null) continue;
     const key = jobIds.schedule(connection.id);
     const present = found.get(key);
-    const pattern = spread(connection.schedule, connection.id);
-    if (!isReadable(pattern, connection.timeZone)) {
+    const times = timesOf(connection.id, connection.schedule, connection.timeZone);
+    if (times === null || nextStart(times, Date.now()) === null) {
       log.warn({ event: 'schedule.refused', connection: connection.id });
       continue;
     }
     found.delete(key);
+    const pattern = patternOf(times);
     const asWanted = present?.pattern === pattern && present.tz === connection.timeZone;
     if (asWanted && !(await hasLostItsJob(queue, key, present.next))) continue;
     const data = { trigger: 'schedule', connection: connection.id } as const;
@@ -235,14 +239,6 @@ async function reconcile(
   }
 }
 
-function isReadable(pattern: string, timeZone: string): boolean {
-  try {
-    return getNextMillis(Date.now(), { pattern, tz: timeZone }) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
 /** Each job of a schedule makes the next one, so a single lost job (Redis evicted it) would end the schedule for good. */
 async function hasLostItsJob(
   queue: OpenQueue<SyncJob>,
@@ -252,12 +248,4 @@ async function hasLostItsJob(
   if (next === undefined) return true;
   if (next > Date.now() - OVERDUE_MS) return false;
   return (await queue.getJob(`repeat:${key}:${next}`)) === undefined;
-}
-
-/** Five fields leave the second open: each connection has its own, so that not all start with the minute. */
-function spread(schedule: string, connection: ConnectionId): string {
-  const fields = schedule.trim().split(/\s+/);
-  if (fields.length !== 5) return schedule;
-  const second = createHash('sha256').update(connection).digest().readUInt16BE(0) % 60;
-  return [second, ...fields].join(' ');
 }

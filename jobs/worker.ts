@@ -14,6 +14,7 @@ import {
   type JobsBackend,
   outageLog,
   PREFIX,
+  scheduling,
   unreachable,
   Worker,
 } from './backend.ts';
@@ -127,6 +128,7 @@ function startWorker(name: string, backend: JobsBackend, context: Context, handl
       stalledInterval: timing.stalledCheck,
       maxStalledCount: 1_000_000, // counted in carryOut, where it can also be recorded
       settings: {
+        ...scheduling,
         backoffStrategy: (_attempts, _type, error) => (error instanceof TryAgain ? error.delayMs : 0),
       },
     },

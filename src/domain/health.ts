@@ -81,7 +81,7 @@ export type Health = {
   readonly because: string | null;
   readonly who: WhoActs | null;
   readonly remedy: string | null;
-  /** When a run starts next by itself, to the minute; null: none does. */
+  /** When a run starts next by itself; null: none does. */
   readonly nextScheduledAt: Date | null;
   /** Changes of the last seven days that deltas should have found and only full runs did. */
   readonly missedByDeltas: number;

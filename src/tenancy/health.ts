@@ -1,11 +1,11 @@
 /** Connections with how they fare. */
-import { CronExpressionParser } from 'cron-parser';
 import type { Clock } from '../domain/clock.ts';
 import type { Connection, ListedConnection, UnreadableConnection } from '../domain/connection.ts';
 import { type Due, type Health, healthOf, type RunHistory } from '../domain/health.ts';
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import type { GuardOverride } from '../store/guardOverrides.ts';
 import type { Store } from '../store/store.ts';
+import { nextStart, startTimesOf } from '../sync/startTimes.ts';
 
 export type ReadableWithHealth = Connection & {
   readonly health: Health;
@@ -25,6 +25,7 @@ export async function withHealth(
 ): Promise<WithHealth[]> {
   const readable = connections.filter((one) => one.state !== 'unreadable').map(({ id }) => id);
   const now = clock.now();
+  const timesOf = startTimesOf();
   const histories =
     readable.length === 0
       ? new Map<ConnectionId, RunHistory>()
@@ -34,7 +35,7 @@ export async function withHealth(
     if (one.state === 'unreadable') return { ...one, health: null };
     const history = histories.get(one.id) ?? NO_RUNS;
     const own = overrides.filter(({ connection }) => connection === one.id);
-    return { ...one, health: healthOf(history, dueOf(one), now), overrides: own };
+    return { ...one, health: healthOf(history, dueOf(one, timesOf), now), overrides: own };
   });
 }
 
@@ -56,17 +57,18 @@ export async function oneWithHealth(
 
 const NO_RUNS: RunHistory = { finished: null, failed: 0, first: [], last: null, missedByDeltas: 0 };
 
-/** By the parser that the scheduler uses too. */
-function dueOf({ state, schedule, timeZone, createdAt }: Connection): Due | null {
-  if (state !== 'active' || schedule === null) return null;
+/** By what the scheduler goes by too. What never comes (31 February) is never due: the log says so. */
+function dueOf(
+  { id, state, schedule, timeZone, createdAt }: Connection,
+  timesOf: ReturnType<typeof startTimesOf>,
+): Due | null {
+  const times = state !== 'active' || schedule === null ? null : timesOf(id, schedule, timeZone);
+  if (times === null) return null;
   return {
     from: createdAt,
     after: (at) => {
-      try {
-        return CronExpressionParser.parse(schedule, { currentDate: at, tz: timeZone }).next().toDate();
-      } catch {
-        return null; // 31 February: the scheduler finds no time for it either, and says so in the log
-      }
+      const next = nextStart(times, at.getTime());
+      return next === null ? null : new Date(next);
     },
   };
 }

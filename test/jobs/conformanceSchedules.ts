@@ -4,6 +4,7 @@ import type { SyncRequest } from '../../jobs/handlers/sync.ts';
 import { startHousekeeping } from '../../jobs/housekeeping.ts';
 import { jobIds, openQueues, type QueuedRun, type ScheduledConnection } from '../../jobs/queue.ts';
 import { openWorker } from '../../jobs/worker.ts';
+import { nextStart, startTimesOf } from '../../src/sync/startTimes.ts';
 import { anApply, aRun, aSchedule, eventually, finished, finishing, type Stage } from './stage.ts';
 
 const nextTime = async ({ queues }: Stage, { id }: ScheduledConnection) =>
@@ -23,7 +24,7 @@ export function keepsSchedules(stage: () => Stage): void {
 
   it('reads a schedule in its time zone', async () => {
     const [utc, tokyo, kolkata] = ['UTC', 'Asia/Tokyo', 'Asia/Kolkata'].map((zone) =>
-      aSchedule('0 9 * * *', zone),
+      aSchedule('0 0 9 * * *', zone),
     ) as [ScheduledConnection, ScheduledConnection, ScheduledConnection];
     await stage().queues.reconcileSchedules([utc, tokyo, kolkata]);
     expect([
@@ -33,26 +34,32 @@ export function keepsSchedules(stage: () => Stage): void {
     ]).toEqual(['09:00', '00:00', '03:30']);
   });
 
-  it('starts each connection at its own second of the minute, always the same', async () => {
-    const all = Array.from({ length: 8 }, () => aSchedule('0 9 * * *'));
-    const seconds = () =>
-      Promise.all(all.map(async ({ id }) => (await stage().queues.nextStart(id))?.getUTCSeconds()));
+  it('starts each connection somewhat later than its schedule says, always by as much, and as it is previewed', async () => {
+    const all = Array.from({ length: 8 }, () => aSchedule('0 * * * *'));
+    const timesOf = startTimesOf();
+    const previewed = all.map(({ id, schedule, timeZone }) => {
+      const times = timesOf(id, schedule ?? '', timeZone);
+      return times === null ? null : nextStart(times, Date.now());
+    });
+    const starts = () =>
+      Promise.all(all.map(async ({ id }) => (await stage().queues.nextStart(id))?.getTime() ?? null));
     await stage().queues.reconcileSchedules(all);
-    const first = await seconds();
-    expect(new Set(first).size).toBeGreaterThan(1);
+    expect(await starts()).toEqual(previewed);
+    expect(new Set(previewed).size).toBeGreaterThan(4);
     await stage().queues.reconcileSchedules([]);
     await stage().queues.reconcileSchedules(all);
-    expect(await seconds()).toEqual(first);
+    expect(await starts()).toEqual(previewed);
+    expect(stage().count('schedule.set')).toBe(16);
   });
 }
 
 export function followsConnections(stage: () => Stage): void {
   it('follows a changed schedule and a changed time zone, and touches nothing else', async () => {
-    const [changing, staying] = [aSchedule('0 9 * * *'), aSchedule('0 9 * * *')];
+    const [changing, staying] = [aSchedule('0 0 9 * * *'), aSchedule('0 0 9 * * *')];
     await stage().queues.reconcileSchedules([changing, staying]);
     await stage().queues.reconcileSchedules([changing, staying]);
     expect(stage().count('schedule.set')).toBe(2);
-    await stage().queues.reconcileSchedules([{ ...changing, schedule: '30 17 * * *' }, staying]);
+    await stage().queues.reconcileSchedules([{ ...changing, schedule: '0 30 17 * * *' }, staying]);
     expect(await nextTime(stage(), changing)).toBe('17:30');
     await stage().queues.reconcileSchedules([{ ...changing, timeZone: 'Asia/Tokyo' }, staying]);
     expect(await nextTime(stage(), changing)).toBe('00:00');
@@ -64,7 +71,7 @@ export function followsConnections(stage: () => Stage): void {
     ['is paused', (was: ScheduledConnection) => [{ ...was, state: 'paused' }]],
     ['has no schedule any more', (was: ScheduledConnection) => [{ ...was, schedule: null }]],
   ])('starts nothing for a connection that %s', async (_, now) => {
-    const [going, staying] = [aSchedule('0 9 * * *'), aSchedule('0 9 * * *')];
+    const [going, staying] = [aSchedule('0 0 9 * * *'), aSchedule('0 0 9 * * *')];
     await stage().queues.reconcileSchedules([going, staying]);
     await stage().queues.reconcileSchedules([...now(going), staying]);
     expect([await nextTime(stage(), going), await nextTime(stage(), staying)]).toEqual([null, '09:00']);
@@ -73,7 +80,7 @@ export function followsConnections(stage: () => Stage): void {
 
   it('leaves out a schedule that cannot be read, and sets the others', async () => {
     const unreadable = [aSchedule('at tea time'), aSchedule('0 9 * * *', 'Asia/Nowhere')];
-    const sound = aSchedule('0 9 * * *');
+    const sound = aSchedule('0 0 9 * * *');
     await stage().queues.reconcileSchedules([...unreadable, sound]);
     expect(await nextTime(stage(), sound)).toBe('09:00');
     expect(stage().count('schedule.refused')).toBe(2);
