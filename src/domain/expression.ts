@@ -16,6 +16,11 @@ export type Evaluated<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problem: string };
 
+/** Thrown by a value that is not known: what has to have it fails for this reason. */
+export class NotKnown extends Error {
+  override readonly name = 'NotKnown';
+}
+
 export type ExpressionValue = string | number | boolean | readonly string[] | null;
 
 /**
@@ -159,6 +164,7 @@ function evaluation<Values extends object, Result extends keyof Results>(
         return { ok: false, problem: `gives a value that is not ${yields[result].words}` };
       return { ok: true, value: value as Results[Result] };
     } catch (error) {
+      if (error instanceof NotKnown) return { ok: false, problem: error.message };
       const { code, summary } = error as { readonly code?: string; readonly summary?: string };
       // Whatever else may be thrown, such as a stack or a text that outgrows the machine's, is a failure of this evaluation alone.
       return { ok: false, problem: wordsOf(code, summary) };

@@ -1,7 +1,13 @@
 /** Expressions about a directory user: what they may name, and what they need of the directory. */
 import { z } from 'zod';
 import { type DirectoryUser, type GroupRef, TEXT_ATTRIBUTES } from './directory.ts';
-import { describeExpressionError, type Expression, expressionsOver, type Use } from './expression.ts';
+import {
+  describeExpressionError,
+  type Expression,
+  expressionsOver,
+  NotKnown,
+  type Use,
+} from './expression.ts';
 
 const TEXTS = ['externalId', 'state', ...TEXT_ATTRIBUTES, 'userType', 'manager'] as const;
 
@@ -105,10 +111,17 @@ export function looksAtAnyGroup(text: string, wanted: Wanted): boolean {
 }
 
 /**
- * What expressions are evaluated with. `inDoubt`: not all groups of the user are known, so that an expression fails that would have to
- * know that the user is not in one.
+ * What is not known of a user's groups: `others`: whether they are in more than these; `all`: an expression that looks at all of them is
+ * told nothing.
  */
-export type ToValues = (user: DirectoryUser, groups: readonly GroupRef[], inDoubt: boolean) => UserValues;
+export type GroupsInDoubt = 'none' | 'others' | 'all';
+
+/** What expressions are evaluated with. One that has to know what is in doubt fails. */
+export type ToValues = (
+  user: DirectoryUser,
+  groups: readonly GroupRef[],
+  inDoubt: GroupsInDoubt,
+) => UserValues;
 
 /** Remembers lists of groups: many people are in the same ones, and come with the same list. */
 export function toUserValues(): ToValues {
@@ -116,9 +129,15 @@ export function toUserValues(): ToValues {
   return (user, groups, inDoubt) => {
     const of = known.get(groups) ?? knownGroups(groups);
     known.set(groups, of);
-    const rest = { user: new ExpressionUser(user), orgUnit: user.orgUnit ?? '' };
-    if (!inDoubt) return { ...of, ...rest };
-    return { ...rest, groups: Uncertain.from(of.groups), groupIds: Uncertain.from(of.groupIds) };
+    const values = { ...of, user: new ExpressionUser(user), orgUnit: user.orgUnit ?? '' };
+    switch (inDoubt) {
+      case 'none':
+        return values;
+      case 'others':
+        return { ...values, groups: andOthers(of.groups), groupIds: andOthers(of.groupIds) };
+      case 'all':
+        return Object.defineProperties(values, { groups: UNKNOWN, groupIds: UNKNOWN });
+    }
   };
 }
 
@@ -131,10 +150,13 @@ function knownGroups(groups: readonly GroupRef[]): KnownGroups {
   };
 }
 
-/** Whoever comes to its end has not found what they were looking for, and may not conclude that it is not there. */
-class Uncertain extends Array<string> {
-  override *[Symbol.iterator](): ArrayIterator<string> {
-    yield* super[Symbol.iterator]();
-    throw new Error('not all groups are known');
-  }
+const UNKNOWN = {
+  get: () => {
+    throw new NotKnown('not all groups are known');
+  },
+};
+
+/** Whoever comes to the end has not found what they were looking for, and may not conclude that it is not there. */
+function andOthers(names: readonly string[]): readonly string[] {
+  return Object.defineProperty([...names], names.length, UNKNOWN);
 }

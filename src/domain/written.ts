@@ -6,6 +6,7 @@ import type { Evaluated } from './expression.ts';
 import {
   type CompiledUserExpression,
   compileUserExpression,
+  type GroupsInDoubt,
   toUserValues,
   type UserValues,
 } from './userExpression.ts';
@@ -53,7 +54,13 @@ export function compileWritten(
 
   const inScope = scope === null ? null : scopeOf(scope);
   const apply: CompiledWritten['apply'] = (fields, user, groups, doubt) => {
-    const valuesFor: ValuesFor = (expression) => toValues(user, groups, doubt?.concerns(expression) === true);
+    let plain: UserValues | null = null;
+    const valuesFor: ValuesFor = (expression) => {
+      const inDoubt = inDoubtOf(expression, doubt);
+      if (inDoubt !== 'none') return toValues(user, groups, inDoubt);
+      plain ??= toValues(user, groups, 'none');
+      return plain;
+    };
     const outside = inScope === null ? null : inScope(user, valuesFor);
     if (outside !== null) return outside;
     for (const attribute of set) {
@@ -68,6 +75,11 @@ export function compileWritten(
     scope,
     apply,
   };
+}
+
+function inDoubtOf(expression: AnyExpression, doubt: Doubt | null): GroupsInDoubt {
+  if (doubt === null || !doubt.concerns(expression)) return 'none';
+  return expression.anyGroup ? 'all' : 'others';
 }
 
 type ValuesFor = (expression: AnyExpression) => UserValues;
