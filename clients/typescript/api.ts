@@ -538,6 +538,39 @@ export type NetworkInput = {
   readonly share?: number;
 };
 
+export type Pair = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly connection: string;
+  readonly kind: "rename" | "re-hire" | "match";
+  readonly state: "open" | "same" | "different" | "superseded";
+  /** What speaks for it. */
+  readonly shares: readonly ("address" | "employee-number" | "user-name" | "name-and-manager")[];
+  readonly joiner: {
+    readonly externalId: string;
+    readonly name: string;
+    /** The change that waits for them. */
+    readonly change: (string | null);
+  };
+  readonly authUser: {
+    readonly id: string;
+    readonly name: string;
+    readonly state: string;
+    /** The id that the directory has, or had, for them. */
+    readonly formerExternalId: string | null;
+    /** The change by which they would leave. */
+    readonly change: (string | null);
+  };
+  /** What a verdict is bound to; send it with the verdict. null: there is nothing to choose. */
+  readonly fingerprint: string | null;
+  /** Of the change set when the two were found. */
+  readonly revision: number;
+  readonly by: string | null;
+  readonly reason: string | null;
+  readonly decidedAt: (string | null);
+  readonly createdAt: string;
+};
+
 export type PlanOfTenant = {
   /** null: no plan limits the tenant. */
   readonly plan: (ProductPlan | null);
@@ -991,6 +1024,23 @@ export type Operations = {
     readonly clientSecret?: (string | null);
     readonly ca?: (string | null);
   }; answer: SignInProvider };
+  /** Say of pairs whether the two are one person */
+  choosePairs: { input: {
+    /** same: whoever comes goes on with the auth user that is there, at once; different: both go their ways. */
+    readonly verdict: "same" | "different";
+    readonly reason: string;
+    /** Id and fingerprint of each pair, as they were shown. */
+    readonly pairs: readonly {
+      readonly id: string;
+      readonly fingerprint: string;
+    }[];
+  }; answer: {
+    readonly decided: number;
+    readonly refused: readonly {
+      readonly id: string;
+      readonly because: "not-found" | "changed-since-shown" | "not-allowed-now" | "same-address";
+    }[];
+  } };
   /** Create a connection */
   createConnection: { input: {
     readonly tenant?: (string | null);
@@ -1204,6 +1254,8 @@ export type Operations = {
       readonly roles: readonly string[];
     };
   } };
+  /** Get a pair */
+  getPair: { input: { pair: string }; answer: Pair };
   /** Get a principal */
   getPrincipal: { input: { principal: string }; answer: Principal };
   /** Get a product plan */
@@ -1297,6 +1349,12 @@ export type Operations = {
   /** List API keys */
   listKeys: { input: { limit?: number; after?: string; tenant?: string }; answer: {
     readonly items: readonly ApiKey[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List those who come and may be auth users that are there */
+  listPairs: { input: { limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "same" | "different" | "superseded")[] }; answer: {
+    readonly items: readonly Pair[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
   } };
@@ -1549,6 +1607,7 @@ export type Operations = {
 /** Where each operation is found, and which members of its input go into the query. */
 export const operations = {
   addSignInProvider: { method: 'POST', path: '/v1/sign-in-providers', query: [], body: true },
+  choosePairs: { method: 'POST', path: '/v1/pairs/verdicts', query: [], body: true },
   createConnection: { method: 'POST', path: '/v1/connections', query: [], body: true },
   createKey: { method: 'POST', path: '/v1/principals/{principal}/keys', query: [], body: true },
   createPrincipal: { method: 'POST', path: '/v1/principals', query: [], body: true },
@@ -1578,6 +1637,7 @@ export const operations = {
   getChange: { method: 'GET', path: '/v1/changes/{change}', query: [], body: false },
   getConnection: { method: 'GET', path: '/v1/connections/{connection}', query: [], body: false },
   getGuards: { method: 'GET', path: '/v1/connections/{connection}/guards', query: [], body: false },
+  getPair: { method: 'GET', path: '/v1/pairs/{pair}', query: [], body: false },
   getPrincipal: { method: 'GET', path: '/v1/principals/{principal}', query: [], body: false },
   getProductPlan: { method: 'GET', path: '/v1/product-plans/{productPlan}', query: [], body: false },
   getProductPlanOf: { method: 'GET', path: '/v1/tenants/{tenant}/product-plan', query: [], body: false },
@@ -1600,6 +1660,7 @@ export const operations = {
   listDomains: { method: 'GET', path: '/v1/tenants/{tenant}/domains', query: [], body: false },
   listEvents: { method: 'GET', path: '/v1/events', query: ["limit","after"], body: false },
   listKeys: { method: 'GET', path: '/v1/keys', query: ["limit","after","tenant"], body: false },
+  listPairs: { method: 'GET', path: '/v1/pairs', query: ["limit","after","tenant","connection","state"], body: false },
   listPrincipals: { method: 'GET', path: '/v1/principals', query: ["limit","after","tenant"], body: false },
   listProductPlans: { method: 'GET', path: '/v1/product-plans', query: ["limit","after"], body: false },
   listProviders: { method: 'GET', path: '/v1/providers', query: [], body: false },

@@ -10,6 +10,7 @@ import { events } from './events.ts';
 import { guards } from './guards.ts';
 import { health } from './health.ts';
 import { mappingPreviews } from './mappingPreviews.ts';
+import { pairs } from './pairs.ts';
 import { principals } from './principals.ts';
 import { productPlans } from './productPlans.ts';
 import { providers } from './providers.ts';
@@ -30,6 +31,7 @@ export const routes: readonly Route[] = [
   ...guards,
   ...runs,
   ...changes,
+  ...pairs,
   ...applies,
   ...users,
   ...authorization,

@@ -12,6 +12,7 @@ import { getChange, listChanges, summarise } from '../review/changes.ts';
 import { decide } from '../review/decide.ts';
 import { explainUser } from '../review/explain.ts';
 import { endGuardOverride, getGuards, overrideGuard } from '../review/guards.ts';
+import { choosePairs, getPair, listPairs } from '../review/pairs.ts';
 import type { SignInDeps } from '../signIn/deps.ts';
 import { invitePrincipal, withdrawInvitation } from '../signIn/invitations.ts';
 import {
@@ -142,6 +143,9 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     getChange: bound(getChange),
     summarise: bound(summarise),
     decide: bound(decide),
+    listPairs: bound(listPairs),
+    getPair: bound(getPair),
+    choosePairs: bound(choosePairs),
     startApply: bound(startApply),
     getApply: bound(getApply),
     carryOutApply: (...[id, how]: AfterDeps<typeof carryOutApply>) => carryOutApply(deps, id, how),

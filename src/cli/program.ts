@@ -16,6 +16,7 @@ import { EXIT, tell } from './failure.ts';
 import { addGuardCommands } from './guards.ts';
 import { addKeyCommands } from './keys.ts';
 import { noteNewInstall } from './newInstall.ts';
+import { addPairCommands } from './pairs.ts';
 import { addPrincipalCommands } from './principals.ts';
 import { addProductPlanCommands } from './productPlans.ts';
 import { addPullCommand } from './pull.ts';
@@ -71,6 +72,7 @@ export function buildProgram(cli: Cli): Command {
   addSyncCommands(program, cli);
   addChangeCommands(program, cli);
   addDecisionCommands(program, cli);
+  addPairCommands(program, cli);
   addGuardCommands(program, cli);
   addUserCommands(program, cli);
   addExplainCommand(program, cli);

@@ -29,6 +29,7 @@ export type AuditSubject = {
     | 'run'
     | 'change'
     | 'change-set'
+    | 'pair'
     | 'apply'
     | 'auth-user';
   readonly id: string;

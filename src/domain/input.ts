@@ -55,6 +55,7 @@ const lists = {
   'user or tenant': { of: 'users and of tenants', by: 'the ids', command: 'rollcall users' },
   run: { of: 'runs', by: 'an id', command: 'rollcall runs' },
   change: { of: 'changes', by: 'an id', command: 'rollcall changes' },
+  pair: { of: 'pairs', by: 'an id', command: 'rollcall pairs' },
   apply: { of: 'changes', by: 'the id of the apply', command: 'rollcall changes --state applied --json' },
 } as const satisfies Record<string, { of: string; by: string; command: string }>;
 type Thing = keyof typeof lists;

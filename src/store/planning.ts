@@ -26,6 +26,7 @@ import { manyIds } from './ids.ts';
 import { type LeftRow, leaveRows } from './leftRows.ts';
 import { lockForPlan } from './locks.ts';
 import { countMissed } from './missed.ts';
+import { pairUp } from './pairs.ts';
 import { type Concluded, countPending, type PlanFacts, readConcluded, readFacts } from './planFacts.ts';
 import {
   AWAY,
@@ -308,6 +309,7 @@ export class Plan {
        WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = p.external_id AND c.state IN ${LIVE})`,
       [connection, this.#revision, run],
     );
+    this.#altered += await pairUp(this.#tx, this.#run, this.#revision);
   }
 
   /** What the guards look at, and what somebody has let through; what was put off until now is open again. `at`: when the plan is made. */

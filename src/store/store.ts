@@ -15,6 +15,7 @@ import { Events } from './events.ts';
 import { GuardOverrides } from './guardOverrides.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
 import { MappingPreviews } from './mappingPreviews.ts';
+import { Pairs } from './pairVerdicts.ts';
 import { readPlaces } from './places.ts';
 import { Planning } from './planning.ts';
 import { type PrincipalStore, principalStore } from './principals.ts';
@@ -60,6 +61,7 @@ export type Store = {
   readonly changes: Changes;
   readonly decisions: Decisions;
   readonly guardOverrides: GuardOverrides;
+  readonly pairs: Pairs;
   readonly applying: Applying;
   readonly audit: AuditLog;
   readonly events: Events;
@@ -107,6 +109,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     changes: new Changes(database),
     decisions: new Decisions(database),
     guardOverrides: new GuardOverrides(database),
+    pairs: new Pairs(database),
     applying: new Applying(database),
     audit: new AuditLog(database),
     events: new Events(database),

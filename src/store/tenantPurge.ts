@@ -107,6 +107,7 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   // What directories gave is held where the user is, and went with them.
   { table: 'role_assignment', where: `${OWN} AND origin = 'manual'` },
   { table: 'guard_override', where: OF_THEIR_CONNECTIONS },
+  { table: 'pair', where: OF_THEIR_CONNECTIONS },
   { table: 'apply', where: OF_THEIR_CONNECTIONS },
   { table: 'decision', where: OF_THEIR_CONNECTIONS },
   { table: 'sync_run', where: OF_THEIR_CONNECTIONS },

@@ -99,9 +99,9 @@ const READ_ANEW = 'was read again meanwhile, and is out of scope now';
 /** With the auth users that matching rules may name, looked up for all of them at once. */
 async function withAlike(plan: Plan, all: readonly Seen[]): Promise<readonly Seen[]> {
   const { matching } = plan.facts.policy;
-  const sought = all.flatMap(({ externalId, linked, desired }) => {
+  const sought = all.flatMap(({ externalId, linked, desired, desiredHash }) => {
     const keys = linked === null && desired.state === 'active' ? matchKeysOf(desired.fields, matching) : null;
-    return keys === null ? [] : [{ externalId, ...keys }];
+    return keys === null ? [] : [{ externalId, desiredHash, ...keys }];
   });
   const found = await plan.alike(sought);
   return all.map((seen) => ({ ...seen, alike: found.get(seen.externalId) ?? [] }));

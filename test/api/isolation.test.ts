@@ -418,7 +418,7 @@ function idsInBody({ operation }: Listed): readonly string[] {
   const members = variants.flatMap((one) => Object.entries<Json>(one?.properties ?? {}));
   const isId = ([name, member]: readonly [string, Json]) =>
     JSON.stringify(member).includes('"format":"uuid"') || name in unknownIds;
-  return [...new Set(members.filter(isId).map(([name]) => name))].filter((name) => name !== 'changes');
+  return [...new Set(members.filter(isId).map(([name]) => name))].filter((name) => !['changes', 'pairs'].includes(name));
 }
 
 describe('the administrator of a child', () => {
@@ -436,6 +436,15 @@ describe('the administrator of a child', () => {
       });
     for (const id of [strangerIds.change, UNKNOWN])
       expect((await decide(id)).body).toEqual({ decided: 0, refused: [{ id, because: 'not-found' }] });
+  });
+
+  it('says of a foreign pair no more than of one that does not exist', async () => {
+    for (const id of [strangerIds.pair, UNKNOWN]) {
+      const pairs = [{ id, fingerprint: strangerFingerprint }];
+      const body = { verdict: 'same', reason: 'why not', pairs };
+      const answer = await served.request('POST', '/v1/pairs/verdicts', { headers: asChild(), body });
+      expect(answer.body).toEqual({ decided: 0, refused: [{ id, because: 'not-found' }] });
+    }
   });
 
   it('may use every name that somebody has elsewhere', async () => {

@@ -36,6 +36,7 @@ export type Ids = Readonly<
     | 'connection'
     | 'run'
     | 'change'
+    | 'pair'
     | 'apply'
     | 'user'
     | 'principal'
@@ -193,6 +194,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     connection: connection.id,
     run,
     change: second.id,
+    pair: await aPair(served, second.id, user.id),
     apply,
     user: user.id,
     principal: customer.principal,
@@ -218,6 +220,19 @@ async function aSupportAccess({ deps, operator }: Served, tenant: TenantId): Pro
   const person = await createPrincipal(deps, operator, { name: `Support of ${tenant}`, role: 'support' });
   const asked = { tenant, principal: person.id, reason: 'to look' };
   return (await requestSupport(deps, operator, asked)).id;
+}
+
+/** As a plan would have left it. */
+async function aPair({ databaseUrl }: Served, change: string, user: string): Promise<string> {
+  const id = v7();
+  await asOwner(databaseUrl, (client) =>
+    client.query(
+      `INSERT INTO pair (id, tenant_id, connection_id, kind, external_id, auth_user_id, shares, content, fingerprint, state, revision, run_id)
+       SELECT $1, tenant_id, connection_id, 'match', external_id, $3, '{address}', '', '', 'open', 1, run_id FROM change WHERE id = $2`,
+      [id, change, user],
+    ),
+  );
+  return id;
 }
 
 /** As a sign-in would have left it. */

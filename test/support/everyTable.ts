@@ -110,6 +110,22 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
         created_at: '2026-01-01',
       },
     ],
+    [
+      'pair',
+      {
+        ...in_connection,
+        id: v7(),
+        kind: 'match',
+        external_id: 'y',
+        auth_user_id: user,
+        shares: ['address'],
+        content: '\\x00',
+        fingerprint: '\\x00',
+        state: 'open',
+        revision: 1,
+        run_id: run,
+      },
+    ],
     ['decision_change', { ...of, decision_id: decision, change_id: v7(), fingerprint: '\\x00' }],
     [
       'apply',

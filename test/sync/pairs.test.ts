@@ -1,0 +1,296 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Pair, PairVerdict } from '../../src/domain/pair.ts';
+import { choosePairs, listPairs } from '../../src/review/pairs.ts';
+import { aDirectory } from '../support/directory.ts';
+import { type Connected, Install, noGuards } from '../support/install.ts';
+import { aCaller, aUser, auditOf } from '../support/tenancy.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open();
+});
+afterAll(() => install.close());
+
+const guards = noGuards;
+const ada = { id: 'old', displayName: 'Ada Obi', employeeId: 'E-7', email: 'ada@example.test', manager: 'm' };
+const bob = { id: 'bob', displayName: 'Bob Bell', email: 'bob@example.test' };
+
+/** A tenant whose directory has Ada and Bob, both applied. */
+async function withAda(more: object = {}): Promise<Connected> {
+  const directory = aDirectory({ users: [{ ...ada, ...more }, bob] });
+  const connected = await install.connect({ directory, guards, verifiedDomains: ['example.test'] });
+  await connected.syncAndApply();
+  return connected;
+}
+
+async function pairs(connected: Connected, ...state: Pair['state'][]): Promise<readonly Pair[]> {
+  const filter = { connection: connected.connection, ...(state.length === 0 ? {} : { state }) };
+  return (await listPairs(install, connected.administrator, filter)).items;
+}
+
+async function choose(connected: Connected, verdict: PairVerdict, chosen?: readonly Pair[]) {
+  const shown = (chosen ?? (await pairs(connected))).map(({ id, fingerprint }) => ({
+    id,
+    fingerprint: fingerprint ?? '00'.repeat(32),
+  }));
+  return await choosePairs(install, connected.administrator, { verdict, reason: 'HR says so', pairs: shown });
+}
+
+describe('who leaves and who comes', () => {
+  it.each<[string, object, object, readonly string[]]>([
+    [
+      'employee number',
+      {},
+      { displayName: 'Ada B', email: 'a@else.test', employeeId: 'e-7' },
+      ['employee-number'],
+    ],
+    ['address', {}, { displayName: 'Ada B', employeeId: null, manager: null }, ['address']],
+    [
+      'address, among those that reach who comes',
+      {},
+      { displayName: 'A', employeeId: null, email: 'ab@example.test', aliases: ['ADA@example.test'] },
+      ['address'],
+    ],
+    ['name and manager', {}, { employeeId: null, email: 'a@else.test' }, ['name-and-manager']],
+    ['everything', {}, {}, ['address', 'employee-number', 'name-and-manager']],
+  ])('are a pair where they share: %s', async (_, before, after, shares) => {
+    const connected = await withAda(before);
+    connected.directory.remove('old');
+    connected.directory.add({ ...ada, ...after, id: 'new' });
+    await connected.sync();
+    const { id } = await connected.user('old');
+    expect(await pairs(connected)).toMatchObject([
+      {
+        kind: 'rename',
+        state: 'open',
+        shares,
+        joiner: { externalId: 'new', change: (await connected.changeOf('new')).id },
+        authUser: {
+          id,
+          state: 'active',
+          formerExternalId: 'old',
+          change: (await connected.changeOf('old')).id,
+        },
+      },
+    ]);
+  });
+
+  it.each<[string, object]>([
+    ['the name alone', { employeeId: null, email: 'a@else.test', manager: null }],
+    ['nothing', { displayName: 'X', employeeId: 'E-8', email: 'x@else.test' }],
+  ])('are no pair where they share %s', async (_, after) => {
+    const connected = await withAda();
+    connected.directory.remove('old');
+    connected.directory.add({ ...ada, ...after, id: 'new' });
+    await connected.sync();
+    expect(await pairs(connected)).toEqual([]);
+  });
+
+  it('are no pair where more than three share it', async () => {
+    const connected = await withAda();
+    connected.directory.remove('old');
+    for (const at of [1, 2, 3, 4])
+      connected.directory.add({ ...ada, id: `n${at}`, email: `n${at}@example.test`, manager: null });
+    await connected.sync();
+    expect(await pairs(connected)).toEqual([]);
+  });
+
+  it('are a pair also where the one who left was deleted or suspended long ago', async () => {
+    const connected = await withAda();
+    connected.directory.remove('old');
+    connected.directory.edit('bob', { state: 'suspended' });
+    await connected.syncAndApply();
+    connected.directory.add({ ...ada, id: 'new' });
+    connected.directory.add({ ...bob, id: 'bob2' });
+    await connected.sync();
+    expect(
+      (await pairs(connected)).toSorted((one, other) => (one.joiner.name < other.joiner.name ? -1 : 1)),
+    ).toMatchObject([
+      { kind: 're-hire', joiner: { externalId: 'new' }, authUser: { state: 'deleted', change: null } },
+      { kind: 're-hire', joiner: { externalId: 'bob2' }, authUser: { state: 'suspended', change: null } },
+    ]);
+  });
+
+  it('are a pair no more once who left is back', async () => {
+    const connected = await withAda();
+    connected.directory.remove('old');
+    connected.directory.add({ ...ada, id: 'new', email: 'new@example.test' });
+    await connected.sync();
+    expect(await pairs(connected)).toHaveLength(1);
+    connected.directory.add(ada);
+    await connected.sync();
+    expect(await pairs(connected)).toEqual([]);
+  });
+});
+
+describe('whom a person calls the same', () => {
+  it('goes on with the auth user, its id, its roles by hand and what is local, under the new id', async () => {
+    const connected = await withAda();
+    await connected.grant('old', 'auditor by hand');
+    const before = await connected.user('old');
+    connected.directory.remove('old');
+    connected.directory.add({ ...ada, id: 'new', displayName: 'Ada Obi-Bell' });
+    await connected.sync();
+    expect(await choose(connected, 'same')).toEqual({ decided: 1, refused: [] });
+    expect(await connected.live()).toEqual([]);
+    expect(await connected.user('new')).toMatchObject({
+      id: before.id,
+      state: 'active',
+      manualRoles: ['auditor by hand'],
+    });
+    await connected.sync();
+    expect(await connected.live()).toMatchObject([
+      {
+        externalId: 'new',
+        kind: 'update',
+        authUser: before.id,
+        fields: [{ field: 'displayName', after: 'Ada Obi-Bell' }],
+      },
+    ]);
+    await connected.syncAndApply();
+    await connected.sync();
+    expect(await connected.live()).toEqual([]);
+    expect((await connected.users()).length).toBe(2);
+  });
+
+  it('is proposed for reactivation where they were deleted, and comes back by that alone', async () => {
+    const connected = await withAda();
+    connected.directory.remove('old');
+    await connected.syncAndApply();
+    connected.directory.add({ ...ada, id: 'new' });
+    await connected.sync();
+    await choose(connected, 'same');
+    expect(await connected.user('new')).toMatchObject({ state: 'deleted' });
+    await connected.sync();
+    expect(await connected.live()).toMatchObject([{ externalId: 'new', kind: 'reactivate' }]);
+  });
+
+  it('is said once: again is refused, and there is one event and one entry in the audit log', async () => {
+    const connected = await withAda();
+    connected.directory.remove('old');
+    connected.directory.add({ ...ada, id: 'new' });
+    await connected.sync();
+    const shown = await pairs(connected);
+    await choose(connected, 'same', shown);
+    expect(await choose(connected, 'same', shown)).toMatchObject({
+      decided: 0,
+      refused: [{ because: 'not-allowed-now' }],
+    });
+    const { id } = await connected.user('new');
+    expect(
+      (await connected.events()).filter(({ authUser, type }) => authUser === id && type === 'user.linked'),
+    ).toHaveLength(1);
+    const entries = await auditOf(install.database.url, connected.tenant);
+    expect(entries.filter(({ action }) => action === 'pair.same')).toMatchObject([
+      {
+        subject: { kind: 'pair' },
+        details: { user: id, externalId: 'new', formerExternalId: 'old', reason: 'HR says so' },
+      },
+    ]);
+    expect(await install.auditIsWhole()).toBe(true);
+  });
+
+  it('is one of several: the other pairs of either side are none any more', async () => {
+    const connected = await withAda();
+    connected.directory.remove('old');
+    connected.directory.add({ ...ada, id: 'n1', email: 'n1@example.test' });
+    connected.directory.add({ ...ada, id: 'n2', email: 'n2@example.test' });
+    await connected.sync();
+    const [one, two] = await pairs(connected);
+    if (one === undefined || two === undefined) throw new Error('there are two pairs');
+    expect(await choose(connected, 'same', [one, two])).toMatchObject({
+      decided: 1,
+      refused: [{ because: 'not-allowed-now' }],
+    });
+    expect(await pairs(connected)).toEqual([]);
+    expect(await connected.pending()).toEqual([two.joiner.externalId]);
+  });
+
+  it('is refused where either was edited since it was shown', async () => {
+    const connected = await withAda();
+    connected.directory.remove('old');
+    connected.directory.add({ ...ada, id: 'new' });
+    await connected.sync();
+    const shown = await pairs(connected);
+    await connected.edit('old', { displayName: 'Somebody else' });
+    expect(await choose(connected, 'same', shown)).toMatchObject({
+      decided: 0,
+      refused: [{ because: 'changed-since-shown' }],
+    });
+    expect((await connected.user('old')).state).toBe('active');
+  });
+});
+
+describe('whom a person calls different', () => {
+  it('go both their ways, and are not asked about again until either is another', async () => {
+    const connected = await withAda();
+    connected.directory.remove('old');
+    connected.directory.add({ ...ada, id: 'new', email: 'new@example.test' });
+    await connected.sync();
+    await choose(connected, 'different');
+    await connected.sync();
+    expect(await pairs(connected)).toEqual([]);
+    expect(await connected.pending('create')).toEqual(['new']);
+    expect(await connected.pending('delete')).toEqual(['old']);
+    connected.directory.edit('new', { jobTitle: 'Engineer' });
+    await connected.sync();
+    expect(await pairs(connected)).toHaveLength(1);
+  });
+});
+
+describe('an auth user whom a rule is not sure of', () => {
+  const matching = [{ by: 'employeeId', confidence: 'likely' }] as const;
+
+  async function withLocal() {
+    const directory = aDirectory({ users: [bob] });
+    const connected = await install.connect({ directory, guards, policy: { matching: [...matching] } });
+    await connected.syncAndApply();
+    const local = await aUser(install.database.url, connected.tenant, {
+      displayName: 'Ada',
+      attributes: { employeeId: 'E-7' },
+    });
+    directory.add({ ...ada, id: 'new' });
+    await connected.sync();
+    return { connected, local };
+  }
+
+  it('is linked once a person says that they are the same', async () => {
+    const { connected, local } = await withLocal();
+    expect(await connected.changeOf('new')).toMatchObject({ kind: 'conflict', cause: 'match-unsure' });
+    expect(await pairs(connected)).toMatchObject([
+      { kind: 'match', authUser: { id: local }, shares: ['employee-number'] },
+    ]);
+    await choose(connected, 'same');
+    await connected.syncAndApply();
+    expect(await connected.user('new')).toMatchObject({ id: local, fields: { displayName: 'Ada Obi' } });
+  });
+
+  it('stays as it is once a person says that they are two, and who comes gets an auth user of their own', async () => {
+    const { connected, local } = await withLocal();
+    await choose(connected, 'different');
+    await connected.sync();
+    expect(await connected.pending('create')).toEqual(['new']);
+    await connected.syncAndApply();
+    expect((await connected.user('new')).id).not.toBe(local);
+  });
+});
+
+it('is chosen by nobody who may not decide, nor for another tenant', async () => {
+  const connected = await withAda();
+  connected.directory.remove('old');
+  connected.directory.add({ ...ada, id: 'new' });
+  await connected.sync();
+  const shown = (await pairs(connected)).map(({ id, fingerprint }) => ({
+    id,
+    fingerprint: fingerprint ?? '',
+  }));
+  const ruling = { verdict: 'same', reason: 'test', pairs: shown };
+  const auditor = await aCaller(install, connected.tenant, 'auditor');
+  await expect(choosePairs(install, auditor, ruling)).rejects.toMatchObject({ code: 'forbidden' });
+  const stranger = await aCaller(install, await install.tenant());
+  expect(await choosePairs(install, stranger, ruling)).toMatchObject({
+    decided: 0,
+    refused: [{ because: 'not-found' }],
+  });
+  expect((await listPairs(install, stranger, {})).items).toEqual([]);
+});
