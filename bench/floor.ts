@@ -107,12 +107,12 @@ export async function measureDatabase(
     const staged = await copyRows(
       client,
       'floor_staged',
-      `SELECT external_id, differs, email_key, desired_hash FROM staged_user WHERE run_id = ${lastFull}`,
+      `SELECT external_id, email_key, desired_hash FROM staged_user WHERE run_id = ${lastFull}`,
     );
     const content = await copyRows(
       client,
       'floor_content',
-      'SELECT external_id, content, content_hash FROM directory_user',
+      'SELECT external_id, content, content_hash, desired_hash FROM directory_user',
     );
     const users = await copyRows(client, 'floor_user', 'SELECT * FROM auth_user');
     const identities = await copyRows(client, 'floor_identity', 'SELECT * FROM identity');

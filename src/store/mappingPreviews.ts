@@ -50,12 +50,17 @@ export type Previewed = {
   readonly unreadGroups: readonly string[];
 };
 
-/** A directory user as last read, to be staged. `agreedHash`: as in `KnownUser`. */
+/**
+ * A directory user as last read, to be staged. `agreedHash`: of the desired state that its auth user agrees with; null where there is
+ * none, or the auth user has moved since.
+ */
 export type LastRead = ReadUser & { readonly externalId: ExternalId; readonly agreedHash: string | null };
 
+/** Without a hash: the auth user agrees with what is wanted. */
 export type Restaged =
   | Pick<Extract<StagedUser, { problem: string }>, 'externalId' | 'problem'>
   | Pick<Extract<StagedUser, { absence: string }>, 'externalId' | 'absence'>
+  | Extract<StagedUser, { settled: true }>
   | Omit<Extract<StagedUser, { desiredHash: string }>, 'content'>;
 
 type PreviewRequest = {
@@ -212,9 +217,9 @@ async function stageUsers(
     users += rows.length;
     const staged = rows.map(({ content, ...row }) => stage({ ...row, ...content }));
     await tx.query(
-      `INSERT INTO staged_user (run_id, external_id, tenant_id, problem, absence, differs, email_key, desired_hash)
-       SELECT $1, s.id, $2, s.problem, s.absence, s.differs, s.email_key, decode(s.hash, 'hex')
-       FROM jsonb_to_recordset($3::jsonb) AS s (id text, problem text, absence text, differs boolean, email_key text, hash text)
+      `INSERT INTO staged_user (run_id, external_id, tenant_id, problem, absence, email_key, desired_hash)
+       SELECT $1, s.id, $2, s.problem, s.absence, s.email_key, decode(s.hash, 'hex')
+       FROM jsonb_to_recordset($3::jsonb) AS s (id text, problem text, absence text, email_key text, hash text)
        ON CONFLICT DO NOTHING`,
       [run.id, run.tenant, JSON.stringify(staged.map(toRestagedRow))],
     );
@@ -227,7 +232,7 @@ function toRestagedRow(user: Restaged) {
   const { externalId: id } = user;
   if ('problem' in user) return { id, problem: user.problem };
   if ('absence' in user) return { id, absence: user.absence };
-  return { id, differs: user.differs, email_key: user.emailKey, hash: user.desiredHash };
+  return 'settled' in user ? { id } : { id, email_key: user.emailKey, hash: user.desiredHash };
 }
 
 async function describeLeft(

@@ -47,7 +47,7 @@ export const DIFFERING = (
         'links', (SELECT count(*) FROM identity l WHERE l.auth_user_id = u.id)) ORDER BY u.id)
       FROM auth_user u WHERE u.email_key = s.email_key ${spread ? '' : 'AND u.tenant_id = s.tenant_id'} AND u.state <> 'deleted') END AS same_address
   FROM staged_user s ${joined.user} JOIN ${joined.content}
-  WHERE s.run_id = $1 AND s.differs
+  WHERE s.run_id = $1 AND s.desired_hash IS NOT NULL
     AND (i.auth_user_id IS NULL OR a.id IS NOT NULL) -- who is out of reach is not looked at, and not gone either
     AND (i.auth_user_id IS NULL OR s.desired_hash <> i.agreed_hash OR a.version <> i.agreed_version)`;
 

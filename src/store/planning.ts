@@ -183,7 +183,7 @@ export class Plan {
   async #areFew(): Promise<boolean> {
     const [counted] = await this.#tx.query<{ rows: number }>(
       `SELECT count(*)::int AS rows FROM (
-         SELECT FROM staged_user WHERE run_id = $1 AND differs LIMIT ${FEW + 1}) AS differing`,
+         SELECT FROM staged_user WHERE run_id = $1 AND desired_hash IS NOT NULL LIMIT ${FEW + 1}) AS differing`,
       [this.#run.id],
     );
     return (counted?.rows ?? 0) <= FEW;

@@ -8,24 +8,34 @@ import { keepContent, NAMED_BY_DIRECTORY } from './directoryUsers.ts';
 
 export type StagedGroup = { readonly externalId: ExternalId; readonly name: string };
 
-/** `differs`: somebody has to look at what is wanted, because the auth user was not known to agree with it. */
 export type StagedUser =
   | { readonly externalId: ExternalId; readonly problem: string; readonly content?: UserContent | null }
   | { readonly externalId: ExternalId; readonly absence: Absence; readonly content?: UserContent | null }
+  /** As they were last read, and their auth user agreed with what follows from that. */
+  | { readonly externalId: ExternalId; readonly settled: true }
   | {
       readonly externalId: ExternalId;
       /** null: as it was when the user was last read. */
       readonly content: UserContent | null;
-      readonly differs: boolean;
       readonly emailKey: string | null;
       readonly desiredHash: string;
     };
 
-/** The JSON text of {user, groups}, and its SHA-256 in hexadecimal. */
+/** The JSON text of {user, groups}; `hash`, hexadecimal: see `KnownContents`. */
 export type UserContent = { readonly json: string; readonly hash: string };
 
 /** The provider was asked for this very user; `excluded`: they were read, and are out of the mapping's scope. */
 export type Absence = 'gone' | 'out-of-scope' | 'excluded';
+
+/** A page of a listing, or some who were looked up. */
+export type StagedPage = {
+  readonly users: readonly StagedUser[];
+  /** The same, but nobody taken for settled: for a page that names somebody whom an earlier one named in another way. */
+  readonly anew: () => readonly StagedUser[];
+  /** Records without a readable id, which leave nothing to store but must be known of. */
+  readonly nameless: number;
+  readonly next: Progress;
+};
 
 /** Where to go on after this page. */
 export type Progress = {
@@ -46,19 +56,9 @@ export type StagedMembers = {
   readonly unreadable: number;
 };
 
-/** What is known of a directory user before it is looked at. */
-export type KnownUser = {
-  /** Ids of the groups that it is in, one perhaps twice. */
-  readonly groups: readonly GroupRef['externalId'][];
-  /** Of the content as it was last read; null where it never was. */
-  readonly contentHash: string | null;
-  /** Hash of the desired state that its auth user agrees with; null where there is none, or the auth user has moved since. */
-  readonly agreedHash: string | null;
-};
-
 const UNIQUE_VIOLATION = '23505';
 const REPLACE_STAGED = `ON CONFLICT (run_id, external_id) DO UPDATE SET problem = excluded.problem, absence = excluded.absence,
-  differs = excluded.differs, email_key = excluded.email_key, desired_hash = excluded.desired_hash`;
+  email_key = excluded.email_key, desired_hash = excluded.desired_hash`;
 
 const STAGED = ['staged_user', 'staged_membership', 'staged_group', 'staged_other_group', 'staged_touched'];
 /** Each run tidies up behind those before it: what is older than so many of them was tidied long ago. */
@@ -162,66 +162,59 @@ export class Staging {
     );
   }
 
-  knownUsers(run: TakenRun, users: readonly ExternalId[]): Promise<ReadonlyMap<string, KnownUser>> {
+  /** Of those among these users who are in a group that was read: the ids of their groups, one perhaps twice. */
+  groupsOf(
+    run: TakenRun,
+    users: readonly ExternalId[],
+  ): Promise<ReadonlyMap<string, readonly GroupRef['externalId'][]>> {
     return this.#inRun(run, async (tx) => {
-      const rows = await tx.query<{
-        id: string;
-        groups: KnownUser['groups'] | null;
-        content: string | null;
-        agreed: string | null;
-      }>(
-        `SELECT u.id,
-           (SELECT json_agg(m.group_id) FROM staged_membership m WHERE m.run_id = $1 AND m.user_id = u.id) AS groups,
-           (SELECT encode(d.content_hash, 'hex') FROM directory_user d WHERE d.connection_id = $3 AND d.external_id = u.id) AS content,
-           (SELECT encode(i.agreed_hash, 'hex') FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
-            WHERE i.connection_id = $3 AND i.external_id = u.id AND a.version = i.agreed_version) AS agreed
-         FROM unnest($2::text[]) AS u (id)`,
-        [run.id, users, run.connection],
+      const rows = await tx.query<{ id: string; groups: readonly GroupRef['externalId'][] }>(
+        `SELECT user_id AS id, array_agg(group_id) AS groups FROM staged_membership
+         WHERE run_id = $1 AND user_id = ANY ($2::text[]) GROUP BY user_id`,
+        [run.id, users],
       );
-      return new Map(
-        rows.map(({ id, groups, content, agreed }) => [
-          id,
-          { groups: groups ?? [], contentHash: content, agreedHash: agreed },
-        ]),
-      );
+      return new Map(rows.map(({ id, groups }) => [id, groups]));
     });
   }
 
   /**
-   * `nameless`: records without a readable id, which leave nothing to store but must be known of. Of several mentions of a user, the
-   * last counts. Few directories name anybody twice, so that the cheaper INSERT is tried first.
+   * Pages in their order, all at once or none. Of several mentions of a user, the last counts. Few directories name anybody twice, so
+   * that the cheaper INSERT is tried first.
    */
-  async stageUsers(
-    run: TakenRun,
-    users: readonly StagedUser[],
-    nameless: number,
-    progress: Progress,
-  ): Promise<void> {
-    const once = [...new Map(users.map((user) => [user.externalId, user])).values()];
-    const unreadable = users.filter((user) => 'problem' in user).length + nameless;
-    const stage = (onConflict: string) =>
-      this.#inRun(run, async (tx) => {
-        await this.#fillPage(tx, once);
-        const stored = await tx.query<{ fresh: number }>(
-          `WITH stored AS (
-             INSERT INTO staged_user (run_id, external_id, tenant_id, problem, absence, differs, email_key, desired_hash)
-             SELECT $1, external_id, $2, problem, absence, differs, email_key, desired_hash FROM page_of_users
-             ${onConflict} RETURNING xmax = 0 AND ${NAMED_BY_DIRECTORY} AS fresh)
-           SELECT count(*) FILTER (WHERE fresh)::int AS fresh FROM stored`,
-          [run.id, run.tenant],
-        );
-        if (once.some(({ content = null }) => content !== null)) await keepContent(tx, run);
-        if (progress.phase === 'look-up') await lookedUp(tx, run, once);
-        const fresh = stored[0]?.fresh ?? 0;
-        const later = progress.phase === 'look-up' && run.kind === 'full' ? fresh : 0;
-        await advance(tx, run, progress, { users: fresh, later, unreadable, nameless });
-        return tx.client;
-      });
-    const client = await stage('').catch((error: unknown) => {
+  async stageUsers(run: TakenRun, pages: readonly StagedPage[]): Promise<void> {
+    const client = await this.#stagePages(run, pages, '').catch((error: unknown) => {
       if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
-      return stage(REPLACE_STAGED);
+      const anew = pages.map((page) => ({ ...page, users: page.anew() }));
+      return this.#stagePages(run, anew, REPLACE_STAGED);
     });
     this.#prepared.add(client); // only now: a table made in a transaction that fails is gone with it
+  }
+
+  async #stagePages(run: TakenRun, pages: readonly StagedPage[], onConflict: string): Promise<object> {
+    const users = pages.flatMap((page) => page.users);
+    const once = [...new Map(users.map((user) => [user.externalId, user])).values()];
+    const nameless = pages.reduce((sum, page) => sum + page.nameless, 0);
+    const unreadable = users.filter((user) => 'problem' in user).length + nameless;
+    const progress = pages.at(-1)?.next;
+    if (progress === undefined) throw new Error('a page is stored with what follows it');
+    return await this.#inRun(run, async (tx) => {
+      await this.#fillPage(tx, once);
+      const stored = await tx.query<{ fresh: number }>(
+        `WITH stored AS (
+           INSERT INTO staged_user (run_id, external_id, tenant_id, problem, absence, email_key, desired_hash)
+           SELECT $1, external_id, $2, problem, absence, email_key, desired_hash FROM page_of_users
+           ${onConflict} RETURNING xmax = 0 AND ${NAMED_BY_DIRECTORY} AS fresh)
+         SELECT count(*) FILTER (WHERE fresh)::int AS fresh FROM stored`,
+        [run.id, run.tenant],
+      );
+      if (once.some((user) => 'content' in user && user.content !== null)) await keepContent(tx, run);
+      if (progress.phase === 'look-up') await lookedUp(tx, run, once);
+      const fresh = stored[0]?.fresh ?? 0;
+      const later = progress.phase === 'look-up' && run.kind === 'full' ? fresh : 0;
+      const counted = { pages: pages.length, users: fresh, later, unreadable, nameless };
+      await advance(tx, run, progress, counted);
+      return tx.client;
+    });
   }
 
   /** COPY cannot write into a table with row-level security; it fills a table of this session, and the policy sees the INSERT. */
@@ -229,7 +222,7 @@ export class Staging {
     if (!this.#prepared.has(tx.client)) {
       await tx.query(
         `CREATE TEMP TABLE IF NOT EXISTS page_of_users
-         (external_id text, problem text, absence text, content json, content_hash bytea, differs boolean, email_key text,
+         (external_id text, problem text, absence text, content json, content_hash bytea, email_key text,
           desired_hash bytea) ON COMMIT DELETE ROWS`,
       );
     }
@@ -289,12 +282,13 @@ async function lookedUp(sql: Sql, run: TakenRun, users: readonly StagedUser[]): 
 }
 
 function toRow(user: StagedUser): readonly (string | null)[] {
-  const { externalId, content = null } = user;
+  const { externalId } = user;
+  if ('settled' in user) return [externalId, null, null, null, null, null, null];
+  const { content = null } = user;
   const read = content === null ? [null, null] : [content.json, `\\x${content.hash}`];
-  if ('problem' in user) return [externalId, user.problem, null, ...read, null, null, null];
-  if ('absence' in user) return [externalId, null, user.absence, ...read, null, null, null];
-  const { differs, emailKey, desiredHash } = user;
-  return [externalId, null, null, ...read, String(differs), emailKey, `\\x${desiredHash}`];
+  if ('problem' in user) return [externalId, user.problem, null, ...read, null, null];
+  if ('absence' in user) return [externalId, null, user.absence, ...read, null, null];
+  return [externalId, null, null, ...read, user.emailKey, `\\x${user.desiredHash}`];
 }
 
 type Counted = {

@@ -1,16 +1,23 @@
 /** Asks the provider for named users, as they are now, until nobody is left to ask for. */
-import { type Connector, ConnectorError, type FoundUser } from '../../connectors/contract.ts';
+import {
+  type Connector,
+  ConnectorError,
+  type FoundUser,
+  type UserRecord,
+} from '../../connectors/contract.ts';
 import type { ExternalId } from '../domain/ids.ts';
 import type { CompiledMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
+import { type DirectoryUsers, KnownContents } from '../store/directoryUsers.ts';
 import type { StagedUser, Staging } from '../store/staging.ts';
 import type { Touched } from '../store/touched.ts';
 import type { Progress } from './progress.ts';
-import { GroupSets, toStaged } from './staged.ts';
+import { Stager } from './staged.ts';
 
 export type PullDeps = {
   readonly staging: Staging;
   readonly touched: Touched;
+  readonly directoryUsers: DirectoryUsers;
   readonly connector: Connector;
 };
 
@@ -28,7 +35,8 @@ export async function lookUpTouched(
   const { lookUp } = connector;
   if (lookUp === null) return;
   const read = await staging.readGroups(run);
-  const sets = new GroupSets(read);
+  const stager = new Stager(run.mapping, mapping, read);
+  const stage = (record: UserRecord, ids: readonly string[]) => stager.stage(record, ids, KnownContents.none);
   const groups = mapping.readsEveryGroup ? null : read.map((group) => group.externalId);
   const named = new Set<string>(read.map((group) => group.externalId));
   for (let last: ExternalId | null = null; ; ) {
@@ -37,20 +45,20 @@ export async function lookUpTouched(
     last = ids.at(-1) ?? null;
     const found = await lookUp(ids, groups, signal);
     refuseSilence(ids, found);
-    const known = await staging.knownUsers(run, ids);
     const rows = found.flatMap((one): readonly StagedUser[] => {
       if (one.kind === 'gone' || one.kind === 'out-of-scope')
         return [{ externalId: one.externalId, absence: one.kind }];
-      if (one.kind === 'unreadable') return toStaged(one, mapping, sets, known);
-      const { externalId } = one.user;
+      if (one.kind === 'unreadable') return stage(one, []);
       if (one.groups.some((group) => !named.has(group))) {
         if (run.kind !== 'full') throw new UnknownGroup();
-        return [{ externalId, problem: 'is in a group that came after the groups were read' }];
+        return [
+          { externalId: one.user.externalId, problem: 'is in a group that came after the groups were read' },
+        ];
       }
-      const before = known.get(externalId) ?? { contentHash: null, agreedHash: null };
-      return toStaged(one, mapping, sets, new Map([[externalId, { ...before, groups: one.groups }]]));
+      return stage(one, one.groups);
     });
-    await staging.stageUsers(run, rows, 0, { phase: 'look-up', cursor: null });
+    const next = { phase: 'look-up' as const, cursor: null };
+    await staging.stageUsers(run, [{ users: rows, anew: () => rows, nameless: 0, next }]);
     progress.page('look-up', rows.length);
   }
 }

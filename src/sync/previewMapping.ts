@@ -48,8 +48,8 @@ export async function previewMapping(
       const mapped = compiled.map(user, groups);
       if (!isMapped(mapped)) return { externalId, ...left(mapped) };
       const desiredHash = desiredHashOf(mapped);
-      const differs = desiredHash !== agreedHash;
-      return { externalId, desiredHash, differs, emailKey: emailKeyOf(mapped.fields) };
+      if (desiredHash === agreedHash) return { externalId, settled: true };
+      return { externalId, desiredHash, emailKey: emailKeyOf(mapped.fields) };
     },
     plan: async (plan, run) => findings.push(...(await fill(plan, run, deps.clock.now()))),
   });

@@ -3,14 +3,22 @@
  * linked and not listed. Each page is stored with the cursor that follows it, so that a run whose process died goes on where it
  * stopped. While a page is stored, the next is being fetched.
  */
-import { ConnectorError, type Cursor, type FailureKind, type Page } from '../../connectors/contract.ts';
+import {
+  ConnectorError,
+  type Cursor,
+  type FailureKind,
+  type Page,
+  type UserRecord,
+} from '../../connectors/contract.ts';
 import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
-import type { GroupToRead, StagedMembers } from '../store/staging.ts';
+import { KnownContents } from '../store/directoryUsers.ts';
+import type { GroupToRead, StagedMembers, StagedPage } from '../store/staging.ts';
+import { Batches } from './batches.ts';
 import { DomainCount } from './domainCount.ts';
 import { lookUpTouched, type PullDeps } from './lookUp.ts';
 import type { Progress } from './progress.ts';
-import { GroupSets, toStaged } from './staged.ts';
+import { Stager } from './staged.ts';
 
 /** How the reading of users ended. Groups and members that cannot be read end the pull with the connector's error instead. */
 export type Pulled = {
@@ -27,6 +35,8 @@ export async function pull(
   progress: Progress,
 ): Promise<Pulled> {
   const mapping = compileMapping(run.mapping);
+  const lastRead = deps.directoryUsers.known(run);
+  lastRead.catch(() => {}); // awaited once there are users
   try {
     if (run.phase === 'groups') await pullGroups(deps, run, mapping, signal, progress);
     if (run.phase === 'groups' || run.phase === 'members') await pullMembers(deps, run, signal, progress);
@@ -34,7 +44,7 @@ export async function pull(
     throw error instanceof LoopingCursor ? error.asFailure() : error;
   }
   try {
-    if (run.phase !== 'look-up') await pullUsers(deps, run, mapping, signal, progress);
+    if (run.phase !== 'look-up') await pullUsers(deps, run, { mapping, lastRead }, signal, progress);
     await lookUpUnseen(deps, run, mapping, signal, progress);
     return { chainClosed: true, looped: false, failure: null };
   } catch (error) {
@@ -95,13 +105,14 @@ const UNSEEN_AT_MOST = 500;
 
 /** Each group remembers how far its members were read, so that the groups need no cursor of their own. */
 async function pullMembers(deps: PullDeps, run: TakenRun, signal: AbortSignal, progress: Progress) {
-  const staged = new InOrder();
+  const store = (lists: readonly (readonly StagedMembers[])[]) =>
+    deps.staging.stageMembers(run, lists.flat());
+  const staged = new Batches(store, () => 1);
   const waiting: StagedMembers[] = [];
   const flush = async (atLeast: number) => {
     const rows = waiting.reduce((sum, page) => sum + page.users.length, waiting.length);
     if (rows < atLeast) return;
-    const pages = waiting.splice(0);
-    await staged.add(() => deps.staging.stageMembers(run, pages));
+    await staged.add(waiting.splice(0));
   };
   try {
     for (;;) {
@@ -173,56 +184,68 @@ const CLOSED_GROUP: ReadonlySet<FailureKind> = new Set<FailureKind>(['not-found'
 async function pullUsers(
   deps: PullDeps,
   run: TakenRun,
-  mapping: CompiledMapping,
+  { mapping, lastRead }: { readonly mapping: CompiledMapping; readonly lastRead: Promise<KnownContents> },
   signal: AbortSignal,
   progress: Progress,
 ) {
   const groups = await deps.staging.readGroups(run);
-  const sets = new GroupSets(groups);
+  const stager = new Stager(run.mapping, mapping, groups);
+  const known = await lastRead;
   const from = run.phase === 'users' ? run.cursor : null;
-  const staged = new InOrder();
+  const staged = new Batches<StagedPage>((ready) => deps.staging.stageUsers(run, ready), weightOf);
   const domains = new DomainCount(from === null ? {} : run.domains);
   try {
-    for await (const page of readPages((cursor) => deps.connector.fetchUsers(cursor, signal), from)) {
-      const ids = page.records.flatMap((record) => (record.kind === 'user' ? [record.user.externalId] : []));
-      const known = await deps.staging.knownUsers(run, ids);
-      const rows = page.records.flatMap((record) => toStaged(record, mapping, sets, known));
+    const how = { areGroups: groups.length > 0, signal };
+    for await (const page of readPages((cursor) => fetchWithGroups(deps, run, cursor, how), from)) {
+      const groupsOf = (record: UserRecord) =>
+        (record.kind === 'user' && page.groups.get(record.user.externalId)) || [];
+      const rowsBy = (contents: KnownContents) =>
+        page.records.flatMap((record) => stager.stage(record, groupsOf(record), contents));
+      const users = rowsBy(known);
+      const nameless = page.records.length - users.length;
       // The end of the chain is a state of its own: a run that dies after its last page must not take it for the first one.
       domains.add(page.records);
       const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN, domains: domains.sizes };
-      await staged.add(() => deps.staging.stageUsers(run, rows, page.records.length - rows.length, next));
-      progress.page('users', rows.length);
+      const anew = () => rowsBy(KnownContents.none);
+      await staged.add({ users, anew, nameless, next });
+      progress.page('users', users.length);
     }
   } finally {
     await staged.end();
   }
 }
 
-/** One page is being stored while the next is made ready, and never two: a cursor is saved only after all pages before it. */
-class InOrder {
-  #underWay: Promise<void> = Promise.resolve();
-
-  /** Resolves when what was added before is stored. */
-  add(work: () => Promise<void>): Promise<void> {
-    const before = this.#underWay;
-    this.#underWay = before.then(work);
-    this.#underWay.catch(() => {}); // reported by the next call, or by `end`
-    return before;
-  }
-
-  end(): Promise<void> {
-    return this.#underWay;
-  }
+/** By the memory that it takes: there may wait of others less than a thousand, of people who are as they were four times as many. */
+function weightOf({ users }: StagedPage): number {
+  const settled = users.filter((user) => 'settled' in user).length;
+  return (users.length - settled + settled / 4) / 900;
 }
+
+type UserPage = Page<UserRecord> & { readonly groups: ReadonlyMap<string, readonly string[]> };
+
+/** A page of users with the groups that they are in. `areGroups`: some were read. */
+async function fetchWithGroups(
+  { connector, staging }: PullDeps,
+  run: TakenRun,
+  cursor: Cursor | null,
+  { areGroups, signal }: { readonly areGroups: boolean; readonly signal: AbortSignal },
+): Promise<UserPage> {
+  const page = await connector.fetchUsers(cursor, signal);
+  if (!areGroups) return { ...page, groups: NO_GROUPS };
+  const ids = page.records.flatMap((record) => (record.kind === 'user' ? [record.user.externalId] : []));
+  return { ...page, groups: await staging.groupsOf(run, ids) };
+}
+
+const NO_GROUPS: UserPage['groups'] = new Map();
 
 /** What a run's cursor says when all pages of users are stored. No provider's cursor looks like it. */
 const END_OF_CHAIN = '\u0001end';
 
 /** The pages from this cursor on. A cursor that comes back means that the provider leads us in a circle. */
-async function* readPages<T>(
-  fetch: (cursor: Cursor | null) => Promise<Page<T>>,
+async function* readPages<P extends Page<unknown>>(
+  fetch: (cursor: Cursor | null) => Promise<P>,
   from: Cursor | null,
-): AsyncGenerator<Page<T>> {
+): AsyncGenerator<P> {
   if (from === END_OF_CHAIN) return;
   const visited = new Set<Cursor | null>([from]);
   let pending = fetch(from);

@@ -2,14 +2,16 @@
 import { hash } from 'node:crypto';
 import type { UserRecord } from '../../connectors/contract.ts';
 import { desiredHashOf } from '../domain/authUser.ts';
-import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
+import { fingerprintOf } from '../domain/canonical.ts';
+import type { GroupRef } from '../domain/directory.ts';
 import { emailKeyOf } from '../domain/email.ts';
-import { type CompiledMapping, isMapped } from '../domain/mapping.ts';
+import { type CompiledMapping, isMapped, MAPPING_VERSION, type Mapping } from '../domain/mapping.ts';
 import type { NotMapped } from '../domain/written.ts';
-import type { KnownUser, StagedUser, UserContent } from '../store/staging.ts';
+import type { KnownContents } from '../store/directoryUsers.ts';
+import type { StagedUser } from '../store/staging.ts';
 
 /** The groups of a user, with the names of the groups. Many people are in the same ones: what is made for one serves the others. */
-export class GroupSets {
+class GroupSets {
   readonly #byId: ReadonlyMap<string, GroupRef>;
   readonly #ofEveryone: readonly string[];
   readonly #made = new Map<string, readonly GroupRef[]>();
@@ -35,38 +37,43 @@ export class GroupSets {
 
 const NONE: readonly GroupRef[] = [];
 
-/** A connector makes all its users in the same way, with their members in one order: the text needs no sorting. */
-function contentOf(user: DirectoryUser, groups: readonly GroupRef[]): UserContent {
-  const json = JSON.stringify({ user, groups });
-  return { json, hash: hash('sha256', json, 'hex') };
-}
-
 /** Whom the mapping makes nothing of. */
 export function left(mapped: NotMapped): { readonly problem: string } | { readonly absence: 'excluded' } {
   return mapped.state === 'unreadable' ? { problem: mapped.problem } : { absence: 'excluded' };
 }
 
-/** Empty for a record that names nobody. */
-export function toStaged(
-  record: UserRecord,
-  mapping: CompiledMapping,
-  sets: GroupSets,
-  known: ReadonlyMap<string, KnownUser>,
-): readonly StagedUser[] {
-  if (record.kind === 'unreadable') {
-    return record.externalId === null ? [] : [{ externalId: record.externalId, problem: record.problem }];
+/** Makes rows of records, by one mapping, with the groups that were read. */
+export class Stager {
+  readonly #mapping: CompiledMapping;
+  readonly #salt: string;
+  readonly #sets: GroupSets;
+
+  constructor(
+    mapping: Mapping,
+    compiled: CompiledMapping,
+    groups: readonly (GroupRef & { readonly everyone: boolean })[],
+  ) {
+    this.#mapping = compiled;
+    this.#salt = fingerprintOf({ version: MAPPING_VERSION, mapping });
+    this.#sets = new GroupSets(groups);
   }
-  const { user } = record;
-  const { externalId } = user;
-  const before = known.get(externalId);
-  const groups = sets.of(before?.groups ?? []);
-  const read = contentOf(user, groups);
-  const content = before?.contentHash === read.hash ? null : read;
-  const mapped = mapping.map(user, groups);
-  if (!isMapped(mapped)) return [{ externalId, content, ...left(mapped) }];
-  const desiredHash = desiredHashOf(mapped);
-  const differs = before?.agreedHash !== desiredHash;
-  return [
-    { externalId, content, differs, emailKey: differs ? emailKeyOf(mapped.fields) : null, desiredHash },
-  ];
+
+  /** Empty for a record that names nobody. `groups`: ids of those that the user is in. */
+  stage(record: UserRecord, groups: readonly string[], known: KnownContents): readonly StagedUser[] {
+    if (record.kind === 'unreadable') {
+      return record.externalId === null ? [] : [{ externalId: record.externalId, problem: record.problem }];
+    }
+    const { user } = record;
+    const { externalId } = user;
+    const refs = this.#sets.of(groups);
+    // A connector makes all its users in the same way, with their members in one order: the text needs no sorting.
+    const json = JSON.stringify({ user, groups: refs });
+    const digest = hash('sha256', json + this.#salt, 'buffer');
+    const before = known.find(digest);
+    if (before === 'settled') return [{ externalId, settled: true }];
+    const content = before === null ? { json, hash: digest.toString('hex') } : null;
+    const mapped = this.#mapping.map(user, refs);
+    if (!isMapped(mapped)) return [{ externalId, content, ...left(mapped) }];
+    return [{ externalId, content, emailKey: emailKeyOf(mapped.fields), desiredHash: desiredHashOf(mapped) }];
+  }
 }

@@ -157,7 +157,8 @@ async function carryOut(deps: SyncDeps, run: TakenRun, request: SyncRequest): Pr
   const progress = new Progress(deps.clock, run, request.onProgress ?? (() => {}));
   const { connector } = await deps.openConnector(run.connection);
   try {
-    const pullDeps = { staging: deps.store.staging, touched: deps.store.touched, connector };
+    const { staging, touched, directoryUsers } = deps.store;
+    const pullDeps = { staging, touched, directoryUsers, connector };
     const reading = { deps, pull: pullDeps, request, progress };
     const read = run.state === 'pulling' ? await readSnapshot(reading, run) : run;
     progress.planning();

@@ -10,6 +10,7 @@ import { listPrincipals } from '../../src/tenancy/principals.ts';
 import { listRoles } from '../../src/tenancy/roles.ts';
 import { describeTenant, listTenants } from '../../src/tenancy/tenants.ts';
 import { getUser, listUsers } from '../../src/tenancy/users.ts';
+import { untilFeedIsUpToDate } from '../support/waiting.ts';
 import { aConnection, addCustomer, fill, type Ids, type Json, type Served, serve } from './served.ts';
 
 let served: Served;
@@ -32,6 +33,7 @@ const post = (path: string, body?: unknown) => served.request('POST', path, { ke
 it('answers with all that the use cases give, field by field', async () => {
   const { deps } = served;
   const caller = customer.administrator;
+  await untilFeedIsUpToDate(served.databaseUrl);
   const given: readonly (readonly [string, Promise<unknown>])[] = [
     ['/v1/tenants', listTenants(deps, caller)],
     [`/v1/tenants/${ids.tenant}`, describeTenant(deps, caller, ids.tenant)],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { desiredHashOf } from '../../src/domain/authUser.ts';
 import { ExternalId } from '../../src/domain/ids.ts';
-import { compileMapping, Mapping } from '../../src/domain/mapping.ts';
+import { compileMapping, MAPPING_VERSION, Mapping } from '../../src/domain/mapping.ts';
 import { aDirectoryUser, surely } from '../support/builders.ts';
 
 const group = (externalId: string, name: string) => ({ externalId: ExternalId.parse(externalId), name });
@@ -91,5 +91,29 @@ describe('A mapping', () => {
       hash({ phone: '' }),
     ];
     expect(new Set([hash({}), ...others]).size).toBe(4); // an empty phone is no phone
+  });
+
+  it('makes of one user what its version made of them: whoever changes that raises MAPPING_VERSION, or nobody is mapped again', () => {
+    const { map } = compiled({
+      ...{ omit: ['phone'], custom: ['costCentre'], everyone: ['member'], groups: [] },
+      roles: [{ group: 'g1', role: 'engineer' }],
+      rules: [
+        { when: { attribute: { name: 'department', equals: 'Sales' } }, roles: ['seller'], tenant: 'North' },
+      ],
+    });
+    const user = aDirectoryUser({
+      ...{
+        displayName: 'Ada',
+        userName: 'ada',
+        email: 'Ada@Example.test',
+        department: 'Sales',
+        jobTitle: 'Lead',
+      },
+      ...{ givenName: 'Ada', familyName: 'L', manager: 'u2', custom: { costCentre: '12' }, phone: '1' },
+    });
+    expect([MAPPING_VERSION, desiredHashOf(map(user, [group('g1', 'Engineers')]))]).toEqual([
+      1,
+      'a015241b955a66fc70af082fe653e7b8b07837579b30755be0458deb2557459e',
+    ]);
   });
 });

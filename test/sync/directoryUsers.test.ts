@@ -1,4 +1,7 @@
+import { hash } from 'node:crypto';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KnownContents } from '../../src/store/directoryUsers.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory, type Faults } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -92,6 +95,52 @@ describe('What was last read of the directory users', () => {
     expect(await kept(acme)).toEqual(there(acme));
   });
 
+  it('is what the last of several mentions says, also where that is what was known before', async () => {
+    const acme = await synced();
+    await acme.approveAll();
+    await acme.apply();
+    const before = await kept(acme);
+    const asItWas = acme.directory.users.flatMap(({ externalId: id, ...user }) =>
+      id === 'u1' ? [{ id, ...user }] : [],
+    );
+    acme.directory.edit('u1', { displayName: 'Named on the first page' });
+    acme.directory.faults = { listedTwice: asItWas };
+    await acme.sync();
+    expect(await acme.changes()).toEqual([]);
+    expect(await kept(acme)).toEqual(before);
+  });
+
+  it('needs no second look where their auth user agrees with it, and gets one where that has moved', async () => {
+    const acme = await synced();
+    const lookedAt = () =>
+      asOwner(install.database.url, async (client) => {
+        const { rows } = await client.query(
+          `SELECT external_id FROM staged_user WHERE desired_hash IS NOT NULL AND run_id = (
+             SELECT id FROM sync_run WHERE connection_id = $1 ORDER BY id DESC LIMIT 1) ORDER BY external_id`,
+          [acme.connection],
+        );
+        return rows.map((row) => row.external_id);
+      });
+    expect(await lookedAt()).toEqual(['u1', 'u2', 'u3', 'u4', 'u5', 'u6']);
+    await acme.sync();
+    expect(await lookedAt()).toEqual(['u1', 'u2', 'u3', 'u4', 'u5', 'u6']); // nothing is applied yet
+    await acme.approveAll();
+    await acme.apply();
+    acme.directory.edit('u2', { custom: { shoeSize: '42' } });
+    acme.directory.group('engineers', ['u1', 'u2', 'u5']);
+    await acme.sync();
+    expect(await lookedAt()).toEqual(['u2', 'u5']);
+    await asOwner(install.database.url, (client) =>
+      client.query(
+        `UPDATE auth_user SET version = version + 1 WHERE id = (
+           SELECT auth_user_id FROM identity WHERE connection_id = $1 AND external_id = 'u4')`,
+        [acme.connection],
+      ),
+    );
+    await acme.sync();
+    expect(await lookedAt()).toEqual(['u4']);
+  });
+
   it('stays for whoever a partial snapshot does not name, and for whoever could not be understood', async () => {
     const acme = await synced();
     const before = await kept(acme);
@@ -103,5 +152,44 @@ describe('What was last read of the directory users', () => {
     acme.directory.faults = { unreadable: ['u3'] };
     await acme.sync();
     expect(Object.keys(await kept(acme))).toEqual(['u2', 'u3', 'u4', 'u5']);
+  });
+});
+
+describe('Known contents', () => {
+  const digest = (text: string) => hash('sha256', text, 'buffer');
+  const kept = (digests: readonly Buffer[]) => {
+    const sorted = [...digests].sort(Buffer.compare).map((one) => one.subarray(0, 16));
+    return sorted.length === 0 ? null : Buffer.concat(sorted);
+  };
+
+  it('are found among any others, and nothing else is', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.string(), { maxLength: 3_000, size: 'max' }), (texts) => {
+        const known = new KnownContents();
+        const [settled, others, absent] = [0, 1, 2].map((part) =>
+          texts.filter((_, at) => at % 3 === part).map(digest),
+        );
+        for (let first = 0; first < 256; first++) {
+          const begins = (all: readonly Buffer[] = []) => kept(all.filter((one) => one[0] === first));
+          known.add(first, { settled: begins(settled), others: begins(others) });
+        }
+        expect(settled?.every((one) => known.find(one) === 'settled')).toBe(true);
+        expect(others?.every((one) => known.find(one) === 'unsettled')).toBe(true);
+        expect(absent?.every((one) => known.find(one) === null)).toBe(true);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('that share their first bytes are told apart', () => {
+    const digests = Array.from({ length: 40 }, (_, n) =>
+      Buffer.concat([Buffer.from('0001020304', 'hex'), digest(`${n}`)]),
+    );
+    const known = new KnownContents();
+    known.add(0, { settled: kept(digests.slice(0, 30)), others: null });
+    expect(digests.map((one) => known.find(one))).toEqual([
+      ...Array(30).fill('settled'),
+      ...Array(10).fill(null),
+    ]);
   });
 });

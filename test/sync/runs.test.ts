@@ -105,8 +105,9 @@ describe('Runs of one connection', () => {
     const failure = { kind: 'unavailable', message: 'gone', remedy: 'wait' };
     const next = { phase: 'users' as const, cursor: null };
     const noUsage = { requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 };
+    const nobody = [{ users: [], anew: () => [], nameless: 0, next }];
     const attempts = [
-      () => staging.stageUsers(lost.run, [], 0, next),
+      () => staging.stageUsers(lost.run, nobody),
       () => staging.stageGroups(lost.run, [], [], 0, next),
       () => staging.discard(lost.run),
       () => runs.concludePull(lost.run, aCompleteSnapshot(0), null, noUsage),
@@ -114,7 +115,7 @@ describe('Runs of one connection', () => {
       () => planning.inPlan(lost.run, async () => 'planned'),
     ];
     for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject({ name: 'RunTakenOver' });
-    await staging.stageUsers(taken.run, [], 0, next);
+    await staging.stageUsers(taken.run, nobody);
     expect(await getRun(install, acme.administrator, taken.run.id)).toMatchObject({
       state: 'pulling',
       pages: 1,
