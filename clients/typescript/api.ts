@@ -32,6 +32,8 @@ export type Apply = {
   /** Sent back: the auth user had changed since the plan. */
   readonly moved: number;
   readonly failed: number;
+  /** By a guard: since the plan, somebody had become the last, or the last seat was taken. */
+  readonly held: number;
   readonly createdAt: string;
   readonly finishedAt: (string | null);
 };

@@ -18,6 +18,9 @@ const Apply = z
     alreadyApplied: count,
     moved: count.describe('Sent back: the auth user had changed since the plan.'),
     failed: count,
+    held: count.describe(
+      'By a guard: since the plan, somebody had become the last, or the last seat was taken.',
+    ),
     createdAt: z.iso.datetime(),
     finishedAt: z.iso.datetime().nullable(),
   })

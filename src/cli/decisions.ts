@@ -208,6 +208,7 @@ type Applied = {
   readonly alreadyApplied: number;
   readonly moved: number;
   readonly failed: number;
+  readonly held: number;
 };
 
 async function applyApproved(
@@ -233,7 +234,7 @@ async function applyApproved(
   else if (done.every((one) => one.total === 0))
     terminal.note(asTyped('Approve changes first: rollcall changes'));
   const all = connections.every((one) => one.state !== 'unreadable');
-  return all && done.every((one) => one.moved + one.failed === 0) ? EXIT.ok : EXIT.notNow;
+  return all && done.every((one) => one.moved + one.failed + one.held === 0) ? EXIT.ok : EXIT.notNow;
 }
 
 /** First what another process left unfinished, then what is approved now. */
@@ -249,7 +250,7 @@ export async function applyTo(cli: Cli, { operator }: App, connection: ListedCon
     if (!due.some((one) => one.apply === started.apply)) due.push(started); // one that is unfinished is given again
   } catch (error) {
     if (!(error instanceof Problem) || error.code !== 'not-allowed-now') throw error;
-    const nothing = { total: 0, applied: 0, alreadyApplied: 0, moved: 0, failed: 0 };
+    const nothing = { total: 0, applied: 0, alreadyApplied: 0, moved: 0, failed: 0, held: 0 };
     if (due.length === 0) return [{ ...about, apply: null, ...nothing }];
   }
   const done: Applied[] = [];
@@ -284,8 +285,8 @@ async function carryOut(
       });
       const view = await operator.getApply(apply);
       if (view.state === 'finished') {
-        const { applied, alreadyApplied, moved, failed } = view;
-        return { applied, alreadyApplied, moved, failed };
+        const { applied, alreadyApplied, moved, failed, held } = view;
+        return { applied, alreadyApplied, moved, failed, held };
       }
       await wait(POLL_MS, undefined, { signal: cli.signal }); // another process has the last batch
     }
@@ -304,5 +305,9 @@ function appliedInWords(one: Applied): string {
       : `, ${grouped(one.moved)} left alone because the user had changed (the next sync proposes afresh)`;
   const failed =
     one.failed === 0 ? '' : `, ${grouped(one.failed)} failed (${asTyped('rollcall changes --state failed')})`;
-  return `${name}: applied ${grouped(one.applied)} of ${grouped(one.total)}${before}${moved}${failed}.`;
+  const held =
+    one.held === 0
+      ? ''
+      : `, ${grouped(one.held)} held again by a guard (${asTyped('rollcall changes --state held')})`;
+  return `${name}: applied ${grouped(one.applied)} of ${grouped(one.total)}${before}${moved}${failed}${held}.`;
 }

@@ -8,6 +8,7 @@ import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId 
 import { appendAudit } from './audit.ts';
 import { lockChains } from './auditChains.ts';
 import type { BulkTransaction } from './database.ts';
+import { holdBack } from './guardedApply.ts';
 import { holdNamedRoles } from './heldRoles.ts';
 import { manyIds } from './ids.ts';
 import { whoComesTooLate } from './lateComers.ts';
@@ -105,7 +106,9 @@ export class Batch {
     this.claimed = changes.map((change) => change.id);
     if (changes.length === 0) return 0;
     const ground = await this.#ground(tx, changes);
-    const done = this.#decide(changes, ground, claim.late);
+    const held = await holdBack(tx, this.#apply, changes);
+    const going = changes.filter(({ id }) => !held.has(id));
+    const done = this.#decide(going, ground, claim.late);
     const applied = await this.#place(tx, done, ground.places);
     const given = applied.flatMap(({ change }) => addressGivenBy(change) ?? []);
     await this.#writeUsers(tx, applied);
@@ -117,14 +120,10 @@ export class Batch {
     // Connections of tenants below hold the ends of theirs, so that `#seeWhoWasFirst` sees what they gave.
     const below = ground.spread && given.length > 0 ? applied.map(({ tenant }) => tenant) : [];
     await lockChains(tx, [this.#apply.tenant, ...below]);
-    await appendAudit(
-      tx,
-      this.#apply.tenant,
-      this.#at,
-      done.map((one) => this.#auditEntry(one)),
-    );
+    const entries = [...done.map((one) => this.#auditEntry(one)), ...held.values()];
+    await appendAudit(tx, this.#apply.tenant, this.#at, entries);
     await this.#seeWhoWasFirst(tx, applied, given, ground.spread);
-    return done.length;
+    return done.length + held.size;
   }
 
   #claim(tx: BulkTransaction, { limit, only, after }: Claim): Promise<readonly ClaimedChange[]> {

@@ -25,6 +25,8 @@ export type ApplyCounts = {
   readonly alreadyApplied: number;
   readonly moved: number;
   readonly failed: number;
+  /** By a guard, for things had moved since the plan. */
+  readonly held: number;
 };
 
 export type ApplyView = ApplyCounts & {
@@ -225,9 +227,9 @@ export class Applying {
         Omit<ApplyView, 'createdAt' | 'finishedAt'> & { createdAt: Date; finishedAt: Date | null }
       >(
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.actor ->> 'name' AS by, a.total, a.created_at AS "createdAt",
-           a.finished_at AS "finishedAt", n.*
+           a.finished_at AS "finishedAt", n.applied, n."alreadyApplied", n.moved, n.failed, coalesce(n.held, 0) AS held
          FROM apply a, LATERAL (${COUNTED} WHERE a.counts IS NULL AND c.apply_id = a.id) c,
-           LATERAL jsonb_to_record(coalesce(a.counts, to_jsonb(c))) AS n (applied int, "alreadyApplied" int, moved int, failed int)
+           LATERAL jsonb_to_record(coalesce(a.counts, to_jsonb(c))) AS n (applied int, "alreadyApplied" int, moved int, failed int, held int)
          WHERE a.tenant_id IN ${SUBTREE('$1::uuid')}
            AND ($2::uuid IS NULL OR a.connection_id = $2) AND ($3::uuid IS NULL OR a.id = $3) AND ($4::uuid IS NULL OR a.id > $4)
          ORDER BY a.id LIMIT $5::int`,
@@ -244,11 +246,12 @@ export class Applying {
 
 const COUNTED = `SELECT count(*) FILTER (WHERE c.outcome = 'applied')::int AS applied,
   count(*) FILTER (WHERE c.outcome = 'already-applied')::int AS "alreadyApplied",
-  count(*) FILTER (WHERE c.outcome = 'moved')::int AS moved, count(*) FILTER (WHERE c.outcome = 'failed')::int AS failed FROM change c`;
+  count(*) FILTER (WHERE c.outcome = 'moved')::int AS moved, count(*) FILTER (WHERE c.outcome = 'failed')::int AS failed,
+  count(*) FILTER (WHERE c.outcome = 'held')::int AS held FROM change c`;
 
 async function count(sql: Sql, apply: ApplyId): Promise<ApplyCounts> {
   const [row] = await sql.query<ApplyCounts>(`${COUNTED} WHERE c.apply_id = $1`, [apply]);
-  return row ?? { applied: 0, alreadyApplied: 0, moved: 0, failed: 0 };
+  return row ?? { applied: 0, alreadyApplied: 0, moved: 0, failed: 0, held: 0 };
 }
 
 async function failChange(

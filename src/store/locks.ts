@@ -9,6 +9,7 @@ import type { Database, Sql } from './database.ts';
 const RUN = 7_271;
 const CHANGE_SET = 7_272;
 const PURGE = 7_273;
+const GUARDS = 7_274;
 
 export type HeldLock = { release(): Promise<void> };
 
@@ -60,6 +61,14 @@ export async function lockForPlan(sql: Sql, connection: ConnectionId): Promise<v
 /** Until the transaction ends, no plan touches this connection's changes; other applies may. */
 export async function lockForApply(sql: Sql, connection: ConnectionId): Promise<void> {
   await sql.query('SELECT pg_advisory_xact_lock_shared($1, hashtext($2))', [CHANGE_SET, connection]);
+}
+
+/** Until the transaction ends, no other apply takes what guards look after from these tenants, or adds to them. */
+export async function lockForGuards(sql: Sql, tenants: readonly string[]): Promise<void> {
+  await sql.query(
+    `SELECT pg_advisory_xact_lock($1, key) FROM (SELECT DISTINCT hashtext(tenant) AS key FROM unnest($2::text[]) AS tenant ORDER BY 1) AS keys`,
+    [GUARDS, tenants],
+  );
 }
 
 /** Until the transaction ends, no tenant is moved or deleted; others may make tenants too. */

@@ -75,7 +75,7 @@ async function endOf(one: Connected) {
 /** Approves and applies, and compares with what nobody disturbed. */
 async function endsAsIfUndisturbed(one: Connected): Promise<void> {
   expect(await one.approveAll()).toBe(USERS);
-  expect(await one.apply()).toEqual({ applied: USERS, alreadyApplied: 0, moved: 0, failed: 0 });
+  expect(await one.apply()).toEqual({ applied: USERS, alreadyApplied: 0, moved: 0, failed: 0, held: 0 });
   expect(await endOf(one)).toEqual(undisturbed);
 }
 

@@ -53,7 +53,7 @@ describe('An apply', () => {
         [acme.connection, elsewhere, user],
       ),
     );
-    expect(await acme.apply()).toEqual({ applied: 1, alreadyApplied: 0, moved: 0, failed: 1 });
+    expect(await acme.apply()).toEqual({ applied: 1, alreadyApplied: 0, moved: 0, failed: 1, held: 0 });
     expect((await acme.changeOf('u3')).outcomeReason).toBe(
       'somebody in a tenant out of reach has what this would write',
     );
@@ -66,7 +66,7 @@ describe('An apply', () => {
     await acme.sync();
     await acme.approveAll();
     await acme.edit('u2', { displayName: 'Edited here' });
-    expect(await acme.apply()).toEqual({ applied: 2, alreadyApplied: 0, moved: 1, failed: 0 });
+    expect(await acme.apply()).toEqual({ applied: 2, alreadyApplied: 0, moved: 1, failed: 0, held: 0 });
     expect(await acme.inState('moved')).toEqual(['u2']);
     expect((await acme.changeOf('u2')).outcomeReason).toBe(
       'the auth user was changed since this was proposed',
@@ -174,7 +174,7 @@ describe('An apply', () => {
       acme.directory.edit(`u${at + 1}`, { email: addresses[giver(at, count)] ?? 'new@example.test' });
     await acme.sync();
     await acme.approveAll();
-    expect(await acme.apply()).toEqual({ applied: count, alreadyApplied: 0, moved: 0, failed: 0 });
+    expect(await acme.apply()).toEqual({ applied: count, alreadyApplied: 0, moved: 0, failed: 0, held: 0 });
     await acme.sync();
     expect(await acme.pending()).toEqual([]);
   });
@@ -228,7 +228,7 @@ describe('A bad row', () => {
     await acme.sync();
     await acme.approveAll();
     const counts = await refusing('Refused', () => acme.apply());
-    expect(counts).toEqual({ applied: 37, alreadyApplied: 0, moved: 0, failed: 3 });
+    expect(counts).toEqual({ applied: 37, alreadyApplied: 0, moved: 0, failed: 3, held: 0 });
     expect(await acme.users()).toHaveLength(37);
     expect(await acme.events()).toHaveLength(37);
     expect(await acme.inState('failed')).toEqual(['u31', 'u7', 'u8']);
@@ -280,7 +280,7 @@ describe('A bad row', () => {
     await acme.grant('u1', 'approver');
     const { apply } = await startApply(install, acme.administrator, { connection: acme.connection });
     const counts = await refusing('Refused', () => carryOutApply(install, apply, { signal: never() }));
-    expect(counts).toEqual({ applied: 1, alreadyApplied: 0, moved: 1, failed: 1 });
+    expect(counts).toEqual({ applied: 1, alreadyApplied: 0, moved: 1, failed: 1, held: 0 });
     await acme.syncAndApply();
     expect(await getApply(install, acme.administrator, apply)).toMatchObject(counts);
   });
