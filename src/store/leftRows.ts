@@ -6,13 +6,27 @@ import type { Sql } from './database.ts';
 export type LeftRow = { readonly externalId: ExternalId; readonly problem: string };
 
 /** They count as unreadable from now on. */
-export async function leaveRows(sql: Sql, run: TakenRun, rows: readonly LeftRow[]): Promise<void> {
+export function leaveRows(sql: Sql, run: TakenRun, rows: readonly LeftRow[]): Promise<void> {
+  return leave(
+    sql,
+    `FROM unnest($2::text[], $3::text[]) AS r (external_id, problem) WHERE s.external_id = r.external_id AND`,
+    [run.id, rows.map(({ externalId }) => externalId), rows.map(({ problem }) => problem)],
+  );
+}
+
+export function leaveExcluded(sql: Sql, run: TakenRun, problem: string): Promise<void> {
+  return leave(sql, `FROM (SELECT $2::text AS problem) r WHERE s.absence = 'excluded' AND`, [
+    run.id,
+    problem,
+  ]);
+}
+
+async function leave(sql: Sql, which: string, values: readonly unknown[]): Promise<void> {
   await sql.query(
     `WITH left_out AS (
-       UPDATE staged_user s SET problem = r.problem, absence = NULL, differs = NULL, email_key = NULL, desired_hash = NULL
-       FROM unnest($2::text[], $3::text[]) AS r (external_id, problem)
-       WHERE s.run_id = $1 AND s.external_id = r.external_id RETURNING 1)
+       UPDATE staged_user s SET problem = r.problem, absence = NULL, email_key = NULL, desired_hash = NULL
+       ${which} s.run_id = $1 RETURNING 1)
      UPDATE sync_run SET unreadable = unreadable + (SELECT count(*) FROM left_out) WHERE id = $1`,
-    [run.id, rows.map(({ externalId }) => externalId), rows.map(({ problem }) => problem)],
+    values,
   );
 }

@@ -23,7 +23,7 @@ import { forgetAway } from './directoryUsers.ts';
 import { activeOverrides } from './guardOverrides.ts';
 import { countForGuards, holdFound, OPEN_AGAIN } from './guards.ts';
 import { manyIds } from './ids.ts';
-import { type LeftRow, leaveRows } from './leftRows.ts';
+import { type LeftRow, leaveExcluded, leaveRows } from './leftRows.ts';
 import { lockForPlan } from './locks.ts';
 import { countMissed } from './missed.ts';
 import { pairUp } from './pairs.ts';
@@ -177,6 +177,12 @@ export class Plan {
    */
   async leave(rows: readonly LeftRow[]): Promise<void> {
     if (rows.length > 0) await this.#store(() => leaveRows(this.#tx, this.#run, rows));
+  }
+
+  /** The same for all who were taken for out of scope. Before `unseen`. */
+  async leaveExcluded(problem: string): Promise<void> {
+    await this.#store(() => leaveExcluded(this.#tx, this.#run, problem));
+    await this.stored();
   }
 
   /** Whether so few staged rows have to be looked at that it costs less to look each up than to go over all auth users. */

@@ -9,7 +9,7 @@ import type { Clock } from '../domain/clock.ts';
 import { evaluateGuards, type Finding } from '../domain/guard.ts';
 import { type CompiledMapping, compileMapping, isMapped, type MapInDoubt } from '../domain/mapping.ts';
 import { matchKeysOf } from '../domain/matching.ts';
-import { type Absent, foundFor, type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
+import { foundFor, type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { OF_THE_MAPPING } from '../domain/written.ts';
 import type { LeftRow } from '../store/leftRows.ts';
@@ -39,8 +39,9 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
   };
   const mapping = compileMapping(run.mapping);
   const inDoubt = mapping.inDoubt(plan.facts.unreadGroups);
+  if (inDoubt?.scope === true) await plan.leaveExcluded(SCOPE_UNSURE);
   await proposeSeen(plan, { mapping, inDoubt }, context);
-  await proposeAbsent(plan, { inDoubt }, context);
+  await proposeAbsent(plan, context);
   await settleAddresses(plan);
   await plan.merge();
   const { counted, overrides } = await plan.count(at);
@@ -112,19 +113,12 @@ function toSeen(row: DifferingRow, desired: DesiredAuthUser, inDoubt: MapInDoubt
   return inDoubt === null ? { ...row, desired } : { ...row, desired, desiredHash: desiredHashOf(desired) };
 }
 
-async function proposeAbsent(
-  plan: Plan,
-  { inDoubt }: Pick<Mappings, 'inDoubt'>,
-  context: PlanContext,
-): Promise<void> {
+async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {
   const { snapshot } = plan.facts;
   if (snapshot.kind === 'partial') return;
   for await (const rows of plan.unseen()) {
-    const isUnsure = ({ told }: Absent) => told === 'excluded' && inDoubt?.scope === true;
-    await plan.leave(rows.filter(isUnsure).map(({ externalId }) => ({ externalId, problem: SCOPE_UNSURE })));
-    const sure = rows.filter((row) => !isUnsure(row));
-    const proposals = sure.flatMap((row) => planAbsent(row, context, snapshot) ?? []);
-    const told = new Set(sure.flatMap((row) => (row.told === null ? [] : [row.externalId])));
+    const proposals = rows.flatMap((row) => planAbsent(row, context, snapshot) ?? []);
+    const told = new Set(rows.flatMap((row) => (row.told === null ? [] : [row.externalId])));
     for (const change of proposals) {
       const of = { seen: false, told: told.has(change.externalId), candidates: [], placeUnknown: false };
       checkProposal(change, { snapshot, ...of });
