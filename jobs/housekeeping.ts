@@ -4,7 +4,7 @@
  * Redis was restarted without its data. Processes may do this side by side: each step changes only what is still wrong.
  *
  * The next key that signs tokens is made then too, a day before it signs. Beside it, because it may take longer than a minute: tenants
- * whose deletion is due are deleted, and what they held is removed.
+ * whose deletion is due are deleted, and what they held is removed; the records of verified domains are looked for once a day.
  */
 import { schedule } from 'node-cron';
 import type { Logger } from '../src/log.ts';
@@ -23,6 +23,8 @@ export type HousekeepingDeps = {
   readonly renewSigningKeys: () => Promise<boolean>;
   /** Deletes the tenants that are due, and removes what deleted ones held. Aborted, it leaves the rest for later. */
   readonly deletedTenants: (signal: AbortSignal) => Promise<void>;
+  /** Looks whether the records of verified domains are still there, of those that are due. Gives how many. */
+  readonly checkedDomains: (signal: AbortSignal) => Promise<number>;
   readonly log: Logger;
 };
 
@@ -38,8 +40,9 @@ export function startHousekeeping(deps: HousekeepingDeps): Housekeeping {
   const closing = new AbortController();
   const queues = joined(() => tidyUp(deps));
   const tenants = joined(() => removeTenants(deps, closing.signal));
+  const domains = joined(() => checkDomains(deps, closing.signal));
   const tidy = async () => {
-    await Promise.all([queues.begin(), tenants.begin()]);
+    await Promise.all([queues.begin(), tenants.begin(), domains.begin()]);
   };
   // The next round does not wait for a long removal: it joins it.
   const clock = schedule('* * * * *', () => void tidy(), {
@@ -52,7 +55,7 @@ export function startHousekeeping(deps: HousekeepingDeps): Housekeeping {
     close: async () => {
       await clock.destroy();
       closing.abort();
-      await Promise.all([queues.ended(), tenants.ended()]);
+      await Promise.all([queues.ended(), tenants.ended(), domains.ended()]);
     },
   };
 }
@@ -80,6 +83,14 @@ async function removeTenants(deps: HousekeepingDeps, signal: AbortSignal): Promi
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  });
+}
+
+/** Beside the others: name servers may take seconds each. */
+async function checkDomains(deps: HousekeepingDeps, signal: AbortSignal): Promise<void> {
+  await logged(deps.log, 'domains', async () => {
+    const domains = await deps.checkedDomains(signal);
+    if (domains > 0) deps.log.info({ event: 'domains.checked', domains });
   });
 }
 

@@ -34,6 +34,22 @@ const TrustedProxies = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** As `Resolver.setServers` takes them. */
+const NameServers = z.string().transform((text, context) => {
+  const given = text.split(',').map((one) => one.trim());
+  const isServer = (one: string) => {
+    const [, bracketed, plain = '', port = '53'] =
+      /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(one) ?? [];
+    return isIP(bracketed ?? plain) !== 0 && Number(port) > 0 && Number(port) < 65_536;
+  };
+  if (given.every((one) => isServer(one) || isIP(one) === 6)) return given;
+  context.addIssue({
+    code: 'custom',
+    message: 'must be addresses, such as 192.0.2.53 or [2001:db8::53]:5353, with commas',
+  });
+  return z.NEVER;
+});
+
 const HOUR_MS = 3_600_000;
 const hours = (standard: number) =>
   z.preprocess(empty, z.coerce.number().min(0.1).max(8_760).default(standard));
@@ -53,6 +69,7 @@ const Environment = z.object({
   ROLLCALL_PORT: z.preprocess(empty, z.coerce.number().int().min(0).max(65535).default(7655)),
   ROLLCALL_PUBLIC_URL: z.preprocess(empty, PublicUrl.optional()),
   ROLLCALL_TRUSTED_PROXIES: z.preprocess(empty, TrustedProxies.optional()),
+  ROLLCALL_DNS_SERVERS: z.preprocess(empty, NameServers.optional()),
   ROLLCALL_SETUP_TOKEN: z.preprocess(
     empty,
     z
@@ -100,6 +117,8 @@ export type Config = {
   readonly publicUrl: string | null;
   /** Whose word counts about where a request comes from. */
   readonly trustedProxies: readonly string[];
+  /** Asked for the records that prove domains; null: those of this machine. */
+  readonly dnsServers: readonly string[] | null;
   /** Opens the set-up until there is an administrator; null: a link is made and printed. */
   readonly setUpToken: string | null;
   readonly sessionLimits: SessionLimits;
@@ -152,6 +171,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     port: env.ROLLCALL_PORT,
     publicUrl: env.ROLLCALL_PUBLIC_URL ?? null,
     trustedProxies: env.ROLLCALL_TRUSTED_PROXIES ?? [],
+    dnsServers: env.ROLLCALL_DNS_SERVERS ?? null,
     setUpToken: env.ROLLCALL_SETUP_TOKEN ?? null,
     sessionLimits: {
       idleMs: env.ROLLCALL_SESSION_IDLE_HOURS * HOUR_MS,

@@ -16,6 +16,7 @@ import { Opened } from './opened.ts';
 import { carryOutApply } from './review/apply.ts';
 import { offerSetUp, type SetUpOffer } from './signIn/setUp.ts';
 import { type RunOutcome, syncConnection } from './sync/sync.ts';
+import { recheckDomains } from './tenancy/domainClaims.ts';
 import { removeDueTenants } from './tenancy/tenantRemoval.ts';
 
 /** Which parts one process carries. */
@@ -62,6 +63,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
           applies: (await store.applying.unfinished()).map((apply) => ({ apply })),
         }),
         deletedTenants: (signal) => removeDueTenants(install.deps, signal),
+        checkedDomains: (signal) => recheckDomains(install.deps, signal),
         log,
       });
       opened.add(() => housekeeping.close());

@@ -17,6 +17,7 @@ import { keyFromFolder } from './store/secrets.ts';
 import { openStore, type Store } from './store/store.ts';
 import type { SyncDeps } from './sync/sync.ts';
 import { openStoredConnector } from './tenancy/connections.ts';
+import { type TxtRecords, txtRecordsFrom } from './tenancy/txtRecords.ts';
 
 export type Connectors = Readonly<Record<Provider, ConnectorDefinition>>;
 
@@ -29,6 +30,7 @@ export type Install = {
     /** As far as the configuration says. */
     readonly publicUrl: () => string | null;
     readonly connectors: Connectors;
+    readonly txtRecords: TxtRecords;
     readonly log: Logger;
   };
   /** Of the database's owner. */
@@ -67,6 +69,7 @@ export async function openInstall(config: Config, log: Logger, connectors: Conne
         supportMinutes,
         sessionLimits,
         publicUrl,
+        txtRecords: txtRecordsFrom(config.dnsServers),
         longestRunMs,
         fullEveryMs,
       },

@@ -283,6 +283,29 @@ export type ConnectionPreview = {
   }[];
 };
 
+export type DomainClaim = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly domain: string;
+  /** What to set in the zone of the domain. */
+  readonly record: {
+    readonly name: string;
+    readonly type: "TXT";
+    readonly value: string;
+  };
+  /** lost: verified, and its record was not seen the last time. Nobody loses anything by it. */
+  readonly state: "pending" | "verified" | "lost";
+  /** When the record was last looked for. */
+  readonly checkedAt: (string | null);
+  /** When it was last seen. */
+  readonly foundAt: (string | null);
+  /** Why it was not seen the last time. */
+  readonly problem: string | null;
+  /** Other tenants, of those that you may see, for which the same domain is verified. */
+  readonly alsoVerifiedFor: readonly string[];
+  readonly createdAt: string;
+};
+
 export type Event = {
   readonly id: string;
   /** Handed in as `after`, goes on behind this event, now or later. */
@@ -1026,6 +1049,8 @@ export type Operations = {
     readonly clientSecret?: (string | null);
     readonly ca?: (string | null);
   }; answer: SignInProvider };
+  /** Look whether the record of a claimed domain is there */
+  checkDomainClaim: { input: { domainClaim: string }; answer: DomainClaim };
   /** Say of pairs whether the two are one person */
   choosePairs: { input: {
     /** same: whoever comes goes on with the auth user that is there, at once; different: both go their ways. */
@@ -1043,6 +1068,10 @@ export type Operations = {
       readonly because: "not-found" | "changed-since-shown" | "not-allowed-now" | "same-address";
     }[];
   } };
+  /** Claim a domain for a tenant */
+  claimDomain: { input: { tenant: string } & {
+    readonly domain: string;
+  }; answer: DomainClaim };
   /** Create a connection */
   createConnection: { input: {
     readonly tenant?: (string | null);
@@ -1201,6 +1230,8 @@ export type Operations = {
   getChange: { input: { change: string }; answer: Change };
   /** Get a connection */
   getConnection: { input: { connection: string }; answer: (Connection | UnreadableConnection) };
+  /** Get the claim of a domain */
+  getDomainClaim: { input: { domainClaim: string }; answer: DomainClaim };
   /** Get what the guards of a connection allow and found */
   getGuards: { input: { connection: string }; answer: {
     readonly limits: {
@@ -1337,6 +1368,10 @@ export type Operations = {
     readonly items: readonly ((Connection | UnreadableConnection))[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
+  } };
+  /** List the domains that a tenant claims */
+  listDomainClaims: { input: { tenant: string }; answer: {
+    readonly items: readonly DomainClaim[];
   } };
   /** List the verified domains of a tenant */
   listDomains: { input: { tenant: string }; answer: {
@@ -1602,6 +1637,8 @@ export type Operations = {
     /** The support access that the request names. */
     readonly supportAccess: (string | null);
   } };
+  /** Withdraw the claim of a domain */
+  withdrawDomainClaim: { input: { domainClaim: string }; answer: null };
   /** Withdraw an invitation */
   withdrawInvitation: { input: { principal: string }; answer: null };
 };
@@ -1609,7 +1646,9 @@ export type Operations = {
 /** Where each operation is found, and which members of its input go into the query. */
 export const operations = {
   addSignInProvider: { method: 'POST', path: '/v1/sign-in-providers', query: [], body: true },
+  checkDomainClaim: { method: 'POST', path: '/v1/domain-claims/{domainClaim}/check', query: [], body: false },
   choosePairs: { method: 'POST', path: '/v1/pairs/verdicts', query: [], body: true },
+  claimDomain: { method: 'POST', path: '/v1/tenants/{tenant}/domain-claims', query: [], body: true },
   createConnection: { method: 'POST', path: '/v1/connections', query: [], body: true },
   createKey: { method: 'POST', path: '/v1/principals/{principal}/keys', query: [], body: true },
   createPrincipal: { method: 'POST', path: '/v1/principals', query: [], body: true },
@@ -1638,6 +1677,7 @@ export const operations = {
   getAuthorization: { method: 'GET', path: '/v1/users/{user}/authorization', query: ["tenant"], body: false },
   getChange: { method: 'GET', path: '/v1/changes/{change}', query: [], body: false },
   getConnection: { method: 'GET', path: '/v1/connections/{connection}', query: [], body: false },
+  getDomainClaim: { method: 'GET', path: '/v1/domain-claims/{domainClaim}', query: [], body: false },
   getGuards: { method: 'GET', path: '/v1/connections/{connection}/guards', query: [], body: false },
   getPair: { method: 'GET', path: '/v1/pairs/{pair}', query: [], body: false },
   getPrincipal: { method: 'GET', path: '/v1/principals/{principal}', query: [], body: false },
@@ -1659,6 +1699,7 @@ export const operations = {
   listAudit: { method: 'GET', path: '/v1/audit', query: ["tenant","supportAccess","after","limit"], body: false },
   listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","search","limit","after","tenant","connection","state"], body: false },
   listConnections: { method: 'GET', path: '/v1/connections', query: ["limit","after","tenant"], body: false },
+  listDomainClaims: { method: 'GET', path: '/v1/tenants/{tenant}/domain-claims', query: [], body: false },
   listDomains: { method: 'GET', path: '/v1/tenants/{tenant}/domains', query: [], body: false },
   listEvents: { method: 'GET', path: '/v1/events', query: ["limit","after"], body: false },
   listKeys: { method: 'GET', path: '/v1/keys', query: ["limit","after","tenant"], body: false },
@@ -1701,5 +1742,6 @@ export const operations = {
   verifyAudit: { method: 'GET', path: '/v1/audit/verification', query: ["tenant"], body: false },
   verifyDomain: { method: 'POST', path: '/v1/tenants/{tenant}/domains', query: [], body: true },
   whoami: { method: 'GET', path: '/v1/whoami', query: [], body: false },
+  withdrawDomainClaim: { method: 'DELETE', path: '/v1/domain-claims/{domainClaim}', query: [], body: false },
   withdrawInvitation: { method: 'DELETE', path: '/v1/principals/{principal}/invitations', query: [], body: false },
 } as const satisfies Record<keyof Operations, { readonly method: string; readonly path: string; readonly query: readonly string[]; readonly body: boolean }>;

@@ -9,6 +9,7 @@ import type { DecideDeps } from '../review/decide.ts';
 import type { SignInDeps } from '../signIn/deps.ts';
 import type { RunDeps } from '../sync/runs.ts';
 import type { ConnectionDeps } from '../tenancy/connections.ts';
+import type { DomainClaimDeps } from '../tenancy/domainClaims.ts';
 import type { PrincipalDeps } from '../tenancy/principals.ts';
 import type { RoleDeps } from '../tenancy/roles.ts';
 import type { SupportDeps } from '../tenancy/supportAccess.ts';
@@ -16,6 +17,7 @@ import type { TenantDeps } from '../tenancy/tenants.ts';
 import type { UserDeps } from '../tenancy/users.ts';
 
 export type ApiDeps = TenantDeps &
+  DomainClaimDeps &
   UserDeps &
   RoleDeps &
   PrincipalDeps &

@@ -6,6 +6,7 @@ import { authorization } from './authorization.ts';
 import { changes } from './changes.ts';
 import { configuration } from './configuration.ts';
 import { connections } from './connections.ts';
+import { domainClaims } from './domainClaims.ts';
 import { events } from './events.ts';
 import { guards } from './guards.ts';
 import { health } from './health.ts';
@@ -26,6 +27,7 @@ import { users } from './users.ts';
 
 export const routes: readonly Route[] = [
   ...tenants,
+  ...domainClaims,
   ...connections,
   ...mappingPreviews,
   ...guards,

@@ -42,6 +42,13 @@ import {
   updateConnection,
 } from '../tenancy/connections.ts';
 import {
+  checkDomainClaim,
+  claimDomain,
+  type DomainClaimDeps,
+  listDomainClaims,
+  withdrawDomainClaim,
+} from '../tenancy/domainClaims.ts';
+import {
   createPrincipal,
   disablePrincipal,
   enablePrincipal,
@@ -91,6 +98,7 @@ import {
 import { getUser, listUsers } from '../tenancy/users.ts';
 
 export type OperatorDeps = ConnectionDeps &
+  DomainClaimDeps &
   SupportDeps &
   Omit<SignInDeps, 'failures' | 'discoveries'> &
   Pick<SyncDeps, 'log' | 'longestRunMs' | 'fullEveryMs'>;
@@ -196,6 +204,10 @@ function tenants(bound: Bind) {
     keepTenant: bound(keepTenant),
     verifyDomain: bound(verifyDomain),
     listDomains: bound(listDomains),
+    claimDomain: bound(claimDomain),
+    listDomainClaims: bound(listDomainClaims),
+    checkDomainClaim: bound(checkDomainClaim),
+    withdrawDomainClaim: bound(withdrawDomainClaim),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { PROVIDERS } from '../domain/directory.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import type { App, Cli } from './cli.ts';
+import { type DomainOptions, domains } from './domains.ts';
 import { examples } from './examples.ts';
 import { atLeastOne, everything, type Page, pagesOf, remembered, writeItems } from './lists.ts';
 import { addTenantLifeCommands, date, standingOf } from './tenantLife.ts';
@@ -70,16 +71,20 @@ function addMaking(tenants: Command, cli: Cli): void {
   examples(rename, "rollcall tenants rename 'Harbor Foods' 'Harbor Foods Group'");
   const domain = tenants
     .command('domain')
-    .description('show the domains that a tenant is known to own, or add one that you have verified')
+    .description('show the domains of a tenant, or claim one: a TXT record proves whose it is')
     .argument('<tenant>', 'id or name')
-    .argument('[domain]', 'a domain whose owner you have verified to be this tenant')
-    .action((tenant: string, name: string | undefined) =>
-      cli.withApp((app) => domains(cli, app, tenant, name)),
+    .argument('[domain]', 'to claim it, or to see what its record has to be')
+    .option('--check', 'look whether its record is there')
+    .option('--attest', 'without a record: you have verified yourself that it belongs to the tenant')
+    .option('--withdraw', 'take the claim back; nobody is unlinked')
+    .action((tenant: string, name: string | undefined, options: DomainOptions) =>
+      cli.withApp((app) => domains(cli, app, { tenant, domain: name, ...options })),
     );
   examples(
     domain,
     "rollcall tenants domain 'Harbor Foods'",
     "rollcall tenants domain 'Harbor Foods' harborfoods.example",
+    "rollcall tenants domain 'Harbor Foods' harborfoods.example --check",
   );
 }
 
@@ -189,28 +194,4 @@ async function renameTenant(cli: Cli, { operator }: App, tenant: string, name: s
   const renamed = await operator.updateTenant({ tenant: found.id, name });
   if (cli.terminal.json) return cli.terminal.document(renamed);
   cli.terminal.line(`${found.name} is now called ${renamed.name}.`);
-}
-
-async function domains(
-  cli: Cli,
-  { operator }: App,
-  tenant: string,
-  domain: string | undefined,
-): Promise<void> {
-  const { terminal } = cli;
-  const { id, name } = await operator.findTenant(tenant);
-  if (domain !== undefined) {
-    const verified = await operator.verifyDomain({ tenant: id, domain });
-    if (terminal.json) return terminal.document(verified);
-    return terminal.line(
-      `${name} owns ${verified.domain}: addresses in it may be matched with stored users.`,
-    );
-  }
-  const list = await operator.listDomains(id);
-  if (terminal.json) return terminal.document({ items: list, next: null });
-  if (list.length === 0) return terminal.line(`No domain of ${name} is verified.`);
-  terminal.table(
-    ['domain', 'verified', 'by'],
-    list.map((one) => [one.domain, date(one.verifiedAt), one.verifiedBy]),
-  );
 }

@@ -114,7 +114,7 @@ export const settledBy = {
   'address-shared':
     'Correct the addresses in the directory, so that only one of those people comes with this one. Then sync again.',
   'address-unverified':
-    'Let an operator verify the domain for the tenant that the auth user is in (rollcall tenants domain), or correct one of the two addresses. Then sync again.',
+    'Verify the domain for the tenant that the auth user is in (rollcall tenants domain), say that they are the same person (rollcall pairs, then rollcall same), or correct one of the two addresses. Then sync again.',
   'tenant-missing':
     'Make the tenant, or keep it where it is to be deleted (rollcall tenants keep), or change the rule of the mapping. Then sync again.',
   'tenant-unknown':

@@ -42,6 +42,7 @@ export function invalidInput(fields: readonly Field[], remedy?: string): Problem
 /** Where things are looked up: their list in the API, the command that shows it, and what stands there that a thing can be asked for by. */
 const lists = {
   tenant: { of: 'tenants', by: 'an id or name', command: 'rollcall tenants' },
+  'domain claim': { of: 'domain claims', by: 'an id', command: 'rollcall tenants domain TENANT' },
   connection: { of: 'connections', by: 'an id or name', command: 'rollcall connections' },
   principal: { of: 'principals', by: 'an id or name', command: 'rollcall principals' },
   'guard override': { of: 'guard overrides', by: 'an id', command: 'rollcall guards show CONNECTION' },

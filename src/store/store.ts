@@ -11,6 +11,7 @@ import { type ConnectionStore, connectionStore } from './connections.ts';
 import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
 import { DirectoryUsers } from './directoryUsers.ts';
+import { DomainClaims } from './domainClaims.ts';
 import { Events } from './events.ts';
 import { GuardOverrides } from './guardOverrides.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
@@ -42,6 +43,7 @@ export type Store = {
   readonly tenants: TenantStore & TenantMoves & TenantDeletions;
   readonly tenantPurge: TenantPurge;
   readonly connections: ConnectionStore;
+  readonly domainClaims: DomainClaims;
   readonly principals: PrincipalStore;
   readonly apiKeys: ApiKeyStore;
   readonly supportAccess: SupportAccessStore;
@@ -90,6 +92,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     tenants: { ...tenantStore(database), ...tenantMoves(database), ...tenantDeletions(database) },
     tenantPurge: tenantPurge(database),
     connections: connectionStore(database, box),
+    domainClaims: new DomainClaims(database),
     principals: principalStore(database),
     apiKeys: apiKeyStore(database),
     supportAccess: supportAccessStore(database),

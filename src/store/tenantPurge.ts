@@ -112,6 +112,7 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   { table: 'decision', where: OF_THEIR_CONNECTIONS },
   { table: 'sync_run', where: OF_THEIR_CONNECTIONS },
   { table: 'connection', where: OWN },
+  { table: 'domain_claim', where: OWN },
   { table: 'tenant_domain', where: OWN },
   { table: 'session', where: `${OWN} OR ${OF_THEIR_PRINCIPALS}` },
   { table: 'sign_in_link', where: `${OWN} OR ${OF_THEIR_PRINCIPALS}` },

@@ -418,7 +418,9 @@ function idsInBody({ operation }: Listed): readonly string[] {
   const members = variants.flatMap((one) => Object.entries<Json>(one?.properties ?? {}));
   const isId = ([name, member]: readonly [string, Json]) =>
     JSON.stringify(member).includes('"format":"uuid"') || name in unknownIds;
-  return [...new Set(members.filter(isId).map(([name]) => name))].filter((name) => !['changes', 'pairs'].includes(name));
+  return [...new Set(members.filter(isId).map(([name]) => name))].filter(
+    (name) => !['changes', 'pairs'].includes(name),
+  );
 }
 
 describe('the administrator of a child', () => {

@@ -36,6 +36,7 @@ export const unknownIds: Ids = {
   run: UNKNOWN,
   change: UNKNOWN,
   pair: UNKNOWN,
+  domainClaim: UNKNOWN,
   apply: UNKNOWN,
   user: UNKNOWN,
   principal: UNKNOWN,
@@ -60,6 +61,7 @@ export const usableBody: Readonly<Record<string, Json>> = {
   updateTenant: { name: 'Renamed' },
   moveTenant: { parent: UNKNOWN },
   verifyDomain: { domain: 'acme.example' },
+  claimDomain: { domain: 'acme.example' },
   createConnection: {
     name: 'Taken over',
     provider: 'okta',

@@ -17,6 +17,7 @@ import { requestRun } from '../../src/sync/runs.ts';
 import { syncConnection } from '../../src/sync/sync.ts';
 import { authenticateKey, createKey } from '../../src/tenancy/apiKeys.ts';
 import { createConnection, openStoredConnector } from '../../src/tenancy/connections.ts';
+import { claimDomain } from '../../src/tenancy/domainClaims.ts';
 import { createPrincipal, ensureOperator } from '../../src/tenancy/principals.ts';
 import { createProductPlan } from '../../src/tenancy/productPlans.ts';
 import { requestSupport } from '../../src/tenancy/supportAccess.ts';
@@ -37,6 +38,7 @@ export type Ids = Readonly<
     | 'run'
     | 'change'
     | 'pair'
+    | 'domainClaim'
     | 'apply'
     | 'user'
     | 'principal'
@@ -64,6 +66,7 @@ export async function serve(now = '2026-05-01T09:00:00Z') {
     connectors,
     log,
     supportMinutes: 8 * 60,
+    txtRecords: async () => ({ kind: 'none' as const }),
     sessionLimits: { idleMs: 12 * 3_600_000, longestMs: 7 * 24 * 3_600_000 },
     enqueueRun: async ({ run }: { run: string }) => void queued.push(run),
     enqueueApply: async ({ apply }: { apply: string }) => void queued.push(apply),
@@ -194,6 +197,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     connection: connection.id,
     run,
     change: second.id,
+    domainClaim: (await claimDomain(deps, caller, { tenant: customer.tenant, domain: 'claimed.example' })).id,
     pair: await aPair(served, second.id, user.id),
     apply,
     user: user.id,

@@ -110,6 +110,7 @@ const housekeeping = (
       unfinishedWork: async () => ({ runs: await runs(), applies: [] }),
       renewSigningKeys: async () => false,
       deletedTenants,
+      checkedDomains: async () => 0,
       log: stage.log,
     }),
   );

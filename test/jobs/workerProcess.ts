@@ -37,6 +37,7 @@ const housekeeping = startHousekeeping({
   unfinishedWork: async () => ({ runs: [], applies: [] }),
   renewSigningKeys: async () => false,
   deletedTenants: async () => {},
+  checkedDomains: async () => 0,
   log,
 });
 await finished.promise;

@@ -20,6 +20,7 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
   const in_connection = { ...of, connection_id: connection };
   const rows: readonly (readonly [string, object])[] = [
     ['tenant_domain', { ...of, domain: 'example.com', verified_by: 'operator' }],
+    ['domain_claim', { ...of, id: v7(), domain: 'example.com', token: 't', created_at: '2026-01-01' }],
     ['principal', { ...of, id: principal, name: v7(), role: 'auditor' }],
     ['api_key', { ...of, id: v7(), principal_id: principal, secret_hash: secret_hash() }],
     [

@@ -1,0 +1,147 @@
+/** Claims of domains, and what is known of their records. */
+import type { AuditEntry } from '../domain/audit.ts';
+import {
+  claimState,
+  type DomainClaim,
+  type DomainClaimId,
+  recordName,
+  recordValue,
+} from '../domain/domainClaim.ts';
+import type { TenantId } from '../domain/ids.ts';
+import { appendAudit } from './audit.ts';
+import type { BulkTransaction, Database } from './database.ts';
+import { SUBTREE } from './scope.ts';
+
+/** A claim with what proves it. */
+export type StoredClaim = DomainClaim & { readonly token: string };
+
+type Row = Omit<StoredClaim, 'record' | 'state'>;
+
+const VIEW = `SELECT c.id, c.tenant_id AS tenant, c.domain, c.token, c.checked_at AS "checkedAt", c.found_at AS "foundAt", c.problem,
+    c.created_at AS "createdAt",
+    ARRAY(SELECT d.tenant_id FROM tenant_domain d JOIN tenant o ON o.id = d.tenant_id
+      WHERE d.domain = c.domain AND d.tenant_id <> c.tenant_id AND d.tenant_id IN ${SUBTREE('$1::uuid')}
+        AND NOT starts_with(o.path, t.path) AND NOT starts_with(t.path, o.path) ORDER BY 1) AS "alsoVerifiedFor"
+  FROM domain_claim c JOIN tenant t ON t.id = c.tenant_id`;
+
+const toClaim = (row: Row): StoredClaim => ({
+  ...row,
+  record: { name: recordName(row.domain), type: 'TXT', value: recordValue(row.token) },
+  state: claimState(row.foundAt, row.problem),
+});
+
+export type NewClaim = Pick<StoredClaim, 'id' | 'tenant' | 'domain' | 'token'>;
+
+export class DomainClaims {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Gives the one that is there where the tenant has claimed the domain already. null: there is no such tenant. */
+  add(scope: TenantId, claim: NewClaim, told: { at: Date; entry: AuditEntry }): Promise<StoredClaim | null> {
+    return this.#database.bulk(scope, async (tx) => {
+      const [tenant] = await tx.query(
+        `SELECT FROM tenant WHERE id = $2 AND id IN ${SUBTREE('$1::uuid')} AND state <> 'deleted' FOR SHARE`,
+        [scope, claim.tenant],
+      );
+      if (tenant === undefined) return null;
+      const { rowCount } = await tx.client.query(
+        `INSERT INTO domain_claim (id, tenant_id, domain, token, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+        [claim.id, claim.tenant, claim.domain, claim.token, told.at.toISOString()],
+      );
+      if (rowCount === 1) await appendAudit(tx, claim.tenant, told.at, [told.entry]);
+      return await one(tx, scope, 'c.tenant_id = $2 AND c.domain = $3', [claim.tenant, claim.domain]);
+    });
+  }
+
+  /** In alphabetical order. */
+  list(scope: TenantId, tenant: TenantId): Promise<readonly StoredClaim[]> {
+    return this.#database.bulk(scope, async (tx) =>
+      (
+        await tx.query<Row>(
+          `${VIEW} WHERE c.tenant_id = $2 AND c.tenant_id IN ${SUBTREE('$1::uuid')} ORDER BY c.domain`,
+          [scope, tenant],
+        )
+      ).map(toClaim),
+    );
+  }
+
+  get(scope: TenantId, id: DomainClaimId): Promise<StoredClaim | null> {
+    return this.#database.bulk(scope, (tx) => one(tx, scope, 'c.id = $2', [id]));
+  }
+
+  /**
+   * What was seen of the record. The first time that it is there, the domain is verified for the tenant, also where somebody had attested
+   * it by hand. null: the claim was withdrawn meanwhile.
+   */
+  noteSeen(
+    scope: TenantId,
+    id: DomainClaimId,
+    { at, problem, entries }: { at: Date; problem: string | null; entries: readonly AuditEntry[] },
+  ): Promise<StoredClaim | null> {
+    return this.#database.bulk(scope, async (tx) => {
+      const [claim] = await tx.query<{ tenant: TenantId; domain: string }>(
+        `UPDATE domain_claim SET checked_at = $3, problem = $4, found_at = CASE WHEN $4::text IS NULL THEN $3::timestamptz ELSE found_at END
+         WHERE id = $2 AND tenant_id IN ${SUBTREE('$1::uuid')} RETURNING tenant_id AS tenant, domain`,
+        [scope, id, at.toISOString(), problem],
+      );
+      if (claim === undefined) return null;
+      if (problem === null)
+        await tx.query(
+          `INSERT INTO tenant_domain (tenant_id, domain, verified_by, verified_at) VALUES ($1, $2, 'dns', $3)
+           ON CONFLICT (tenant_id, domain) DO UPDATE SET verified_by = 'dns', verified_at = excluded.verified_at
+             WHERE tenant_domain.verified_by <> 'dns'`,
+          [claim.tenant, claim.domain, at.toISOString()],
+        );
+      if (entries.length > 0) await appendAudit(tx, claim.tenant, at, entries);
+      return await one(tx, scope, 'c.id = $2', [id]);
+    });
+  }
+
+  /** With the verification that it led to, but not one that somebody attested by hand. Gives whether it was there. */
+  withdraw(scope: TenantId, id: DomainClaimId, told: { at: Date; entry: AuditEntry }): Promise<boolean> {
+    return this.#database.bulk(scope, async (tx) => {
+      const [claim] = await tx.query<{ tenant: TenantId; domain: string }>(
+        `DELETE FROM domain_claim WHERE id = $2 AND tenant_id IN ${SUBTREE('$1::uuid')} RETURNING tenant_id AS tenant, domain`,
+        [scope, id],
+      );
+      if (claim === undefined) return false;
+      await tx.query(
+        `DELETE FROM tenant_domain WHERE tenant_id = $1 AND domain = $2 AND verified_by = 'dns'`,
+        [claim.tenant, claim.domain],
+      );
+      await appendAudit(tx, claim.tenant, told.at, [told.entry]);
+      return true;
+    });
+  }
+
+  /** Up to `limit` of the verified ones that nobody has looked for since; marked, so that no other process takes them as well. */
+  takeDue(since: Date, at: Date, limit: number): Promise<readonly StoredClaim[]> {
+    const scope = this.#database.root;
+    return this.#database.bulk(scope, async (tx) => {
+      const taken = await tx.query<{ id: string }>(
+        `UPDATE domain_claim SET checked_at = $2 WHERE id IN (
+           SELECT id FROM domain_claim WHERE found_at IS NOT NULL AND checked_at < $1 ORDER BY checked_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+         RETURNING id`,
+        [since.toISOString(), at.toISOString()],
+      );
+      const ids = taken.map(({ id }) => id);
+      return (await tx.query<Row>(`${VIEW} WHERE c.id = ANY ($2::uuid[])`, [scope, ids])).map(toClaim);
+    });
+  }
+}
+
+async function one(
+  tx: BulkTransaction,
+  scope: TenantId,
+  where: string,
+  values: readonly unknown[],
+): Promise<StoredClaim | null> {
+  const [row] = await tx.query<Row>(`${VIEW} WHERE ${where} AND c.tenant_id IN ${SUBTREE('$1::uuid')}`, [
+    scope,
+    ...values,
+  ]);
+  return row === undefined ? null : toClaim(row);
+}
