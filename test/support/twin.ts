@@ -3,12 +3,12 @@
  * tests hold the real thing equal to it. Auth users go by a label (the external id that they were made for, or a name of their own).
  */
 import { isDeepStrictEqual } from 'node:util';
-import { FIELD_NAMES } from '../../src/domain/attributes.ts';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { emailKey } from '../../src/domain/email.ts';
 import type { Mapping } from '../../src/domain/mapping.ts';
 import type { GuardLimits } from '../../src/domain/policy.ts';
 import type { SomeGroup, TestDirectory } from './directory.ts';
+import { attributed, filledOnly, ownedBy } from './twinAttributes.ts';
 import { ruled, type TwinPlace } from './twinRules.ts';
 
 type Value = string | number | boolean | readonly string[];
@@ -39,6 +39,13 @@ export type TwinUser = {
   agreedVersion: number;
 };
 
+type TwinField = {
+  readonly field: string;
+  readonly before: Value | null;
+  readonly after: Value | null;
+  readonly owner?: 'first';
+};
+
 export type TwinChange = {
   readonly externalId: string;
   readonly kind: string;
@@ -46,7 +53,7 @@ export type TwinChange = {
   readonly user: string | null;
   readonly before: Side | null;
   readonly after: Side | null;
-  readonly fields: readonly { field: string; before: Value | null; after: Value | null }[];
+  readonly fields: readonly TwinField[];
   readonly gained: readonly string[];
   readonly lost: readonly string[];
   readonly candidates: readonly string[];
@@ -126,21 +133,17 @@ export class Twin {
     return this.changes.filter((change) => LIVE.includes(change.state));
   }
 
-  /** What the directory wants of this user. */
-  desired(user: DirectoryUser, groups: readonly SomeGroup[], doubtful: readonly string[] = []): Wanted {
-    const fields: Record<string, Value> = {};
-    for (const name of FIELD_NAMES) {
-      const value = user[name];
-      const owned = !(this.mapping.omit as readonly string[]).includes(name);
-      if (owned && value !== null) fields[name] = value;
-    }
-    for (const name of this.mapping.custom) {
-      const value = user.custom[name];
-      if (value !== undefined) fields[`custom.${name}`] = value;
-    }
+  /** What the directory wants of this user; or why it wants nothing. */
+  desired(
+    user: DirectoryUser,
+    groups: readonly SomeGroup[],
+    doubtful: readonly string[] = [],
+  ): Wanted | 'out-of-scope' | 'unreadable' {
     const states = { active: 'active', suspended: 'suspended', deprovisioned: 'deleted' };
     const isIn = ({ members }: SomeGroup) => members === 'everyone' || members.includes(user.externalId);
     const named = groups.filter(isIn).flatMap((group) => [group.id, group.name ?? group.id]);
+    const fields = attributed(this.mapping, user, named);
+    if (typeof fields === 'string') return fields;
     const { roles, place } = ruled(this.mapping.rules ?? [], user, named, doubtful);
     return { state: states[user.state], fields, roles: sortedOnce([...this.#roles(named), ...roles]), place };
   }
@@ -169,15 +172,22 @@ export class Twin {
 
   /** Fields that the connection's directory owns, whether they have a value or not. */
   #owned(): readonly string[] {
-    const names: readonly string[] = FIELD_NAMES.filter(
-      (name) => !(this.mapping.omit as readonly string[]).includes(name),
-    );
-    return [...names, ...this.mapping.custom.map((name) => `custom.${name}`)];
+    return ownedBy(this.mapping);
   }
 
-  plan(snapshot: TwinSnapshot): void {
+  /** Whoever has a value in a field that is only filled keeps it. */
+  #keeping(wanted: Wanted, stored: Values = {}): Wanted {
+    const kept = filledOnly(this.mapping).flatMap((field) => {
+      const value = stored[field];
+      return value === undefined ? [] : [[field, value] as const];
+    });
+    return { ...wanted, fields: { ...wanted.fields, ...Object.fromEntries(kept) } };
+  }
+
+  plan(read: TwinSnapshot): void {
+    const { snapshot, excluded } = this.#sorted(read);
     const linked = this.users.filter((user) => user.externalId !== null && user.state !== 'deleted');
-    const count = snapshot.seen.length + snapshot.unreadable.length;
+    const count = snapshot.seen.length + snapshot.unreadable.length + excluded.length;
     const vanished = count === 0 && (linked.length > 0 || (this.#usersBefore ?? 0) > 0);
     const complete = snapshot.complete && !vanished;
     const proposed: TwinChange[] = [];
@@ -185,11 +195,7 @@ export class Twin {
       const change = this.#changeFor(user, snapshot);
       if (change !== null) proposed.push(change);
     }
-    for (const user of linked) {
-      const id = user.externalId ?? '';
-      const there = snapshot.seen.some((seen) => seen.externalId === id) || snapshot.unreadable.includes(id);
-      if (complete && !there) proposed.push(removal('delete', 'left', id, user));
-    }
+    if (complete) proposed.push(...gone(linked, snapshot, excluded));
     const spokenOf = (id: string) =>
       complete ? !snapshot.unreadable.includes(id) : snapshot.seen.some((user) => user.externalId === id);
     this.#merge(this.#settled(proposed, complete, spokenOf), spokenOf);
@@ -197,9 +203,33 @@ export class Twin {
     if (complete) this.#usersBefore = count;
   }
 
+  /** Whom the mapping makes nothing of is as unreadable as a record, or excluded. */
+  #sorted(read: TwinSnapshot): { snapshot: TwinSnapshot; excluded: readonly string[] } {
+    const those = (what: unknown) =>
+      read.seen
+        .filter((user) => this.desired(user, read.groups) === what)
+        .map(({ externalId }): string => externalId);
+    const [excluded, unreadable] = [those('out-of-scope'), those('unreadable')];
+    const left = [...excluded, ...unreadable];
+    const seen = read.seen.filter(({ externalId }) => !left.includes(externalId));
+    return { snapshot: { ...read, seen, unreadable: [...read.unreadable, ...unreadable] }, excluded };
+  }
+
+  /** What is wanted of somebody who has these fields. */
+  wantedFor(user: DirectoryUser, groups: readonly SomeGroup[], fields: Values): ReturnType<Twin['desired']> {
+    const wanted = this.desired(user, groups);
+    return typeof wanted === 'string' ? wanted : this.#keeping(wanted, fields);
+  }
+
+  #wanted(seen: DirectoryUser, groups: readonly SomeGroup[], doubtful: readonly string[]): Wanted {
+    const wanted = this.desired(seen, groups, doubtful);
+    if (typeof wanted === 'string') throw new Error(`${seen.externalId} is ${wanted}`);
+    return wanted;
+  }
+
   #changeFor(seen: DirectoryUser, snapshot: TwinSnapshot): TwinChange | null {
     const stored = this.users.find((user) => user.externalId === seen.externalId);
-    const wanted = this.desired(seen, snapshot.groups, this.#inDoubt(snapshot));
+    const wanted = this.#wanted(seen, snapshot.groups, this.#inDoubt(snapshot));
     if (stored === undefined) {
       if (wanted.state !== 'active') return null;
       return this.#waiting(this.#arrivalOfUnlinked(seen.externalId, wanted), wanted);
@@ -226,7 +256,7 @@ export class Twin {
       kind: 'conflict',
       cause: 'tenant-missing',
       found: [],
-      after: sideOf(wanted, place),
+      after: sideOf(this.#keeping(wanted, stored?.fields), place),
       fields: [...change.fields.filter(({ field }) => field !== 'tenant'), ...fields],
     };
   }
@@ -243,7 +273,7 @@ export class Twin {
     snapshot: TwinSnapshot,
   ): TwinChange | null {
     const doubtful = this.#inDoubt(snapshot);
-    const losable = [...this.#rolesOf(doubtful), ...this.desired(seen, snapshot.groups).roles];
+    const losable = [...this.#rolesOf(doubtful), ...this.#wanted(seen, snapshot.groups, []).roles];
     const kept = doubtful.length === 0 ? [] : stored.roles.filter((role) => losable.includes(role));
     const roles = sortedOnce([...wanted.roles, ...kept]);
     const { externalId } = seen;
@@ -292,14 +322,8 @@ export class Twin {
     wanted: Wanted,
     stored: TwinUser | null,
   ): TwinChange {
-    const fields: { field: string; before: Value | null; after: Value | null }[] = [];
-    const owned: Record<string, Value> = {};
-    for (const field of this.#owned()) {
-      const before = stored?.fields[field] ?? null;
-      const after = wanted.fields[field] ?? null;
-      if (before !== null) owned[field] = before;
-      if (!isDeepStrictEqual(before, after)) fields.push({ field, before, after });
-    }
+    const kept = this.#keeping(wanted, stored?.fields);
+    const { fields, owned } = this.#differences(kept, stored);
     const roles = stored?.roles ?? [];
     const here = stored?.place ?? null;
     const place = this.#placeOf(wanted, here);
@@ -309,7 +333,7 @@ export class Twin {
       cause,
       user: stored?.label ?? null,
       before: stored === null ? null : sideOf({ state: stored.state, fields: owned, roles }, here),
-      after: sideOf(wanted, place),
+      after: sideOf(kept, place),
       fields: [...fields, ...placeField(here, place)],
       made: this.#next(),
       found: kind === 'conflict' || (stored !== null && here === place) ? [] : this.#way(place),
@@ -320,6 +344,20 @@ export class Twin {
       state: 'open',
       heldBy: null,
     };
+  }
+
+  #differences(wanted: Wanted, stored: TwinUser | null): { fields: TwinField[]; owned: Values } {
+    const fields: TwinField[] = [];
+    const owned: Record<string, Value> = {};
+    for (const field of this.#owned()) {
+      const before = stored?.fields[field] ?? null;
+      const after = wanted.fields[field] ?? null;
+      if (before !== null) owned[field] = before;
+      if (isDeepStrictEqual(before, after)) continue;
+      const first = stored !== null && filledOnly(this.mapping).includes(field);
+      fields.push(first ? { field, before, after, owner: 'first' } : { field, before, after });
+    }
+    return { fields, owned };
   }
 
   #placeOf(wanted: Wanted, here: string | null): string | null {
@@ -574,6 +612,19 @@ export class Twin {
     this.users.push({ ...made, state: 'active', fields, roles, place: tenant ?? null });
     return true;
   }
+}
+
+/** Of those who are linked, whom a complete snapshot does not name, or names as out of scope. */
+function gone(
+  linked: readonly TwinUser[],
+  { seen, unreadable }: TwinSnapshot,
+  excluded: readonly string[],
+): readonly TwinChange[] {
+  const there = new Set<string>([...seen.map(({ externalId }) => externalId), ...unreadable]);
+  return linked
+    .map((user) => ({ user, id: user.externalId ?? '' }))
+    .filter(({ id }) => !there.has(id))
+    .map(({ user, id }) => removal('delete', excluded.includes(id) ? 'out-of-scope' : 'left', id, user));
 }
 
 /** The auth user was changed here, into just what was approved. */
