@@ -3,8 +3,9 @@
  * recorded work that lost its job gets a new one, whether the queue was emptied, a process died between recording and asking, or
  * Redis was restarted without its data. Processes may do this side by side: each step changes only what is still wrong.
  *
- * The next key that signs tokens is made then too, a day before it signs. Beside it, because it may take longer than a minute: tenants
- * whose deletion is due are deleted, and what they held is removed; the records of verified domains are looked for once a day.
+ * What was refused or held back until now waits again, and the next key that signs tokens is made, a day before it signs. Beside it,
+ * because it may take longer than a minute: tenants whose deletion is due are deleted, and what they held is removed; the records of
+ * verified domains are looked for once a day.
  */
 import { schedule } from 'node-cron';
 import type { Logger } from '../src/log.ts';
@@ -21,6 +22,8 @@ export type HousekeepingDeps = {
   }>;
   /** Makes the next key that signs tokens where it is time for it. Gives whether it was. */
   readonly renewSigningKeys: () => Promise<boolean>;
+  /** Opens again what was refused or held back until a time that has come. Gives how many changes. */
+  readonly openChangesAgain: () => Promise<number>;
   /** Deletes the tenants that are due, and removes what deleted ones held. Aborted, it leaves the rest for later. */
   readonly deletedTenants: (signal: AbortSignal) => Promise<void>;
   /** Looks whether the records of verified domains are still there, of those that are due. Gives how many. */
@@ -102,6 +105,10 @@ async function tidyUp(deps: HousekeepingDeps): Promise<void> {
   await logged(log, 'unfinished-work', async () => {
     const restored = await queues.restore(await deps.unfinishedWork());
     if (restored > 0) log.info({ event: 'housekeeping.restored', jobs: restored });
+  });
+  await logged(log, 'changes', async () => {
+    const changes = await deps.openChangesAgain();
+    if (changes > 0) log.info({ event: 'changes.opened-again', changes });
   });
   await logged(log, 'signing-keys', async () => {
     if (await deps.renewSigningKeys()) log.info({ event: 'signing-key.made' });

@@ -57,6 +57,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
       const housekeeping = startHousekeeping({
         queues,
         connectionsWithSchedules: () => everySchedule(install),
+        openChangesAgain: () => store.decisions.openAgain(install.deps.clock.now()),
         renewSigningKeys: () => renewSigningKeys(install.deps),
         unfinishedWork: async () => ({
           runs: await store.runs.unfinished(),

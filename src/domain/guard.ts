@@ -138,6 +138,7 @@ export function evaluateGuards(
     ...ofDeletions(counted, limits),
     ...ofTheRest(counted, limits),
     ...ofShrinking(counted, limits),
+    ...ofParts(counted, limits),
   ];
   return found.flatMap((one) => {
     if (one.counted <= one.limit) return [];
@@ -194,20 +195,24 @@ function ofDeletions(counted: Counted, limits: GuardLimits): readonly Finding[] 
   ];
 }
 
-/** Last, so that it holds only what none of the others does: what it holds is open again by a person alone. */
+/** What it holds is open again by a person alone: so it holds only what none of those before it does. */
 function ofShrinking({ deletions, usersBefore, usersNow }: Counted, limits: GuardLimits): readonly Finding[] {
   if (usersBefore === null || usersNow === null || deletions <= limits.deletedAtLeast) return [];
   const limit = Math.floor((usersBefore * limits.shrunkenPercent) / 100);
   return [{ guard: 'shrunken-directory', counted: usersBefore - usersNow, limit }];
 }
 
+/** Of what the guards of the whole directory have left. */
+function ofParts({ shrinking }: Counted, limits: GuardLimits): readonly Finding[] {
+  return shrinking.map(({ kind, part, name, before, losing }) => {
+    const limit = share(before, limits.partPercent, limits.partAtLeast);
+    return { guard: guardOfPart[kind], counted: losing, limit, part, name, before };
+  });
+}
+
 function ofTheRest(counted: Counted, limits: GuardLimits): readonly Finding[] {
   const { linkedUsers } = counted;
   return [
-    ...counted.shrinking.map(({ kind, part, name, before, losing }): Finding => {
-      const limit = share(before, limits.partPercent, limits.partAtLeast);
-      return { guard: guardOfPart[kind], counted: losing, limit, part, name, before };
-    }),
     {
       guard: 'too-many-lost-roles',
       counted: counted.usersWhoLoseRoles,

@@ -29,8 +29,11 @@ export type RunFailure = {
   readonly requestId?: string;
 };
 
-/** Users by the domain of their address, in lower case; `''` for all beyond the thousandth domain, and for those without an address. */
-export type DomainSizes = Readonly<Record<string, number>>;
+/**
+ * Users by the domain of their address, in lower case, or by their organisational unit; `''` for all beyond the thousandth, and for those
+ * without an address.
+ */
+export type PartSizes = Readonly<Record<string, number>>;
 
 /** See `Usage` in connectors/contract.ts. */
 export type ProviderUsage = {
@@ -55,7 +58,9 @@ export type TakenRun = {
   readonly mapping: Mapping;
   readonly readingFingerprint: string;
   /** Users listed so far, by domain. */
-  readonly domains: DomainSizes;
+  readonly domains: PartSizes;
+  /** Likewise by organisational unit. */
+  readonly orgUnits: PartSizes;
   /** Where a delta run goes on from, and where the deltas before a full run stopped; null where there were none. */
   readonly deltaFrom: string | null;
   /** See `Told`; null where there is nothing to compare with. */

@@ -105,7 +105,10 @@ export async function countForGuards(
     usersWithoutSeat: await concernSeatless(tx, all),
     usersWhoLose: losers,
     unknownRoles: losers === 0 ? [] : await unknownRoles(tx, policy),
-    shrinking: deletions + lost === 0 ? [] : await concernParts(tx, run, policy.guards.partAtLeast),
+    shrinking:
+      deletions + lost === 0
+        ? []
+        : await concernParts(tx, run, { snapshot: snapshot.kind, atLeast: policy.guards.partAtLeast }),
     leftInWindow: deletions === 0 ? NOBODY : await countLeft(tx, run, earlier(at, policy.guards.windowHours)),
     usersWhoLoseRoles: lost,
     usersWhoMove: moves,

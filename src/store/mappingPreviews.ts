@@ -134,6 +134,7 @@ async function previewWithin(tx: BulkTransaction, request: PreviewRequest): Prom
       mapping,
       readingFingerprint,
       domains: {},
+      orgUnits: {},
       deltaFrom: null,
       told: null,
       pages: 0,

@@ -43,6 +43,7 @@ import {
   UNSEEN,
 } from './planRows.ts';
 import { finishRun } from './runs.ts';
+import { rememberParts } from './shrinkingParts.ts';
 import { RunTakenOver } from './staging.ts';
 
 /** How many rows are in memory at once. */
@@ -285,6 +286,7 @@ export class Plan {
       [connection],
     );
     this.#missed = await countMissed(this.#tx, this.#run, LIVE);
+    const losing = await rememberParts(this.#tx, this.#run);
     await forgetAway(this.#tx, this.#run, this.facts.snapshot.kind);
     // A change is no longer true when its user was seen (or is known to be absent) and nothing of that content was proposed.
     // Users whom this run did not see, or could not read, keep what was known about them.
@@ -308,10 +310,11 @@ export class Plan {
     );
     await this.#alter(
       `INSERT INTO change (id, tenant_id, connection_id, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained,
-         roles_lost, candidates, fingerprint, desired_hash, base_version, found_tenants, group_id, state, revision, run_id)
+         roles_lost, candidates, fingerprint, desired_hash, base_version, found_tenants, group_id, state, revision, run_id,
+         parts)
        SELECT id, tenant_id, $1, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained, roles_lost, candidates,
-         fingerprint, desired_hash, base_version, found_tenants, group_id, 'open', $2, $3
-       FROM planned p
+         fingerprint, desired_hash, base_version, found_tenants, group_id, 'open', $2, $3, ${losing > 0 ? 'parts' : 'NULL'}
+       FROM planned p ${losing > 0 ? 'LEFT JOIN losing_parts USING (external_id)' : ''}
        WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = p.external_id AND c.state IN ${LIVE})`,
       [connection, this.#revision, run],
     );

@@ -1,13 +1,13 @@
 /** A run as people look at it. */
 import { ConnectionId, RunId, type TenantId } from '../domain/ids.ts';
-import type { DomainSizes, RunTrigger, RunView } from '../domain/run.ts';
+import type { PartSizes, RunTrigger, RunView } from '../domain/run.ts';
 import type { SyncRun } from './generated/client.ts';
 
 /** The largest first. What a delta saw is no size of anything. */
 function domainsOf(row: SyncRun): RunView['domains'] {
   if (row.kind !== 'full') return [];
-  const now = sizesIn(row.domains as DomainSizes);
-  const before = row.domainsBefore === null ? null : sizesIn(row.domainsBefore as DomainSizes);
+  const now = sizesIn(row.domains as PartSizes);
+  const before = row.domainsBefore === null ? null : sizesIn(row.domainsBefore as PartSizes);
   return [...new Set([...now.keys(), ...(before?.keys() ?? [])])]
     .map((domain) => ({
       domain,
@@ -18,7 +18,7 @@ function domainsOf(row: SyncRun): RunView['domains'] {
 }
 
 /** A directory names its domains as it likes: `constructor` is one like another. */
-const sizesIn = (domains: DomainSizes): ReadonlyMap<string, number> => new Map(Object.entries(domains));
+const sizesIn = (domains: PartSizes): ReadonlyMap<string, number> => new Map(Object.entries(domains));
 
 function largest({ users, before }: RunView['domains'][number]): number {
   return Math.max(users, before ?? 0);

@@ -12,7 +12,7 @@ import {
 } from '../domain/ids.ts';
 import { Mapping } from '../domain/mapping.ts';
 import type {
-  DomainSizes,
+  PartSizes,
   ProviderUsage,
   RunCounts,
   RunFailure,
@@ -379,7 +379,8 @@ function toTaken(row: SyncRun): TakenRun {
     cursor: row.cursor,
     mapping: Mapping.parse(row.mapping),
     readingFingerprint: row.readingFingerprint,
-    domains: row.domains as DomainSizes,
+    domains: row.domains as PartSizes,
+    orgUnits: row.orgUnits as PartSizes,
     deltaFrom: row.deltaFrom,
     told: null,
     pages: row.pages,

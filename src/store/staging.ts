@@ -1,7 +1,7 @@
 /** The snapshot of a run, page by page: each page is stored together with the cursor that follows it, or not at all. */
 import type { GroupRef } from '../domain/directory.ts';
 import type { ExternalId, TenantId } from '../domain/ids.ts';
-import type { DomainSizes, RunPhase, TakenRun } from '../domain/run.ts';
+import type { PartSizes, RunPhase, TakenRun } from '../domain/run.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { keepContent, NAMED_BY_DIRECTORY } from './directoryUsers.ts';
@@ -42,7 +42,9 @@ export type Progress = {
   readonly phase: RunPhase;
   readonly cursor: string | null;
   /** Where users are listed: all that were, by domain. */
-  readonly domains?: DomainSizes;
+  readonly domains?: PartSizes;
+  /** Likewise by organisational unit. */
+  readonly orgUnits?: PartSizes;
 };
 
 export type GroupToRead = StagedGroup & { readonly cursor: string | null };
@@ -137,12 +139,13 @@ export class Staging {
           next,
           everyone: own.some((page) => page.everyone),
           unknown: own.some((page) => page.unreadable > 0),
+          members: own.reduce((sum, page) => sum + page.users.length, 0),
         };
       });
       await tx.query(
         `UPDATE staged_group g SET everyone = g.everyone OR r.everyone, members_cursor = r.next, members_done = r.next IS NULL,
-           members_unknown = members_unknown OR r.unknown
-         FROM jsonb_to_recordset($2::jsonb) AS r (id text, next text, everyone boolean, unknown boolean)
+           members_unknown = members_unknown OR r.unknown, members = g.members + r.members
+         FROM jsonb_to_recordset($2::jsonb) AS r (id text, next text, everyone boolean, unknown boolean, members int)
          WHERE g.run_id = $1 AND g.external_id = r.id`,
         [run.id, JSON.stringify(groups)],
       );
@@ -239,7 +242,8 @@ export class Staging {
         tx,
         run,
         `kind = 'full', delta_from = NULL, delta_token = NULL, phase = 'groups', cursor = NULL, pages = 0, groups_read = 0,
-         members_read = 0, users_read = 0, unreadable = 0, nameless = 0, unreadable_groups = 0, found_later = 0, domains = '{}'`,
+         members_read = 0, users_read = 0, unreadable = 0, nameless = 0, unreadable_groups = 0, found_later = 0, domains = '{}',
+         org_units = '{}'`,
       );
     });
   }
@@ -310,7 +314,8 @@ export async function advance(sql: Sql, run: TakenRun, progress: Progress, count
     run,
     `phase = $3, cursor = $4, pages = pages + $11, groups_read = groups_read + $5, members_read = members_read + $6,
      users_read = users_read + $7, unreadable = unreadable + $8, nameless = nameless + $9, unreadable_groups = unreadable_groups + $10,
-     found_later = found_later + $12, domains = coalesce($13::jsonb, domains)`,
+     found_later = found_later + $12, domains = coalesce($13::jsonb, domains),
+     org_units = coalesce($14::jsonb, org_units)`,
     [
       progress.phase,
       progress.cursor,
@@ -323,6 +328,7 @@ export async function advance(sql: Sql, run: TakenRun, progress: Progress, count
       counted.pages ?? 1,
       counted.later ?? 0,
       progress.domains === undefined ? null : JSON.stringify(progress.domains),
+      progress.orgUnits === undefined ? null : JSON.stringify(progress.orgUnits),
     ],
   );
 }

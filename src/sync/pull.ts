@@ -15,8 +15,8 @@ import type { TakenRun } from '../domain/run.ts';
 import { KnownContents } from '../store/directoryUsers.ts';
 import type { GroupToRead, StagedMembers, StagedPage } from '../store/staging.ts';
 import { Batches } from './batches.ts';
-import { DomainCount } from './domainCount.ts';
 import { lookUpTouched, type PullDeps } from './lookUp.ts';
+import { PartCount } from './partCount.ts';
 import type { Progress } from './progress.ts';
 import { Stager } from './staged.ts';
 
@@ -193,7 +193,7 @@ async function pullUsers(
   const known = await lastRead;
   const from = run.phase === 'users' ? run.cursor : null;
   const staged = new Batches<StagedPage>((ready) => deps.staging.stageUsers(run, ready), weightOf);
-  const domains = new DomainCount(from === null ? {} : run.domains);
+  const parts = new PartCount(from === null ? { domains: {}, orgUnits: {} } : run);
   try {
     const how = { areGroups: groups.length > 0, signal };
     for await (const page of readPages((cursor) => fetchWithGroups(deps, run, cursor, how), from)) {
@@ -204,8 +204,8 @@ async function pullUsers(
       const users = rowsBy(known);
       const nameless = page.records.length - users.length;
       // The end of the chain is a state of its own: a run that dies after its last page must not take it for the first one.
-      domains.add(page.records);
-      const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN, domains: domains.sizes };
+      parts.add(page.records);
+      const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN, ...parts.sizes };
       const anew = () => rowsBy(KnownContents.none);
       await staged.add({ users, anew, nameless, next });
       progress.page('users', users.length);

@@ -108,6 +108,7 @@ const housekeeping = (
       queues: stage.queues,
       connectionsWithSchedules: connections,
       unfinishedWork: async () => ({ runs: await runs(), applies: [] }),
+      openChangesAgain: async () => 0,
       renewSigningKeys: async () => false,
       deletedTenants,
       checkedDomains: async () => 0,

@@ -35,6 +35,7 @@ const housekeeping = startHousekeeping({
   queues,
   connectionsWithSchedules: async () => [],
   unfinishedWork: async () => ({ runs: [], applies: [] }),
+  openChangesAgain: async () => 0,
   renewSigningKeys: async () => false,
   deletedTenants: async () => {},
   checkedDomains: async () => 0,
