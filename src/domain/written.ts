@@ -91,6 +91,8 @@ function mayComeIn({ state }: DirectoryUser): boolean {
 
 function scopeOf(scope: CompiledUserExpression<'truth'>) {
   return (user: DirectoryUser, valuesFor: ValuesFor): NotMapped | null => {
+    // Their groups and their unit are gone with them: that would be taken for the cause.
+    if (user.state === 'deprovisioned') return null;
     const found = scope.evaluate(valuesFor(scope));
     if (found.ok) return found.value ? null : OUT_OF_SCOPE;
     return mayComeIn(user) ? unreadable('scope', found.problem) : null;

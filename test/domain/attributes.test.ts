@@ -102,6 +102,7 @@ describe('Whoever is out of the scope', () => {
     ['"Sales" in groups && orgUnit.within("/EU")', { orgUnit: '/EU/De' }, ['Sales'], 'active'],
     ['"Sales" in groups && orgUnit.within("/EU")', { orgUnit: '/EUROPE' }, ['Sales'], 'out-of-scope'],
     ['user.state == "active"', { state: 'suspended' }, [], 'out-of-scope'],
+    ['"Sales" in groups', { state: 'deprovisioned' }, [], 'deleted'],
     ['user.custom.level > 2', { custom: { level: 3 } }, [], 'active'],
     ['user.custom.level > 2', { custom: {} }, [], 'unreadable'],
     ['user.custom.level > 2', { custom: { level: 'high' } }, [], 'unreadable'],

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connectorsWith } from '../../connectors/registry.ts';
 import { createConnection } from '../../src/tenancy/connections.ts';
@@ -74,6 +76,8 @@ it.each([
   ],
   ['lacks a column', () => folder.write('users.csv', 'id,teams\n1,Staff\n'), { result: 'failed' }],
   ['is cut off within quotes', () => write(['1,a@acme.example,"Sta']), { result: 'failed' }],
+  ['is not there any more', () => rmSync(join(folder.root, 'acme', 'users.csv')), { result: 'failed' }],
+  ['is a page of HTML', () => folder.write('users.csv', '<html><body>Signed out'), { result: 'failed' }],
   [
     'is another folder’s by its key',
     () => folder.folder('acme', 'not-the-key-of-before'),
@@ -85,12 +89,31 @@ it.each([
   expect(await acme.sync()).toMatchObject(outcome);
   folder.folder('acme', FOLDER_KEY);
   expect(await acme.pending('delete', 'suspend', 'update')).toEqual([]);
+  write(PEOPLE.map((row) => row.replace('1,a@', '1,ada@')));
+  expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+  expect(await acme.pending()).toEqual(['1']);
+});
+
+it('a column that is empty for everybody blanks nobody’s address before a person has looked', async () => {
+  const acme = await settled();
+  const many = Array.from({ length: 60 }, (_, at) => `m${at},m${at}@acme.example,`);
+  write([...PEOPLE, ...many]);
+  await acme.syncAndApply();
+  write([...PEOPLE, ...many].map((row) => row.replace(/,[^,]*@acme.example,/, ',,')));
+  expect(await acme.sync()).toMatchObject({ result: 'finished' });
+  const blanked = await acme.live();
+  expect(blanked).toHaveLength(64);
+  expect(new Set(blanked.map(({ kind, state }) => `${kind} ${state}`))).toEqual(new Set(['update held']));
+  expect((await acme.users()).filter(({ fields }) => fields['email'] === undefined)).toEqual([]);
 });
 
 it('who stands in the file twice stays as they are, and the others are gone on with', async () => {
   const acme = await settled();
   write(['1,ada@acme.example,', '1,eve@acme.example,', '2,bob@acme.example,Staff', '3,c@acme.example,']);
-  expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+  const run = await acme.sync();
+  expect(run).toMatchObject({ result: 'finished', snapshot: 'complete' });
+  const stored = 'run' in run ? await install.store.runs.get(acme.tenant, run.run) : null;
+  expect(stored?.unreadable).toBe(2);
   expect(await acme.pending('update')).toEqual(['2']);
   expect(await acme.pending('delete')).toEqual(['4']);
 });

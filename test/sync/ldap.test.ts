@@ -172,6 +172,27 @@ it('A feed that expired has everybody read, and one that repeats itself proposes
   expect(await acme.pending()).toEqual([guidText(kim().guid)]);
 });
 
+it('Who was removed from a domain and restored between two runs stays, and who was only removed goes, known by an id alone', async () => {
+  const acme = await connected();
+  await acme.syncAndApply();
+  const [back, gone] = people.splice(-2);
+  if (back === undefined || gone === undefined) return expect.unreachable();
+  const was = { dn: back.dn, attributes: new Map(back.attributes) };
+  dc.domain.remove(back);
+  dc.domain.remove(gone);
+  dc.domain.restore(back, was);
+  expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'named' });
+  expect(await acme.pending()).toEqual([guidText(gone.guid)]);
+  expect(await acme.changeOf(guidText(gone.guid) ?? '')).toMatchObject({ kind: 'delete', cause: 'left' });
+  dc.domain.remove(back);
+  expect(await acme.sync()).toMatchObject({ snapshot: 'named' });
+  expect(await acme.pending('delete')).toEqual([back, gone].map(({ guid }) => guidText(guid)).sort());
+  dc.domain.restore(back, was);
+  expect(await acme.sync()).toMatchObject({ snapshot: 'named' });
+  expect(await acme.pending()).toEqual([guidText(gone.guid)]);
+  people.push(back);
+});
+
 it.each([{ full: true }, { full: false }])(
   'Who is disabled in a domain, deleted, moved out of the base and left out by the filter differ by their causes: %o',
   async (how) => {
