@@ -3,6 +3,7 @@
  *
  *   running --done, or dropped--> gone                 running --later (busy)--> delayed --> running, no attempt counted
  *   running --an error that mends itself--> delayed --> running        running --another error, or the last attempt--> given up
+ *   taken --not its turn--> put back                                    running --others wait for its slot--> put back, no attempt counted
  *   running --the worker ends--> waiting, no attempt counted           running --the worker is killed--> waiting, a stall counted
  */
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
@@ -18,13 +19,20 @@ import {
   unreachable,
   Worker,
 } from './backend.ts';
+import { Fairness, type Turn } from './fairness.ts';
 import { type CarryOutApply, handleApply } from './handlers/apply.ts';
 import { handleSync, type SyncConnection } from './handlers/sync.ts';
 import { ApplyJob, judge, queueNames, retryDelay, retryPolicy, SyncJob } from './queue.ts';
+import type { Whose } from './turns.ts';
 
 /** Work that no job will be made for again. `run: null`: whatever run this connection left unfinished. */
 export type Abandoned =
   | { readonly kind: 'run'; readonly connection: ConnectionId; readonly run: RunId | null }
+  | { readonly kind: 'apply'; readonly apply: ApplyId };
+
+/** What one job is about. */
+export type JobWork =
+  | { readonly kind: 'run'; readonly connection: ConnectionId }
   | { readonly kind: 'apply'; readonly apply: ApplyId };
 
 export type WorkerDeps = {
@@ -35,6 +43,8 @@ export type WorkerDeps = {
    * what kills its worker. `reason`: one word, such as `worker-killed`, a connector failure's kind or a problem's code.
    */
   readonly abandon: (work: Abandoned, reason: string) => Promise<void>;
+  /** Whose work it is, so that nobody has more than a share of the slots while others wait. */
+  readonly whoseOf: (work: JobWork) => Promise<Whose>;
   readonly log: Logger;
   /** How many runs, and how many applies besides, this worker carries out side by side. */
   readonly concurrency: number;
@@ -49,6 +59,10 @@ export type WorkerTiming = {
   readonly firstRetry: number;
   /** How long a run waits that another process keeps waiting. */
   readonly busy: number;
+  /** How often it is looked whether others wait for a slot beyond somebody's share. */
+  readonly fair: number;
+  /** After how long another worker calls a job that one has put back: it may be gone. */
+  readonly forgotten: number;
   /** At the end: how long jobs may go on before they are told to stop, and then before they are left alone. */
   readonly grace: number;
   readonly stop: number;
@@ -59,6 +73,8 @@ const usualTiming: WorkerTiming = {
   stalledCheck: 30_000,
   firstRetry: 15_000,
   busy: 10_000,
+  fair: 5_000,
+  forgotten: 120_000,
   grace: 5_000,
   stop: 10_000,
 };
@@ -84,7 +100,7 @@ export async function openWorker(
   const log = deps.log.child({ backend: backendName(backend) });
   const context: Context = { ...deps, log, timing, stopping: new AbortController(), running: new Set() };
   await findBackend(backend);
-  const workers = [
+  const opened = [
     startWorker(queueNames.sync, backend, context, (job, signal) =>
       handleSync(deps.syncConnection, job.data, job.attemptsMade + 1, signal),
     ),
@@ -93,12 +109,13 @@ export async function openWorker(
     ),
   ];
   try {
-    await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+    await Promise.all(opened.map(({ worker }) => worker.waitUntilReady()));
   } catch (error) {
-    await Promise.all(workers.map((worker) => worker.close(true)));
+    for (const { fairness } of opened) fairness.close();
+    await Promise.all(opened.map(({ worker }) => worker.close(true)));
     throw unreachable(backend, error);
   }
-  return { close: () => closeWorkers(workers, context) };
+  return { close: () => closeWorkers(opened, context) };
 }
 
 type Context = WorkerDeps & {
@@ -108,15 +125,19 @@ type Context = WorkerDeps & {
 };
 type Handle = (job: AnyJob, signal: AbortSignal) => Promise<'done' | 'dropped' | 'later'>;
 
-function startWorker(name: string, backend: JobsBackend, context: Context, handle: Handle): AnyWorker {
+type OpenWorker = { readonly worker: AnyWorker; readonly fairness: Fairness };
+
+function startWorker(name: string, backend: JobsBackend, context: Context, handle: Handle): OpenWorker {
   const { log, timing } = context;
   const worker = new Worker<unknown>(
     name,
     async (job, token) => {
+      const turn = await fairness.begin(job, token);
       context.running.add(job);
       try {
-        await carryOut(job, token, context, handle);
+        await carryOut(job, token, { ...context, turn }, handle);
       } finally {
+        turn.end();
         context.running.delete(job);
       }
     },
@@ -135,7 +156,17 @@ function startWorker(name: string, backend: JobsBackend, context: Context, handl
   );
   worker.on('error', outageLog(log, 'worker.error', name));
   worker.on('stalled', (job) => log.warn({ event: 'job.stalled', queue: name, job }));
-  return worker;
+  const fairness = fairly(worker, context); // the worker takes its first job later than this
+  return { worker, fairness };
+}
+
+function fairly(worker: AnyWorker, { concurrency, whoseOf, log, timing }: Context): Fairness {
+  const of = async (data: unknown) => {
+    const work = workIn(data);
+    return work === null ? [] : await whoseOf(work);
+  };
+  const { fair: everyMs, forgotten: forgottenMs } = timing;
+  return new Fairness(worker, { slots: concurrency, whoseOf: of, log, everyMs, forgottenMs });
 }
 
 /** What BullMQ is told, and stores, about an attempt that failed: one word, never a message that may hold somebody's name. */
@@ -150,11 +181,11 @@ class TryAgain extends Error {
 async function carryOut(
   job: AnyJob,
   token: string | undefined,
-  context: Context,
+  context: Context & { readonly turn: Turn },
   handle: Handle,
 ): Promise<void> {
-  const { log, timing } = context;
-  const signal = AbortSignal.any([context.stopping.signal]); // its own, so that what listens to it goes with the job
+  const { log, timing, stopping, turn } = context;
+  const signal = AbortSignal.any([stopping.signal, turn.signal]); // its own, so that what listens to it goes with the job
   const about = { queue: job.queueName, job: job.id ?? null };
   if (job.stalledCounter > retryPolicy.stalls) return await giveUp(job, 'worker-killed', context);
   let end: Awaited<ReturnType<Handle>>;
@@ -163,6 +194,7 @@ async function carryOut(
     end = await handle(job, signal);
   } catch (error) {
     if (!signal.aborted) return await settle(job, error, context);
+    if (!stopping.signal.aborted) return await turn.stepBack(token);
     log.info({ event: 'job.returned', ...about });
     await job.moveToWait(token);
     throw new WaitingError();
@@ -191,7 +223,7 @@ async function settle(job: AnyJob, error: unknown, context: Context): Promise<vo
 async function giveUp(job: AnyJob, reason: string, context: Context): Promise<never> {
   const about = { queue: job.queueName, job: job.id ?? null, reason };
   context.log.error({ event: 'job.given-up', ...about });
-  const work = workOf(job);
+  const work = workIn(job.data);
   try {
     if (work !== null) await context.abandon(work, reason);
   } catch (error) {
@@ -200,15 +232,17 @@ async function giveUp(job: AnyJob, reason: string, context: Context): Promise<ne
   throw new UnrecoverableError(reason);
 }
 
-function workOf(job: AnyJob): Abandoned | null {
-  const sync = SyncJob.safeParse(job.data).data;
+function workIn(data: unknown): Abandoned | null {
+  const sync = SyncJob.safeParse(data).data;
   if (sync !== undefined)
     return { kind: 'run', connection: sync.connection, run: sync.trigger === 'demand' ? sync.run : null };
-  const apply = ApplyJob.safeParse(job.data).data;
+  const apply = ApplyJob.safeParse(data).data;
   return apply === undefined ? null : { kind: 'apply', apply: apply.apply };
 }
 
-async function closeWorkers(workers: readonly AnyWorker[], context: Context): Promise<void> {
+async function closeWorkers(opened: readonly OpenWorker[], context: Context): Promise<void> {
+  for (const { fairness } of opened) fairness.close();
+  const workers = opened.map(({ worker }) => worker);
   const { log, running, stopping, timing } = context;
   const idle = Promise.all(workers.map((worker) => worker.pause()));
   let isIdle = await within(idle, timing.grace);

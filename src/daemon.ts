@@ -50,6 +50,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
         syncConnection: runsOf(install),
         carryOutApply: ({ apply, signal }) => carryOutApply(install.deps, apply, { signal }),
         abandon: (work, reason) => abandon(install, work, reason),
+        whoseOf: (work) => store.whoseWork(work),
         log,
         concurrency: config.concurrency,
       });

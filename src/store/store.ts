@@ -36,6 +36,7 @@ import { type TenantPurge, tenantPurge } from './tenantPurge.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
 import { Touched } from './touched.ts';
 import { type UserStore, userStore } from './users.ts';
+import { type SomeWork, whoseWork } from './whose.ts';
 
 export type Store = {
   /** The tenant that all others descend from. */
@@ -71,6 +72,8 @@ export type Store = {
   readonly signingKeys: SigningKeyStore;
   /** All tenants below one, for what a mapping would do. */
   placesBelow(tenant: TenantId): Promise<Places>;
+  /** Whose a run or an apply is. */
+  whoseWork(work: SomeWork): Promise<readonly TenantId[]>;
   /** The right to run a connection, which no two processes have at once; null when another process has it. */
   lockConnection(connection: ConnectionId): Promise<HeldLock | null>;
   /** The right to purge what deleted tenants held, likewise. */
@@ -119,6 +122,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     authorization: new Authorizations(database),
     signingKeys: signingKeyStore(database, box),
     placesBelow: (tenant) => database.bulk(tenant, (tx) => readPlaces(tx, tenant)),
+    whoseWork: (work) => whoseWork(database, work),
     lockConnection: (connection) => lockConnection(database, connection),
     lockPurge: () => lockPurge(database),
     close: () => {

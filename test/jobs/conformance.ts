@@ -1,6 +1,7 @@
 /** What both queue backends promise. */
 import { describe, it } from 'vitest';
 import type { Backends } from './backends.ts';
+import { isFair } from './conformanceFairness.ts';
 import { carriesOutJobs, decidesAboutErrors } from './conformanceJobs.ts';
 import {
   followsConnections,
@@ -32,6 +33,7 @@ export function queueConformance(
     keepsHouse(stage);
     survivesItsBackend(stage);
     sharesWork(stage);
+    isFair(stage);
     keepsApart(stage);
     ends(stage);
     isReplaced(stage);

@@ -240,7 +240,13 @@ export function survivesItsBackend(stage: () => Stage): void {
     await expect(queues.ping()).rejects.toEqual(unreachable);
     await expect(queues.enqueueRun(aRun())).rejects.toEqual(unreachable);
     await expect(openQueues({ ...backend, log })).rejects.toEqual(unreachable);
-    const opening = openWorker(backend, { ...deps, abandon: async () => {}, log, concurrency: 1 });
+    const opening = openWorker(backend, {
+      ...deps,
+      abandon: async () => {},
+      whoseOf: async () => [],
+      log,
+      concurrency: 1,
+    });
     await expect(opening).rejects.toEqual(unreachable);
   });
 }

@@ -44,6 +44,8 @@ const fast: Partial<WorkerTiming> = {
   stalledCheck: 300,
   firstRetry: 5,
   busy: 20,
+  fair: 50,
+  forgotten: 30_000,
   grace: 30_000,
   stop: 30_000,
 };
@@ -79,6 +81,7 @@ export class Stage {
       syncConnection: async () => finished,
       carryOutApply: async () => {},
       abandon: async () => {},
+      whoseOf: async () => [],
       log: this.log,
       concurrency: 1,
     };

@@ -26,6 +26,7 @@ const worker = await openWorker(
     },
     carryOutApply: async () => {},
     abandon: async () => {},
+    whoseOf: async () => [],
     log,
     concurrency: 1,
   },
