@@ -6,7 +6,7 @@ import type { Report } from './worker.ts';
 export type Figure = {
   readonly name: string;
   readonly value: number;
-  readonly unit: 's' | 'ms' | 'MB' | '/s';
+  readonly unit: 's' | 'ms' | 'MB' | '/s' | '×';
   /** The same work bare, in the same run; null where there is no such thing. */
   readonly floor: number | null;
   readonly ratio: number | null;
@@ -22,17 +22,21 @@ export type Floor = {
   /** What a first pull stores besides. */
   readonly content: number;
   readonly applied: number;
+  /** The changes. */
+  readonly planned: number;
   readonly join: number;
 };
 
-export type Measured = {
+type Synced = {
   readonly users: number;
   readonly first: Report;
   readonly applied: Report;
   readonly second: Report;
   readonly delta: Report;
-  readonly floor: Floor;
 };
+export type Measured = Synced & { readonly floor: Floor };
+/** `looks`: targeted runs, of one user each. */
+export type Large = Synced & { readonly looks: readonly Report[] };
 
 export function figures({ users, first, applied, second, delta, floor }: Measured): readonly Figure[] {
   if (first.did !== 'sync' || second.did !== 'sync' || delta.did !== 'sync' || applied.did !== 'apply')
@@ -55,7 +59,7 @@ export function figures({ users, first, applied, second, delta, floor }: Measure
       ok: value <= limit * share,
     };
   };
-  const memory = Math.max(first.peakMemory, applied.peakMemory, second.peakMemory);
+  const again = second.pullMs + second.planMs;
   return [
     seconds(
       `first sync of ${users} users, pulled and planned`,
@@ -63,13 +67,10 @@ export function figures({ users, first, applied, second, delta, floor }: Measure
       pull + floor.content,
       15,
     ),
-    seconds(`apply of its ${applied.applied} changes`, applied.applyMs, floor.applied, 15),
-    seconds(
-      `full sync with 1 % changed (${second.outcome.counts.changed} changes)`,
-      second.pullMs + second.planMs,
-      pull,
-      6,
-    ),
+    seconds('its plan', first.planMs, floor.planned + floor.join, 3),
+    seconds(`apply of its ${applied.applied} changes`, applied.applyMs, floor.applied, 4),
+    seconds(`full sync with 1 % changed (${second.outcome.counts.changed} changes)`, again, pull, 6),
+    times('that, and its floor', again, pull, 1.5),
     seconds(
       `delta sync with 1 % changed (${delta.outcome.counts.changed} changes wait)`,
       delta.pullMs + delta.planMs,
@@ -77,10 +78,51 @@ export function figures({ users, first, applied, second, delta, floor }: Measure
       3,
     ),
     megabytes(PULLING, first.pullMemory, 250),
-    megabytes('worker memory, highest', memory, 400),
+    megabytes(HIGHEST, highest([first, applied, second]), 400),
   ];
 }
 
+const highest = (reports: readonly Report[]) =>
+  Math.max(...reports.map((report) => ('peakMemory' in report ? report.peakMemory : 0)));
+
+/** What grows with the directory, and what must not. */
+export function scaleFigures(small: Measured, large: Large): readonly Figure[] {
+  const runMs = (report: Report) => {
+    if (report.did !== 'sync' || report.outcome.result !== 'finished')
+      throw new Error('a run did not finish');
+    return report.pullMs + report.planMs;
+  };
+  const kindOf = (report: Report) => report.did === 'sync' && 'kind' in report.outcome && report.outcome.kind;
+  if (kindOf(large.delta) !== 'delta' || large.looks.some((look) => kindOf(look) !== 'targeted'))
+    throw new Error('a run read everybody');
+  const looks = large.looks.map(runMs).sort((a, b) => a - b);
+  const ms = (name: string, value: number, limit: number): Figure => {
+    return { name, value, unit: 'ms', floor: null, ratio: null, limit, ok: value <= limit };
+  };
+  const memory = [small, large].map(({ first, applied, second, delta }) =>
+    highest([first, applied, second, delta]),
+  ) as [number, number];
+  return [
+    times(
+      `full sync of ${large.users} users with 1 % changed, and of ${small.users}`,
+      runMs(large.second),
+      runMs(small.second),
+      11,
+    ),
+    megabytes(`${HIGHEST}, ${large.users} users`, memory[1], 300),
+    times(`that, and with ${small.users} users`, memory[1], memory[0], 1.3),
+    ms(`delta of 100 changes among ${large.users} users`, runMs(large.delta), 300),
+    ms('targeted run of one user, median of ten', looks[Math.floor(looks.length / 2)] ?? 0, 150),
+  ];
+}
+
+/** How many times as much. */
+function times(name: string, much: number, less: number, limit: number): Figure {
+  const ratio = much / less;
+  return { name, value: ratio, unit: '×', floor: null, ratio, limit, ok: ratio <= limit };
+}
+
+const HIGHEST = 'worker memory, highest';
 const PULLING = 'worker memory while pulling';
 
 /** The first pull alone. Without a floor: that one keeps all that it fetches. */

@@ -99,7 +99,7 @@ export async function join(client: pg.Client): Promise<number> {
 /** The tables that the floors read; `url` is the owner's, who sees all rows. */
 export async function measureDatabase(
   url: string,
-): Promise<{ staged: number; content: number; applied: number; join: number }> {
+): Promise<{ staged: number; content: number; planned: number; applied: number; join: number }> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -114,6 +114,7 @@ export async function measureDatabase(
       'floor_content',
       'SELECT external_id, content, content_hash, desired_hash FROM directory_user',
     );
+    const planned = await copyRows(client, 'floor_change', `SELECT * FROM change WHERE kind = 'create'`);
     const users = await copyRows(client, 'floor_user', 'SELECT * FROM auth_user');
     const identities = await copyRows(client, 'floor_identity', 'SELECT * FROM identity');
     const roles = await copyRows(client, 'floor_role', 'SELECT * FROM role_assignment');
@@ -122,6 +123,7 @@ export async function measureDatabase(
     return {
       staged,
       content,
+      planned,
       applied: users + identities + roles + events + audit,
       join: await join(client),
     };

@@ -3,31 +3,36 @@
  * to move a part of the tenants, each figure beside the floor that was measured in the same run on the same machine. Machines differ and
  * are shared; the ratio is what can be compared.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import memory from '../bin/memory.json' with { type: 'json' };
-import { spawnSimulator } from '../simulators/start.ts';
 import { joinEmbeddedPostgres } from '../src/store/embedded.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { measureReads } from './authorization.ts';
-import { type Figure, type Floor, figures, pullFigures, readFigures, table, treeFigures } from './figures.ts';
+import {
+  type Figure,
+  figures,
+  pullFigures,
+  readFigures,
+  scaleFigures,
+  table,
+  treeFigures,
+} from './figures.ts';
 import { populate } from './population.ts';
+import { measureDirectory, measureLarge, measurePull, say } from './sync.ts';
 import { measureTree } from './tenancy.ts';
-import type { Order, Report, Setup } from './worker.ts';
 
 const HELP = `npm run bench -- [SECTION …] [--users N] [--tenants N] [--seconds N] [--pull] [--out FILE]
 
   sync            a full sync of a simulated Entra ID directory, its apply, and what follows a small change
+  large           the same in a directory ten times as large, and what a hundred changes and one cost there
   authorization   reading what a user may do, over HTTP, with the key of an application that sees all tenants
   tenants         moving a part of the tree while others read of it, and saying what is below the root
   Without a section: all.
 
-  --users N    how many there are (default 100000 in the directory, 1000000 elsewhere)
+  --users N    how many there are (default 100000 in the directory, 1000000 elsewhere; of large, in the large one)
   --tenants N  that they are spread over, eight deep (default 10000)
   --seconds N  for each measurement of reads (default 10)
   --pull       of sync, only the first pull: how long it takes, and how much memory the worker needs for it
@@ -36,7 +41,12 @@ const HELP = `npm run bench -- [SECTION …] [--users N] [--tenants N] [--second
 The limits of sync are those of 100,000 users; with another size they are in proportion. What is moved is a tenth as large as the rest.
 `;
 
-const sections = { sync: syncFigures, authorization: authorizationFigures, tenants: tenantFigures } as const;
+const sections = {
+  sync: () => withPostgres(syncFigures),
+  large: largeFigures,
+  authorization: () => withPostgres(authorizationFigures),
+  tenants: () => withPostgres(tenantFigures),
+} as const;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -55,15 +65,11 @@ if (values.help === true) {
   const measured: Figure[] = [];
   for (const [name, figuresOf] of Object.entries(sections)) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
-    const found = await withPostgres(figuresOf);
+    const found = await figuresOf();
     process.stdout.write(`\n${table(found)}\n`);
     measured.push(...found);
   }
   if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(measured, null, 2)}\n`);
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }
 
 async function withPostgres<T>(work: (url: string) => Promise<T>): Promise<T> {
@@ -81,35 +87,14 @@ async function withPostgres<T>(work: (url: string) => Promise<T>): Promise<T> {
 
 async function syncFigures(url: string): Promise<readonly Figure[]> {
   const users = Number(values.users ?? 100_000);
-  const simulator = await spawnSimulator('entra', { users, plain: true });
-  try {
-    const { origin, ca, settings, credentials, control } = simulator;
-    const secretKey = randomBytes(32).toString('base64');
-    const worker = await startWorker({ url, secretKey, simulator: { origin, ca, settings, credentials } });
-    if (values.pull) {
-      say(`${users} users: pulling`);
-      const pulled = await worker.order('pull');
-      await worker.end('leave');
-      return pullFigures(users, pulled);
-    }
-    say(`${users} users: first sync`);
-    const first = await worker.order('sync');
-    say('applying it');
-    const applied = await worker.order('apply');
-    await control.edit(1);
-    say('the same directory with 1 % changed');
-    const second = await worker.order('sync');
-    await control.edit(1);
-    say('only what changed, 1 % again');
-    const delta = await worker.order('delta');
-    await worker.end('stop');
-    say('the floor');
-    const account = { ...(settings as object), ...(credentials as object), origin, ca };
-    const floor = await measureFloor(account, url);
-    return figures({ users, first, applied, second, delta, floor });
-  } finally {
-    await simulator.close();
-  }
+  if (values.pull) return pullFigures(users, await measurePull(url, users));
+  return figures(await measureDirectory(url, users));
+}
+
+async function largeFigures(): Promise<readonly Figure[]> {
+  const users = Number(values.users ?? 1_000_000);
+  const small = await withPostgres((url) => measureDirectory(url, Math.ceil(users / 10)));
+  return scaleFigures(small, await withPostgres((url) => measureLarge(url, users)));
 }
 
 async function authorizationFigures(url: string): Promise<readonly Figure[]> {
@@ -132,43 +117,4 @@ async function tenantFigures(url: string): Promise<readonly Figure[]> {
   const part = { tenants: Math.ceil(population.tenants / 10), users: Math.ceil(population.users / 10) };
   say(`moves of ${part.tenants} tenants more with ${part.users} users`);
   return treeFigures(part, await measureTree(url, part));
-}
-
-async function startWorker(setup: Setup) {
-  // As bin/rollcall.js starts it: with its memory settings, and with compiled code that is kept from one start to the next.
-  const env = {
-    NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/rollcall'),
-    ...memory.environment,
-    ...process.env,
-    NODE_OPTIONS: memory.nodeOptions,
-  };
-  const child = fork(join(import.meta.dirname, 'worker.ts'), { env });
-  child.send(setup);
-  await answer(child);
-  return {
-    order: async (order: Order): Promise<Report> => {
-      child.send(order);
-      return (await answer(child)) as Report;
-    },
-    end: async (order: 'stop' | 'leave') => {
-      child.send(order satisfies Order);
-      await once(child, 'exit');
-    },
-  };
-}
-
-async function measureFloor(directory: object, url: string) {
-  const child = fork(join(import.meta.dirname, 'floor.ts'));
-  child.send({ directory, url });
-  return (await answer(child)) as Floor;
-}
-
-/** What the child says next; its end without a word is an error. */
-async function answer(child: ChildProcess): Promise<unknown> {
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`${child.spawnfile} ${child.spawnargs.at(-1)} ended with ${code}`);
-  });
-  const [message] = (await Promise.race([once(child, 'message'), ended])) as [unknown];
-  ended.catch(() => {}); // its later end is what we ask for
-  return message;
 }

@@ -5,7 +5,8 @@ import { carryOutApply, startApply } from '../src/review/apply.ts';
 import { summarise } from '../src/review/changes.ts';
 import { decide } from '../src/review/decide.ts';
 import { openStore } from '../src/store/store.ts';
-import { type RunOutcome, type SyncDeps, syncConnection } from '../src/sync/sync.ts';
+import { requestRun } from '../src/sync/runs.ts';
+import { type RunOutcome, type SyncDeps, type SyncRequest, syncConnection } from '../src/sync/sync.ts';
 import { createConnection, openStoredConnector } from '../src/tenancy/connections.ts';
 import { ensureOperator } from '../src/tenancy/principals.ts';
 import { createTenant } from '../src/tenancy/tenants.ts';
@@ -23,9 +24,9 @@ export type Setup = {
 };
 /**
  * `sync` reads everybody; `pull` too, and reports before anything is planned: then `leave` leaves the run as a worker that dies would.
- * `delta` reads only those whom the provider names as changed.
+ * `delta` reads only those whom the provider names as changed; with a directory user's id, a targeted run reads them alone.
  */
-export type Order = 'sync' | 'pull' | 'leave' | 'delta' | 'apply' | 'stop';
+export type Order = 'sync' | 'pull' | 'leave' | 'delta' | 'apply' | 'stop' | { readonly look: string };
 /** Milliseconds; memory in bytes, the highest since the process began. */
 export type Report =
   | { readonly did: 'pull'; readonly pullMs: number; readonly pullMemory: number }
@@ -47,8 +48,9 @@ export type Report =
     };
 
 process.once('message', async (setup: Setup) => {
-  const { sync, apply, close } = await prepare(setup);
+  const { sync, look, apply, close } = await prepare(setup);
   process.on('message', async (order: Order) => {
+    if (typeof order === 'object') process.send?.(await look(order.look));
     if (order === 'sync') process.send?.(await sync(true));
     if (order === 'pull') await sync(true, (report) => process.send?.(report));
     if (order === 'leave') process.exit();
@@ -83,7 +85,18 @@ async function prepare(setup: Setup) {
   const openConnector = (id: ConnectionId) => openStoredConnector(deps, id);
 
   const sync = (full: boolean, onPulled?: (report: Report) => void) =>
-    measureSync({ store, clock, log, openConnector }, connection.id, full, onPulled);
+    measureSync({ store, clock, log, openConnector }, { connection: connection.id, full }, onPulled);
+
+  /** From the request to the pending change. */
+  const look = async (user: string): Promise<Report> => {
+    const began = performance.now();
+    const { run } = await requestRun(deps, operator, { connection: connection.id, users: [user] });
+    const report = await measureSync(
+      { store, clock, log, openConnector },
+      { connection: connection.id, run },
+    );
+    return report.did === 'sync' ? { ...report, pullMs: performance.now() - began - report.planMs } : report;
+  };
 
   const apply = async (): Promise<Report> => {
     const began = performance.now();
@@ -108,23 +121,21 @@ async function prepare(setup: Setup) {
     };
   };
 
-  return { sync, apply, close: () => store.close() };
+  return { sync, look, apply, close: () => store.close() };
 }
 
 async function measureSync(
   deps: SyncDeps,
-  connection: ConnectionId,
-  full: boolean,
+  wanted: Pick<SyncRequest, 'connection' | 'full' | 'run'>,
   onPulled?: (report: Report) => void,
 ): Promise<Report> {
   const began = performance.now();
   let planning = began;
   let pullMemory = 0;
   const outcome = await syncConnection(deps, {
-    connection,
+    ...wanted,
     trigger: 'demand',
     requestedBy: 'bench',
-    full,
     signal: new AbortController().signal,
     onProgress: ({ phase }) => {
       if (phase !== 'planning') return;
