@@ -89,7 +89,10 @@ export type Finding = {
 };
 
 export type Counted = {
-  /** Auth users that the connection has linked and that are not deleted, before anything of this set is applied. */
+  /**
+   * Auth users that the connection has linked and that are not deleted, before anything of this set is applied; where the snapshot is
+   * of named users, counted only up to `enoughLinked`.
+   */
   readonly linkedUsers: number;
   /**
    * Users that the directory was known to have: those of the last complete snapshot, or the linked ones whose deletion nobody has
@@ -152,6 +155,27 @@ export function evaluateGuards(
 
 const share = (of: number, percent: number, atLeast: number) =>
   Math.max(atLeast, Math.floor((of * percent) / 100));
+
+/** Of so many linked users or more, no guard that goes by their share finds anything: to count further tells nothing. */
+export function enoughLinked(counted: Omit<Counted, 'linkedUsers'>, limits: GuardLimits): number {
+  const { deletions, leftInWindow, usersWhoLoseRoles, usersWhoMove, usersWhoChange, blanked } = counted;
+  const inWindow = deletions === 0 ? 0 : deletions + leftInWindow.users;
+  const shares = [
+    { users: deletions, percent: limits.deletedPercent, atLeast: limits.deletedAtLeast },
+    { users: inWindow, percent: limits.deletedInWindowPercent, atLeast: limits.deletedAtLeast },
+    { users: usersWhoLoseRoles, percent: limits.lostRolesPercent, atLeast: limits.lostRolesAtLeast },
+    { users: usersWhoMove, percent: limits.movedPercent, atLeast: limits.movedAtLeast },
+    { users: usersWhoChange, percent: limits.changedPercent, atLeast: limits.changedAtLeast },
+    ...[...blanked.values()].map((users) => {
+      return { users, percent: limits.blankedPercent, atLeast: limits.blankedAtLeast };
+    }),
+  ];
+  // One more, whatever the division by a hundred and back makes of a fraction of a per cent.
+  const needed = shares.map(({ users, percent, atLeast }) =>
+    users <= atLeast ? 0 : Math.ceil((users * 100) / percent) + 1,
+  );
+  return Math.max(...needed);
+}
 
 /** Those that look at each change by itself, and the one that cannot. */
 function ofSome(counted: Counted): readonly Finding[] {

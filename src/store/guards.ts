@@ -1,7 +1,14 @@
 /** What the guards count in a connection's change set, and how what they find is held: by sets, a few statements for each plan. */
 import { v7 } from 'uuid';
 import { emailKey } from '../domain/email.ts';
-import { type Counted, explainFinding, type Finding, ONE_BY_ONE, type Override } from '../domain/guard.ts';
+import {
+  type Counted,
+  enoughLinked,
+  explainFinding,
+  type Finding,
+  ONE_BY_ONE,
+  type Override,
+} from '../domain/guard.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
@@ -95,11 +102,7 @@ export async function countForGuards(
     ...(losers === 0 ? NOBODY_LAST : await concernLast(tx, all, await watchedRoles(tx, policy.keepOneOf))),
   };
   if (many) await tx.query('SET LOCAL enable_nestloop = on');
-  const linked = await countLinked(tx, run);
-  return {
-    linkedUsers: linked,
-    usersBefore: lastComplete === null ? null : Math.max(lastComplete.users, linked - refused),
-    usersNow: snapshot.kind === 'complete' ? snapshot.users : null,
+  const counted = {
     deletions,
     ...one,
     usersWithoutSeat: await concernSeatless(tx, all),
@@ -114,19 +117,33 @@ export async function countForGuards(
     usersWhoMove: moves,
     usersWhoChange: changes,
     blanked: await countBlanked(tx, run),
+    usersBefore: null,
+    usersNow: null,
   };
+  const named = snapshot.kind === 'named';
+  const enough = named ? enoughLinked(counted, policy.guards) : Number.POSITIVE_INFINITY;
+  const linkedUsers = await countLinked(tx, run, enough);
+  if (snapshot.kind !== 'complete' || lastComplete === null) return { ...counted, linkedUsers };
+  const usersBefore = Math.max(lastComplete.users, linkedUsers - refused);
+  return { ...counted, linkedUsers, usersBefore, usersNow: snapshot.users };
 }
 
-async function countLinked(tx: BulkTransaction, run: TakenRun): Promise<number> {
-  await tx.query('SET LOCAL enable_nestloop = off'); // everybody is counted, however few the statistics say there are
+/** Counts no further than `enough`. Looked up one by one up to there, which costs nothing where that is little. */
+async function countLinked(tx: BulkTransaction, run: TakenRun, enough: number): Promise<number> {
+  if (enough === 0) return 0;
+  const few = enough <= FEW_LINKED;
+  if (!few) await tx.query('SET LOCAL enable_nestloop = off'); // however few the statistics say there are
   const [all] = await tx.query<{ linked: number }>(
-    `SELECT count(*)::int AS linked FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
-     WHERE i.connection_id = $1 AND a.state <> 'deleted'`,
-    [run.connection],
+    `SELECT count(*)::int AS linked FROM (
+       SELECT FROM identity i, LATERAL (SELECT FROM auth_user WHERE id = i.auth_user_id AND state <> 'deleted' ${few ? 'OFFSET 0' : ''}) a
+       WHERE i.connection_id = $1 LIMIT $2) linked`,
+    [run.connection, Number.isFinite(enough) ? enough : null],
   );
-  await tx.query('SET LOCAL enable_nestloop = on');
+  if (!few) await tx.query('SET LOCAL enable_nestloop = on');
   return all?.linked ?? 0;
 }
+
+const FEW_LINKED = 10_000;
 
 const NOBODY = { users: 0, deleted: 0 };
 const earlier = (at: Date, hours: number) => new Date(at.getTime() - hours * 3_600_000);

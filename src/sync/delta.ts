@@ -210,7 +210,7 @@ async function refuseFewerPermissions({ touched, connector }: PullDeps, run: Tak
 }
 
 async function refuseTooMany({ touched }: PullDeps, run: TakenRun): Promise<void> {
-  const counted = await touched.count(run);
+  const counted = await touched.count(run, LOOK_UPS.always);
   if (counted.touched > Math.max(LOOK_UPS.always, counted.linked / LOOK_UPS.oneIn))
     throw new NeedsFullRun('so much changed that to read everybody costs less');
 }

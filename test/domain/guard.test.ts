@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   type Counted,
+  enoughLinked,
   evaluateGuards,
   explainFinding,
   type Finding,
@@ -197,6 +199,38 @@ const LIMITLESS: readonly string[] = [
   'too-few-seats',
   'policy-in-doubt',
 ];
+
+describe('enoughLinked', () => {
+  it('is where counting further changes nothing that any guard finds', () => {
+    const users = fc.nat(60);
+    const percent = fc.oneof(fc.nat(100), fc.double({ min: 0, max: 100, noNaN: true }), fc.constant(0.1));
+    fc.assert(
+      fc.property(
+        fc.record({ deletions: users, usersWhoLoseRoles: users, usersWhoMove: users, usersWhoChange: users }),
+        fc.record({ users, deleted: users }),
+        fc.record({
+          ...{ deletedPercent: percent, deletedInWindowPercent: percent, lostRolesPercent: percent },
+          ...{
+            movedPercent: percent,
+            changedPercent: percent,
+            blankedPercent: percent,
+            deletedAtLeast: fc.nat(9),
+          },
+        }),
+        fc.nat(3_000),
+        users,
+        (counts, leftInWindow, given, linked, blanked) => {
+          const set = { ...quiet, ...counts, leftInWindow, blanked: new Map([['phone', blanked]]) };
+          const some = { ...limits, ...given };
+          const known = Math.min(linked, enoughLinked(set, some));
+          const found = (linkedUsers: number) => evaluateGuards({ ...set, linkedUsers }, some);
+          expect(found(known)).toEqual(found(linked));
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+});
 
 describe('explainFinding', () => {
   it.each(GUARDS.filter((guard) => !LIMITLESS.includes(guard)))(
