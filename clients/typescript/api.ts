@@ -385,7 +385,7 @@ export type ForeseenChange = {
 };
 
 export type GuardFinding = {
-  readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes";
+  readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person";
   readonly counted: number;
   /** What would have been let through. */
   readonly limit: number;
@@ -634,6 +634,7 @@ export type Policy = {
     /** certain: may be linked where it names one auth user alone; likely: a person has to say so. */
     readonly confidence: "certain" | "likely";
   }[];
+  readonly samePerson: "hold" | "show";
 };
 
 export type PolicyInput = {
@@ -665,6 +666,7 @@ export type PolicyInput = {
     /** certain: may be linked where it names one auth user alone; likely: a person has to say so. */
     readonly confidence: "certain" | "likely";
   }[];
+  readonly samePerson?: "hold" | "show";
 };
 
 export type Principal = {
@@ -1255,7 +1257,7 @@ export type Operations = {
     readonly overrides: readonly GuardOverride[];
     /** Of the last plan, what was let through all the same among them. */
     readonly findings: readonly {
-      readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes";
+      readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person";
       readonly counted: number;
       /** What would have been let through. */
       readonly limit: number;
@@ -1485,7 +1487,7 @@ export type Operations = {
   }; answer: Tenant };
   /** Let through for a time what a guard would hold */
   overrideGuard: { input: { connection: string } & {
-    readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes";
+    readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person";
     readonly allowed: (number | null);
     readonly until: string;
     readonly reason: string;

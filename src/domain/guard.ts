@@ -17,6 +17,7 @@ export const GUARDS = [
   'too-many-moves',
   'bulk-blanking',
   'too-many-changes',
+  'same-person',
 ] as const;
 export type Guard = (typeof GUARDS)[number];
 
@@ -27,7 +28,7 @@ export const LET_GO_BY_NAME = [
   'last-holder',
 ] as const satisfies Guard[];
 /** They look at each change by itself, so that they may let go of one and keep another. */
-export const ONE_BY_ONE = [...LET_GO_BY_NAME, 'too-few-seats'] as const satisfies Guard[];
+export const ONE_BY_ONE = [...LET_GO_BY_NAME, 'too-few-seats', 'same-person'] as const satisfies Guard[];
 
 const NEVER_OVERRIDDEN: readonly Guard[] = [...ONE_BY_ONE, 'policy-in-doubt'];
 /** Those whose limit may be set aside for a time. */
@@ -106,6 +107,8 @@ export type Counted = {
   readonly protectedUsers: number;
   /** Who would come to a tenant beyond the seats of its product plan. */
   readonly usersWithoutSeat: number;
+  /** Who comes or leaves and may be one person with somebody who leaves, has left or comes. */
+  readonly inPairs: number;
   /** How many active users would leave a tenant without anybody who administers it. */
   readonly lastAdministrators: number;
   /** Users who would be suspended, be deleted, lose roles or be put in another tenant. */
@@ -256,6 +259,8 @@ function ofTheRest(counted: Counted, limits: GuardLimits): readonly Finding[] {
       counted: counted.usersWhoChange,
       limit: share(linkedUsers, limits.changedPercent, limits.changedAtLeast),
     },
+    // Behind what holds for their number: whoever says that two are different lets go of the pair alone.
+    { guard: 'same-person', counted: counted.inPairs, limit: 0 },
   ];
 }
 
@@ -282,6 +287,8 @@ function whatWasFound(finding: Finding): string {
       return `${counted} users of the organisational unit ${finding.name}, which had ${finding.before}, would be suspended or deleted; up to ${limit} are unremarkable`;
     case 'shrunken-group':
       return `${counted} users of the group ${finding.name}, which had ${finding.before}, would go or lose roles with it; up to ${limit} are unremarkable`;
+    case 'same-person':
+      return `${counted} ${counted === 1 ? 'user' : 'users'} who would come or go may be the same person as another one; somebody has to say so (rollcall pairs)`;
     case 'last-holder':
       return `a tenant would be left without anybody who has the role ${finding.role}: ${counted} ${counted === 1 ? 'user' : 'users'} would lose it`;
     case 'too-few-seats':

@@ -60,6 +60,8 @@ export const Policy = z
      */
     keepOneOf: z.array(RoleName).max(100).default([]),
     matching: Matching,
+    /** Who leaves and who comes, where they may be one person: held until somebody says so, or only shown. */
+    samePerson: z.enum(['hold', 'show']).default('hold'),
   })
   .meta({ id: 'Policy' });
 export type Policy = z.infer<typeof Policy>;

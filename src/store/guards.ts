@@ -14,6 +14,7 @@ import type { TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import { beginConcerned, concernLast, concernSeatless, NOBODY_LAST, watchedRoles } from './concerned.ts';
 import type { BulkTransaction } from './database.ts';
+import { concernPairs } from './pairs.ts';
 import type { PlanFacts } from './planFacts.ts';
 import { concernParts } from './shrinkingParts.ts';
 import { unknownRoles } from './unknownNames.ts';
@@ -34,6 +35,7 @@ const concernedBy = {
   'last-administrator': `id IN (SELECT change_id FROM concerned WHERE guard = 'last-administrator')`,
   'last-holder': `id IN (SELECT change_id FROM concerned WHERE guard = 'last-holder' AND part = $5::jsonb ->> 'role')`,
   'too-few-seats': `id IN (SELECT change_id FROM concerned WHERE guard = 'too-few-seats')`,
+  'same-person': `id IN (SELECT change_id FROM concerned WHERE guard = 'same-person')`,
   'policy-in-doubt': LOSES,
   'too-many-deletions': `kind IN ('suspend', 'delete')`,
   'too-many-deletions-in-window': `kind IN ('suspend', 'delete')`,
@@ -106,6 +108,7 @@ export async function countForGuards(
     deletions,
     ...one,
     usersWithoutSeat: await concernSeatless(tx, all),
+    inPairs: policy.samePerson === 'hold' ? await concernPairs(tx, run.connection) : 0,
     usersWhoLose: losers,
     unknownRoles: losers === 0 ? [] : await unknownRoles(tx, policy),
     shrinking:

@@ -1,5 +1,7 @@
 /** Finds who may be the same person, over a whole change set at once: see src/domain/pair.ts. */
+import type { ConnectionId } from '../domain/ids.ts';
 import type { TakenRun } from '../domain/run.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
 import type { BulkTransaction } from './database.ts';
 
 /** What so many people share says nothing of who is who. */
@@ -26,10 +28,14 @@ const NAME_AND_MANAGER = (name: string, manager: string) => `${name} || E'\\x1f'
 
 /**
  * Brings the pairs of a connection up to date with its change set, in the transaction of a plan, once its changes are merged. Gives how
- * many pairs came or went. Costs a look at all who come and all who leave, where this plan proposes any such change and somebody leaves
+ * many pairs came or went. Costs a look at all who come and all who leave, where a delta proposes any such change, or it is no delta, and somebody leaves
  * or is away; of who is away, only those are read whom somebody shares something with.
  */
-export async function pairUp(tx: BulkTransaction, run: TakenRun, revision: number): Promise<number> {
+export async function pairUp(
+  tx: BulkTransaction,
+  run: TakenRun,
+  { revision, snapshot }: { readonly revision: number; readonly snapshot: Snapshot },
+): Promise<number> {
   await tx.query(
     `CREATE TEMP TABLE IF NOT EXISTS joining (external_id text, shares text, key text) ON COMMIT DELETE ROWS;
      CREATE TEMP TABLE IF NOT EXISTS leaving (auth_user_id uuid, external_id text, kind text, shares text, key text) ON COMMIT DELETE ROWS;
@@ -37,12 +43,12 @@ export async function pairUp(tx: BulkTransaction, run: TakenRun, revision: numbe
        ON COMMIT DELETE ROWS`,
   );
   const [may] = await tx.query<{ come: boolean; pair: boolean; known: boolean }>(
-    `SELECT EXISTS (SELECT FROM planned WHERE kind IN ('create', 'conflict', 'suspend', 'delete')) AS come,
+    `SELECT $2 OR EXISTS (SELECT FROM planned WHERE kind IN ('create', 'conflict', 'suspend', 'delete')) AS come,
        EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND ${LEAVES('c')})
          OR EXISTS (SELECT FROM auth_user WHERE state <> 'active')
          OR EXISTS (SELECT FROM planned WHERE kind = 'conflict' AND candidates IS NOT NULL) AS pair,
        EXISTS (SELECT FROM pair WHERE connection_id = $1 AND state = 'open') AS known`,
-    [run.connection],
+    [run.connection, snapshot.kind !== 'named'],
   );
   if (may?.come !== true) return may?.known === true ? await dropUntrue(tx, run) : 0;
   if (may.pair) {
@@ -92,6 +98,20 @@ async function findLeavers(tx: BulkTransaction, run: TakenRun): Promise<void> {
        AND (l.shares, l.key) IN (SELECT shares, key FROM leaving GROUP BY 1, 2 HAVING count(*) <= ${FEW})
      GROUP BY 1, 2`,
   );
+}
+
+/** Who comes, and who leaves, of the pairs that wait for a person; gives how many changes these are. */
+export async function concernPairs(tx: BulkTransaction, connection: ConnectionId): Promise<number> {
+  const { rowCount } = await tx.client.query(
+    `INSERT INTO concerned (guard, change_id)
+     SELECT 'same-person', c.id FROM (
+       SELECT external_id FROM pair WHERE connection_id = $1 AND state = 'open' AND kind <> 'match'
+       UNION SELECT former_external_id FROM pair WHERE connection_id = $1 AND state = 'open' AND kind <> 'match') p
+     JOIN change c ON c.connection_id = $1 AND c.external_id = p.external_id
+     WHERE c.state IN ('open', 'held', 'approved') AND c.kind IN ('create', 'suspend', 'delete')`,
+    [connection],
+  );
+  return rowCount ?? 0;
 }
 
 /** Who was suspended or deleted earlier, and is the auth user of somebody in this directory for whom nothing waits. */

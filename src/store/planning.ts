@@ -318,7 +318,10 @@ export class Plan {
        WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = p.external_id AND c.state IN ${LIVE})`,
       [connection, this.#revision, run],
     );
-    this.#altered += await pairUp(this.#tx, this.#run, this.#revision);
+    this.#altered += await pairUp(this.#tx, this.#run, {
+      revision: this.#revision,
+      snapshot: this.facts.snapshot,
+    });
   }
 
   /** What the guards look at, and what somebody has let through; what was put off until now is open again. `at`: when the plan is made. */

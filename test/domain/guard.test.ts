@@ -23,6 +23,7 @@ const quiet: Counted = {
   unknownRoles: [],
   shrinking: [],
   usersWithoutSeat: 0,
+  inPairs: 0,
   lastHolders: new Map(),
   leftInWindow: { users: 0, deleted: 0 },
   usersWhoLoseRoles: 0,
@@ -39,6 +40,7 @@ describe('evaluateGuards', () => {
     ['somebody who is protected', { protectedUsers: 1 }, ['protected-users']],
     ['the last who has a role', { lastHolders: new Map([['owner', 1]]) }, ['last-holder']],
     ['somebody for whom there is no seat', { usersWithoutSeat: 1 }, ['too-few-seats']],
+    ['two who may be one person', { inPairs: 2 }, ['same-person']],
     ['deletions exactly at the limit', { deletions: 10 }, []],
     ['one deletion over', { deletions: 11 }, ['too-many-deletions']],
     [
@@ -171,10 +173,11 @@ describe('evaluateGuards', () => {
     'last-holder',
     'too-few-seats',
     'policy-in-doubt',
+    'same-person',
   ] as const)('holds for %s whatever is overridden', (guard) => {
     const all = {
       ...{ protectedUsers: 1, lastAdministrators: 1, lastHolders: new Map([['owner', 1]]) },
-      ...{ usersWithoutSeat: 1, unknownRoles: ['x'], usersWhoLose: 1 },
+      ...{ usersWithoutSeat: 1, unknownRoles: ['x'], usersWhoLose: 1, inPairs: 1 },
     };
     const override = { guard, allowed: null, by: 'Ada', reason: 'r', until: '2026-06-01T00:00:00.000Z' };
     const finding = evaluateGuards({ ...quiet, ...all }, limits, [override]).find(
@@ -198,6 +201,7 @@ const LIMITLESS: readonly string[] = [
   'last-holder',
   'too-few-seats',
   'policy-in-doubt',
+  'same-person',
 ];
 
 describe('enoughLinked', () => {
@@ -263,6 +267,9 @@ describe('explainFinding', () => {
     );
     expect(explainFinding({ guard: 'too-few-seats', counted: 1, limit: 0 })).toMatch(
       /^1 user would come beyond the seats/,
+    );
+    expect(explainFinding({ guard: 'same-person', counted: 2, limit: 0 })).toMatch(
+      /^2 users .*rollcall pairs/,
     );
     const last = (counted: number) =>
       explainFinding({ guard: 'last-holder', counted, limit: 0, role: 'owner' });

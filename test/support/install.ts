@@ -70,7 +70,7 @@ export type ConnectOptions = {
   readonly tenant?: TenantId;
   readonly mapping?: Partial<Mapping>;
   readonly guards?: Partial<Policy['guards']>;
-  /** But for the guards' limits. */
+  /** But for the guards' limits. Who may be one person is only shown, unless it is said otherwise. */
   readonly policy?: Omit<z.input<typeof Policy>, 'guards'>;
   readonly verifiedDomains?: readonly string[];
 };
@@ -126,7 +126,7 @@ export class Install {
       settings: { directory: name },
       credentials: { directory: name },
       mapping: { groups: null, ...mapping },
-      policy: { ...policy, guards: guards ?? {} },
+      policy: { samePerson: 'show', ...policy, guards: guards ?? {} },
     });
     const administrator = await aCaller(this, owner);
     return new Connected(this, { connection: connection.id, tenant: owner, directory, administrator });

@@ -238,6 +238,61 @@ describe('whom a person calls different', () => {
   });
 });
 
+describe('where the policy does not say otherwise', () => {
+  it('both wait for a person, and no approval of all takes them in; who is called different goes on', async () => {
+    const directory = aDirectory({ users: [ada, bob] });
+    const connected = await install.connect({ directory, policy: { samePerson: 'hold' } });
+    await connected.syncAndApply();
+    directory.remove('old');
+    directory.add({ ...ada, id: 'new', email: 'new@example.test' });
+    directory.add({ id: 'other', displayName: 'Somebody else', email: 'other@example.test' });
+    await connected.sync();
+    expect(await connected.inState('held')).toEqual(['new', 'old']);
+    expect((await connected.summary()).heldBecause).toEqual([
+      '2 users who would come or go may be the same person as another one; somebody has to say so (rollcall pairs)',
+    ]);
+    expect(await connected.approveAll()).toBe(1);
+    await connected.sync();
+    expect(await connected.inState('held')).toEqual(['new', 'old']);
+    const before = await connected.revision();
+    await choose(connected, 'different');
+    expect(await connected.inState('open')).toEqual(['new', 'old']);
+    expect(await connected.decideAll('approve', {}, { revision: before })).toBe(0);
+    await connected.sync();
+    expect(await connected.inState('open')).toEqual(['new', 'old']);
+    expect(await connected.approveAll()).toBe(2);
+    expect(await connected.apply()).toMatchObject({ applied: 3 });
+  });
+
+  it('who is called different stays held for another reason', async () => {
+    const directory = aDirectory({ users: [ada, bob] });
+    const guards = { deletedPercent: 0, deletedAtLeast: 0 };
+    const connected = await install.connect({ directory, guards, policy: { samePerson: 'hold' } });
+    await connected.syncAndApply();
+    directory.remove('old');
+    directory.add({ ...ada, id: 'new', email: 'new@example.test' });
+    await connected.sync();
+    await choose(connected, 'different');
+    expect(await connected.inState('held')).toEqual(['old']);
+    expect(await connected.inState('open')).toEqual(['new']);
+  });
+
+  it('whoever may be two people waits as long as one of the two is undecided', async () => {
+    const directory = aDirectory({ users: [ada, bob] });
+    const connected = await install.connect({ directory, policy: { samePerson: 'hold' } });
+    await connected.syncAndApply();
+    directory.remove('old');
+    directory.add({ ...ada, id: 'n1', email: 'n1@example.test' });
+    directory.add({ ...ada, id: 'n2', email: 'n2@example.test' });
+    await connected.sync();
+    const [one] = await pairs(connected);
+    if (one === undefined) throw new Error('there are two pairs');
+    await choose(connected, 'different', [one]);
+    expect(await connected.inState('open')).toEqual([one.joiner.externalId]);
+    expect(await connected.inState('held')).toHaveLength(2);
+  });
+});
+
 describe('an auth user whom a rule is not sure of', () => {
   const matching = [{ by: 'employeeId', confidence: 'likely' }] as const;
 
