@@ -8,6 +8,7 @@ import pg from 'pg';
 import type { TenantId } from '../domain/ids.ts';
 import { Problem } from '../domain/problem.ts';
 import { type Prisma, PrismaClient } from './generated/client.ts';
+import { processName } from './hung.ts';
 
 /** Row-level security needs nothing newer; MERGE, NULLS NOT DISTINCT and cheap subscripting need 15. */
 const OLDEST_POSTGRES = 150_000;
@@ -70,7 +71,7 @@ const GONE_AFTER_A_MINUTE =
  * What makes every session work as the role that owns no table. Options that the URL itself carries stay; taken from it, they would
  * otherwise replace ours (`pg` lets the URL win), and row-level security would be off without a word.
  */
-function asApplication(url: string): pg.ClientConfig {
+function asApplication(url: string, applicationName: string): pg.ClientConfig {
   const given = new URL(url);
   const options = [GONE_AFTER_A_MINUTE, given.searchParams.get('options'), '-c role=rollcall_app']
     .filter((one) => one !== null)
@@ -79,7 +80,7 @@ function asApplication(url: string): pg.ClientConfig {
   return {
     connectionString: given.href,
     options,
-    application_name: 'rollcall',
+    application_name: applicationName,
     connectionTimeoutMillis: 60_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -101,8 +102,9 @@ async function refuseUnboundSession(client: pg.ClientBase): Promise<void> {
 
 /** `url` is the owner's: the role rollcall_app is entered at the start of each session. The schema must have been migrated. */
 export async function openDatabase(url: string, poolSize = 20): Promise<Database> {
+  const asThisProcess = asApplication(url, processName());
   const pool = new pg.Pool({
-    ...asApplication(url),
+    ...asThisProcess,
     max: poolSize,
     idleTimeoutMillis: 30_000,
     verify: (client, done) => refuseUnboundSession(client).then(() => done(), done),
@@ -123,7 +125,7 @@ export async function openDatabase(url: string, poolSize = 20): Promise<Database
     bulk: (tenant, work, how) => inBulkTransaction(pool, tenant, work, how),
     single: async (name, text, values) => (await pool.query({ name, text, values: [...values] })).rows,
     dedicated: async () => {
-      const client = new pg.Client(asApplication(url));
+      const client = new pg.Client(asThisProcess);
       client.on('error', () => {}); // shows at the next query
       await client.connect();
       await refuseUnboundSession(client);

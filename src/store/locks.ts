@@ -1,42 +1,67 @@
 /**
  * Advisory locks. A run's lock belongs to a database session of its own, so that it ends with the process that holds it, however
- * that process ends. Plans and applies of one connection exclude each other by a second lock that ends with their transaction, and so
+ * that process ends; hung.ts is for one that does not end. Plans and applies of one connection exclude each other by a second lock that ends with their transaction, and so
  * do those that make, move and delete tenants.
  */
+import type pg from 'pg';
 import type { ConnectionId } from '../domain/ids.ts';
 import type { Database, Sql } from './database.ts';
+import { giveSignsOfLife, HUNG_AFTER_MS, shutOutHung } from './hung.ts';
 
 const RUN = 7_271;
 const CHANGE_SET = 7_272;
 const PURGE = 7_273;
 const GUARDS = 7_274;
 
-export type HeldLock = { release(): Promise<void> };
+/** `fromHung`: it was taken from a process that had stopped, see hung.ts. */
+export type HeldLock = { readonly fromHung: boolean; release(): Promise<void> };
 
 /** Takes the right to run this connection, or gives null when another process has it. */
-export function lockConnection(database: Database, connection: ConnectionId): Promise<HeldLock | null> {
-  return lockForProcess(database, RUN, connection);
+export function lockConnection(
+  database: Database,
+  connection: ConnectionId,
+  hungAfterMs = HUNG_AFTER_MS,
+): Promise<HeldLock | null> {
+  return lockForProcess(database, RUN, connection, hungAfterMs);
 }
 
 /** Takes the right to purge what deleted tenants held, or gives null when another process has it. */
 export function lockPurge(database: Database): Promise<HeldLock | null> {
-  return lockForProcess(database, PURGE, 'tenants');
+  return lockForProcess(database, PURGE, 'tenants', HUNG_AFTER_MS);
 }
 
-async function lockForProcess(database: Database, kind: number, name: string): Promise<HeldLock | null> {
+async function lockForProcess(
+  database: Database,
+  kind: number,
+  name: string,
+  hungAfterMs: number,
+): Promise<HeldLock | null> {
   const client = await database.dedicated();
-  try {
+  const take = async () => {
     const { rows } = await client.query<{ taken: boolean }>(
       'SELECT pg_try_advisory_lock($1, hashtext($2)) AS taken',
       [kind, name],
     );
-    if (rows[0]?.taken === true) return { release: () => client.end() };
+    return rows[0]?.taken === true;
+  };
+  try {
+    if (await take()) return held(client, false);
+    if ((await shutOutHung(client, [kind, name], hungAfterMs)) && (await take())) return held(client, true);
   } catch (error) {
     await client.end();
     throw error;
   }
   await client.end();
   return null;
+}
+
+function held(client: pg.Client, fromHung: boolean): HeldLock {
+  const stop = giveSignsOfLife(client);
+  const release = async () => {
+    stop();
+    await client.end();
+  };
+  return { fromHung, release };
 }
 
 /** Of the given connections, those that some process runs at this moment. */

@@ -75,7 +75,7 @@ export type Store = {
   /** Whose a run or an apply is. */
   whoseWork(work: SomeWork): Promise<readonly TenantId[]>;
   /** The right to run a connection, which no two processes have at once; null when another process has it. */
-  lockConnection(connection: ConnectionId): Promise<HeldLock | null>;
+  lockConnection(connection: ConnectionId, hungAfterMs?: number): Promise<HeldLock | null>;
   /** The right to purge what deleted tenants held, likewise. */
   lockPurge(): Promise<HeldLock | null>;
   /** Waits for what is under way. A second call waits for the same. */
@@ -123,7 +123,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     signingKeys: signingKeyStore(database, box),
     placesBelow: (tenant) => database.bulk(tenant, (tx) => readPlaces(tx, tenant)),
     whoseWork: (work) => whoseWork(database, work),
-    lockConnection: (connection) => lockConnection(database, connection),
+    lockConnection: (connection, hungAfterMs) => lockConnection(database, connection, hungAfterMs),
     lockPurge: () => lockPurge(database),
     close: () => {
       closed ??= database.close();

@@ -73,6 +73,7 @@ export type RunOutcome =
 export async function syncConnection(deps: SyncDeps, request: SyncRequest): Promise<RunOutcome> {
   const lock = await deps.store.lockConnection(request.connection);
   if (lock === null) return { result: 'busy' };
+  if (lock.fromHung) deps.log.warn({ event: 'run.taken-over', connection: request.connection });
   try {
     const connection = await deps.store.connections.get(deps.store.root, request.connection);
     if (connection === null) throw notFound('connection');

@@ -14,6 +14,9 @@ export type Worker = {
   readonly log: readonly { readonly event: string }[];
   /** SIGKILL, and until it is gone. */
   kill(): Promise<void>;
+  /** Stands still as it is, with all its sessions, and goes on. */
+  stop(): void;
+  goOn(): void;
 };
 
 const running = new Set<ChildProcess>();
@@ -49,6 +52,8 @@ export function startWorker({ database }: Install, work: WorkerOrder['work']): W
   return {
     outcome,
     log,
+    stop: () => void child.kill('SIGSTOP'),
+    goOn: () => void child.kill('SIGCONT'),
     kill: async () => {
       child.kill('SIGKILL');
       await gone;
