@@ -27,8 +27,8 @@ export const fieldOwners = {
 } as const satisfies Record<string, string>;
 export const FieldOwner = z.enum(Object.keys(fieldOwners) as (keyof typeof fieldOwners)[]);
 
-/** What is done to text, in the order in which they are listed; to each one of a list. */
-const transforms = {
+/** What is done to text, in the order in which they are given; to each one of a list. */
+export const transforms = {
   lower: (text) => text.toLowerCase(),
   upper: (text) => text.toUpperCase(),
   /** `ada` of `ada@harbor.example`. */
@@ -37,7 +37,7 @@ const transforms = {
   digits: (text) => text.replaceAll(/\D/g, ''),
 } as const satisfies Record<string, (text: string) => string>;
 
-const Attribute = z
+export const Attribute = z
   .strictObject({
     /** An attribute of the directory user, by the name of a field or `custom.<name>`. */
     from: AttributeName.optional(),

@@ -84,7 +84,8 @@ const LONGEST_SEPARATOR = 20;
 
 /** Over a list: what the library calls macros. */
 const OVER_LISTS: ReadonlySet<string> = new Set(['exists', 'exists_one', 'all', 'map', 'filter']);
-const FUNCTIONS: ReadonlySet<string> = new Set([
+/** All that an expression may call. */
+export const FUNCTIONS: ReadonlySet<string> = new Set([
   ...OVER_LISTS,
   ...['has', 'size', 'string', 'int', 'double', 'bool', 'orValue', 'or', 'hasValue'],
   ...['startsWith', 'endsWith', 'contains', 'lowerAscii', 'upperAscii', 'trim', 'within'],

@@ -1,8 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { FIELD_NAMES } from '../../src/domain/attributes.ts';
+import { Attribute, FIELD_NAMES, fieldOwners, transforms } from '../../src/domain/attributes.ts';
 import { causes, settledBy } from '../../src/domain/change.ts';
 import { PROVIDERS } from '../../src/domain/directory.ts';
+import { FUNCTIONS } from '../../src/domain/expression.ts';
 import { GUARDS } from '../../src/domain/guard.ts';
 import { Mapping } from '../../src/domain/mapping.ts';
 import { allowedTo, PRINCIPAL_ROLES } from '../../src/domain/permission.ts';
@@ -86,6 +87,24 @@ it('the page about mapping has every key of a rule', () => {
   const { when, ...others } = Rule.shape;
   const conditions = Object.keys(when.unwrap().shape).map((key) => `when.${key}`);
   expect(rows.map(([key]) => key).sort()).toEqual(['when', ...conditions, ...Object.keys(others)].sort());
+});
+
+it('the page about mapping has every key of an attribute, every transform and every owner', () => {
+  const section = sectionOf(mapping, '## Attributes');
+  const keys = rowsOf(section, 3).slice(1);
+  expect(keys.map(([key]) => key)).toEqual(Object.keys(Attribute.shape));
+  const others = rowsOf(section, 2).filter(([, meaning]) => meaning !== 'means');
+  const named = others.filter(([name]) => name !== 'transform' && name !== 'owner').map(([name]) => name);
+  expect(named).toEqual([...Object.keys(transforms), ...Object.keys(fieldOwners)]);
+});
+
+it('the page about mapping has every function and every variable of expressions', () => {
+  const { text, path } = sectionOf(mapping, '## Expressions');
+  const functions = text.slice(text.indexOf('and the like), '));
+  const named = [...functions.matchAll(/`(\w+)`/g)].flatMap(([, name = '']) => name);
+  expect([...new Set(named)].sort()).toEqual([...FUNCTIONS].sort());
+  const variables = rowsOf({ text, path }, 3).map(([name]) => name);
+  expect(variables).toEqual(['name', 'user', 'user.custom', 'groups', 'groupIds', 'orgUnit']);
 });
 
 it('the page about mapping lists the fields', () => {
