@@ -130,3 +130,20 @@ it('half of the people missing, in a file without a flaw, waits for a person, wi
   expect(new Set(gone.map(({ decision }) => decision?.madeBy))).toEqual(new Set(['guard']));
   expect((await acme.users()).every(({ state }) => state === 'active')).toBe(true);
 });
+
+it('a file that is replaced while it is read is read anew, and nobody is taken for gone who stands in either', async () => {
+  const acme = await settled();
+  let isReplaced = false;
+  const run = await acme.sync({
+    onProgress: () => {
+      if (isReplaced) return;
+      isReplaced = true;
+      write(PEOPLE.map((row) => row.replace('2,b@', '2,bob@')).toReversed());
+    },
+  });
+  expect(isReplaced).toBe(true);
+  expect(run).toMatchObject({ result: 'finished', snapshot: 'complete' });
+  expect(await acme.pending()).toEqual(['2']);
+  expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+  expect(await acme.pending()).toEqual(['2']);
+});

@@ -138,6 +138,20 @@ it.each<[string, () => void, object]>([
   expect(await acme.pending()).toEqual([]);
 });
 
+it('One user of a domain who cannot be read stays as they are, is reported, and the others are gone on with', async () => {
+  const acme = await connected();
+  await acme.syncAndApply();
+  const other = people[1] ?? expect.unreachable('there are people');
+  dc.domain.set(kim(), { userAccountControl: [], title: 'Unseen' });
+  dc.domain.set(other, { title: 'Seen' });
+  const run = await acme.sync({ full: true });
+  dc.domain.set(kim(), { userAccountControl: '512' });
+  expect(run).toMatchObject({ result: 'finished', snapshot: 'complete' });
+  const stored = 'run' in run ? await install.store.runs.get(acme.tenant, run.run) : null;
+  expect(stored?.unreadable).toBe(1);
+  expect(await acme.pending()).toEqual([guidText(other.guid)]);
+});
+
 it('What a domain controller hides of everybody is blanked by nobody but a person, and so is half of a domain that it hides', async () => {
   const acme = await connected();
   await acme.syncAndApply();
