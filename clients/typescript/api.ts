@@ -111,6 +111,16 @@ export type Change = {
       readonly confidence: "certain" | "likely";
     }[];
   }[];
+  /** How much it could harm, as far as that was known when it was proposed. */
+  readonly risk: {
+    readonly level: "low" | "medium" | "high";
+    readonly reasons: readonly {
+      readonly signal: string;
+      readonly because: string;
+    }[];
+  };
+  /** The same for all changes that do the same; a filter for them. */
+  readonly difference: string;
   /** What a decision is bound to; send it with the decision. */
   readonly fingerprint: string;
   readonly baseVersion: number | null;
@@ -136,6 +146,67 @@ export type Change = {
   readonly note: (ChangeNote | null);
   readonly revision: number;
   readonly createdAt: string;
+};
+
+export type ChangeGroup = {
+  /** What they have in common; empty: they have none. */
+  readonly key: string;
+  /** One line for all of them, in plain words. */
+  readonly label: string;
+  readonly changes: number;
+  readonly kinds: { readonly [name: string]: number };
+  readonly states: { readonly [name: string]: number };
+  readonly risks: { readonly [name: string]: number };
+  /** A few of them. */
+  readonly sample: readonly {
+    readonly id: string;
+    readonly name: string;
+  }[];
+  /** Lists them, and decides on them. */
+  readonly filter: {
+    /** Only those of this set. */
+    readonly set?: "new" | "changed" | "deleted" | "conflict";
+    /** Only those of these kinds. */
+    readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[];
+    /** Only those with this cause. */
+    readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates";
+    /** Only those of these risks. */
+    readonly risk?: readonly ("low" | "medium" | "high")[];
+    /** Only those that change this field; empty: those that change none. */
+    readonly field?: string;
+    /** Only of people in this department afterwards, or before they leave; empty: in none. */
+    readonly department?: string;
+    /** Only of people in this organisational unit; empty: in none. */
+    readonly orgUnit?: string;
+    /** Only those that give this role; empty: those that give none. */
+    readonly roleGained?: string;
+    /** Only those that take this role; empty: those that take none. */
+    readonly roleLost?: string;
+    /** Only those that do the same: the `difference` of one of them. */
+    readonly difference?: string;
+    /** Only those that this guard holds; empty: that none does. */
+    readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+    /** Part of a name, address or external id, in any case. */
+    readonly search?: string;
+  };
+};
+
+export type ChangeGroups = {
+  readonly by: "difference" | "cause" | "kind" | "risk" | "department" | "org-unit" | "role-gained" | "role-lost" | "field" | "guard" | "connection";
+  /** All that match, each once, also where one belongs to several groups. */
+  readonly changes: number;
+  readonly groups: number;
+  /** null: all are counted. With a search: the oldest so many were looked at, and there are more. */
+  readonly lookedAt: number | null;
+  /** Of the change sets concerned, as counted here; send them with a decision about a group. */
+  readonly revisions: readonly {
+    readonly connection: string;
+    readonly revision: number;
+  }[];
+  /** The largest first. */
+  readonly items: readonly ChangeGroup[];
+  /** `after` of the following page; null: this was the last one. */
+  readonly next: string | null;
 };
 
 export type ChangeNote = {
@@ -374,6 +445,16 @@ export type ForeseenChange = {
       readonly confidence: "certain" | "likely";
     }[];
   }[];
+  /** How much it could harm, as far as that was known when it was proposed. */
+  readonly risk: {
+    readonly level: "low" | "medium" | "high";
+    readonly reasons: readonly {
+      readonly signal: string;
+      readonly because: string;
+    }[];
+  };
+  /** The same for all changes that do the same; a filter for them. */
+  readonly difference: string;
   /** What a decision is bound to; send it with the decision. */
   readonly fingerprint: string;
   readonly baseVersion: number | null;
@@ -1170,10 +1251,61 @@ export type Operations = {
       readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[];
       /** Only those with this cause. */
       readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates";
+      /** Only those of these risks. */
+      readonly risk?: readonly ("low" | "medium" | "high")[];
+      /** Only those that change this field; empty: those that change none. */
+      readonly field?: string;
+      /** Only of people in this department afterwards, or before they leave; empty: in none. */
+      readonly department?: string;
+      /** Only of people in this organisational unit; empty: in none. */
+      readonly orgUnit?: string;
+      /** Only those that give this role; empty: those that give none. */
+      readonly roleGained?: string;
+      /** Only those that take this role; empty: those that take none. */
+      readonly roleLost?: string;
+      /** Only those that do the same: the `difference` of one of them. */
+      readonly difference?: string;
+      /** Only those that this guard holds; empty: that none does. */
+      readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
       /** Part of a name, address or external id, in any case. */
       readonly search?: string;
     };
     readonly includeHeld?: boolean;
+  } | {
+    readonly verdict: "approve" | "reject" | "hold";
+    readonly reason: string;
+    readonly until?: (string | null);
+    readonly filter?: {
+      /** Only those of this set. */
+      readonly set?: "new" | "changed" | "deleted" | "conflict";
+      /** Only those of these kinds. */
+      readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[];
+      /** Only those with this cause. */
+      readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates";
+      /** Only those of these risks. */
+      readonly risk?: readonly ("low" | "medium" | "high")[];
+      /** Only those that change this field; empty: those that change none. */
+      readonly field?: string;
+      /** Only of people in this department afterwards, or before they leave; empty: in none. */
+      readonly department?: string;
+      /** Only of people in this organisational unit; empty: in none. */
+      readonly orgUnit?: string;
+      /** Only those that give this role; empty: those that give none. */
+      readonly roleGained?: string;
+      /** Only those that take this role; empty: those that take none. */
+      readonly roleLost?: string;
+      /** Only those that do the same: the `difference` of one of them. */
+      readonly difference?: string;
+      /** Only those that this guard holds; empty: that none does. */
+      readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+      /** Part of a name, address or external id, in any case. */
+      readonly search?: string;
+    };
+    readonly includeHeld?: boolean;
+    readonly revisions: readonly {
+      readonly connection: string;
+      readonly revision: number;
+    }[];
   }); answer: {
     readonly decided: number;
     readonly refused: readonly {
@@ -1321,6 +1453,8 @@ export type Operations = {
     readonly minutes?: number;
     readonly mayWrite?: boolean;
   }; answer: SupportAccess };
+  /** Group changes by what they have in common */
+  groupChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates"; risk?: readonly ("low" | "medium" | "high")[]; field?: string; department?: string; orgUnit?: string; roleGained?: string; roleLost?: string; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; by?: "difference" | "cause" | "kind" | "risk" | "department" | "org-unit" | "role-gained" | "role-lost" | "field" | "guard" | "connection"; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "failed")[] }; answer: ChangeGroups };
   /** Invite a principal to sign in */
   invitePrincipal: { input: { principal: string } & {
     readonly minutes?: number;
@@ -1360,7 +1494,7 @@ export type Operations = {
     readonly next: string | null;
   } };
   /** List changes */
-  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
+  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates"; risk?: readonly ("low" | "medium" | "high")[]; field?: string; department?: string; orgUnit?: string; roleGained?: string; roleLost?: string; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
     readonly items: readonly Change[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
@@ -1692,6 +1826,7 @@ export const operations = {
   getUser: { method: 'GET', path: '/v1/users/{user}', query: [], body: false },
   grantRole: { method: 'PUT', path: '/v1/users/{user}/roles/{role}', query: ["tenant"], body: false },
   grantSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/grant', query: [], body: true },
+  groupChanges: { method: 'GET', path: '/v1/changes/groups', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","search","limit","after","tenant","connection","by","state"], body: false },
   invitePrincipal: { method: 'POST', path: '/v1/principals/{principal}/invitations', query: [], body: true },
   inviteSupport: { method: 'POST', path: '/v1/support-accesses/invitations', query: [], body: true },
   isAlive: { method: 'GET', path: '/healthz', query: [], body: false },
@@ -1699,7 +1834,7 @@ export const operations = {
   keepTenant: { method: 'POST', path: '/v1/tenants/{tenant}/keep', query: [], body: false },
   listApplies: { method: 'GET', path: '/v1/applies', query: ["limit","after","connection"], body: false },
   listAudit: { method: 'GET', path: '/v1/audit', query: ["tenant","supportAccess","after","limit"], body: false },
-  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","search","limit","after","tenant","connection","state"], body: false },
+  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","search","limit","after","tenant","connection","state"], body: false },
   listConnections: { method: 'GET', path: '/v1/connections', query: ["limit","after","tenant"], body: false },
   listDomainClaims: { method: 'GET', path: '/v1/tenants/{tenant}/domain-claims', query: [], body: false },
   listDomains: { method: 'GET', path: '/v1/tenants/{tenant}/domains', query: [], body: false },

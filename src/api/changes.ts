@@ -1,7 +1,10 @@
 /** Pending changes: looked at, counted, decided on. */
 import { z } from 'zod';
 import { CHANGE_KINDS, CHANGE_SETS, CHANGE_STATES } from '../domain/change.ts';
-import { ChangeFilter, getChange, listChanges, SummaryFilter, summarise } from '../review/changes.ts';
+import { GROUPINGS } from '../domain/changeGroup.ts';
+import { RISKS } from '../domain/risk.ts';
+import { GroupFilter, groupChanges } from '../review/changeGroups.ts';
+import { ChangeCriteria, ChangeFilter, getChange, listChanges, summarise, Whose } from '../review/changes.ts';
 import { DecisionRequest, decide } from '../review/decide.ts';
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
@@ -62,6 +65,13 @@ export const Change = z
           .describe('The matching rules that name it.'),
       }),
     ),
+    risk: z
+      .object({
+        level: z.enum(RISKS),
+        reasons: z.array(z.object({ signal: z.string(), because: z.string() })),
+      })
+      .describe('How much it could harm, as far as that was known when it was proposed.'),
+    difference: z.string().describe('The same for all changes that do the same; a filter for them.'),
     fingerprint: z.string().describe('What a decision is bound to; send it with the decision.'),
     baseVersion: count.nullable(),
     state: z.enum(CHANGE_STATES),
@@ -111,12 +121,47 @@ const Summary = z
   })
   .meta({ id: 'Summary' });
 
+const counts = <Name extends string>(names: readonly Name[]) => z.partialRecord(z.enum(names), count);
+
+const ChangeGroup = z
+  .object({
+    key: z.string().describe('What they have in common; empty: they have none.'),
+    label: z.string().describe('One line for all of them, in plain words.'),
+    changes: count,
+    kinds: counts(CHANGE_KINDS),
+    states: counts(CHANGE_STATES),
+    risks: counts(RISKS),
+    sample: z.array(z.object({ id: z.uuid(), name: z.string() })).describe('A few of them.'),
+    filter: ChangeCriteria.describe('Lists them, and decides on them.'),
+  })
+  .meta({ id: 'ChangeGroup' });
+
+const ChangeGroups = z
+  .object({
+    by: z.enum(GROUPINGS),
+    changes: count.describe('All that match, each once, also where one belongs to several groups.'),
+    groups: count,
+    lookedAt: count
+      .nullable()
+      .describe(
+        'null: all are counted. With a search: the oldest so many were looked at, and there are more.',
+      ),
+    revisions: z
+      .array(z.object({ connection: z.uuid(), revision: count }))
+      .describe('Of the change sets concerned, as counted here; send them with a decision about a group.'),
+    items: z.array(ChangeGroup).describe('The largest first.'),
+    next: z.string().nullable().describe('`after` of the following page; null: this was the last one.'),
+  })
+  .meta({ id: 'ChangeGroups' });
+
 export const changes = [
   route({
     method: 'GET',
     path: '/v1/changes',
     operation: 'listChanges',
     summary: 'List changes',
+    description:
+      'Oldest first. A page may hold fewer than asked for, or none, although others follow: only `next` says whether there are more.',
     needs: 'changes.read',
     input: ChangeFilter,
     status: 200,
@@ -125,11 +170,24 @@ export const changes = [
   }),
   route({
     method: 'GET',
+    path: '/v1/changes/groups',
+    operation: 'groupChanges',
+    summary: 'Group changes by what they have in common',
+    description:
+      'One line for many changes: by identical difference, cause, kind, risk, department, organisational unit, role gained or lost, field, guard or connection; each with the filter that lists its changes and decides on them.',
+    needs: 'changes.read',
+    input: GroupFilter,
+    status: 200,
+    answer: ChangeGroups,
+    handle: ({ deps, caller, input }) => groupChanges(deps, caller, input),
+  }),
+  route({
+    method: 'GET',
     path: '/v1/changes/summary',
     operation: 'summarise',
     summary: 'Count the pending changes of each connection',
     needs: 'changes.read',
-    input: SummaryFilter,
+    input: Whose,
     status: 200,
     answer: z.object({ items: z.array(Summary) }),
     handle: async ({ deps, caller, input }) => ({ items: await summarise(deps, caller, input) }),
@@ -140,7 +198,7 @@ export const changes = [
     operation: 'decide',
     summary: 'Approve, reject or hold changes',
     description:
-      'Either changes one by one, each with the fingerprint that was shown, or all of a connection as of a revision that was seen. What has other content now, or came later, is refused.',
+      'Either changes one by one, each with the fingerprint that was shown, or all of a connection, or of several, that a filter names, as of the revisions that were seen. What has other content now, or came later, is refused or left out.',
     needs: 'changes.decide',
     input: DecisionRequest,
     status: 200,

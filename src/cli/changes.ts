@@ -1,7 +1,9 @@
 /** `rollcall changes` and `rollcall show`: what waits for a decision, and why. */
 import { type Command, Option } from 'commander';
 import { CHANGE_STATES, type ChangeState, causes } from '../domain/change.ts';
+import { GROUPINGS, type Grouping } from '../domain/changeGroup.ts';
 import type { ConnectionId } from '../domain/ids.ts';
+import { listGroups } from './changeGroups.ts';
 import type { App, Cli } from './cli.ts';
 import { addCriteria, type Criteria, criteriaAsTyped, criteriaFrom } from './criteria.ts';
 import {
@@ -26,6 +28,7 @@ type ChangesOptions = Criteria & {
   readonly state?: ChangeState[];
   readonly limit: number;
   readonly all?: boolean;
+  readonly groupBy?: Grouping;
 };
 
 export type ChangeSetSummary = Awaited<ReturnType<Operator['summarise']>>[number];
@@ -41,6 +44,9 @@ export function addChangeCommands(program: Command, cli: Cli): void {
         CHANGE_STATES,
       ),
     )
+    .addOption(
+      new Option('--group-by <what>', 'one line for all that have this in common').choices(GROUPINGS),
+    )
     .option('--limit <number>', 'at most so many', atLeastOne, 50)
     .option('--all', 'all of them');
   addCriteria(changes).action((options: ChangesOptions) =>
@@ -50,6 +56,7 @@ export function addChangeCommands(program: Command, cli: Cli): void {
     changes,
     'rollcall changes --tenant Harbor',
     "rollcall changes --connection 'Harbor Okta' --set deleted --all",
+    "rollcall changes --connection 'Harbor Okta' --group-by difference",
     "rollcall changes --state held --json | jq -r '.items[].id'",
   );
   const show = program
@@ -68,6 +75,8 @@ async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions)
     ...(connection === undefined ? {} : { connection: (await operator.findConnection(connection)).id }),
   };
   const filter = { ...where, ...criteriaFrom(options), ...(state === undefined ? {} : { state }) };
+  if (options.groupBy !== undefined)
+    return await listGroups(cli, operator, { by: options.groupBy, filter, where, ...options });
   const fetch = (page: Page) => operator.listChanges({ ...filter, ...page });
   if (terminal.json) return await writeItems(terminal, fetch, options);
   // Before the list: what arrives while it is read is then not within the revision that is shown.

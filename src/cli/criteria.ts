@@ -1,35 +1,78 @@
 /** The options that say which changes are meant; listing them and deciding on them understand the same. */
 import { type Command, Option } from 'commander';
 import { CHANGE_KINDS, CHANGE_SETS, type ChangeKind, type ChangeSetName, causes } from '../domain/change.ts';
+import { GUARDS, type Guard } from '../domain/guard.ts';
+import { RISKS, type RiskLevel } from '../domain/risk.ts';
 import { present } from './directoryOptions.ts';
 
 export type Criteria = {
   readonly set?: ChangeSetName;
   readonly kind?: ChangeKind[];
   readonly cause?: keyof typeof causes;
+  readonly risk?: RiskLevel[];
+  readonly field?: string;
+  readonly department?: string;
+  readonly orgUnit?: string;
+  readonly roleGained?: string;
+  readonly roleLost?: string;
+  readonly difference?: string;
+  readonly guard?: Guard | '';
   readonly search?: string;
 };
+
+/** The option of each, in the order in which they are shown. */
+const OPTIONS = {
+  set: '--set',
+  kind: '--kind',
+  cause: '--cause',
+  risk: '--risk',
+  field: '--field',
+  department: '--department',
+  orgUnit: '--org-unit',
+  roleGained: '--role-gained',
+  roleLost: '--role-lost',
+  difference: '--difference',
+  guard: '--guard',
+  search: '--search',
+} as const satisfies Record<keyof Criteria, string>;
+const NAMES = Object.keys(OPTIONS) as (keyof Criteria)[];
 
 export function addCriteria(command: Command): Command {
   return command
     .addOption(new Option('--set <set>', 'only of this set').choices(CHANGE_SETS))
     .addOption(new Option('--kind <kind...>', 'only of these kinds').choices(CHANGE_KINDS))
     .addOption(new Option('--cause <cause>', 'only for this cause').choices(Object.keys(causes)))
+    .addOption(new Option('--risk <risk...>', 'only of these risks').choices(RISKS))
+    .option('--field <field>', "only those that change this field; '' for those that change none")
+    .option('--department <department>', "only of people in this department; '' for those in none")
+    .option('--org-unit <unit>', "only of people in this organisational unit; '' for those in none")
+    .option('--role-gained <role>', "only those that give this role; '' for those that give none")
+    .option('--role-lost <role>', "only those that take this role; '' for those that take none")
+    .option('--difference <key>', 'only those that do the same, as `rollcall changes --group-by` lists them')
+    .addOption(
+      new Option('--guard <guard>', "only those that this guard holds; '' for all others").choices([
+        ...GUARDS,
+        '',
+      ]),
+    )
     .option('--search <text>', 'part of the name, address, user name or id in the directory');
 }
 
-export function criteriaFrom({ set, kind, cause, search }: Criteria): Record<string, unknown> {
-  return present({ set, kind, cause, search });
+export function criteriaFrom(options: Criteria): Record<string, unknown> {
+  return present(Object.fromEntries(NAMES.map((name) => [name, options[name]])));
 }
 
 /** As they were typed, to be repeated in a command that is shown. */
-export function criteriaAsTyped({ set, kind, cause, search }: Criteria): string {
-  const parts = [
-    set === undefined ? '' : ` --set ${set}`,
-    kind === undefined ? '' : ` --kind ${kind.join(' ')}`,
-    cause === undefined ? '' : ` --cause ${cause}`,
-    search === undefined ? '' : ` --search ${quoted(search)}`,
-  ];
+export function criteriaAsTyped(
+  options: {
+    readonly [Name in keyof Criteria]?: Criteria[Name] | undefined;
+  },
+): string {
+  const parts = NAMES.map((name) => {
+    const value = options[name];
+    if (value === undefined) return '';
+    return ` ${OPTIONS[name]} ${typeof value === 'string' ? quoted(value) : value.join(' ')}`;
+  });
   return parts.join('');
 }
 

@@ -116,6 +116,11 @@ export function decisionInWords(change: ShownChange): string | null {
   return `${verdict}${until} by ${who}: ${why}`;
 }
 
+function riskInWords({ risk }: ShownChange): string {
+  const reasons = risk.reasons.map(({ because }) => because);
+  return reasons.length === 0 ? risk.level : `${risk.level}: ${reasons.join('; ')}`;
+}
+
 /** All that is known about one change. */
 export function writeChange(
   terminal: Terminal,
@@ -135,6 +140,7 @@ export function writeChange(
       change.baseVersion === null ? change.authUser : `${change.authUser}, version ${change.baseVersion}`,
     );
   facts('cause', causes[change.cause]);
+  facts('risk', riskInWords(change));
   facts('state', change.state);
   const decision = decisionInWords(change);
   if (decision !== null) facts('decision', decision);

@@ -8,6 +8,7 @@ import type { ConnectionId, RunId } from '../domain/ids.ts';
 import type { Caller } from '../domain/permission.ts';
 import { carryOutApply, getApply, startApply } from '../review/apply.ts';
 import { listAudit, verifyAudit } from '../review/audit.ts';
+import { groupChanges } from '../review/changeGroups.ts';
 import { getChange, listChanges, summarise } from '../review/changes.ts';
 import { decide } from '../review/decide.ts';
 import { explainUser } from '../review/explain.ts';
@@ -148,6 +149,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     overrideGuard: bound(overrideGuard),
     endGuardOverride: bound(endGuardOverride),
     listChanges: bound(listChanges),
+    groupChanges: bound(groupChanges),
     getChange: bound(getChange),
     summarise: bound(summarise),
     decide: bound(decide),

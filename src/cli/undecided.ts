@@ -5,7 +5,7 @@ import { type Criteria, criteriaFrom } from './criteria.ts';
 import type { Operator } from './operator.ts';
 import { counted } from './terminal.ts';
 
-/** The largest page of a list: more are not counted one by one. */
+/** More are not told apart. */
 const COUNTED = 500;
 
 export type Undecided = {
@@ -29,7 +29,7 @@ export async function whyNothing(
   const count = async (state: string, kind: readonly string[]) => {
     if (kind.length === 0) return 0;
     const filter = { ...criteriaFrom(criteria), connection, state: [state], kind };
-    return (await operator.listChanges({ ...filter, limit: COUNTED })).items.length;
+    return Math.min((await operator.groupChanges({ ...filter, by: 'kind' })).changes, COUNTED);
   };
   const others = kinds.filter((kind) => kind !== 'conflict');
   const conflicts = kinds.filter((kind) => kind === 'conflict');

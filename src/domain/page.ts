@@ -30,7 +30,12 @@ export function toPage<T extends { readonly id: string }>(rows: readonly T[], li
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   const more = rows.length > limit && last !== undefined;
-  return { items, next: more ? Buffer.from(last.id, 'utf8').toString('base64url') : null };
+  return { items, next: more ? cursorOf(last.id) : null };
+}
+
+/** Of the row with this id, or of all up to it. */
+export function cursorOf(id: string): string {
+  return Buffer.from(id, 'utf8').toString('base64url');
 }
 
 /** A place in the feed of events: the transaction that wrote an event, and the event. */
@@ -52,4 +57,24 @@ export type FeedOptions = z.infer<typeof FeedOptions>;
 
 export function feedCursor({ position, id }: FeedPlace): string {
   return Buffer.from(`${position}.${id}`, 'utf8').toString('base64url');
+}
+
+/** A place in a list of groups: the largest come first, and of one size those whose key comes first. */
+export type GroupPlace = { readonly changes: number; readonly key: string };
+
+const GroupCursor = z.string().transform((text, context): GroupPlace => {
+  const [, changes, key] = /^(\d{1,9}) (.*)$/s.exec(Buffer.from(text, 'base64url').toString('utf8')) ?? [];
+  if (changes !== undefined && key !== undefined) return { changes: Number(changes), key };
+  context.addIssue({ code: 'custom', message: 'is not the `next` of an earlier page' });
+  return z.NEVER;
+});
+
+/** Like PageOptions, for groups. */
+export const GroupPage = PageOptions.extend({
+  after: GroupCursor.nullable().default(null).describe('`next` of the page before.'),
+});
+export type GroupPage = z.infer<typeof GroupPage>;
+
+export function groupCursor({ changes, key }: GroupPlace): string {
+  return Buffer.from(`${changes} ${key}`, 'utf8').toString('base64url');
 }

@@ -9,11 +9,15 @@ import {
   causes,
   setOf,
 } from '../domain/change.ts';
+import { LONGEST_NAME } from '../domain/changeGroup.ts';
+import { GUARDS } from '../domain/guard.ts';
 import { ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
 import { FeedOptions, type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
-import type { ChangeView, ChangeFilter as StoredFilter, Summary } from '../store/changes.ts';
+import { RISKS } from '../domain/risk.ts';
+import type { ChangeFilter as StoredFilter } from '../store/changeFilter.ts';
+import type { ChangeView, Summary } from '../store/changes.ts';
 import type { EventView } from '../store/events.ts';
 import type { Store } from '../store/store.ts';
 
@@ -22,10 +26,13 @@ export type ReviewDeps = { readonly store: Store };
 /** States in which a change still waits for somebody or something. */
 export const PENDING = ['open', 'held', 'approved', 'failed'] as const;
 
-const Whose = z.strictObject({
+/** Of whom. */
+export const Whose = z.strictObject({
   tenant: TenantId.optional().describe('Only of this tenant and those below it.'),
   connection: ConnectionId.optional().describe('Only of this connection.'),
 });
+
+const NameOrNone = z.string().max(LONGEST_NAME);
 
 /** Which changes are meant, apart from whose. */
 export const ChangeCriteria = z.strictObject({
@@ -35,6 +42,23 @@ export const ChangeCriteria = z.strictObject({
     .enum(Object.keys(causes) as [Cause, ...Cause[]])
     .optional()
     .describe('Only those with this cause.'),
+  risk: z.array(z.enum(RISKS)).optional().describe('Only those of these risks.'),
+  field: NameOrNone.optional().describe('Only those that change this field; empty: those that change none.'),
+  department: NameOrNone.optional().describe(
+    'Only of people in this department afterwards, or before they leave; empty: in none.',
+  ),
+  orgUnit: NameOrNone.optional().describe('Only of people in this organisational unit; empty: in none.'),
+  roleGained: NameOrNone.optional().describe('Only those that give this role; empty: those that give none.'),
+  roleLost: NameOrNone.optional().describe('Only those that take this role; empty: those that take none.'),
+  difference: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/, 'is not the `difference` of a change')
+    .optional()
+    .describe('Only those that do the same: the `difference` of one of them.'),
+  guard: z
+    .enum([...GUARDS, ''])
+    .optional()
+    .describe('Only those that this guard holds; empty: that none does.'),
   search: z
     .string()
     .min(1)
@@ -65,8 +89,8 @@ export async function listChanges(
   return await deps.store.changes.list(caller.tenant, filter, { limit, after });
 }
 
-export function toStoredFilter({ set, kind, cause, search }: ChangeCriteria): StoredFilter {
-  return { kinds: kindsOf(set, kind), cause, search };
+export function toStoredFilter({ set, kind, risk, ...criteria }: ChangeCriteria): StoredFilter {
+  return { kinds: kindsOf(set, kind), risks: risk, ...criteria };
 }
 
 function kindsOf(
@@ -85,8 +109,6 @@ export async function getChange(deps: ReviewDeps, caller: Caller, id: string): P
   return found;
 }
 
-export const SummaryFilter = Whose;
-
 /** Pending changes by set, one line a connection. */
 export async function summarise(
   deps: ReviewDeps,
@@ -94,7 +116,7 @@ export async function summarise(
   input: unknown,
 ): Promise<readonly Summary[]> {
   authorise(caller, 'changes.read');
-  return await deps.store.changes.summarise(caller.tenant, parseInput(SummaryFilter, input));
+  return await deps.store.changes.summarise(caller.tenant, parseInput(Whose, input));
 }
 
 /** Events of the caller's subtree after a cursor, in the order in which they were committed. */

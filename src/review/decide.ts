@@ -5,7 +5,7 @@ import { ChangeId, ConnectionId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseInput } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
-import type { Refusal } from '../store/decisions.ts';
+import type { Refusal, ShownSet } from '../store/decisions.ts';
 import type { Store } from '../store/store.ts';
 import { ChangeCriteria, toStoredFilter } from './changes.ts';
 
@@ -35,14 +35,23 @@ const ByFilter = Ruling.extend({
   includeHeld: z.boolean().default(false),
 });
 
-export const DecisionRequest = z.union([Shown, ByFilter]);
+const ByGroup = ByFilter.omit({ connection: true, revision: true }).extend({
+  /** Of each connection's change set as it was shown. */
+  revisions: z
+    .array(z.strictObject({ connection: ConnectionId, revision: z.number().int().min(0) }))
+    .min(1)
+    .max(1_000),
+});
+
+export const DecisionRequest = z.union([Shown, ByFilter, ByGroup]);
 
 export type DecisionResult = { readonly decided: number; readonly refused: readonly Refusal[] };
 
 export async function decide(deps: DecideDeps, caller: Caller, input: unknown): Promise<DecisionResult> {
   authorise(caller, 'changes.decide');
-  const named = typeof input === 'object' && input !== null && 'changes' in input;
-  const request = named ? parseInput(Shown, input) : parseInput(ByFilter, input);
+  const has = (member: string) => typeof input === 'object' && input !== null && member in input;
+  const schema = has('changes') ? Shown : has('revisions') ? ByGroup : ByFilter;
+  const request = parseInput<typeof Shown | typeof ByFilter | typeof ByGroup>(schema, input);
   const { verdict, reason } = request;
   const until = refusingPast(request, deps.clock.now());
   const ruling = {
@@ -54,23 +63,29 @@ export async function decide(deps: DecideDeps, caller: Caller, input: unknown): 
     at: deps.clock.now(),
   };
   if ('changes' in request) return await deps.store.decisions.onShown(caller.tenant, ruling, request.changes);
-  const connection = await deps.store.connections.get(caller.tenant, request.connection);
-  if (connection === null) throw notFound('connection');
-  if (request.revision > connection.changeRevision) {
-    throw new Problem({
-      code: 'changed-since-shown',
-      message: `Revision ${request.revision} has never been shown: the change set is at ${connection.changeRevision}.`,
-      remedy: 'Read the summary again and send the revision that stands there.',
-    });
-  }
-  const of = {
-    connection: connection.id,
-    tenant: connection.tenant,
-    revision: request.revision,
-    includeHeld: request.includeHeld,
-    filter: toStoredFilter(request.filter),
-  };
+  const { includeHeld } = request;
+  const sets = await shownSets(deps, caller, 'revisions' in request ? request.revisions : [request]);
+  const of = { sets, includeHeld, filter: toStoredFilter(request.filter) };
   return { ...(await deps.store.decisions.onFilter(caller.tenant, ruling, of)), refused: [] };
+}
+
+type SeenSet = { readonly connection: ConnectionId; readonly revision: number };
+
+async function shownSets(deps: DecideDeps, caller: Caller, seen: readonly SeenSet[]): Promise<ShownSet[]> {
+  const sets: ShownSet[] = [];
+  for (const { connection: id, revision } of seen) {
+    const connection = await deps.store.connections.get(caller.tenant, id);
+    if (connection === null) throw notFound('connection');
+    if (revision > connection.changeRevision) {
+      throw new Problem({
+        code: 'changed-since-shown',
+        message: `Revision ${revision} has never been shown: the change set is at ${connection.changeRevision}.`,
+        remedy: 'Read the summary again and send the revision that stands there.',
+      });
+    }
+    sets.push({ connection: id, tenant: connection.tenant, revision });
+  }
+  return sets;
 }
 
 function refusingPast({ verdict, until }: z.output<typeof Ruling>, now: Date): Date | null {

@@ -23,7 +23,8 @@ export async function tidyCounts(sql: Sql, connection: string): Promise<void> {
   if (counts === undefined || counts.rows <= 2 * counts.sums + LOOSE) return;
   await sql.query(
     `WITH gone AS (DELETE FROM change_count WHERE connection_id = $1 RETURNING *)
-     INSERT INTO change_count SELECT tenant_id, connection_id, group_id, state, guard, sum(changes), min(first_id::text)::uuid, max(last_id::text)::uuid
+     INSERT INTO change_count (tenant_id, connection_id, group_id, state, guard, changes)
+     SELECT tenant_id, connection_id, group_id, state, guard, sum(changes)
      FROM gone GROUP BY tenant_id, connection_id, group_id, state, guard HAVING sum(changes) <> 0`,
     [connection],
   );
@@ -41,25 +42,26 @@ export class PlannedGroups {
     this.#facts = facts;
   }
 
-  /** The id of the group that the change belongs to. */
-  groupOf(change: ProposedChange): string {
+  /** The id of the group that the change belongs to. `change`s come in the order of their ids. */
+  groupOf(change: ProposedChange, changeId: string): string {
     const facts = groupFactsOf(change, this.#facts);
     const content = JSON.stringify(facts);
     const known = this.#known.get(content);
     if (known !== undefined) return known;
     const id = idFrom(hash('sha256', `${this.#run.connection} ${content}`, 'hex'));
     this.#known.set(content, id);
-    this.#unwritten.push(toRow(id, this.#run, facts));
+    this.#unwritten.push({ ...toRow(id, this.#run, facts), first_id: changeId });
     return id;
   }
 
-  /** Stores those that were met since. They may be there already. */
+  /** Stores those that were met since. They may be there already, made by a machine whose clock was ahead of this one's. */
   async write(tx: BulkTransaction): Promise<void> {
     const rows = this.#unwritten;
     if (rows.length === 0) return;
     this.#unwritten = [];
     await tx.query(
-      `INSERT INTO change_group SELECT * FROM jsonb_populate_recordset(NULL::change_group, $1::jsonb) ON CONFLICT (id) DO NOTHING`,
+      `INSERT INTO change_group SELECT * FROM jsonb_populate_recordset(NULL::change_group, $1::jsonb) ON CONFLICT (id)
+       DO UPDATE SET first_id = excluded.first_id WHERE change_group.first_id > excluded.first_id`,
       [JSON.stringify(rows)],
     );
   }

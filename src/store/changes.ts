@@ -17,7 +17,10 @@ import {
 } from '../domain/change.ts';
 import type { Finding } from '../domain/guard.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
-import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
+import { cursorOf, type Listed, type PageOptions } from '../domain/page.ts';
+import { type Risk, type RiskLevel, type RiskSignal, riskSignals } from '../domain/risk.ts';
+import { type ChangeFilter, NAME } from './changeFilter.ts';
+import { findPage } from './changePages.ts';
 import type { Database, Sql } from './database.ts';
 import { SUBTREE } from './scope.ts';
 
@@ -31,6 +34,11 @@ export type DecisionView = {
   /** Of a refusal or a holding back: how long it stands; null: until the content changes. */
   readonly until: string | null;
   readonly at: string;
+};
+
+export type RiskView = {
+  readonly level: RiskLevel;
+  readonly reasons: readonly { readonly signal: RiskSignal; readonly because: string }[];
 };
 
 export type ChangeView = {
@@ -50,6 +58,9 @@ export type ChangeView = {
   readonly rolesGained: readonly string[];
   readonly rolesLost: readonly string[];
   readonly candidates: readonly Candidate[];
+  readonly risk: RiskView;
+  /** The same for all changes that do the same: a filter understands it. */
+  readonly difference: string;
   /** Hexadecimal: what an approval is bound to. */
   readonly fingerprint: string;
   readonly baseVersion: number | null;
@@ -66,17 +77,6 @@ export type ChangeView = {
   readonly note: ChangeNote | null;
   readonly revision: number;
   readonly createdAt: string;
-};
-
-export type ChangeFilter = {
-  /** Its whole subtree. */
-  readonly tenant?: TenantId | undefined;
-  readonly connection?: ConnectionId | undefined;
-  readonly kinds?: readonly ChangeKind[] | undefined;
-  readonly states?: readonly ChangeState[] | undefined;
-  readonly cause?: Cause | undefined;
-  /** Part of the name, address, user name or external id; case does not matter. */
-  readonly search?: string | undefined;
 };
 
 export type Summary = {
@@ -99,17 +99,15 @@ export type Summary = {
   readonly heldBecause: readonly string[];
 };
 
-const NAME = `coalesce(c.after #>> '{fields,displayName}', c.before #>> '{fields,displayName}', c.after #>> '{fields,email}',
-  c.before #>> '{fields,email}', c.after #>> '{fields,userName}', c.before #>> '{fields,userName}', c.external_id)`;
-
 const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.external_id AS "externalId", c.auth_user_id AS "authUser",
   ${NAME} AS name, c.kind, c.cause, c.before, c.after, c.fields, c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost",
   coalesce(c.candidates, '[]') AS candidates, encode(c.fingerprint, 'hex') AS fingerprint, c.base_version AS "baseVersion", c.state,
   CASE WHEN d.id IS NULL THEN NULL ELSE json_build_object('verdict', d.verdict, 'madeBy', d.made_by, 'by', d.actor ->> 'name', 'reason', d.reason,
     'finding', d.finding, 'until', to_char(d.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS decision,
-  c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.revision::int AS revision, c.created_at AS "createdAt"`;
+  c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.revision::int AS revision, c.created_at AS "createdAt",
+  json_build_object('level', g.risk, 'signals', g.risk_signals) AS risk, g.difference_key AS difference`;
 
-const FROM = `FROM change c LEFT JOIN decision d ON d.id = c.decision_id`;
+const FROM = `FROM change c JOIN change_group g ON g.id = c.group_id LEFT JOIN decision d ON d.id = c.decision_id`;
 
 export class Changes {
   readonly #database: Database;
@@ -118,17 +116,14 @@ export class Changes {
     this.#database = database;
   }
 
-  /** Oldest first. */
+  /** Oldest first. A page may be short although others follow. */
   list(within: TenantId, filter: ChangeFilter, page: PageOptions): Promise<Listed<ChangeView>> {
     return this.#database.bulk(within, async (tx) => {
-      const { where, values } = conditions(within, filter);
-      values.push(page.after, page.limit + 1);
-      const rows = await tx.query<Row>(
-        `SELECT ${VIEW} ${FROM} WHERE ${where} AND ($${values.length - 1}::uuid IS NULL OR c.id > $${values.length - 1}::uuid)
-         ORDER BY c.id LIMIT $${values.length}::int`,
-        values,
-      );
-      return toPage(rows.map(toView), page.limit);
+      const { ids, next } = await findPage(tx, within, filter, page);
+      const rows = await tx.query<Row>(`SELECT ${VIEW} ${FROM} WHERE c.id = ANY ($1::uuid[]) ORDER BY c.id`, [
+        ids,
+      ]);
+      return { items: rows.map(toView), next: next === null ? null : cursorOf(next) };
     });
   }
 
@@ -175,28 +170,6 @@ export class Changes {
   }
 }
 
-/** `where` speaks of `change c`; its parameters are `values`. */
-export function conditions(within: TenantId, filter: ChangeFilter): { where: string; values: unknown[] } {
-  const values: unknown[] = [within];
-  const parts = [`c.tenant_id IN ${SUBTREE('$1::uuid')}`];
-  const add = (value: unknown, condition: (parameter: string) => string) => {
-    if (value === undefined) return;
-    values.push(value);
-    parts.push(condition(`$${values.length}`));
-  };
-  add(filter.tenant, (at) => `c.tenant_id IN ${SUBTREE(`${at}::uuid`)}`);
-  add(filter.connection, (at) => `c.connection_id = ${at}::uuid`);
-  add(filter.kinds, (at) => `c.kind = ANY (${at}::text[])`);
-  add(filter.states, (at) => `c.state = ANY (${at}::text[])`);
-  add(filter.cause, (at) => `c.cause = ${at}::text`);
-  add(
-    filter.search,
-    (at) => `strpos(lower(concat_ws(' ', ${NAME}, c.after #>> '{fields,email}', c.before #>> '{fields,email}',
-    c.after #>> '{fields,userName}', c.before #>> '{fields,userName}', c.external_id)), lower(${at}::text)) > 0`,
-  );
-  return { where: parts.join(' AND '), values };
-}
-
 /** Those that the condition holds for, oldest first. It speaks of `change c`; its parameters are `values`. */
 export async function readChanges(
   sql: Sql,
@@ -211,7 +184,10 @@ export async function readChanges(
   return rows.map(toView);
 }
 
-type Row = Omit<ChangeView, 'set' | 'actions' | 'remedy' | 'createdAt'> & { readonly createdAt: Date };
+type Row = Omit<ChangeView, 'set' | 'actions' | 'remedy' | 'createdAt' | 'risk'> & {
+  readonly createdAt: Date;
+  readonly risk: Risk;
+};
 
 function toView(row: Row): ChangeView {
   return {
@@ -220,6 +196,11 @@ function toView(row: Row): ChangeView {
     set: setOf[row.kind],
     actions: actionsFor(row),
     remedy: remedyFor(row),
+    risk: riskView(row.risk),
     createdAt: row.createdAt.toISOString(),
   };
+}
+
+function riskView({ level, signals }: Risk): RiskView {
+  return { level, reasons: signals.map((signal) => ({ signal, because: riskSignals[signal].because })) };
 }

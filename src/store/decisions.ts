@@ -5,8 +5,8 @@ import { allowedIn, statesDecidedAsSet } from '../domain/change.ts';
 import { LET_GO_BY_NAME } from '../domain/guard.ts';
 import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { appendAudit } from './audit.ts';
+import { type ChangeFilter, conditions } from './changeFilter.ts';
 import { reopenDueEverywhere } from './changeNotes.ts';
-import { type ChangeFilter, conditions } from './changes.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { SUBTREE } from './scope.ts';
 
@@ -28,6 +28,13 @@ export type Ruling = {
 };
 
 export type Shown = { readonly id: ChangeId; readonly fingerprint: string };
+
+/** A connection's change set, as it was shown. */
+export type ShownSet = {
+  readonly connection: ConnectionId;
+  readonly tenant: TenantId;
+  readonly revision: number;
+};
 
 export type Refusal = {
   readonly id: ChangeId;
@@ -92,31 +99,29 @@ export class Decisions {
     return reopenDueEverywhere(this.#database, at);
   }
 
-  /** Decides on all changes of a connection that match and that were there at `revision`; what arrived later is not included. */
+  /** Decides on all changes of these sets that match and that were there as they were shown; what arrived later is not included. */
   async onFilter(
     within: TenantId,
     ruling: Ruling,
-    of: {
-      connection: ConnectionId;
-      tenant: TenantId;
-      revision: number;
-      includeHeld: boolean;
-      filter: ChangeFilter;
-    },
+    of: { sets: readonly ShownSet[]; includeHeld: boolean; filter: ChangeFilter },
   ): Promise<{ decided: number }> {
     return await this.#database.bulk(within, async (tx) => {
-      const filter = { ...of.filter, connection: of.connection };
-      const { where, values } = conditions(within, filter);
-      values.push(statesDecidedAsSet(ruling.verdict, of.includeHeld), of.revision);
-      const allowed = `c.state = ANY ($${values.length - 1}::text[]) AND c.revision <= $${values.length}::bigint`;
-      const meant = `${allowed} AND ${notAConflict(ruling)} AND ${notByName(ruling)}`;
-      const chosen = { where: `${where} AND ${meant}`, values };
-      return {
-        decided: await record(tx, ruling, { connection: of.connection, tenant: of.tenant, ...chosen }),
-      };
+      let decided = 0;
+      // In one order for all who decide on several: audit logs are locked on the way.
+      const inOrder = of.sets.toSorted((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
+      for (const { connection, tenant, revision } of inOrder) {
+        const { where, values } = conditions(within, { ...of.filter, connection });
+        values.push(statesDecidedAsSet(ruling.verdict, of.includeHeld), revision);
+        const allowed = `c.state = ANY ($${values.length - 1}::text[]) AND c.revision <= $${values.length}::bigint`;
+        const meant = `${allowed} AND ${notAConflict(ruling)} AND ${notByName(ruling)}`;
+        decided += await record(tx, ruling, { connection, tenant, where: `${where} AND ${meant}`, values });
+      }
+      return { decided };
     });
   }
 }
+
+const placeOf = ({ tenant, connection }: ShownSet) => `${tenant} ${connection}`;
 
 /** What a few guards hold, a person lets go by name alone. */
 const notByName = (ruling: Ruling) =>

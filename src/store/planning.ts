@@ -223,8 +223,10 @@ export class Plan {
     if (changes.length === 0) return;
     const ids = manyIds(changes.length);
     const fingerprints = changes.map((change) => `\\x${fingerprintOfChange(change)}`);
-    const row = (change: ProposedChange, at: number) =>
-      toPlannedRow(ids[at] ?? v7(), change, fingerprints[at] ?? '', this.#groups.groupOf(change));
+    const row = (change: ProposedChange, at: number) => {
+      const id = ids[at] ?? v7();
+      return toPlannedRow(id, change, fingerprints[at] ?? '', this.#groups.groupOf(change, id));
+    };
     const rows = changes.map(row);
     await this.#store(async () => {
       await this.#groups.write(this.#tx);

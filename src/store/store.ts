@@ -13,6 +13,7 @@ import { Decisions } from './decisions.ts';
 import { DirectoryUsers } from './directoryUsers.ts';
 import { DomainClaims } from './domainClaims.ts';
 import { Events } from './events.ts';
+import { ChangeGroups } from './groupedChanges.ts';
 import { GuardOverrides } from './guardOverrides.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
 import { MappingPreviews } from './mappingPreviews.ts';
@@ -62,6 +63,7 @@ export type Store = {
   readonly planning: Planning;
   readonly mappingPreviews: MappingPreviews;
   readonly changes: Changes;
+  readonly changeGroups: ChangeGroups;
   readonly decisions: Decisions;
   readonly guardOverrides: GuardOverrides;
   readonly pairs: Pairs;
@@ -113,6 +115,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     planning: new Planning(database),
     mappingPreviews: new MappingPreviews(database),
     changes: new Changes(database),
+    changeGroups: new ChangeGroups(database),
     decisions: new Decisions(database),
     guardOverrides: new GuardOverrides(database),
     pairs: new Pairs(database),

@@ -419,7 +419,7 @@ function idsInBody({ operation }: Listed): readonly string[] {
   const isId = ([name, member]: readonly [string, Json]) =>
     JSON.stringify(member).includes('"format":"uuid"') || name in unknownIds;
   return [...new Set(members.filter(isId).map(([name]) => name))].filter(
-    (name) => !['changes', 'pairs'].includes(name),
+    (name) => !['changes', 'pairs', 'revisions'].includes(name),
   );
 }
 
@@ -438,6 +438,19 @@ describe('the administrator of a child', () => {
       });
     for (const id of [strangerIds.change, UNKNOWN])
       expect((await decide(id)).body).toEqual({ decided: 0, refused: [{ id, because: 'not-found' }] });
+  });
+
+  it('decides on foreign change sets no more than on ones that do not exist', async () => {
+    const decide = async (connection: string) => {
+      const body = { verdict: 'hold', reason: 'why not', revisions: [{ connection, revision: 0 }] };
+      const answer = await served.request('POST', '/v1/changes/decisions', {
+        headers: asChild(),
+        body,
+      });
+      return { status: answer.status, detail: (answer.body as Json).detail };
+    };
+    expect((await decide(UNKNOWN)).status).toBe(404);
+    expect(await decide(strangerIds.connection)).toEqual(await decide(UNKNOWN));
   });
 
   it('says of a foreign pair no more than of one that does not exist', async () => {

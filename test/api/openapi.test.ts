@@ -45,6 +45,7 @@ it('lists every route', () => {
       'GET /v1/audit',
       'GET /v1/audit/verification',
       'GET /v1/changes',
+      'GET /v1/changes/groups',
       'GET /v1/changes/summary',
       'GET /v1/changes/{change}',
       'GET /v1/configuration',
@@ -182,6 +183,7 @@ it('says of each member of a query what it means there', () => {
   const withThoseBelow = tenants.filter(([, text]) => text.includes('this tenant and those below it'));
   expect(withThoseBelow.map(([where]) => where.split(' ')[0]).sort()).toEqual([
     'exportConfiguration',
+    'groupChanges',
     'listChanges',
     'listConnections',
     'listKeys',

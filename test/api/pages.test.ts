@@ -21,6 +21,9 @@ beforeAll(async () => {
       [first.tenant, second.tenant],
     ]),
   );
+  await asOwner(served.databaseUrl, (client) =>
+    client.query('UPDATE change_group SET difference_key = md5(connection_id::text)'),
+  );
   key = first.keys.system;
   const { body: me } = await served.request('GET', '/v1/whoami', { key });
   for (let more = 3; more > 0; more--) await aSession(served, me.principal);

@@ -1,6 +1,7 @@
 /** Values of the domain, of which a test says only what matters to it. */
 import { v7 } from 'uuid';
 import { type DesiredAuthUser, desiredHashOf, type StoredAuthUser } from '../../src/domain/authUser.ts';
+import type { ProposedChange } from '../../src/domain/change.ts';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { AuthUserId, ExternalId, TenantId } from '../../src/domain/ids.ts';
 import { type CompiledMapping, isMapped, type Mapped } from '../../src/domain/mapping.ts';
@@ -98,3 +99,25 @@ export const aPlanContext = (given: Partial<PlanContext> = {}): PlanContext => (
   mappingChanged: false,
   ...given,
 });
+
+/** An update that changes nothing, unless it is said otherwise. */
+export function aChange(given: Partial<ProposedChange> = {}): ProposedChange {
+  const side = { state: 'active', fields: { email: 'ada@example.test' }, roles: [] };
+  return {
+    externalId: ExternalId.parse('u1'),
+    tenant: aTenantId,
+    authUser: given.kind === 'create' ? null : AuthUserId.parse(v7()),
+    kind: 'update',
+    cause: 'edited',
+    before: side,
+    after: side,
+    fields: [],
+    rolesGained: [],
+    rolesLost: [],
+    candidates: [],
+    baseVersion: null,
+    foundTenants: [],
+    desiredHash: '00',
+    ...given,
+  };
+}
