@@ -1308,6 +1308,8 @@ export type Operations = {
     }[];
   }); answer: {
     readonly decided: number;
+    /** Of a set whose held changes are meant too: those that stay held, because they are let go by name alone. */
+    readonly byName?: number;
     readonly refused: readonly {
       readonly id: string;
       readonly because: "not-found" | "changed-since-shown" | "not-allowed-now";

@@ -204,6 +204,11 @@ export const changes = [
     status: 200,
     answer: z.object({
       decided: count,
+      byName: count
+        .optional()
+        .describe(
+          'Of a set whose held changes are meant too: those that stay held, because they are let go by name alone.',
+        ),
       refused: z.array(
         z.object({
           id: z.string(),

@@ -113,7 +113,7 @@ async function decide(
   const { until = null, reason = await askForReason(cli, verdict) } = options;
   const result = await app.operator.decide({ verdict, reason, until, ...which });
   if (verdict === 'approve' && 'connection' in which && result.decided === 0)
-    return await approvedNothing(cli, app, which, options);
+    return await approvedNothing(cli, app, { ...which, byName: result.byName ?? 0 }, options);
   if (terminal.json) terminal.document({ verdict, ...result });
   else writeDecided(cli, verdict, result);
   if (verdict === 'approve' && result.decided > 0)
@@ -139,8 +139,12 @@ async function approvedNothing(
 
 type Decided = Awaited<ReturnType<App['operator']['decide']>>;
 
-function writeDecided({ terminal }: Cli, verdict: Verdict, { decided, refused }: Decided): void {
+function writeDecided({ terminal }: Cli, verdict: Verdict, { decided, refused, byName = 0 }: Decided): void {
   terminal.line(`${PAST[verdict]} ${counted(decided, 'change')}.`);
+  if (byName > 0)
+    terminal.note(
+      `${counted(byName, 'change')} of protected users, last holders and last administrators left held: approve those by their ids.`,
+    );
   for (const { id, because } of refused)
     terminal.note(`${terminal.noteStyle('yellow', 'refused')}: ${id}: ${asTyped(IN_WORDS[because])}`);
 }

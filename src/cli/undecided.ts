@@ -9,7 +9,7 @@ import { counted } from './terminal.ts';
 const COUNTED = 500;
 
 export type Undecided = {
-  readonly because: 'held' | 'arrived-later' | 'conflict' | 'approved-before' | 'nothing-waits';
+  readonly because: 'held' | 'by-name' | 'arrived-later' | 'conflict' | 'approved-before' | 'nothing-waits';
   /** At least so many where it is 500. */
   readonly changes: number;
 };
@@ -18,11 +18,13 @@ type Asked = {
   readonly connection: ConnectionId;
   readonly revision: number;
   readonly includeHeld: boolean;
+  /** Held, and let go by name alone; counted where held ones are meant. */
+  readonly byName: number;
 };
 
 export async function whyNothing(
   operator: Operator,
-  { connection, includeHeld }: Asked,
+  { connection, includeHeld, byName }: Asked,
   criteria: Criteria,
 ): Promise<readonly Undecided[]> {
   const kinds = criteria.kind ?? CHANGE_KINDS;
@@ -35,6 +37,7 @@ export async function whyNothing(
   const conflicts = kinds.filter((kind) => kind === 'conflict');
   const found: Undecided[] = [
     { because: 'held', changes: includeHeld ? 0 : await count('held', others) },
+    { because: 'by-name', changes: byName },
     // Of this revision an open one would have been approved.
     { because: 'arrived-later', changes: await count('open', others) },
     { because: 'conflict', changes: (await count('open', conflicts)) + (await count('held', conflicts)) },
@@ -50,6 +53,8 @@ export function undecidedInWords({ because, changes }: Undecided, { connection, 
   switch (because) {
     case 'held':
       return `${many} held back by a guard or a person: --include-held approves what is held too.`;
+    case 'by-name':
+      return `${many} held because of whom they concern (protected users, last holders, last administrators): approve those by their ids.`;
     case 'arrived-later':
       return `${many} arrived after revision ${revision}: look again with \`rollcall changes --connection ${connection}\` and give the revision that stands there.`;
     case 'conflict':

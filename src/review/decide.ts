@@ -45,7 +45,12 @@ const ByGroup = ByFilter.omit({ connection: true, revision: true }).extend({
 
 export const DecisionRequest = z.union([Shown, ByFilter, ByGroup]);
 
-export type DecisionResult = { readonly decided: number; readonly refused: readonly Refusal[] };
+export type DecisionResult = {
+  readonly decided: number;
+  readonly refused: readonly Refusal[];
+  /** Of a set whose held changes are meant too: those that stay held, because they are let go by name alone. */
+  readonly byName?: number;
+};
 
 export async function decide(deps: DecideDeps, caller: Caller, input: unknown): Promise<DecisionResult> {
   authorise(caller, 'changes.decide');

@@ -99,24 +99,30 @@ export class Decisions {
     return reopenDueEverywhere(this.#database, at);
   }
 
-  /** Decides on all changes of these sets that match and that were there as they were shown; what arrived later is not included. */
+  /**
+   * Decides on all changes of these sets that match and that were there as they were shown; what arrived later is not included, nor what
+   * is held and let go by name alone: `byName` are so many, where held ones are meant.
+   */
   async onFilter(
     within: TenantId,
     ruling: Ruling,
     of: { sets: readonly ShownSet[]; includeHeld: boolean; filter: ChangeFilter },
-  ): Promise<{ decided: number }> {
+  ): Promise<{ decided: number; byName: number }> {
     return await this.#database.bulk(within, async (tx) => {
-      let decided = 0;
+      let [decided, byName] = [0, 0];
       // In one order for all who decide on several: audit logs are locked on the way.
       const inOrder = of.sets.toSorted((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
       for (const { connection, tenant, revision } of inOrder) {
         const { where, values } = conditions(within, { ...of.filter, connection });
         values.push(statesDecidedAsSet(ruling.verdict, of.includeHeld), revision);
         const allowed = `c.state = ANY ($${values.length - 1}::text[]) AND c.revision <= $${values.length}::bigint`;
-        const meant = `${allowed} AND ${notAConflict(ruling)} AND ${notByName(ruling)}`;
-        decided += await record(tx, ruling, { connection, tenant, where: `${where} AND ${meant}`, values });
+        const possible = `${where} AND ${allowed} AND ${notAConflict(ruling)}`;
+        if (of.includeHeld)
+          byName += await countChanges(tx, `${possible} AND NOT (${notByName(ruling)})`, values);
+        const chosen = { where: `${possible} AND ${notByName(ruling)}`, values };
+        decided += await record(tx, ruling, { connection, tenant, ...chosen });
       }
-      return { decided };
+      return { decided, byName };
     });
   }
 }
@@ -131,6 +137,14 @@ const notByName = (ruling: Ruling) =>
     : 'true';
 
 const notAConflict = (ruling: Ruling) => (ruling.verdict === 'approve' ? `c.kind <> 'conflict'` : 'true');
+
+async function countChanges(tx: BulkTransaction, where: string, values: readonly unknown[]): Promise<number> {
+  const [found] = await tx.query<{ changes: number }>(
+    `SELECT count(*)::int AS changes FROM change c WHERE ${where}`,
+    values,
+  );
+  return found?.changes ?? 0;
+}
 
 type Chosen = {
   readonly connection: ConnectionId;

@@ -29,14 +29,15 @@ export type PrincipalStore = {
   ): Promise<readonly Principal[]>;
   /**
    * Disables it from `disabledAt` on: its sessions end, and an invitation that was not used is worth nothing. null: enables it. Again is
-   * no error; only what changes something is audited.
+   * no error; only what changes something is audited. null: `by`, who does it, was disabled meanwhile; so two do not disable each other.
    */
   setDisabled(
     scope: TenantId,
     principal: Principal,
     disabledAt: Date | null,
+    by: PrincipalId,
     audit: Audited,
-  ): Promise<Principal>;
+  ): Promise<Principal | null>;
   /** One in or above a tenant that `scope` may see, whom it need not see itself; null too if it is disabled. */
   above(
     scope: TenantId,
@@ -92,8 +93,9 @@ export function principalStore(database: Database): PrincipalStore {
         const rows = await tx.principal.findMany({ where, orderBy: { id: 'asc' }, take: limit });
         return rows.map(toPrincipal);
       }),
-    setDisabled: (scope, { id, tenant }, disabledAt, audit) =>
+    setDisabled: (scope, { id, tenant }, disabledAt, by, audit) =>
       database.ordinary(scope, async (tx) => {
+        if (await isDisabled(tx, by, id)) return null;
         const where = { id, tenant: await subtree(tx, scope) };
         const { count } = await tx.principal.updateMany({
           where: { ...where, disabledAt: disabledAt === null ? { not: null } : null },
@@ -123,6 +125,15 @@ export function principalStore(database: Database): PrincipalStore {
 /** Until the transaction ends it is neither disabled nor enabled, and nobody else signs in as it. */
 export async function holdPrincipal(tx: OrdinaryTransaction, id: string): Promise<void> {
   await sqlOf(tx).query('SELECT true AS held FROM principal WHERE id = $1::uuid FOR NO KEY UPDATE', [id]);
+}
+
+/** Holds both as they are, in one order for all. Whoever stands above what is visible is not asked about. */
+async function isDisabled(tx: OrdinaryTransaction, who: PrincipalId, other: PrincipalId): Promise<boolean> {
+  const rows = await sqlOf(tx).query<{ id: string; disabled: boolean }>(
+    `SELECT id, disabled_at IS NOT NULL AS disabled FROM principal WHERE id = ANY (ARRAY[$1, $2]::uuid[]) ORDER BY id FOR NO KEY UPDATE`,
+    [who, other],
+  );
+  return rows.some(({ id, disabled }) => id === who && disabled);
 }
 
 const Role = z.enum(PRINCIPAL_ROLES);

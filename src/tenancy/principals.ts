@@ -159,14 +159,26 @@ async function setDisabled(
   disabled: boolean,
 ): Promise<Principal> {
   const at = clock.now();
-  return await store.principals.setDisabled(caller.tenant, principal, disabled ? at : null, {
-    at,
-    entry: {
-      actor: caller.actor,
-      action: disabled ? 'principal.disabled' : 'principal.enabled',
-      subject: { kind: 'principal', id: principal.id },
-      details: {},
+  const changed = await store.principals.setDisabled(
+    caller.tenant,
+    principal,
+    disabled ? at : null,
+    caller.principal,
+    {
+      at,
+      entry: {
+        actor: caller.actor,
+        action: disabled ? 'principal.disabled' : 'principal.enabled',
+        subject: { kind: 'principal', id: principal.id },
+        details: {},
+      },
     },
+  );
+  if (changed !== null) return changed;
+  throw new Problem({
+    code: 'not-allowed-now',
+    message: 'You were disabled yourself meanwhile.',
+    remedy: 'Ask another administrator.',
   });
 }
 

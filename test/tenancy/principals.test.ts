@@ -3,6 +3,7 @@ import { allowedTo } from '../../src/domain/permission.ts';
 import { authenticateKey, createKey, revokeKey } from '../../src/tenancy/apiKeys.ts';
 import {
   createPrincipal,
+  disablePrincipal,
   ensureOperator,
   findPrincipal,
   listPrincipals,
@@ -194,5 +195,22 @@ describe('by name', () => {
     expect(await findPrincipal(deps, admin, 'Namesake')).toEqual(other);
     await expect(findPrincipal(deps, admin, one.id)).rejects.toMatchObject({ code: 'not-found' });
     await expect(findPrincipal(deps, admin, 'Nobody')).rejects.toMatchObject({ code: 'not-found' });
+  });
+});
+
+describe('Two administrators who disable each other at the same moment', () => {
+  it('are not both disabled: one of them is left', async () => {
+    const tenant = await aTenant(deps);
+    const [one, other] = [await aCaller(deps, tenant), await aCaller(deps, tenant)];
+    const tried = await Promise.allSettled([
+      disablePrincipal(deps, one, other.principal),
+      disablePrincipal(deps, other, one.principal),
+    ]);
+    expect(tried.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(tried.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'not-allowed-now' },
+    });
+    const { items } = await listPrincipals(deps, operator, { tenant });
+    expect(items.filter(({ disabledAt }) => disabledAt === null)).toHaveLength(1);
   });
 });
