@@ -80,7 +80,8 @@ export function contested(change: ProposedChange, { holders, rivals }: Contest):
     change.kind === 'link'
       ? 'is named by what several directory users come with'
       : 'would be given the same address';
-  const others = rivals.filter((user) => change.kind === 'link' || user !== change.authUser);
+  const own = change.kind === 'link' && change.authUser !== null ? [change.authUser] : [];
+  const others = [...new Set([...own, ...rivals.filter((user) => user !== change.authUser)])];
   const cause: Cause = taken.length > 0 ? 'address-taken' : 'address-shared';
   return {
     ...(change.kind === 'link' ? unlinked(change) : change),

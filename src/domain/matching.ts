@@ -55,10 +55,13 @@ export function matchKeysOf(fields: Fields, matching: Matching): MatchKeys | nul
   return keys.employeeId === null && keys.userName === null ? null : keys;
 }
 
+const LONGEST_KEY = 200;
+
 /** The spelling under which two numbers or names are the same: the column `employee_key`, or `user_name_key`, of an auth user. */
 export function textKey(value: FieldValue | undefined): string | null {
   if (typeof value === 'number') return String(value);
-  return typeof value === 'string' ? (cleanText(value)?.toLowerCase() ?? null) : null;
+  const key = typeof value === 'string' ? cleanText(value)?.toLowerCase() : undefined;
+  return key === undefined || key.length > LONGEST_KEY ? null : key;
 }
 
 /**

@@ -88,7 +88,7 @@ async function findLeavers(tx: BulkTransaction, run: TakenRun): Promise<void> {
     tx,
     run,
     'name-and-manager',
-    `a.display_name = split_part(k.key, E'\\x1f', 1) AND a.attributes ->> 'manager' = split_part(k.key, E'\\x1f', 2)`,
+    `a.name_key = left(split_part(k.key, E'\\x1f', 1), 200) AND a.display_name = split_part(k.key, E'\\x1f', 1) AND a.attributes ->> 'manager' = split_part(k.key, E'\\x1f', 2)`,
   );
   await tx.query(
     `INSERT INTO paired

@@ -1,6 +1,7 @@
 /** What happens in directories, drawn by chance: people with texts and addresses of all kinds, who come, change, move and go. */
 import fc from 'fast-check';
 import { Mapping } from '../../src/domain/mapping.ts';
+import { Matching } from '../../src/domain/matching.ts';
 import type { SomeDirectoryUser, TestDirectory } from './directory.ts';
 
 /** Text as directories have it: what is cut, composed, escaped or compared wrongly somewhere turns into a phantom change. */
@@ -56,6 +57,8 @@ export const attributes = fc.record({
   displayName: optional,
   department: optional,
   jobTitle: optional,
+  employeeId: fc.constantFrom(null, null, null, 'E1', 'e1', 'E2', 'E3', 'E4', 'E5'),
+  manager: fc.constantFrom(null, null, 'm1'),
   note: fc.option(note, { nil: undefined }),
 });
 export type Attributes = typeof attributes extends fc.Arbitrary<infer T> ? T : never;
@@ -64,6 +67,18 @@ export function asUser(id: string, { address: chosen, note: value, ...rest }: At
   const email = chosen === 'own' ? `${id}@example.test` : chosen;
   return { id, ...rest, email, userName: email, custom: value === undefined ? {} : { note: value } };
 }
+
+/** Besides the default: other keys, in either order, believed or not. */
+export const matching: fc.Arbitrary<Matching> = fc.oneof(
+  fc.constant(Matching.parse(undefined)),
+  fc.array(
+    fc.record({
+      by: fc.constantFrom('email' as const, 'employeeId' as const, 'userName' as const),
+      confidence: fc.constantFrom('certain' as const, 'likely' as const),
+    }),
+    { maxLength: 4 },
+  ),
+);
 
 export const who = fc.nat(70);
 export const edit = fc.oneof(

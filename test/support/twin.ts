@@ -6,9 +6,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { emailKey } from '../../src/domain/email.ts';
 import type { Mapping } from '../../src/domain/mapping.ts';
-import type { GuardLimits } from '../../src/domain/policy.ts';
+import type { Matching } from '../../src/domain/matching.ts';
+import type { GuardLimits, Policy } from '../../src/domain/policy.ts';
 import type { SomeGroup, TestDirectory } from './directory.ts';
 import { attributed, filledOnly, ownedBy } from './twinAttributes.ts';
+import { inPairs, named } from './twinMatching.ts';
 import { ruled, type TwinPlace } from './twinRules.ts';
 
 type Value = string | number | boolean | readonly string[];
@@ -123,9 +125,19 @@ export class Twin {
   /** By label: whom an apply has suspended or deleted, be they back or not. A twin's whole life is within the window. */
   readonly #takenAway = new Set<string>();
 
-  constructor(mapping: Mapping, limits: GuardLimits, verifiedDomains: readonly string[]) {
+  readonly matching: Matching;
+  /** Who may be one person waits. */
+  readonly holdsPairs: boolean;
+
+  constructor(
+    mapping: Mapping,
+    { guards, matching, samePerson }: Pick<Policy, 'guards' | 'matching' | 'samePerson'>,
+    verifiedDomains: readonly string[],
+  ) {
     this.mapping = mapping;
-    this.limits = limits;
+    this.limits = guards;
+    this.matching = matching;
+    this.holdsPairs = samePerson === 'hold';
     this.verifiedDomains = verifiedDomains;
   }
 
@@ -297,22 +309,11 @@ export class Twin {
   }
 
   #arrivalOfUnlinked(externalId: string, wanted: Wanted): TwinChange {
-    const key = keyOf(wanted.fields);
-    const holders = this.users.filter(
-      (user) => user.state !== 'deleted' && key !== null && keyOf(user.fields) === key,
-    );
-    const conflict = (cause: string): TwinChange => ({
-      ...this.#arrival('conflict', cause, externalId, wanted, null),
-      candidates: holders.map((user) => user.label).sort(),
-    });
-    const [only] = holders;
-    if (only === undefined) return this.#arrival('create', 'joined', externalId, wanted, null);
-    if (holders.length > 1) return conflict('several-candidates');
-    if (only.externalId !== null || only.linkedElsewhere) return conflict('address-taken');
-    const domains = only.place === null ? this.verifiedDomains : this.verifiedBelow.get(only.place);
-    const verified = domains?.some((domain) => key?.endsWith(`@${domain}`)) ?? false;
-    if (!verified) return conflict('address-unverified');
-    return this.#arrival('link', 'matched-by-email', externalId, wanted, only);
+    const found = named(this.users, wanted.fields, this);
+    if (found === null) return this.#arrival('create', 'joined', externalId, wanted, null);
+    if ('user' in found) return this.#arrival('link', found.cause, externalId, wanted, found.user);
+    const candidates = found.candidates.map((user) => user.label).sort();
+    return { ...this.#arrival('conflict', found.cause, externalId, wanted, null), candidates };
   }
 
   #arrival(
@@ -412,11 +413,17 @@ export class Twin {
   #rivalsOf(change: TwinChange, among: readonly TwinChange[]): readonly TwinChange[] {
     const others = among.filter((one) => one.externalId !== change.externalId);
     if (change.kind === 'link') {
-      return others.filter((one) => one.kind === 'link' && one.user === change.user);
+      const meant = others.filter((one) => one.kind === 'link' && one.user === change.user);
+      return [...meant, ...this.#comeTo(change, others)];
     }
+    return this.#comeTo(change, others);
+  }
+
+  /** Who comes to the same address without having it. */
+  #comeTo(change: TwinChange, others: readonly TwinChange[]): readonly TwinChange[] {
     const comesTo = (one: TwinChange) => {
       const has = this.users.find((user) => user.label === one.user && user.state !== 'deleted');
-      const key = one.kind === 'link' ? null : keyGivenBy(one);
+      const key = keyGivenBy(one);
       return has !== undefined && keyOf(has.fields) === key ? null : key;
     };
     const key = comesTo(change);
@@ -443,8 +450,10 @@ export class Twin {
     for (const change of this.live) {
       const { heldBy } = change;
       // A partial snapshot proves nothing, and after one that has shrunk the next compares with the shrunken one.
-      const stays =
-        usersNow === null || heldBy === 'shrunken' || findings.some(({ guard }) => guard === heldBy);
+      const isFound = findings.some(
+        ({ guard, concerned }) => guard === heldBy && (guard !== 'same person' || concerned.includes(change)),
+      );
+      const stays = usersNow === null || heldBy === 'shrunken' || isFound;
       if (change.state !== 'held' || heldBy === null || stays) continue;
       change.state = 'open';
       change.heldBy = null;
@@ -492,6 +501,7 @@ export class Twin {
         return found(`blanked ${field}`, blanked, limits.blankedPercent, limits.blankedAtLeast);
       }),
       ...found('changes', changing, limits.changedPercent, limits.changedAtLeast),
+      ...(this.holdsPairs ? [{ guard: 'same person', concerned: inPairs(this.live, this.users) }] : []),
       ...(shrunken ? [{ guard: 'shrunken', concerned: leaving }] : []),
     ];
   }
@@ -659,8 +669,10 @@ function asConflict(
   rivals: readonly TwinChange[],
 ): TwinChange {
   const cause = keeping.length > 0 ? 'address-taken' : 'address-shared';
-  const named = new Set([...keeping.map((user) => user.label), ...rivals.flatMap(({ user }) => user ?? [])]);
-  const conflict = { ...change, kind: 'conflict', cause, found: [], candidates: [...named].sort() };
+  const own = change.kind === 'link' && change.user !== null ? [change.user] : [];
+  const others = rivals.flatMap(({ user }) => user ?? []);
+  const meant = new Set([...keeping.map((user) => user.label), ...own, ...others]);
+  const conflict = { ...change, kind: 'conflict', cause, found: [], candidates: [...meant].sort() };
   if (change.kind !== 'link') return conflict;
   const values = Object.entries(change.after?.fields ?? {});
   const fields = [

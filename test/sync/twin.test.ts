@@ -18,6 +18,7 @@ import {
   id,
   ids,
   mapping,
+  matching,
   placing,
   rules,
   THERE,
@@ -79,7 +80,13 @@ const life = fc.record({
   g1: fc.array(who),
   g2: fc.oneof(fc.array(who), fc.constant('everyone' as const)),
   locals: fc.array(
-    fc.record({ who, elsewhere: fc.boolean(), below: fc.option(fc.constantFrom(...THERE), { nil: null }) }),
+    fc.record({
+      who,
+      elsewhere: fc.boolean(),
+      below: fc.option(fc.constantFrom(...THERE), { nil: null }),
+      employeeId: fc.constantFrom(null, 'E1', 'E3'),
+      known: fc.constantFrom('email' as const, 'userName' as const, 'both' as const),
+    }),
     { maxLength: 4 },
   ),
   verified: fc.constantFrom(['example.test'], []),
@@ -88,6 +95,7 @@ const life = fc.record({
   guarded: fc.boolean(),
   rules: fc.constantFrom<readonly object[]>([], rules, placing, [...rules, ...placing]),
   mapping: fc.oneof(fc.constant(mapping), mappings),
+  matching,
   rounds: fc.array(round, { minLength: 3, maxLength: 6 }),
 });
 type Life = typeof life extends fc.Arbitrary<infer T> ? T : never;
@@ -115,6 +123,7 @@ class Pair {
     guarded,
     rules: given,
     mapping: plain,
+    matching,
   }: Life): Promise<Pair> {
     const directory = aDirectory({
       users: users.map((user, at) => asUser(id(at), user)),
@@ -126,8 +135,15 @@ class Pair {
     });
     const guards = guarded ? {} : noGuards;
     const wanted = given.length === 0 ? plain : Mapping.parse({ ...plain, rules: given });
-    const real = await install.connect({ directory, mapping: wanted, guards, verifiedDomains: verified });
-    const pair = new Pair(real, new Twin(wanted, Policy.parse({ guards }).guards, verified));
+    const policy = { matching, samePerson: guarded ? ('hold' as const) : ('show' as const) };
+    const real = await install.connect({
+      directory,
+      mapping: wanted,
+      guards,
+      policy,
+      verifiedDomains: verified,
+    });
+    const pair = new Pair(real, new Twin(wanted, Policy.parse({ guards, ...policy }), verified));
     const below = await pair.#addTenants(THERE);
     for (const path of verifiedBelow) {
       const tenant = below.get(path) ?? real.tenant;
@@ -164,18 +180,31 @@ class Pair {
       elsewhere,
       place,
       tenant,
-    }: { who: number; elsewhere: boolean; place: string | null; tenant: TenantId },
+      employeeId,
+      known,
+    }: Life['locals'][number] & { place: string | null; tenant: TenantId },
   ): Promise<void> {
-    const email = `${id(like)}@example.test`;
+    const address = `${id(like)}@example.test`;
+    const email = known === 'userName' ? null : address;
+    const userName = known === 'email' ? null : address;
+    const attributes = employeeId === null ? {} : { employeeId };
     const link = elsewhere ? { connection: ConnectionId.parse(unknownId()) } : {};
-    const user = await aUser(install.database.url, tenant, { email, displayName: label, ...link });
+    const user = await aUser(install.database.url, tenant, {
+      ...{ email, userName, displayName: label, attributes },
+      ...link,
+    });
     this.#labels.set(user, label);
     this.twin.users.push({
       label,
       externalId: null,
       linkedElsewhere: elsewhere,
       state: 'active',
-      fields: { email, displayName: label },
+      fields: {
+        displayName: label,
+        ...attributes,
+        ...(email === null ? {} : { email }),
+        ...(userName === null ? {} : { userName }),
+      },
       roles: [],
       place,
       version: 1,

@@ -1,0 +1,115 @@
+/** What the twin has for matching and pairs: everybody beside everybody. */
+import { emailKey } from '../../src/domain/email.ts';
+import type { Matching } from '../../src/domain/matching.ts';
+import type { TwinChange, TwinUser } from './twin.ts';
+
+type Rule = Matching[number];
+type Values = TwinUser['fields'];
+type Knowledge = {
+  readonly matching: Matching;
+  readonly verifiedDomains: readonly string[];
+  readonly verifiedBelow: ReadonlyMap<string, readonly string[]>;
+};
+type Named =
+  | { readonly cause: string; readonly user: TwinUser }
+  | { readonly cause: string; readonly candidates: readonly TwinUser[] };
+
+/** Whom the rules name; null: nobody. */
+export function named(users: readonly TwinUser[], wanted: Values, known: Knowledge): Named | null {
+  const asked = known.matching.some(({ by }) => by === 'email');
+  const rules: readonly Rule[] = asked
+    ? known.matching
+    : [...known.matching, { by: 'email', confidence: 'likely' }];
+  const isFree = (user: TwinUser) => user.externalId === null && !user.linkedElsewhere;
+  const hits = (rule: Rule) =>
+    users.filter(
+      (user) =>
+        user.state !== 'deleted' &&
+        (rule.by === 'email' || isFree(user)) &&
+        key(rule.by, wanted) !== null &&
+        key(rule.by, user.fields) === key(rule.by, wanted),
+    );
+  const first = rules.find((rule) => hits(rule).length > 0);
+  if (first === undefined) return null;
+  const weighty = rules.filter(
+    (rule) => rule === first || rule.confidence === 'certain' || rule.by === 'email',
+  );
+  const meant = users.filter((user) => weighty.some((rule) => hits(rule).includes(user)));
+  const candidates = users.filter((user) => rules.some((rule) => hits(rule).includes(user)));
+  const [only] = meant;
+  if (only === undefined || meant.length > 1) return { cause: 'several-candidates', candidates };
+  if (!isFree(only)) return { cause: 'address-taken', candidates };
+  const domains = only.place === null ? known.verifiedDomains : known.verifiedBelow.get(only.place);
+  const ownDomain = domains?.some((domain) => key('email', wanted)?.endsWith(`@${domain}`)) ?? false;
+  const hitting = rules.filter((rule) => hits(rule).includes(only));
+  const believed = hitting.find(
+    ({ by, confidence }) => confidence === 'certain' && (by === 'email' ? ownDomain : only.place === null),
+  );
+  if (believed !== undefined)
+    return { cause: believed.by === 'email' ? 'matched-by-email' : 'matched-by-rule', user: only };
+  const isMail = hitting.every(({ by, confidence }) => by === 'email' && confidence === 'certain');
+  return { cause: isMail ? 'address-unverified' : 'match-unsure', candidates };
+}
+
+function key(by: Rule['by'], fields: Values): string | null {
+  const value = fields[by];
+  if (by === 'email') return typeof value === 'string' ? emailKey(value) : null;
+  if (typeof value === 'number') return String(value);
+  return typeof value === 'string' && value.length <= 200 ? value.toLowerCase() : null;
+}
+
+const WAITS = ['open', 'approved', 'held', 'moved', 'failed'];
+
+/** Changes of those who come, leave or are away and may be one person. What more than three share says nothing. */
+export function inPairs(live: readonly TwinChange[], users: readonly TwinUser[]): readonly TwinChange[] {
+  const waiting = live.filter(({ state }) => WAITS.includes(state));
+  const comers = waiting.filter(({ kind, user }) => ['create', 'conflict'].includes(kind) && user === null);
+  const leavers = waiting.flatMap((change) => {
+    const user = users.find(({ label }) => label === change.user);
+    return user !== undefined && ['suspend', 'delete'].includes(change.kind)
+      ? [{ externalId: change.externalId, user }]
+      : [];
+  });
+  const away = users.flatMap((user) =>
+    user.externalId !== null && user.state !== 'active' && !waiting.some((one) => one.user === user.label)
+      ? [{ externalId: user.externalId, user }]
+      : [],
+  );
+  const gone = [...leavers, ...away];
+  const paired = new Set(KINDS.flatMap((what) => sharing(what, comers, gone)));
+  return waiting.filter(
+    ({ externalId, kind, state }) =>
+      paired.has(externalId) &&
+      ['create', 'suspend', 'delete'].includes(kind) &&
+      ['open', 'held', 'approved'].includes(state),
+  );
+}
+
+const KINDS = ['employeeId', 'address', 'name and manager'] as const;
+type Kind = (typeof KINDS)[number];
+
+function sharing(
+  what: Kind,
+  comers: readonly TwinChange[],
+  gone: readonly { readonly externalId: string; readonly user: TwinUser }[],
+): readonly string[] {
+  const ofComer = ({ after }: TwinChange) => (after === null ? null : evidence(what, after.fields));
+  return comers.flatMap((comer) => {
+    const said = ofComer(comer);
+    const alike = comers.filter((one) => ofComer(one) === said);
+    const found = gone.filter(({ user }) => evidence(what, user.fields) === said);
+    if (said === null || alike.length > 3 || found.length > 3) return [];
+    const others = found.map(({ externalId }) => externalId).filter((one) => one !== comer.externalId);
+    return others.length === 0 ? [] : [comer.externalId, ...others];
+  });
+}
+
+function evidence(what: Kind, fields: Values): string | null {
+  if (what === 'address') return key('email', fields);
+  const { employeeId = null, displayName = null, manager = null } = fields;
+  if (what === 'employeeId')
+    return employeeId === null
+      ? null
+      : (typeof employeeId === 'string' ? employeeId : JSON.stringify(employeeId)).toLowerCase();
+  return displayName === null || manager === null ? null : JSON.stringify([displayName, manager]);
+}
