@@ -37,12 +37,12 @@ const RIVALS_SINCE = `
 
 /**
  * Whose auth user, or the name of whose tenant, is not what the directory was last compared with, and no change says so. OFFSET: each is
- * found by its key. Machines may differ by minutes in what the time is.
+ * found by its key. The clocks of two machines may differ by a minute.
  */
 const EDITED_SINCE = `
   SELECT e.id FROM (
     SELECT i.external_id AS id, a.version
-    FROM (SELECT id, version FROM auth_user WHERE updated_at >= ${LAST_PLAN} - interval '10 minutes' AND state <> 'deleted' OFFSET 0) a,
+    FROM (SELECT id, version FROM auth_user WHERE updated_at >= ${LAST_PLAN} - interval '1 minute' AND state <> 'deleted' OFFSET 0) a,
       LATERAL (SELECT external_id, agreed_version FROM identity WHERE auth_user_id = a.id AND connection_id = $1 OFFSET 0) i
     WHERE a.version <> i.agreed_version
     UNION
