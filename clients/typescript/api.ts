@@ -609,12 +609,8 @@ export type MappingPreview = {
   readonly users: number;
   /** Of these, those for whom the scope of the mapping does not hold. */
   readonly outOfScope: number;
-  /** Of whom nothing can be made out, so that nothing would follow for them: why, how many, and the external id of one. The first ten problems. */
-  readonly unreadable: readonly {
-    readonly problem: string;
-    readonly users: number;
-    readonly example: string;
-  }[];
+  /** Of whom nothing can be made out: nothing would follow for them. */
+  readonly unreadable: readonly UnreadableUsers[];
   /** Pending changes as they are. */
   readonly before: RunCounts;
   /** As they would be. */
@@ -884,6 +880,8 @@ export type Run = {
   readonly users: number;
   /** Records that were not understood: those users stay as they are. */
   readonly unreadable: number;
+  /** Why users were unreadable; null before the plan is stored. */
+  readonly problems: (readonly UnreadableUsers[] | null);
   /** Changes that the run left pending; `held` are among the others. */
   readonly counts: (RunCounts | null);
   /** What the guards found when the plan was stored; null before. */
@@ -1074,6 +1072,13 @@ export type UnreadableConnection = {
   readonly problem: string;
   readonly health: null;
   readonly createdAt: string;
+};
+
+export type UnreadableUsers = {
+  readonly problem: string;
+  readonly users: number;
+  /** External id of one of them. */
+  readonly example: string;
 };
 
 export type User = {

@@ -4,7 +4,7 @@ import { CHANGE_KINDS } from '../domain/change.ts';
 import { MappingPreviewRequest, previewMapping } from '../sync/previewMapping.ts';
 import { Change } from './changes.ts';
 import { route } from './route.ts';
-import { RunCounts } from './runs.ts';
+import { RunCounts, UnreadableUsers } from './runs.ts';
 
 const count = z.number().int();
 
@@ -19,11 +19,7 @@ const MappingPreview = z
     readAt: z.iso.datetime().describe('When the directory was last read completely.'),
     users: count.describe('Directory users that were looked at.'),
     outOfScope: count.describe('Of these, those for whom the scope of the mapping does not hold.'),
-    unreadable: z
-      .array(z.object({ problem: z.string(), users: count, example: z.string() }))
-      .describe(
-        'Of whom nothing can be made out, so that nothing would follow for them: why, how many, and the external id of one. The first ten problems.',
-      ),
+    unreadable: UnreadableUsers.describe('Of whom nothing can be made out: nothing would follow for them.'),
     before: RunCounts.describe('Pending changes as they are.'),
     after: RunCounts.describe('As they would be.'),
     proposed: z

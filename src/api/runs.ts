@@ -14,6 +14,16 @@ export const RunCounts = z
   .object({ new: count, changed: count, deleted: count, conflicts: count, held: count })
   .meta({ id: 'RunCounts' });
 
+export const UnreadableUsers = z.array(
+  z
+    .object({
+      problem: z.string(),
+      users: count,
+      example: z.string().describe('External id of one of them.'),
+    })
+    .meta({ id: 'UnreadableUsers' }),
+);
+
 export const Run = z
   .object({
     id: z.uuid(),
@@ -66,6 +76,9 @@ export const Run = z
     members: count,
     users: count,
     unreadable: count.describe('Records that were not understood: those users stay as they are.'),
+    problems: UnreadableUsers.nullable().describe(
+      'Why users were unreadable; null before the plan is stored.',
+    ),
     counts: RunCounts.nullable().describe('Changes that the run left pending; `held` are among the others.'),
     findings: z
       .array(Finding)

@@ -219,11 +219,7 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void
       : `read ${counted(run.users, 'user')} and ${counted(run.groups, 'group')}`;
   terminal.line(`${name}: ${read}${seconds === null ? '' : ` in ${seconds} s`}.`);
   describePartial(cli, run);
-  if (run.unreadable > 0) {
-    terminal.line(
-      `  ${terminal.style('yellow', `${counted(run.unreadable, 'record')} could not be read and stay as they are`)}`,
-    );
-  }
+  describeUnreadable(terminal, run);
   if (run.missedByDeltas !== null && run.missedByDeltas > 0) {
     const missed = counted(run.missedByDeltas, 'change');
     terminal.line(`  ${terminal.style('yellow', `the deltas before it had missed ${missed}`)}`);
@@ -244,6 +240,14 @@ function isOfThisMachine(connection: ListedConnection): boolean {
   const { orgUrl, scimUrl, url } = Object.fromEntries(Object.entries(connection.settings ?? {}));
   const host = URL.parse(String(connection.network.baseUrl ?? orgUrl ?? scimUrl ?? url))?.hostname;
   return host !== undefined && ['127.0.0.1', '[::1]', 'localhost'].includes(host);
+}
+
+function describeUnreadable(terminal: Terminal, { unreadable, problems }: RunView): void {
+  if (unreadable === 0) return;
+  const left = `${counted(unreadable, 'record')} could not be read and stay as they are`;
+  terminal.line(`  ${terminal.style('yellow', left)}`);
+  for (const { problem, users, example } of problems ?? [])
+    terminal.line(`  ${counted(users, 'user')}, such as ${harmless(example)}: ${harmless(problem)}`);
 }
 
 function describePartial({ terminal }: Cli, { snapshot, partialReason: why }: RunView): void {

@@ -79,6 +79,13 @@ export type Told = {
   readonly ofGroups: boolean;
 };
 
+/** Users of whom nothing can be made out, for one and the same reason. `example`: one of them. */
+export type UnreadableUsers = {
+  readonly problem: string;
+  readonly users: number;
+  readonly example: ExternalId;
+};
+
 export type RunView = {
   readonly id: RunId;
   readonly connection: ConnectionId;
@@ -105,6 +112,8 @@ export type RunView = {
   readonly members: number;
   readonly users: number;
   readonly unreadable: number;
+  /** Why users were, the most frequent first; null before the plan is stored. */
+  readonly problems: readonly UnreadableUsers[] | null;
   readonly counts: RunCounts | null;
   /** What the guards found when its plan was stored, what was let through all the same among it; null before. */
   readonly findings: readonly Finding[] | null;

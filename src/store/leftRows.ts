@@ -1,9 +1,14 @@
-/** Staged users for whom nothing can be made out after all. */
+/** Staged users for whom nothing can be made out. */
 import type { ExternalId } from '../domain/ids.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { Sql } from './database.ts';
 
 export type LeftRow = { readonly externalId: ExternalId; readonly problem: string };
+
+/** SQL: why users of the run `$1` are unreadable, the ten most frequent reasons as `UnreadableUsers`. */
+export const PROBLEMS = `(SELECT coalesce(json_agg(p), '[]')::jsonb FROM (
+  SELECT problem, count(*)::int AS users, min(external_id COLLATE "C") AS example FROM staged_user
+  WHERE run_id = $1 AND problem IS NOT NULL GROUP BY problem ORDER BY users DESC, problem LIMIT 10) p)`;
 
 /** They count as unreadable from now on. */
 export function leaveRows(sql: Sql, run: TakenRun, rows: readonly LeftRow[]): Promise<void> {

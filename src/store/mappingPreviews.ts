@@ -7,11 +7,12 @@ import type { ChangeKind } from '../domain/change.ts';
 import type { GroupRef } from '../domain/directory.ts';
 import { type ConnectionId, type ExternalId, RunId, type TenantId } from '../domain/ids.ts';
 import type { Mapping } from '../domain/mapping.ts';
-import type { RunCounts, TakenRun } from '../domain/run.ts';
+import type { RunCounts, TakenRun, UnreadableUsers } from '../domain/run.ts';
 import { OF_THE_MAPPING } from '../domain/written.ts';
 import { type ChangeView, readChanges } from './changes.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import type { ReadUser } from './directoryUsers.ts';
+import { PROBLEMS } from './leftRows.ts';
 import { lockForPlan } from './locks.ts';
 import { countPending } from './planFacts.ts';
 import { LIVE, Plan } from './planning.ts';
@@ -21,7 +22,6 @@ import type { StagedUser } from './staging.ts';
 const BATCH = 1_000;
 /** Changes that are shown one by one. */
 const SHOWN = 100;
-const PROBLEMS_SHOWN = 10;
 
 export type Previewed = {
   /** When the last complete run ended. */
@@ -31,11 +31,7 @@ export type Previewed = {
   /** Of these, those for whom the mapping's scope does not hold. */
   readonly outOfScope: number;
   /** Of whom nothing can be made out, and nothing would follow: why, of how many, and of whom for one. The first ten problems. */
-  readonly unreadable: readonly {
-    readonly problem: string;
-    readonly users: number;
-    readonly example: ExternalId;
-  }[];
+  readonly unreadable: readonly UnreadableUsers[];
   /** Pending changes as they are, and as they would be. */
   readonly before: RunCounts;
   readonly after: RunCounts;
@@ -240,16 +236,12 @@ async function describeLeft(
   tx: BulkTransaction,
   run: TakenRun,
 ): Promise<Pick<Previewed, 'outOfScope' | 'unreadable'>> {
-  const [counted] = await tx.query<{ excluded: number }>(
-    `SELECT count(*)::int AS excluded FROM staged_user WHERE run_id = $1 AND absence = 'excluded'`,
+  const [found] = await tx.query<Pick<Previewed, 'outOfScope' | 'unreadable'>>(
+    `SELECT ${PROBLEMS} AS unreadable,
+       (SELECT count(*)::int FROM staged_user WHERE run_id = $1 AND absence = 'excluded') AS "outOfScope"`,
     [run.id],
   );
-  const unreadable = await tx.query<Previewed['unreadable'][number]>(
-    `SELECT problem, count(*)::int AS users, min(external_id COLLATE "C") AS example FROM staged_user
-     WHERE run_id = $1 AND problem IS NOT NULL GROUP BY problem ORDER BY users DESC, problem LIMIT ${PROBLEMS_SHOWN}`,
-    [run.id],
-  );
-  return { outOfScope: counted?.excluded ?? 0, unreadable };
+  return found ?? { outOfScope: 0, unreadable: [] };
 }
 
 async function describe(

@@ -44,6 +44,7 @@ export function toView(row: SyncRun): RunView {
     members: row.membersRead,
     users: row.usersRead,
     unreadable: row.unreadable,
+    problems: row.problems as RunView['problems'],
     counts: row.counts as RunView['counts'],
     findings: row.findings as RunView['findings'],
     missedByDeltas: row.missedByDeltas,

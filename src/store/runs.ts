@@ -32,6 +32,7 @@ import { appendAudit } from './audit.ts';
 import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
 import { NAMED_BY_DIRECTORY } from './directoryUsers.ts';
 import { Prisma, type SyncRun } from './generated/client.ts';
+import { PROBLEMS } from './leftRows.ts';
 import { connectionsBeingRun } from './locks.ts';
 import { whyNotResumed } from './resumable.ts';
 import { auditQuarantine, auditRecovery, readHistories } from './runHistory.ts';
@@ -313,7 +314,8 @@ export async function finishRun(
 ): Promise<void> {
   await auditRecovery(sql, { ...run, run: run.id }, at);
   const rows = await sql.query(
-    `UPDATE sync_run SET state = 'finished', counts = $3, finished_at = $4, missed_by_deltas = $5, findings = $6
+    `UPDATE sync_run SET state = 'finished', counts = $3, finished_at = $4, missed_by_deltas = $5, findings = $6,
+       problems = CASE WHEN unreadable = 0 THEN '[]' ELSE ${PROBLEMS} END
      WHERE id = $1 AND worker = $2 AND state = 'planning' RETURNING id`,
     [run.id, run.worker, JSON.stringify(counts), at.toISOString(), missed, JSON.stringify(findings)],
   );

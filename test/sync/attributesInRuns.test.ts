@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { Mapping } from '../../src/domain/mapping.ts';
 import { previewMapping } from '../../src/sync/previewMapping.ts';
+import { getRun } from '../../src/sync/runs.ts';
+import type { RunOutcome } from '../../src/sync/sync.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 
@@ -44,6 +46,12 @@ const shown = (changes: readonly { externalId: string; kind: string; cause: stri
 const pending = async (acme: Connected) => shown(await acme.changes());
 const whoIsThere = async (acme: Connected) =>
   (await acme.users()).flatMap((user) => (user.state === 'active' ? [user.externalId] : [])).sort();
+
+async function problemsOf(acme: Connected, outcome: RunOutcome) {
+  if (!('run' in outcome)) throw new Error('there was a run');
+  const { unreadable, problems } = await getRun(install, acme.administrator, outcome.run);
+  return { unreadable, problems };
+}
 
 const ENGINES = { scope: 'user.department == "Engines"' };
 
@@ -106,7 +114,14 @@ describe('The scope of a mapping', () => {
     await acme.sync({ full: true });
     await acme.approve('u1');
     for (const id of ['u1', 'u2']) acme.directory.edit(id, { custom: { level: 'high' } });
-    expect(await acme.sync({ full: true })).toMatchObject({ snapshot: 'complete' });
+    const outcome = await acme.sync({ full: true });
+    expect(outcome).toMatchObject({ snapshot: 'complete' });
+    expect(await problemsOf(acme, outcome)).toEqual({
+      unreadable: 2,
+      problems: [
+        { problem: 'mapping.scope: no such overload: dyn<string> > double', users: 2, example: 'u1' },
+      ],
+    });
     expect(await acme.inState('approved')).toEqual(['u1']);
     expect(await acme.pending()).toEqual(['u1']);
     expect(await whoIsThere(acme)).toHaveLength(8);
