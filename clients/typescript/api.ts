@@ -647,7 +647,7 @@ export type Pair = {
   readonly kind: "rename" | "re-hire" | "match";
   readonly state: "open" | "same" | "different" | "superseded";
   /** What speaks for it. */
-  readonly shares: readonly ("address" | "employee-number" | "user-name" | "name-and-manager")[];
+  readonly shares: readonly ("address" | "employee-number" | "user-name" | "name-and-manager" | "expression")[];
   readonly joiner: {
     readonly externalId: string;
     readonly name: string;
@@ -706,11 +706,16 @@ export type Policy = {
   };
   readonly keepOneOf: readonly string[];
   /** How directory users without a link find the auth user that they are; by default by an address in a verified domain alone. */
-  readonly matching: readonly {
+  readonly matching: readonly (({
     readonly by: "email" | "employeeId" | "userName";
     /** certain: may be linked where it names one auth user alone; likely: a person has to say so. */
     readonly confidence: "certain" | "likely";
-  }[];
+  } | {
+    readonly by: "expression";
+    readonly expression: string;
+    /** certain: may be linked where it names one auth user alone; likely: a person has to say so. */
+    readonly confidence: "certain" | "likely";
+  }))[];
   readonly samePerson: "hold" | "show";
 };
 
@@ -738,11 +743,16 @@ export type PolicyInput = {
   };
   readonly keepOneOf?: readonly string[];
   /** How directory users without a link find the auth user that they are; by default by an address in a verified domain alone. */
-  readonly matching?: readonly {
+  readonly matching?: readonly (({
     readonly by: "email" | "employeeId" | "userName";
     /** certain: may be linked where it names one auth user alone; likely: a person has to say so. */
     readonly confidence: "certain" | "likely";
-  }[];
+  } | {
+    readonly by: "expression";
+    readonly expression: string;
+    /** certain: may be linked where it names one auth user alone; likely: a person has to say so. */
+    readonly confidence: "certain" | "likely";
+  }))[];
   readonly samePerson?: "hold" | "show";
 };
 

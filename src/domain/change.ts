@@ -177,7 +177,7 @@ export type FieldChange = {
 
 /** A matching rule that names an auth user, and how far it is believed. */
 export type Evidence = {
-  readonly by: 'email' | 'employeeId' | 'userName';
+  readonly by: 'email' | 'employeeId' | 'userName' | 'expression';
   readonly confidence: 'certain' | 'likely';
 };
 

@@ -4,6 +4,7 @@ import type { Fields, FieldValue, StoredAuthUser } from './authUser.ts';
 import type { Candidate, Cause, Evidence } from './change.ts';
 import { domainOf, emailKey } from './email.ts';
 import type { TenantId } from './ids.ts';
+import { compileMatchExpression, MatchExpression } from './matchExpression.ts';
 import { cleanText } from './normalise.ts';
 import type { Place } from './place.ts';
 
@@ -11,7 +12,14 @@ const confidence = z
   .enum(['certain', 'likely'])
   .describe('certain: may be linked where it names one auth user alone; likely: a person has to say so.');
 
-export const MatchingRule = z.strictObject({ by: z.enum(['email', 'employeeId', 'userName']), confidence });
+/**
+ * An expression refines: it is asked of auth users who share the address, the employee number or the user name, and says which of them may
+ * be meant.
+ */
+export const MatchingRule = z.discriminatedUnion('by', [
+  z.strictObject({ by: z.enum(['email', 'employeeId', 'userName']), confidence }),
+  z.strictObject({ by: z.literal('expression'), expression: MatchExpression, confidence }),
+]);
 export type MatchingRule = z.infer<typeof MatchingRule>;
 
 /** In order: who is found by a rule is asked about before whoever is found by those after it. */
@@ -35,10 +43,24 @@ export type Match =
 /** By tenant: the domains, lower case and punycode, that each has verified itself. */
 export type VerifiedDomains = ReadonlyMap<TenantId, ReadonlySet<string>>;
 
+type CompiledRule = MatchingRule & { readonly hits: (wanted: Fields, stored: Fields) => boolean };
+
+/** Matching rules made ready: with the one for addresses, which is asked always. */
+export type CompiledMatching = readonly CompiledRule[];
+
+export function compileMatching(matching: readonly MatchingRule[]): CompiledMatching {
+  const all = matching.some(({ by }) => by === 'email') ? matching : [...matching, HAS_THE_ADDRESS];
+  return all.map((rule): CompiledRule => {
+    if (rule.by === 'expression') return { ...rule, hits: compileMatchExpression(rule.expression) };
+    const { by } = rule;
+    return { ...rule, hits: (wanted, stored) => sameKey(by, wanted, stored) };
+  });
+}
+
 export type MatchContext = {
   /** Of the connection. */
   readonly tenant: TenantId;
-  readonly matching: Matching;
+  readonly matching: CompiledMatching;
   readonly verifiedDomains: VerifiedDomains;
   /** Where a tenant stands, for whom a person has to look. */
   readonly placeOf: (tenant: TenantId) => Place | undefined;
@@ -48,9 +70,9 @@ export type MatchContext = {
 export type MatchKeys = { readonly employeeId: string | null; readonly userName: string | null };
 
 /** What the rules, beside that for addresses, compare of somebody. */
-export function matchKeysOf(fields: Fields, matching: Matching): MatchKeys | null {
-  const asked = (by: 'employeeId' | 'userName') =>
-    matching.some((rule) => rule.by === by) ? textKey(fields[by]) : null;
+export function matchKeysOf(fields: Fields, matching: CompiledMatching): MatchKeys | null {
+  const asked = (key: 'employeeId' | 'userName') =>
+    matching.some(({ by }) => by === key || by === 'expression') ? textKey(fields[key]) : null;
   const keys = { employeeId: asked('employeeId'), userName: asked('userName') };
   return keys.employeeId === null && keys.userName === null ? null : keys;
 }
@@ -71,18 +93,18 @@ export function textKey(value: FieldValue | undefined): string | null {
  * - it has no link yet, and is not deleted: a joiner who was given a leaver's address or number never inherits their account;
  * - by an address, its domain is verified for the very tenant that the auth user is in: of a domain that is verified above, whoever
  *   administers a tenant below could make an auth user with anybody's address, and be given what is theirs;
- * - by anything else, the auth user is in the tenant of the connection itself: whoever administers a tenant below could give an auth user
- *   there anybody's number or name. In the connection's tenant, whoever could do so could as well change the connection.
+ * - by a number or a name, the auth user is in the tenant of the connection itself: whoever administers a tenant below could give an auth
+ *   user there anybody's. In the connection's tenant, whoever could do so could as well change the connection. A user name that is an
+ *   address is no more than that, and needs its domain to be verified besides;
+ * - by an expression, they share something that is safe to believe by itself.
  *
  * An address belongs to one auth user: whoever has it already is asked about, be there a rule for addresses or not.
  */
 export function match(wanted: Fields, found: readonly FoundAuthUser[], context: MatchContext): Match {
-  const rules = context.matching.some(({ by }) => by === 'email')
-    ? context.matching
-    : [...context.matching, HAS_THE_ADDRESS];
+  const rules = context.matching;
   const hits = found
     .filter((user) => user.state !== 'deleted')
-    .map((user) => ({ user, rules: rules.filter(({ by }) => sameKey(by, wanted, user.fields)) }))
+    .map((user) => ({ user, rules: rules.filter((rule) => isHit(rule, wanted, user)) }))
     .filter((hit) => hit.rules.length > 0);
   const first = rules.find((rule) => hits.some((hit) => hit.rules.includes(rule)));
   const named = hits.filter((hit) =>
@@ -108,9 +130,14 @@ export function match(wanted: Fields, found: readonly FoundAuthUser[], context: 
 
 const HAS_THE_ADDRESS: MatchingRule = { by: 'email', confidence: 'likely' };
 
-type Hit = { readonly user: FoundAuthUser; readonly rules: readonly MatchingRule[] };
+type Hit = { readonly user: FoundAuthUser; readonly rules: readonly CompiledRule[] };
+type Key = 'email' | 'employeeId' | 'userName';
 
-function sameKey(by: MatchingRule['by'], wanted: Fields, stored: Fields): boolean {
+/** Besides by the address, nobody is meant whom a directory has already. */
+const isHit = ({ by, hits }: CompiledRule, wanted: Fields, user: FoundAuthUser) =>
+  (by === 'email' || user.links === 0) && hits(wanted, user.fields);
+
+function sameKey(by: Key, wanted: Fields, stored: Fields): boolean {
   const key = keyFor[by](wanted[by]);
   return key !== null && keyFor[by](stored[by]) === key;
 }
@@ -122,18 +149,32 @@ function isSafe(
   { by, confidence: how }: MatchingRule,
   wanted: Fields,
   user: FoundAuthUser,
-  { tenant, verifiedDomains }: MatchContext,
+  context: MatchContext,
 ): boolean {
   if (how !== 'certain' || user.links > 0) return false;
-  if (by !== 'email') return user.tenant === tenant;
-  const key = addressKey(wanted['email']);
-  return key !== null && verifiedDomains.get(user.tenant)?.has(domainOf(key)) === true;
+  const keys: readonly Key[] = by === 'expression' ? ['email', 'employeeId', 'userName'] : [by];
+  return keys.some((key) => sameKey(key, wanted, user.fields) && isKeySafe(key, wanted, user, context));
+}
+
+function isKeySafe(
+  key: Key,
+  wanted: Fields,
+  user: FoundAuthUser,
+  { tenant, verifiedDomains }: MatchContext,
+): boolean {
+  const isOwn = user.tenant === tenant;
+  if (key === 'employeeId') return isOwn;
+  const address = addressKey(wanted[key]);
+  if (address === null) return key === 'userName' && isOwn;
+  const isVerified = verifiedDomains.get(user.tenant)?.has(domainOf(address)) === true;
+  return isVerified && (key === 'email' || isOwn);
 }
 
 const shared = {
   email: 'has the same address',
   employeeId: 'has the same employee number',
   userName: 'has the same user name',
+  expression: 'fits an expression of the matching rules',
 } as const satisfies Record<MatchingRule['by'], string>;
 
 function candidateOf({ user, rules }: Hit, { placeOf }: MatchContext, cause: Cause): Candidate {

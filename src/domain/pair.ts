@@ -23,6 +23,7 @@ export const SHARED = {
   'employee-number': 'the same employee number',
   'user-name': 'the same user name',
   'name-and-manager': 'the same name and manager',
+  expression: 'what an expression of the matching rules asks for',
 } as const;
 export type Shared = keyof typeof SHARED;
 
@@ -30,6 +31,7 @@ export const sharedBy = {
   email: 'address',
   employeeId: 'employee-number',
   userName: 'user-name',
+  expression: 'expression',
 } as const satisfies Record<Evidence['by'], Shared>;
 
 export type Pair = {

@@ -1,5 +1,6 @@
 /** Finds who may be the same person, over a whole change set at once: see src/domain/pair.ts. */
 import type { ConnectionId } from '../domain/ids.ts';
+import { sharedBy } from '../domain/pair.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import type { BulkTransaction } from './database.ts';
@@ -126,12 +127,15 @@ async function findAway(tx: BulkTransaction, run: TakenRun, shares: string, is: 
   );
 }
 
+const SHARED_BY = `CASE e ->> 'by' ${Object.entries(sharedBy)
+  .map(([by, what]) => `WHEN '${by}' THEN '${what}'`)
+  .join(' ')} END`;
+
 /** Auth users without a link whom matching rules name, and who were not certain enough. */
 async function findMatches(tx: BulkTransaction, run: TakenRun): Promise<void> {
   await tx.query(
     `INSERT INTO paired
-     SELECT c.external_id, a.id, NULL, 'match', array_agg(DISTINCT CASE e ->> 'by'
-       WHEN 'email' THEN 'address' WHEN 'employeeId' THEN 'employee-number' WHEN 'userName' THEN 'user-name' ELSE e ->> 'by' END)
+     SELECT c.external_id, a.id, NULL, 'match', array_agg(DISTINCT ${SHARED_BY})
      FROM change c CROSS JOIN LATERAL jsonb_to_recordset(c.candidates) AS k ("authUser" uuid, evidence jsonb)
        JOIN auth_user a ON a.id = k."authUser" CROSS JOIN LATERAL jsonb_array_elements(k.evidence) AS e
      WHERE c.connection_id = $1 AND ${JOINS('c')} AND c.kind = 'conflict' AND c.candidates IS NOT NULL

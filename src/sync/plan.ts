@@ -8,7 +8,7 @@ import { checkProposal } from '../domain/checkPlan.ts';
 import type { Clock } from '../domain/clock.ts';
 import { evaluateGuards, type Finding } from '../domain/guard.ts';
 import { type CompiledMapping, compileMapping, isMapped, type MapInDoubt } from '../domain/mapping.ts';
-import { matchKeysOf } from '../domain/matching.ts';
+import { type CompiledMatching, compileMatching, matchKeysOf } from '../domain/matching.ts';
 import { foundFor, type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { OF_THE_MAPPING } from '../domain/written.ts';
@@ -32,7 +32,7 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
     tenant: run.tenant,
     places: plan.facts.places,
     verifiedDomains: plan.facts.verifiedDomains,
-    matching: plan.facts.policy.matching,
+    matching: compileMatching(plan.facts.policy.matching),
     readingChanged: lastComplete !== null && lastComplete.readingFingerprint !== run.readingFingerprint,
     mappingChanged:
       lastComplete !== null && fingerprintOf(lastComplete.mapping) !== fingerprintOf(run.mapping),
@@ -56,7 +56,7 @@ async function proposeSeen(plan: Plan, mappings: Mappings, context: PlanContext)
   for await (const rows of plan.differing()) {
     const proposals: ProposedChange[] = [];
     const agreed: Agreed[] = [];
-    for (const seen of await withAlike(plan, await readable(plan, rows, mappings))) {
+    for (const seen of await withAlike(plan, await readable(plan, rows, mappings), context.matching)) {
       const change = planSeen(seen, context);
       if (change !== null) {
         checkProposal(change, {
@@ -98,8 +98,11 @@ async function readable(
 const READ_ANEW = 'was read again meanwhile, and is out of scope now';
 
 /** With the auth users that matching rules may name, looked up for all of them at once. */
-async function withAlike(plan: Plan, all: readonly Seen[]): Promise<readonly Seen[]> {
-  const { matching } = plan.facts.policy;
+async function withAlike(
+  plan: Plan,
+  all: readonly Seen[],
+  matching: CompiledMatching,
+): Promise<readonly Seen[]> {
   const sought = all.flatMap(({ externalId, linked, desired, desiredHash }) => {
     const keys = linked === null && desired.state === 'active' ? matchKeysOf(desired.fields, matching) : null;
     return keys === null ? [] : [{ externalId, desiredHash, ...keys }];

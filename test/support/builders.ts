@@ -5,7 +5,7 @@ import type { ProposedChange } from '../../src/domain/change.ts';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { AuthUserId, ExternalId, TenantId } from '../../src/domain/ids.ts';
 import { type CompiledMapping, isMapped, type Mapped } from '../../src/domain/mapping.ts';
-import type { FoundAuthUser } from '../../src/domain/matching.ts';
+import { compileMatching, type FoundAuthUser } from '../../src/domain/matching.ts';
 import { placesBelow } from '../../src/domain/place.ts';
 import type { PlanContext, Seen } from '../../src/domain/plan.ts';
 import { type CompleteSnapshot, concludeSnapshot } from '../../src/domain/snapshot.ts';
@@ -94,7 +94,7 @@ export const aPlanContext = (given: Partial<PlanContext> = {}): PlanContext => (
   tenant: aTenantId,
   places: placesBelow(aTenantId, []),
   verifiedDomains: new Map([[aTenantId, new Set(['example.test'])]]),
-  matching: [{ by: 'email', confidence: 'certain' }],
+  matching: compileMatching([{ by: 'email', confidence: 'certain' }]),
   readingChanged: false,
   mappingChanged: false,
   ...given,

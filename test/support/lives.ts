@@ -1,8 +1,8 @@
 /** What happens in directories, drawn by chance: people with texts and addresses of all kinds, who come, change, move and go. */
 import fc from 'fast-check';
 import { Mapping } from '../../src/domain/mapping.ts';
-import { Matching } from '../../src/domain/matching.ts';
 import type { SomeDirectoryUser, TestDirectory } from './directory.ts';
+import type { Rules } from './twinMatching.ts';
 
 /** Text as directories have it: what is cut, composed, escaped or compared wrongly somewhere turns into a phantom change. */
 const nasty = [
@@ -69,8 +69,8 @@ export function asUser(id: string, { address: chosen, note: value, ...rest }: At
 }
 
 /** Besides the default: other keys, in either order, believed or not. */
-export const matching: fc.Arbitrary<Matching> = fc.oneof(
-  fc.constant(Matching.parse(undefined)),
+export const matching: fc.Arbitrary<Rules> = fc.oneof(
+  fc.constant<Rules>([{ by: 'email', confidence: 'certain' }]),
   fc.array(
     fc.record({
       by: fc.constantFrom('email' as const, 'employeeId' as const, 'userName' as const),

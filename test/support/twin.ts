@@ -6,11 +6,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import { emailKey } from '../../src/domain/email.ts';
 import type { Mapping } from '../../src/domain/mapping.ts';
-import type { Matching } from '../../src/domain/matching.ts';
 import type { GuardLimits, Policy } from '../../src/domain/policy.ts';
 import type { SomeGroup, TestDirectory } from './directory.ts';
 import { attributed, filledOnly, ownedBy } from './twinAttributes.ts';
-import { inPairs, named } from './twinMatching.ts';
+import { inPairs, named, type Rules } from './twinMatching.ts';
 import { ruled, type TwinPlace } from './twinRules.ts';
 
 type Value = string | number | boolean | readonly string[];
@@ -125,13 +124,14 @@ export class Twin {
   /** By label: whom an apply has suspended or deleted, be they back or not. A twin's whole life is within the window. */
   readonly #takenAway = new Set<string>();
 
-  readonly matching: Matching;
+  readonly matching: Rules;
   /** Who may be one person waits. */
   readonly holdsPairs: boolean;
 
   constructor(
     mapping: Mapping,
-    { guards, matching, samePerson }: Pick<Policy, 'guards' | 'matching' | 'samePerson'>,
+    { guards, samePerson }: Pick<Policy, 'guards' | 'samePerson'>,
+    matching: Rules,
     verifiedDomains: readonly string[],
   ) {
     this.mapping = mapping;

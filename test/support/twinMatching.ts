@@ -1,12 +1,13 @@
 /** What the twin has for matching and pairs: everybody beside everybody. */
 import { emailKey } from '../../src/domain/email.ts';
-import type { Matching } from '../../src/domain/matching.ts';
 import type { TwinChange, TwinUser } from './twin.ts';
 
-type Rule = Matching[number];
+/** Expressions are tested one by one. */
+type Rule = { readonly by: 'email' | 'employeeId' | 'userName'; readonly confidence: 'certain' | 'likely' };
+export type Rules = readonly Rule[];
 type Values = TwinUser['fields'];
 type Knowledge = {
-  readonly matching: Matching;
+  readonly matching: Rules;
   readonly verifiedDomains: readonly string[];
   readonly verifiedBelow: ReadonlyMap<string, readonly string[]>;
 };
@@ -17,9 +18,7 @@ type Named =
 /** Whom the rules name; null: nobody. */
 export function named(users: readonly TwinUser[], wanted: Values, known: Knowledge): Named | null {
   const asked = known.matching.some(({ by }) => by === 'email');
-  const rules: readonly Rule[] = asked
-    ? known.matching
-    : [...known.matching, { by: 'email', confidence: 'likely' }];
+  const rules: Rules = asked ? known.matching : [...known.matching, { by: 'email', confidence: 'likely' }];
   const isFree = (user: TwinUser) => user.externalId === null && !user.linkedElsewhere;
   const hits = (rule: Rule) =>
     users.filter(
@@ -39,12 +38,17 @@ export function named(users: readonly TwinUser[], wanted: Values, known: Knowled
   const [only] = meant;
   if (only === undefined || meant.length > 1) return { cause: 'several-candidates', candidates };
   if (!isFree(only)) return { cause: 'address-taken', candidates };
-  const domains = only.place === null ? known.verifiedDomains : known.verifiedBelow.get(only.place);
-  const ownDomain = domains?.some((domain) => key('email', wanted)?.endsWith(`@${domain}`)) ?? false;
+  const isSafe = (by: Rule['by'], { place }: TwinUser) => {
+    if (by === 'employeeId') return place === null;
+    const value = wanted[by === 'email' ? 'email' : 'userName'];
+    const address = typeof value === 'string' ? emailKey(value) : null;
+    if (address === null) return place === null;
+    const domains = place === null ? known.verifiedDomains : known.verifiedBelow.get(place);
+    const isVerified = domains?.some((domain) => address.endsWith(`@${domain}`)) ?? false;
+    return isVerified && (by === 'email' || place === null);
+  };
   const hitting = rules.filter((rule) => hits(rule).includes(only));
-  const believed = hitting.find(
-    ({ by, confidence }) => confidence === 'certain' && (by === 'email' ? ownDomain : only.place === null),
-  );
+  const believed = hitting.find(({ by, confidence }) => confidence === 'certain' && isSafe(by, only));
   if (believed !== undefined)
     return { cause: believed.by === 'email' ? 'matched-by-email' : 'matched-by-rule', user: only };
   const isMail = hitting.every(({ by, confidence }) => by === 'email' && confidence === 'certain');

@@ -135,7 +135,7 @@ class Pair {
     });
     const guards = guarded ? {} : noGuards;
     const wanted = given.length === 0 ? plain : Mapping.parse({ ...plain, rules: given });
-    const policy = { matching, samePerson: guarded ? ('hold' as const) : ('show' as const) };
+    const policy = { matching: [...matching], samePerson: guarded ? ('hold' as const) : ('show' as const) };
     const real = await install.connect({
       directory,
       mapping: wanted,
@@ -143,7 +143,7 @@ class Pair {
       policy,
       verifiedDomains: verified,
     });
-    const pair = new Pair(real, new Twin(wanted, Policy.parse({ guards, ...policy }), verified));
+    const pair = new Pair(real, new Twin(wanted, Policy.parse({ guards, ...policy }), matching, verified));
     const below = await pair.#addTenants(THERE);
     for (const path of verifiedBelow) {
       const tenant = below.get(path) ?? real.tenant;
