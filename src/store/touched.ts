@@ -1,6 +1,7 @@
 /** Whom a run has to look up one by one: those whom a delta names, and those whom a full listing did not name any more. */
 import type { ExternalId } from '../domain/ids.ts';
 import type { TakenRun } from '../domain/run.ts';
+import { OF_THE_MAPPING } from '../domain/written.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { FoundPlaces } from './places.ts';
 import { LIVE } from './planning.ts';
@@ -136,15 +137,16 @@ export class Touched {
 
   /**
    * Whom the provider need not name again: who could not be read by the run that the token is of (where that were many, a connector
-   * does not understand them, and will not now); whose change an apply sent back; whose conflict is about an auth user that has
+   * does not understand them, and will not now; and whom the mapping makes nothing of, it will make nothing of now); whose change an apply sent back; whose conflict is about an auth user that has
    * changed since, or whose tenant has verified a domain since; who comes to an address of which something was decided, or that an auth user was given, since; who waits for a tenant
    * that takes people in by now; and whose auth user was edited here, which no plan has seen yet.
    * null: more of one of the latter than `limit`.
    */
   async #again(tx: BulkTransaction, run: TakenRun, limit: number): Promise<readonly ExternalId[] | null> {
     const unread = await tx.query<{ id: ExternalId }>(
-      `SELECT external_id AS id FROM staged_user WHERE problem IS NOT NULL AND run_id = (${LAST_WITH_TOKEN}) LIMIT $2::int + 1`,
-      [run.connection, limit],
+      `SELECT external_id AS id FROM staged_user
+       WHERE problem IS NOT NULL AND NOT starts_with(problem, $3) AND run_id = (${LAST_WITH_TOKEN}) LIMIT $2::int + 1`,
+      [run.connection, limit, OF_THE_MAPPING],
     );
     const waiting = await tx.query<{ id: ExternalId }>(
       `SELECT c.external_id AS id FROM change c WHERE c.connection_id = $1 AND (c.state IN ('moved', 'failed')

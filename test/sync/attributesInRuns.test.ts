@@ -130,6 +130,19 @@ describe('The scope of a mapping', () => {
     expect(await acme.changeOf('u2')).toMatchObject({ kind: 'delete', cause: 'deprovisioned' });
   });
 
+  it('that cannot be evaluated for somebody has no delta ask for them who are as they were', async () => {
+    const acme = await settled({ scope: 'user.custom.level > 1.0' }, { hasFeed: true });
+    expect(await whoIsThere(acme)).toEqual(['u2', 'u3', 'u4', 'u5', 'u6', 'u7']);
+    acme.directory.requests.length = 0;
+    acme.directory.edit('u2', { jobTitle: 'Driver' });
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    const lookUps = acme.directory.requests.filter(({ list }) => list === 'look-up');
+    expect(lookUps).toEqual([{ list: 'look-up', group: null, page: 1 }]);
+    acme.directory.edit('u8', { custom: { level: 2 } });
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await pending(acme)).toEqual(['u2 update edited', 'u8 create joined']);
+  });
+
   it('that hangs on a group which cannot be read takes nobody for out of it', async () => {
     const acme = await settled({ scope: '"Crew" in groups || user.department == "Sales"' });
     expect(await whoIsThere(acme)).toEqual(['u1', 'u2', 'u7', 'u8']);
