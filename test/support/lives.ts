@@ -39,8 +39,22 @@ const shared = fc.constantFrom(
   'other@else.test',
   'no address',
 );
+/** Somebody's own, each in a spelling that one side or the other writes otherwise. */
+const ownAddresses: Readonly<Record<string, (id: string) => string>> = {
+  own: (id) => `${id}@example.test`,
+  'own, shouted': (id) => `${id.toUpperCase()}@EXAMPLE.TEST`,
+  'own with a tag': (id) => `${id}+payroll@example.test`,
+  'own as a guest': (id) => `${id}_partner.test#EXT#@acme.onmicrosoft.test`,
+  'own, Turkish': (id) => `\u0130\u0131.${id}@example.test`,
+  'own, composed': (id) => `zo\u00eb.${id}@example.test`,
+  'own, decomposed': (id) => `zoe\u0308.${id}@example.test`,
+  'own in punycode': (id) => `${id}@xn--mnchen-3ya.test`,
+  'own in its script': (id) => ` ${id}@M\u00dcNCHEN.test\u200b`,
+};
+
 const address = fc.oneof(
   { weight: 9, arbitrary: fc.constant('own') },
+  { weight: 4, arbitrary: fc.constantFrom(...Object.keys(ownAddresses)) },
   { weight: 2, arbitrary: shared },
   // Somebody's: handed on, exchanged, or come to by several at once.
   { weight: 2, arbitrary: fc.nat(12).map((of) => `u${of}@example.test`) },
@@ -64,7 +78,7 @@ export const attributes = fc.record({
 export type Attributes = typeof attributes extends fc.Arbitrary<infer T> ? T : never;
 
 export function asUser(id: string, { address: chosen, note: value, ...rest }: Attributes): SomeDirectoryUser {
-  const email = chosen === 'own' ? `${id}@example.test` : chosen;
+  const email = ownAddresses[chosen ?? '']?.(id) ?? chosen;
   return { id, ...rest, email, userName: email, custom: value === undefined ? {} : { note: value } };
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConnectionId, type TenantId } from '../../src/domain/ids.ts';
+import { requestRun } from '../../src/sync/runs.ts';
 import { createTenant, verifyDomain } from '../../src/tenancy/tenants.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -35,6 +36,8 @@ const round = fc.record({
   rejects: fc.constantFrom(0, 5, 2),
   localEdits: fc.array(localEdit, { maxLength: 2 }),
   applies: fc.boolean(),
+  /** Somebody asks for these alone before. */
+  targeted: fc.array(who, { maxLength: 4 }),
   /** Several deltas follow each other before a full run looks at all that they came to. */
   isCompared: fc.boolean(),
 });
@@ -106,6 +109,14 @@ async function live(real: Connected, { approves, rejects, localEdits, applies }:
   if (applies && (await real.inState('approved')).length > 0) await real.apply();
 }
 
+/** What it comes to is part of what the delta after it, and the full run, come to. */
+async function targeted(real: Connected, { targeted: chosen }: Round): Promise<void> {
+  if (chosen.length === 0) return;
+  const { connection, administrator } = real;
+  const { run } = await requestRun(install, administrator, { connection, users: ids(chosen) });
+  expect(await real.sync({ run })).toMatchObject({ kind: 'targeted', snapshot: 'named' });
+}
+
 /** All that reviewers are shown, and the versions that it was made from. */
 async function shown(real: Connected) {
   const found = await real.live();
@@ -128,6 +139,7 @@ describe('What deltas came to', () => {
           for (const one of given.rounds) {
             install.clock.advance(1_000);
             change(real.directory, one.edits);
+            await targeted(real, one);
             const outcome = await real.sync();
             expect(outcome).toMatchObject({ result: 'finished' });
             deltas += 'kind' in outcome && outcome.kind === 'delta' ? 1 : 0;
