@@ -96,10 +96,12 @@ export async function previewConnection(tried: Tried): Promise<Preview> {
       : await orNull('The roles that follow from groups are left out of the sample.', () =>
           membershipsOf(tried, people, groups.needed, compiled.groups),
         );
-  const all = people.map((user) => ({
-    externalId: user.externalId,
-    mapped: compiled.map(user, memberships?.get(user.externalId) ?? []),
-  }));
+  const doubt = memberships === null ? compiled.inDoubt(NO_GROUP_KNOWN) : null;
+  const all = people.map((user) => {
+    const mapped = compiled.map(user, memberships?.get(user.externalId) ?? []);
+    const unsure = isMapped(mapped) || doubt === null ? mapped : doubt.map(user, [], null);
+    return { externalId: user.externalId, mapped: unsure };
+  });
   const mapped = all.flatMap(({ externalId, mapped: one }) =>
     isMapped(one) ? [{ externalId, ...one }] : [],
   );
@@ -121,6 +123,8 @@ export async function previewConnection(tried: Tried): Promise<Preview> {
     ],
   };
 }
+
+const NO_GROUP_KNOWN = { membersUnknown: [], someUnreadable: true, read: [] };
 
 /** Whom the mapping makes nothing of, among those who were read. */
 function leftOut(all: readonly Mapped[]): readonly Shortcoming[] {
@@ -305,26 +309,33 @@ function shortcomingsOf(
       'The directory has no groups.',
     ],
   ];
-  const known = new Set(groups?.all.flatMap(({ externalId, name }) => [externalId as string, name]));
-  const { roles, rules = [] } = groups?.isWhole === true && abilities.groups ? mapping : { roles: [] };
   return [
     ...failed,
     ...unable.flatMap(([able, what, why]) => (able ? [] : [{ what, why }])),
-    ...roles
-      .filter(({ group }) => !known.has(group))
-      .map(({ group, role }) => ({
-        what: `Nobody gets the role ${role} by the group ${group}.`,
-        why: 'The directory lists no group of this id or name.',
-      })),
+    ...(groups?.isWhole === true && abilities.groups ? unlisted(mapping, groups.all) : []),
+  ];
+}
+
+/** Groups that the mapping names and the directory does not list. */
+function unlisted(mapping: Mapping, all: readonly GroupRef[]): readonly Shortcoming[] {
+  const known = new Set(all.flatMap(({ externalId, name }) => [externalId as string, name]));
+  const why = 'The directory lists no group of this id or name.';
+  const { roles, rules = [] } = mapping;
+  const elsewhere = new Set([...roles.map(({ group }) => group), ...rules.map(({ when }) => when.group)]);
+  const whats = [
+    ...roles.flatMap(({ group, role }) =>
+      known.has(group) ? [] : `Nobody gets the role ${role} by the group ${group}.`,
+    ),
     ...rules.flatMap(({ when: { group } }, at) =>
       group === undefined || known.has(group)
         ? []
-        : [
-            {
-              what: `Rule ${at + 1} is about nobody: it names the group ${group}.`,
-              why: 'The directory lists no group of this id or name.',
-            },
-          ],
+        : `Rule ${at + 1} is about nobody: it names the group ${group}.`,
+    ),
+    ...compileMapping(mapping).groups.flatMap((group) =>
+      known.has(group) || elsewhere.has(group)
+        ? []
+        : `An expression of the mapping looks for the group ${group}, which nobody is in.`,
     ),
   ];
+  return whats.map((what) => ({ what, why }));
 }

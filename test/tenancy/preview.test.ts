@@ -108,6 +108,38 @@ it('says what will not work, and why', async () => {
   );
 });
 
+it('says of whom the mapping makes nothing, and which attributes and groups that it uses nobody has', async () => {
+  const rows = Array.from({ length: 4 }, (_, row) => `${row},p${row}@acme.example,active,Staff`);
+  const connection = await aFile(rows, {});
+  const scoped = await tested(connection, {
+    scope: 'user.email != "p0@acme.example"',
+    attributes: { department: { value: 'user.userName == "" ? user.custom.team : ""' } },
+  } as never);
+  expect(scoped?.shortcomings).toEqual(
+    expect.arrayContaining([
+      {
+        what: '1 of the 4 people who were read are out of scope.',
+        why: expect.stringContaining('does not hold'),
+      },
+      {
+        what: 'Of 3 of the 4 people who were read, nothing can be made out.',
+        why: 'mapping.attributes.department: no such key: team',
+      },
+      {
+        what: 'Nobody of the 4 people who were read has the custom attribute team, which the mapping uses.',
+        why: expect.any(String),
+      },
+    ]),
+  );
+  expect(scoped).toMatchObject({ sample: [], users: 4 });
+  const grouped = await tested(connection, { scope: '"Staff" in groups || "Nobody" in groups' } as never);
+  expect(grouped?.sample).toHaveLength(4);
+  expect(grouped?.shortcomings).toContainEqual({
+    what: 'An expression of the mapping looks for the group Nobody, which nobody is in.',
+    why: 'The directory lists no group of this id or name.',
+  });
+});
+
 it('reckons the time of a full pull from the first pages and the number of users', async () => {
   const rows = Array.from({ length: 4_500 }, (_, row) => `${row},p@acme.example,active,`);
   const connection = await aFile(rows, {});
