@@ -1,5 +1,6 @@
 /** From what was measured to what is printed: value, floor, ratio and limit of each figure. */
 import type { Reads } from './authorization.ts';
+import type { Beside, ReviewTimes } from './review.ts';
 import type { Part, TreeTimes } from './tenancy.ts';
 import type { Report } from './worker.ts';
 
@@ -184,6 +185,30 @@ export function treeFigures({ tenants, users }: Part, times: TreeTimes): readonl
     figure(`move of ${tenants} tenants with ${users} users, the slowest`, times.move, times.bareMove, 5_000),
     figure('longest read of them meanwhile', times.readDuring, times.readBefore, 1_000),
     figure('what is below the root, by kind', times.describe, times.bareCount, 1_000),
+  ];
+}
+
+/** Pages are limited as for 200,000 changes, whatever their number; approving is in proportion. */
+export function reviewFigures(changes: number, times: ReviewTimes): readonly Figure[] {
+  const ms = (name: string, { value, bare }: Beside): Figure => ({
+    ...{ name, value, unit: 'ms', floor: bare, ratio: value / bare, limit: 50, ok: value <= 50 },
+  });
+  const limit = (15 * changes) / 200_000;
+  const { value, bare } = times.approve;
+  return [
+    ms(`first page of ${changes} open changes, filtered, p95`, times.filtered),
+    ms('the same, of several connections', times.filteredOfSeveral),
+    ms(`first page of ${changes} open changes, grouped and filtered, p95`, times.grouped),
+    ms('the same, of several connections', times.groupedOfSeveral),
+    {
+      name: `approval of ${changes} changes`,
+      value: value / 1_000,
+      unit: 's',
+      floor: bare / 1_000,
+      ratio: value / bare,
+      limit,
+      ok: value / 1_000 <= limit,
+    },
   ];
 }
 

@@ -16,11 +16,13 @@ import {
   figures,
   pullFigures,
   readFigures,
+  reviewFigures,
   scaleFigures,
   table,
   treeFigures,
 } from './figures.ts';
 import { populate } from './population.ts';
+import { measureReview } from './review.ts';
 import { measureDirectory, measureLarge, measurePull, say } from './sync.ts';
 import { measureTree } from './tenancy.ts';
 
@@ -29,10 +31,11 @@ const HELP = `npm run bench -- [SECTION …] [--users N] [--tenants N] [--second
   sync            a full sync of a simulated Entra ID directory, its apply, and what follows a small change
   large           the same in a directory ten times as large, and what a hundred changes and one cost there
   authorization   reading what a user may do, over HTTP, with the key of an application that sees all tenants
+  review          listing, filtering, grouping and approving very many open changes
   tenants         moving a part of the tree while others read of it, and saying what is below the root
   Without a section: all.
 
-  --users N    how many there are (default 100000 in the directory, 1000000 elsewhere; of large, in the large one)
+  --users N    how many there are (default 100000 in the directory, 1000000 elsewhere; of large, in the large one; of review, 200000 changes)
   --tenants N  that they are spread over, eight deep (default 10000)
   --seconds N  for each measurement of reads (default 10)
   --pull       of sync, only the first pull: how long it takes, and how much memory the worker needs for it
@@ -45,6 +48,7 @@ const sections = {
   sync: () => withPostgres(syncFigures),
   large: largeFigures,
   authorization: () => withPostgres(authorizationFigures),
+  review: () => withPostgres(reviewing),
   tenants: () => withPostgres(tenantFigures),
 } as const;
 
@@ -108,6 +112,12 @@ async function authorizationFigures(url: string): Promise<readonly Figure[]> {
   say('reads');
   const api = await measureReads({ serve: 'api', url, secretKey }, sample);
   return readFigures('authorization reads', api, floor);
+}
+
+async function reviewing(url: string): Promise<readonly Figure[]> {
+  const changes = Number(values.users ?? 200_000);
+  say(`${changes} open changes of one connection, and as many of several`);
+  return reviewFigures(changes, await measureReview(url, changes));
 }
 
 async function tenantFigures(url: string): Promise<readonly Figure[]> {
