@@ -43,7 +43,7 @@ describe('A quarantined connection', { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/^Down .* quarantined /m);
     expect(stdout).toMatch(/^Other .* active /m);
     expect(stderr).toMatch(
-      /^Down is quarantined\. The last 5 runs failed: The host does not answer\.\n {2}can be mended by: nobody.*\n {2}remedy: Wait for it\.\n {2}next run by schedule: \d{4}-\d\d-\d\d 03:00 UTC$/m,
+      /^Down is quarantined\. The last 5 runs failed: The host does not answer\.\n {2}can be mended by: nobody.*\n {2}remedy: Wait for it\.\n {2}next run by schedule: \d{4}-\d\d-\d\d 03:0\d UTC$/m,
     );
     expect(stderr).not.toContain('Other');
     const { items } = JSON.parse((await ok('connections', '--json')).stdout);
@@ -56,7 +56,7 @@ describe('A quarantined connection', { timeout: 120_000 }, () => {
   it('is shown, and found by the check-up', async () => {
     const shown = await ok('connections', 'show', 'Down');
     expect(shown.stdout).toMatch(/^health +quarantined$/m);
-    expect(shown.stdout).toMatch(/^next run +\d{4}-\d\d-\d\dT03:00:00\.000Z$/m);
+    expect(shown.stdout).toMatch(/^next run +\d{4}-\d\d-\d\dT03:0\d:\d\d\.000Z$/m);
     expect(shown.stderr).toContain('remedy: Wait for it.');
     expect((await run('doctor')).stdout).toMatch(
       /warn +health +Down: quarantined since .*The last 5 runs failed/,
@@ -83,6 +83,36 @@ describe('A quarantined connection', { timeout: 120_000 }, () => {
     expect(skipped).toMatchObject([{ reason: 'quarantined' }, { reason: 'quarantined' }]);
     expect(skipped[1].delayMs).toBeGreaterThan(skipped[0].delayMs);
   });
+});
+
+it('What deltas missed stands beside the run that found it, and for seven days beside the connection', async () => {
+  const found = (missed: number, daysAgo: number) =>
+    asOwner(String(env['DATABASE_URL']), (client) =>
+      client.query(
+        `INSERT INTO sync_run (id, tenant_id, connection_id, kind, trigger, state, snapshot, mapping, reading_fingerprint, requested_by, finished_at,
+           counts, missed_by_deltas)
+         SELECT $1, tenant_id, id, 'full', 'schedule', 'finished', 'complete', mapping, '', 'schedule', now() - make_interval(days => $3),
+           '{"new": 0, "changed": 9, "deleted": 0, "conflicts": 0, "held": 0}', $2 FROM connection WHERE name = 'Other'`,
+        [v7(), missed, daysAgo],
+      ),
+    );
+  for (const [missed, daysAgo] of [
+    [30, 8],
+    [7, 3],
+    [5, 1],
+    [0, 0],
+  ] as const)
+    await found(missed, daysAgo);
+  const listed = await ok('connections');
+  expect(listed.stdout).toMatch(/^Other .* active /m);
+  expect(listed.stderr).toContain(
+    'Other: deltas missed 12 changes in the last 7 days, which full runs found.',
+  );
+  expect((await ok('connections', 'show', 'Other')).stdout).toMatch(/^missed by deltas +12$/m);
+  const runs = await ok('runs', '--connection', 'Other');
+  expect(runs.stdout).toMatch(/complete, 5 missed/);
+  const { items } = JSON.parse((await ok('runs', '--connection', 'Other', '--json')).stdout);
+  expect(items.map((run: { missedByDeltas: number }) => run.missedByDeltas)).toEqual([0, 5, 7, 30]);
 });
 
 it('A certificate is named by the check-up a month before it ends, and after', {
