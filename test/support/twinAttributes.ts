@@ -1,9 +1,9 @@
-/** The slow, obvious twin of attribute mapping and scope: what expressions mean is written down in mappings.ts, in another language. */
+/** The slow, obvious twin of attribute mapping and scope: what expressions mean is written down in meanings.ts, in another language. */
 import { FIELD_NAMES } from '../../src/domain/attributes.ts';
 import type { DirectoryUser } from '../../src/domain/directory.ts';
 import type { Mapping } from '../../src/domain/mapping.ts';
 import { cleanText } from '../../src/domain/normalise.ts';
-import { SCOPES, VALUES } from './mappings.ts';
+import { SCOPES, VALUES } from './meanings.ts';
 
 type Value = string | number | boolean | readonly string[];
 type Values = Readonly<Record<string, Value>>;
