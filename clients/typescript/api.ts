@@ -162,7 +162,7 @@ export type ChangeGroup = {
     readonly id: string;
     readonly name: string;
   }[];
-  /** Lists them, and decides on them. */
+  /** Beside the tenant, connection and states that were asked for: lists them, and decides on them. By connection, `key` is its id. */
   readonly filter: {
     /** Only those of this set. */
     readonly set?: "new" | "changed" | "deleted" | "conflict";

@@ -82,6 +82,7 @@ export const Change = z
       .describe('What settles a conflict, which nobody can approve; null for all other changes.'),
     decision: z
       .object({
+        id: z.uuid().describe('To approve what is held, send it with the decision.'),
         verdict: z.enum(['approve', 'reject', 'hold']),
         madeBy: z.string(),
         by: z.string().nullable(),
@@ -132,7 +133,9 @@ const ChangeGroup = z
     states: counts(CHANGE_STATES),
     risks: counts(RISKS),
     sample: z.array(z.object({ id: z.uuid(), name: z.string() })).describe('A few of them.'),
-    filter: ChangeCriteria.describe('Lists them, and decides on them.'),
+    filter: ChangeCriteria.describe(
+      'Beside the tenant, connection and states that were asked for: lists them, and decides on them. By connection, `key` is its id.',
+    ),
   })
   .meta({ id: 'ChangeGroup' });
 

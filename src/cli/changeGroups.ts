@@ -1,5 +1,5 @@
 /** `rollcall changes --group-by`: one line for many changes, with the options that list them or decide on them. */
-import { setOf } from '../domain/change.ts';
+import { type ChangeState, setOf } from '../domain/change.ts';
 import type { Grouping } from '../domain/changeGroup.ts';
 import { RISKS } from '../domain/risk.ts';
 import type { Cli } from './cli.ts';
@@ -13,6 +13,8 @@ type Asked = {
   readonly by: Grouping;
   readonly filter: object;
   readonly where: { readonly tenant?: string; readonly connection?: string };
+  /** Those that were asked for, unless it is those that wait. */
+  readonly state?: readonly ChangeState[];
   readonly limit: number;
   readonly all?: boolean;
 };
@@ -22,7 +24,7 @@ type Group = Listed['items'][number];
 
 export async function listGroups(cli: Cli, operator: Operator, asked: Asked): Promise<void> {
   const { terminal } = cli;
-  const { by, filter, where } = asked;
+  const { by, filter } = asked;
   const pages: Listed[] = [];
   const fetch = async (page: Page) => {
     const found = await operator.groupChanges({ ...filter, ...page, by });
@@ -38,26 +40,33 @@ export async function listGroups(cli: Cli, operator: Operator, asked: Asked): Pr
   if (terminal.json) return terminal.document({ by, changes, groups, lookedAt, revisions, items, next });
   if (items.length === 0) return terminal.note('No such change waits.');
   terminal.table(
-    ['changes', 'risk', by, 'kinds', 'opened by'],
+    ['changes', 'risk', by, 'kinds', 'states', 'opened by'],
     items.map((group) => rowOf(by, group)),
   );
   if (lookedAt !== null)
     terminal.note(`\nOf the oldest ${grouped(lookedAt)} that were looked at; there are more.`);
   if (next !== null) terminal.note('\nThere are more: --limit or --all.');
-  suggest(cli, { by, where, revisions, largest: items[0] });
+  suggest(cli, { ...asked, revisions, largest: items[0] });
 }
 
 function rowOf(by: Grouping, group: Group): Cell[] {
-  const kinds = Object.entries(group.kinds).map(([kind, n]) => `${grouped(n)} ${kind}`);
-  const [kind] = Object.keys(group.kinds) as (keyof typeof setOf)[];
-  const text = kinds.join(', ');
+  const kinds = Object.keys(group.kinds) as (keyof typeof setOf)[];
+  const [kind] = kinds;
+  const text = numbers(group.kinds);
   return [
     grouped(group.changes),
     riskOf(group),
     group.label,
     kinds.length === 1 && kind !== undefined ? { text, style: styleOfSet[setOf[kind]] } : text,
+    numbers(group.states),
     openedBy(by, group),
   ];
+}
+
+function numbers(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, n]) => `${grouped(n)} ${name}`)
+    .join(', ');
 }
 
 /** The highest, and how many of it where not all have it. */
@@ -72,17 +81,24 @@ function openedBy(by: Grouping, { key, filter }: Group): string {
   return by === 'connection' ? `--connection ${key}` : criteriaAsTyped(filter).trim();
 }
 
-type Known = Pick<Asked, 'by' | 'where'> &
+type Known = Pick<Asked, 'by' | 'where' | 'state'> &
   Pick<Listed, 'revisions'> & { readonly largest: Group | undefined };
 
 /** With the largest group as the example. A decision is about one connection's change set. */
-function suggest(cli: Cli, { by, where, revisions, largest }: Known): void {
+function suggest(cli: Cli, { by, where, state, revisions, largest }: Known): void {
   if (largest === undefined) return;
   const whose = Object.entries(where).map(([what, id]) => ` --${what} ${quoted(id)}`);
   const [only, ...others] = revisions;
-  const decidable = Object.keys(largest.kinds).some((kind) => kind !== 'conflict');
   cli.terminal.note('');
-  const list = `changes${by === 'connection' ? '' : whose.join('')} ${openedBy(by, largest)}`;
-  const approve = `approve --connection ${only?.connection} --all${criteriaAsTyped(largest.filter)} --revision ${only?.revision} --reason TEXT`;
-  cli.next(list, ...(only !== undefined && others.length === 0 && decidable ? [approve] : []));
+  const states = state === undefined ? '' : ` --state ${state.join(' ')}`;
+  const list = `changes${by === 'connection' ? '' : whose.join('')} ${openedBy(by, largest)}${states}`;
+  cli.next(list, ...(only !== undefined && others.length === 0 ? approving(only, largest) : []));
+}
+
+/** None where nothing of it waits for a decision. */
+function approving({ connection, revision }: Listed['revisions'][number], group: Group): string[] {
+  const { open = 0, held = 0 } = group.states;
+  if (open + held === 0 || Object.keys(group.kinds).every((kind) => kind === 'conflict')) return [];
+  const criteria = `${criteriaAsTyped(group.filter)}${open === 0 ? ' --include-held' : ''}`;
+  return [`approve --connection ${connection} --all${criteria} --revision ${revision} --reason TEXT`];
 }

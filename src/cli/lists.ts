@@ -51,9 +51,11 @@ export async function writeItems<T, Cursor>(
   wanted: Wanted,
 ): Promise<void> {
   let written = 0;
+  let begun = false;
   let next: Cursor | null = null;
-  terminal.write('{"items": [');
   for await (const page of pagesOf(fetch, wanted)) {
+    if (!begun) terminal.write('{"items": ['); // what is refused leaves no half of a document
+    begun = true;
     for (const item of page.items) {
       terminal.write(`${written === 0 ? '' : ','}\n  ${JSON.stringify(item)}`);
       written += 1;
