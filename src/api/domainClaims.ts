@@ -60,6 +60,7 @@ export const domainClaims = [
     input: NewDomainClaim,
     status: 201,
     answer: DomainClaim,
+    location: ({ id }) => `/v1/domain-claims/${id}`,
     handle: ({ deps, caller, input }) => claimDomain(deps, caller, input),
   }),
   route({

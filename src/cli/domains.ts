@@ -1,5 +1,6 @@
 /** `rollcall tenants domain`: whose a domain is, by a record in it or by somebody's word. */
 import type { DomainClaim } from '../domain/domainClaim.ts';
+import { domainKey } from '../domain/email.ts';
 import { notFound } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Tenant } from '../domain/tenant.ts';
@@ -35,7 +36,10 @@ export async function domains(cli: Cli, { operator }: App, asked: Asked): Promis
   if (attest) return await attestDomain(cli, operator, tenant, domain);
   if (withdraw) return await withdrawClaim(cli, operator, tenant, domain);
   const claim = await operator.claimDomain({ tenant: tenant.id, domain });
-  return await tell(cli, operator, check ? await operator.checkDomainClaim(claim.id) : claim);
+  if (!check) return await tell(cli, operator, claim);
+  const seen = await operator.checkDomainClaim(claim.id);
+  await tell(cli, operator, seen);
+  return seen.problem === null ? EXIT.ok : EXIT.notNow;
 }
 
 async function list({ terminal }: Cli, operator: Operator, { id, name }: Tenant): Promise<number> {
@@ -54,7 +58,7 @@ async function list({ terminal }: Cli, operator: Operator, { id, name }: Tenant)
     const known = new Set(verified.map(({ domain }) => domain));
     const pending = claims
       .filter(({ domain }) => !known.has(domain))
-      .map(({ domain }) => [domain, 'claimed', '', '']);
+      .map(({ domain, state }) => [domain, state, '', '']);
     terminal.table(['domain', 'state', 'verified', 'by'], [...rows, ...pending]);
     for (const claim of claims) await warn(terminal, operator, claim);
   }
@@ -82,9 +86,8 @@ async function withdrawClaim(
   tenant: Tenant,
   domain: string,
 ): Promise<number> {
-  const claim = (await operator.listDomainClaims(tenant.id)).find(
-    (one) => one.domain === domain.toLowerCase(),
-  );
+  const key = domainKey(domain);
+  const claim = (await operator.listDomainClaims(tenant.id)).find((one) => one.domain === key);
   if (claim === undefined) throw notFound('domain claim', domain);
   await operator.withdrawDomainClaim(claim.id);
   if (terminal.json) terminal.document({ withdrawn: claim.domain });
@@ -94,10 +97,9 @@ async function withdrawClaim(
 
 async function tell(cli: Cli, operator: Operator, claim: DomainClaim): Promise<number> {
   const { terminal } = cli;
-  const code = claim.checkedAt !== null && claim.problem !== null ? EXIT.notNow : EXIT.ok;
   if (terminal.json) {
     terminal.document(claim);
-    return code;
+    return EXIT.ok;
   }
   if (claim.state === 'verified')
     terminal.line(
@@ -107,10 +109,10 @@ async function tell(cli: Cli, operator: Operator, claim: DomainClaim): Promise<n
     terminal.line('Set this record in the zone of the domain:');
     terminal.line(`  ${claim.record.name}  ${claim.record.type}  ${claim.record.value}`);
   }
-  if (claim.problem !== null) terminal.note(claim.problem);
+  if (claim.state === 'pending' && claim.problem !== null) terminal.note(claim.problem);
   await warn(terminal, operator, claim);
   if (claim.state !== 'verified') cli.next(`tenants domain ${claim.tenant} ${claim.domain} --check`);
-  return code;
+  return EXIT.ok;
 }
 
 async function warn(

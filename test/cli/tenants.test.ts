@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { startDnsServer } from '../support/dnsServer.ts';
 import { aCommandLine } from './commandLine.ts';
 
-const { run, said, json, file } = aCommandLine();
+const { env, run, said, json, file } = aCommandLine();
 beforeAll(async () => {
   await json('tenants', 'add', 'Harbor');
   await json('tenants', 'add', 'Ferries');
@@ -59,6 +60,35 @@ describe('rollcall tenants', () => {
     const refused = await run('tenants', 'move', 'Ferries', 'Rotterdam');
     expect(refused).toMatchObject({ code: 3, stdout: '' });
     expect(refused.stderr).toContain('A tenant cannot be moved below itself.');
+  });
+
+  it('claims a domain, looks for its record, and withdraws it, however it is spelled', {
+    timeout: 240_000,
+  }, async () => {
+    const dns = await startDnsServer();
+    env['ROLLCALL_DNS_SERVERS'] = dns.address;
+    try {
+      const domain = ['tenants', 'domain', 'Ferries'];
+      const claim = await json(...domain, 'bücher.example');
+      expect(claim).toMatchObject({ domain: 'xn--bcher-kva.example', state: 'pending' });
+      expect(await said(...domain)).toMatch(/xn--bcher-kva\.example +pending/);
+      const missing = await run(...domain, 'bücher.example', '--check');
+      expect(missing).toMatchObject({ code: 3, stdout: expect.stringContaining(claim.record.value) });
+      expect(missing.stderr).toContain('There is no TXT record of this name.');
+      // To look at what the record has to be is no failure, whatever was seen of it.
+      expect(await run(...domain, 'bücher.example')).toMatchObject({ code: 0 });
+      dns.names.set(claim.record.name, { txt: [[claim.record.value]] });
+      expect(await said(...domain, 'bücher.example', '--check')).toContain('is verified by its record');
+      dns.names.clear();
+      const lost = await run(...domain, 'bücher.example', '--check');
+      expect(lost.code).toBe(3);
+      expect(lost.stderr.match(/There is no TXT record of this name\./g)).toHaveLength(1);
+      expect(await said(...domain, 'Bücher.Example ', '--withdraw')).toContain('does not claim');
+      expect(await said(...domain)).toBe('No domain of Ferries is verified or claimed.\n');
+    } finally {
+      delete env['ROLLCALL_DNS_SERVERS'];
+      await dns.close();
+    }
   });
 
   it('names the rules that lead to where a moved tenant was', { timeout: 240_000 }, async () => {
