@@ -58,7 +58,7 @@ const named = (what: string) => new Option('--guard <guard>', what).choices(OVER
 
 function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number.');
+  throw new InvalidArgumentError('It must be a whole number of at most nine digits.');
 }
 
 async function overrideGuard(
@@ -70,14 +70,14 @@ async function overrideGuard(
   if ((limit === undefined) === (off !== true)) {
     throw new Problem({
       code: 'invalid-input',
-      message: 'It is not said how much may go.',
+      message: off === true ? 'Both --limit and --off are given.' : 'It is not said how much may go.',
       remedy: 'Give --limit with a number, or --off for all.',
     });
   }
   const { id: connection } = await operator.findConnection(name);
   const made = await operator.overrideGuard({ connection, guard, allowed: limit ?? null, until, reason });
   if (cli.terminal.json) return cli.terminal.document(made);
-  cli.terminal.line(`${harmless(overrideInWords(made))}.`);
+  cli.terminal.line(asSentence(made));
   cli.next(`sync ${connection}`);
 }
 
@@ -112,7 +112,7 @@ async function showGuards(cli: Cli, { operator }: App, name: string): Promise<vo
     const held = finding.overridden === undefined ? 'held' : 'let through';
     terminal.line(`${terminal.style('bold', held)}: ${harmless(explainFinding(finding))}`);
   }
-  for (const override of shown.overrides) terminal.line(`${harmless(overrideInWords(override))}.`);
+  for (const override of shown.overrides) terminal.line(asSentence(override));
   noteUnknown(cli, shown);
 }
 
@@ -129,6 +129,11 @@ export function noteUnknown({ terminal }: Cli, { unknown: { users, roles } }: Gu
     terminal.note(
       `${warning}: the policy protects users whom nobody is: ${list(users)}. They are passed over.`,
     );
+}
+
+function asSentence(override: Override): string {
+  const words = harmless(overrideInWords(override));
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 }
 
 export function overrideInWords({ guard, allowed, by, reason, until }: Omit<Override, 'id'>): string {

@@ -10,8 +10,15 @@ export function momentTyped(text: string): string {
   const moment = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)
     ? new Date(text)
     : null;
-  if (moment !== null && !Number.isNaN(moment.getTime())) return moment.toISOString();
+  if (moment !== null && isDay(text.slice(0, 10)) && !Number.isNaN(moment.getTime()))
+    return moment.toISOString();
   throw new InvalidArgumentError(
     'It must be a day such as 2026-12-31, a moment such as 2026-12-31T18:00Z, or how far away, such as 7d.',
   );
+}
+
+/** `Date` takes 31 February for 3 March. */
+function isDay(text: string): boolean {
+  const day = new Date(text);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
 }

@@ -39,6 +39,7 @@ const WHAT = {
   same: 'say that two are one person: whoever comes goes on with the auth user that is there',
   different: 'say that two are different people: both go their ways',
 } as const satisfies Record<PairVerdict, string>;
+const VERDICTS = ['same', 'different'] as const satisfies readonly PairVerdict[];
 
 export function addPairCommands(program: Command, cli: Cli): void {
   const pairs = program
@@ -55,7 +56,7 @@ export function addPairCommands(program: Command, cli: Cli): void {
     .option('--all', 'all of them')
     .action((options: PairsOptions) => cli.withApp((app) => listPairs(cli, app, options)));
   examples(pairs, 'rollcall pairs', "rollcall pairs --connection 'Harbor Okta' --all --json");
-  for (const verdict of ['same', 'different'] as const) {
+  for (const verdict of VERDICTS) {
     const command = program
       .command(verdict)
       .description(WHAT[verdict])
@@ -101,22 +102,37 @@ async function listPairs(cli: Cli, { operator }: App, options: PairsOptions): Pr
   if (terminal.json) return await writeItems(terminal, fetch, options);
   let found = 0;
   let more = false;
+  const verdicts = new Set<PairVerdict>();
+  const withState = state !== undefined;
   for await (const { items, next } of pagesOf(fetch, options)) {
     found += items.length;
     more = next !== null;
+    for (const verdict of items.flatMap(allowed)) verdicts.add(verdict);
     if (items.length > 0)
-      terminal.table(['pair', 'kind', 'who comes', 'may be', 'shares', 'revision'], items.map(rowOf));
+      terminal.table(
+        ['pair', 'kind', ...(withState ? ['state'] : []), 'who comes', 'may be', 'shares', 'revision'],
+        items.map((pair) => rowOf(pair, withState)),
+      );
   }
   if (found === 0) return terminal.note('No such pair waits.');
   if (more) terminal.note('\nThere are more: --limit or --all.');
-  cli.next('same PAIR --reason TEXT', 'different PAIR --reason TEXT');
+  cli.next(...[...verdicts].map((verdict) => `${verdict} PAIR --reason TEXT`));
 }
 
-function rowOf({ id, kind, joiner, authUser, shares, revision: seen }: Pair): Cell[] {
+function allowed({ state, fingerprint }: Pair): PairVerdict[] {
+  if (fingerprint === null) return [];
+  return VERDICTS.filter((verdict) => (verdictAllowedIn[verdict] as readonly PairState[]).includes(state));
+}
+
+function rowOf(
+  { id, kind, state, joiner, authUser, shares, revision: seen }: Pair,
+  withState: boolean,
+): Cell[] {
   const was = authUser.formerExternalId === null ? '' : `, ${authUser.formerExternalId}`;
   return [
     id,
     kind,
+    ...(withState ? [state] : []),
     `${joiner.name} (${joiner.externalId})`,
     `${authUser.name} (${authUser.state}${was}): ${PAIR_KINDS[kind]}`,
     shares.join(', '),
@@ -147,15 +163,16 @@ async function choose(
     done.refused.push(...refused);
   }
   if (terminal.json) terminal.document({ verdict, ...done });
-  else {
-    terminal.line(
-      `Called ${counted(done.decided, 'pair')} ${verdict === 'same' ? 'one person' : 'two people'}.`,
-    );
-    for (const { id, because } of done.refused)
-      terminal.note(`${terminal.noteStyle('yellow', 'refused')}: ${id}: ${asTyped(IN_WORDS[because])}`);
-  }
+  else writeChosen(cli, verdict, done);
   if (done.decided > 0) cli.next(`sync ${chosen[0]?.connection ?? 'CONNECTION'}`);
   return done.refused.length === 0 ? EXIT.ok : EXIT.notNow;
+}
+
+function writeChosen({ terminal }: Cli, verdict: PairVerdict, { decided, refused }: PairResult): void {
+  const what = verdict === 'same' ? 'one person' : 'two people';
+  terminal.line(decided === 0 ? 'Nothing was decided.' : `Called ${counted(decided, 'pair')} ${what}.`);
+  for (const { id, because } of refused)
+    terminal.note(`${terminal.noteStyle('yellow', 'refused')}: ${id}: ${asTyped(IN_WORDS[because])}`);
 }
 
 const AT_ONCE = 1_000;

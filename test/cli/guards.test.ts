@@ -36,7 +36,7 @@ describe('rollcall guards', { timeout: 120_000 }, () => {
     const made = await override('--limit', '500', '--until', '2d');
     expect(made).toMatchObject({ code: 0 });
     const said =
-      /the guard too-many-deletions lets up to 500 through until .*Z, by operator:\w+: Merger with Quay/;
+      /the guard too-many-deletions lets up to 500 through until .*Z, by operator:\w+: Merger with Quay/i;
     expect(made.stdout).toMatch(said);
     expect((await ok('guards', 'show', 'Harbor Okta')).stdout).toMatch(said);
     expect((await ok('connections')).stderr).toMatch(said);
@@ -67,10 +67,16 @@ describe('rollcall guards', { timeout: 120_000 }, () => {
       code: 2,
       stderr: expect.stringContaining('Give --limit with a number, or --off for all.'),
     });
-    expect(await override('--off', '--until', 'Monday')).toMatchObject({
+    expect(await override('--off', '--limit', '5', '--until', '2d')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('2026-12-31'),
+      stderr: expect.stringContaining('Both --limit and --off are given.'),
     });
+    // The second is no day, and not another one in its place.
+    for (const time of ['Monday', '2127-02-31'])
+      expect(await override('--off', '--until', time)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('2026-12-31'),
+      });
     expect(await override('--off', '--until', '200d')).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('more than 90 days away'),
