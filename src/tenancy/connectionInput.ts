@@ -126,6 +126,9 @@ function limitsOf(before: Policy, after: Policy): { readonly [key: string]: Json
     ...(same(before.matching, after.matching)
       ? {}
       : { matching: { before: before.matching, after: after.matching } }),
+    ...(before.samePerson === after.samePerson
+      ? {}
+      : { samePerson: { before: before.samePerson, after: after.samePerson } }),
     ...(same(before.protected, after.protected)
       ? {}
       : { protected: { before: guarded(before.protected), after: guarded(after.protected) } }),

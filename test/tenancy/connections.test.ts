@@ -217,6 +217,15 @@ describe('updateConnection', () => {
     });
   });
 
+  it('records what becomes of people who may be one, and how they are matched, before and after', async () => {
+    const policy = { samePerson: 'show' as const, matching: [] };
+    connection = await updateConnection(deps, admin, { connection: connection.id, policy });
+    expect((await auditOf(database.url, tenant)).at(-1)?.details).toMatchObject({
+      samePerson: { before: 'hold', after: 'show' },
+      matching: { before: [{ by: 'email', confidence: 'certain' }], after: [] },
+    });
+  });
+
   it('records whom the policy protects, without their addresses', async () => {
     const policy = { protected: { users: ['root@acme.example'], roles: ['owner'] } };
     connection = await updateConnection(deps, admin, { connection: connection.id, policy });
