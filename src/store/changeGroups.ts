@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import type { ProposedChange } from '../domain/change.ts';
-import { type GroupFacts, groupFactsOf } from '../domain/changeGroup.ts';
+import { type GroupFacts, groupFactsOf, newcomerKey } from '../domain/changeGroup.ts';
 import { differenceKey } from '../domain/difference.ts';
 import type { RiskFacts } from '../domain/risk.ts';
 import type { TakenRun } from '../domain/run.ts';
@@ -35,6 +35,7 @@ export class PlannedGroups {
   readonly #run: TakenRun;
   readonly #facts: RiskFacts;
   readonly #known = new Map<string, string>();
+  readonly #newcomers = new Map<string, string>();
   #unwritten: object[] = [];
 
   constructor(run: TakenRun, facts: RiskFacts) {
@@ -44,6 +45,14 @@ export class PlannedGroups {
 
   /** The id of the group that the change belongs to. `change`s come in the order of their ids. */
   groupOf(change: ProposedChange, changeId: string): string {
+    const newcomer = newcomerKey(change);
+    if (newcomer === null) return this.#describe(change, changeId);
+    const known = this.#newcomers.get(newcomer) ?? this.#describe(change, changeId);
+    this.#newcomers.set(newcomer, known);
+    return known;
+  }
+
+  #describe(change: ProposedChange, changeId: string): string {
     const facts = groupFactsOf(change, this.#facts);
     const content = JSON.stringify(facts);
     const known = this.#known.get(content);
