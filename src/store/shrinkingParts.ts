@@ -34,6 +34,7 @@ export async function rememberParts(tx: BulkTransaction, run: TakenRun): Promise
   );
   const known = (was: string, sizes: string, now: string) =>
     `CASE WHEN last.${sizes} ? (${was}) THEN ${was} ELSE ${now} END`;
+  await tx.query('SET LOCAL enable_seqscan = off'); // each is looked up by key, whatever the statistics of what was just stored say
   const { rowCount } = await tx.client.query(
     `WITH last AS MATERIALIZED (SELECT id, domains, org_units FROM sync_run WHERE id = ${LAST_COMPLETE}),
      taking AS MATERIALIZED (
@@ -54,6 +55,7 @@ export async function rememberParts(tx: BulkTransaction, run: TakenRun): Promise
          WHERE m.run_id = last.id AND m.user_id = t.external_id AND (t.leaves OR NOT m.group_id = ANY (${GROUPS('d.content')})) OFFSET 0) g ON true`,
     [run.connection, run.id],
   );
+  await tx.query('SET LOCAL enable_seqscan = on');
   if (rowCount !== null && rowCount > 0) await tx.query('ANALYZE losing_parts (external_id)'); // it is joined by that
   return rowCount ?? 0;
 }
@@ -74,6 +76,7 @@ export async function concernParts(
   run: TakenRun,
   how: { readonly snapshot: Snapshot['kind']; readonly atLeast: number },
 ): Promise<readonly ShrinkingPart[]> {
+  await tx.query('SET LOCAL enable_seqscan = off');
   const found = await tx.query<Found>(
     `WITH listing AS MATERIALIZED (
        SELECT id, domains, org_units FROM sync_run WHERE connection_id = $1 AND domains <> '{}' AND (
@@ -108,5 +111,6 @@ export async function concernParts(
      FROM sized WHERE size IS NOT NULL ORDER BY kind, part`,
     [run.connection, run.id, how.atLeast, how.snapshot === 'complete', JSON.stringify(guardOfPart)],
   );
+  await tx.query('SET LOCAL enable_seqscan = on');
   return found;
 }
