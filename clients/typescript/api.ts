@@ -130,6 +130,8 @@ export type Change = {
   /** What settles a conflict, which nobody can approve; null for all other changes. */
   readonly remedy: string | null;
   readonly decision: ({
+    /** To approve what is held, send it with the decision. */
+    readonly id: string;
     readonly verdict: "approve" | "reject" | "hold";
     readonly madeBy: string;
     readonly by: string | null;
