@@ -10,6 +10,7 @@ import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../
 import { compileMapping, Mapping } from '../domain/mapping.ts';
 import { AddressGivenOut, Batch, type Claim, type Late, type RunningApply } from './applyBatch.ts';
 import { appendAudit } from './audit.ts';
+import { tidyCounts } from './changeGroups.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { lockForApply, lockForPlan } from './locks.ts';
 import { isSpread } from './places.ts';
@@ -174,6 +175,7 @@ export class Applying {
         `SELECT count(*)::int AS waiting FROM change WHERE connection_id = $1 AND state IN ${LIVE}`,
         [apply.connection],
       );
+      await tidyCounts(tx, apply.connection); // each batch has added to them
       const subject = { kind: 'apply', id: apply.id } as const;
       const details = { connection: apply.connection, ...counts, waiting: left?.waiting ?? 0 };
       await appendAudit(tx, apply.tenant, at, [

@@ -6,6 +6,7 @@ import { listChanges } from '../../src/review/changes.ts';
 import { decide } from '../../src/review/decide.ts';
 import type { ChangeView } from '../../src/store/changes.ts';
 import { expectTrueCounts } from '../support/counts.ts';
+import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aCaller } from '../support/tenancy.ts';
@@ -377,5 +378,35 @@ describe('A list of very many changes', () => {
     expect(await lines(of, 'department')).toEqual(['2596 Usual', '4 Rare']);
     expect(await of.approveAll({ department: 'Rare' })).toBe(4);
     expect(await lines(of, 'department', { state: ['approved'] })).toEqual(['4 Rare']);
+  });
+});
+
+describe('Counts of a connection', () => {
+  it('are put together where they have become many, and are the same after it', async () => {
+    const of = await install.connect({ directory: aDirectory({ users: 20 }), guards: noGuards });
+    await of.sync();
+    const rows = () =>
+      asOwner(install.database.url, async (client) => {
+        const found = await client.query(
+          'SELECT count(*)::int AS n FROM change_count WHERE connection_id = $1',
+          [of.connection],
+        );
+        return found.rows[0].n as number;
+      });
+    // As applies and decisions by name leave them: more, and as many less.
+    await asOwner(install.database.url, (client) =>
+      client.query(
+        `INSERT INTO change_count (tenant_id, connection_id, group_id, state, changes)
+         SELECT tenant_id, connection_id, group_id, state, CASE n % 2 WHEN 0 THEN 1 ELSE -1 END
+         FROM change_count, generate_series(1, 3000) n WHERE connection_id = $1`,
+        [of.connection],
+      ),
+    );
+    await of.approve('u1', 'u2');
+    expect(await rows()).toBeGreaterThan(3_000);
+    await of.apply();
+    expect(await rows()).toBeLessThan(10);
+    expect(await lines(of, 'difference')).toEqual(['18 a new auth user']);
+    await expectTrueCounts(install.database.url);
   });
 });
