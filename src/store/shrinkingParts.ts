@@ -100,7 +100,7 @@ export async function concernParts(
            WHEN counted = '{}' THEN NULL -- by a run that did not count these yet
            WHEN m.kind <> 'group' THEN CASE WHEN counted ? m.part OR (SELECT count(*) FROM jsonb_object_keys(counted)) < ${COUNTED}
              THEN coalesce((counted ->> m.part)::int, 0) END
-           WHEN g.everyone OR g.members_unknown THEN NULL ELSE coalesce(g.members, 0) END AS size
+           WHEN g.everyone THEN NULL ELSE coalesce(g.members, 0) END AS size -- where not all could be read, at least so many
        FROM many m JOIN still s USING (kind, part) CROSS JOIN listing l
          CROSS JOIN LATERAL (SELECT CASE m.kind WHEN 'domain' THEN l.domains ELSE l.org_units END AS counted) one
          LEFT JOIN staged_group g ON m.kind = 'group' AND g.run_id = l.id AND g.external_id = m.part),
