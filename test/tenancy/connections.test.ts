@@ -81,7 +81,7 @@ describe('createConnection', () => {
       network: { proxy: 'http://proxy-user:proxy-secret@127.0.0.1:3128/' },
     });
     const { connection, connector } = await openStoredConnector(deps, made.id);
-    const { health: _, ...asStored } = made;
+    const { health: _, overrides: __, ...asStored } = made;
     expect([connection, connector.provider]).toEqual([asStored, 'okta']);
     await connector.close();
   });
