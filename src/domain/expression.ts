@@ -1,12 +1,13 @@
 /**
  * Expressions in CEL (Common Expression Language, github.com/google/cel-spec) that people write into settings: compiled and type-checked
- * when they are saved, evaluated often. This is the only file that knows the library.
+ * when they are saved, evaluated often. This file and expressionCost.ts are the only ones that know the library.
  *
  * What an expression may use is listed by a *vocabulary*. An expression gets values only, calls nothing outside it, and its cost is
- * bounded by its length and by the values: there are no regular expressions, no `cel.bind`, no time zones, and a macro over a list
- * (`exists`, `map`, …) does not stand inside another.
+ * bounded whatever the values are: there are no regular expressions, no `cel.bind`, no time zones, a macro over a list (`exists`, `map`,
+ * …) does not stand inside another, nor `split` or `join` inside one, and what would take too many steps is refused.
  */
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
+import { LONGEST_LIST, MACROS, NotKnown, stepsAtMost, TooCostly } from './expressionCost.ts';
 
 /** `message` says what is wrong. `line` and `column` count from 1, in characters of the expression. */
 export type ExpressionError = { readonly message: string; readonly line: number; readonly column: number };
@@ -15,11 +16,6 @@ export type ExpressionError = { readonly message: string; readonly line: number;
 export type Evaluated<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problem: string };
-
-/** Thrown by a value that is not known: what has to have it fails for this reason. */
-export class NotKnown extends Error {
-  override readonly name = 'NotKnown';
-}
 
 export type ExpressionValue = string | number | boolean | readonly string[] | null;
 
@@ -46,6 +42,8 @@ export type Expression<Values, Result extends keyof Results> = {
   /** Never throws. The same values give the same answer. */
   readonly evaluate: (values: Values) => Evaluated<Results[Result]>;
   readonly uses: readonly Use[];
+  /** That an evaluation takes at most, for whomever. */
+  readonly steps: number;
 };
 
 export type Compiled<Values, Result extends keyof Results> =
@@ -81,12 +79,13 @@ const LIMITS = {
   maxCallArguments: 4,
 };
 const LONGEST_SEPARATOR = 20;
+/** Characters of a text that an expression gives, and of all in a list of them. */
+const LONGEST_RESULT = 10_000;
+const LONGEST_LIST_OF_RESULTS = 100_000;
 
-/** Over a list: what the library calls macros. */
-const OVER_LISTS: ReadonlySet<string> = new Set(['exists', 'exists_one', 'all', 'map', 'filter']);
 /** All that an expression may call. */
 export const FUNCTIONS: ReadonlySet<string> = new Set([
-  ...OVER_LISTS,
+  ...MACROS,
   ...['has', 'size', 'string', 'int', 'double', 'bool', 'orValue', 'or', 'hasValue'],
   ...['startsWith', 'endsWith', 'contains', 'lowerAscii', 'upperAscii', 'trim', 'within'],
   ...['indexOf', 'lastIndexOf', 'substring', 'split', 'join'],
@@ -114,10 +113,11 @@ export function expressionsOver<Values extends object>(vocabulary: Vocabulary) {
       const { error, type = 'dyn' } = parsed.check();
       if (error !== undefined) throw error;
       const uses: Use[] = [];
-      walk(parsed.ast, { text, variables, uses, overList: false, inJoin: false });
+      walk(parsed.ast, { text, variables, uses, overList: false, inJoin: false, inMacro: false });
       if (!yields[result].types.has(type))
         throw new Unusable(0, `gives ${type}, not ${yields[result].words}`);
-      return { ok: true, expression: { evaluate: evaluation(parsed, result), uses } };
+      const steps = stepsAtMost(parsed.ast);
+      return { ok: true, expression: { evaluate: evaluation(parsed, result), uses, steps } };
     } catch (error) {
       return { ok: false, error: errorIn(text, error) };
     }
@@ -139,7 +139,8 @@ function wrongLength(text: string): Unusable | null {
 }
 
 function errorIn(text: string, error: unknown): ExpressionError {
-  if (error instanceof Unusable) return { message: error.message, ...positionAt(text, error.offset) };
+  if (error instanceof Unusable || error instanceof TooCostly)
+    return { message: error.message, ...positionAt(text, error.offset) };
   const { summary, range } = error as { readonly summary?: string; readonly range?: { start: number } };
   if (summary === undefined) throw error;
   return { message: inOurWords(summary), ...positionAt(text, range?.start ?? 0) };
@@ -160,15 +161,16 @@ function evaluation<Values extends object, Result extends keyof Results>(
 ): (values: Values) => Evaluated<Results[Result]> {
   return (values) => {
     try {
-      const value = as[result](plain(parsed(values)));
+      const given = plain(parsed(values));
+      if (isTooLong(given)) return { ok: false, problem: TOO_LONG };
+      const value = as[result](given);
       if (value === undefined)
         return { ok: false, problem: `gives a value that is not ${yields[result].words}` };
       return { ok: true, value: value as Results[Result] };
     } catch (error) {
       if (error instanceof NotKnown) return { ok: false, problem: error.message };
-      const { code, summary } = error as { readonly code?: string; readonly summary?: string };
       // Whatever else may be thrown, such as a stack or a text that outgrows the machine's, is a failure of this evaluation alone.
-      return { ok: false, problem: wordsOf(code, summary) };
+      return { ok: false, problem: wordsOf(error as Failure) };
     }
   };
 }
@@ -184,6 +186,15 @@ const as = {
 } as const satisfies {
   [R in keyof Results]: (value: ExpressionValue | undefined) => Results[R] | undefined;
 };
+
+const TOO_LONG = `gives a text of more than ${LONGEST_RESULT.toLocaleString('en')} characters, or a list of more than ${LONGEST_LIST.toLocaleString('en')} or of ${LONGEST_LIST_OF_RESULTS.toLocaleString('en')} characters`;
+
+function isTooLong(value: ExpressionValue | undefined): boolean {
+  if (typeof value === 'string') return value.length > LONGEST_RESULT;
+  if (typeof value !== 'object' || value === null) return false;
+  const characters = value.reduce((sum, one) => sum + one.length, 0);
+  return value.length > LONGEST_LIST || characters > LONGEST_LIST_OF_RESULTS;
+}
 
 /** undefined: nothing that can be stored. */
 function plain(value: unknown): ExpressionValue | undefined {
@@ -201,10 +212,39 @@ function plain(value: unknown): ExpressionValue | undefined {
   }
 }
 
-/** Some of the library's sentences quote the value that they are about. */
-function wordsOf(code: string | undefined, summary: string | undefined): string {
-  if (code === 'bool_conversion_error') return 'bool() of a text that says neither true nor false';
-  return summary === undefined ? 'cannot be evaluated' : inOurWords(summary);
+/** The library's own sentences quote the values that they are about. `constructor` is no code. */
+const FAILURES: ReadonlyMap<string | undefined, string> = new Map([
+  ['no_such_key', 'no such key'],
+  ['optional_value_missing', 'no such key'],
+  ['index_out_of_bounds', 'a list has no element there'],
+  ['index_out_of_range', 'a text has no such place'],
+  ['bool_conversion_error', 'bool() of a text that says neither true nor false'],
+  ['int_conversion_error', 'int() of a text that is no whole number'],
+  ['double_conversion_error', 'double() of a text that is no number'],
+  ['numeric_overflow', 'a number is too large'],
+  ['division_by_zero', 'division by zero'],
+  ['modulo_by_zero', 'division by zero'],
+  ['no_such_overload', 'an operator does not fit the kinds of its values'],
+  ['no_matching_overload', 'a function does not fit the kinds of its values'],
+  ['invalid_condition_type', 'a condition is neither true nor false'],
+  ['invalid_logical_operand', 'a condition is neither true nor false'],
+  ['invalid_comprehension_range', 'a macro stands over what is no list'],
+  ['invalid_list_element_type', 'join() of a list of something else than texts'],
+]);
+
+type Failure = { readonly code?: string; readonly node?: ASTNode };
+
+function wordsOf({ code, node }: Failure): string {
+  const key = code === 'no_such_key' ? spelledOut(node) : null;
+  return key === null ? (FAILURES.get(code) ?? 'cannot be evaluated') : `no such key: ${key}`;
+}
+
+/** The member that is written in the expression; null: it is worked out, and may be somebody's value. */
+function spelledOut(node: ASTNode | undefined): string | null {
+  if (node?.op === '.' || node?.op === '.?') return node.args[1];
+  if (node?.op !== '[]' && node?.op !== '[?]') return null;
+  const [, key] = node.args;
+  return key.op === 'value' && typeof key.args === 'string' ? key.args : null;
 }
 
 function inOurWords(summary: string): string {
@@ -226,6 +266,8 @@ type Walk = {
   readonly uses: Use[];
   readonly overList: boolean;
   readonly inJoin: boolean;
+  /** Evaluated once for each element of a list. */
+  readonly inMacro: boolean;
 };
 
 /** Collects what the expression uses. Throws what it may not use. */
@@ -240,11 +282,10 @@ function walk(node: ASTNode, on: Walk): void {
 function walkCall(node: ASTNode & { op: 'call' | 'rcall' }, on: Walk): void {
   const [name] = node.args;
   const given = node.op === 'rcall' ? node.args[2] : node.args[1];
-  if (!FUNCTIONS.has(name))
-    throw new Unusable(node.start, `${name}() is not available${insteadOf[name] ?? ''}`);
+  checkName(node, name, on);
   if (name === 'join') checkSeparator(node, given, on);
   if (name === 'has' && given.some(isAlwaysThere)) throw new Unusable(node.start, NEVER_MISSING);
-  if (!OVER_LISTS.has(name) || node.op !== 'rcall') {
+  if (!MACROS.has(name) || node.op !== 'rcall') {
     for (const child of childrenOf(node)) walk(child, { ...on, inJoin: on.inJoin || name === 'join' });
     return;
   }
@@ -255,7 +296,15 @@ function walkCall(node: ASTNode & { op: 'call' | 'rcall' }, on: Walk): void {
       variable.start,
       `${variable.args} is a variable already; the list's needs another name`,
     );
-  for (const child of [node.args[1], ...rest]) walk(child, { ...on, overList: true });
+  walk(node.args[1], { ...on, overList: true });
+  for (const child of rest) walk(child, { ...on, overList: true, inMacro: true });
+}
+
+function checkName(node: ASTNode, name: string, { inMacro }: Walk): void {
+  if (!FUNCTIONS.has(name))
+    throw new Unusable(node.start, `${name}() is not available${insteadOf[name] ?? ''}`);
+  if (inMacro && (name === 'split' || name === 'join'))
+    throw new Unusable(node.start, `${name}() stands inside a macro: it would be done for each element`);
 }
 
 const NEVER_MISSING =

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import type { Fields, FieldValue } from './authUser.ts';
 import { TEXT_ATTRIBUTES } from './directory.ts';
-import { describeExpressionError, expressionsOver } from './expression.ts';
+import { describeExpressionError, type ExpressionError, expressionsOver } from './expression.ts';
+import { seenCustom, seenText } from './expressionCost.ts';
 
 const TEXTS = [...TEXT_ATTRIBUTES, 'userType', 'manager'] as const;
 const CUSTOM = 'custom.';
@@ -10,21 +11,26 @@ const CUSTOM = 'custom.';
 /** A field without a value, or with one that is no text, is the empty text; a custom one is missing. */
 class Person {
   readonly of: Fields;
+  #custom: ReturnType<typeof seenCustom> | null = null;
   constructor(of: Fields) {
     this.of = of;
   }
-  get custom(): Readonly<Record<string, FieldValue>> {
-    const named = Object.entries(this.of).filter(
-      ([name, value]) => name.startsWith(CUSTOM) && value !== null,
-    );
-    return Object.fromEntries(named.map(([name, value]) => [name.slice(CUSTOM.length), value]));
+  get custom(): ReturnType<typeof seenCustom> {
+    this.#custom ??= seenCustom(customIn(this.of));
+    return this.#custom;
   }
 }
+
+function customIn(fields: Fields): Readonly<Record<string, FieldValue>> {
+  const named = Object.entries(fields).filter(([name, value]) => name.startsWith(CUSTOM) && value !== null);
+  return Object.fromEntries(named.map(([name, value]) => [name.slice(CUSTOM.length), value]));
+}
+
 for (const name of TEXTS) {
   Object.defineProperty(Person.prototype, name, {
     get(this: Person) {
       const value = this.of[name] ?? '';
-      return typeof value === 'number' || typeof value === 'string' ? String(value) : '';
+      return typeof value === 'number' || typeof value === 'string' ? seenText(String(value)) : '';
     },
   });
 }
@@ -42,7 +48,16 @@ const compile = expressionsOver<{ readonly user: Person; readonly candidate: Per
 /** As text, which is checked as it is parsed: the issue says line and column. */
 export const MatchExpression = z.string().superRefine((text, context) => {
   const compiled = compile(text, 'truth');
-  if (!compiled.ok) context.addIssue({ code: 'custom', message: describeExpressionError(compiled.error) });
+  const refuse = (error: ExpressionError) =>
+    context.addIssue({ code: 'custom', message: describeExpressionError(error) });
+  if (!compiled.ok) refuse(compiled.error);
+  else
+    for (const use of compiled.expression.uses)
+      if (use.path[0] === 'custom' && use.path.length === 1)
+        refuse({
+          ...use,
+          message: `${use.variable}.custom is used without the name of a field: write ${use.variable}.custom.NAME`,
+        });
 });
 
 /**

@@ -1,33 +1,38 @@
 /** Expressions about a directory user: what they may name, and what they need of the directory. */
 import { z } from 'zod';
 import { type DirectoryUser, type GroupRef, TEXT_ATTRIBUTES } from './directory.ts';
+import { describeExpressionError, type Expression, expressionsOver, type Use } from './expression.ts';
 import {
-  describeExpressionError,
-  type Expression,
-  expressionsOver,
+  LONGEST_IN_LIST,
+  LONGEST_LIST,
   NotKnown,
-  type Use,
-} from './expression.ts';
+  seenCustom,
+  seenList,
+  seenText,
+  TOO_MANY,
+} from './expressionCost.ts';
 
 const TEXTS = ['externalId', 'state', ...TEXT_ATTRIBUTES, 'userType', 'manager'] as const;
 
 /** As expressions see a directory user: an attribute without a value is the empty text, a custom one is missing. */
 class ExpressionUser {
   readonly of: DirectoryUser;
+  #custom: ReturnType<typeof seenCustom> | null = null;
   constructor(of: DirectoryUser) {
     this.of = of;
   }
   get aliases(): readonly string[] {
-    return this.of.aliases;
+    return seenList(this.of.aliases);
   }
-  get custom(): DirectoryUser['custom'] {
-    return this.of.custom;
+  get custom(): ReturnType<typeof seenCustom> {
+    this.#custom ??= seenCustom(this.of.custom);
+    return this.#custom;
   }
 }
 for (const name of TEXTS) {
   Object.defineProperty(ExpressionUser.prototype, name, {
     get(this: ExpressionUser) {
-      return this.of[name] ?? '';
+      return seenText(this.of[name] ?? '');
     },
   });
 }
@@ -89,16 +94,19 @@ export type CompiledUserExpression<W extends Wanted> = {
   readonly anyGroup: boolean;
   /** Names of custom attributes. */
   readonly custom: readonly string[];
+  /** That it takes at most, for whomever. */
+  readonly steps: number;
 };
 
 /** Of an expression that `UserExpression` has let through. */
 export function compileUserExpression<W extends Wanted>(text: string, wanted: W): CompiledUserExpression<W> {
   const compiled = compile(text, wanted);
   if (!compiled.ok) throw new Error(`not an expression: ${describeExpressionError(compiled.error)}`);
-  const { uses, evaluate } = compiled.expression;
+  const { uses, evaluate, steps } = compiled.expression;
   const ofGroups = uses.filter(({ variable }) => variable === 'groups' || variable === 'groupIds');
   return {
     evaluate,
+    steps,
     groups: [...new Set(ofGroups.flatMap(({ member }) => member ?? []))],
     anyGroup: ofGroups.some(({ member }) => member === null),
     custom: uses.flatMap(({ path: [first, name] }) => (first === 'custom' && name !== undefined ? name : [])),
@@ -121,15 +129,21 @@ export type ToValues = (
   user: DirectoryUser,
   groups: readonly GroupRef[],
   inDoubt: GroupsInDoubt,
+  expression: Looking,
 ) => UserValues;
+
+type Looking = Pick<CompiledUserExpression<Wanted>, 'groups' | 'anyGroup'>;
 
 /** Remembers lists of groups: many people are in the same ones, and come with the same list. */
 export function toUserValues(): ToValues {
-  const known = new WeakMap<readonly GroupRef[], KnownGroups>();
-  return (user, groups, inDoubt) => {
-    const of = known.get(groups) ?? knownGroups(groups);
-    known.set(groups, of);
-    const values = { ...of, user: new ExpressionUser(user), orgUnit: user.orgUnit ?? '' };
+  const known = new WeakMap<readonly GroupRef[], ReturnType<typeof knownGroups>>();
+  return (user, groups, inDoubt, expression) => {
+    const all = known.get(groups) ?? knownGroups(groups);
+    known.set(groups, all);
+    const of = all.isLarge ? seenGroups(all, expression) : all;
+    if (of === null)
+      return Object.defineProperties(valuesOf(user, NO_GROUPS), { groups: MANY, groupIds: MANY });
+    const values = valuesOf(user, of);
     switch (inDoubt) {
       case 'none':
         return values;
@@ -143,12 +157,39 @@ export function toUserValues(): ToValues {
 
 type KnownGroups = Pick<UserValues, 'groups' | 'groupIds'>;
 
-function knownGroups(groups: readonly GroupRef[]): KnownGroups {
-  return {
-    groups: [...new Set(groups.map(({ name }) => name))].sort(),
-    groupIds: [...new Set(groups.map(({ externalId }) => externalId as string))].sort(),
-  };
+/** `isLarge`: no expression is given all of them. */
+function knownGroups(groups: readonly GroupRef[]): KnownGroups & { readonly isLarge: boolean } {
+  const names = [...new Set(groups.map(({ name }) => name))].sort();
+  const groupIds = [...new Set(groups.map(({ externalId }) => externalId as string))].sort();
+  const isLarge = [names, groupIds].some(
+    (one) => one.length > LONGEST_LIST || one.some((text) => text.length > LONGEST_IN_LIST),
+  );
+  return { groups: names, groupIds, isLarge };
 }
+
+const NO_GROUPS: KnownGroups = { groups: [], groupIds: [] };
+
+function valuesOf(user: DirectoryUser, { groups, groupIds }: KnownGroups): UserValues {
+  return { groups, groupIds, user: new ExpressionUser(user), orgUnit: seenText(user.orgUnit ?? '') };
+}
+
+/** Whoever looks for groups by name is told of those. null: there are more than others may look at. */
+function seenGroups(
+  { groups, groupIds }: KnownGroups,
+  { anyGroup, groups: named }: Looking,
+): KnownGroups | null {
+  if (anyGroup && groupIds.length > LONGEST_LIST) return null;
+  const sought = new Set(named);
+  const seen = (texts: readonly string[]) =>
+    anyGroup ? seenList(texts) : texts.filter((text) => sought.has(text));
+  return { groups: seen(groups), groupIds: seen(groupIds) };
+}
+
+const MANY = {
+  get: () => {
+    throw new NotKnown(TOO_MANY);
+  },
+};
 
 const UNKNOWN = {
   get: () => {

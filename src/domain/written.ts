@@ -54,13 +54,8 @@ export function compileWritten(
 
   const inScope = scope === null ? null : scopeOf(scope);
   const apply: CompiledWritten['apply'] = (fields, user, groups, doubt) => {
-    let plain: UserValues | null = null;
-    const valuesFor: ValuesFor = (expression) => {
-      const inDoubt = inDoubtOf(expression, doubt);
-      if (inDoubt !== 'none') return toValues(user, groups, inDoubt);
-      plain ??= toValues(user, groups, 'none');
-      return plain;
-    };
+    const valuesFor: ValuesFor = (expression) =>
+      toValues(user, groups, inDoubtOf(expression, doubt), expression);
     const outside = inScope === null ? null : inScope(user, valuesFor);
     if (outside !== null) return outside;
     for (const attribute of set) {

@@ -94,6 +94,12 @@ describe('an expression', () => {
     ['user.department.split("").join(user.department)', 'join() takes a separator that is spelled out'],
     ['groups.join("-").split("").join("-")', 'join() stands inside another'],
     ['groups.exists(user, user == "x")', "user is a variable already; the list's needs another name"],
+    ['groups.all(g, user.department.split("").size() > 0)', 'split() stands inside a macro'],
+    ['groups.exists(g, groups.join(",") == g)', 'join() stands inside a macro'],
+    [
+      'user.custom.a.split("").all(c, user.custom.b.lastIndexOf(user.custom.b) > 0)',
+      'may take more than 1,000,000 steps',
+    ],
     ['has(user.department)', 'has() is for what may be missing'],
     [`"${'x'.repeat(2_000)}"`, 'is longer than 2000 characters'],
     [`${'('.repeat(200)}1${')'.repeat(200)}`, 'is nested too deeply'],
@@ -110,9 +116,18 @@ describe('an expression', () => {
   it('that fails says why, and nothing of the values', () => {
     expect(resultOf('user.custom.nothing')).toBe('fails: no such key: nothing');
     expect(resultOf('bool(user.department) ? 1 : 2')).not.toContain('Sales');
-    expect(resultOf('int(user.department)')).toMatch(/^fails: int\(\) type error/);
+    expect(resultOf('int(user.department)')).toBe('fails: int() of a text that is no whole number');
     expect(resultOf('user.custom.level / 0.0')).toMatch(/^fails: gives a value that is not/);
     expect(resultOf('[user.custom.level]')).toMatch(/^fails: gives a value that is not/);
+    const table = '{"DE": "Germany"}[user.custom.code]';
+    const ada = new Person({ custom: { code: 'ada@harbor.example', level: 9_223_372_036_854_775_807n } });
+    expect(resultOf(table, ada)).toBe('fails: no such key');
+    expect(resultOf(`${table} == "" || ${table} == "x"`, ada)).toBe('fails: no such key');
+    expect(resultOf('{"DE": 1}[?user.custom.code].orValue({"DE": 1}[user.custom.code])', ada)).toBe(
+      'fails: no such key',
+    );
+    expect(resultOf('user.custom.level + 1', ada)).toBe('fails: a number is too large');
+    expect(resultOf('user.aliases[7]')).toBe('fails: a list has no element there');
     expect(resultOf('user.custom.constructor')).toBe('fails: no such key: constructor');
   });
 
