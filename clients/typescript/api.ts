@@ -1254,6 +1254,7 @@ export type Operations = {
     readonly changes: readonly {
       readonly id: string;
       readonly fingerprint: string;
+      readonly decision?: (string | null);
     }[];
   } | {
     readonly verdict: "approve" | "reject" | "hold";

@@ -108,7 +108,8 @@ async function decide(
       'Name changes by their ids, or give --connection and --all.',
     );
   }
-  const which = ids.length > 0 ? await named(app, ids) : await wholeSet(cli, app, verdict, options);
+  const which =
+    ids.length > 0 ? await named(cli, app, verdict, ids) : await wholeSet(cli, app, verdict, options);
   if (which === null) return EXIT.notNow;
   const { until = null, reason = await askForReason(cli, verdict) } = options;
   const result = await app.operator.decide({ verdict, reason, until, ...which });
@@ -156,11 +157,16 @@ const IN_WORDS = {
 } as const;
 
 /** A change's content never changes under its id, so the id is as good as the fingerprint that is sent with it. */
-async function named({ operator }: App, ids: readonly string[]) {
-  const changes: { id: string; fingerprint: string }[] = [];
+async function named({ terminal }: Cli, { operator }: App, verdict: Verdict, ids: readonly string[]) {
+  const changes: { id: string; fingerprint: string; decision: string | null }[] = [];
   for (const id of new Set(ids)) {
     const change = await operator.getChange(id);
-    changes.push({ id: change.id, fingerprint: change.fingerprint });
+    if (verdict === 'approve' && change.state === 'held' && change.decision !== null)
+      terminal.note(`${id} is held: ${harmless(change.decision.reason)}`); // since the list was read, it may be
+    changes.push({
+      ...{ id: change.id, fingerprint: change.fingerprint },
+      decision: change.decision?.id ?? null,
+    });
   }
   return { changes };
 }

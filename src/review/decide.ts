@@ -19,9 +19,15 @@ const Ruling = z.strictObject({
 });
 
 const Shown = Ruling.extend({
-  /** Id and fingerprint of each change, as they were shown. */
+  /** Id and fingerprint of each change, as they were shown; to approve what is held, also the id of the decision that holds it. */
   changes: z
-    .array(z.strictObject({ id: ChangeId, fingerprint: z.string().regex(/^[0-9a-f]{64}$/) }))
+    .array(
+      z.strictObject({
+        id: ChangeId,
+        fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
+        decision: z.uuid().nullable().optional(),
+      }),
+    )
     .min(1)
     .max(10_000),
 });

@@ -25,6 +25,7 @@ import type { Database, Sql } from './database.ts';
 import { SUBTREE } from './scope.ts';
 
 export type DecisionView = {
+  readonly id: string;
   readonly verdict: 'approve' | 'reject' | 'hold';
   readonly madeBy: 'person' | 'policy' | 'guard';
   /** Who decided; null where no person did. */
@@ -102,7 +103,7 @@ export type Summary = {
 const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.external_id AS "externalId", c.auth_user_id AS "authUser",
   ${NAME} AS name, c.kind, c.cause, c.before, c.after, c.fields, c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost",
   coalesce(c.candidates, '[]') AS candidates, encode(c.fingerprint, 'hex') AS fingerprint, c.base_version AS "baseVersion", c.state,
-  CASE WHEN d.id IS NULL THEN NULL ELSE json_build_object('verdict', d.verdict, 'madeBy', d.made_by, 'by', d.actor ->> 'name', 'reason', d.reason,
+  CASE WHEN d.id IS NULL THEN NULL ELSE json_build_object('id', d.id, 'verdict', d.verdict, 'madeBy', d.made_by, 'by', d.actor ->> 'name', 'reason', d.reason,
     'finding', d.finding, 'until', to_char(d.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS decision,
   c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.revision::int AS revision, c.created_at AS "createdAt",
   json_build_object('level', g.risk, 'signals', g.risk_signals) AS risk, g.difference_key AS difference`;

@@ -19,10 +19,11 @@ export type Looked = { readonly connection: ConnectionId; readonly among: readon
 /** `$1` is the connection, `$2` whom `among` names. */
 const LOOKED = `c.connection_id = $1 AND CASE WHEN $2::uuid[] IS NULL THEN c.state IN ('open', 'held', 'approved') ELSE c.id = ANY ($2::uuid[]) END`;
 
-/** Whether this guard held the change, as it is now, before somebody approved it. `part`: an expression, or NULL. */
+/** Whether the approval that stands set aside what this guard held the change for just then. `part`: an expression, or NULL. */
 const LET_GO = (guard: string, part: string) => `($2::uuid[] IS NOT NULL AND EXISTS (
-  SELECT FROM decision_change e JOIN decision d ON d.id = e.decision_id AND d.made_by = 'guard'
-  WHERE e.change_id = c.id AND e.fingerprint = c.fingerprint AND d.finding ->> 'guard' = ${guard} AND d.finding ->> 'role' IS NOT DISTINCT FROM ${part}))`;
+  SELECT FROM decision_change e JOIN decision d ON d.id = e.overrode AND d.made_by = 'guard'
+  WHERE e.decision_id = c.decision_id AND e.change_id = c.id AND e.fingerprint = c.fingerprint
+    AND d.finding ->> 'guard' = ${guard} AND d.finding ->> 'role' IS NOT DISTINCT FROM ${part}))`;
 
 /** Empties with the transaction. `part`: of last-holder the role; of the guards of parts, which. */
 export async function beginConcerned(tx: BulkTransaction): Promise<void> {

@@ -27,7 +27,12 @@ export type Ruling = {
   readonly at: Date;
 };
 
-export type Shown = { readonly id: ChangeId; readonly fingerprint: string };
+export type Shown = {
+  readonly id: ChangeId;
+  readonly fingerprint: string;
+  /** The one that was shown with it. What is held is approved only by whoever was shown what holds it. */
+  readonly decision?: string | null | undefined;
+};
 
 /** A connection's change set, as it was shown. */
 export type ShownSet = {
@@ -62,10 +67,10 @@ export class Decisions {
         same: boolean;
         allowed: boolean;
       }>(
-        `SELECT c.id, c.tenant_id AS tenant, c.connection_id AS connection, encode(c.fingerprint, 'hex') = ALL (s.fingerprints) AS same,
+        `SELECT c.id, c.tenant_id AS tenant, c.connection_id AS connection, encode(c.fingerprint, 'hex') = ALL (s.fingerprints) AND ${asHeld(ruling)} AS same,
            c.state = ANY ($2::text[]) AND ${notAConflict(ruling)} AS allowed
-         FROM change c JOIN (SELECT id, array_agg(fingerprint) AS fingerprints
-           FROM jsonb_to_recordset($1::jsonb) AS named (id uuid, fingerprint text) GROUP BY id) s ON s.id = c.id
+         FROM change c JOIN (SELECT id, array_agg(fingerprint) AS fingerprints, array_agg(decision) AS decisions
+           FROM jsonb_to_recordset($1::jsonb) AS named (id uuid, fingerprint text, decision uuid) GROUP BY id) s ON s.id = c.id
          WHERE c.tenant_id IN ${SUBTREE('$3::uuid')}
          ORDER BY c.id FOR UPDATE OF c`,
         [JSON.stringify(shown), allowedIn[ruling.verdict], within],
@@ -136,6 +141,12 @@ const notByName = (ruling: Ruling) =>
          AND held.finding ->> 'guard' = ANY ('{${LET_GO_BY_NAME.join(',')}}'::text[])))`
     : 'true';
 
+/** What is held is let go knowing by what. */
+const asHeld = (ruling: Ruling) =>
+  ruling.verdict === 'approve'
+    ? `(c.state <> 'held' OR coalesce(c.decision_id = ALL (s.decisions), false))`
+    : 'true';
+
 const notAConflict = (ruling: Ruling) => (ruling.verdict === 'approve' ? `c.kind <> 'conflict'` : 'true');
 
 async function countChanges(tx: BulkTransaction, where: string, values: readonly unknown[]): Promise<number> {
@@ -158,15 +169,20 @@ async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Prom
   const decision = v7();
   const at = (offset: number) => `$${chosen.values.length + offset}`;
   const [row] = await tx.query<{ decided: number }>(
-    `WITH chosen AS (SELECT c.id, c.tenant_id, c.fingerprint FROM change c WHERE ${chosen.where} ORDER BY c.id FOR UPDATE),
+    `WITH chosen AS (
+       SELECT c.id, c.tenant_id, c.fingerprint, CASE WHEN c.state = 'held' AND was.id IS NOT NULL THEN was.id
+         WHEN ${at(4)}::text <> 'approve' THEN e.overrode END AS overrode
+       FROM change c LEFT JOIN decision was ON was.id = c.decision_id AND was.made_by = 'guard'
+         LEFT JOIN decision_change e ON e.decision_id = c.decision_id AND e.change_id = c.id
+       WHERE ${chosen.where} ORDER BY c.id FOR UPDATE OF c),
      made AS (
        INSERT INTO decision (id, tenant_id, connection_id, verdict, made_by, principal_id, actor, reason, created_at, until)
        SELECT ${at(1)}::uuid, ${at(2)}::uuid, ${at(3)}::uuid, ${at(4)}::text, 'person', ${at(5)}::uuid, ${at(9)}::jsonb, ${at(6)}::text,
          ${at(7)}::timestamptz, ${at(10)}::timestamptz
        WHERE EXISTS (SELECT FROM chosen)),
      evidence AS (
-       INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint)
-       SELECT ${at(1)}::uuid, id, tenant_id, fingerprint FROM chosen),
+       INSERT INTO decision_change (decision_id, change_id, tenant_id, fingerprint, overrode)
+       SELECT ${at(1)}::uuid, id, tenant_id, fingerprint, overrode FROM chosen),
      changed AS (
        UPDATE change c SET state = ${at(8)}::text, decision_id = ${at(1)}::uuid, note = NULL FROM chosen WHERE c.id = chosen.id RETURNING 1)
      SELECT count(*)::int AS decided FROM changed`,

@@ -1,6 +1,7 @@
 import { v7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../src/domain/ids.ts';
+import { decide } from '../../src/review/decide.ts';
 import { createProductPlan } from '../../src/tenancy/productPlans.ts';
 import { updateRole } from '../../src/tenancy/roles.ts';
 import { updateTenant } from '../../src/tenancy/tenants.ts';
@@ -90,6 +91,66 @@ describe('An apply that would take a role from the last who has it, since anothe
     expect(await two.inState('approved')).toEqual(['b1']);
     expect(await two.apply()).toMatchObject({ applied: 1, held: 0 });
     expect(await active(two, 'b1')).toBe(false);
+  });
+});
+
+describe('What a guard had found once, and does not find any more', () => {
+  /** u1 leaves, and was held as the last administrator until another one came. */
+  async function heldOnce() {
+    const tenant = await install.tenant();
+    const acme = await directoryOf(tenant, ['u1', 'u2'], 'admin');
+    acme.directory.remove('u1');
+    await acme.sync();
+    expect(await acme.inState('held')).toEqual(['u1']);
+    const other = await directoryOf(tenant, ['b1', 'b2'], 'admin');
+    await acme.sync({ full: true });
+    expect(await acme.inState('open')).toEqual(['u1']);
+    return { acme, other };
+  }
+
+  it('is let go by nobody who approves it then: an apply asks again', async () => {
+    const { acme, other } = await heldOnce();
+    await acme.approveAll();
+    await approvedToLeave(other, 'b1');
+    expect(await other.apply()).toMatchObject({ applied: 1 });
+    expect(await acme.apply()).toMatchObject({ applied: 0, held: 1 });
+    expect(await active(acme, 'u1')).toBe(true);
+    await acme.approve('u1');
+    expect(await acme.apply()).toMatchObject({ applied: 1, held: 0 });
+  });
+
+  it('and was refused in between is asked again likewise', async () => {
+    const tenant = await install.tenant();
+    const acme = await directoryOf(tenant, ['u1', 'u2'], 'admin');
+    acme.directory.remove('u1');
+    await acme.sync();
+    await acme.decide('reject', 'u1');
+    await acme.approve('u1');
+    expect(await acme.apply()).toMatchObject({ applied: 0, held: 1 });
+  });
+
+  it('is not let go from a page on which it was still open', async () => {
+    const { acme, other } = await heldOnce();
+    const { id, fingerprint } = await acme.changeOf('u1');
+    await approvedToLeave(other, 'b1');
+    await other.apply();
+    await acme.sync({ full: true });
+    expect(await acme.inState('held')).toEqual(['u1']);
+    const { decision } = await acme.changeOf('u1');
+    for (const shown of [undefined, null, v7()]) {
+      const ruling = { verdict: 'approve', reason: 'test', changes: [{ id, fingerprint, decision: shown }] };
+      expect(await decide(install, acme.administrator, ruling)).toEqual({
+        decided: 0,
+        refused: [{ id, because: 'changed-since-shown' }],
+      });
+    }
+    const ruling = {
+      verdict: 'approve',
+      reason: 'test',
+      changes: [{ id, fingerprint, decision: decision?.id }],
+    };
+    expect(await decide(install, acme.administrator, ruling)).toMatchObject({ decided: 1 });
+    expect(await acme.apply()).toMatchObject({ applied: 1 });
   });
 });
 

@@ -315,7 +315,9 @@ export class Connected {
     ...externalIds: readonly string[]
   ): Promise<DecisionResult> {
     const shown = (await this.live()).filter((change) => externalIds.includes(change.externalId));
-    const changes = shown.map(({ id, fingerprint }) => ({ id, fingerprint }));
+    const changes = shown.map(({ id, fingerprint, decision }) => {
+      return { id, fingerprint, decision: decision?.id ?? null };
+    });
     return await decide(this.install, this.administrator, { verdict, reason: 'test', changes });
   }
 
