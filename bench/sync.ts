@@ -61,7 +61,7 @@ export function measureDirectory(url: string, users: number): Promise<Measured> 
 export function measureLarge(url: string, users: number): Promise<Large> {
   return onStage(url, users, async ({ worker, edit }) => {
     const synced = await firstSync(worker, edit, users);
-    say('only what changed: a hundred, twice; the first also looks at all whom the apply has edited');
+    say('only what changed: a hundred, twice; the first may look at whom the apply has edited');
     await edit((100 * 100) / users);
     await worker.order('delta');
     await edit((100 * 100) / users);

@@ -15,6 +15,12 @@ const LAST_COMPLETE = `SELECT id FROM sync_run WHERE connection_id = $1 AND stat
 /** When the run began whose plan was the last one that the token goes on from. `$1` is the connection. */
 const LAST_PLAN = `(SELECT started_at FROM sync_run WHERE id = (${LAST_WITH_TOKEN}))`;
 
+/** What that plan may not have seen, in terms of `auth_user.edited`. `$1` is the connection. */
+const NOT_SEEN = `(SELECT seen_before FROM sync_run WHERE id = (${LAST_WITH_TOKEN}))`;
+/** Who was edited since, of those whom the connection can see: each tenant by its own index, whatever happens in others. */
+const EDITED = `(SELECT a.* FROM visible_tenants() AS v (id), LATERAL (
+  SELECT id, version, state, email_key FROM auth_user WHERE tenant_id = v.id AND edited >= ${NOT_SEEN} OFFSET 0) a)`;
+
 /** Of a change, where it gives one; without the finer points of `emailKey`. */
 const ADDRESS = (change: string) => `lower(${change}.after #>> '{fields,email}')`;
 /** The changes that wait, or are remembered, and give an address. `$1` is the connection. */
@@ -28,9 +34,9 @@ const RIVALS_SINCE = `
     SELECT r.external_id, r.auth_user_id, ${ADDRESS('r')} AS address FROM last, decision d JOIN change r ON r.decision_id = d.id
     WHERE d.connection_id = $1 AND d.created_at >= last.at AND d.made_by <> 'guard' AND r.connection_id = $1 AND r.state IN ${LIVE}),
   news AS (
-    SELECT u.email_key AS address, u.id AS holder, NULL AS by FROM last, auth_user u
+    SELECT u.email_key AS address, u.id AS holder, NULL AS by FROM ${EDITED} u
     WHERE EXISTS (SELECT FROM change c WHERE ${COMES('c')}) -- mostly nobody does, and then no auth user is looked at
-      AND u.updated_at >= last.at AND u.email_key IS NOT NULL
+      AND u.email_key IS NOT NULL
     UNION ALL SELECT address, NULL, external_id FROM decided
     UNION ALL SELECT u.email_key, NULL, d.external_id FROM decided d JOIN auth_user u ON u.id = d.auth_user_id)
   SELECT DISTINCT c.external_id AS id FROM change c JOIN news n ON n.address = ${ADDRESS('c')}
@@ -38,14 +44,14 @@ const RIVALS_SINCE = `
 
 /**
  * Whose auth user, or the name of whose tenant, is not what the directory was last compared with, and no change says so. OFFSET: each is
- * found by its key. The clocks of two machines may differ by a minute.
+ * found by its key.
  */
 const EDITED_SINCE = `
   SELECT e.id FROM (
     SELECT i.external_id AS id, a.version
-    FROM (SELECT id, version FROM auth_user WHERE updated_at >= ${LAST_PLAN} - interval '1 minute' AND state <> 'deleted' OFFSET 0) a,
-      LATERAL (SELECT external_id, agreed_version FROM identity WHERE auth_user_id = a.id AND connection_id = $1 OFFSET 0) i
-    WHERE a.version <> i.agreed_version
+    FROM ${EDITED} a, LATERAL (
+      SELECT external_id, agreed_version FROM identity WHERE auth_user_id = a.id AND connection_id = $1 OFFSET 0) i
+    WHERE a.state <> 'deleted' AND a.version <> i.agreed_version
     UNION
     SELECT i.external_id, a.version
     FROM (SELECT external_id, auth_user_id FROM identity WHERE connection_id = $1 AND agreed_version < 0 OFFSET 0) i,
@@ -97,7 +103,8 @@ export class Touched {
            SELECT id, finished_at, unreadable_groups FROM sync_run
            WHERE connection_id = c.id AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1) r
          WHERE c.id = $1 AND c.delta_token IS NOT NULL AND c.delta_fingerprint = $2
-           AND ($3::timestamptz IS NULL OR c.delta_token_at > $3::timestamptz) AND r.finished_at > $4::timestamptz`,
+           AND ($3::timestamptz IS NULL OR c.delta_token_at > $3::timestamptz) AND r.finished_at > $4::timestamptz
+           AND ${NOT_SEEN} <= pg_snapshot_xmax(pg_current_snapshot())::text::bigint -- else the database was restored from another's copy`,
         [run.connection, run.readingFingerprint, since(when.lifetimeMs), since(when.fullEveryMs)],
       );
       if (from === undefined) return null;
@@ -152,12 +159,12 @@ export class Touched {
       `SELECT c.external_id AS id FROM change c WHERE c.connection_id = $1 AND (c.state IN ('moved', 'failed')
          OR c.state IN ('open', 'held', 'rejected') AND c.kind = 'conflict' AND EXISTS (
            SELECT FROM jsonb_array_elements(c.candidates) AS one JOIN auth_user u ON u.id = (one ->> 'authUser')::uuid
-           WHERE u.updated_at >= ${LAST_PLAN} OR EXISTS (
+           WHERE u.edited >= ${NOT_SEEN} OR EXISTS (
              SELECT FROM tenant_domain d WHERE d.tenant_id = u.tenant_id AND d.verified_at >= ${LAST_PLAN})))
        LIMIT $2::int + 1`,
       [run.connection, limit],
     );
-    await tx.query('SET LOCAL enable_seqscan = off'); // by when they were edited: statistics of an hour ago know nothing of that
+    await tx.query('SET LOCAL enable_seqscan = off'); // statistics of an hour ago know nothing of who was edited since
     const edited = await tx.query<{ id: ExternalId }>(EDITED_SINCE, [run.connection, limit]);
     await tx.query('SET LOCAL enable_nestloop = off'); // many may come, and many have been edited
     const rivals = await tx.query<{ id: ExternalId }>(RIVALS_SINCE, [run.connection, limit]);

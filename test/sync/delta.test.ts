@@ -170,6 +170,34 @@ describe('A delta run', () => {
     expect(await acme.pending()).toEqual(['u3']);
   });
 
+  it('looks at whose edit was under way while the last plan was made, whatever time the edit says it is of', async () => {
+    const acme = await settled();
+    await asOwner(install.database.url, async (client) => {
+      await client.query('BEGIN');
+      await client.query(
+        `UPDATE auth_user SET display_name = 'Edited here', version = version + 1, updated_at = '2026-01-01' WHERE id = (
+           SELECT auth_user_id FROM identity WHERE connection_id = $1 AND external_id = 'u3')`,
+        [acme.connection],
+      );
+      expect(await acme.sync()).toMatchObject({ kind: 'delta', counts: { changed: 0 } });
+      install.clock.advance(3_600_000);
+      await client.query('COMMIT');
+    });
+    expect(await acme.sync()).toMatchObject({ kind: 'delta', counts: { changed: 1 } });
+    expect(await acme.changeOf('u3')).toMatchObject({ kind: 'update', cause: 'local-edit' });
+  });
+
+  it('is a full run where the transactions of the last plan are those of another database', async () => {
+    const acme = await settled();
+    await asOwner(install.database.url, (client) =>
+      client.query(`UPDATE sync_run SET seen_before = seen_before + 1e12::bigint WHERE connection_id = $1`, [
+        acme.connection,
+      ]),
+    );
+    expect(await acme.sync()).toMatchObject({ kind: 'full' });
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+  });
+
   it('looks again at whoever comes to an address whose domain is verified by now', async () => {
     const acme = await settled();
     const candidate = await aUser(install.database.url, acme.tenant, { email: 'u11@example.test' });
