@@ -11,61 +11,10 @@ import type { SomeGroup, TestDirectory } from './directory.ts';
 import { attributed, filledOnly, ownedBy } from './twinAttributes.ts';
 import { inPairs, named, type Rules } from './twinMatching.ts';
 import { ruled, type TwinPlace } from './twinRules.ts';
+import type { Side, TwinChange, TwinField, TwinUser, Value, Values } from './twinState.ts';
 
-type Value = string | number | boolean | readonly string[];
-type Values = Readonly<Record<string, Value>>;
-type Side = {
-  readonly state: string;
-  readonly fields: Values;
-  readonly roles: readonly string[];
-  /** Missing for the connection's own tenant. */
-  readonly tenant?: string;
-};
 /** `place` undefined: where they are. */
 type Wanted = Side & { readonly place: TwinPlace | 'unknown' | undefined };
-
-export type TwinUser = {
-  readonly label: string;
-  /** In the directory of the connection. */
-  externalId: string | null;
-  /** Has a link to some other connection. */
-  readonly linkedElsewhere: boolean;
-  state: string;
-  fields: Values;
-  /** Given by the directory. */
-  roles: readonly string[];
-  /** Names below the connection's tenant. */
-  place: string | null;
-  version: number;
-  agreedVersion: number;
-};
-
-type TwinField = {
-  readonly field: string;
-  readonly before: Value | null;
-  readonly after: Value | null;
-  readonly owner?: 'first';
-};
-
-export type TwinChange = {
-  readonly externalId: string;
-  readonly kind: string;
-  readonly cause: string;
-  readonly user: string | null;
-  readonly before: Side | null;
-  readonly after: Side | null;
-  readonly fields: readonly TwinField[];
-  readonly gained: readonly string[];
-  readonly lost: readonly string[];
-  readonly candidates: readonly string[];
-  /** By what was made after what: of the change itself, and of the tenants that were there on the way. What is missing of them is made. */
-  readonly made: number;
-  readonly found: readonly number[];
-  baseVersion: number | null;
-  state: string;
-  /** The guard that holds it; null where none does. */
-  heldBy: string | null;
-};
 
 export type TwinSnapshot = {
   readonly complete: boolean;

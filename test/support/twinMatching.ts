@@ -1,11 +1,10 @@
 /** What the twin has for matching and pairs: everybody beside everybody. */
 import { emailKey } from '../../src/domain/email.ts';
-import type { TwinChange, TwinUser } from './twin.ts';
+import type { TwinChange, TwinUser, Values } from './twinState.ts';
 
 /** Expressions are tested one by one. */
 type Rule = { readonly by: 'email' | 'employeeId' | 'userName'; readonly confidence: 'certain' | 'likely' };
 export type Rules = readonly Rule[];
-type Values = TwinUser['fields'];
 type Knowledge = {
   readonly matching: Rules;
   readonly verifiedDomains: readonly string[];

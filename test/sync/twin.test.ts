@@ -27,7 +27,8 @@ import {
 } from '../support/lives.ts';
 import { mappings } from '../support/mappings.ts';
 import { aUser, unknownId } from '../support/tenancy.ts';
-import { Twin, type TwinChange, whatARunSees } from '../support/twin.ts';
+import { Twin, whatARunSees } from '../support/twin.ts';
+import type { TwinChange } from '../support/twinState.ts';
 
 let install: Install;
 beforeAll(async () => {
