@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/store/migrate.ts';
@@ -32,6 +32,25 @@ async function migrateElsewhere(url: string): Promise<number> {
   const [code] = await once(child, 'close');
   expect(code).toBe(0);
   return Number(said);
+}
+
+/** As an install of the version before the migration of that stamp left it. */
+async function migrateBefore(url: string, stamp: string): Promise<void> {
+  const folder = join(ROOT, 'prisma', 'migrations');
+  const names = (await readdir(folder)).filter((name) => /^\d/.test(name) && name < stamp).sort();
+  await asOwner(url, async (client) => {
+    await client.query(`CREATE TABLE _prisma_migrations (
+      id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, migration_name varchar(255) NOT NULL,
+      logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count integer NOT NULL DEFAULT 0)`);
+    for (const name of names) {
+      const sql = await readFile(join(folder, name, 'migration.sql'), 'utf8');
+      await client.query(sql);
+      await client.query(
+        'INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES (gen_random_uuid(), $1, $2, now())',
+        [createHash('sha256').update(sql).digest('hex'), name],
+      );
+    }
+  });
 }
 
 it('Migrations have a stamp each, by which their order is the same everywhere', async () => {
@@ -92,6 +111,27 @@ describe('migrate', () => {
         `REASSIGN OWNED BY ${owner} TO CURRENT_USER; DROP OWNED BY ${owner}; DROP ROLE ${owner}`,
       );
     });
+    await drop();
+  });
+
+  it('takes over auth users whose names, numbers and sign-in names are longer than any index takes', async () => {
+    const { url, drop } = await freshDatabase({ migrated: false });
+    await migrateBefore(url, '20261122141000');
+    const long = randomBytes(5_000).toString('hex');
+    await asOwner(url, (client) =>
+      client.query(
+        `INSERT INTO auth_user (id, tenant_id, state, user_name, display_name, attributes)
+         SELECT gen_random_uuid(), id, 'suspended', $1::text, $1::text, jsonb_build_object('employeeId', $1::text) FROM tenant`,
+        [long],
+      ),
+    );
+    expect((await migrate(url)).applied).toContain('20261122141000_matching_keys');
+    const { rows } = await asOwner(url, (client) =>
+      client.query('SELECT user_name, employee_key, user_name_key, name_key FROM auth_user'),
+    );
+    expect(rows).toEqual([
+      { user_name: long, employee_key: null, user_name_key: null, name_key: long.slice(0, 200) },
+    ]);
     await drop();
   });
 

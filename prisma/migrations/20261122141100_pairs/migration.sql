@@ -36,7 +36,7 @@ CREATE POLICY within_subtree ON pair TO rollcall_app USING (tenant_id IN (SELECT
 GRANT SELECT, INSERT, UPDATE, DELETE ON pair TO rollcall_app;
 
 -- Who is away, few beside those who are not: found by their name, and whether there is anybody.
-CREATE INDEX auth_user_away ON auth_user (display_name, tenant_id) WHERE state <> 'active';
+CREATE INDEX auth_user_away ON auth_user (name_key, tenant_id) WHERE state <> 'active';
 -- Who leaves, few beside those who come.
 CREATE INDEX change_leaving ON change (connection_id)
   WHERE kind IN ('suspend', 'delete') AND state IN ('open', 'approved', 'held', 'moved', 'failed');
