@@ -71,7 +71,10 @@ export const attributes = fc.record({
   displayName: optional,
   department: optional,
   jobTitle: optional,
-  employeeId: fc.constantFrom(null, null, null, 'E1', 'e1', 'E2', 'E3', 'E4', 'E5'),
+  employeeId: fc.oneof(
+    { weight: 2, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: fc.nat(25).map((number) => `${number % 2 === 0 ? 'E' : 'e'}${number >> 1}`) },
+  ),
   manager: fc.constantFrom(null, null, 'm1'),
   note: fc.option(note, { nil: undefined }),
 });
