@@ -224,8 +224,6 @@ const FAILURES: ReadonlyMap<string | undefined, string> = new Map([
   ['numeric_overflow', 'a number is too large'],
   ['division_by_zero', 'division by zero'],
   ['modulo_by_zero', 'division by zero'],
-  ['no_such_overload', 'an operator does not fit the kinds of its values'],
-  ['no_matching_overload', 'a function does not fit the kinds of its values'],
   ['invalid_condition_type', 'a condition is neither true nor false'],
   ['invalid_logical_operand', 'a condition is neither true nor false'],
   ['invalid_comprehension_range', 'a macro stands over what is no list'],
@@ -235,8 +233,15 @@ const FAILURES: ReadonlyMap<string | undefined, string> = new Map([
 type Failure = { readonly code?: string; readonly node?: ASTNode };
 
 function wordsOf({ code, node }: Failure): string {
+  if (code === 'no_such_overload' || code === 'no_matching_overload')
+    return `${partOf(node)} does not fit the kinds of its values`;
   const key = code === 'no_such_key' ? spelledOut(node) : null;
   return key === null ? (FAILURES.get(code) ?? 'cannot be evaluated') : `no such key: ${key}`;
+}
+
+function partOf(node: ASTNode | undefined): string {
+  if (node?.op === 'call' || node?.op === 'rcall') return `${node.args[0]}()`;
+  return node === undefined ? 'something' : node.op.replace('_', '');
 }
 
 /** The member that is written in the expression; null: it is worked out, and may be somebody's value. */

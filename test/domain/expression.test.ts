@@ -127,6 +127,10 @@ describe('an expression', () => {
       'fails: no such key',
     );
     expect(resultOf('user.custom.level + 1', ada)).toBe('fails: a number is too large');
+    expect(resultOf('user.custom.code > 3', ada)).toBe('fails: > does not fit the kinds of its values');
+    expect(resultOf('user.custom.code.size() + int(user.custom.tags)')).toBe(
+      'fails: int() does not fit the kinds of its values',
+    );
     expect(resultOf('user.aliases[7]')).toBe('fails: a list has no element there');
     expect(resultOf('user.custom.constructor')).toBe('fails: no such key: constructor');
   });

@@ -119,7 +119,7 @@ describe('The scope of a mapping', () => {
     expect(await problemsOf(acme, outcome)).toEqual({
       unreadable: 2,
       problems: [
-        { problem: 'mapping.scope: no such overload: dyn<string> > double', users: 2, example: 'u1' },
+        { problem: 'mapping.scope: > does not fit the kinds of its values', users: 2, example: 'u1' },
       ],
     });
     expect(await acme.inState('approved')).toEqual(['u1']);
