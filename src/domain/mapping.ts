@@ -118,6 +118,8 @@ export type CompiledMapping = {
   readonly places: boolean;
   /** Custom attributes that something follows from, by name. */
   readonly custom: readonly string[];
+  /** Whether people are looked at by any expression. */
+  readonly hasExpressions: boolean;
 };
 
 /** What a mapping makes of a directory user: told apart by the state. */
@@ -198,6 +200,7 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
     groups: needed,
     places: rules?.place ?? false,
     custom: customIn(mapping, written),
+    hasExpressions: written !== null && written.expressions.length > 0,
   };
 }
 

@@ -10,10 +10,11 @@ import {
 } from '../../connectors/contract.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { ExternalId } from '../domain/ids.ts';
-import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
+import type { CompiledMapping } from '../domain/mapping.ts';
 import type { TakenRun, Told } from '../domain/run.ts';
 import { doubtOfPermissions } from '../domain/snapshot.ts';
 import { lookUpTouched, type PullDeps, UnknownGroup } from './lookUp.ts';
+import { compileInTime } from './mappingTime.ts';
 import type { Progress } from './progress.ts';
 
 /**
@@ -75,7 +76,7 @@ export async function pullChanges(
 ): Promise<void> {
   const { changes, lookUp } = deps.connector;
   if (lookUp === null) throw new NeedsFullRun('the provider cannot be asked for one user');
-  const mapping = compileMapping(run.mapping);
+  const mapping = compileInTime(run.mapping);
   try {
     if (run.phase === 'changes') {
       if (changes === null || run.deltaFrom === null) throw new NeedsFullRun('the provider names no changes');
@@ -114,7 +115,7 @@ export async function toldSince(
   const { deltaFrom } = run;
   const { changes } = connector;
   if (deltaFrom === null || changes === null) return null;
-  const mapping = compileMapping(run.mapping);
+  const mapping = compileInTime(run.mapping);
   const users = new Set<ExternalId>();
   let ofGroups = false;
   try {

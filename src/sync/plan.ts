@@ -7,7 +7,7 @@ import type { ProposedChange } from '../domain/change.ts';
 import { checkProposal } from '../domain/checkPlan.ts';
 import type { Clock } from '../domain/clock.ts';
 import { evaluateGuards, type Finding } from '../domain/guard.ts';
-import { type CompiledMapping, compileMapping, isMapped, type MapInDoubt } from '../domain/mapping.ts';
+import { type CompiledMapping, isMapped, type MapInDoubt } from '../domain/mapping.ts';
 import { type CompiledMatching, compileMatching, matchKeysOf } from '../domain/matching.ts';
 import { foundFor, type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
@@ -15,6 +15,7 @@ import { OF_THE_MAPPING } from '../domain/written.ts';
 import type { LeftRow } from '../store/leftRows.ts';
 import type { Agreed, Plan, Planning } from '../store/planning.ts';
 import type { DifferingRow } from '../store/planRows.ts';
+import { compileInTime } from './mappingTime.ts';
 
 export type PlanDeps = { readonly planning: Planning; readonly clock: Clock };
 
@@ -37,7 +38,7 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
     mappingChanged:
       lastComplete !== null && fingerprintOf(lastComplete.mapping) !== fingerprintOf(run.mapping),
   };
-  const mapping = compileMapping(run.mapping);
+  const mapping = compileInTime(run.mapping);
   const inDoubt = mapping.inDoubt(plan.facts.unreadGroups);
   if (inDoubt?.scope === true) await plan.leaveExcluded(SCOPE_UNSURE);
   await proposeSeen(plan, { mapping, inDoubt }, context);

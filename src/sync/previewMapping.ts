@@ -7,11 +7,12 @@ import { emailKeyOf } from '../domain/email.ts';
 import { explainFinding, type Finding } from '../domain/guard.ts';
 import { ConnectionId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
-import { compileMapping, isMapped, Mapping } from '../domain/mapping.ts';
+import { isMapped, Mapping } from '../domain/mapping.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { LastRead, Previewed, Restaged } from '../store/mappingPreviews.ts';
 import type { Store } from '../store/store.ts';
+import { compileInTime } from './mappingTime.ts';
 import { fill } from './plan.ts';
 import { left } from './staged.ts';
 import { readingOf } from './sync.ts';
@@ -37,7 +38,7 @@ export async function previewMapping(
   const id = parseId(ConnectionId, wanted);
   const connection = id === null ? null : await deps.store.connections.get(caller.tenant, id);
   if (connection === null) throw notFound('connection');
-  const compiled = compileMapping(mapping);
+  const compiled = compileInTime(mapping);
   const findings: Finding[] = [];
   const found = await deps.store.mappingPreviews.preview({
     connection: connection.id,

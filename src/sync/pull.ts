@@ -10,12 +10,13 @@ import {
   type Page,
   type UserRecord,
 } from '../../connectors/contract.ts';
-import { type CompiledMapping, compileMapping } from '../domain/mapping.ts';
+import type { CompiledMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
 import { KnownContents } from '../store/directoryUsers.ts';
 import type { GroupToRead, StagedMembers, StagedPage } from '../store/staging.ts';
 import { Batches } from './batches.ts';
 import { lookUpTouched, type PullDeps } from './lookUp.ts';
+import { compileInTime } from './mappingTime.ts';
 import { PartCount } from './partCount.ts';
 import type { Progress } from './progress.ts';
 import { Stager } from './staged.ts';
@@ -34,7 +35,7 @@ export async function pull(
   signal: AbortSignal,
   progress: Progress,
 ): Promise<Pulled> {
-  const mapping = compileMapping(run.mapping);
+  const mapping = compileInTime(run.mapping);
   const lastRead = deps.directoryUsers.known(run);
   lastRead.catch(() => {}); // awaited once there are users
   try {

@@ -24,6 +24,7 @@ import {
 } from '../domain/mapping.ts';
 import type { Place, Places } from '../domain/place.ts';
 import { type Branch, treeOf } from '../domain/placeTree.ts';
+import { compileInTime } from '../sync/mappingTime.ts';
 
 export type SampleUser = Omit<DesiredAuthUser, 'placed' | 'firstValues'> & {
   readonly externalId: ExternalId;
@@ -72,7 +73,7 @@ type Tried = {
 /** After the steps that a pull cannot do without have passed. Throws the signal's reason; what the provider refuses is left out and named. */
 export async function previewConnection(tried: Tried): Promise<Preview> {
   const { connector, signal } = tried;
-  const compiled = compileMapping(tried.mapping);
+  const compiled = compileInTime(tried.mapping);
   const refused: Shortcoming[] = [];
   const orNull = async <T>(what: string, work: () => Promise<T>): Promise<T | null> => {
     try {
