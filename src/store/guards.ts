@@ -19,9 +19,12 @@ import type { PlanFacts } from './planFacts.ts';
 import { concernParts } from './shrinkingParts.ts';
 import { unknownRoles } from './unknownNames.ts';
 
-/** A change that waits again, as if it had come with this plan: an approval of an earlier revision does not take it in. */
-export const OPEN_AGAIN = (revision: string, note = 'NULL') =>
-  `state = 'open', revision = ${revision}, decision_id = NULL, outcome = NULL, outcome_reason = NULL, apply_id = NULL, closed_at = NULL, note = ${note}`;
+/**
+ * A change that waits again, as if it had come with this plan: an approval of an earlier revision does not take it in. `holding`: the
+ * decision that holds it, where it is not NULL.
+ */
+export const OPEN_AGAIN = (revision: string, note = 'NULL', holding = 'NULL') =>
+  `state = CASE WHEN ${holding} IS NULL THEN 'open' ELSE 'held' END, revision = ${revision}, decision_id = ${holding}, outcome = NULL, outcome_reason = NULL, apply_id = NULL, closed_at = NULL, note = ${note}`;
 
 const MOVES = `fields @> '[{"field": "tenant"}]'`;
 
@@ -55,7 +58,7 @@ const WAITING = `c.state IN ('open', 'held', 'approved')`;
 /** Gives how many changes there are that would take something from whom the policy protects. */
 async function concernProtected(
   tx: BulkTransaction,
-  run: TakenRun,
+  run: Guarded,
   { users, roles }: Policy['protected'],
 ): Promise<number> {
   if (users.length === 0 && roles.length === 0) return 0;
@@ -77,11 +80,17 @@ async function concernProtected(
 const FEW = 100;
 const NONE = { deletions: 0, lost: 0, moves: 0, losers: 0, changes: 0, refused: 0 };
 
+/** Whose change set is guarded. `id`: of the run whose plan it is. */
+type Guarded = Pick<TakenRun, 'id' | 'connection' | 'tenant'>;
+type GuardFacts = Pick<PlanFacts, 'policy' | 'snapshot'> & {
+  readonly lastComplete: { readonly users: number } | null;
+};
+
 /** `at`: when the plan is made. Finds out as well which changes the guards concern that look at each by itself. */
 export async function countForGuards(
   tx: BulkTransaction,
-  run: TakenRun,
-  { facts, at }: { readonly facts: PlanFacts; readonly at: Date },
+  run: Guarded,
+  { facts, at }: { readonly facts: GuardFacts; readonly at: Date },
 ): Promise<Counted> {
   const { lastComplete, policy, snapshot } = facts;
   const all = { connection: run.connection, among: null };
@@ -132,7 +141,7 @@ export async function countForGuards(
 }
 
 /** Counts no further than `enough`. Looked up one by one up to there, which costs nothing where that is little. */
-async function countLinked(tx: BulkTransaction, run: TakenRun, enough: number): Promise<number> {
+async function countLinked(tx: BulkTransaction, run: Guarded, enough: number): Promise<number> {
   if (enough === 0) return 0;
   const few = enough <= FEW_LINKED;
   if (!few) await tx.query('SET LOCAL enable_nestloop = off'); // however few the statistics say there are
@@ -152,7 +161,7 @@ const NOBODY = { users: 0, deleted: 0 };
 const earlier = (at: Date, hours: number) => new Date(at.getTime() - hours * 3_600_000);
 
 /** Whom applies have suspended or deleted since, who are still away, and whom no such change waits for. */
-async function countLeft(tx: BulkTransaction, run: TakenRun, since: Date): Promise<Counted['leftInWindow']> {
+async function countLeft(tx: BulkTransaction, run: Guarded, since: Date): Promise<Counted['leftInWindow']> {
   const [left] = await tx.query<Counted['leftInWindow']>(
     `SELECT count(*)::int AS users, count(*) FILTER (WHERE a.state = 'deleted')::int AS deleted
      FROM (SELECT DISTINCT auth_user_id AS id FROM change WHERE connection_id = $1 AND state = 'applied' AND outcome = 'applied'
@@ -165,7 +174,7 @@ async function countLeft(tx: BulkTransaction, run: TakenRun, since: Date): Promi
   return left ?? NOBODY;
 }
 
-async function countBlanked(tx: BulkTransaction, run: TakenRun): Promise<ReadonlyMap<string, number>> {
+async function countBlanked(tx: BulkTransaction, run: Guarded): Promise<ReadonlyMap<string, number>> {
   const blanked = await tx.query<{ field: string; users: number }>(
     `SELECT f ->> 'field' AS field, count(*)::int AS users FROM change c, jsonb_array_elements(c.fields) f
      WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind IN ('update', 'reactivate')
@@ -188,39 +197,49 @@ type Found = {
  * snapshot shows that the guard has nothing to find any more; but not what was held because the directory had shrunk: the next run
  * compares with the shrunken one, so that its silence proves nothing. That waits for a person, or for the people to be back.
  */
-export async function holdFound(tx: BulkTransaction, run: TakenRun, found: Found): Promise<number> {
+export async function holdFound(tx: BulkTransaction, run: Guarded, found: Found): Promise<number> {
   const holding = found.findings.filter(({ overridden }) => overridden === undefined);
-  let altered = await openAgain(tx, run, { ...found, findings: holding });
+  let altered = await openAgain(tx, run, found);
   for (const finding of holding) altered += await holdFor(tx, run, finding); // a handful at the most: guards times fields and parts
   return altered;
 }
 
-/** What an override lets through is open whatever the run has read: a person has said so. */
+/** A finding `f` of this plan, of what the decision `d` was about. */
+const SAME_FINDING = `f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field'
+  AND f.role IS NOT DISTINCT FROM d.finding ->> 'role' AND f.part IS NOT DISTINCT FROM d.finding ->> 'part'`;
+
+/**
+ * What an override lets through is open whatever the run has read, as a person has said so: that is, what it would have let through when
+ * it was held, or lets through now. That a guard finds nothing is no reason: a run that has not read everybody does not ask some guards.
+ * Nor is it of a part whose size is not known.
+ */
 async function openAgain(
   tx: BulkTransaction,
-  run: TakenRun,
+  run: Guarded,
   { findings, overrides, snapshot, revision }: Found,
 ): Promise<number> {
-  const letThrough = overrides
-    .map(({ guard }) => guard)
-    .filter((guard) => !findings.some((finding) => finding.guard === guard));
-  if (snapshot.kind !== 'complete' && letThrough.length === 0) return 0;
+  if (snapshot.kind !== 'complete' && overrides.length === 0) return 0;
   const { rowCount } = await tx.client.query(
-    `UPDATE change c SET ${OPEN_AGAIN('$3')} FROM decision d
-     WHERE c.connection_id = $1 AND c.state = 'held' AND d.id = c.decision_id AND d.made_by = 'guard'
-       AND (d.finding ->> 'guard' = ANY ($4::text[])
-         OR $5 AND d.finding ->> 'guard' <> 'shrunken-directory' AND (
-           NOT EXISTS (SELECT FROM jsonb_to_recordset($2::jsonb) AS f (guard text, field text, role text, part text)
-                       WHERE f.guard = d.finding ->> 'guard' AND f.field IS NOT DISTINCT FROM d.finding ->> 'field'
-                         AND f.role IS NOT DISTINCT FROM d.finding ->> 'role' AND f.part IS NOT DISTINCT FROM d.finding ->> 'part')
-           OR d.finding ->> 'guard' = ANY ($6::text[])
-             AND NOT EXISTS (SELECT FROM concerned x WHERE x.guard = d.finding ->> 'guard' AND x.change_id = c.id
-                               AND x.part IS NOT DISTINCT FROM d.finding ->> 'role')))`,
+    `WITH found AS MATERIALIZED (
+       SELECT *, overridden IS NULL AS holds FROM jsonb_to_recordset($2::jsonb)
+         AS f (guard text, field text, role text, part text, overridden jsonb))
+     UPDATE change c SET ${OPEN_AGAIN('$3')} FROM decision d
+     WHERE c.connection_id = $1 AND c.state = 'held' AND d.id = c.decision_id AND d.made_by = 'guard' AND (
+       NOT EXISTS (SELECT FROM found f WHERE f.holds AND ${SAME_FINDING}) AND (
+         EXISTS (SELECT FROM jsonb_to_recordset($4::jsonb) AS o (guard text, allowed integer)
+                 WHERE o.guard = d.finding ->> 'guard' AND (o.allowed IS NULL OR (d.finding ->> 'counted')::int <= o.allowed
+                   OR EXISTS (SELECT FROM found f WHERE NOT f.holds AND ${SAME_FINDING})))
+         OR $5 AND d.finding ->> 'guard' <> 'shrunken-directory'
+           AND NOT EXISTS (SELECT FROM concerned x WHERE x.change_id IS NULL AND x.guard = d.finding ->> 'guard'
+                             AND x.part = d.finding ->> 'part'))
+       OR $5 AND d.finding ->> 'guard' = ANY ($6::text[])
+         AND NOT EXISTS (SELECT FROM concerned x WHERE x.guard = d.finding ->> 'guard' AND x.change_id = c.id
+                           AND x.part IS NOT DISTINCT FROM d.finding ->> 'role'))`,
     [
       run.connection,
       JSON.stringify(findings),
       revision,
-      letThrough,
+      JSON.stringify(overrides),
       snapshot.kind === 'complete',
       ONE_BY_ONE,
     ],
@@ -228,7 +247,7 @@ async function openAgain(
   return rowCount ?? 0;
 }
 
-async function holdFor(tx: BulkTransaction, run: TakenRun, finding: Finding): Promise<number> {
+async function holdFor(tx: BulkTransaction, run: Guarded, finding: Finding): Promise<number> {
   const { rowCount } = await tx.client.query(
     `WITH meant AS (
        SELECT id, tenant_id, fingerprint FROM change

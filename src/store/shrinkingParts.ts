@@ -69,11 +69,12 @@ type Found = ShrinkingPart & { readonly kind: PartKind };
 
 /**
  * The parts that more than `atLeast` people would leave by what waits, with how many they had: those whom the last complete listing has
- * in them, and those whom it had lost already. Notes which changes concern each, for the guards.
+ * in them, and those whom it had lost already. Notes which changes concern each, for the guards; and, without a change, the parts of which
+ * it cannot be told.
  */
 export async function concernParts(
   tx: BulkTransaction,
-  run: TakenRun,
+  run: Pick<TakenRun, 'id' | 'connection'>,
   how: { readonly snapshot: Snapshot['kind']; readonly atLeast: number },
 ): Promise<readonly ShrinkingPart[]> {
   await tx.query('SET LOCAL enable_seqscan = off');
@@ -87,9 +88,8 @@ export async function concernParts(
          UNION ALL SELECT 'unit', c.parts ->> 'unit' WHERE c.kind IN ('suspend', 'delete')
          UNION ALL SELECT 'group', jsonb_array_elements_text(c.parts -> 'groups')) x
        WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.parts IS NOT NULL AND x.part IS NOT NULL),
-     many AS MATERIALIZED (
-       SELECT kind, part, count(*) AS losing FROM taken GROUP BY kind, part HAVING count(*) > $3
-       ORDER BY count(*) DESC, part LIMIT ${MOST_PARTS}),
+     every AS MATERIALIZED (SELECT kind, part, count(*) AS losing FROM taken GROUP BY kind, part HAVING count(*) > $3),
+     many AS MATERIALIZED (SELECT * FROM every ORDER BY losing DESC, part LIMIT ${MOST_PARTS}),
      still AS (
        SELECT t.kind, t.part, count(*) FILTER (WHERE t.run_id > l.id OR ${IS_IN}) AS listed
        FROM many m JOIN taken t ON t.kind = m.kind AND t.part = m.part CROSS JOIN listing l
@@ -97,7 +97,7 @@ export async function concernParts(
        GROUP BY t.kind, t.part),
      sized AS (
        SELECT m.kind, m.part, m.losing, s.listed, g.name, CASE
-           WHEN counted = '{}' THEN NULL -- by a run that did not count these yet
+           WHEN m.kind <> 'group' AND counted = '{}' THEN NULL -- by a run that did not count these yet
            WHEN m.kind <> 'group' THEN CASE WHEN counted ? m.part OR (SELECT count(*) FROM jsonb_object_keys(counted)) < ${COUNTED}
              THEN coalesce((counted ->> m.part)::int, 0) END
            WHEN g.everyone THEN NULL ELSE coalesce(g.members, 0) END AS size -- where not all could be read, at least so many
@@ -106,7 +106,9 @@ export async function concernParts(
          LEFT JOIN staged_group g ON m.kind = 'group' AND g.run_id = l.id AND g.external_id = m.part),
      noted AS (
        INSERT INTO concerned (guard, part, change_id)
-       SELECT $5::jsonb ->> t.kind, t.part, t.id FROM many m JOIN taken t ON t.kind = m.kind AND t.part = m.part)
+       SELECT $5::jsonb ->> t.kind, t.part, t.id FROM many m JOIN taken t ON t.kind = m.kind AND t.part = m.part
+       UNION ALL SELECT $5::jsonb ->> e.kind, e.part, NULL FROM every e
+       WHERE NOT EXISTS (SELECT FROM sized s WHERE s.kind = e.kind AND s.part = e.part AND s.size IS NOT NULL))
      SELECT kind, part, coalesce(name, (SELECT name FROM staged_group WHERE run_id = ${LAST_COMPLETE} AND external_id = part), part) AS name, losing::int AS losing, greatest(losing, size - listed + losing)::int AS before
      FROM sized WHERE size IS NOT NULL ORDER BY kind, part`,
     [run.connection, run.id, how.atLeast, how.snapshot === 'complete', JSON.stringify(guardOfPart)],

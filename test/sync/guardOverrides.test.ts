@@ -174,6 +174,26 @@ describe('An override of a guard', () => {
     expect(await held(acme)).toEqual([]);
   });
 
+  it('of a shrunken directory that allows fewer lets none go, also by a run that does not read everybody', async () => {
+    const users = names(1, 100).map((id) => ({ id }));
+    const guards = { ...noGuards, deletedAtLeast: 5, shrunkenPercent: 25 };
+    const acme = await install.connect({ directory: aDirectory({ users, hasFeed: true }), guards });
+    await acme.syncAndApply();
+    acme.directory.remove(...names(1, 30));
+    await acme.sync({ full: true });
+    expect(await held(acme)).toHaveLength(30);
+    await override(acme, { allowed: 29, guard: 'shrunken-directory' });
+    acme.directory.edit('u99', { displayName: 'Edited' });
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await held(acme)).toHaveLength(30);
+    await acme.sync({ full: true });
+    expect(await held(acme)).toHaveLength(30);
+    await override(acme, { allowed: 30, guard: 'shrunken-directory' });
+    acme.directory.edit('u99', { displayName: 'Edited again' });
+    await acme.sync();
+    expect(await held(acme)).toEqual([]);
+  });
+
   it.each(['protected-users', 'last-administrator', 'last-holder', 'too-few-seats', 'policy-in-doubt'])(
     'is never of %s',
     async (guard) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Policy } from '../../src/domain/policy.ts';
+import { overrideGuard } from '../../src/review/guards.ts';
 import { previewMapping } from '../../src/sync/previewMapping.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -141,6 +142,37 @@ describe('A group', () => {
     await acme.sync();
     expect(await acme.pending()).toEqual([]);
   });
+
+  it.each(['complete', 'with an override that allows fewer'])(
+    'whose members cannot be read keeps held whom it held (a run that is %s)',
+    async (how) => {
+      const acme = await install.connect({
+        directory: aDirectory({ users: 230, groups: [{ id: 'g', name: 'Crew', members: names(1, 30) }] }),
+        mapping: { roles: [{ group: 'g', role: 'sailor' }] },
+        guards,
+      });
+      await acme.syncAndApply();
+      acme.directory.remove(...names(1, 13));
+      acme.directory.group('g', names(14, 30));
+      await acme.sync();
+      expect(await held(acme)).toHaveLength(13);
+      if (how !== 'complete') {
+        await overrideGuard(install, acme.administrator, {
+          connection: acme.connection,
+          guard: 'shrunken-group',
+          allowed: 12,
+          until: new Date(install.clock.now().getTime() + 3_600_000).toISOString(),
+          reason: 'a test',
+        });
+      }
+      acme.directory.faults = { unreadableMembers: ['g'] };
+      await acme.sync({ full: true });
+      expect(await held(acme)).toHaveLength(13);
+      acme.directory.faults = {};
+      await acme.sync({ full: true });
+      expect(await held(acme)).toHaveLength(13);
+    },
+  );
 
   it('that the mapping gives up holds nobody by itself: a person has changed that', async () => {
     const acme = await settled();
