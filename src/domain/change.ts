@@ -162,7 +162,7 @@ export function explainNote(note: ChangeNote): string {
     case 'away':
       return 'no longer true: the user is not in the directory any more, and nothing is left to be done about them';
     case 'time-up':
-      return `open again: ${note.by} had ${note.was} it until ${note.until} (${note.reason})`;
+      return `waits again: ${note.by} had ${note.was} it until ${note.until} (${note.reason})`;
   }
 }
 

@@ -122,6 +122,82 @@ describe('A change that was refused, or held back, until a time', () => {
   });
 });
 
+describe('What guards look at, refused until a time', () => {
+  const tenOf = { ...noGuards, deletedPercent: 10, deletedAtLeast: 5 };
+  const names = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, at) => `u${from + at}`).sort();
+
+  /** A hundred, all applied. */
+  async function settled(guards: object, hasFeed = false): Promise<Connected> {
+    const acme = await install.connect({ directory: aDirectory({ users: 100, hasFeed }), guards });
+    await acme.syncAndApply();
+    return acme;
+  }
+  async function refuse(acme: Connected, ...ids: readonly string[]) {
+    const shown = (await acme.live()).filter(({ externalId }) => ids.includes(externalId));
+    const changes = shown.map(({ id, fingerprint }) => ({ id, fingerprint }));
+    const ruling = { verdict: 'reject', reason: 'not before Monday', until: inHours(2), changes };
+    expect(await decide(install, acme.administrator, ruling)).toMatchObject({ decided: ids.length });
+  }
+  const timeIsUp = async () => {
+    install.clock.advance(2 * HOUR);
+    return await install.store.decisions.openAgain(install.clock.now());
+  };
+
+  it('is held by the guard again when its time is up, without a run, and an approval of all leaves it', async () => {
+    const acme = await settled(tenOf);
+    acme.directory.remove(...names(1, 12));
+    await acme.sync();
+    expect(await acme.inState('held')).toEqual(names(1, 12));
+    await refuse(acme, ...names(1, 12));
+    expect(await timeIsUp()).toBeGreaterThanOrEqual(12); // of other connections too
+    expect(await acme.inState('held')).toEqual(names(1, 12));
+    expect(await acme.changeOf('u1')).toMatchObject({
+      decision: { madeBy: 'guard', finding: { guard: 'too-many-deletions', counted: 12 } },
+      note: { because: 'time-up', was: 'rejected' },
+    });
+    expect(await acme.approveAll()).toBe(0);
+    expect(await timeIsUp()).toBe(0);
+  });
+
+  it('is counted with what waits, though no guard had held it before', async () => {
+    const acme = await settled(tenOf);
+    acme.directory.remove(...names(1, 6));
+    await acme.sync();
+    await refuse(acme, ...names(1, 6));
+    acme.directory.remove(...names(7, 12));
+    await acme.sync();
+    expect(await acme.inState('held')).toEqual([]);
+    await timeIsUp();
+    expect(await acme.inState('held')).toEqual(names(1, 12));
+  });
+
+  it('waits open where the guards find nothing', async () => {
+    const acme = await settled(tenOf);
+    acme.directory.remove(...names(1, 6));
+    await acme.sync();
+    await refuse(acme, ...names(1, 6));
+    await timeIsUp();
+    expect(await acme.inState('open')).toEqual(names(1, 6));
+  });
+
+  it.each([false, true])(
+    'is held again for a directory that has shrunk, which a run that reads a part cannot find (a delta: %s)',
+    async (hasFeed) => {
+      const acme = await settled({ ...noGuards, deletedAtLeast: 5, shrunkenPercent: 25 }, hasFeed);
+      acme.directory.remove(...names(1, 30));
+      await acme.sync({ full: true });
+      expect(await acme.inState('held')).toHaveLength(30);
+      await refuse(acme, ...names(1, 30));
+      if (hasFeed) {
+        install.clock.advance(2 * HOUR);
+        await acme.sync();
+      } else await timeIsUp();
+      expect(await acme.inState('held')).toHaveLength(30);
+    },
+  );
+});
+
 describe('A change that is no longer true', () => {
   const gone = async (acme: Connected) =>
     (await acme.changes({ state: ['superseded'] })).find(({ externalId }) => externalId === 'u1');
