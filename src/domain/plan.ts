@@ -110,7 +110,11 @@ function planUnlinked(seen: Seen, context: PlanContext): ProposedChange | null {
       return settled(arrival('link', cause, kept, authUser, [], context), kept, authUser, context);
     }
     case 'uncertain':
-      return arrival('conflict', matched.cause, seen, null, matched.candidates, context);
+      // By this hash a verdict on a pair is found again, whether or not their place is to be had.
+      return {
+        ...arrival('conflict', matched.cause, seen, null, matched.candidates, context),
+        desiredHash: seen.desiredHash,
+      };
   }
 }
 

@@ -19,8 +19,8 @@ export const LEAVES = (change: string) =>
 
 /** As long as none of it changes, a verdict that two are different stands. `hash`: of what the directory wants of who comes. */
 export const CONTENT = (hash: string, user: string) =>
-  `sha256(convert_to(concat_ws(E'\\x1f', encode(${hash}, 'hex'), ${user}.email_key, ${user}.employee_key, ${user}.user_name_key,
-     ${user}.display_name, ${user}.attributes ->> 'manager'), 'UTF8'))`;
+  `sha256(convert_to(jsonb_build_array(encode(${hash}, 'hex'), ${user}.email_key, ${user}.employee_key, ${user}.user_name_key,
+     ${user}.display_name, ${user}.attributes ->> 'manager')::text, 'UTF8'))`;
 
 /** What is shown of the two: the change of who comes, `l` of who leaves, if any does, and the auth user as it is. */
 export const FINGERPRINT = `sha256(j.fingerprint || coalesce(l.fingerprint, '') || convert_to(a.version || ' ' || a.state, 'UTF8'))`;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Pair, PairVerdict } from '../../src/domain/pair.ts';
 import { choosePairs, listPairs } from '../../src/review/pairs.ts';
+import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aCaller, aUser, auditOf } from '../support/tenancy.ts';
@@ -327,6 +328,40 @@ describe('an auth user whom a rule is not sure of', () => {
     expect(await connected.pending('create')).toEqual(['new']);
     await connected.syncAndApply();
     expect((await connected.user('new')).id).not.toBe(local);
+  });
+
+  it('is asked about again once a value of it is somewhere else', async () => {
+    const { connected, local } = await withLocal();
+    await choose(connected, 'different');
+    await asOwner(install.database.url, (client) =>
+      client.query(
+        `UPDATE auth_user SET attributes = attributes || '{"manager": "Ada"}', display_name = NULL, version = version + 1, updated_at = now() WHERE id = $1`,
+        [local],
+      ),
+    );
+    await connected.sync();
+    expect(await pairs(connected, 'open')).toMatchObject([{ kind: 'match', authUser: { id: local } }]);
+  });
+
+  it('counts as somebody else also where the tenant of who comes is not there yet', async () => {
+    const directory = aDirectory({ users: [bob] });
+    const mapping = { rules: [{ when: {}, roles: [], tenant: '{department}', create: false, stop: false }] };
+    const connected = await install.connect({
+      directory,
+      guards,
+      policy: { matching: [...matching] },
+      mapping,
+    });
+    await aUser(install.database.url, connected.tenant, {
+      displayName: 'Ada',
+      attributes: { employeeId: 'E-7' },
+    });
+    directory.add({ ...ada, id: 'new', department: 'Rome' });
+    await connected.sync();
+    expect(await connected.changeOf('new')).toMatchObject({ cause: 'match-unsure' });
+    await choose(connected, 'different');
+    await connected.sync();
+    expect(await connected.changeOf('new')).toMatchObject({ cause: 'tenant-missing', candidates: [] });
   });
 });
 
