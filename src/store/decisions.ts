@@ -4,7 +4,7 @@ import type { AuditEntry } from '../domain/audit.ts';
 import { allowedIn, statesDecidedAsSet } from '../domain/change.ts';
 import { LET_GO_BY_NAME } from '../domain/guard.ts';
 import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
-import { appendAudit } from './audit.ts';
+import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import { type ChangeFilter, conditions } from './changeFilter.ts';
 import { reopenDueEverywhere } from './changeNotes.ts';
 import type { BulkTransaction, Database } from './database.ts';
@@ -84,17 +84,15 @@ export class Decisions {
       });
       const accepted = rows.filter((row) => row.same && row.allowed);
       const byConnection = Map.groupBy(accepted, (row) => row.connection);
+      const entries: ChainedEntry[] = [];
       for (const [connection, changes] of byConnection) {
         const [first] = changes;
         if (first === undefined) continue;
-        const ids = changes.map((change) => change.id);
-        await record(tx, ruling, {
-          connection,
-          tenant: first.tenant,
-          where: 'c.id = ANY ($1::uuid[])',
-          values: [ids],
-        });
+        const chosen = { where: 'c.id = ANY ($1::uuid[])', values: [changes.map((change) => change.id)] };
+        const recorded = await record(tx, ruling, { connection, tenant: first.tenant, ...chosen });
+        entries.push(...recorded.entries);
       }
+      await appendToChains(tx, ruling.at, entries);
       return { decided: accepted.length, refused };
     });
   }
@@ -115,7 +113,8 @@ export class Decisions {
   ): Promise<{ decided: number; byName: number }> {
     return await this.#database.bulk(within, async (tx) => {
       let [decided, byName] = [0, 0];
-      // In one order for all who decide on several: audit logs are locked on the way.
+      const entries: ChainedEntry[] = [];
+      // In one order for all who decide on several. The audit logs are locked when no row is waited for any more.
       const inOrder = of.sets.toSorted((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
       for (const { connection, tenant, revision } of inOrder) {
         const { where, values } = conditions(within, { ...of.filter, connection });
@@ -125,8 +124,11 @@ export class Decisions {
         if (of.includeHeld)
           byName += await countChanges(tx, `${possible} AND NOT (${notByName(ruling)})`, values);
         const chosen = { where: `${possible} AND ${notByName(ruling)}`, values };
-        decided += await record(tx, ruling, { connection, tenant, ...chosen });
+        const recorded = await record(tx, ruling, { connection, tenant, ...chosen });
+        decided += recorded.decided;
+        entries.push(...recorded.entries);
       }
+      await appendToChains(tx, ruling.at, entries);
       return { decided, byName };
     });
   }
@@ -164,8 +166,10 @@ type Chosen = {
   readonly values: readonly unknown[];
 };
 
-/** One decision, the evidence of what it was about, the changes' new state and the audit entry. Gives the number of changes. */
-async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Promise<number> {
+type Recorded = { readonly decided: number; readonly entries: readonly ChainedEntry[] };
+
+/** One decision, the evidence of what it was about, and the changes' new state. Gives the number of changes, and what is to be audited. */
+async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Promise<Recorded> {
   const decision = v7();
   const at = (offset: number) => `$${chosen.values.length + offset}`;
   const [row] = await tx.query<{ decided: number }>(
@@ -201,7 +205,7 @@ async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Prom
     ],
   );
   const decided = row?.decided ?? 0;
-  if (decided === 0) return 0;
+  if (decided === 0) return { decided, entries: [] };
   const entry: AuditEntry = {
     actor: ruling.actor,
     action: `changes.${stateAfter[ruling.verdict]}`,
@@ -211,6 +215,5 @@ async function record(tx: BulkTransaction, ruling: Ruling, chosen: Chosen): Prom
       ...(ruling.until === null ? {} : { until: ruling.until.toISOString() }),
     },
   };
-  await appendAudit(tx, chosen.tenant, ruling.at, [entry]);
-  return decided;
+  return { decided, entries: [{ chain: chosen.tenant, entry }] };
 }

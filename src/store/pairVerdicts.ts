@@ -1,9 +1,9 @@
 /** Pairs as a person looks at them, and what becomes of both sides once it is chosen whether they are one. */
-import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { Actor } from '../domain/audit.ts';
 import type { AuthUserId, ChangeId, ConnectionId, ExternalId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { type Pair, type PairState, type PairVerdict, verdictAllowedIn } from '../domain/pair.ts';
-import { appendAudit } from './audit.ts';
+import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { OPEN_AGAIN } from './guards.ts';
 import { manyIds } from './ids.ts';
@@ -116,8 +116,10 @@ export class Pairs {
       );
       for (const { connection } of connections) await lockForPlan(tx, connection);
       const { accepted, refused } = judge(await this.#find(tx, within, ids), shown, ruling.verdict);
+      const entries: ChainedEntry[] = [];
       for (const [connection, pairs] of Map.groupBy(accepted, (pair) => pair.connection))
-        await carryOutVerdict(tx, ruling, connection, pairs);
+        entries.push(...(await carryOutVerdict(tx, ruling, connection, pairs)));
+      await appendToChains(tx, ruling.at, entries); // last: no row is waited for while audit logs are locked
       return { decided: accepted.length, refused };
     });
   }
@@ -178,16 +180,14 @@ function whyNot(
 
 /**
  * `same`: the auth user goes over to who comes. Their identity is moved, or made, the two changes are true no more, and what differs
- * besides is proposed by the next run. `different`: both go on, and what was held for the pair is open again.
+ * besides is proposed by the next run. `different`: both go on, and what was held for the pair is open again. Gives what is to be audited.
  */
 async function carryOutVerdict(
   tx: BulkTransaction,
   { verdict, principal, actor, reason, at }: PairRuling,
   connection: ConnectionId,
   pairs: readonly Found[],
-): Promise<void> {
-  const [first] = pairs;
-  if (first === undefined) return;
+): Promise<readonly ChainedEntry[]> {
   const rows = JSON.stringify(pairs);
   const asRows = `jsonb_to_recordset($1::jsonb) AS r (id uuid, joiner text, former text, "user" uuid, fingerprint text, joins uuid, leaves uuid)`;
   const [set] = await tx.query<{ revision: string }>(
@@ -210,23 +210,25 @@ async function carryOutVerdict(
       [rows, set?.revision],
     );
   } else await handOver(tx, { connection, rows, asRows, at, pairs });
-  const entries = pairs.map(
-    (pair): AuditEntry => ({
-      actor,
-      action: verdict === 'same' ? 'pair.same' : 'pair.different',
-      subject: { kind: 'pair', id: pair.id },
-      details: {
-        connection,
-        kind: pair.kind,
-        user: pair.user,
-        externalId: pair.joiner,
-        formerExternalId: pair.former,
-        fingerprint: pair.fingerprint,
-        reason,
+  return pairs.map(
+    (pair): ChainedEntry => ({
+      chain: pair.tenant,
+      entry: {
+        actor,
+        action: verdict === 'same' ? 'pair.same' : 'pair.different',
+        subject: { kind: 'pair', id: pair.id },
+        details: {
+          connection,
+          kind: pair.kind,
+          user: pair.user,
+          externalId: pair.joiner,
+          formerExternalId: pair.former,
+          fingerprint: pair.fingerprint,
+          reason,
+        },
       },
     }),
   );
-  await appendAudit(tx, first.tenant, at, entries);
 }
 
 type HandOver = {
