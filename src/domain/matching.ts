@@ -90,7 +90,7 @@ export function textKey(value: FieldValue | undefined): string | null {
  * Who the rules find. All are asked; they are certain only where everybody whom a certain rule names, everybody whom the first rule that
  * finds anybody names, and whoever has the same address are one and the same auth user, and it is safe to believe the rule there:
  *
- * - it has no link yet, and is not deleted: a joiner who was given a leaver's address or number never inherits their account;
+ * - it has no link yet, and is not deleted, and nobody whom a directory has already shares with the joiner what a rule asks for: a joiner who was given a leaver's address or number never inherits their account;
  * - by an address, its domain is verified for the very tenant that the auth user is in: of a domain that is verified above, whoever
  *   administers a tenant below could make an auth user with anybody's address, and be given what is theirs;
  * - by a number or a name, the auth user is in the tenant of the connection itself: whoever administers a tenant below could give an auth
@@ -120,6 +120,15 @@ export function match(wanted: Fields, found: readonly FoundAuthUser[], context: 
   if (named.length > 1) return uncertain('several-candidates');
   if (only.user.links > 0) return uncertain('address-taken');
   const believed = only.rules.find((rule) => isSafe(rule, wanted, only.user, context));
+  // What somebody else, whom a directory has already, has as well names nobody for certain.
+  const others = found
+    .filter((user) => user !== only.user && user.links > 0 && user.state !== 'deleted')
+    .map((user) => ({ user, rules: rules.filter((rule) => rule.hits(wanted, user.fields)) }))
+    .filter((hit) => hit.rules.length > 0);
+  if (believed !== undefined && others.length > 0) {
+    const candidates = [...hits, ...others].map((hit) => candidateOf(hit, context, 'several-candidates'));
+    return { kind: 'uncertain', cause: 'several-candidates', candidates };
+  }
   if (believed !== undefined) {
     const cause = believed.by === 'email' ? 'matched-by-email' : 'matched-by-rule';
     return { kind: 'certain', cause, authUser: only.user };

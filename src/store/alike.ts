@@ -1,4 +1,4 @@
-/** Auth users without a link whom matching rules may name, looked up for a page of directory users at once. */
+/** Auth users whom matching rules may name, looked up for a page of directory users at once. */
 import type { ExternalId } from '../domain/ids.ts';
 import type { FoundAuthUser, MatchKeys } from '../domain/matching.ts';
 import type { TakenRun } from '../domain/run.ts';
@@ -14,7 +14,6 @@ const ALIKE = 10;
 
 const having = (column: string, key: string) => `(
   SELECT a.* FROM auth_user a WHERE a.${column} = k.${key} AND ($2 OR a.tenant_id = $3) AND a.state <> 'deleted'
-    AND NOT EXISTS (SELECT FROM identity i WHERE i.auth_user_id = a.id)
     AND NOT EXISTS (SELECT FROM pair p WHERE p.connection_id = $4 AND p.external_id = k."externalId" AND p.auth_user_id = a.id
       AND p.state = 'different' AND p.content = ${CONTENT(`decode(k."desiredHash", 'hex')`, 'a')})
   ORDER BY a.id LIMIT ${ALIKE})`;
@@ -27,8 +26,9 @@ export async function findAlike(
   spread: boolean,
 ): Promise<ReadonlyMap<ExternalId, readonly FoundAuthUser[]>> {
   if (sought.length === 0) return new Map();
-  const rows = await tx.query<AuthUserRow & { externalId: ExternalId }>(
-    `SELECT k."externalId", u.id, u.tenant_id, u.state, u.version, u.user_name, u.email, u.display_name, u.attributes, NULL AS roles
+  const rows = await tx.query<AuthUserRow & { externalId: ExternalId; links: number }>(
+    `SELECT k."externalId", u.id, u.tenant_id, u.state, u.version, u.user_name, u.email, u.display_name, u.attributes, NULL AS roles,
+       (SELECT count(*)::int FROM identity i WHERE i.auth_user_id = u.id) AS links
      FROM jsonb_to_recordset($1::jsonb) AS k ("externalId" text, "desiredHash" text, "employeeId" text, "userName" text)
        CROSS JOIN LATERAL (${having('employee_key', '"employeeId"')} UNION ${having('user_name_key', '"userName"')}) u
      ORDER BY u.id`,
@@ -38,7 +38,7 @@ export async function findAlike(
   return new Map(
     [...byUser].map(([externalId, found]) => [
       externalId,
-      found.map((row): FoundAuthUser => ({ ...toStoredAuthUser(row), links: 0 })),
+      found.map((row): FoundAuthUser => ({ ...toStoredAuthUser(row), links: row.links })),
     ]),
   );
 }

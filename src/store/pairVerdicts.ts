@@ -115,6 +115,11 @@ export class Pairs {
         [ids, within],
       );
       for (const { connection } of connections) await lockForPlan(tx, connection);
+      // What is looked at next stays so: neither an apply of another connection nor anybody else comes between.
+      await tx.query(
+        'SELECT FROM auth_user WHERE id IN (SELECT auth_user_id FROM pair WHERE id = ANY ($1::uuid[])) ORDER BY id FOR UPDATE',
+        [ids],
+      );
       const { accepted, refused } = judge(await this.#find(tx, within, ids), shown, ruling.verdict);
       const entries: ChainedEntry[] = [];
       for (const [connection, pairs] of Map.groupBy(accepted, (pair) => pair.connection))
@@ -239,7 +244,7 @@ type HandOver = {
   readonly pairs: readonly Found[];
 };
 
-/** The next run finds that the auth user agrees with nothing yet: no hash is that of no state at all. */
+/** The next run, be it a delta, finds that the auth user agrees with nothing yet: no hash is that of no state at all. */
 async function handOver(
   tx: BulkTransaction,
   { connection, rows, asRows, at, pairs }: HandOver,
@@ -255,7 +260,7 @@ async function handOver(
   );
   await tx.query(
     `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version)
-     SELECT $2, r.joiner, a.tenant_id, a.id, '\\x00', a.version FROM ${asRows} JOIN auth_user a ON a.id = r."user"`,
+     SELECT $2, r.joiner, a.tenant_id, a.id, '\\x00', -1 FROM ${asRows} JOIN auth_user a ON a.id = r."user"`,
     [rows, connection],
   );
   await tx.query(

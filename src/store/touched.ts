@@ -54,8 +54,9 @@ const EDITED_SINCE = `
     WHERE a.state <> 'deleted' AND a.version <> i.agreed_version
     UNION
     SELECT i.external_id, a.version
-    FROM (SELECT external_id, auth_user_id FROM identity WHERE connection_id = $1 AND agreed_version < 0 OFFSET 0) i,
-      LATERAL (SELECT version FROM auth_user WHERE id = i.auth_user_id AND state <> 'deleted' OFFSET 0) a) e
+    FROM (SELECT external_id, auth_user_id, agreed_hash FROM identity WHERE connection_id = $1 AND agreed_version < 0 OFFSET 0) i,
+      LATERAL (SELECT version, state FROM auth_user WHERE id = i.auth_user_id OFFSET 0) a
+    WHERE a.state <> 'deleted' OR i.agreed_hash = '\\x00') e -- of whom a person says that they are back
   WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = e.id AND c.state IN ${LIVE}
                       AND c.base_version = e.version)
   LIMIT $2::int + 1`;
@@ -170,7 +171,12 @@ export class Touched {
     const rivals = await tx.query<{ id: ExternalId }>(RIVALS_SINCE, [run.connection, limit]);
     await tx.query('SET LOCAL enable_nestloop = on; SET LOCAL enable_seqscan = on');
     const welcome = await whoseTenantIsThere(tx, run, limit);
-    const again = [waiting, edited, rivals, welcome];
+    const told = await tx.query<{ id: ExternalId }>(
+      `SELECT external_id AS id FROM pair WHERE connection_id = $1 AND state = 'different'
+         AND decided_at >= ${LAST_PLAN} - interval '1 minute' LIMIT $2::int + 1`, // clocks differ
+      [run.connection, limit],
+    );
+    const again = [waiting, edited, rivals, welcome, told];
     if (again.some((found) => found.length > limit)) return null;
     return [...(unread.length > limit ? [] : unread), ...again.flat()].map((row) => row.id);
   }

@@ -51,6 +51,18 @@ describe('match', () => {
     ['a number', [number()], [{ fields: { employeeId: ' e-7' } }], 'matched-by-rule 0'],
     ['a number as a number', [number()], [{ fields: { employeeId: 7 } }], 'none'],
     ['a user name', [name()], [{ fields: { userName: 'ADA' } }], 'matched-by-rule 0'],
+    [
+      'a number that somebody whom a directory has already shares',
+      [number()],
+      [{ fields: { employeeId: 'E-7' } }, { fields: { employeeId: 'E-7' }, links: 1 }],
+      'several-candidates: has the same employee number; has the same employee number and is linked to another directory user',
+    ],
+    [
+      'a number of nobody but whom a directory has',
+      [number()],
+      [{ fields: { employeeId: 'E-7' }, links: 1 }],
+      'none',
+    ],
     ['what no rule asks for', [email()], [{ fields: { employeeId: 'E-7', userName: 'ada' } }], 'none'],
     [
       'a likely number',

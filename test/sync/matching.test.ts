@@ -88,6 +88,20 @@ describe('whoever comes', () => {
     expect(await to.changeOf('ada')).toMatchObject({ kind: 'create', candidates: [] });
   });
 
+  it('is not linked for certain by a number that somebody shares whom another directory has', async () => {
+    const other = await connected({ users: [{ ...ada, email: 'other@example.test' }] });
+    await other.syncAndApply();
+    const policy = { matching: [{ by: 'employeeId', confidence: 'certain' }] satisfies Matching };
+    const directory = aDirectory({ users: [ada] });
+    const to = await install.connect({ directory, tenant: other.tenant, guards: noGuards, policy });
+    const unlinked = await local(to, { attributes: { employeeId: 'E-7' } });
+    await to.sync();
+    const change = await to.changeOf('ada');
+    expect(change).toMatchObject({ kind: 'conflict', cause: 'several-candidates' });
+    expect(change.candidates).toHaveLength(2);
+    expect(change.candidates).toContainEqual(expect.objectContaining({ authUser: unlinked }));
+  });
+
   it('is not given the roles of somebody whom the administrator of a tenant below has given their number', async () => {
     const matching: Matching = [{ by: 'employeeId', confidence: 'certain' }];
     const directory = aDirectory({ users: [{ ...ada, department: 'Rome' }] });

@@ -5,6 +5,7 @@ import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aCaller, aUser, auditOf } from '../support/tenancy.ts';
+import { until } from '../support/waiting.ts';
 
 let install: Install;
 beforeAll(async () => {
@@ -17,8 +18,8 @@ const ada = { id: 'old', displayName: 'Ada Obi', employeeId: 'E-7', email: 'ada@
 const bob = { id: 'bob', displayName: 'Bob Bell', email: 'bob@example.test' };
 
 /** A tenant whose directory has Ada and Bob, both applied. */
-async function withAda(more: object = {}): Promise<Connected> {
-  const directory = aDirectory({ users: [{ ...ada, ...more }, bob] });
+async function withAda(more: object = {}, hasFeed = false): Promise<Connected> {
+  const directory = aDirectory({ users: [{ ...ada, ...more }, bob], hasFeed });
   const connected = await install.connect({ directory, guards, verifiedDomains: ['example.test'] });
   await connected.syncAndApply();
   return connected;
@@ -166,6 +167,54 @@ describe('whom a person calls the same', () => {
     expect(await connected.live()).toMatchObject([{ externalId: 'new', kind: 'reactivate' }]);
   });
 
+  it('is looked at by the next run also where that is a delta, and the feed names nobody', async () => {
+    const connected = await withAda({}, true);
+    connected.directory.remove('old');
+    await connected.syncAndApply();
+    connected.directory.add({ ...ada, id: 'new' });
+    await connected.sync();
+    await choose(connected, 'same');
+    expect(await connected.sync()).toMatchObject({ kind: 'delta' });
+    expect(await connected.live()).toMatchObject([{ externalId: 'new', kind: 'reactivate' }]);
+    await connected.approveAll();
+    await connected.apply();
+    for (let run = 0; run < 2; run++) expect(await connected.sync()).toMatchObject({ kind: 'delta' });
+    expect(await connected.live()).toEqual([]);
+    expect(await connected.user('new')).toMatchObject({ state: 'active' });
+  });
+
+  it('is refused where another connection was given the auth user while it was being said', async () => {
+    const connected = await withAda();
+    connected.directory.remove('old');
+    await connected.syncAndApply();
+    connected.directory.add({ ...ada, id: 'new' });
+    await connected.sync();
+    const [pair] = await pairs(connected);
+    const other = await install.connect({
+      directory: aDirectory({ users: [] }),
+      tenant: connected.tenant,
+      guards,
+    });
+    const said = await asOwner(install.database.url, async (client) => {
+      await client.query('BEGIN');
+      await client.query('SELECT FROM auth_user WHERE id = $1 FOR UPDATE', [pair?.authUser.id]); // as an apply does
+      const saying = choose(connected, 'same', pair === undefined ? [] : [pair]);
+      await until('it waits for that', async () => {
+        const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+        return (await client.query(waits)).rowCount === 1;
+      });
+      await client.query(
+        `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version)
+         SELECT $2, 'theirs', tenant_id, id, '\\x00', version FROM auth_user WHERE id = $1`,
+        [pair?.authUser.id, other.connection],
+      );
+      await client.query('UPDATE auth_user SET version = version + 1 WHERE id = $1', [pair?.authUser.id]);
+      await client.query('COMMIT');
+      return await saying;
+    });
+    expect(said).toMatchObject({ decided: 0, refused: [{ because: 'changed-since-shown' }] });
+  });
+
   it('is said once: again is refused, and there is one event and one entry in the audit log', async () => {
     const connected = await withAda();
     connected.directory.remove('old');
@@ -297,8 +346,8 @@ describe('where the policy does not say otherwise', () => {
 describe('an auth user whom a rule is not sure of', () => {
   const matching = [{ by: 'employeeId', confidence: 'likely' }] as const;
 
-  async function withLocal() {
-    const directory = aDirectory({ users: [bob] });
+  async function withLocal(hasFeed = false) {
+    const directory = aDirectory({ users: [bob], hasFeed });
     const connected = await install.connect({ directory, guards, policy: { matching: [...matching] } });
     await connected.syncAndApply();
     const local = await aUser(install.database.url, connected.tenant, {
@@ -321,10 +370,10 @@ describe('an auth user whom a rule is not sure of', () => {
     expect(await connected.user('new')).toMatchObject({ id: local, fields: { displayName: 'Ada Obi' } });
   });
 
-  it('stays as it is once a person says that they are two, and who comes gets an auth user of their own', async () => {
-    const { connected, local } = await withLocal();
+  it('stays as it is once a person says that they are two, and who comes gets an auth user of their own, by a delta too', async () => {
+    const { connected, local } = await withLocal(true);
     await choose(connected, 'different');
-    await connected.sync();
+    expect(await connected.sync()).toMatchObject({ kind: 'delta' });
     expect(await connected.pending('create')).toEqual(['new']);
     await connected.syncAndApply();
     expect((await connected.user('new')).id).not.toBe(local);
