@@ -73,8 +73,8 @@ export class DomainClaims {
   }
 
   /**
-   * What was seen of the record. The first time that it is there, the domain is verified for the tenant, also where somebody had attested
-   * it by hand. null: the claim was withdrawn meanwhile.
+   * What was seen of the record. The first time that it is there, the domain is verified for the tenant. One that somebody attested by
+   * hand stays so. null: the claim was withdrawn meanwhile.
    */
   noteSeen(
     scope: TenantId,
@@ -90,9 +90,7 @@ export class DomainClaims {
       if (claim === undefined) return null;
       if (problem === null)
         await tx.query(
-          `INSERT INTO tenant_domain (tenant_id, domain, verified_by, verified_at) VALUES ($1, $2, 'dns', $3)
-           ON CONFLICT (tenant_id, domain) DO UPDATE SET verified_by = 'dns', verified_at = excluded.verified_at
-             WHERE tenant_domain.verified_by <> 'dns'`,
+          `INSERT INTO tenant_domain (tenant_id, domain, verified_by, verified_at) VALUES ($1, $2, 'dns', $3) ON CONFLICT DO NOTHING`,
           [claim.tenant, claim.domain, at.toISOString()],
         );
       if (entries.length > 0) await appendAudit(tx, claim.tenant, at, entries);
@@ -117,18 +115,20 @@ export class DomainClaims {
     });
   }
 
-  /** Up to `limit` of the verified ones that nobody has looked for since; marked, so that no other process takes them as well. */
-  takeDue(since: Date, at: Date, limit: number): Promise<readonly StoredClaim[]> {
+  /**
+   * The verified one that nobody has looked for for longest, since the given time; marked, so that no other process takes it as well.
+   * null: there is none.
+   */
+  takeDue(since: Date, at: Date): Promise<StoredClaim | null> {
     const scope = this.#database.root;
     return this.#database.bulk(scope, async (tx) => {
-      const taken = await tx.query<{ id: string }>(
+      const [taken] = await tx.query<{ id: string }>(
         `UPDATE domain_claim SET checked_at = $2 WHERE id IN (
-           SELECT id FROM domain_claim WHERE found_at IS NOT NULL AND checked_at < $1 ORDER BY checked_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+           SELECT id FROM domain_claim WHERE found_at IS NOT NULL AND checked_at < $1 ORDER BY checked_at LIMIT 1 FOR UPDATE SKIP LOCKED)
          RETURNING id`,
         [since.toISOString(), at.toISOString()],
       );
-      const ids = taken.map(({ id }) => id);
-      return (await tx.query<Row>(`${VIEW} WHERE c.id = ANY ($2::uuid[])`, [scope, ids])).map(toClaim);
+      return taken === undefined ? null : await one(tx, scope, 'c.id = $2', [taken.id]);
     });
   }
 }

@@ -79,7 +79,7 @@ export type TenantStore = {
   working(ids: readonly TenantId[]): Promise<ReadonlySet<TenantId>>;
   /** Throws `not-found`. */
   halt(scope: TenantId, id: TenantId): Promise<Halt>;
-  /** Again is no error; the first time stays recorded, and only it is audited. Throws `not-found` for the tenant. */
+  /** By hand. Again is no error; the first time stays recorded, and only it is audited. Throws `not-found` for the tenant. */
   verifyDomain(
     scope: TenantId,
     domain: Omit<TenantDomain, 'verifiedAt'>,
@@ -256,7 +256,11 @@ function domains(database: Database): Pick<TenantStore, 'verifyDomain' | 'domain
       database.ordinary(scope, async (tx) => {
         await subtree(tx, scope, tenant);
         const row = { tenantId: tenant, domain, verifiedBy, verifiedAt: audit.at };
-        const { count } = await tx.tenantDomain.createMany({ data: [row], skipDuplicates: true });
+        const made = await tx.tenantDomain.createMany({ data: [row], skipDuplicates: true });
+        // Who attests a domain that its record proves: it stays verified when that claim is withdrawn.
+        const proven = { tenantId: tenant, domain, verifiedBy: 'dns' };
+        const { count } =
+          made.count === 1 ? made : await tx.tenantDomain.updateMany({ where: proven, data: { verifiedBy } });
         if (count === 1) await record(tx, tenant, audit);
         return toDomain(
           await tx.tenantDomain.findUniqueOrThrow({

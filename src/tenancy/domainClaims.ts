@@ -71,7 +71,9 @@ export async function checkDomainClaim(
   id: string,
 ): Promise<DomainClaim> {
   authorise(caller, 'tenants.write');
-  return await look(deps, caller.tenant, await find(deps, caller, id), caller.actor);
+  const seen = await look(deps, caller.tenant, await find(deps, caller, id), caller.actor);
+  if (seen === null) throw notFound('domain claim');
+  return shown(seen);
 }
 
 /** The domain is not verified by its record any more, and has to be claimed anew. Links stay. Throws `not-found`. */
@@ -88,21 +90,21 @@ export async function withdrawDomainClaim(
 }
 
 const DAY_MS = 86_400_000;
-const AT_ONCE = 20;
 
-/** Looks once a day whether the records of verified domains are still there. Gives how many were looked for. */
+/**
+ * Looks once a day whether the records of verified domains are still there. Gives how many were looked for. One at a time: whom it does
+ * not come to any more is due the next time.
+ */
 export async function recheckDomains(deps: DomainClaimDeps, signal: AbortSignal): Promise<number> {
   const since = new Date(deps.clock.now().getTime() - DAY_MS);
   let looked = 0;
-  for (;;) {
-    const due = await deps.store.domainClaims.takeDue(since, deps.clock.now(), AT_ONCE);
-    for (const claim of due) {
-      if (signal.aborted) return looked;
-      await look(deps, deps.store.root, claim, { kind: 'system', id: null, name: 'housekeeping' });
-      looked += 1;
-    }
-    if (due.length < AT_ONCE) return looked;
+  while (!signal.aborted) {
+    const due = await deps.store.domainClaims.takeDue(since, deps.clock.now());
+    if (due === null) break;
+    await look(deps, deps.store.root, due, { kind: 'system', id: null, name: 'housekeeping' });
+    looked += 1;
   }
+  return looked;
 }
 
 async function find(
@@ -116,17 +118,16 @@ async function find(
   return found;
 }
 
+/** null: the claim was withdrawn meanwhile. */
 async function look(
   { store, clock, txtRecords }: DomainClaimDeps,
   scope: TenantId,
   claim: StoredClaim,
   actor: Actor,
-): Promise<DomainClaim> {
+): Promise<StoredClaim | null> {
   const problem = whyNotProven(await txtRecords(claim.record.name), claim.token);
   const entries = actionsFor(claim, problem).map((action) => telling(actor, action, claim));
-  const seen = await store.domainClaims.noteSeen(scope, claim.id, { at: clock.now(), problem, entries });
-  if (seen === null) throw notFound('domain claim');
-  return shown(seen);
+  return await store.domainClaims.noteSeen(scope, claim.id, { at: clock.now(), problem, entries });
 }
 
 /** What the audit log is told: what has changed, and not each look. */

@@ -121,6 +121,21 @@ describe('a claimed domain', () => {
     expect(await verified()).toEqual([['attested.example', 'operator']]);
   });
 
+  it('stays attested by hand where its record was found as well, whichever came first', async () => {
+    const [before, after] = [await claim('before.example'), await claim('after.example')];
+    await verifyDomain(deps, tenancy.operator, { tenant, domain: 'before.example' });
+    for (const one of [before, after]) {
+      publish(one);
+      expect(await check(one)).toMatchObject({ state: 'verified' });
+    }
+    await verifyDomain(deps, tenancy.operator, { tenant, domain: 'after.example' });
+    for (const one of [before, after]) await withdrawDomainClaim(deps, administrator, one.id);
+    expect(await verified()).toEqual([
+      ['after.example', 'operator'],
+      ['before.example', 'operator'],
+    ]);
+  });
+
   it('is audited as it is claimed, verified, lost and found again, and not at each look', async () => {
     const claimed = await claim();
     publish(claimed);
@@ -192,5 +207,46 @@ describe('the daily look', () => {
     ]);
     expect(await verified()).toEqual([['acme.example', 'dns']]);
     expect(await recheckDomains(deps, signal)).toBe(0);
+  });
+
+  it('goes on to the others where a claim is withdrawn while its record is asked for', async () => {
+    const [first, second] = [await claim('first.example'), await claim('second.example')];
+    for (const one of [first, second]) {
+      publish(one);
+      await check(one);
+      tenancy.clock.advance(HOUR_MS);
+    }
+    dns.names.clear();
+    tenancy.clock.advance(25 * HOUR_MS);
+    const withdrawing: typeof deps.txtRecords = async (name) => {
+      if (name === first.record.name) await withdrawDomainClaim(deps, administrator, first.id);
+      return await deps.txtRecords(name);
+    };
+    await recheckDomains({ ...deps, txtRecords: withdrawing }, new AbortController().signal);
+    expect(await listDomainClaims(deps, administrator, tenant)).toMatchObject([
+      { domain: 'second.example', state: 'lost' },
+    ]);
+  });
+
+  it('leaves for the next time whom it was stopped before', async () => {
+    const [first, second] = [await claim('first.example'), await claim('second.example')];
+    for (const one of [first, second]) {
+      publish(one);
+      await check(one);
+      tenancy.clock.advance(HOUR_MS);
+    }
+    dns.names.clear();
+    tenancy.clock.advance(25 * HOUR_MS);
+    const stopped = new AbortController();
+    const stopping: typeof deps.txtRecords = async (name) => {
+      if (name === first.record.name) stopped.abort();
+      return await deps.txtRecords(name);
+    };
+    await recheckDomains({ ...deps, txtRecords: stopping }, stopped.signal);
+    await recheckDomains(deps, new AbortController().signal);
+    expect(await listDomainClaims(deps, administrator, tenant)).toMatchObject([
+      { domain: 'first.example', state: 'lost' },
+      { domain: 'second.example', state: 'lost' },
+    ]);
   });
 });
