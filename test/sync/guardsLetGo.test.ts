@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import type { Policy } from '../../src/domain/policy.ts';
 import { getGuards } from '../../src/review/guards.ts';
+import { unknownUsers } from '../../src/store/unknownNames.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
 import { createRole } from '../../src/tenancy/roles.ts';
+import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aUser, auditOf } from '../support/tenancy.ts';
@@ -103,6 +105,25 @@ describe('A policy that names a role which does not exist', () => {
       users: expect.arrayContaining(['nobody@example.test', users[3]]),
       roles: [role],
     });
+  });
+});
+
+describe('Who is named and nobody is', () => {
+  it('is looked for by keys, however many are named and however many users there are', async () => {
+    const acme = await settled(3);
+    const asked: string[] = [];
+    const query = <Row>(text: string, values?: readonly unknown[]) =>
+      asOwner(install.database.url, async (client) => {
+        await client.query('SET enable_seqscan = off'); // of three users: what is possible by an index
+        const plan = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, [...(values ?? [])]);
+        asked.push(plan.rows.map((line) => line['QUERY PLAN']).join('\n'));
+        return (await client.query(text, [...(values ?? [])])).rows as Row[];
+      });
+    const names = ['U1@example.test', 'nobody', (await acme.user('u2')).id.toUpperCase(), 'not a uuid'];
+    expect(await unknownUsers({ query }, acme.tenant, names)).toEqual(['nobody', 'not a uuid']);
+    expect(asked).toHaveLength(1);
+    for (const index of ['auth_user_pkey', 'auth_user_email', 'auth_user_user_name'])
+      expect(asked[0]).toContain(index);
   });
 });
 
