@@ -80,9 +80,17 @@ function placeIn(after: Json | null): string | null {
 
 function fieldDifference({ field, before, after }: FieldChange): FieldDifference {
   if (isShared(field, before) && isShared(field, after)) return { field, how: 'value', before, after };
-  if (before === null) return { field, how: 'set' };
-  if (after === null) return { field, how: 'emptied' };
-  return (ADDRESSES.has(field) ? domainChange(field, before, after) : null) ?? { field, how: 'changed' };
+  const isMoved = ADDRESSES.has(field) && before !== null && after !== null;
+  return (isMoved ? domainChange(field, before, after) : null) ?? ofOnesOwn(field, before, after);
+}
+
+function ofOnesOwn(field: string, before: FieldValue, after: FieldValue): FieldDifference {
+  return { field, how: before === null ? 'set' : after === null ? 'emptied' : 'changed' };
+}
+
+/** As of a field whose values are everybody's own. */
+export function withoutValues(change: FieldDifference): FieldDifference {
+  return change.how === 'value' ? ofOnesOwn(change.field, change.before, change.after) : change;
 }
 
 function isShared(field: string, value: FieldValue): boolean {

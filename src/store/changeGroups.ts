@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto';
 import type { ProposedChange } from '../domain/change.ts';
 import { type GroupFacts, groupFactsOf, newcomerKey } from '../domain/changeGroup.ts';
-import { differenceKey } from '../domain/difference.ts';
+import { type Difference, differenceKey, type FieldDifference, withoutValues } from '../domain/difference.ts';
 import type { RiskFacts } from '../domain/risk.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { BulkTransaction, Sql } from './database.ts';
@@ -30,12 +30,31 @@ export async function tidyCounts(sql: Sql, connection: string): Promise<void> {
   );
 }
 
-/** The groups of the changes that one plan proposes. */
+/**
+ * Removes the groups of a connection that have no change any more, with what they say of people who are gone. For a plan alone, which
+ * makes groups: the connection is locked by it.
+ */
+export async function removeEmptyGroups(sql: Sql, connection: string): Promise<void> {
+  await sql.query(
+    `DELETE FROM change_group g WHERE g.connection_id = $1
+       AND NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.group_id = g.id)`,
+    [connection],
+  );
+}
+
+/** Groups that are remembered, so that they are described and stored once; beyond that, once more. */
+const REMEMBERED = 2_000;
+/** Values of one field, before and after, that a plan tells apart. Where there are more, they are people's own: each would be a group. */
+export const TOLD_APART = 1_000;
+
+/** The groups of the changes that one plan proposes. What is kept of them is bounded, whatever the directory is like. */
 export class PlannedGroups {
   readonly #run: TakenRun;
   readonly #facts: RiskFacts;
   readonly #known = new Map<string, string>();
   readonly #newcomers = new Map<string, string>();
+  /** By field. */
+  readonly #values = new Map<string, Set<string>>();
   #unwritten: object[] = [];
 
   constructor(run: TakenRun, facts: RiskFacts) {
@@ -53,7 +72,8 @@ export class PlannedGroups {
   }
 
   #describe(change: ProposedChange, changeId: string): string {
-    const facts = groupFactsOf(change, this.#facts);
+    const described = groupFactsOf(change, this.#facts);
+    const facts = { ...described, difference: this.#withoutOwn(described.difference) };
     const content = JSON.stringify(facts);
     const known = this.#known.get(content);
     if (known !== undefined) return known;
@@ -63,11 +83,28 @@ export class PlannedGroups {
     return id;
   }
 
+  #withoutOwn(difference: Difference): Difference {
+    const fields = difference.fields.map((one) => (this.#tellsApart(one) ? one : withoutValues(one)));
+    return { ...difference, fields };
+  }
+
+  #tellsApart(change: FieldDifference): boolean {
+    if (change.how !== 'value') return true;
+    const values = this.#values.get(change.field) ?? new Set();
+    this.#values.set(change.field, values);
+    const value = JSON.stringify([change.before, change.after]);
+    if (values.size < TOLD_APART) values.add(value);
+    return values.has(value);
+  }
+
   /** Stores those that were met since. They may be there already, made by a machine whose clock was ahead of this one's. */
   async write(tx: BulkTransaction): Promise<void> {
     const rows = this.#unwritten;
     if (rows.length === 0) return;
     this.#unwritten = [];
+    // Now, when none of them waits to be stored: a statement takes each once.
+    if (this.#known.size > REMEMBERED) this.#known.clear();
+    if (this.#newcomers.size > REMEMBERED) this.#newcomers.clear();
     await tx.query(
       `INSERT INTO change_group SELECT * FROM jsonb_populate_recordset(NULL::change_group, $1::jsonb) ON CONFLICT (id)
        DO UPDATE SET first_id = excluded.first_id WHERE change_group.first_id > excluded.first_id`,

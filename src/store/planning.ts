@@ -14,7 +14,7 @@ import { riskFacts } from '../domain/risk.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { findAlike, type Sought } from './alike.ts';
 import { appendAudit } from './audit.ts';
-import { PlannedGroups, tidyCounts, wideRoles } from './changeGroups.ts';
+import { PlannedGroups, removeEmptyGroups, tidyCounts, wideRoles } from './changeGroups.ts';
 import { reopenDue, WHY_GONE } from './changeNotes.ts';
 import { CONTESTED, SAME, SoughtAddresses, spokenOf } from './contested.ts';
 import { copyInto } from './copy.ts';
@@ -347,11 +347,12 @@ export class Plan {
    */
   async finish(findings: readonly Finding[], at: Date): Promise<RunCounts> {
     const counts = await countPending(this.#tx, this.#run);
-    // The token goes on from what is planned here: from a whole reading, or from a delta upon one. Any other leaves it where it is.
+    // The token goes on from what is planned here: from a whole reading, or from a delta upon one. Any other leaves it where it is. If
+    // it was dropped while a delta was on its way, then because everybody has to be looked at.
     const keepsToken = this.facts.snapshot.kind === 'partial' || this.#run.kind === 'targeted';
     const revision = this.#altered === 0 ? this.#revision - 1 : this.#revision;
     await this.#tx.query(
-      `UPDATE connection c SET change_revision = $2, delta_token = CASE WHEN $3 THEN c.delta_token ELSE r.delta_token END,
+      `UPDATE connection c SET change_revision = $2, delta_token = CASE WHEN $3 OR r.kind = 'delta' AND c.delta_token IS NULL THEN c.delta_token ELSE r.delta_token END,
          delta_token_at = CASE WHEN $3 THEN c.delta_token_at ELSE r.started_at END,
          delta_fingerprint = CASE WHEN $3 THEN c.delta_fingerprint ELSE r.reading_fingerprint END
        FROM sync_run r WHERE c.id = $1 AND r.id = $4`,
@@ -359,6 +360,8 @@ export class Plan {
     );
     await finishRun(this.#tx, this.#run, { counts, missed: this.#missed, findings }, at);
     if (this.#altered > 0) await tidyCounts(this.#tx, this.#run.connection);
+    if (this.#altered > 0 && this.facts.snapshot.kind === 'complete')
+      await removeEmptyGroups(this.#tx, this.#run.connection);
     if (this.#altered === 0 && this.facts.snapshot.kind === 'named') return counts;
     const entry: AuditEntry = {
       actor: { kind: 'system', id: null, name: 'sync' },

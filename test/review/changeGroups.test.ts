@@ -140,6 +140,30 @@ describe('Changes in groups', () => {
     ).rejects.toMatchObject({ code: 'changed-since-shown' });
   });
 
+  it('are gone after a full run once they have no change any more, and no other is', async () => {
+    const of = await acme();
+    const stored = async () =>
+      await asOwner(install.database.url, async (client) => {
+        const { rows } = await client.query<{ difference: object; changes: number }>(
+          `SELECT g.difference, (SELECT count(*)::int FROM change c WHERE c.group_id = g.id) AS changes
+           FROM change_group g WHERE g.connection_id = $1`,
+          [of.connection],
+        );
+        return rows;
+      });
+    await asOwner(install.database.url, (client) =>
+      client.query(`DELETE FROM change WHERE connection_id = $1 AND external_id = 'u1'`, [of.connection]),
+    );
+    const before = await stored();
+    const emptied = before.filter(({ changes }) => changes === 0);
+    expect(emptied.length).toBeGreaterThan(0);
+    of.directory.group('g', ['u0', 'u1']);
+    of.directory.edit('u7', { jobTitle: 'Chief' });
+    await of.sync({ full: true });
+    expect((await stored()).filter(({ changes }) => changes === 0)).toEqual([]);
+    expect((await stored()).length).toBeGreaterThanOrEqual(before.length - emptied.length);
+  });
+
   it('keep their cause when a later run finds the same', async () => {
     const of = await acme();
     const before = await lines(of, 'cause');
