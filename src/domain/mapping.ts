@@ -114,6 +114,8 @@ export type CompiledMapping = {
   readonly readsEveryGroup: boolean;
   /** Groups that something follows from, by external id or name. */
   readonly groups: readonly string[];
+  /** Of those, the ones that the scope names. */
+  readonly scopeGroups: readonly string[];
   /** Whether it decides in which tenant everybody is. */
   readonly places: boolean;
   /** Custom attributes that something follows from, by name. */
@@ -198,6 +200,7 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
     readsGroups: chosen === null || chosen.size > 0,
     readsEveryGroup: chosen === null,
     groups: needed,
+    scopeGroups: written?.scope?.groups ?? [],
     places: rules?.place ?? false,
     custom: customIn(mapping, written),
     hasExpressions: written !== null && written.expressions.length > 0,

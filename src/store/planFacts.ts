@@ -22,6 +22,8 @@ export type PlanFacts = {
     readonly users: number;
   } | null;
   readonly unreadGroups: UnreadGroups;
+  /** Groups that the mapping's scope names and that the directory does not list: renamed, deleted, or never there. */
+  readonly unlistedGroups: readonly string[];
   /** People of the connection may be in tenants below its own. */
   readonly spread: boolean;
   /** The tenants below the connection's; none where nobody is in them or is put there. */
@@ -60,7 +62,8 @@ export async function readFacts(
      WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,
     [run.connection],
   );
-  const spread = await isSpread(tx, run, compileMapping(run.mapping).places);
+  const { places, scopeGroups } = compileMapping(run.mapping);
+  const spread = await isSpread(tx, run, places);
   return {
     snapshot: concludedBefore(now),
     spread,
@@ -68,6 +71,7 @@ export async function readFacts(
     verifiedDomains: await readVerifiedDomains(tx, run, spread),
     lastComplete: last === undefined ? null : { ...last, mapping: Mapping.parse(last.mapping) },
     unreadGroups: await readUnreadGroups(tx, run, now),
+    unlistedGroups: await readUnlisted(tx, run, scopeGroups),
   };
 }
 
@@ -99,6 +103,20 @@ async function readUnreadGroups(
     [run.id, someUnreadable],
   );
   return { membersUnknown: groups.filter((group) => group.unknown), someUnreadable, read: groups };
+}
+
+async function readUnlisted(
+  tx: BulkTransaction,
+  run: TakenRun,
+  groups: readonly string[],
+): Promise<readonly string[]> {
+  if (groups.length === 0) return [];
+  const unlisted = await tx.query<{ name: string }>(
+    `SELECT name FROM unnest($2::text[]) AS sought (name)
+     WHERE NOT EXISTS (SELECT FROM staged_group g WHERE g.run_id = $1 AND sought.name IN (g.external_id, g.name)) ORDER BY name`,
+    [run.id, groups],
+  );
+  return unlisted.map(({ name }) => name);
 }
 
 const GROUPS_IN_DOUBT: ReadonlySet<string> = new Set<PartialReason>([

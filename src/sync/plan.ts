@@ -40,7 +40,9 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
   };
   const mapping = compileInTime(run.mapping);
   const inDoubt = mapping.inDoubt(plan.facts.unreadGroups);
+  const { unlistedGroups } = plan.facts;
   if (inDoubt?.scope === true) await plan.leaveExcluded(SCOPE_UNSURE);
+  else if (unlistedGroups.length > 0) await plan.leaveExcluded(scopeUnlisted(unlistedGroups));
   await proposeSeen(plan, { mapping, inDoubt }, context);
   await proposeAbsent(plan, context);
   await settleAddresses(plan);
@@ -132,6 +134,10 @@ async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {
 }
 
 const SCOPE_UNSURE = `${OF_THE_MAPPING}scope: groups that it names could not be read`;
+
+/** As where a group is called otherwise than the scope says: who is out of it may be in it. */
+const scopeUnlisted = (groups: readonly string[]) =>
+  `${OF_THE_MAPPING}scope: the directory lists no group ${groups.join(', ')}, which it names`;
 
 /** Whoever comes to an address that is not to be had waits for a person: that shows only when all is proposed. */
 async function settleAddresses(plan: Plan): Promise<void> {

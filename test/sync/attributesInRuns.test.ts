@@ -55,6 +55,23 @@ async function problemsOf(acme: Connected, outcome: RunOutcome) {
 
 const ENGINES = { scope: 'user.department == "Engines"' };
 
+describe('A scope that names a group which the directory does not list', () => {
+  it.each([false, true])('leaves whoever is out of it as they are (a delta: %s)', async (hasFeed) => {
+    const acme = await settled({ scope: '"Crew" in groups' }, { hasFeed });
+    acme.directory.group('g1', ['u1', 'u2'], 'Ship’s crew');
+    expect(await problemsOf(acme, await acme.sync({ full: true }))).toMatchObject({
+      problems: [{ problem: 'mapping.scope: the directory lists no group Crew, which it names' }],
+    });
+    expect(await pending(acme)).toEqual([]);
+    acme.directory.edit('u1', { displayName: 'Edited' });
+    await acme.sync();
+    expect(await pending(acme)).toEqual([]);
+    acme.directory.group('g1', ['u2'], 'Crew');
+    await acme.sync({ full: true });
+    expect(await pending(acme)).toEqual(['u1 delete out-of-scope']);
+  });
+});
+
 describe('The scope of a mapping', () => {
   it('lets nobody else in, and the directory is read as completely as before', async () => {
     const acme = await settled(ENGINES);
