@@ -1,4 +1,5 @@
 /** Connections. Credentials, and the login of a proxy, go in readable and come out only for `open`. */
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Json } from '../domain/canonical.ts';
 import {
@@ -128,7 +129,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
             data: {
               ...columnsOf(box, before, patch),
               version: { increment: 1 },
-              ...(touchesAccess(toConnection(before), patch) ? { accessVersion: { increment: 1 } } : {}),
+              ...consequences(toConnection(before), patch),
             },
           });
           if (row === undefined) return null;
@@ -144,6 +145,18 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
 function touchesAccess(before: Connection, { settings, credentials, network }: ConnectionPatch): boolean {
   if (settings !== undefined || credentials !== undefined) return true;
   return network !== undefined && (hasLogin(network) || leadsElsewhere(before, { network }));
+}
+
+function consequences(before: Connection, patch: ConnectionPatch): Prisma.ConnectionUpdateManyMutationInput {
+  return {
+    ...(touchesAccess(before, patch) ? { accessVersion: { increment: 1 } } : {}),
+    ...(matchesOtherwise(before, patch) ? { deltaToken: null } : {}),
+  };
+}
+
+/** Then whoever waits to be linked is not matched by the rules that count: the next run looks at everybody. */
+function matchesOtherwise(before: Connection, { policy }: ConnectionPatch): boolean {
+  return policy !== undefined && !isDeepStrictEqual(policy.matching, before.policy.matching);
 }
 
 function reading(

@@ -98,7 +98,10 @@ export class DomainClaims {
     });
   }
 
-  /** With the verification that it led to, but not one that somebody attested by hand. Gives whether it was there. */
+  /**
+   * With the verification that it led to, but not one that somebody attested by hand; then the next runs look again at whoever was matched
+   * by it. Gives whether it was there.
+   */
   withdraw(scope: TenantId, id: DomainClaimId, told: { at: Date; entry: AuditEntry }): Promise<boolean> {
     return this.#database.bulk(scope, async (tx) => {
       const [claim] = await tx.query<{ tenant: TenantId; domain: string }>(
@@ -106,10 +109,11 @@ export class DomainClaims {
         [scope, id],
       );
       if (claim === undefined) return false;
-      await tx.query(
+      const { rowCount } = await tx.client.query(
         `DELETE FROM tenant_domain WHERE tenant_id = $1 AND domain = $2 AND verified_by = 'dns'`,
         [claim.tenant, claim.domain],
       );
+      if (rowCount === 1) await tx.query('SELECT read_anew($1)', [claim.tenant]);
       await appendAudit(tx, claim.tenant, told.at, [told.entry]);
       return true;
     });
