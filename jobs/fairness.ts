@@ -12,6 +12,8 @@ export type FairnessDeps = {
   readonly slots: number;
   /** Of what a job carries. */
   readonly whoseOf: (data: unknown) => Promise<Whose>;
+  /** When what a job carries was begun first, however often it was gone on with since; null: it begins with the job. */
+  readonly begunAt: (data: unknown) => Promise<Date | null>;
   readonly log: Logger;
   /** How often it is looked whether others wait for slots beyond somebody's share, in milliseconds. */
   readonly everyMs: number;
@@ -30,7 +32,7 @@ export type Turn = {
 /** A run that was left is gone on with within an hour of its beginning; later it would begin anew, and might never end. */
 const STEPS_BACK_WITHIN_MS = 30 * 60_000;
 
-type Running = { readonly whose: Whose; readonly begunMs: number; readonly stepBack: AbortController };
+type Running = { readonly whose: Whose; readonly stepBack: AbortController };
 
 export class Fairness {
   readonly #worker: AnyWorker;
@@ -60,7 +62,7 @@ export class Fairness {
     if (!isPutBack(job) && !this.#turns.mayStart(whose)) return await this.#putBack(job, token, whose);
     this.#turns.start(id, whose);
     const stepBack = new AbortController();
-    this.#running.set(job, { whose, begunMs: Date.now(), stepBack });
+    this.#running.set(job, { whose, stepBack });
     this.#callNext();
     const end = () => {
       if (!this.#running.delete(job)) return;
@@ -120,14 +122,17 @@ export class Fairness {
     const waitingFor = await Promise.all(data.map((one) => this.#whoseOf(one)));
     const one = beyond.find((who) => more || waitingFor.some((whose) => !whose.includes(who)));
     if (one === undefined) return;
-    const now = Date.now();
-    const [job, youngest] =
-      [...this.#running]
-        .filter(([, { whose, begunMs }]) => whose.includes(one) && now - begunMs < STEPS_BACK_WITHIN_MS)
-        .at(-1) ?? [];
-    if (job === undefined || youngest === undefined) return;
-    this.#deps.log.info({ event: 'job.stepped-back', queue: job.queueName, job: job.id ?? null });
-    youngest.stepBack.abort(new DOMException('Others wait for the slot.', 'AbortError'));
+    for (const [job, { whose, stepBack }] of [...this.#running].reverse()) {
+      if (!whose.includes(one) || !(await this.#mayStepBack(job)) || !this.#running.has(job)) continue;
+      this.#deps.log.info({ event: 'job.stepped-back', queue: job.queueName, job: job.id ?? null });
+      stepBack.abort(new DOMException('Others wait for the slot.', 'AbortError'));
+      return;
+    }
+  }
+
+  async #mayStepBack(job: AnyJob): Promise<boolean> {
+    const begun = await this.#deps.begunAt(job.data);
+    return begun === null || Date.now() - begun.getTime() < STEPS_BACK_WITHIN_MS;
   }
 
   async #callForgotten(now: number): Promise<void> {

@@ -45,6 +45,8 @@ export type WorkerDeps = {
   readonly abandon: (work: Abandoned, reason: string) => Promise<void>;
   /** Whose work it is, so that nobody has more than a share of the slots while others wait. */
   readonly whoseOf: (work: JobWork) => Promise<Whose>;
+  /** When the work that is being carried out was begun first; null: it may be put off however old it is. */
+  readonly begunAt: (work: JobWork) => Promise<Date | null>;
   readonly log: Logger;
   /** How many runs, and how many applies besides, this worker carries out side by side. */
   readonly concurrency: number;
@@ -160,13 +162,24 @@ function startWorker(name: string, backend: JobsBackend, context: Context, handl
   return { worker, fairness };
 }
 
-function fairly(worker: AnyWorker, { concurrency, whoseOf, log, timing }: Context): Fairness {
+function fairly(worker: AnyWorker, { concurrency, whoseOf, begunAt, log, timing }: Context): Fairness {
   const of = async (data: unknown) => {
     const work = workIn(data);
     return work === null ? [] : await whoseOf(work);
   };
+  const begunOf = async (data: unknown) => {
+    const work = workIn(data);
+    return work === null ? null : await begunAt(work);
+  };
   const { fair: everyMs, forgotten: forgottenMs } = timing;
-  return new Fairness(worker, { slots: concurrency, whoseOf: of, log, everyMs, forgottenMs });
+  return new Fairness(worker, {
+    slots: concurrency,
+    whoseOf: of,
+    begunAt: begunOf,
+    log,
+    everyMs,
+    forgottenMs,
+  });
 }
 
 /** What BullMQ is told, and stores, about an attempt that failed: one word, never a message that may hold somebody's name. */

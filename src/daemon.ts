@@ -51,6 +51,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
         carryOutApply: ({ apply, signal }) => carryOutApply(install.deps, apply, { signal }),
         abandon: (work, reason) => abandon(install, work, reason),
         whoseOf: (work) => store.whoseWork(work),
+        begunAt: (work) => store.begunAt(work),
         log,
         concurrency: config.concurrency,
       });

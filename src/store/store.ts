@@ -37,7 +37,7 @@ import { type TenantPurge, tenantPurge } from './tenantPurge.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
 import { Touched } from './touched.ts';
 import { type UserStore, userStore } from './users.ts';
-import { type SomeWork, whoseWork } from './whose.ts';
+import { begunAt, type SomeWork, whoseWork } from './whose.ts';
 
 export type Store = {
   /** The tenant that all others descend from. */
@@ -76,6 +76,7 @@ export type Store = {
   placesBelow(tenant: TenantId): Promise<Places>;
   /** Whose a run or an apply is. */
   whoseWork(work: SomeWork): Promise<readonly TenantId[]>;
+  begunAt(work: SomeWork): Promise<Date | null>;
   /** The right to run a connection, which no two processes have at once; null when another process has it. */
   lockConnection(connection: ConnectionId, hungAfterMs?: number): Promise<HeldLock | null>;
   /** The right to purge what deleted tenants held, likewise. */
@@ -126,6 +127,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     signingKeys: signingKeyStore(database, box),
     placesBelow: (tenant) => database.bulk(tenant, (tx) => readPlaces(tx, tenant)),
     whoseWork: (work) => whoseWork(database, work),
+    begunAt: (work) => begunAt(database, work),
     lockConnection: (connection, hungAfterMs) => lockConnection(database, connection, hungAfterMs),
     lockPurge: () => lockPurge(database),
     close: () => {

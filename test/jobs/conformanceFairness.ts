@@ -96,6 +96,40 @@ export function isFair(stage: () => Stage): void {
     expect(stage().count('job.retried')).toBe(0);
   });
 
+  it('lets a run step back only as long as it can be gone on with, counted from its first beginning', async () => {
+    const customers = new Customers();
+    const huge = customers.give('huge', times(4));
+    const [small] = customers.give('small', times(1));
+    const old = new Set<string>();
+    const began: SyncRequest[] = [];
+    const gate = aGate();
+    await stage().worker({
+      concurrency: 4,
+      whoseOf: customers.whoseOf,
+      begunAt: async (work) => {
+        const isOld = work.kind === 'run' && old.has(work.connection);
+        return new Date(Date.now() - (isOld ? 31 : 29) * 60_000);
+      },
+      syncConnection: async (request) => {
+        began.push(request);
+        if (request.run === small?.run) return finished;
+        const stopped = new Promise((_, stop) => {
+          request.signal.addEventListener('abort', () => stop(request.signal.reason));
+        });
+        await Promise.race([gate.promise, stopped]);
+        return finished;
+      },
+    });
+    for (const work of huge) await stage().queues.enqueueRun(work);
+    await eventually(() => expect(began).toHaveLength(4));
+    for (const { connection } of [began[3], began[2]].flatMap((one) => one ?? [])) old.add(connection);
+    for (const work of [small]) if (work !== undefined) await stage().queues.enqueueRun(work);
+    await eventually(() => expect(began.map(({ run }) => run)).toContain(small?.run));
+    expect(began.filter(({ signal }) => signal.aborted).map(({ run }) => run)).toEqual([began[1]?.run]);
+    gate.resolve();
+    await eventually(() => expect(began.filter(({ run }) => run === began[1]?.run)).toHaveLength(2));
+  });
+
   it('takes up what a worker had put back that is gone, however many others come', async () => {
     const customers = new Customers();
     const [first, second] = customers.give('huge', times(2));

@@ -244,6 +244,7 @@ export function survivesItsBackend(stage: () => Stage): void {
       ...deps,
       abandon: async () => {},
       whoseOf: async () => [],
+      begunAt: async () => null,
       log,
       concurrency: 1,
     });

@@ -103,6 +103,7 @@ it('A thousand connections on one worker go by turns, one that hangs delays nobo
     {
       concurrency: SLOTS,
       whoseOf: (work) => install.store.whoseWork(work),
+      begunAt: (work) => install.store.begunAt(work),
       carryOutApply: async () => {},
       abandon: async () => {},
       log,

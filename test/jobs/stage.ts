@@ -82,6 +82,7 @@ export class Stage {
       carryOutApply: async () => {},
       abandon: async () => {},
       whoseOf: async () => [],
+      begunAt: async () => null,
       log: this.log,
       concurrency: 1,
     };

@@ -27,6 +27,7 @@ const worker = await openWorker(
     carryOutApply: async () => {},
     abandon: async () => {},
     whoseOf: async () => [],
+    begunAt: async () => null,
     log,
     concurrency: 1,
   },
