@@ -196,8 +196,9 @@ async function pullUsers(
   const staged = new Batches<StagedPage>((ready) => deps.staging.stageUsers(run, ready), weightOf);
   const parts = new PartCount(from === null ? { domains: {}, orgUnits: {} } : run);
   try {
-    const how = { areGroups: groups.length > 0, signal };
-    for await (const page of readPages((cursor) => fetchWithGroups(deps, run, cursor, how), from)) {
+    const pages = readPages((cursor) => deps.connector.fetchUsers(cursor, signal), from);
+    for await (const page of withGroups(deps, run, pages, groups.length > 0)) {
+      signal.throwIfAborted(); // the next pages may have come before
       const groupsOf = (record: UserRecord) =>
         (record.kind === 'user' && page.groups.get(record.user.externalId)) || [];
       const rowsBy = (contents: KnownContents) =>
@@ -224,17 +225,30 @@ function weightOf({ users }: StagedPage): number {
 
 type UserPage = Page<UserRecord> & { readonly groups: ReadonlyMap<string, readonly string[]> };
 
-/** A page of users with the groups that they are in. `areGroups`: some were read. */
-async function fetchWithGroups(
-  { connector, staging }: PullDeps,
+/**
+ * Pages of users with the groups that they are in: those of one page are looked up while the next one is being fetched. `areGroups`: some
+ * were read.
+ */
+async function* withGroups(
+  { staging }: PullDeps,
   run: TakenRun,
-  cursor: Cursor | null,
-  { areGroups, signal }: { readonly areGroups: boolean; readonly signal: AbortSignal },
-): Promise<UserPage> {
-  const page = await connector.fetchUsers(cursor, signal);
-  if (!areGroups) return { ...page, groups: NO_GROUPS };
-  const ids = page.records.flatMap((record) => (record.kind === 'user' ? [record.user.externalId] : []));
-  return { ...page, groups: await staging.groupsOf(run, ids) };
+  pages: AsyncGenerator<Page<UserRecord>>,
+  areGroups: boolean,
+): AsyncGenerator<UserPage> {
+  const next = async (): Promise<UserPage | null> => {
+    const { value: page, done } = await pages.next();
+    if (done === true) return null;
+    if (!areGroups) return { ...page, groups: NO_GROUPS };
+    const ids = page.records.flatMap((record) => (record.kind === 'user' ? [record.user.externalId] : []));
+    return { ...page, groups: await staging.groupsOf(run, ids) };
+  };
+  for (let coming = next(); ; ) {
+    const page = await coming;
+    if (page === null) return;
+    coming = next();
+    coming.catch(() => {}); // awaited in the next round; until then a rejection is nobody's fault
+    yield page;
+  }
 }
 
 const NO_GROUPS: UserPage['groups'] = new Map();
@@ -243,10 +257,10 @@ const NO_GROUPS: UserPage['groups'] = new Map();
 const END_OF_CHAIN = '\u0001end';
 
 /** The pages from this cursor on. A cursor that comes back means that the provider leads us in a circle. */
-async function* readPages<P extends Page<unknown>>(
-  fetch: (cursor: Cursor | null) => Promise<P>,
+async function* readPages<T>(
+  fetch: (cursor: Cursor | null) => Promise<Page<T>>,
   from: Cursor | null,
-): AsyncGenerator<P> {
+): AsyncGenerator<Page<T>> {
   if (from === END_OF_CHAIN) return;
   const visited = new Set<Cursor | null>([from]);
   let pending = fetch(from);
