@@ -265,6 +265,7 @@ describe('functions that look past row-level security', () => {
       'place_tenant',
       'plan_in_tenant',
       'principal_above',
+      'read_anew',
       'seats_left',
       'tenant_standing',
       'touch_stamp',
@@ -324,6 +325,20 @@ describe('functions that look past row-level security', () => {
     );
     expect(await seenIn(tenants.child, tenants.sibling)).toEqual(new Set());
     expect(await seenIn(tenants.child, tenants.parent)).toEqual(new Set());
+  });
+
+  it('have nothing read anew for a tenant that the caller does not see', async () => {
+    const tokens = () =>
+      asOwner(database.url, async (owner) => {
+        const { rows } = await owner.query<{ token: string | null }>(
+          'SELECT delta_token AS token FROM connection',
+        );
+        return rows.map(({ token }) => token);
+      });
+    await asOwner(database.url, (owner) => owner.query(`UPDATE connection SET delta_token = 'there'`));
+    for (const tenant of [tenants.parent, tenants.sibling])
+      await seenBy(tenants.child, () => client.query('SELECT read_anew($1)', [tenant]));
+    expect(new Set(await tokens())).toEqual(new Set(['there']));
   });
 
   it('say what a user may do only of users whom the caller sees', async () => {
