@@ -332,55 +332,67 @@ function unlike<T extends object>(real: readonly T[], twin: readonly T[]) {
 const RUNS = Number(process.env['RUNS'] ?? 16);
 
 describe('plan and apply, beside their twin', () => {
-  it('propose, keep, supersede and carry out the same over whole lives of directories', async () => {
-    await fc.assert(
-      fc.asyncProperty(life, async (given) => {
-        const pair = await Pair.begin(given);
-        for (const one of given.rounds) await pair.live({ round: one });
-      }),
-      { numRuns: RUNS, endOnFailure: true },
-    );
-  }, 12_000 * RUNS);
+  it(
+    'propose, keep, supersede and carry out the same over whole lives of directories',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(life, async (given) => {
+          const pair = await Pair.begin(given);
+          for (const one of given.rounds) await pair.live({ round: one });
+        }),
+        { numRuns: RUNS, endOnFailure: true },
+      );
+    },
+    12_000 * RUNS,
+  );
 
-  it('bring the auth users to what the directory says, and then find nothing more', async () => {
-    await fc.assert(
-      fc.asyncProperty(life, async (given) => {
-        const users = given.users.map(withOwnAddress);
-        const made = given.rules.map((one) => ('tenant' in one ? { ...one, create: true } : one));
-        const pair = await Pair.begin({ ...given, users, locals: [], guarded: false, rules: made });
-        await bringsAllUsers(pair);
-        for (const { edits } of given.rounds.slice(0, 2)) {
-          const own = edits.map((one) => ('to' in one ? { ...one, to: withOwnAddress(one.to) } : one));
-          change(pair.real.directory, own);
+  it(
+    'bring the auth users to what the directory says, and then find nothing more',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(life, async (given) => {
+          const users = given.users.map(withOwnAddress);
+          const made = given.rules.map((one) => ('tenant' in one ? { ...one, create: true } : one));
+          const pair = await Pair.begin({ ...given, users, locals: [], guarded: false, rules: made });
           await bringsAllUsers(pair);
-        }
-      }),
-      { numRuns: RUNS / 2, endOnFailure: true, seed: -596158809, path: '0' },
-    );
-  }, 12_000 * RUNS);
+          for (const { edits } of given.rounds.slice(0, 2)) {
+            const own = edits.map((one) => ('to' in one ? { ...one, to: withOwnAddress(one.to) } : one));
+            change(pair.real.directory, own);
+            await bringsAllUsers(pair);
+          }
+        }),
+        { numRuns: RUNS / 2, endOnFailure: true, seed: -596158809, path: '0' },
+      );
+    },
+    12_000 * RUNS,
+  );
 
-  it('do not depend on the order or the size of the pages', async () => {
-    const shuffled = fc.record({
-      given: life,
-      order: fc.array(fc.nat()),
-      pageSize: fc.integer({ min: 1, max: 70 }),
-    });
-    await fc.assert(
-      fc.asyncProperty(shuffled, async ({ given, order, pageSize }) => {
-        const changes = [];
-        for (const [size, rank] of [
-          [given.pageSize, (at: number) => at],
-          [pageSize, (at: number) => order[at % (order.length + 1)] ?? 0],
-        ] as const) {
-          const { real } = await Pair.begin({ ...given, locals: [], pageSize: size });
-          await syncAll(real, given, rank);
-          changes.push((await real.live()).map(shownOf).sort());
-        }
-        expect(changes[1]).toEqual(changes[0]);
-      }),
-      { numRuns: RUNS / 2, endOnFailure: true, seed: -596158809, path: '0' },
-    );
-  }, 12_000 * RUNS);
+  it(
+    'do not depend on the order or the size of the pages',
+    async () => {
+      const shuffled = fc.record({
+        given: life,
+        order: fc.array(fc.nat()),
+        pageSize: fc.integer({ min: 1, max: 70 }),
+      });
+      await fc.assert(
+        fc.asyncProperty(shuffled, async ({ given, order, pageSize }) => {
+          const changes = [];
+          for (const [size, rank] of [
+            [given.pageSize, (at: number) => at],
+            [pageSize, (at: number) => order[at % (order.length + 1)] ?? 0],
+          ] as const) {
+            const { real } = await Pair.begin({ ...given, locals: [], pageSize: size });
+            await syncAll(real, given, rank);
+            changes.push((await real.live()).map(shownOf).sort());
+          }
+          expect(changes[1]).toEqual(changes[0]);
+        }),
+        { numRuns: RUNS / 2, endOnFailure: true, seed: -596158809, path: '0' },
+      );
+    },
+    12_000 * RUNS,
+  );
 });
 
 /** An address that two share is somebody's to decide on: it is not brought to rest by runs alone. */
