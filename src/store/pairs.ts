@@ -25,6 +25,18 @@ export const CONTENT = (hash: string, user: string) =>
 /** What is shown of the two: the change of who comes, `l` of who leaves, if any does, and the auth user as it is. */
 export const FINGERPRINT = `sha256(j.fingerprint || coalesce(l.fingerprint, '') || convert_to(a.version || ' ' || a.state, 'UTF8'))`;
 
+/** Said besides row-level security, which alone would filter after those of all others were read. */
+const VISIBLE = '(ARRAY(SELECT visible_tenants()))';
+/** The order is that of the index that has them. */
+export const ANYBODY_AWAY = `EXISTS (SELECT FROM visible_tenants() AS v (id), LATERAL (
+  SELECT FROM auth_user a WHERE a.tenant_id = v.id AND a.state <> 'active' ORDER BY a.created_at LIMIT 1) one)`;
+/** Auth users who are away, of those that share `key` of the given ones. */
+export const AWAY = (keys: string, is: string) =>
+  `(SELECT DISTINCT key, left(split_part(key, E'\\x1f', 1), 200) AS name FROM ${keys}) k
+   JOIN auth_user a ON a.state <> 'active' AND a.tenant_id = ANY ${VISIBLE} AND ${is}`;
+export const SAME_NAME_AND_MANAGER = `a.name_key = k.name AND a.display_name = split_part(k.key, E'\\x1f', 1)
+  AND a.attributes ->> 'manager' = split_part(k.key, E'\\x1f', 2)`;
+
 const NAME_AND_MANAGER = (name: string, manager: string) => `${name} || E'\\x1f' || ${manager}`;
 
 /**
@@ -46,7 +58,7 @@ export async function pairUp(
   const [may] = await tx.query<{ come: boolean; pair: boolean; known: boolean }>(
     `SELECT $2 OR EXISTS (SELECT FROM planned WHERE kind IN ('create', 'conflict', 'suspend', 'delete')) AS come,
        EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND ${LEAVES('c')})
-         OR EXISTS (SELECT FROM auth_user WHERE state <> 'active')
+         OR ${ANYBODY_AWAY}
          OR EXISTS (SELECT FROM planned WHERE kind = 'conflict' AND candidates IS NOT NULL) AS pair,
        EXISTS (SELECT FROM pair WHERE connection_id = $1 AND state = 'open') AS known`,
     [run.connection, snapshot.kind !== 'named'],
@@ -85,12 +97,7 @@ async function findLeavers(tx: BulkTransaction, run: TakenRun): Promise<void> {
   await tx.query('ANALYZE joining; ANALYZE leaving');
   await findAway(tx, run, 'employee-number', 'a.employee_key = k.key');
   await findAway(tx, run, 'address', 'a.email_key = k.key');
-  await findAway(
-    tx,
-    run,
-    'name-and-manager',
-    `a.name_key = left(split_part(k.key, E'\\x1f', 1), 200) AND a.display_name = split_part(k.key, E'\\x1f', 1) AND a.attributes ->> 'manager' = split_part(k.key, E'\\x1f', 2)`,
-  );
+  await findAway(tx, run, 'name-and-manager', SAME_NAME_AND_MANAGER);
   await tx.query(
     `INSERT INTO paired
      SELECT j.external_id, l.auth_user_id, min(l.external_id), min(l.kind), array_agg(DISTINCT l.shares ORDER BY l.shares)
@@ -120,7 +127,7 @@ async function findAway(tx: BulkTransaction, run: TakenRun, shares: string, is: 
   await tx.query(
     `INSERT INTO leaving
      SELECT a.id, i.external_id, 're-hire', $2, k.key
-     FROM (SELECT DISTINCT key FROM joining WHERE shares = $2) k JOIN auth_user a ON a.state <> 'active' AND ${is}
+     FROM ${AWAY('joining WHERE shares = $2', is)}
        JOIN identity i ON i.auth_user_id = a.id AND i.connection_id = $1
      WHERE NOT EXISTS (SELECT FROM change c WHERE c.auth_user_id = a.id AND c.connection_id = $1 AND c.state IN ${WAITS})`,
     [run.connection, shares],
