@@ -28,7 +28,7 @@ export function attributed(
 ): Values | 'out-of-scope' | 'unreadable' {
   const isIn = (group: string) => groups.includes(group);
   const mayFail = user.state !== 'active';
-  const within = orFailed(() => SCOPES[mapping.scope ?? '']?.(user, isIn) ?? true);
+  const within = orFailed(() => SCOPES[mapping.scope ?? '']?.(asExpressionsSee(user), isIn) ?? true);
   if (within === false) return 'out-of-scope';
   if (within === FAILED && !mayFail) return 'unreadable';
   const fields: Record<string, Value> = {};
@@ -38,6 +38,17 @@ export function attributed(
     if (value !== FAILED && value !== null) fields[field] = value;
   }
   return fields;
+}
+
+/** Of a long text its beginning, of a text in a list less. */
+function asExpressionsSee(user: DirectoryUser): DirectoryUser {
+  const cut = (value: unknown): unknown => {
+    if (typeof value === 'string') return value.slice(0, 2_000).toWellFormed();
+    if (Array.isArray(value)) return value.map((one) => String(one).slice(0, 256).toWellFormed());
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, cut(one)]));
+  };
+  return cut(user) as DirectoryUser;
 }
 
 const FAILED = Symbol('failed');
@@ -59,7 +70,8 @@ function fieldOf(
   const attribute = attributes[field];
   if (attribute === undefined) return attributeOf(user, field);
   const { from = field, value, transform = [], default: otherwise = null } = attribute;
-  const raw = value === undefined ? attributeOf(user, from) : (VALUES[value]?.(user, isIn) ?? null);
+  const raw =
+    value === undefined ? attributeOf(user, from) : (VALUES[value]?.(asExpressionsSee(user), isIn) ?? null);
   return finished(asText(field, raw), transform) ?? otherwise;
 }
 
