@@ -187,7 +187,7 @@ export type ChangeGroup = {
     /** Only those that do the same: the `difference` of one of them. */
     readonly difference?: string;
     /** Only those that this guard holds; empty: that none does. */
-    readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+    readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
     /** Part of a name, address or external id, in any case. */
     readonly search?: string;
   };
@@ -468,7 +468,7 @@ export type ForeseenChange = {
 };
 
 export type GuardFinding = {
-  readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person";
+  readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person";
   readonly counted: number;
   /** What would have been let through. */
   readonly limit: number;
@@ -1284,7 +1284,7 @@ export type Operations = {
       /** Only those that do the same: the `difference` of one of them. */
       readonly difference?: string;
       /** Only those that this guard holds; empty: that none does. */
-      readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+      readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
       /** Part of a name, address or external id, in any case. */
       readonly search?: string;
     };
@@ -1315,7 +1315,7 @@ export type Operations = {
       /** Only those that do the same: the `difference` of one of them. */
       readonly difference?: string;
       /** Only those that this guard holds; empty: that none does. */
-      readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+      readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
       /** Part of a name, address or external id, in any case. */
       readonly search?: string;
     };
@@ -1409,7 +1409,7 @@ export type Operations = {
     readonly overrides: readonly GuardOverride[];
     /** Of the last plan, what was let through all the same among them. */
     readonly findings: readonly {
-      readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person";
+      readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person";
       readonly counted: number;
       /** What would have been let through. */
       readonly limit: number;
@@ -1474,7 +1474,7 @@ export type Operations = {
     readonly mayWrite?: boolean;
   }; answer: SupportAccess };
   /** Group changes by what they have in common */
-  groupChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates"; risk?: readonly ("low" | "medium" | "high")[]; field?: string; department?: string; orgUnit?: string; roleGained?: string; roleLost?: string; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; by?: "difference" | "cause" | "kind" | "risk" | "department" | "org-unit" | "role-gained" | "role-lost" | "field" | "guard" | "connection"; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "failed")[] }; answer: ChangeGroups };
+  groupChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates"; risk?: readonly ("low" | "medium" | "high")[]; field?: string; department?: string; orgUnit?: string; roleGained?: string; roleLost?: string; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; by?: "difference" | "cause" | "kind" | "risk" | "department" | "org-unit" | "role-gained" | "role-lost" | "field" | "guard" | "connection"; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "failed")[] }; answer: ChangeGroups };
   /** Invite a principal to sign in */
   invitePrincipal: { input: { principal: string } & {
     readonly minutes?: number;
@@ -1514,7 +1514,7 @@ export type Operations = {
     readonly next: string | null;
   } };
   /** List changes */
-  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates"; risk?: readonly ("low" | "medium" | "high")[]; field?: string; department?: string; orgUnit?: string; roleGained?: string; roleLost?: string; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
+  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates"; risk?: readonly ("low" | "medium" | "high")[]; field?: string; department?: string; orgUnit?: string; roleGained?: string; roleLost?: string; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
     readonly items: readonly Change[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
@@ -1641,7 +1641,7 @@ export type Operations = {
   }; answer: Tenant };
   /** Let through for a time what a guard would hold */
   overrideGuard: { input: { connection: string } & {
-    readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person";
+    readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person";
     readonly allowed: (number | null);
     readonly until: string;
     readonly reason: string;

@@ -7,6 +7,7 @@ export const GUARDS = [
   'last-holder',
   'too-few-seats',
   'policy-in-doubt',
+  'scope-emptied',
   'too-many-deletions',
   'too-many-deletions-in-window',
   'shrunken-directory',
@@ -30,7 +31,7 @@ export const LET_GO_BY_NAME = [
 /** They look at each change by itself, so that they may let go of one and keep another. */
 export const ONE_BY_ONE = [...LET_GO_BY_NAME, 'too-few-seats', 'same-person'] as const satisfies Guard[];
 
-const NEVER_OVERRIDDEN: readonly Guard[] = [...ONE_BY_ONE, 'policy-in-doubt'];
+const NEVER_OVERRIDDEN: readonly Guard[] = [...ONE_BY_ONE, 'policy-in-doubt', 'scope-emptied'];
 /** Those whose limit may be set aside for a time. */
 export const OVERRIDABLE_GUARDS = GUARDS.filter((guard) => !NEVER_OVERRIDDEN.includes(guard));
 
@@ -71,7 +72,7 @@ export type Finding = {
   readonly guard: Guard;
   readonly counted: number;
   readonly limit: number;
-  /** Of bulk-blanking: which is emptied. */
+  /** Of bulk-blanking: which is emptied; of scope-emptied: which the scope reads, missing where it leaves out everybody. */
   readonly field?: string;
   /** Of last-holder: which would be left with nobody. */
   readonly role?: string;
@@ -103,6 +104,11 @@ export type Counted = {
   /** Users in the snapshot at hand; null when it is partial, which proves nothing about size. */
   readonly usersNow: number | null;
   readonly deletions: number;
+  /**
+   * Users whom the mapping's scope leaves out: by each attribute that it reads and that they have no value of, where hardly anybody else
+   * has; by null, where it leaves out everybody.
+   */
+  readonly scopeEmptied: ReadonlyMap<string | null, number>;
   /** Users whom the policy protects, and who would be suspended, be deleted or lose roles. */
   readonly protectedUsers: number;
   /** Who would come to a tenant beyond the seats of its product plan. */
@@ -208,6 +214,9 @@ function ofDeletions(counted: Counted, limits: GuardLimits): readonly Finding[] 
   if (deletions === 0) return [];
   const { users, deleted } = counted.leftInWindow;
   return [
+    ...[...counted.scopeEmptied].map(([field, outside]): Finding => {
+      return { guard: 'scope-emptied', counted: outside, limit: 0, ...(field !== null && { field }) };
+    }),
     {
       guard: 'too-many-deletions',
       counted: deletions,
@@ -281,6 +290,8 @@ function whatWasFound(finding: Finding): string {
       return `a tenant would be left without anybody who administers it: ${counted} ${counted === 1 ? 'user' : 'users'} would go or lose the role`;
     case 'policy-in-doubt':
       return `the policy names roles that do not exist (${finding.unknown?.join(', ')}), so that it is not known whom it looks after: ${counted} users would be suspended, be deleted, lose roles or be put in another tenant`;
+    case 'scope-emptied':
+      return outOfScope(finding);
     case 'shrunken-domain':
       return `${counted} users of the domain ${finding.name}, which had ${finding.before}, would be suspended or deleted; up to ${limit} are unremarkable`;
     case 'shrunken-org-unit':
@@ -308,4 +319,11 @@ function whatWasFound(finding: Finding): string {
     case 'bulk-blanking':
       return `${counted} users would lose their ${finding.field}, as when a credential has lost a permission; up to ${limit} go without a person looking at them`;
   }
+}
+
+function outOfScope({ counted, field }: Finding): string {
+  const users = counted === 1 ? '1 user' : `${counted} users`;
+  if (field === undefined)
+    return `the scope of the mapping leaves out everybody who is there: ${users} would be deleted`;
+  return `${users} would be deleted as out of a scope that reads ${field}, of which hardly anybody has a value, as when a credential has lost a permission`;
 }

@@ -116,6 +116,8 @@ export type CompiledMapping = {
   readonly groups: readonly string[];
   /** Of those, the ones that the scope names. */
   readonly scopeGroups: readonly string[];
+  /** What the scope reads of a user, that may be without a value; null without a scope. */
+  readonly scopeReads: readonly (readonly string[])[] | null;
   /** Whether it decides in which tenant everybody is. */
   readonly places: boolean;
   /** Custom attributes that something follows from, by name. */
@@ -201,6 +203,7 @@ export function compileMapping(mapping: Mapping): CompiledMapping {
     readsEveryGroup: chosen === null,
     groups: needed,
     scopeGroups: written?.scope?.groups ?? [],
+    scopeReads: written?.scope?.reads ?? null,
     places: rules?.place ?? false,
     custom: customIn(mapping, written),
     hasExpressions: written !== null && written.expressions.length > 0,

@@ -94,6 +94,8 @@ export type CompiledUserExpression<W extends Wanted> = {
   readonly anyGroup: boolean;
   /** Names of custom attributes. */
   readonly custom: readonly string[];
+  /** What it reads of the user, that may be without a value: where that is in a `DirectoryUser`. */
+  readonly reads: readonly (readonly string[])[];
   /** That it takes at most, for whomever. */
   readonly steps: number;
 };
@@ -110,7 +112,20 @@ export function compileUserExpression<W extends Wanted>(text: string, wanted: W)
     groups: [...new Set(ofGroups.flatMap(({ member }) => member ?? []))],
     anyGroup: ofGroups.some(({ member }) => member === null),
     custom: uses.flatMap(({ path: [first, name] }) => (first === 'custom' && name !== undefined ? name : [])),
+    reads: readsOf(uses),
   };
+}
+
+const NEVER_BLANK = ['externalId', 'state', 'aliases'];
+
+function readsOf(uses: readonly Use[]): readonly (readonly string[])[] {
+  const paths = uses.flatMap(({ variable, path }) => {
+    if (variable === 'orgUnit') return [['orgUnit']];
+    const [first] = path;
+    if (variable !== 'user' || first === undefined || NEVER_BLANK.includes(first)) return [];
+    return [path.slice(0, first === 'custom' ? 2 : 1)];
+  });
+  return [...new Map(paths.map((path) => [path.join('.'), path])).values()];
 }
 
 /** Whether it looks at groups otherwise than by a name. Text that is no expression is refused elsewhere. */

@@ -32,7 +32,7 @@ export type Doubt = {
 export type CompiledWritten = {
   /** All that is written in CEL. */
   readonly expressions: readonly AnyExpression[];
-  readonly scope: AnyExpression | null;
+  readonly scope: (AnyExpression & Pick<CompiledUserExpression<'truth'>, 'reads'>) | null;
   /** null: the fields are set, and the user is in scope. */
   readonly apply: (
     fields: Record<string, FieldValue>,

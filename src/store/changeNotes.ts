@@ -3,6 +3,7 @@ import { v7 } from 'uuid';
 import type { AuditEntry } from '../domain/audit.ts';
 import { evaluateGuards } from '../domain/guard.ts';
 import { type ConnectionId, RunId, type TenantId } from '../domain/ids.ts';
+import { compileMapping, Mapping } from '../domain/mapping.ts';
 import { Policy } from '../domain/policy.ts';
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction, Database } from './database.ts';
@@ -68,8 +69,8 @@ export async function reopenDueEverywhere(database: Database, at: Date): Promise
 type Due = { readonly connection: ConnectionId; readonly tenant: TenantId };
 
 async function reopenIn(tx: BulkTransaction, { connection, tenant }: Due, at: Date): Promise<number> {
-  const [free] = await tx.query<{ revision: string; policy: unknown }>(
-    'SELECT change_revision AS revision, policy FROM connection WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED',
+  const [free] = await tx.query<{ revision: string; policy: unknown; mapping: unknown }>(
+    'SELECT change_revision AS revision, policy, mapping FROM connection WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED',
     [connection],
   );
   if (free === undefined) return 0;
@@ -78,7 +79,8 @@ async function reopenIn(tx: BulkTransaction, { connection, tenant }: Due, at: Da
   if (changes === 0) return 0;
   const policy = Policy.parse(free.policy);
   const none = { connection, tenant, id: RunId.parse(v7()) };
-  const facts = { policy, snapshot: { kind: 'named' }, lastComplete: null } as const;
+  const { scopeReads } = compileMapping(Mapping.parse(free.mapping));
+  const facts = { policy, scopeReads, snapshot: { kind: 'named' }, lastComplete: null } as const;
   const overrides = await activeOverrides(tx, [connection], at);
   const findings = evaluateGuards(await countForGuards(tx, none, { facts, at }), policy.guards, overrides);
   await holdFound(tx, none, { findings, overrides, snapshot: facts.snapshot, revision });

@@ -16,6 +16,7 @@ import { beginConcerned, concernLast, concernSeatless, NOBODY_LAST, watchedRoles
 import type { BulkTransaction } from './database.ts';
 import { concernPairs } from './pairs.ts';
 import type { PlanFacts } from './planFacts.ts';
+import { concernScope } from './scopeEmptied.ts';
 import { concernParts } from './shrinkingParts.ts';
 import { unknownRoles } from './unknownNames.ts';
 
@@ -40,6 +41,7 @@ const concernedBy = {
   'too-few-seats': `id IN (SELECT change_id FROM concerned WHERE guard = 'too-few-seats')`,
   'same-person': `id IN (SELECT change_id FROM concerned WHERE guard = 'same-person')`,
   'policy-in-doubt': LOSES,
+  'scope-emptied': `id IN (SELECT change_id FROM concerned WHERE guard = 'scope-emptied' AND part IS NOT DISTINCT FROM $5::jsonb ->> 'field')`,
   'too-many-deletions': `kind IN ('suspend', 'delete')`,
   'too-many-deletions-in-window': `kind IN ('suspend', 'delete')`,
   'shrunken-directory': `kind IN ('suspend', 'delete')`,
@@ -82,7 +84,7 @@ const NONE = { deletions: 0, lost: 0, moves: 0, losers: 0, changes: 0, refused: 
 
 /** Whose change set is guarded. `id`: of the run whose plan it is. */
 type Guarded = Pick<TakenRun, 'id' | 'connection' | 'tenant'>;
-type GuardFacts = Pick<PlanFacts, 'policy' | 'snapshot'> & {
+type GuardFacts = Pick<PlanFacts, 'policy' | 'snapshot' | 'scopeReads'> & {
   readonly lastComplete: { readonly users: number } | null;
 };
 
@@ -124,6 +126,7 @@ export async function countForGuards(
       deletions + lost === 0
         ? []
         : await concernParts(tx, run, { snapshot: snapshot.kind, atLeast: policy.guards.partAtLeast }),
+    scopeEmptied: deletions === 0 ? new Map() : await concernScope(tx, run, facts.scopeReads),
     leftInWindow: deletions === 0 ? NOBODY : await countLeft(tx, run, earlier(at, policy.guards.windowHours)),
     usersWhoLoseRoles: lost,
     usersWhoMove: moves,

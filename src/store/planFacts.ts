@@ -24,6 +24,8 @@ export type PlanFacts = {
   readonly unreadGroups: UnreadGroups;
   /** Groups that the mapping's scope names and that the directory does not list: renamed, deleted, or never there. */
   readonly unlistedGroups: readonly string[];
+  /** See `CompiledMapping`. */
+  readonly scopeReads: readonly (readonly string[])[] | null;
   /** People of the connection may be in tenants below its own. */
   readonly spread: boolean;
   /** The tenants below the connection's; none where nobody is in them or is put there. */
@@ -62,7 +64,7 @@ export async function readFacts(
      WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,
     [run.connection],
   );
-  const { places, scopeGroups } = compileMapping(run.mapping);
+  const { places, scopeGroups, scopeReads } = compileMapping(run.mapping);
   const spread = await isSpread(tx, run, places);
   return {
     snapshot: concludedBefore(now),
@@ -72,6 +74,7 @@ export async function readFacts(
     lastComplete: last === undefined ? null : { ...last, mapping: Mapping.parse(last.mapping) },
     unreadGroups: await readUnreadGroups(tx, run, now),
     unlistedGroups: await readUnlisted(tx, run, scopeGroups),
+    scopeReads,
   };
 }
 

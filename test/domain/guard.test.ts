@@ -18,6 +18,7 @@ const quiet: Counted = {
   usersNow: 100,
   deletions: 0,
   protectedUsers: 0,
+  scopeEmptied: new Map(),
   lastAdministrators: 0,
   usersWhoLose: 0,
   unknownRoles: [],
@@ -201,6 +202,7 @@ const LIMITLESS: readonly string[] = [
   'last-holder',
   'too-few-seats',
   'policy-in-doubt',
+  'scope-emptied',
   'same-person',
 ];
 

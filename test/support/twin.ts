@@ -70,6 +70,8 @@ export class Twin {
   /** By path: what tenants below have verified themselves. */
   readonly verifiedBelow = new Map<string, readonly string[]>();
   #usersBefore: number | null = null;
+  /** As last read. */
+  readonly #contents = new Map<string, DirectoryUser>();
   /** By label: whom an apply has suspended or deleted, be they back or not. A twin's whole life is within the window. */
   readonly #takenAway = new Set<string>();
 
@@ -151,6 +153,9 @@ export class Twin {
     const count = snapshot.seen.length + snapshot.unreadable.length + excluded.length;
     const vanished = count === 0 && (linked.length > 0 || (this.#usersBefore ?? 0) > 0);
     const complete = snapshot.complete && !vanished;
+    for (const user of read.seen) this.#contents.set(user.externalId, user);
+    const there = new Set<string>([...read.seen.map(({ externalId }) => externalId), ...read.unreadable]);
+    for (const id of this.#contents.keys()) if (complete && !there.has(id)) this.#contents.delete(id);
     const proposed: TwinChange[] = [];
     for (const user of snapshot.seen) {
       const change = this.#changeFor(user, snapshot);
@@ -170,10 +175,14 @@ export class Twin {
       read.seen
         .filter((user) => this.desired(user, read.groups) === what)
         .map(({ externalId }): string => externalId);
-    const [excluded, unreadable] = [those('out-of-scope'), those('unreadable')];
-    const left = [...excluded, ...unreadable];
-    const seen = read.seen.filter(({ externalId }) => !left.includes(externalId));
-    return { snapshot: { ...read, seen, unreadable: [...read.unreadable, ...unreadable] }, excluded };
+    const [outside, failing] = [those('out-of-scope'), those('unreadable')];
+    const [, sought] = /"(.*?)" in group/.exec(this.mapping.scope ?? '') ?? [];
+    const isListed =
+      sought === undefined || read.groups.some(({ id, name }) => [id, name ?? id].includes(sought));
+    const excluded = isListed ? outside : [];
+    const unreadable = [...read.unreadable, ...failing, ...(isListed ? [] : outside)];
+    const seen = read.seen.filter(({ externalId }) => ![...outside, ...failing].includes(externalId));
+    return { snapshot: { ...read, seen, unreadable }, excluded };
   }
 
   /** What is wanted of somebody who has these fields. */
@@ -441,6 +450,7 @@ export class Twin {
     const eroded = leaving.length > 0 && leaving.length + left.length > inWindow;
     const shrunken = leaving.length > deletedAtLeast && this.#hasShrunk(linked, usersNow);
     return [
+      ...this.#outOfScope(pending),
       ...found('deletions', leaving, deletedPercent, deletedAtLeast),
       ...(eroded ? [{ guard: 'deletions in the window', concerned: leaving }] : []),
       ...found('lost roles', losing, lostRolesPercent, lostRolesAtLeast),
@@ -452,6 +462,27 @@ export class Twin {
       ...found('changes', changing, limits.changedPercent, limits.changedAtLeast),
       ...(this.holdsPairs ? [{ guard: 'same person', concerned: inPairs(this.live, this.users) }] : []),
       ...(shrunken ? [{ guard: 'shrunken', concerned: leaving }] : []),
+    ];
+  }
+
+  /** Whom the scope leaves out because hardly anybody has what it reads; all of them, where it leaves out everybody. */
+  #outOfScope(pending: readonly TwinChange[]) {
+    const { scope = '' } = this.mapping;
+    const outside = pending.filter(
+      ({ cause, externalId }) => cause === 'out-of-scope' && this.#contents.has(externalId),
+    );
+    const [, custom = '', name = ''] = /user\.(custom\.)?(\w+)/.exec(scope) ?? [];
+    const hasOne = (user: DirectoryUser | undefined) => {
+      const values: Record<string, unknown> = custom === '' ? { ...user } : { ...user?.custom };
+      return (values[name] ?? '') !== '';
+    };
+    const blank = outside.filter(({ externalId }) => !hasOne(this.#contents.get(externalId)));
+    const still = [...this.#contents.values()].filter(hasOne);
+    const linked = this.users.filter((user) => user.externalId !== null && user.state !== 'deleted');
+    const all = linked.every((user) => outside.some(({ externalId }) => externalId === user.externalId));
+    return [
+      ...(blank.length > still.length ? [{ guard: 'scope emptied', concerned: blank }] : []),
+      ...(outside.length > 0 && all ? [{ guard: 'scope leaves out all', concerned: outside }] : []),
     ];
   }
 

@@ -72,6 +72,50 @@ describe('A scope that names a group which the directory does not list', () => {
   });
 });
 
+describe('A scope over an attribute that nobody has any more', () => {
+  const because = async (acme: Connected) => (await acme.summary()).heldBecause;
+
+  it.each([false, true])(
+    'has held whoever is out of it for that, however few (a delta: %s)',
+    async (hasFeed) => {
+      const acme = await settled({ scope: 'user.department == "Sales"' }, { hasFeed });
+      expect(await whoIsThere(acme)).toEqual(['u7', 'u8']);
+      for (const { id } of people) acme.directory.edit(id, { department: null });
+      await acme.sync();
+      expect(await acme.inState('held')).toEqual(['u7', 'u8']);
+      expect(await because(acme)).toEqual([
+        '2 users would be deleted as out of a scope that reads department, of which hardly anybody has a value, as when a credential has lost a permission',
+      ]);
+      await acme.sync({ full: true });
+      expect(await acme.inState('held')).toEqual(['u7', 'u8']);
+      for (const id of ['u7', 'u8']) acme.directory.edit(id, { department: 'Sales' });
+      await acme.sync();
+      expect(await pending(acme)).toEqual([]);
+    },
+  );
+
+  it('lets go who has lost theirs among many who have one', async () => {
+    const acme = await settled(ENGINES);
+    acme.directory.edit('u1', { department: null });
+    await acme.sync();
+    expect(await acme.inState('open')).toEqual(['u1']);
+  });
+});
+
+describe('A scope that leaves out everybody who is there', () => {
+  it('has them held until a person decides', async () => {
+    const acme = await settled(ENGINES);
+    for (const { id } of people) acme.directory.edit(id, { department: 'Sales' });
+    await acme.sync();
+    expect(await acme.inState('held')).toHaveLength(6);
+    expect((await acme.summary()).heldBecause).toEqual([
+      'the scope of the mapping leaves out everybody who is there: 6 users would be deleted',
+    ]);
+    await acme.decideAll('approve', {}, { includeHeld: true });
+    expect(await acme.apply()).toMatchObject({ applied: 6 });
+  });
+});
+
 describe('The scope of a mapping', () => {
   it('lets nobody else in, and the directory is read as completely as before', async () => {
     const acme = await settled(ENGINES);
