@@ -35,11 +35,13 @@ export async function tidyCounts(sql: Sql, connection: string): Promise<void> {
  * makes groups: the connection is locked by it.
  */
 export async function removeEmptyGroups(sql: Sql, connection: string): Promise<void> {
+  await sql.query('SET LOCAL enable_nestloop = off'); // each change is looked at once, and not for each group
   await sql.query(
     `DELETE FROM change_group g WHERE g.connection_id = $1
        AND NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.group_id = g.id)`,
     [connection],
   );
+  await sql.query('SET LOCAL enable_nestloop = on');
 }
 
 /** Groups that are remembered, so that they are described and stored once; beyond that, once more. */
