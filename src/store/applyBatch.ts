@@ -5,6 +5,7 @@ import type { StoredAuthUser } from '../domain/authUser.ts';
 import { type Approved, type CarriedOut, carryOut, eventTypes, placeGivenBy } from '../domain/carryOut.ts';
 import type { ChangeKind } from '../domain/change.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
+import { areGivenOut, findHolders, type Holders } from './addressHolders.ts';
 import { appendAudit } from './audit.ts';
 import { lockChains } from './auditChains.ts';
 import type { BulkTransaction } from './database.ts';
@@ -62,7 +63,7 @@ type FoundGround = {
   readonly spread: boolean;
   readonly users: ReadonlyMap<AuthUserId, { readonly user: StoredAuthUser; readonly links: number }>;
   /** Of the addresses that would be given. */
-  readonly holders: readonly { readonly key: string; readonly users: readonly AuthUserId[] }[];
+  readonly holders: Holders;
   readonly places: FoundPlaces;
   readonly withheldRoles: ReadonlySet<string>;
 };
@@ -78,13 +79,6 @@ type Done = {
 
 /** Carried out, with the tenant that the auth user is in from now on. */
 type Applied = Done & { readonly user: AuthUserId; readonly tenant: TenantId };
-
-/**
- * Who holds one of the addresses $2 in tenant $1, or, with $3, in any that is visible: the tenants below it too. By address first: by tenant first, each batch would look over all users that
- * the ones before it have made (OFFSET keeps PostgreSQL from turning it round).
- */
-const HOLDERS = `(SELECT id, tenant_id, email_key FROM auth_user WHERE email_key = ANY ($2::text[]) AND state <> 'deleted' OFFSET 0)
-  AS holder WHERE ($3 OR tenant_id = $1)`;
 
 export class Batch {
   readonly #apply: RunningApply;
@@ -122,7 +116,7 @@ export class Batch {
     await lockChains(tx, [this.#apply.tenant, ...below]);
     const entries = [...done.map((one) => this.#auditEntry(one)), ...held.values()];
     await appendAudit(tx, this.#apply.tenant, this.#at, entries);
-    await this.#seeWhoWasFirst(tx, applied, given, ground.spread);
+    await this.#seeWhoWasFirst(tx, applied, given, ground);
     return done.length + held.size;
   }
 
@@ -153,10 +147,8 @@ export class Batch {
        FROM auth_user a WHERE a.id = ANY ($1::uuid[]) ORDER BY a.id FOR UPDATE OF a`,
       [ids],
     );
-    const holders = await tx.query<{ key: string; users: AuthUserId[] }>(
-      `SELECT email_key AS key, json_agg(id) AS users FROM ${HOLDERS} GROUP BY email_key`,
-      [this.#apply.tenant, changes.flatMap((change) => addressGivenBy(change) ?? []), spread],
-    );
+    const given = changes.flatMap((change) => addressGivenBy(change) ?? []);
+    const holders = await findHolders(tx, this.#apply.tenant, given, spread);
     const gained = changes.flatMap((change) => change.rolesGained);
     return {
       spread,
@@ -190,7 +182,7 @@ export class Batch {
         const user = change.authUser ?? (ids[at] as AuthUserId);
         return { change, user, version: (found?.user.version ?? 0) + 1, from, result };
       });
-      const late = whoComesTooLate(done, ground);
+      const late = whoComesTooLate(done, { ...ground, holders: ground.holders.held });
       if (late.length === 0)
         return whoIsLate === 'moves' ? done : done.filter(({ change }) => !tooLate.has(change.id));
       for (const id of late) tooLate.add(id); // and keeps their own address, which may make others late
@@ -218,16 +210,11 @@ export class Batch {
     tx: BulkTransaction,
     applied: readonly Applied[],
     given: readonly string[],
-    spread: boolean,
+    { spread, holders }: FoundGround,
   ): Promise<void> {
     if (given.length === 0) return;
-    const others = await tx.query(`SELECT FROM ${HOLDERS} AND id <> ALL ($4::uuid[]) LIMIT 1`, [
-      this.#apply.tenant,
-      given,
-      spread,
-      applied.map(({ user }) => user),
-    ]);
-    if (others.length > 0) throw new AddressGivenOut();
+    const since = { spread, seenBefore: holders.seenBefore, own: applied.map(({ user }) => user) };
+    if (await areGivenOut(tx, this.#apply.tenant, given, since)) throw new AddressGivenOut();
   }
 
   async #writeUsers(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
