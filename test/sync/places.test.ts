@@ -268,7 +268,11 @@ describe('an address', () => {
     const ceo = await real.changeOf('ceo');
     expect(ceo).toMatchObject({ kind: 'conflict', cause: 'address-unverified', authUser: null });
     expect(ceo.candidates).toEqual([
-      { authUser: planted, because: because('Partner', ', whose domain the tenant has not verified') },
+      {
+        authUser: planted,
+        because: because('Partner', ', whose domain the tenant has not verified'),
+        evidence: [{ by: 'email', confidence: 'certain' }],
+      },
     ]);
     const cfo = await real.changeOf('cfo');
     expect(cfo).toMatchObject({ kind: 'conflict', cause: 'several-candidates' });
