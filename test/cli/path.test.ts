@@ -85,7 +85,7 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
     '--reason',
     'New starters',
   );
-  expect(approved).toEqual({ verdict: 'approve', decided: 38, refused: [] });
+  expect(approved).toEqual({ verdict: 'approve', decided: 38, refused: [], byName: 0 });
 
   const { applies } = await json('apply', '--all');
   expect(applies).toEqual([
