@@ -329,7 +329,7 @@ function unlike<T extends object>(real: readonly T[], twin: readonly T[]) {
 }
 
 /** More of them find more: RUNS=200 npx vitest run test/sync/twin.test.ts */
-const RUNS = Number(process.env['RUNS'] ?? 16);
+const RUNS = Number(process.env['RUNS'] ?? 10);
 
 describe('plan and apply, beside their twin', () => {
   it(
