@@ -68,7 +68,7 @@ function writeCompany(terminal: Terminal, { company, summary, users, samples }: 
 function writeNext(terminal: Terminal, { results, seconds, apiKey, url, stays }: DemoEnd): void {
   const { style, line } = terminal;
   const [first] = results;
-  const strange = results.find(({ summary }) => summary.held > 0) ?? first;
+  const [strange] = results.toSorted((a, b) => b.summary.held - a.summary.held);
   const puzzle = results.flatMap(({ samples }) => samples).find((change) => change.kind === 'conflict');
   line();
   line(
@@ -89,7 +89,7 @@ function writeNext(terminal: Terminal, { results, seconds, apiKey, url, stays }:
     const { connection, revision } = first.summary;
     say(
       `rollcall approve --connection ${connection} --all --revision ${revision} --reason 'Looks right'`,
-      `everything that waits for ${first.company.tenant}`,
+      `all that waits for ${first.company.tenant} and that no guard holds`,
     );
     say(`rollcall apply ${connection}`, 'carry it out');
   }

@@ -78,6 +78,7 @@ it('prints commands that work as typed', { timeout: 120_000 }, async () => {
     'apply',
     'audit',
   ]);
+  expect(commands[0]).toContain('Lumenworks'); // the directory that lost its people, not one with a single hold
   for (const command of commands) {
     const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map((word) => word[1] ?? word[2] ?? '');
     const ended = await rollcall(words);
