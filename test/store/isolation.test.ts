@@ -264,6 +264,7 @@ describe('functions that look past row-level security', () => {
       'move_tenant',
       'place_tenant',
       'plan_in_tenant',
+      'policies_over',
       'principal_above',
       'read_anew',
       'seats_left',

@@ -111,6 +111,8 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
         created_at: '2026-01-01',
       },
     ],
+    ['tenant_policy', { ...of, policy: {}, changed_at: '2026-01-01', changed_by: {} }],
+    ['policy_verdict', { ...in_connection, id: v7(), verdict: 'approve', rule: 'r', digest: '' }],
     [
       'pair',
       {
