@@ -79,6 +79,7 @@ async function removeUsers(sql: Sql, tenants: readonly TenantId[]): Promise<bool
   await sql.query('DELETE FROM change WHERE auth_user_id = ANY ($1::uuid[])', users);
   await sql.query('DELETE FROM role_assignment WHERE auth_user_id = ANY ($1::uuid[])', users);
   await sql.query('DELETE FROM identity WHERE auth_user_id = ANY ($1::uuid[])', users);
+  await sql.query('DELETE FROM leaver WHERE auth_user_id = ANY ($1::uuid[])', users);
   await sql.query('DELETE FROM auth_user WHERE id = ANY ($1::uuid[])', users);
   return true;
 }
@@ -104,6 +105,7 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   { table: 'change_group', where: OF_THEIR_CONNECTIONS },
   { table: 'change_count', where: OF_THEIR_CONNECTIONS },
   { table: 'identity', where: OF_THEIR_CONNECTIONS },
+  { table: 'leaver', where: OF_THEIR_CONNECTIONS },
   // What directories gave is held where the user is, and went with them.
   { table: 'role_assignment', where: `${OWN} AND origin = 'manual'` },
   { table: 'guard_override', where: OF_THEIR_CONNECTIONS },
@@ -112,8 +114,16 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   { table: 'decision', where: OF_THEIR_CONNECTIONS },
   { table: 'sync_run', where: OF_THEIR_CONNECTIONS },
   { table: 'policy_verdict', where: OF_THEIR_CONNECTIONS },
+  { table: 'approval', where: OF_THEIR_CONNECTIONS },
+  { table: 'configurator', where: OF_THEIR_CONNECTIONS },
+  { table: 'assignment', where: OF_THEIR_CONNECTIONS },
+  { table: 'change_comment', where: OF_THEIR_CONNECTIONS },
+  { table: 'adjustment', where: OF_THEIR_CONNECTIONS },
   { table: 'connection', where: OWN },
   { table: 'tenant_policy', where: OWN },
+  { table: 'notification', where: OWN },
+  { table: 'notice', where: OWN },
+  { table: 'notification_channel', where: OWN },
   { table: 'domain_claim', where: OWN },
   { table: 'tenant_domain', where: OWN },
   { table: 'session', where: `${OWN} OR ${OF_THEIR_PRINCIPALS}` },

@@ -224,9 +224,10 @@ describe('writing', () => {
           ),
         ),
       );
-      // A tenant's id may not be set at all; entries of the audit log may neither be changed nor removed.
+      // A tenant's id may not be set at all; entries of the audit log may neither be changed nor removed, comments
+      // not changed.
       const refused = statement.startsWith('UPDATE')
-        ? { tenant: REFUSED, audit_entry: REFUSED }
+        ? { tenant: REFUSED, audit_entry: REFUSED, change_comment: REFUSED }
         : { audit_entry: REFUSED };
       expect(outcomes).toEqual({ ...allTables('touched 0'), ...refused });
     }

@@ -4,7 +4,8 @@ import { v7 } from 'uuid';
 
 /** One row for a tenant in every table that has a tenant. The owner may write everywhere. */
 export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<void> {
-  const [principal, connection, user, decision, role, provider, run, group] = [
+  const [principal, connection, user, decision, role, provider, run, group, channel] = [
+    v7(),
     v7(),
     v7(),
     v7(),
@@ -72,6 +73,7 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
       { ...of, id: connection, name: 'main', provider: 'okta', credentials: '\\x00', ...configuration },
     ],
     ['auth_user', { ...of, id: user, state: 'active' }],
+    ['leaver', { ...in_connection, external_id: 'e', auth_user_id: user, since: '2026-01-01' }],
     [
       'identity',
       { ...in_connection, external_id: 'x', auth_user_id: user, agreed_hash: '\\x00', agreed_version: 1 },
@@ -111,8 +113,80 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
         created_at: '2026-01-01',
       },
     ],
+    [
+      'notification_channel',
+      {
+        ...of,
+        id: channel,
+        name: 'main',
+        type: 'slack',
+        settings: {},
+        immediately: [],
+        in_digest: [],
+        time_zone: 'UTC',
+        created_at: '2026-01-01',
+      },
+    ],
+    [
+      'notice',
+      { ...of, id: v7(), channel_id: channel, kind: 'quarantine', subject: 's', opened_at: '2026-01-01' },
+    ],
+    [
+      'notification',
+      {
+        ...of,
+        id: v7(),
+        channel_id: channel,
+        message: {},
+        state: 'waiting',
+        due_at: '2026-01-01',
+        created_at: '2026-01-01',
+      },
+    ],
     ['tenant_policy', { ...of, policy: {}, changed_at: '2026-01-01', changed_by: {} }],
     ['policy_verdict', { ...in_connection, id: v7(), verdict: 'approve', rule: 'r', digest: '' }],
+    [
+      'approval',
+      {
+        ...in_connection,
+        decision_id: decision,
+        change_id: v7(),
+        principal_id: principal,
+        created_at: '2026-01-01',
+      },
+    ],
+    ['configurator', { ...in_connection, principal_id: principal, changed_at: '2026-01-01' }],
+    [
+      'assignment',
+      { ...in_connection, change_id: v7(), principal_id: principal, name: 'n', assigned_at: '2026-01-01' },
+    ],
+    [
+      'change_comment',
+      {
+        ...in_connection,
+        id: v7(),
+        change_id: v7(),
+        external_id: 'x',
+        principal_id: principal,
+        actor: {},
+        text: 't',
+        created_at: '2026-01-01',
+      },
+    ],
+    [
+      'adjustment',
+      {
+        ...in_connection,
+        id: v7(),
+        external_id: 'x',
+        roles_added: [],
+        roles_removed: [],
+        principal_id: principal,
+        actor: {},
+        reason: 'r',
+        created_at: '2026-01-01',
+      },
+    ],
     [
       'pair',
       {
