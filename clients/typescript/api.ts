@@ -1725,6 +1725,8 @@ export type Operations = {
       readonly remedy: string | null;
     }[];
   } };
+  /** Take back that a tenant owns a domain */
+  unverifyDomain: { input: { tenant: string; domain: string }; answer: null };
   /** Change a connection */
   updateConnection: { input: { connection: string } & {
     readonly version?: number;
@@ -1891,6 +1893,7 @@ export const operations = {
   suspendTenant: { method: 'POST', path: '/v1/tenants/{tenant}/suspend', query: [], body: false },
   testConnection: { method: 'POST', path: '/v1/connections/{connection}/test', query: [], body: true },
   testSignInProvider: { method: 'POST', path: '/v1/sign-in-providers/{signInProvider}/test', query: [], body: false },
+  unverifyDomain: { method: 'DELETE', path: '/v1/tenants/{tenant}/domains/{domain}', query: [], body: false },
   updateConnection: { method: 'PATCH', path: '/v1/connections/{connection}', query: [], body: true },
   updateProductPlan: { method: 'PATCH', path: '/v1/product-plans/{productPlan}', query: [], body: true },
   updateRole: { method: 'PATCH', path: '/v1/roles/{role}', query: [], body: true },

@@ -18,6 +18,7 @@ import {
   listDomains,
   listTenants,
   NewTenant,
+  unverifyDomain,
   updateTenant,
   VerifiedDomain,
   verifyDomain,
@@ -203,6 +204,18 @@ const domains = [
     status: 201,
     answer: TenantDomain,
     handle: ({ deps, caller, input }) => verifyDomain(deps, caller, input),
+  }),
+  route({
+    method: 'DELETE',
+    path: '/v1/tenants/{tenant}/domains/{domain}',
+    operation: 'unverifyDomain',
+    summary: 'Take back that a tenant owns a domain',
+    description:
+      'Of a domain that was recorded by hand; a claim that its record proves is withdrawn by itself. Nobody who was linked by it is unlinked. Only the role system may do so.',
+    needs: 'tenants.write',
+    input: VerifiedDomain,
+    status: 204,
+    handle: ({ deps, caller, input }) => unverifyDomain(deps, caller, input),
   }),
 ];
 

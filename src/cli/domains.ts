@@ -88,10 +88,18 @@ async function withdrawClaim(
 ): Promise<number> {
   const key = domainKey(domain);
   const claim = (await operator.listDomainClaims(tenant.id)).find((one) => one.domain === key);
-  if (claim === undefined) throw notFound('domain claim', domain);
-  await operator.withdrawDomainClaim(claim.id);
-  if (terminal.json) terminal.document({ withdrawn: claim.domain });
-  else terminal.line(`${tenant.name} does not claim ${claim.domain} any more.`);
+  const known = (await operator.listDomains(tenant.id)).find((one) => one.domain === key);
+  const attested = known !== undefined && known.verifiedBy !== 'dns';
+  if (key === null || (claim === undefined && !attested)) throw notFound('domain claim', domain);
+  if (attested) await operator.unverifyDomain({ tenant: tenant.id, domain: key });
+  if (claim !== undefined) await operator.withdrawDomainClaim(claim.id);
+  if (terminal.json) terminal.document({ withdrawn: key });
+  else
+    terminal.line(
+      claim === undefined
+        ? `${tenant.name} does not own ${key} by an operator's word any more.`
+        : `${tenant.name} does not claim ${key} any more.`,
+    );
   return EXIT.ok;
 }
 
@@ -101,12 +109,16 @@ async function tell(cli: Cli, operator: Operator, claim: DomainClaim): Promise<n
     terminal.document(claim);
     return EXIT.ok;
   }
+  const { verifiedBy = 'dns' } =
+    (await operator.listDomains(claim.tenant)).find(({ domain }) => domain === claim.domain) ?? {};
+  if (verifiedBy !== 'dns')
+    terminal.line(`${claim.domain} is verified by an operator's word. A record would prove it besides:`);
   if (claim.state === 'verified')
     terminal.line(
       `${claim.domain} is verified by its record: addresses in it may be matched with stored users.`,
     );
   else {
-    terminal.line('Set this record in the zone of the domain:');
+    if (verifiedBy === 'dns') terminal.line('Set this record in the zone of the domain:');
     terminal.line(`  ${claim.record.name}  ${claim.record.type}  ${claim.record.value}`);
   }
   if (claim.state === 'pending' && claim.problem !== null) terminal.note(claim.problem);

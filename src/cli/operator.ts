@@ -93,6 +93,7 @@ import {
   getTenant,
   listDomains,
   listTenants,
+  unverifyDomain,
   updateTenant,
   verifyDomain,
 } from '../tenancy/tenants.ts';
@@ -205,6 +206,7 @@ function tenants(bound: Bind) {
     deleteTenant: bound(deleteTenant),
     keepTenant: bound(keepTenant),
     verifyDomain: bound(verifyDomain),
+    unverifyDomain: bound(unverifyDomain),
     listDomains: bound(listDomains),
     claimDomain: bound(claimDomain),
     listDomainClaims: bound(listDomainClaims),

@@ -76,7 +76,7 @@ function addMaking(tenants: Command, cli: Cli): void {
     .argument('[domain]', 'to claim it, or to see what its record has to be')
     .option('--check', 'look whether its record is there')
     .option('--attest', 'without a record: you have verified yourself that it belongs to the tenant')
-    .option('--withdraw', 'take the claim back; nobody is unlinked')
+    .option('--withdraw', 'take the claim back, and what was attested; nobody is unlinked')
     .action((tenant: string, name: string | undefined, options: DomainOptions) =>
       cli.withApp((app) => domains(cli, app, { tenant, domain: name, ...options })),
     );

@@ -120,6 +120,35 @@ export class DomainClaims {
   }
 
   /**
+   * What an operator attested by hand is so no more; a record that was seen still proves it. Otherwise the next runs look again at whoever
+   * was matched by it. Gives whether it was attested.
+   */
+  takeBackWord(
+    scope: TenantId,
+    { tenant, domain }: Pick<DomainClaim, 'tenant' | 'domain'>,
+    told: { at: Date; entry: AuditEntry },
+  ): Promise<boolean> {
+    return this.#database.bulk(scope, async (tx) => {
+      const [word] = await tx.query<{ proven: boolean }>(
+        `SELECT EXISTS (SELECT FROM domain_claim c WHERE c.tenant_id = d.tenant_id AND c.domain = d.domain AND c.found_at IS NOT NULL) AS proven
+         FROM tenant_domain d WHERE d.tenant_id = $2 AND d.domain = $3 AND d.verified_by <> 'dns' AND d.tenant_id IN ${SUBTREE('$1::uuid')}
+         FOR UPDATE`,
+        [scope, tenant, domain],
+      );
+      if (word === undefined) return false;
+      const meant = 'WHERE tenant_id = $1 AND domain = $2';
+      if (word.proven)
+        await tx.query(`UPDATE tenant_domain SET verified_by = 'dns' ${meant}`, [tenant, domain]);
+      else {
+        await tx.query(`DELETE FROM tenant_domain ${meant}`, [tenant, domain]);
+        await tx.query('SELECT read_anew($1)', [tenant]);
+      }
+      await appendAudit(tx, tenant, told.at, [told.entry]);
+      return true;
+    });
+  }
+
+  /**
    * The verified one that nobody has looked for for longest, since the given time; marked, so that no other process takes it as well.
    * null: there is none.
    */

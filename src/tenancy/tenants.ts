@@ -1,6 +1,7 @@
 /** Tenants: make them, find them, change them, and record which domains are theirs. */
 import { v7 } from 'uuid';
 import { z } from 'zod';
+import type { AuditEntry } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
 import { domainKey } from '../domain/email.ts';
 import { TenantId } from '../domain/ids.ts';
@@ -242,7 +243,7 @@ export const VerifiedDomain = z.strictObject({
   tenant: TenantId,
   domain: z.string().transform((text, context) => {
     const key = domainKey(text);
-    if (key !== null) return key;
+    if (key?.includes('.')) return key; // one label, such as localhost, is nobody's
     context.addIssue({ code: 'custom', message: 'is not a domain, such as example.com' });
     return z.NEVER;
   }),
@@ -257,15 +258,7 @@ export async function verifyDomain(
   caller: Caller,
   input: z.input<typeof VerifiedDomain>,
 ): Promise<TenantDomain> {
-  authorise(caller, 'tenants.write');
-  if (caller.role !== 'system') {
-    throw new Problem({
-      code: 'forbidden',
-      message: `The role ${caller.role} does not include the verification of domains.`,
-      remedy: 'Ask somebody with the role system: a verified domain lets its addresses match stored users.',
-    });
-  }
-  const { tenant, domain } = parseInput(VerifiedDomain, input);
+  const { tenant, domain } = attestedBy(caller, input);
   return await store.tenants.verifyDomain(
     caller.tenant,
     { tenant, domain, verifiedBy: 'operator' },
@@ -279,6 +272,40 @@ export async function verifyDomain(
       },
     },
   );
+}
+
+/**
+ * Takes back what `verifyDomain` recorded: unless a record proves the domain, its addresses match nobody from now on. Who was linked by it
+ * stays linked. For the role `system` alone. Throws `invalid-input`, `forbidden`, `not-found`.
+ */
+export async function unverifyDomain(
+  { store, clock }: TenantDeps,
+  caller: Caller,
+  input: z.input<typeof VerifiedDomain>,
+): Promise<void> {
+  const { tenant, domain } = attestedBy(caller, input);
+  const { actor } = caller;
+  const entry: AuditEntry = {
+    actor,
+    action: 'domain.attestation-withdrawn',
+    subject: { kind: 'tenant', id: tenant },
+    details: { domain },
+  };
+  const of = { tenant, domain };
+  if (!(await store.domainClaims.takeBackWord(caller.tenant, of, { at: clock.now(), entry })))
+    throw notFound('domain claim', domain);
+}
+
+function attestedBy(caller: Caller, input: z.input<typeof VerifiedDomain>) {
+  authorise(caller, 'tenants.write');
+  if (caller.role !== 'system') {
+    throw new Problem({
+      code: 'forbidden',
+      message: `The role ${caller.role} does not include the verification of domains.`,
+      remedy: 'Ask somebody with the role system: a verified domain lets its addresses match stored users.',
+    });
+  }
+  return parseInput(VerifiedDomain, input);
 }
 
 /** In alphabetical order. Throws `not-found` for the tenant. */

@@ -96,6 +96,7 @@ it('lists every route', () => {
       'DELETE /v1/sessions/{session}',
       'DELETE /v1/sign-in-providers/{signInProvider}',
       'DELETE /v1/tenants/{tenant}',
+      'DELETE /v1/tenants/{tenant}/domains/{domain}',
       'DELETE /v1/users/{user}/roles/{role}',
       'PATCH /v1/connections/{connection}',
       'PATCH /v1/product-plans/{productPlan}',

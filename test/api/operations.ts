@@ -18,10 +18,10 @@ export function parametersOf({ operation }: Listed, place: 'path' | 'query'): re
   return (operation.parameters ?? []).filter((parameter: Json) => parameter.in === place);
 }
 
-/** The path with these ids in it. Roles are named, not numbered, and the same for all tenants. */
+/** The path with these ids in it. Roles and domains are named, not numbered, and the same for all tenants. */
 export function pathWith(path: string, ids: Ids, role = 'reader'): string {
   return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
-    const value = { ...ids, role }[name];
+    const value = { ...ids, role, domain: 'acme.example' }[name];
     if (value === undefined) throw new Error(`no id is known for {${name}}`);
     return value;
   });

@@ -36,6 +36,13 @@ it('A domain is claimed, proven by its record, and shown; one may be attested by
     items: [{ domain: 'by-hand.example', verifiedBy: 'operator' }],
     claims: [],
   });
+  expect(await said('tenants', 'domain', 'Harbor', 'by-hand.example')).toContain("by an operator's word");
+  await said('tenants', 'domain', 'Harbor', 'by-hand.example', '--withdraw');
+  expect(await json('tenants', 'domain', 'Harbor')).toMatchObject({ items: [], claims: [] });
+  expect(await run('tenants', 'domain', 'Harbor', 'by-hand.example', '--withdraw')).toMatchObject({
+    code: 2,
+  });
+  expect(await run('tenants', 'domain', 'Harbor', 'localhost', '--attest')).toMatchObject({ code: 2 });
   expect(await run('tenants', 'domain', 'Harbor', 'x.example', '--check', '--attest')).toMatchObject({
     code: 2,
   });
