@@ -6,7 +6,7 @@ import { Provider } from '../domain/directory.ts';
 import { HEALTH_STATES } from '../domain/health.ts';
 import { Mapping } from '../domain/mapping.ts';
 import { Policy } from '../domain/policy.ts';
-import { startApply } from '../review/apply.ts';
+import { StartApply, startApply } from '../review/apply.ts';
 import { getRun, RunRequest, requestRun } from '../sync/runs.ts';
 import { ChangedConnection, ListConnections, NewConnection } from '../tenancy/connectionInput.ts';
 import {
@@ -18,8 +18,8 @@ import {
   testConnection,
   updateConnection,
 } from '../tenancy/connections.ts';
-import type { ApiDeps } from './deps.ts';
 import { GuardOverride } from './guards.ts';
+import { handOver } from './handOver.ts';
 import { Moment, pageOf } from './page.ts';
 import { route } from './route.ts';
 import { Run } from './runs.ts';
@@ -254,7 +254,7 @@ const started = [
     handle: async ({ deps, caller, input }) => {
       const { run: id, already } = await requestRun(deps, caller, input);
       const run = await getRun(deps, caller, id);
-      await hand(deps, 'run', () =>
+      await handOver(deps, 'run', () =>
         deps.enqueueRun({ run: id, connection: run.connection, tenant: run.tenant }),
       );
       return { run, already };
@@ -265,26 +265,19 @@ const started = [
     path: '/v1/connections/{connection}/applies',
     operation: 'startApply',
     summary: 'Apply what was approved',
+    description:
+      'At once, whatever the policy says of when applies begin by themselves; what waited for its time comes with it. In two parts where the policy says so.',
     needs: 'changes.apply',
-    input: byId,
+    input: StartApply,
     status: 202,
     answer: z.object({ apply: z.uuid(), total: z.number().int().describe('Changes to be carried out.') }),
     location: ({ apply }) => `/v1/applies/${apply}`,
     handle: async ({ deps, caller, input }) => {
       const started = await startApply(deps, caller, input);
-      await hand(deps, 'apply', () => deps.enqueueApply(started));
+      await handOver(deps, 'apply', () => deps.enqueueApply(started));
       return started;
     },
   }),
 ];
-
-/** It is recorded already: where the queue cannot be reached now, housekeeping hands it over later. */
-async function hand(deps: ApiDeps, kind: 'run' | 'apply', over: () => Promise<void>): Promise<void> {
-  try {
-    await over();
-  } catch (error) {
-    deps.log.warn({ event: 'queue.not-reached', kind, error });
-  }
-}
 
 export const connections = [...configured, ...started];

@@ -6,11 +6,13 @@ import { diffConfiguration, exportConfiguration, loadConfiguration } from '../co
 import type { ConfigurationDeps } from '../configuration/read.ts';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
 import type { Caller } from '../domain/permission.ts';
-import { carryOutApply, getApply, startApply } from '../review/apply.ts';
+import { cancelApply, getApply, listApplies, pauseApply, resumeApply } from '../review/applies.ts';
+import { carryOutApply, startApply } from '../review/apply.ts';
 import { listAudit, verifyAudit } from '../review/audit.ts';
 import { groupChanges } from '../review/changeGroups.ts';
 import { getChange, listChanges, summarise } from '../review/changes.ts';
 import { decide } from '../review/decide.ts';
+import { advanceApplies } from '../review/dueApplies.ts';
 import { explainUser } from '../review/explain.ts';
 import { endGuardOverride, getGuards, overrideGuard } from '../review/guards.ts';
 import { choosePairs, getPair, listPairs } from '../review/pairs.ts';
@@ -157,14 +159,28 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     listPairs: bound(listPairs),
     getPair: bound(getPair),
     choosePairs: bound(choosePairs),
-    startApply: bound(startApply),
-    getApply: bound(getApply),
+    ...applying(deps, caller),
+    verifyAudit: bound(verifyAudit),
+    listAudit: bound(listAudit),
+  };
+}
+
+function applying(deps: OperatorDeps, caller: Caller) {
+  return {
+    startApply: (input: Parameters<typeof startApply>[2]) => startApply(deps, caller, input),
+    listApplies: (input: Parameters<typeof listApplies>[2]) => listApplies(deps, caller, input),
+    getApply: (id: string) => getApply(deps, caller, id),
+    pauseApply: (input: Parameters<typeof pauseApply>[2]) => pauseApply(deps, caller, input),
+    resumeApply: (input: Parameters<typeof resumeApply>[2]) => resumeApply(deps, caller, input),
+    cancelApply: (input: Parameters<typeof cancelApply>[2]) => cancelApply(deps, caller, input),
     carryOutApply: (...[id, how]: AfterDeps<typeof carryOutApply>) => carryOutApply(deps, id, how),
     /** Applies that a process began and did not end, or is carrying out just now. */
     unfinishedApplies: async () => {
       const ids = await deps.store.applying.unfinished();
       return await Promise.all(ids.map((id) => getApply(deps, caller, id)));
     },
+    /** What the connection's policy applies by itself. */
+    advanceApplies: (connection: ConnectionId) => advanceApplies(deps, connection),
     verifyAudit: bound(verifyAudit),
     listAudit: bound(listAudit),
   };

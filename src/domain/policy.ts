@@ -1,5 +1,6 @@
 /** What a connection allows: the guards' limits, and whom they look after one by one. */
 import { z } from 'zod';
+import { ApplyPolicy } from './applyPolicy.ts';
 import { Matching } from './matching.ts';
 import { RoleName } from './role.ts';
 
@@ -61,6 +62,7 @@ export const Policy = z
     keepOneOf: z.array(RoleName).max(100).default([]),
     matching: Matching,
     /** Who leaves and who comes, where they may be one person: held until somebody says so, or only shown. */
+    apply: ApplyPolicy.prefault({}),
     samePerson: z.enum(['hold', 'show']).default('hold'),
   })
   .meta({ id: 'Policy' });

@@ -1,11 +1,13 @@
 /** One batch of an apply: what each change means for the auth user as it is now, and everything that is written for it. */
 import { addressGivenBy } from '../domain/addresses.ts';
+import type { Terms } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { StoredAuthUser } from '../domain/authUser.ts';
 import { type Approved, type CarriedOut, carryOut, eventTypes, placeGivenBy } from '../domain/carryOut.ts';
 import type { ChangeKind } from '../domain/change.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { areGivenOut, findHolders, type Holders } from './addressHolders.ts';
+import { refuseHalted } from './applyGround.ts';
 import { appendAudit } from './audit.ts';
 import { lockChains } from './auditChains.ts';
 import type { BulkTransaction } from './database.ts';
@@ -26,6 +28,9 @@ export type RunningApply = {
   readonly decisions: readonly string[];
   readonly actor: Actor;
   /**
+  readonly terms: Terms;
+  /** The changes that come before all others, and then a pause; none: it comes in one part, or they are done. */
+  readonly firstPart: readonly ChangeId[];
    * People of the connection were in tenants below its own when the apply was taken up, or its mapping puts some there: they share an
    * address with nobody there either.
    */
@@ -86,6 +91,8 @@ export class Batch {
   /** What the last try took hold of, for the case that it fails. */
   claimed: readonly ChangeId[] = [];
 
+  /** How many were sent back. */
+  moved = 0;
   constructor(apply: RunningApply, at: Date) {
     this.#apply = apply;
     this.#at = at;
@@ -93,7 +100,7 @@ export class Batch {
 
   async carryOut(tx: BulkTransaction, claim: Claim): Promise<number> {
     await lockForApply(tx, this.#apply.connection);
-    await refuseSuspended(tx, this.#apply.tenant);
+    await refuseHalted(tx, this.#apply, this.#at);
     // A batch finds all its rows by key. While thousands are being added, PostgreSQL's statistics say that a table is small.
     await tx.query('SET LOCAL enable_seqscan = off');
     const changes = await this.#claim(tx, claim);
@@ -119,6 +126,7 @@ export class Batch {
     await this.#seeWhoWasFirst(tx, applied, given, ground);
     return done.length + held.size;
   }
+    this.moved = done.filter(({ result }) => result.outcome === 'moved').length;
 
   #claim(tx: BulkTransaction, { limit, only, after }: Claim): Promise<readonly ClaimedChange[]> {
     return tx.query<ClaimedChange>(
@@ -355,19 +363,6 @@ export class Batch {
       details,
     };
   }
-}
-
-/** Asked with the lock that the deletion of a tenant waits for: what comes after it finds the tenant suspended. */
-async function refuseSuspended(tx: BulkTransaction, tenant: TenantId): Promise<void> {
-  const [row] = await tx.query<{ standing: string | null }>('SELECT tenant_standing($1) AS standing', [
-    tenant,
-  ]);
-  if (row?.standing !== 'active') throw new TenantSuspended();
-}
-
-/** The tenant of the apply, or one above it, is suspended or deleted. */
-export class TenantSuspended extends Error {
-  override readonly name = 'TenantSuspended';
 }
 
 /** `statement` reads the rows as JSON from `$1`; of none, nothing is asked. */

@@ -5,10 +5,13 @@
  *   approved --batch commits--> applied | moved        approved --batch fails--> halves, down to the one row that is the reason: failed
  */
 import { v7 } from 'uuid';
+import type { ApplyState, Halt } from '../domain/apply.ts';
+import type { Terms } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { compileMapping, Mapping } from '../domain/mapping.ts';
 import { AddressGivenOut, Batch, type Claim, type Late, type RunningApply } from './applyBatch.ts';
+import { firstPart, haltOf, supersedeWaiting } from './applyStarts.ts';
 import { appendAudit } from './audit.ts';
 import { tidyCounts } from './changeGroups.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
@@ -34,11 +37,32 @@ export type ApplyView = ApplyCounts & {
   readonly id: ApplyId;
   readonly tenant: TenantId;
   readonly connection: ConnectionId;
-  readonly state: 'running' | 'finished';
+  readonly state: ApplyState;
+  /** Whoever started it; of one that the policy started `policy`. */
   readonly by: string;
   readonly total: number;
   readonly createdAt: string;
   readonly finishedAt: string | null;
+  /** Of one that waits: not before. */
+  readonly startsAt: string | null;
+  /** Why it waits, is paused, was cancelled or was given up. */
+  readonly halt: Halt | null;
+  /** Of one that is paused: when it goes on by itself. */
+  readonly resumesAt: string | null;
+  /** Since when it has been running this time. */
+  readonly runningSince: string | null;
+  /** How much was done before. */
+  readonly doneBefore: number;
+  /** Why it goes on in a freeze period, where somebody said that it does. */
+  readonly despiteFreeze: string | null;
+};
+
+/** Who starts an apply, and by what it goes. */
+export type Start = {
+  readonly principal: PrincipalId;
+  readonly actor: Actor;
+  readonly terms: Terms;
+  readonly despiteFreeze: string | null;
 };
 
 export class Applying {
@@ -49,21 +73,21 @@ export class Applying {
   }
 
   /**
-   * Makes an apply of everything that is approved for this connection now; where one is running already (a process may have died
-   * half way), gives that one. null: nothing is approved.
+   * Makes an apply of everything that is approved for this connection now; where one is running or paused already (a process may have
+   * died half way), gives that one. null: nothing is approved. Applies that wait for their time come with it.
    */
   start(
     of: { connection: ConnectionId; tenant: TenantId },
-    by: { principal: PrincipalId; actor: Actor },
+    by: Start,
     at: Date,
-  ): Promise<{ apply: ApplyId; total: number } | null> {
+  ): Promise<{ apply: ApplyId; total: number; state: 'running' | 'paused' } | null> {
     return this.#database.bulk(of.tenant, async (tx) => {
       await tx.query('SELECT FROM connection WHERE id = $1 FOR UPDATE', [of.connection]); // one start at a time
-      const [running] = await tx.query<{ apply: ApplyId; total: number }>(
-        `SELECT id AS apply, total FROM apply WHERE connection_id = $1 AND state = 'running'`,
+      const [underWay] = await tx.query<{ apply: ApplyId; total: number; state: 'running' | 'paused' }>(
+        `SELECT id AS apply, total, state FROM apply WHERE connection_id = $1 AND state IN ('running', 'paused')`,
         [of.connection],
       );
-      if (running !== undefined) return running;
+      if (underWay !== undefined) return underWay;
       const [waiting] = await tx.query<{ total: number; decisions: string[] | null }>(
         `SELECT count(*)::int AS total, array_agg(DISTINCT decision_id) AS decisions FROM change
          WHERE connection_id = $1 AND state = 'approved'`,
@@ -73,26 +97,35 @@ export class Applying {
       const { total, decisions } = waiting;
       const id = v7() as ApplyId;
       await tx.query(
-        `INSERT INTO apply (id, tenant_id, connection_id, state, principal_id, actor, decisions, total, created_at)
-         VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8)`,
-        [id, of.tenant, of.connection, by.principal, by.actor, decisions, total, at.toISOString()],
+        `INSERT INTO apply (id, tenant_id, connection_id, state, principal_id, actor, decisions, total, created_at, terms, despite_freeze,
+           first_part, running_since)
+         VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9, $10, $11, $8)`,
+        [
+          ...[id, of.tenant, of.connection, by.principal, by.actor, decisions, total, at.toISOString()],
+          ...[by.terms, by.despiteFreeze, await firstPart(tx, of.connection, decisions, by.terms)],
+        ],
       );
+      const superseded = await supersedeWaiting(tx, of, by.actor, at);
       const entry: AuditEntry = {
         actor: by.actor,
         action: 'apply.started',
         subject: { kind: 'apply', id },
-        details: { connection: of.connection, changes: total },
+        details: {
+          ...{ connection: of.connection, changes: total },
+          ...(by.despiteFreeze === null ? {} : { despiteFreeze: by.despiteFreeze }),
+        },
       };
-      await appendAudit(tx, of.tenant, at, [entry]);
-      return { apply: id, total };
+      await appendAudit(tx, of.tenant, at, [...superseded, entry]);
+      return { apply: id, total, state: 'running' };
     });
   }
 
-  /** null when there is no such apply or it is finished. */
+  /** null when there is no such apply or it is not running. */
   open(id: ApplyId): Promise<RunningApply | null> {
     return this.#database.bulk(this.#database.root, async (tx) => {
       const [row] = await tx.query<Omit<RunningApply, 'spread'> & { mapping: unknown }>(
-        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.decisions, a.actor, c.mapping FROM apply a
+        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.decisions, a.actor, a.terms, a.first_part AS "firstPart",
+           c.mapping FROM apply a
            JOIN connection c ON c.id = a.connection_id WHERE a.id = $1 AND a.state = 'running'`,
         [id],
       );
@@ -104,21 +137,28 @@ export class Applying {
     });
   }
 
-  /** Carries out the next batch, behind `after`, that no other process has; `last` is null when none is left to take there, `done` what has its outcome. */
+  /**
+   * Carries out the next batch, behind `after`, that no other process has; `last` is null when none is left to take there, `done` what
+   * has its outcome, `trouble` how much of that failed or had moved. Of the first part only the first part. Throws `ApplyHalted`,
+   * `TenantSuspended`.
+   */
   async next(
     apply: RunningApply,
     at: Date,
     after: ChangeId | null,
     late: Late,
-  ): Promise<{ done: number; last: ChangeId | null }> {
+    only: readonly ChangeId[] | null = null,
+  ): Promise<{ done: number; trouble: number; last: ChangeId | null }> {
     const batch = new Batch(apply, at);
-    const claim = { limit: late === 'waits' ? BATCH : LAST_BATCH, after, only: null, late };
+    const claim = { limit: late === 'waits' && only === null ? BATCH : LAST_BATCH, after, only, late };
     const last = () => batch.claimed.at(-1) ?? null;
     try {
-      return { done: await this.#carryOut(apply, batch, claim), last: last() };
+      const done = await this.#carryOut(apply, batch, claim);
+      return { done, trouble: batch.moved, last: last() };
     } catch (error) {
       if (!blamesTheData(error)) throw error;
-      return { done: await this.#bisect(apply, at, batch.claimed, late, error), last: last() };
+      const done = await this.#bisect(apply, at, batch.claimed, late, error);
+      return { done, trouble: done, last: last() }; // how much of it is looked up where it matters
     }
   }
 
@@ -189,8 +229,8 @@ export class Applying {
     return this.#database.bulk(apply.tenant, async (tx) => {
       await lockForPlan(tx, apply.connection); // batches under way are waited for, so that they are counted
       const rows = await tx.query(
-        `UPDATE apply SET state = 'finished', finished_at = $2 WHERE id = $1 AND state = 'running' RETURNING id`,
-        [apply.id, at.toISOString()],
+        `UPDATE apply SET state = 'finished', finished_at = $2, halt = $3 WHERE id = $1 AND state = 'running' RETURNING id`,
+        [apply.id, at.toISOString(), haltOf('given-up', { by: null, reason: because }, at)],
       );
       if (rows.length === 0) return;
       await tx.query('UPDATE apply SET counts = $2 WHERE id = $1', [apply.id, await count(tx, apply.id)]);
@@ -226,10 +266,11 @@ export class Applying {
   ): Promise<readonly ApplyView[]> {
     return this.#database.bulk(within, async (tx) => {
       const rows = await tx.query<
-        Omit<ApplyView, 'createdAt' | 'finishedAt'> & { createdAt: Date; finishedAt: Date | null }
+        Omit<ApplyView, Moments> & { createdAt: Date } & Record<Exclude<Moments, 'createdAt'>, Date | null>
       >(
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.actor ->> 'name' AS by, a.total, a.created_at AS "createdAt",
-           a.finished_at AS "finishedAt", n.applied, n."alreadyApplied", n.moved, n.failed, coalesce(n.held, 0) AS held
+           a.finished_at AS "finishedAt", a.starts_at AS "startsAt", a.halt, a.resumes_at AS "resumesAt", a.running_since AS "runningSince",
+           a.done_before AS "doneBefore", a.despite_freeze AS "despiteFreeze", n.applied, n."alreadyApplied", n.moved, n.failed, coalesce(n.held, 0) AS held
          FROM apply a, LATERAL (${COUNTED} WHERE a.counts IS NULL AND c.apply_id = a.id) c,
            LATERAL jsonb_to_record(coalesce(a.counts, to_jsonb(c))) AS n (applied int, "alreadyApplied" int, moved int, failed int, held int)
          WHERE a.tenant_id IN ${SUBTREE('$1::uuid')}
@@ -241,17 +282,23 @@ export class Applying {
         ...row,
         createdAt: row.createdAt.toISOString(),
         finishedAt: row.finishedAt?.toISOString() ?? null,
+        startsAt: row.startsAt?.toISOString() ?? null,
+        resumesAt: row.resumesAt?.toISOString() ?? null,
+        runningSince: row.runningSince?.toISOString() ?? null,
       }));
     });
   }
 }
+
+type Moments = 'createdAt' | 'finishedAt' | 'startsAt' | 'resumesAt' | 'runningSince';
 
 const COUNTED = `SELECT count(*) FILTER (WHERE c.outcome = 'applied')::int AS applied,
   count(*) FILTER (WHERE c.outcome = 'already-applied')::int AS "alreadyApplied",
   count(*) FILTER (WHERE c.outcome = 'moved')::int AS moved, count(*) FILTER (WHERE c.outcome = 'failed')::int AS failed,
   count(*) FILTER (WHERE c.outcome = 'held')::int AS held FROM change c`;
 
-async function count(sql: Sql, apply: ApplyId): Promise<ApplyCounts> {
+/** What the changes of an apply came to so far. */
+export async function count(sql: Sql, apply: ApplyId): Promise<ApplyCounts> {
   const [row] = await sql.query<ApplyCounts>(`${COUNTED} WHERE c.apply_id = $1`, [apply]);
   return row ?? { applied: 0, alreadyApplied: 0, moved: 0, failed: 0, held: 0 };
 }

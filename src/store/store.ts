@@ -2,6 +2,7 @@
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import type { Places } from '../domain/place.ts';
 import { type ApiKeyStore, apiKeyStore } from './apiKeys.ts';
+import { ApplyControl } from './applyControl.ts';
 import { Applying } from './applying.ts';
 import { AuditLog } from './auditLog.ts';
 import { Authorizations } from './authorization.ts';
@@ -12,6 +13,7 @@ import { openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
 import { DirectoryUsers } from './directoryUsers.ts';
 import { DomainClaims } from './domainClaims.ts';
+import { DueApplies } from './dueApplies.ts';
 import { Events } from './events.ts';
 import { ChangeGroups } from './groupedChanges.ts';
 import { GuardOverrides } from './guardOverrides.ts';
@@ -73,6 +75,8 @@ export type Store = {
   readonly authorization: Authorizations;
   readonly signingKeys: SigningKeyStore;
   /** All tenants below one, for what a mapping would do. */
+  readonly applyControl: ApplyControl;
+  readonly dueApplies: DueApplies;
   placesBelow(tenant: TenantId): Promise<Places>;
   /** Whose a run or an apply is. */
   whoseWork(work: SomeWork): Promise<readonly TenantId[]>;
@@ -129,6 +133,8 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     whoseWork: (work) => whoseWork(database, work),
     begunAt: (work) => begunAt(database, work),
     lockConnection: (connection, hungAfterMs) => lockConnection(database, connection, hungAfterMs),
+    applyControl: new ApplyControl(database),
+    dueApplies: new DueApplies(database),
     lockPurge: () => lockPurge(database),
     close: () => {
       closed ??= database.close();

@@ -12,20 +12,17 @@ import { Mapping } from '../domain/mapping.ts';
 import { PageOptions, TopTenant } from '../domain/page.ts';
 import { Policy } from '../domain/policy.ts';
 import { Issuer } from '../domain/signIn.ts';
+import { TimeZone } from '../domain/timeZone.ts';
 import type { ConnectionPatch } from '../store/connections.ts';
 
 /** node-cron knows a sixth field for seconds: nobody pulls a directory every second. */
-const Schedule = z
+export const Schedule = z
   .string()
   .trim()
   .refine(
     (text) => text.split(/\s+/).length === 5 && validate(text),
     'is not a cron expression of five fields (minute, hour, day of month, month, day of week), such as "*/30 * * * *"',
   );
-
-const TimeZone = z
-  .string()
-  .refine((text) => isTimeZone(text), 'is not the name of a time zone, such as Europe/Rome or UTC');
 
 /** One or more; each of them is read. */
 export const Certificates = z
@@ -137,16 +134,6 @@ function limitsOf(before: Policy, after: Policy): { readonly [key: string]: Json
 
 function same(one: unknown, other: unknown): boolean {
   return canonical(one as Json) === canonical(other as Json);
-}
-
-function isTimeZone(text: string): boolean {
-  if (!/^[A-Za-z]/.test(text)) return false; // offsets are no time zones: they know no summer
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: text });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function isCertificates(text: string): boolean {

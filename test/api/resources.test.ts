@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openServer } from '../../src/api/server.ts';
-import { getApply, listApplies } from '../../src/review/apply.ts';
+import { getApply, listApplies } from '../../src/review/applies.ts';
 import { getChange, listChanges, listEvents } from '../../src/review/changes.ts';
 import { getRun, listRuns } from '../../src/sync/runs.ts';
 import { listKeys } from '../../src/tenancy/apiKeys.ts';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { carryOutApply, getApply, startApply } from '../../src/review/apply.ts';
+import { getApply } from '../../src/review/applies.ts';
+import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { updateTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';

@@ -262,6 +262,7 @@ describe('functions that look past row-level security', () => {
       'bearer_of_key',
       'bearer_of_token',
       'deletion_of_tenant',
+      'freeze_over',
       'move_tenant',
       'place_tenant',
       'plan_in_tenant',

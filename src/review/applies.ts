@@ -1,0 +1,182 @@
+/** Applies as they stand, and what somebody does about one: pause it, let it go on, cancel it. */
+import { z } from 'zod';
+import {
+  type ApplyAction,
+  actionsOn,
+  applyActions,
+  haltReasons,
+  type Progress,
+  progressOf,
+} from '../domain/apply.ts';
+import type { Clock } from '../domain/clock.ts';
+import { ApplyId, ConnectionId } from '../domain/ids.ts';
+import { notFound, parseId, parseInput } from '../domain/input.ts';
+import { type Listed, PageOptions, toPage } from '../domain/page.ts';
+import { authorise, type Caller } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
+import { suspended } from '../domain/tenant.ts';
+import type { ApplyView } from '../store/applying.ts';
+import type { Store } from '../store/store.ts';
+import { DespiteFreeze, refuseInFreeze } from './freezes.ts';
+
+export type ApplyDeps = { readonly store: Store; readonly clock: Clock };
+
+/** An apply as it is shown. */
+export type ShownApply = Omit<ApplyView, 'runningSince' | 'doneBefore'> &
+  Progress & {
+    /** What is allowed now. */
+    readonly actions: readonly ApplyAction[];
+    /** `halt` in words. */
+    readonly explanation: string | null;
+  };
+
+export const ListApplies = PageOptions.extend({
+  connection: ConnectionId.optional().describe('Only of this connection.'),
+});
+
+/** Oldest first. */
+export async function listApplies(
+  deps: ApplyDeps,
+  caller: Caller,
+  input: unknown,
+): Promise<Listed<ShownApply>> {
+  authorise(caller, 'changes.read');
+  const { connection, ...page } = parseInput(ListApplies, input);
+  const rows = await deps.store.applying.list(
+    caller.tenant,
+    { connection, id: undefined },
+    { ...page, limit: page.limit + 1 },
+  );
+  const { items, next } = toPage(rows, page.limit);
+  return { items: items.map((one) => shown(one, deps.clock.now())), next };
+}
+
+export async function getApply(deps: ApplyDeps, caller: Caller, id: string): Promise<ShownApply> {
+  authorise(caller, 'changes.read');
+  return shown(await find(deps, caller, id), deps.clock.now());
+}
+
+async function find({ store }: ApplyDeps, caller: Caller, id: string): Promise<ApplyView> {
+  const apply = parseId(ApplyId, id);
+  const only = { connection: undefined, id: apply ?? undefined };
+  const [found] =
+    apply === null ? [] : await store.applying.list(caller.tenant, only, { limit: 1, after: null });
+  if (found === undefined) throw notFound('apply');
+  return found;
+}
+
+function shown({ runningSince, doneBefore, ...apply }: ApplyView, now: Date): ShownApply {
+  const { applied, alreadyApplied, moved, failed, held, total, state, halt } = apply;
+  const done = applied + alreadyApplied + moved + failed + held;
+  const since =
+    runningSince === null || state !== 'running' ? null : { at: new Date(runningSince), done: doneBefore };
+  return {
+    ...apply,
+    ...progressOf(done, total, since, now),
+    actions: actionsOn(state),
+    explanation: halt === null ? null : haltReasons[halt.because],
+  };
+}
+
+const Reason = z
+  .string()
+  .trim()
+  .min(1, 'says why, for whoever asks later')
+  .max(1_000)
+  .nullable()
+  .default(null)
+  .describe('Why, for whoever asks later.');
+
+export const StopApply = z.strictObject({ apply: z.string(), reason: Reason });
+export const ResumeApply = StopApply.extend({ despiteFreeze: DespiteFreeze });
+
+/** The batches under way are carried out; nothing begins after them until it is resumed. Throws `not-found`, `not-allowed-now`. */
+export async function pauseApply(
+  deps: ApplyDeps,
+  caller: Caller,
+  input: z.input<typeof StopApply>,
+): Promise<ShownApply> {
+  const { apply, reason } = await meant(deps, caller, parseInput(StopApply, input), 'pause');
+  const { actor } = caller;
+  const done = await deps.store.applyControl.pause(
+    apply,
+    'person',
+    { actor, reason },
+    null,
+    deps.clock.now(),
+  );
+  return await after(deps, caller, apply.id, done, 'pause');
+}
+
+/** Whoever calls has to carry it out, or to see that a worker does. Throws `not-found`, `not-allowed-now`, `tenant-suspended`. */
+export async function resumeApply(
+  deps: ApplyDeps,
+  caller: Caller,
+  input: z.input<typeof ResumeApply>,
+): Promise<ShownApply> {
+  const { apply, reason, despiteFreeze } = await meant(
+    deps,
+    caller,
+    parseInput(ResumeApply, input),
+    'resume',
+  );
+  if ((await deps.store.tenants.standing(apply.tenant)) !== 'active') throw suspended('nothing is applied');
+  await refuseInFreeze(deps, caller, apply.tenant, despiteFreeze);
+  const said = { actor: caller.actor, reason };
+  const done = await deps.store.applyControl.resume(apply, said, despiteFreeze, deps.clock.now());
+  return await after(deps, caller, apply.id, done, 'resume');
+}
+
+/** What it has not done stays approved, and is applied when somebody starts an apply. Throws `not-found`, `not-allowed-now`. */
+export async function cancelApply(
+  deps: ApplyDeps,
+  caller: Caller,
+  input: z.input<typeof StopApply>,
+): Promise<ShownApply> {
+  const { apply, reason } = await meant(deps, caller, parseInput(StopApply, input), 'cancel');
+  const done = await deps.store.applyControl.cancel(apply, { actor: caller.actor, reason }, deps.clock.now());
+  return await after(deps, caller, apply.id, done, 'cancel');
+}
+
+async function meant<Input extends { readonly apply: string }>(
+  deps: ApplyDeps,
+  caller: Caller,
+  input: Input,
+  action: ApplyAction,
+): Promise<Omit<Input, 'apply'> & { readonly apply: ApplyView }> {
+  authorise(caller, 'changes.apply');
+  const apply = await find(deps, caller, input.apply);
+  if (!actionsOn(apply.state).includes(action)) throw notIn(apply, action);
+  return { ...input, apply };
+}
+
+/** `done` is false where somebody else was faster. */
+async function after(
+  deps: ApplyDeps,
+  caller: Caller,
+  id: ApplyId,
+  done: boolean,
+  action: ApplyAction,
+): Promise<ShownApply> {
+  const apply = await find(deps, caller, id);
+  if (!done) throw notIn(apply, action);
+  return shown(apply, deps.clock.now());
+}
+
+function notIn({ id, state }: ApplyView, action: ApplyAction): Problem {
+  const actions = actionsOn(state);
+  const able = applyActions[action].join(', ');
+  return new Problem({
+    code: 'not-allowed-now',
+    message: `Apply ${id} is ${state}: only one that is ${able} can be ${participles[action]}.`,
+    remedy:
+      actions.length === 0
+        ? 'Start another one for what is still approved.'
+        : `Possible now: ${actions.join(', ')}.`,
+  });
+}
+
+const participles = { pause: 'paused', resume: 'resumed', cancel: 'cancelled' } as const satisfies Record<
+  ApplyAction,
+  string
+>;

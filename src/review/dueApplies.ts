@@ -1,0 +1,78 @@
+/** What policies apply by themselves: makes applies of what was approved, begins those whose time has come, and goes on with paused ones. */
+import type { Freeze, HaltReason } from '../domain/apply.ts';
+import { ApplyPolicy, openFrom, openUntil, startOf, Terms } from '../domain/applyPolicy.ts';
+import type { Clock } from '../domain/clock.ts';
+import { healthOf } from '../domain/health.ts';
+import type { ApplyId, ConnectionId } from '../domain/ids.ts';
+import { ROLLCALL } from '../store/applyControl.ts';
+import type { DueApply, Unplanned } from '../store/dueApplies.ts';
+import type { Store } from '../store/store.ts';
+
+export type DueDeps = { readonly store: Store; readonly clock: Clock };
+
+/**
+ * Of one connection, or of all. Gives the applies that it began or resumed: whoever calls carries them out, or sees that a worker does.
+ * May run in several processes at once, and be repeated as often as wanted.
+ */
+export async function advanceApplies(
+  deps: DueDeps,
+  only: ConnectionId | null = null,
+): Promise<readonly ApplyId[]> {
+  const { store, clock } = deps;
+  for (const approved of await store.dueApplies.unplanned(only)) await plan(deps, approved);
+  const begun: ApplyId[] = [];
+  for (const apply of await store.dueApplies.due(only, clock.now()))
+    if (await takeUp(deps, apply)) begun.push(apply.id);
+  return begun;
+}
+
+/** A policy that cannot be read starts nothing. */
+async function plan(
+  { store, clock }: DueDeps,
+  { policy: stored, approvedAt, ...of }: Unplanned,
+): Promise<void> {
+  const policy = ApplyPolicy.safeParse(stored).data;
+  if (policy === undefined) return;
+  const startsAt = startOf(policy, approvedAt);
+  const now = clock.now();
+  const delayed = approvedAt.getTime() + policy.delayMinutes * 60_000 > now.getTime();
+  const because = delayed ? 'delay' : startsAt > now ? 'window' : 'queue';
+  const { windows, progressive } = policy;
+  await store.dueApplies.plan(of, { startsAt, because, terms: { windows, progressive } }, now);
+}
+
+async function takeUp(deps: DueDeps, apply: DueApply): Promise<boolean> {
+  const { store, clock } = deps;
+  const now = clock.now();
+  const terms = Terms.safeParse(apply.terms).data;
+  if (terms === undefined) return false;
+  const obstacle = await obstacleTo(deps, apply, terms, now);
+  if (obstacle !== null) {
+    await store.dueApplies.putOff(apply, obstacle.because, obstacle.until, now);
+    return false;
+  }
+  if (apply.state === 'waiting') return await store.dueApplies.begin(apply, terms, now);
+  return await store.applyControl.resume(apply, { actor: ROLLCALL, reason: null }, null, now);
+}
+
+type Obstacle = { readonly because: HaltReason; readonly until: Date | null };
+
+async function obstacleTo(
+  deps: DueDeps,
+  apply: DueApply,
+  { windows, progressive }: Terms,
+  now: Date,
+): Promise<Obstacle | null> {
+  const freeze: Freeze | null =
+    apply.despiteFreeze === null ? await deps.store.applyControl.freezeOver(apply.tenant, now) : null;
+  if (freeze !== null) return { because: 'freeze', until: freeze.until };
+  if (openUntil(windows, now) === null) return { because: 'window', until: openFrom(windows, now) };
+  if (apply.state === 'paused' && progressive !== null && !(await isHealthy(deps, apply.connection, now)))
+    return { because: 'health', until: null };
+  return null;
+}
+
+async function isHealthy({ store }: DueDeps, connection: ConnectionId, now: Date): Promise<boolean> {
+  const history = (await store.runs.histories(store.root, [connection], now)).get(connection);
+  return history === undefined || healthOf(history, null, now).state === 'active';
+}

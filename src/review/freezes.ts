@@ -1,0 +1,39 @@
+/** Freeze periods: no apply begins, goes on or is resumed in one, unless somebody who may says why it does all the same. */
+import { z } from 'zod';
+import type { Clock } from '../domain/clock.ts';
+import type { TenantId } from '../domain/ids.ts';
+import { authorise, type Caller } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
+import type { Store } from '../store/store.ts';
+
+export const DespiteFreeze = z
+  .string()
+  .trim()
+  .min(1, 'says why, for whoever asks later')
+  .max(1_000)
+  .nullable()
+  .default(null)
+  .describe('Why it goes on although a freeze period holds. Needs `guards.override`.');
+
+/**
+ * `despite`: why not. A freeze period of a tenant above the caller's is that tenant's to lift. Throws `not-allowed-now`, `forbidden`.
+ */
+export async function refuseInFreeze(
+  { store, clock }: { readonly store: Store; readonly clock: Clock },
+  caller: Caller,
+  tenant: TenantId,
+  despite: string | null,
+): Promise<void> {
+  if (despite !== null) authorise(caller, 'guards.override');
+  const freeze = await store.applyControl.freezeOver(tenant, clock.now());
+  if (freeze === null) return;
+  const own = (await store.tenants.get(caller.tenant, freeze.tenant)) !== null;
+  if (despite !== null && own) return;
+  throw new Problem({
+    code: 'not-allowed-now',
+    message: `The freeze period “${freeze.name}” holds until ${freeze.until.toISOString()}: nothing is applied.`,
+    remedy: own
+      ? 'Wait until then, or say why it cannot wait (`--despite-freeze REASON`, `despiteFreeze`).'
+      : 'Wait until then, or ask an administrator of the tenant above, whose freeze period it is.',
+  });
+}

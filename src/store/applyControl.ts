@@ -1,0 +1,142 @@
+/** Pausing, resuming and cancelling applies. What an apply has done stays done; what it has not done stays approved. */
+import type { HaltReason } from '../domain/apply.ts';
+import { type ApplyAction, applyActions, type Freeze } from '../domain/apply.ts';
+import { isTooMuchTrouble, pauseEnds } from '../domain/applyPolicy.ts';
+import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
+import type { RunningApply } from './applyBatch.ts';
+import { type ApplyCounts, count } from './applying.ts';
+import { haltOf } from './applyStarts.ts';
+import { appendAudit } from './audit.ts';
+import { tidyCounts } from './changeGroups.ts';
+import type { BulkTransaction, Database } from './database.ts';
+import { lockForPlan } from './locks.ts';
+
+export const ROLLCALL: Actor = { kind: 'system', id: null, name: 'worker' };
+
+type Which = { readonly id: ApplyId; readonly tenant: TenantId; readonly connection: ConnectionId };
+
+/** Who does it, and why. */
+export type Said = { readonly actor: Actor; readonly reason: string | null };
+
+const actionAfter = { pause: 'paused', resume: 'resumed', cancel: 'cancelled' } as const;
+
+export class ApplyControl {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** After the batches under way, which are counted. false: it is in another state by now. */
+  pause(apply: Which, because: HaltReason, said: Said, resumesAt: Date | null, at: Date): Promise<boolean> {
+    const halt = haltOf(because, { by: byWhom(said), reason: said.reason }, at);
+    return this.#change(apply, 'pause', said, at, { because }, (tx) =>
+      tx.query(
+        `UPDATE apply SET state = 'paused', halt = $2, resumes_at = $3, running_since = NULL
+         WHERE id = $1 AND state = ANY ($4::text[]) RETURNING id`,
+        [apply.id, halt, resumesAt?.toISOString() ?? null, applyActions.pause],
+      ),
+    );
+  }
+
+  /** `despiteFreeze`: why it goes on in a freeze period. */
+  resume(apply: Which, said: Said, despiteFreeze: string | null, at: Date): Promise<boolean> {
+    const details = despiteFreeze === null ? {} : { despiteFreeze };
+    return this.#change(apply, 'resume', said, at, details, async (tx) => {
+      const counts = await count(tx, apply.id);
+      return await tx.query(
+        `UPDATE apply SET state = 'running', halt = NULL, resumes_at = NULL, running_since = $2, done_before = $3,
+           despite_freeze = coalesce($5, despite_freeze) WHERE id = $1 AND state = ANY ($4::text[]) RETURNING id`,
+        [apply.id, at.toISOString(), sumOf(counts), applyActions.resume, despiteFreeze],
+      );
+    });
+  }
+
+  cancel(apply: Which, said: Said, at: Date): Promise<boolean> {
+    const halt = haltOf('person', { by: byWhom(said), reason: said.reason }, at);
+    return this.#change(apply, 'cancel', said, at, {}, async (tx) => {
+      const counts = await count(tx, apply.id);
+      const rows = await tx.query(
+        `UPDATE apply SET state = 'cancelled', finished_at = $2, halt = $3, resumes_at = NULL, running_since = NULL, counts = $4
+         WHERE id = $1 AND state = ANY ($5::text[]) RETURNING id`,
+        [apply.id, at.toISOString(), halt, counts, applyActions.cancel],
+      );
+      if (rows.length > 0) await tidyCounts(tx, apply.connection); // each batch has added to them
+      return rows;
+    });
+  }
+
+  #change(
+    { id, tenant, connection }: Which,
+    action: ApplyAction,
+    { actor, reason }: Said,
+    at: Date,
+    more: { readonly [key: string]: string },
+    change: (tx: BulkTransaction) => Promise<readonly unknown[]>,
+  ): Promise<boolean> {
+    return this.#database.bulk(tenant, async (tx) => {
+      await lockForPlan(tx, connection);
+      if ((await change(tx)).length === 0) return false;
+      const entry: AuditEntry = {
+        actor,
+        action: `apply.${actionAfter[action]}`,
+        subject: { kind: 'apply', id },
+        details: { connection, ...more, ...(reason === null ? {} : { reason }) },
+      };
+      await appendAudit(tx, tenant, at, [entry]);
+      return true;
+    });
+  }
+
+  /**
+   * The first part is done, as far as it can be: the pause begins, or what keeps the rest back until somebody has looked. Without a pause
+   * the rest follows at once: gives whether it does.
+   */
+  endFirstPart(apply: RunningApply, at: Date): Promise<boolean> {
+    const { progressive } = apply.terms;
+    return this.#database.bulk(apply.tenant, async (tx) => {
+      await lockForPlan(tx, apply.connection);
+      const counts = await count(tx, apply.id);
+      const trouble = progressive !== null && isTooMuchTrouble(progressive, counts);
+      const goesOn = !trouble && (progressive === null || progressive.pauseMinutes === 0);
+      const because = trouble ? 'trouble' : 'first-part';
+      const resumesAt = trouble || progressive === null ? null : pauseEnds(progressive, at);
+      const halt = haltOf(because, { by: null, reason: null }, at);
+      const rows = await tx.query(
+        `UPDATE apply SET first_part = '{}', state = CASE WHEN $2::boolean THEN 'running' ELSE 'paused' END,
+           halt = CASE WHEN NOT $2::boolean THEN $3::jsonb END, resumes_at = CASE WHEN NOT $2::boolean THEN $4::timestamptz END,
+           running_since = CASE WHEN $2::boolean THEN running_since END
+         WHERE id = $1 AND state = 'running' AND first_part <> '{}' RETURNING id`,
+        [apply.id, goesOn, halt, resumesAt?.toISOString() ?? null],
+      );
+      if (rows.length === 0 || goesOn) return goesOn;
+      const entry: AuditEntry = {
+        actor: ROLLCALL,
+        action: 'apply.paused',
+        subject: { kind: 'apply', id: apply.id },
+        details: { connection: apply.connection, because, ...counts },
+      };
+      await appendAudit(tx, apply.tenant, at, [entry]);
+      return false;
+    });
+  }
+
+  /** The freeze period that holds for a tenant; null: none does. */
+  async freezeOver(tenant: TenantId, at: Date): Promise<Freeze | null> {
+    const [found] = await this.#database.single<Freeze>(
+      'freeze-over',
+      'SELECT tenant, name, until FROM freeze_over($1, $2)',
+      [tenant, at.toISOString()],
+    );
+    return found ?? null;
+  }
+}
+
+function byWhom({ actor }: Said): string | null {
+  return actor.kind === 'system' ? null : actor.name;
+}
+
+function sumOf({ applied, alreadyApplied, moved, failed, held }: ApplyCounts): number {
+  return applied + alreadyApplied + moved + failed + held;
+}

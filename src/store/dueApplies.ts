@@ -1,0 +1,163 @@
+/** Applies that policies make: what was approved and waits for no apply yet, and the applies whose time has come. */
+import { v7 } from 'uuid';
+import type { HaltReason } from '../domain/apply.ts';
+import type { Terms } from '../domain/applyPolicy.ts';
+import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
+import { firstPart, haltOf } from './applyStarts.ts';
+import { appendAudit } from './audit.ts';
+import type { BulkTransaction, Database } from './database.ts';
+
+const POLICY: Actor = { kind: 'system', id: null, name: 'policy' };
+
+type Of = { readonly connection: ConnectionId; readonly tenant: TenantId };
+
+export type Unplanned = Of & {
+  /** `apply` of the connection's policy, as it is stored. */
+  readonly policy: unknown;
+  /** The last of the approvals. */
+  readonly approvedAt: Date;
+};
+
+export type DueApply = Of & {
+  readonly id: ApplyId;
+  readonly state: 'waiting' | 'paused';
+  readonly terms: unknown;
+  readonly despiteFreeze: string | null;
+};
+
+/**
+ * Decisions whose approvals no apply has, of the connection `$1`. What somebody cancelled, or what could not be carried out, is for a
+ * person to start; but where only the tenant was suspended, it goes on when that is over.
+ */
+const UNPLANNED = `SELECT h.decision_id AS id FROM (SELECT DISTINCT decision_id FROM change WHERE connection_id = $1 AND state = 'approved') h
+  WHERE NOT EXISTS (SELECT FROM apply a WHERE a.connection_id = $1 AND h.decision_id = ANY (a.decisions)
+    AND (a.state <> 'finished' OR a.halt ->> 'because' = 'given-up' AND a.halt ->> 'reason' <> 'tenant-suspended'))`;
+
+/** Where policies may start something: neither the connection nor its tenant rests. */
+const WORKS = `c.state = 'active' AND tenant_standing(c.tenant_id) = 'active'`;
+
+export class DueApplies {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Connections that apply by themselves and have approvals that no apply has; of one connection, or of all. */
+  unplanned(only: ConnectionId | null): Promise<readonly Unplanned[]> {
+    return this.#database.bulk(this.#database.root, (tx) =>
+      tx.query<Unplanned>(
+        `SELECT c.id AS connection, c.tenant_id AS tenant, c.policy -> 'apply' AS policy, w.at AS "approvedAt"
+         FROM connection c CROSS JOIN LATERAL (SELECT max(d.created_at) AS at FROM decision d
+           WHERE d.id IN (${UNPLANNED.replaceAll('$1', 'c.id')})) w
+         WHERE c.policy #>> '{apply,start}' = 'automatic' AND ($1::uuid IS NULL OR c.id = $1) AND w.at IS NOT NULL AND ${WORKS}
+         ORDER BY c.id`,
+        [only],
+      ),
+    );
+  }
+
+  /** Makes an apply of those approvals that waits for its time; or adds them to one that begins no earlier. */
+  plan(
+    { connection, tenant }: Of,
+    { startsAt, because, terms }: { startsAt: Date; because: HaltReason; terms: Terms },
+    at: Date,
+  ): Promise<void> {
+    return this.#database.bulk(tenant, async (tx) => {
+      await tx.query('SELECT FROM connection WHERE id = $1 FOR UPDATE', [connection]); // one at a time
+      const [found] = await tx.query<{ decisions: string[] | null; total: number }>(
+        `SELECT array_agg(DISTINCT n.id) AS decisions, count(*)::int AS total FROM (${UNPLANNED}) n
+           JOIN change c ON c.connection_id = $1 AND c.state = 'approved' AND c.decision_id = n.id`,
+        [connection],
+      );
+      if (found === undefined || found.decisions === null) return;
+      const { decisions, total } = found;
+      const times = [startsAt.toISOString(), at.toISOString()];
+      const joined = await tx.query(
+        `UPDATE apply SET decisions = decisions || $2::uuid[], total = total + $3 WHERE id = (SELECT id FROM apply
+           WHERE connection_id = $1 AND state = 'waiting' AND greatest(starts_at, $5::timestamptz) >= greatest($4::timestamptz, $5)
+           ORDER BY starts_at, id LIMIT 1) RETURNING id`,
+        [connection, decisions, total, ...times],
+      );
+      if (joined.length > 0) return;
+      const id = v7() as ApplyId;
+      await tx.query(
+        `INSERT INTO apply (id, tenant_id, connection_id, state, actor, decisions, total, starts_at, created_at, terms, halt)
+         VALUES ($1, $2, $3, 'waiting', $4, $5, $6, $7, $8, $9, $10)`,
+        [id, tenant, connection, POLICY, decisions, total, ...times, terms, haltOf(because, NOBODY, at)],
+      );
+      const details = { connection, changes: total, startsAt: startsAt.toISOString() };
+      await appendAudit(tx, tenant, at, [entryOf(id, 'apply.planned', details)]);
+    });
+  }
+
+  /** Those that wait and those that are paused, whose time has come, the oldest first. */
+  due(only: ConnectionId | null, at: Date): Promise<readonly DueApply[]> {
+    return this.#database.bulk(this.#database.root, (tx) =>
+      tx.query<DueApply>(
+        `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.terms,
+           a.despite_freeze AS "despiteFreeze"
+         FROM apply a JOIN connection c ON c.id = a.connection_id
+         WHERE (a.state = 'waiting' AND a.starts_at <= $2 OR a.state = 'paused' AND a.resumes_at <= $2)
+           AND ($1::uuid IS NULL OR a.connection_id = $1) AND ${WORKS}
+         ORDER BY a.id`,
+        [only, at.toISOString()],
+      ),
+    );
+  }
+
+  /** It has to wait for something else; `until`: not to be looked at before. */
+  putOff({ id, tenant }: DueApply, because: HaltReason, until: Date | null, at: Date): Promise<void> {
+    return this.#database.bulk(tenant, async (tx) => {
+      await tx.query(
+        `UPDATE apply SET halt = $2, resumes_at = CASE WHEN state = 'paused' THEN $3::timestamptz END,
+           starts_at = CASE WHEN state = 'waiting' AND $3::timestamptz IS NOT NULL THEN $3 ELSE starts_at END
+         WHERE id = $1 AND state IN ('waiting', 'paused')`,
+        [id, haltOf(because, NOBODY, at), until?.toISOString() ?? null],
+      );
+    });
+  }
+
+  /** Begins one that waits, unless another of the connection is under way: gives whether it runs. */
+  begin({ id, tenant, connection }: DueApply, terms: Terms, at: Date): Promise<boolean> {
+    return this.#database.bulk(tenant, async (tx) => {
+      await tx.query('SELECT FROM connection WHERE id = $1 FOR UPDATE', [connection]);
+      const [row] = await tx.query<{ decisions: string[]; queued: boolean }>(
+        `SELECT decisions, EXISTS (SELECT FROM apply o WHERE o.connection_id = a.connection_id AND o.state IN ('running', 'paused')) AS queued
+         FROM apply a WHERE id = $1 AND state = 'waiting'`,
+        [id],
+      );
+      if (row === undefined) return false;
+      if (row.queued) {
+        await tx.query('UPDATE apply SET halt = $2 WHERE id = $1', [id, haltOf('queue', NOBODY, at)]);
+        return false;
+      }
+      const total = await this.#run(tx, { id, connection, decisions: row.decisions }, terms, at);
+      await appendAudit(tx, tenant, at, [entryOf(id, 'apply.started', { connection, changes: total })]);
+      return true;
+    });
+  }
+
+  /** What was approved may have been taken back or replaced while it waited. */
+  async #run(
+    tx: BulkTransaction,
+    { id, connection, decisions }: { id: ApplyId; connection: ConnectionId; decisions: readonly string[] },
+    terms: Terms,
+    at: Date,
+  ): Promise<number> {
+    const first = await firstPart(tx, connection, decisions, terms);
+    const [row] = await tx.query<{ total: number }>(
+      `UPDATE apply SET state = 'running', halt = NULL, running_since = $2, first_part = $3, total = (SELECT count(*)::int FROM change
+         WHERE connection_id = $4 AND state = 'approved' AND decision_id = ANY ($5::uuid[])) WHERE id = $1 RETURNING total`,
+      [id, at.toISOString(), first, connection, decisions],
+    );
+    return row?.total ?? 0;
+  }
+}
+
+const NOBODY = { by: null, reason: null };
+
+function entryOf(id: ApplyId, action: string, details: AuditEntry['details']): AuditEntry {
+  return { actor: POLICY, action, subject: { kind: 'apply', id }, details };
+}
