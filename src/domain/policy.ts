@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ApplyPolicy } from './applyPolicy.ts';
 import { Matching } from './matching.ts';
+import { ReviewRules } from './reviewRules.ts';
 import { RoleName } from './role.ts';
 
 const percent = z.number().min(0).max(100);

@@ -9,6 +9,7 @@ import { appendAudit } from './audit.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { activeOverrides } from './guardOverrides.ts';
 import { countForGuards, holdFound, OPEN_AGAIN } from './guards.ts';
+import { judgeChanges } from './judging.ts';
 
 /** Of `change c`, in a plan whose changes are in `planned` and whose run is `$2`. See `ChangeNote`. */
 export const WHY_GONE = `CASE
@@ -84,6 +85,7 @@ async function reopenIn(tx: BulkTransaction, { connection, tenant }: Due, at: Da
   const overrides = await activeOverrides(tx, [connection], at);
   const findings = evaluateGuards(await countForGuards(tx, none, { facts, at }), policy.guards, overrides);
   await holdFound(tx, none, { findings, overrides, snapshot: facts.snapshot, revision });
+  const judged = await judgeChanges(tx, { connection, tenant }, { revision, at });
   await tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [connection, revision]);
   const entry: AuditEntry = {
     actor: { kind: 'system', id: null, name: 'housekeeping' },
@@ -91,6 +93,6 @@ async function reopenIn(tx: BulkTransaction, { connection, tenant }: Due, at: Da
     subject: { kind: 'change-set', id: connection },
     details: { changes, because: 'time-up', revision },
   };
-  await appendAudit(tx, tenant, at, [entry]);
+  await appendAudit(tx, tenant, at, [entry, ...judged.entries]);
   return changes;
 }

@@ -23,6 +23,7 @@ import { forgetAway } from './directoryUsers.ts';
 import { activeOverrides } from './guardOverrides.ts';
 import { countForGuards, holdFound, OPEN_AGAIN } from './guards.ts';
 import { manyIds } from './ids.ts';
+import { judgeChanges } from './judging.ts';
 import { type LeftRow, leaveExcluded, leaveRows } from './leftRows.ts';
 import { lockForPlan } from './locks.ts';
 import { countMissed } from './missed.ts';
@@ -91,7 +92,7 @@ type Begun = {
   readonly groups: PlannedGroups;
 };
 
-/** Use in this order: rows out and changes in, then `contested`, `merge`, `count`, `hold`, `finish`. */
+/** Use in this order: rows out and changes in, then `contested`, `merge`, `count`, `hold`, `judge`, `finish`. */
 export class Plan {
   readonly #tx: BulkTransaction;
   readonly #run: TakenRun;
@@ -103,6 +104,8 @@ export class Plan {
   /** Changes that deltas before this run should have found. */
   #missed: number | null = null;
   #overrides: readonly Override[] = [];
+  /** What policy rules have decided: for the end of the audit log. */
+  #decided: readonly AuditEntry[] = [];
   #storing: Promise<void> = Promise.resolve();
   readonly facts: PlanFacts;
 
@@ -296,6 +299,7 @@ export class Plan {
       `UPDATE change c SET state = 'superseded', closed_at = now(), note = ${WHY_GONE}
        WHERE c.connection_id = $1 AND c.state IN ${LIVE}
          AND NOT EXISTS (SELECT FROM planned p WHERE ${SAME('p', 'c')})
+         AND (c.undoes IS NULL OR EXISTS (SELECT FROM planned p WHERE p.external_id = c.external_id)) -- a person asked for an undo
          AND ${spokenOf('c.external_id', '$2', '$3::text')}`,
       [connection, run, this.facts.snapshot.kind],
     );
@@ -341,6 +345,13 @@ export class Plan {
     this.#altered += await holdFound(this.#tx, this.#run, found);
   }
 
+  /** Lets policy rules say what they say of the changes that are new in this plan. After `hold`. `at`: when the plan is made. */
+  async judge(at: Date): Promise<void> {
+    const { altered, entries } = await judgeChanges(this.#tx, this.#run, { revision: this.#revision, at });
+    this.#altered += altered;
+    this.#decided = entries;
+  }
+
   /**
    * Ends the run: revision, counts and audit entry commit with the changes. A plan that alters nothing leaves the revision; and if it
    * is of a delta, of which there may be one a minute, the audit log too: that it was made is in the run.
@@ -369,7 +380,7 @@ export class Plan {
       subject: { kind: 'run', id: this.#run.id },
       details: { connection: this.#run.connection, revision, counts, findings },
     };
-    await appendAudit(this.#tx, this.#run.tenant, at, [entry]);
+    await appendAudit(this.#tx, this.#run.tenant, at, [...this.#decided, entry]);
     return counts;
   }
 }

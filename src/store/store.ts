@@ -35,6 +35,7 @@ import { Staging } from './staging.ts';
 import { type SupportAccessStore, supportAccessStore } from './supportAccess.ts';
 import { type TenantDeletions, tenantDeletions } from './tenantDeletions.ts';
 import { type TenantMoves, tenantMoves } from './tenantMoves.ts';
+import { TenantPolicies } from './tenantPolicies.ts';
 import { type TenantPurge, tenantPurge } from './tenantPurge.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
 import { Touched } from './touched.ts';
@@ -46,6 +47,7 @@ export type Store = {
   readonly root: TenantId;
   readonly tenants: TenantStore & TenantMoves & TenantDeletions;
   readonly tenantPurge: TenantPurge;
+  readonly tenantPolicies: TenantPolicies;
   readonly connections: ConnectionStore;
   readonly domainClaims: DomainClaims;
   readonly principals: PrincipalStore;
@@ -101,6 +103,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     root: database.root,
     tenants: { ...tenantStore(database), ...tenantMoves(database), ...tenantDeletions(database) },
     tenantPurge: tenantPurge(database),
+    tenantPolicies: new TenantPolicies(database),
     connections: connectionStore(database, box),
     domainClaims: new DomainClaims(database),
     principals: principalStore(database),

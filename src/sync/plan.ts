@@ -50,6 +50,7 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
   const { counted, overrides } = await plan.count(at);
   const findings = evaluateGuards(counted, plan.facts.policy.guards, overrides);
   await plan.hold(findings);
+  await plan.judge(at);
   return findings;
 }
 

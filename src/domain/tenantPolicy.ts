@@ -1,0 +1,13 @@
+/** What a tenant decides for its own connections and for those of all tenants below it. */
+import { z } from 'zod';
+import { ReviewRules } from './reviewRules.ts';
+import { TimeZone } from './timeZone.ts';
+
+export const TenantPolicy = z
+  .strictObject({
+    /** In which the conditions of its rules see days and hours. */
+    timeZone: TimeZone.default('UTC'),
+    rules: ReviewRules.default([]),
+  })
+  .meta({ id: 'TenantPolicy' });
+export type TenantPolicy = z.infer<typeof TenantPolicy>;

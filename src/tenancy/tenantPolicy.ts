@@ -1,0 +1,112 @@
+/** A tenant's own policy: what it decides for its connections, and for those of all tenants below it. */
+import { z } from 'zod';
+import { canonical, type Json } from '../domain/canonical.ts';
+import type { Clock } from '../domain/clock.ts';
+import { TenantId } from '../domain/ids.ts';
+import { changedSinceShown, notFound, parseId, parseInput } from '../domain/input.ts';
+import { authorise, type Caller } from '../domain/permission.ts';
+import { type Idle, idleRules, type ReviewRule, ruleInAudit } from '../domain/reviewRules.ts';
+import { TenantPolicy } from '../domain/tenantPolicy.ts';
+import type { Store } from '../store/store.ts';
+import type { PoliciesOver, StoredTenantPolicy } from '../store/tenantPolicies.ts';
+
+export type TenantPolicyDeps = { readonly store: Store; readonly clock: Clock };
+
+/** A level of policy above, as far as its tenant may be seen. */
+export type Inherited = TenantPolicy & { readonly tenant: TenantId; readonly tenantName: string };
+
+export type TenantPolicyView = TenantPolicy & {
+  readonly tenant: TenantId;
+  readonly tenantName: string;
+  /** 0: nothing was ever said. */
+  readonly version: number;
+  readonly changedAt: string | null;
+  readonly changedBy: string | null;
+  /** From the root down. */
+  readonly inherited: readonly Inherited[];
+  /** Whether tenants above that the caller does not see decide as well. */
+  readonly hasHidden: boolean;
+  /** Own rules that can be seen to decide nothing. */
+  readonly idle: readonly Idle[];
+};
+
+/** Throws `not-found`. */
+export async function getTenantPolicy(
+  deps: Pick<TenantPolicyDeps, 'store'>,
+  caller: Caller,
+  tenant: string,
+): Promise<TenantPolicyView> {
+  authorise(caller, 'tenants.read');
+  const id = parseId(TenantId, tenant);
+  const found = id === null ? null : await deps.store.tenantPolicies.get(caller.tenant, id);
+  if (found === null) throw notFound('tenant');
+  return viewOf(found, found.own);
+}
+
+/** What is not given stays as it is; what is given replaces the whole of that part. */
+export const ChangedTenantPolicy = z.strictObject({
+  tenant: z.string(),
+  /** Where given, the update is refused unless the policy is still at this version. */
+  version: z.int().optional(),
+  timeZone: TenantPolicy.shape.timeZone.unwrap().optional(),
+  rules: TenantPolicy.shape.rules.unwrap().optional(),
+});
+
+/** From the next plan of each connection on, of all that waits there. Throws `invalid-input`, `not-found`, `changed-since-shown`. */
+export async function setTenantPolicy(
+  deps: TenantPolicyDeps,
+  caller: Caller,
+  input: z.input<typeof ChangedTenantPolicy>,
+): Promise<TenantPolicyView> {
+  authorise(caller, 'tenants.write');
+  const { tenant, version, ...given } = parseInput(ChangedTenantPolicy, input);
+  const before = await getTenantPolicy(deps, caller, tenant);
+  const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const stays = Object.entries(said).every(([part, value]) =>
+    isSame(value, before[part as keyof TenantPolicy]),
+  );
+  if (stays && (version === undefined || version === before.version)) return before;
+  const stored = await deps.store.tenantPolicies.save(caller.tenant, before.tenant, {
+    version: version ?? null,
+    policyFrom: (current) => TenantPolicy.parse({ ...current, ...said }),
+    by: { actor: caller.actor, at: deps.clock.now() },
+    entry: (current, after) => ({
+      actor: caller.actor,
+      action: 'tenant.policy-changed',
+      subject: { kind: 'tenant', id: before.tenant },
+      details: detailsOf(current, after),
+    }),
+  });
+  if (stored === null) throw changedSinceShown('tenant');
+  return await getTenantPolicy(deps, caller, tenant);
+}
+
+function detailsOf(before: TenantPolicy, after: TenantPolicy): { readonly [key: string]: Json } {
+  const shown = ({ rules, ...policy }: TenantPolicy) =>
+    ({ ...policy, rules: rules.map(ruleInAudit) }) as Json;
+  return { before: shown(before), after: shown(after) };
+}
+
+const isSame = (one: unknown, other: unknown) => canonical(one as Json) === canonical(other as Json);
+
+function viewOf({ above }: PoliciesOver, own: StoredTenantPolicy): TenantPolicyView {
+  const { policy, ...of } = own;
+  const inherited = above.flatMap((level) => {
+    const { tenant, tenantName } = level;
+    return level.isSeen ? [{ tenant, tenantName, ...level.policy }] : [];
+  });
+  return {
+    ...of,
+    ...policy,
+    inherited,
+    hasHidden: above.some(({ isSeen, policy: { rules } }) => !isSeen && rules.length > 0),
+    idle: idleBelow(policy.rules, above),
+  };
+}
+
+export function idleBelow(rules: readonly ReviewRule[], above: PoliciesOver['above']): readonly Idle[] {
+  return idleRules(
+    rules,
+    above.map(({ tenant, policy }) => ({ tenant, ...policy })),
+  );
+}
