@@ -179,10 +179,6 @@ function applying(deps: OperatorDeps, caller: Caller) {
       const ids = await deps.store.applying.unfinished();
       return await Promise.all(ids.map((id) => getApply(deps, caller, id)));
     },
-    /** What the connection's policy applies by itself. */
-    advanceApplies: (connection: ConnectionId) => advanceApplies(deps, connection),
-    verifyAudit: bound(verifyAudit),
-    listAudit: bound(listAudit),
   };
 }
 
