@@ -62,8 +62,10 @@ export const Policy = z
      */
     keepOneOf: z.array(RoleName).max(100).default([]),
     matching: Matching,
-    /** Who leaves and who comes, where they may be one person: held until somebody says so, or only shown. */
+    /** What is decided on changes without a person, and who has to approve; after the rules of the tenants above. */
+    rules: ReviewRules.default([]),
     apply: ApplyPolicy.prefault({}),
+    /** Who leaves and who comes, where they may be one person: held until somebody says so, or only shown. */
     samePerson: z.enum(['hold', 'show']).default('hold'),
   })
   .meta({ id: 'Policy' });
