@@ -5,15 +5,17 @@ import { AuditFilter, listAudit, VerifiedTenants, verifyAudit } from '../review/
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
 
+export const Actor = z.object({
+  kind: z.enum(ACTOR_KINDS),
+  id: z.string().nullable(),
+  name: z.string(),
+});
+
 const AuditEntry = z
   .object({
     number: z.number().int(),
     at: z.iso.datetime(),
-    actor: z.object({
-      kind: z.enum(ACTOR_KINDS),
-      id: z.string().nullable(),
-      name: z.string(),
-    }),
+    actor: Actor,
     action: z.string(),
     subject: z.object({ kind: z.string(), id: z.string() }),
     details: z.record(z.string(), z.unknown()),

@@ -13,7 +13,7 @@ import { FieldValue } from './users.ts';
 const moment = z.iso.datetime();
 const count = z.number().int();
 
-const ChangeNote = z
+export const ChangeNote = z
   .object({
     because: z
       .enum(['replaced', 'agrees', 'away', 'time-up'])
@@ -28,6 +28,18 @@ const ChangeNote = z
   .meta({ id: 'ChangeNote' });
 
 export const Change = z
+export const ChangedField = z.object({
+  field: z.string(),
+  before: FieldValue,
+  after: FieldValue,
+  owner: z
+    .literal('first')
+    .optional()
+    .describe(
+      'first: the value is given once, and the directory never changes it. Missing: the directory owns the field.',
+    ),
+});
+
   .object({
     id: z.uuid(),
     tenant: z.uuid(),
@@ -40,19 +52,7 @@ export const Change = z
     cause: z.string(),
     before: z.unknown(),
     after: z.unknown(),
-    fields: z.array(
-      z.object({
-        field: z.string(),
-        before: FieldValue,
-        after: FieldValue,
-        owner: z
-          .literal('first')
-          .optional()
-          .describe(
-            'first: the value is given once, and the directory never changes it. Missing: the directory owns the field.',
-          ),
-      }),
-    ),
+    fields: z.array(ChangedField),
     rolesGained: z.array(z.string()),
     rolesLost: z.array(z.string()),
     candidates: z.array(

@@ -8,6 +8,7 @@ import { configuration } from './configuration.ts';
 import { connections } from './connections.ts';
 import { domainClaims } from './domainClaims.ts';
 import { events } from './events.ts';
+import { explanations } from './explanations.ts';
 import { guards } from './guards.ts';
 import { health } from './health.ts';
 import { mappingPreviews } from './mappingPreviews.ts';
@@ -36,6 +37,7 @@ export const routes: readonly Route[] = [
   ...pairs,
   ...applies,
   ...users,
+  ...explanations,
   ...authorization,
   ...tokens,
   ...roles,

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import { AUTH_USER_STATES } from '../domain/authUser.ts';
 import { ROLE_TYPES } from '../domain/role.ts';
-import { explainUser } from '../review/explain.ts';
 import { Grant, grantRole, revokeRole } from '../tenancy/roles.ts';
 import { EditedUser, editUser, getUser, ListUsers, listUsers } from '../tenancy/users.ts';
 import { Moment, pageOf } from './page.ts';
@@ -49,49 +48,6 @@ export const UserDetails = z
   })
   .meta({ id: 'UserDetails' });
 
-const RoleReason = z
-  .discriminatedUnion('from', [
-    z.object({ from: z.literal('everyone') }),
-    z.object({ from: z.literal('group'), group: z.string() }),
-    z.object({
-      from: z.literal('rule'),
-      rule: z.number().int().describe('Its place among the rules, from 1 on.'),
-      group: z.string().nullable().describe('The group that the rule is about.'),
-    }),
-  ])
-  .meta({ id: 'RoleReason' });
-
-const Explanation = z
-  .object({
-    user: z.uuid(),
-    identities: z.array(
-      z.object({
-        connection: z.uuid(),
-        externalId: z.string(),
-        groups: z
-          .array(z.string())
-          .nullable()
-          .describe('Those that the mapping reads, by name. null: not in the directory as last read.'),
-      }),
-    ),
-    roles: z.array(
-      z.object({
-        role: z.string(),
-        tenant: z.uuid().describe('Where it is held; it holds below too.'),
-        origin: z.enum(['directory', 'manual']),
-        connection: z.uuid().nullable(),
-        grantedAt: Moment,
-        because: z
-          .array(RoleReason)
-          .nullable()
-          .describe(
-            'What gives it. Empty: nothing any more, and the next plan proposes to take it. null: given by hand, or the connection is out of the caller’s reach.',
-          ),
-      }),
-    ),
-  })
-  .meta({ id: 'Explanation' });
-
 const byId = z.object({ user: z.uuid() });
 
 export const users = [
@@ -116,18 +72,6 @@ export const users = [
     status: 200,
     answer: UserDetails,
     handle: ({ deps, caller, input }) => getUser(deps, caller, input.user),
-  }),
-  route({
-    method: 'GET',
-    path: '/v1/users/{user}/explanation',
-    operation: 'explainUser',
-    summary: 'Where the roles of an auth user come from',
-    description: 'By the mappings of this moment, and the directories as last read.',
-    needs: 'users.read',
-    input: byId,
-    status: 200,
-    answer: Explanation,
-    handle: ({ deps, caller, input }) => explainUser(deps, caller, input.user),
   }),
   route({
     method: 'PATCH',

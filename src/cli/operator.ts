@@ -16,6 +16,8 @@ import { advanceApplies } from '../review/dueApplies.ts';
 import { explainUser } from '../review/explain.ts';
 import { endGuardOverride, getGuards, overrideGuard } from '../review/guards.ts';
 import { choosePairs, getPair, listPairs } from '../review/pairs.ts';
+import { explainPerson, findPerson } from '../review/standing.ts';
+import { getTimeline } from '../review/timeline.ts';
 import type { SignInDeps } from '../signIn/deps.ts';
 import { invitePrincipal, withdrawInvitation } from '../signIn/invitations.ts';
 import {
@@ -132,6 +134,9 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     listUsers: bound(listUsers),
     getUser: bound(getUser),
     explainUser: bound(explainUser),
+    getTimeline: bound(getTimeline),
+    explainPerson: bound(explainPerson),
+    findPerson: bound(findPerson),
     findByIdentity: bound(findByIdentity),
     readAuthorization: bound(readAuthorization),
     requestRun: bound(requestRun),

@@ -135,9 +135,10 @@ async function listUsers(cli: Cli, { operator }: App, options: ListOptions): Pro
   if (next !== null) terminal.note('There are more: --limit or --all.');
 }
 
+const LOOK_UP = 'Look the user up: `rollcall users --search` finds by the beginning of a name or address.';
+
 /** By id, or by an address or user name that only one has. Throws `not-found`, `invalid-input` with the ids to choose from. */
-/** By id, address or user name. Throws `not-found`, `invalid-input` with the ids to choose from. */
-export async function findUser({ operator }: App, text: string) {
+export async function findUser({ operator }: App, text: string, remedy = LOOK_UP) {
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return await operator.getUser(text);
   const { items } = await operator.listUsers({ search: text, limit: 50 });
   const exact = items.filter((user) =>
@@ -149,7 +150,7 @@ export async function findUser({ operator }: App, text: string) {
     throw new Problem({
       code: 'not-found',
       message: 'No auth user has this address or user name.',
-      remedy: 'Look the user up: `rollcall users --search` finds by the beginning of a name or address.',
+      remedy,
     });
   }
   throw new Problem({

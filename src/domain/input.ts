@@ -58,6 +58,7 @@ const lists = {
   change: { of: 'changes', by: 'an id', command: 'rollcall changes' },
   pair: { of: 'pairs', by: 'an id', command: 'rollcall pairs' },
   apply: { of: 'changes', by: 'the id of the apply', command: 'rollcall changes --state applied --json' },
+  person: { of: 'people whom the directory has', by: 'an id', command: 'rollcall pull CONNECTION' },
 } as const satisfies Record<string, { of: string; by: string; command: string }>;
 type Thing = keyof typeof lists;
 

@@ -36,3 +36,14 @@ export function roleReasons(
 function nameOf(group: string, groups: readonly GroupRef[]): string {
   return groups.find(({ externalId }) => externalId === group)?.name ?? group;
 }
+
+/** All parts of a mapping that may give this role, whether or not they hold for anybody. */
+export function giversOf({ everyone, roles, rules = [] }: Mapping, role: string): readonly RoleReason[] {
+  return [
+    ...(everyone.includes(role) ? [{ from: 'everyone' } as const] : []),
+    ...roles.flatMap((one) => (one.role === role ? ({ from: 'group', group: one.group } as const) : [])),
+    ...rules.flatMap((one, at) =>
+      one.roles.includes(role) ? ({ from: 'rule', rule: at + 1, group: null } as const) : [],
+    ),
+  ];
+}

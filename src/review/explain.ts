@@ -1,8 +1,19 @@
-/** Why an auth user has what they have: where each role comes from, by the mapping of this moment and the directory as last read. */
+/**
+ * Why an auth user has what they have: where each role and field comes from, by the mapping of this moment and the directory as last
+ * read.
+ */
+import {
+  type EditedByHand,
+  type FieldSource,
+  fieldSources,
+  type LinkedDirectory,
+} from '../domain/fieldSources.ts';
 import type { ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
-import { authorise, type Caller } from '../domain/permission.ts';
+import { authorise, type Caller, can } from '../domain/permission.ts';
 import { type RoleReason, roleReasons } from '../domain/roleReasons.ts';
+import type { HandEntry } from '../store/histories.ts';
 import type { Store } from '../store/store.ts';
+import type { AuthUserDetails } from '../store/users.ts';
 import { getUser } from '../tenancy/users.ts';
 
 export type ExplainedRole = {
@@ -17,6 +28,8 @@ export type ExplainedRole = {
    * tenant above, of which nothing is told here.
    */
   readonly because: readonly RoleReason[] | null;
+  /** Who gave it by hand; null: nobody did, the caller may not read the audit log, or it was before there was one. */
+  readonly givenBy: Omit<EditedByHand, 'from'> | null;
 };
 
 export type Explanation = {
@@ -28,7 +41,12 @@ export type Explanation = {
     readonly groups: readonly string[] | null;
   }[];
   readonly roles: readonly ExplainedRole[];
+  /** Those that have a value. */
+  readonly fields: readonly FieldSource[];
 };
+
+/** So many of the last things that were done to somebody by hand are looked at. */
+const BY_HAND = 1_000;
 
 /** Throws `not-found`. */
 export async function explainUser(
@@ -44,25 +62,64 @@ export async function explainUser(
       ...(await whatIsKnown(store, caller.tenant, connection, externalId)),
     })),
   );
+  const byHand = can(caller, 'audit.read')
+    ? await store.histories.byHand(caller.tenant, user.id, BY_HAND)
+    : [];
   return {
     user: user.id,
-    identities: known.map(({ connection, externalId, groups }) => ({ connection, externalId, groups })),
+    identities: known.map(({ connection, externalId, linked }) => ({
+      ...{ connection, externalId },
+      groups: linked?.read?.groups.map(({ name }) => name) ?? null,
+    })),
     roles: user.roles.map(({ name, tenant, origin, connection, grantedAt }) => {
       const from = known.find((identity) => identity.connection === connection);
       const because =
         from?.reasons === undefined || from.reasons === null ? null : (from.reasons.get(name) ?? []);
-      return { role: name, tenant, origin, connection, grantedAt, because };
+      const givenBy = origin === 'manual' ? lastGiven(name, tenant, user, byHand) : null;
+      return { role: name, tenant, origin, connection, grantedAt, because, givenBy };
     }),
+    fields: fieldSources(
+      fieldsOf(user),
+      known.flatMap(({ linked }) => linked ?? []),
+      editsOf(byHand),
+    ),
   };
 }
 
 async function whatIsKnown(store: Store, scope: TenantId, connection: ConnectionId, externalId: ExternalId) {
   const stored = await store.connections.get(scope, connection);
-  if (stored === null) return { groups: null, reasons: null };
+  if (stored === null) return { linked: null, reasons: null };
+  const { mapping } = stored;
   const read = await store.directoryUsers.get(scope, connection, externalId);
-  if (read === null) return { groups: null, reasons: new Map<string, readonly RoleReason[]>() };
-  return {
-    groups: read.groups.map(({ name }) => name),
-    reasons: roleReasons(stored.mapping, read.user, read.groups),
-  };
+  const linked: LinkedDirectory = { connection, mapping, read };
+  if (read === null) return { linked, reasons: new Map<string, readonly RoleReason[]>() };
+  return { linked, reasons: roleReasons(mapping, read.user, read.groups) };
+}
+
+function fieldsOf({ userName, email, displayName, attributes }: AuthUserDetails) {
+  return { userName, email, displayName, ...attributes };
+}
+
+/** The last time that each field was edited. */
+function editsOf(byHand: readonly HandEntry[]): ReadonlyMap<string, EditedByHand> {
+  const edits = new Map<string, EditedByHand>();
+  for (const entry of byHand.toReversed()) {
+    const { fields } = entry.details;
+    if (!Array.isArray(fields)) continue;
+    for (const field of fields)
+      edits.set(String(field).replace(/^attributes\./, ''), { from: 'hand', ...said(entry) });
+  }
+  return edits;
+}
+
+function lastGiven(role: string, held: TenantId, { tenant }: AuthUserDetails, byHand: readonly HandEntry[]) {
+  const given = byHand.find(
+    (entry) =>
+      entry.action === 'role.granted' && entry.role === role && (entry.details['tenant'] ?? tenant) === held,
+  );
+  return given === undefined ? null : said(given);
+}
+
+function said({ actor, at, number }: HandEntry) {
+  return { by: actor.name, at, audit: number };
 }

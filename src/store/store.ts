@@ -18,6 +18,7 @@ import { Events } from './events.ts';
 import { ChangeGroups } from './groupedChanges.ts';
 import { GuardOverrides } from './guardOverrides.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
+import { Histories } from './histories.ts';
 import { MappingPreviews } from './mappingPreviews.ts';
 import { Pairs } from './pairVerdicts.ts';
 import { readPlaces } from './places.ts';
@@ -73,6 +74,7 @@ export type Store = {
   readonly pairs: Pairs;
   readonly applying: Applying;
   readonly audit: AuditLog;
+  readonly histories: Histories;
   readonly events: Events;
   readonly authorization: Authorizations;
   readonly signingKeys: SigningKeyStore;
@@ -133,6 +135,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     authorization: new Authorizations(database),
     signingKeys: signingKeyStore(database, box),
     placesBelow: (tenant) => database.bulk(tenant, (tx) => readPlaces(tx, tenant)),
+    histories: new Histories(database),
     whoseWork: (work) => whoseWork(database, work),
     begunAt: (work) => begunAt(database, work),
     lockConnection: (connection, hungAfterMs) => lockConnection(database, connection, hungAfterMs),

@@ -1,0 +1,238 @@
+/** Why somebody has what they have, or is nobody here; and what happened to them. */
+import { z } from 'zod';
+import { CHANGE_KINDS } from '../domain/change.ts';
+import { type Standing, standings } from '../domain/standing.ts';
+import { explainUser } from '../review/explain.ts';
+import { explainPerson, PersonRequest } from '../review/standing.ts';
+import { getTimeline, TimelineRequest } from '../review/timeline.ts';
+import { Actor } from './audit.ts';
+import { Change, ChangedField, ChangeNote } from './changes.ts';
+import { Moment } from './page.ts';
+import { route } from './route.ts';
+import { FieldValue } from './users.ts';
+
+const RoleReason = z
+  .discriminatedUnion('from', [
+    z.object({ from: z.literal('everyone') }),
+    z.object({ from: z.literal('group'), group: z.string() }),
+    z.object({
+      from: z.literal('rule'),
+      rule: z.number().int().describe('Its place among the rules, from 1 on.'),
+      group: z.string().nullable().describe('The group that the rule is about.'),
+    }),
+  ])
+  .meta({ id: 'RoleReason' });
+
+const byHand = { by: z.string(), at: z.iso.datetime(), audit: z.number().int() };
+
+const FieldSource = z
+  .object({
+    field: z.string(),
+    value: FieldValue,
+    because: z
+      .discriminatedUnion('from', [
+        z.object({
+          from: z.literal('attribute'),
+          attribute: z.string(),
+          changed: z.boolean().describe('The mapping does more than take it over.'),
+        }),
+        z.object({ from: z.literal('expression'), expression: z.string() }),
+        z.object({ from: z.literal('default') }),
+        z.object({ from: z.literal('hand'), ...byHand }),
+        z.object({ from: z.literal('before') }),
+      ])
+      .describe(
+        'hand: a person gave the value; only told to whom the audit log is. before: it was given earlier, by what is otherwise by now.',
+      ),
+    connection: z.uuid().nullable().describe('Whose directory gives it; null: none does.'),
+    owner: z
+      .enum(['directory', 'first'])
+      .nullable()
+      .describe(
+        'Who decides what it holds; first: whoever gives it a value first. null: no directory sets it.',
+      ),
+    wanted: z
+      .object({ connection: z.uuid(), value: FieldValue })
+      .nullable()
+      .describe('Another value, that a directory gives.'),
+  })
+  .meta({ id: 'FieldSource' });
+
+const Explanation = z
+  .object({
+    user: z.uuid(),
+    identities: z.array(
+      z.object({
+        connection: z.uuid(),
+        externalId: z.string(),
+        groups: z
+          .array(z.string())
+          .nullable()
+          .describe('Those that the mapping reads, by name. null: not in the directory as last read.'),
+      }),
+    ),
+    roles: z.array(
+      z.object({
+        role: z.string(),
+        tenant: z.uuid().describe('Where it is held; it holds below too.'),
+        origin: z.enum(['directory', 'manual']),
+        connection: z.uuid().nullable(),
+        grantedAt: Moment,
+        because: z
+          .array(RoleReason)
+          .nullable()
+          .describe(
+            'What gives it. Empty: nothing any more, and the next plan proposes to take it. null: given by hand, or the connection is out of the caller’s reach.',
+          ),
+        givenBy: z
+          .object(byHand)
+          .nullable()
+          .describe(
+            'Who gave it by hand, with the number of the audit entry. null: nobody did, or the caller may not read the audit log.',
+          ),
+      }),
+    ),
+    fields: z.array(FieldSource).describe('Those that have a value.'),
+  })
+  .meta({ id: 'Explanation' });
+
+const at = { at: z.iso.datetime() };
+const ofChange = { ...at, change: z.uuid() };
+
+const TimelineEntry = z
+  .discriminatedUnion('what', [
+    z.object({
+      what: z.literal('proposed'),
+      ...ofChange,
+      connection: z.uuid(),
+      externalId: z.string(),
+      run: z.uuid(),
+      kind: z.enum(CHANGE_KINDS),
+      cause: z.string(),
+      fields: z.array(ChangedField),
+      rolesGained: z.array(
+        z.object({
+          role: z.string(),
+          because: z.array(RoleReason).describe('Parts of the mapping of that run that give the role.'),
+          certain: z
+            .boolean()
+            .describe(
+              'Whether they are known to hold: the person is still as they were read then. false: these may give it.',
+            ),
+        }),
+      ),
+      rolesLost: z.array(z.string()),
+    }),
+    z.object({
+      what: z.literal('decided'),
+      ...ofChange,
+      decision: z.uuid(),
+      verdict: z.enum(['approve', 'reject', 'hold']),
+      madeBy: z.enum(['person', 'policy', 'guard']),
+      by: z.string().nullable(),
+      rule: z.string().nullable().describe('Of the policy.'),
+      reason: z.string(),
+      finding: z.unknown().describe('Of the guard.'),
+      until: z.iso.datetime().nullable(),
+    }),
+    z.object({
+      what: z.literal('carried-out'),
+      ...ofChange,
+      apply: z.uuid(),
+      by: z.string().nullable(),
+      outcome: z.string(),
+      reason: z.string().nullable(),
+      version: z.number().int().nullable().describe('Of the auth user from then on.'),
+      event: z.uuid().nullable().describe('What applications were told.'),
+    }),
+    z.object({ what: z.literal('withdrawn'), ...ofChange, note: ChangeNote.nullable() }),
+    z.object({
+      what: z
+        .enum(['told-apart', 'told-same'])
+        .describe('Whether the directory user and an auth user are one.'),
+      ...at,
+      pair: z.uuid(),
+      by: z.string(),
+      reason: z.string(),
+    }),
+    z.object({
+      what: z.literal('by-hand'),
+      ...at,
+      audit: z.number().int().describe('Number of the entry in the log of the auth user’s tenant.'),
+      action: z.string(),
+      by: Actor,
+      details: z.record(z.string(), z.unknown()),
+    }),
+  ])
+  .meta({ id: 'TimelineEntry' });
+
+const ExplainedPerson = z
+  .object({
+    connection: z.uuid(),
+    externalId: z.string(),
+    standing: z.enum(Object.keys(standings) as [Standing, ...Standing[]]),
+    says: z.string().describe('The standing as a sentence.'),
+    because: z
+      .string()
+      .nullable()
+      .describe(
+        'The problem of their record, or the expression that does not hold; null: the standing says it all.',
+      ),
+    looksAt: z
+      .record(z.string(), FieldValue)
+      .nullable()
+      .describe('Out of scope: what the scope looks at of them.'),
+    user: z.uuid().nullable().describe('The auth user that they are linked to.'),
+    groups: z
+      .array(z.string())
+      .nullable()
+      .describe('Those that the mapping reads, by name. null: not in the directory as last read.'),
+    change: Change.nullable().describe('What waits, or was refused.'),
+    lastComplete: z
+      .object({ run: z.uuid(), at: Moment })
+      .nullable()
+      .describe('When everybody was read for the last time.'),
+    timeline: z.array(TimelineEntry).describe('The oldest first; of those, the last two hundred.'),
+  })
+  .meta({ id: 'ExplainedPerson' });
+
+export const explanations = [
+  route({
+    method: 'GET',
+    path: '/v1/users/{user}/explanation',
+    operation: 'explainUser',
+    summary: 'Where the roles and fields of an auth user come from',
+    description: 'By the mappings of this moment, and the directories as last read.',
+    needs: 'users.read',
+    input: z.object({ user: z.uuid() }),
+    status: 200,
+    answer: Explanation,
+    handle: ({ deps, caller, input }) => explainUser(deps, caller, input.user),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/users/{user}/timeline',
+    operation: 'getTimeline',
+    summary: 'What happened to an auth user, and who decided it',
+    description:
+      'What the directory said, which rule fired, who decided and why, what was written and by which apply; the oldest first. What was done by hand is among it for whoever may read the audit log.',
+    needs: ['users.read', 'changes.read'],
+    input: TimelineRequest,
+    status: 200,
+    answer: z.object({ items: z.array(TimelineEntry) }),
+    handle: ({ deps, caller, input }) => getTimeline(deps, caller, input),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/connections/{connection}/explanation',
+    operation: 'explainPerson',
+    summary: 'Why somebody whom a directory has is, or is not, an auth user',
+    description:
+      'From what was last read, without asking the provider. The person is named by `externalId` or `address`, one of the two.',
+    needs: ['users.read', 'changes.read', 'connections.read'],
+    input: PersonRequest,
+    status: 200,
+    answer: ExplainedPerson,
+    handle: ({ deps, caller, input }) => explainPerson(deps, caller, input),
+  }),
+];

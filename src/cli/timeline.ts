@@ -1,0 +1,85 @@
+/** An entry of a timeline in words: what, who and why, and the ids that lead on. */
+import { causes, explainNote } from '../domain/change.ts';
+import { explainFinding } from '../domain/guard.ts';
+import type { ConnectionId } from '../domain/ids.ts';
+import type { RoleReason } from '../domain/roleReasons.ts';
+import type { TimelineEntry } from '../domain/timeline.ts';
+import { valueInWords } from './describe.ts';
+
+type Of<What extends TimelineEntry['what']> = Extract<TimelineEntry, { what: What }>;
+
+const VERDICTS = { approve: 'approved', reject: 'rejected', hold: 'held' } as const;
+
+/** Three cells. */
+export async function entryInWords(
+  entry: TimelineEntry,
+  nameOf: (id: ConnectionId) => Promise<string>,
+): Promise<readonly string[]> {
+  switch (entry.what) {
+    case 'proposed':
+      return [
+        `proposed: ${differenceInWords(entry)}`,
+        `${await nameOf(entry.connection)}: ${causes[entry.cause]}`,
+        `change ${entry.change}, run ${entry.run}`,
+      ];
+    case 'decided':
+      return [
+        `${VERDICTS[entry.verdict]}${entry.until === null ? '' : ` until ${entry.until}`}`,
+        `${whoDecided(entry)}: ${entry.finding === null ? entry.reason : explainFinding(entry.finding)}`,
+        `change ${entry.change}, decision ${entry.decision}`,
+      ];
+    case 'carried-out':
+      return [
+        entry.version === null ? entry.outcome : `${entry.outcome}: version ${entry.version}`,
+        [entry.by ?? 'the system', entry.reason].filter((text) => text !== null).join(': '),
+        `change ${entry.change}, apply ${entry.apply}`,
+      ];
+    case 'withdrawn':
+      return ['withdrawn', entry.note === null ? '' : explainNote(entry.note), `change ${entry.change}`];
+    case 'told-same':
+    case 'told-apart':
+      return [
+        entry.what === 'told-same' ? 'is the same person' : 'is another person',
+        `${entry.by}: ${entry.reason}`,
+        `pair ${entry.pair}`,
+      ];
+    case 'by-hand':
+      return [`${entry.action} ${detailsInWords(entry)}`.trim(), entry.by.name, `audit entry ${entry.audit}`];
+  }
+}
+
+export function reasonInWords(reason: RoleReason): string {
+  switch (reason.from) {
+    case 'everyone':
+      return 'everybody in the directory has it';
+    case 'group':
+      return `member of ${reason.group}`;
+    case 'rule':
+      return reason.group === null
+        ? `rule ${reason.rule}`
+        : `rule ${reason.rule}, as a member of ${reason.group}`;
+  }
+}
+
+function whoDecided({ by, madeBy, rule }: Of<'decided'>): string {
+  if (rule !== null) return `policy rule ${rule}`;
+  return by ?? `a ${madeBy}`;
+}
+
+function differenceInWords({ kind, fields, rolesGained, rolesLost }: Of<'proposed'>): string {
+  const parts = [
+    ...fields.map(({ field, before, after }) => `${field}: ${valueInWords(before)} → ${valueInWords(after)}`),
+    ...rolesGained.map(({ role, because, certain }) => {
+      const why = because.map(reasonInWords).join('; ');
+      return why === '' ? `+ ${role}` : `+ ${role} (${certain ? '' : 'perhaps: '}${why})`;
+    }),
+    ...rolesLost.map((role) => `− ${role}`),
+  ];
+  return [kind, ...parts].join(', ');
+}
+
+function detailsInWords({ details }: Of<'by-hand'>): string {
+  const { fields, role } = details;
+  if (Array.isArray(fields)) return fields.join(', ');
+  return typeof role === 'string' ? role : '';
+}
