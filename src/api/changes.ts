@@ -98,6 +98,7 @@ export const ChangedField = z.object({
     outcome: z.enum(['applied', 'already-applied', 'moved', 'failed', 'held']).nullable(),
     outcomeReason: z.string().nullable(),
     note: ChangeNote.nullable().describe('Why it is gone, or waits again.'),
+    undoes: z.uuid().nullable().describe('The change that it takes back; null: none.'),
     revision: count,
     createdAt: moment,
   })

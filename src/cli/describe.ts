@@ -71,12 +71,22 @@ export function effectOf(change: ShownChange, known: KnownAs = new Map()): strin
     case 'link':
       return ['linked to the auth user with this address', ...fieldsOf(change), ...roles].join('; ');
     case 'reactivate':
-      return [`${states.before ?? 'not active'} → active`, ...fieldsOf(change), ...roles].join('; ');
+      return [
+        `${states.before ?? 'not active'} → ${states.after ?? 'active'}`,
+        ...fieldsOf(change),
+        ...roles,
+      ].join('; ');
     case 'update':
       return [...fieldsOf(change), ...roles].join('; ');
+    case 'unlink':
+      return ['no longer linked to the directory', ...fieldsOf(change), ...roles].join('; ');
     case 'suspend':
     case 'delete':
-      return `${states.before ?? 'active'} → ${states.after ?? change.kind}`;
+      return [
+        `${states.before ?? 'active'} → ${states.after ?? change.kind}`,
+        ...fieldsOf(change),
+        ...roles,
+      ].join('; ');
     case 'conflict':
       if (change.cause === 'tenant-missing') return placed('belongs', change);
       return (

@@ -43,6 +43,7 @@ export function addressSought(change: ProposedChange): Sought | null {
         arrives: stateIn(change.before) === 'deleted' || addressIn(change.before) !== address,
       };
     }
+    case 'unlink':
     case 'suspend':
     case 'delete':
     case 'conflict':

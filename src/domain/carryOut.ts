@@ -134,12 +134,20 @@ function moved(because: string): CarriedOut {
   return { outcome: 'moved', because };
 }
 
-/** What applications hear about, by kind of change. */
-export const eventTypes = {
+/** What applications hear about, by kind of change; of whom is put back as suspended, that. */
+export function eventTypeOf(
+  kind: Exclude<ChangeKind, 'conflict'>,
+  after: Approved['after'],
+): (typeof eventTypes)[typeof kind] {
+  return kind === 'reactivate' && after?.state === 'suspended' ? eventTypes.suspend : eventTypes[kind];
+}
+
+const eventTypes = {
   create: 'user.created',
   link: 'user.linked',
   reactivate: 'user.reactivated',
   update: 'user.updated',
+  unlink: 'user.unlinked',
   suspend: 'user.suspended',
   delete: 'user.deleted',
 } as const satisfies Record<Exclude<ChangeKind, 'conflict'>, string>;

@@ -10,6 +10,7 @@ export const CHANGE_KINDS = [
   'link',
   'reactivate',
   'update',
+  'unlink',
   'suspend',
   'delete',
   'conflict',
@@ -25,6 +26,7 @@ export const setOf = {
   link: 'new',
   reactivate: 'new',
   update: 'changed',
+  unlink: 'changed',
   suspend: 'deleted',
   delete: 'deleted',
   conflict: 'conflict',
@@ -55,6 +57,8 @@ export const causes = {
   'tenant-unknown': 'groups that decide in which tenant they belong could not be read',
   'match-unsure': 'an auth user may be the same person, and no rule is certain of it',
   'several-candidates': 'several auth users may be the same person',
+  'grace-over': 'suspended since they left, for as long as the connection keeps leavers',
+  undo: 'takes back what was applied',
 } as const satisfies Record<string, string>;
 export type Cause = keyof typeof causes;
 
@@ -210,9 +214,15 @@ export type ProposedChange = {
    * these, whatever others are called by then. Those that are missing behind them are made. Empty where it puts nobody anywhere.
    */
   readonly foundTenants: readonly TenantId[];
-  /** Hash of the desired state it leads to, hexadecimal. */
+  /** Hash of the desired state it leads to, hexadecimal; see `AS_AGREED`. */
   readonly desiredHash: string;
 };
+
+/**
+ * The hash of a change that no directory asks for: what was last agreed on with the directory stays agreed on, so that nothing is
+ * proposed for it until the directory says something else.
+ */
+export const AS_AGREED = '';
 
 /** Whether this is where the auth user belongs, and no field of theirs. */
 export function isPlace({ field }: { readonly field: string }): boolean {

@@ -30,6 +30,8 @@ export type Difference = {
   readonly place: string | null;
   readonly rolesGained: readonly string[];
   readonly rolesLost: readonly string[];
+  /** Of whom is put back as suspended, and not as active. */
+  readonly as?: 'suspended';
 };
 
 /** Fields whose values many people share. */
@@ -63,11 +65,16 @@ export function differenceOf(change: ProposedChange): Difference {
     place: change.before === null ? placeIn(change.after) : null,
     rolesGained,
     rolesLost,
+    ...(kind === 'reactivate' && isSuspended(change.after) && { as: 'suspended' }),
   };
 }
 
 const NONE: readonly never[] = [];
 const NOTHING = { fields: NONE, place: null, rolesGained: NONE, rolesLost: NONE };
+
+function isSuspended(after: Json | null): boolean {
+  return (after as { readonly state?: string } | null)?.state === 'suspended';
+}
 
 function byField(one: FieldDifference, other: FieldDifference): number {
   return one.field < other.field ? -1 : 1;
@@ -121,7 +128,7 @@ export function differenceKey(difference: Difference): string {
 
 /** One line, in plain words. */
 export function differenceInWords(difference: Difference): string {
-  const { kind, cause, fields, place, rolesGained, rolesLost } = difference;
+  const { kind, cause, fields, place, rolesGained, rolesLost, as } = difference;
   const roles = [...rolesGained.map((role) => `+ ${role}`), ...rolesLost.map((role) => `− ${role}`)];
   switch (kind) {
     case 'create':
@@ -129,13 +136,19 @@ export function differenceInWords(difference: Difference): string {
     case 'link':
       return ['linked to an auth user who was there', ...fields.map(fieldInWords), ...roles].join('; ');
     case 'reactivate':
-      return ['active again', ...fields.map(fieldInWords), ...roles].join('; ');
+      return [
+        as === 'suspended' ? 'suspended again' : 'active again',
+        ...fields.map(fieldInWords),
+        ...roles,
+      ].join('; ');
     case 'update':
       return [...fields.map(fieldInWords), ...roles].join('; ');
+    case 'unlink':
+      return ['no longer linked to the directory', ...fields.map(fieldInWords), ...roles].join('; ');
     case 'suspend':
-      return 'suspended';
+      return ['suspended', ...fields.map(fieldInWords), ...roles].join('; ');
     case 'delete':
-      return 'deleted';
+      return ['deleted', ...fields.map(fieldInWords), ...roles].join('; ');
     case 'conflict':
       return cause === null ? 'needs a person' : causes[cause];
   }

@@ -86,6 +86,7 @@ export function riskOf(change: ProposedChange, facts: RiskFacts): Risk {
     case 'link':
     case 'reactivate':
     case 'update':
+    case 'unlink':
       addOfArrival(change, facts, add);
       break;
   }

@@ -3,10 +3,11 @@ import { addressGivenBy } from '../domain/addresses.ts';
 import type { Terms } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { StoredAuthUser } from '../domain/authUser.ts';
-import { type Approved, type CarriedOut, carryOut, eventTypes, placeGivenBy } from '../domain/carryOut.ts';
+import { type Approved, type CarriedOut, carryOut, eventTypeOf, placeGivenBy } from '../domain/carryOut.ts';
 import type { ChangeKind } from '../domain/change.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { areGivenOut, findHolders, type Holders } from './addressHolders.ts';
+import { endLinks, settle } from './afterApply.ts';
 import { refuseHalted } from './applyGround.ts';
 import { appendAudit } from './audit.ts';
 import { lockChains } from './auditChains.ts';
@@ -27,10 +28,10 @@ export type RunningApply = {
   /** The approvals that it carries out. */
   readonly decisions: readonly string[];
   readonly actor: Actor;
-  /**
   readonly terms: Terms;
   /** The changes that come before all others, and then a pause; none: it comes in one part, or they are done. */
   readonly firstPart: readonly ChangeId[];
+  /**
    * People of the connection were in tenants below its own when the apply was taken up, or its mapping puts some there: they share an
    * address with nobody there either.
    */
@@ -90,9 +91,9 @@ export class Batch {
   readonly #at: Date;
   /** What the last try took hold of, for the case that it fails. */
   claimed: readonly ChangeId[] = [];
-
   /** How many were sent back. */
   moved = 0;
+
   constructor(apply: RunningApply, at: Date) {
     this.#apply = apply;
     this.#at = at;
@@ -116,6 +117,7 @@ export class Batch {
     await this.#writeIdentities(tx, applied);
     await this.#writeRoles(tx, applied);
     await this.#writeOutcomes(tx, done);
+    await settle(tx, { ...this.#apply, at: this.#at }, applied);
     await moveAlong(tx, applied);
     await this.#writeEvents(tx, applied);
     // Connections of tenants below hold the ends of theirs, so that `#seeWhoWasFirst` sees what they gave.
@@ -124,9 +126,9 @@ export class Batch {
     const entries = [...done.map((one) => this.#auditEntry(one)), ...held.values()];
     await appendAudit(tx, this.#apply.tenant, this.#at, entries);
     await this.#seeWhoWasFirst(tx, applied, given, ground);
+    this.moved = done.filter(({ result }) => result.outcome === 'moved').length;
     return done.length + held.size;
   }
-    this.moved = done.filter(({ result }) => result.outcome === 'moved').length;
 
   #claim(tx: BulkTransaction, { limit, only, after }: Claim): Promise<readonly ClaimedChange[]> {
     return tx.query<ClaimedChange>(
@@ -254,7 +256,9 @@ export class Batch {
 
   /** Who has to be looked at again since their tenant is called otherwise (`disagreeOnPlaces`) still has to: the change may be older. */
   async #writeIdentities(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
-    const rows = applied.map(({ change, user, tenant, version }) => ({
+    await endLinks(tx, { ...this.#apply, at: this.#at }, applied);
+    const linked = applied.filter(({ change }) => change.kind !== 'unlink');
+    const rows = linked.map(({ change, user, tenant, version }) => ({
       external_id: change.externalId,
       tenant_id: tenant,
       auth_user_id: user,
@@ -265,7 +269,7 @@ export class Batch {
       `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version)
        SELECT $1, external_id, tenant_id, auth_user_id, decode(hash, 'hex'), version
        FROM jsonb_to_recordset($2::jsonb) AS row (external_id text, tenant_id uuid, auth_user_id uuid, hash text, version int)
-       ON CONFLICT (connection_id, external_id) DO UPDATE SET agreed_hash = excluded.agreed_hash,
+       ON CONFLICT (connection_id, external_id) DO UPDATE SET agreed_hash = CASE WHEN excluded.agreed_hash = '' THEN identity.agreed_hash ELSE excluded.agreed_hash END,
          agreed_version = CASE WHEN identity.agreed_version < 0 THEN identity.agreed_version ELSE excluded.agreed_version END`,
       [this.#apply.connection, JSON.stringify(rows)],
     );
@@ -336,7 +340,7 @@ export class Batch {
         ...event,
         id: ids[2 * at + 1],
         change_id: change.id,
-        type: eventTypes[change.kind],
+        type: eventTypeOf(change.kind, change.after),
         data,
       };
       return from === null || from === tenant ? [told] : [left, told];

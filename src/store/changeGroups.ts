@@ -7,7 +7,6 @@ import type { ProposedChange } from '../domain/change.ts';
 import { type GroupFacts, groupFactsOf, newcomerKey } from '../domain/changeGroup.ts';
 import { type Difference, differenceKey, type FieldDifference, withoutValues } from '../domain/difference.ts';
 import type { RiskFacts } from '../domain/risk.ts';
-import type { TakenRun } from '../domain/run.ts';
 import type { BulkTransaction, Sql } from './database.ts';
 
 /** Rows that counts may have beyond one for each group, state and guard, before they are put together again. */
@@ -49,9 +48,11 @@ const REMEMBERED = 2_000;
 /** Values of one field, before and after, that a plan tells apart. Where there are more, they are people's own: each would be a group. */
 export const TOLD_APART = 1_000;
 
+type Of = { readonly tenant: string; readonly connection: string };
+
 /** The groups of the changes that one plan proposes. What is kept of them is bounded, whatever the directory is like. */
 export class PlannedGroups {
-  readonly #run: TakenRun;
+  readonly #run: Of;
   readonly #facts: RiskFacts;
   readonly #known = new Map<string, string>();
   readonly #newcomers = new Map<string, string>();
@@ -59,7 +60,7 @@ export class PlannedGroups {
   readonly #values = new Map<string, Set<string>>();
   #unwritten: object[] = [];
 
-  constructor(run: TakenRun, facts: RiskFacts) {
+  constructor(run: Of, facts: RiskFacts) {
     this.#run = run;
     this.#facts = facts;
   }
@@ -115,7 +116,7 @@ export class PlannedGroups {
   }
 }
 
-function toRow(id: string, { tenant, connection }: TakenRun, facts: GroupFacts): object {
+function toRow(id: string, { tenant, connection }: Of, facts: GroupFacts): object {
   return {
     id,
     tenant_id: tenant,

@@ -1,5 +1,6 @@
 /** Reads changes as a reviewer sees them. */
 
+import type { Approvals } from '../domain/approval.ts';
 import type { Json } from '../domain/canonical.ts';
 import {
   actionsFor,
@@ -19,6 +20,7 @@ import type { Finding } from '../domain/guard.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { cursorOf, type Listed, type PageOptions } from '../domain/page.ts';
 import { type Risk, type RiskLevel, type RiskSignal, riskSignals } from '../domain/risk.ts';
+import { APPROVALS } from './approvals.ts';
 import { type ChangeFilter, NAME } from './changeFilter.ts';
 import { findPage } from './changePages.ts';
 import type { Database, Sql } from './database.ts';
@@ -71,11 +73,15 @@ export type ChangeView = {
   /** What settles a conflict; null for all others. */
   readonly remedy: string | null;
   readonly decision: DecisionView | null;
+  /** null: one approval by anybody who may decide is enough, whenever. */
+  readonly approvals: Approvals | null;
   readonly apply: ApplyId | null;
   readonly outcome: 'applied' | 'already-applied' | 'moved' | 'failed' | 'held' | null;
   readonly outcomeReason: string | null;
   /** Why it is gone, or waits again; see `explainNote`. */
   readonly note: ChangeNote | null;
+  /** The change that it takes back. */
+  readonly undoes: ChangeId | null;
   readonly revision: number;
   readonly createdAt: string;
 };
@@ -105,10 +111,12 @@ const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.exte
   coalesce(c.candidates, '[]') AS candidates, encode(c.fingerprint, 'hex') AS fingerprint, c.base_version AS "baseVersion", c.state,
   CASE WHEN d.id IS NULL THEN NULL ELSE json_build_object('id', d.id, 'verdict', d.verdict, 'madeBy', d.made_by, 'by', d.actor ->> 'name', 'reason', d.reason,
     'finding', d.finding, 'until', to_char(d.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS decision,
-  c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.revision::int AS revision, c.created_at AS "createdAt",
+  c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.undoes, c.revision::int AS revision, c.created_at AS "createdAt",
+  CASE WHEN v.id IS NOT NULL THEN ${APPROVALS} END AS approvals,
   json_build_object('level', g.risk, 'signals', g.risk_signals) AS risk, g.difference_key AS difference`;
 
-const FROM = `FROM change c JOIN change_group g ON g.id = c.group_id LEFT JOIN decision d ON d.id = c.decision_id`;
+const FROM = `FROM change c JOIN change_group g ON g.id = c.group_id LEFT JOIN decision d ON d.id = c.decision_id
+  LEFT JOIN policy_verdict v ON v.id = c.verdict_id`;
 
 export class Changes {
   readonly #database: Database;
@@ -148,7 +156,7 @@ export class Changes {
         `WITH counted AS (
            SELECT connection_id,
              count(*) FILTER (WHERE pending AND kind IN ('create', 'link', 'reactivate'))::int AS new,
-             count(*) FILTER (WHERE pending AND kind = 'update')::int AS changed,
+             count(*) FILTER (WHERE pending AND kind IN ('update', 'unlink'))::int AS changed,
              count(*) FILTER (WHERE pending AND kind IN ('suspend', 'delete'))::int AS deleted,
              count(*) FILTER (WHERE pending AND kind = 'conflict')::int AS conflicts,
              count(*) FILTER (WHERE state = 'held')::int AS held, count(*) FILTER (WHERE state = 'approved')::int AS approved,

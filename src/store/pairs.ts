@@ -15,7 +15,7 @@ export const WAITS = `('open', 'approved', 'held', 'moved', 'failed')`;
 export const JOINS = (change: string) =>
   `${change}.kind IN ('create', 'conflict') AND ${change}.auth_user_id IS NULL AND ${change}.state IN ${WAITS}`;
 export const LEAVES = (change: string) =>
-  `${change}.kind IN ('suspend', 'delete') AND ${change}.state IN ${WAITS}`;
+  `${change}.kind IN ('suspend', 'delete') AND ${change}.undoes IS NULL AND ${change}.state IN ${WAITS}`;
 
 /** As long as none of it changes, a verdict that two are different stands. `hash`: of what the directory wants of who comes. */
 export const CONTENT = (hash: string, user: string) =>

@@ -133,7 +133,7 @@ const GROUPS_IN_DOUBT: ReadonlySet<string> = new Set<PartialReason>([
 export async function countPending(tx: BulkTransaction, run: TakenRun): Promise<RunCounts> {
   const [counts] = await tx.query<RunCounts>(
     `SELECT count(*) FILTER (WHERE kind IN ('create', 'link', 'reactivate'))::int AS new,
-       count(*) FILTER (WHERE kind = 'update')::int AS changed,
+       count(*) FILTER (WHERE kind IN ('update', 'unlink'))::int AS changed,
        count(*) FILTER (WHERE kind IN ('suspend', 'delete'))::int AS deleted,
        count(*) FILTER (WHERE kind = 'conflict')::int AS conflicts,
        count(*) FILTER (WHERE state = 'held')::int AS held

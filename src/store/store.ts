@@ -40,6 +40,7 @@ import { TenantPolicies } from './tenantPolicies.ts';
 import { type TenantPurge, tenantPurge } from './tenantPurge.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
 import { Touched } from './touched.ts';
+import { Undoing } from './undoing.ts';
 import { type UserStore, userStore } from './users.ts';
 import { begunAt, type SomeWork, whoseWork } from './whose.ts';
 
@@ -73,6 +74,7 @@ export type Store = {
   readonly guardOverrides: GuardOverrides;
   readonly pairs: Pairs;
   readonly applying: Applying;
+  readonly undoing: Undoing;
   readonly audit: AuditLog;
   readonly histories: Histories;
   readonly events: Events;
@@ -130,6 +132,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     guardOverrides: new GuardOverrides(database),
     pairs: new Pairs(database),
     applying: new Applying(database),
+    undoing: new Undoing(database),
     audit: new AuditLog(database),
     events: new Events(database),
     authorization: new Authorizations(database),
