@@ -40,6 +40,7 @@ export const ChangedField = z.object({
     ),
 });
 
+export const Change = z
   .object({
     id: z.uuid(),
     tenant: z.uuid(),
