@@ -27,7 +27,6 @@ export const ChangeNote = z
   })
   .meta({ id: 'ChangeNote' });
 
-export const Change = z
 export const ChangedField = z.object({
   field: z.string(),
   before: FieldValue,
