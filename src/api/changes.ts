@@ -1,7 +1,9 @@
 /** Pending changes: looked at, counted, decided on. */
 import { z } from 'zod';
+import { HINDRANCES, REFUSALS } from '../domain/approval.ts';
 import { CHANGE_KINDS, CHANGE_SETS, CHANGE_STATES } from '../domain/change.ts';
 import { GROUPINGS } from '../domain/changeGroup.ts';
+import { APPROVER_ROLES } from '../domain/reviewRules.ts';
 import { RISKS } from '../domain/risk.ts';
 import { GroupFilter, groupChanges } from '../review/changeGroups.ts';
 import { ChangeCriteria, ChangeFilter, getChange, listChanges, summarise, Whose } from '../review/changes.ts';
@@ -94,6 +96,34 @@ export const Change = z
         at: moment,
       })
       .nullable(),
+    approvals: z
+      .object({
+        needed: count,
+        from: z.enum(APPROVER_ROLES).describe('The role that approves; whoever may do more does too.'),
+        configurators: z
+          .enum(['allowed', 'refused'])
+          .describe(
+            "Whether whoever has changed the connection's configuration since its last apply counts.",
+          ),
+        given: z
+          .array(z.object({ by: z.string(), at: moment, reason: z.string() }))
+          .describe('Those that count now, by different people, oldest first.'),
+        deadline: moment.nullable(),
+        escalateTo: z
+          .enum(APPROVER_ROLES)
+          .nullable()
+          .describe(
+            'After the deadline, one of the approvals has to be by this role, or by one that may do more.',
+          ),
+        overdue: z.boolean(),
+        validHours: count
+          .nullable()
+          .describe(
+            'How long an approval may wait to be applied; then the change is open again. null: for ever.',
+          ),
+      })
+      .nullable()
+      .describe('What the policy asks for; null: one approval by anybody who may decide is enough.'),
     apply: z.uuid().nullable(),
     outcome: z.enum(['applied', 'already-applied', 'moved', 'failed', 'held']).nullable(),
     outcomeReason: z.string().nullable(),
@@ -213,12 +243,20 @@ export const changes = [
         .describe(
           'Of a set whose held changes are meant too: those that stay held, because they are let go by name alone.',
         ),
+      waiting: count.describe(
+        'Approved by one more now, and waiting for further approvals, as the policy of the connection asks.',
+      ),
       refused: z.array(
         z.object({
           id: z.string(),
-          because: z.enum(['not-found', 'changed-since-shown', 'not-allowed-now']),
+          because: z.enum(REFUSALS),
+          explanation: z.string().describe('One sentence, with what can be done about it.'),
         }),
       ),
+      left: z
+        .array(z.object({ because: z.enum(HINDRANCES), changes: count, explanation: z.string() }))
+        .optional()
+        .describe('Of a set: changes that you may not, or need not, approve.'),
     }),
     handle: ({ deps, caller, input }) => decide(deps, caller, input),
   }),

@@ -111,6 +111,35 @@ export function actionsFor(change: {
   });
 }
 
+/** Why something cannot be decided about a change now, for whoever tried, with what can be done about it. */
+export function explainNotAllowed(
+  verdict: 'approve' | 'reject' | 'hold',
+  change: {
+    readonly kind: ChangeKind;
+    readonly state: ChangeState;
+    readonly cause: Cause;
+    readonly note: ChangeNote | null;
+  },
+): string {
+  const { kind, state, note } = change;
+  switch (state) {
+    case 'superseded':
+      return note === null ? 'it is no longer true' : explainNote(note);
+    case 'applied':
+      return 'it was applied already; what it did can be undone';
+    case 'moved':
+      return 'the user had changed when it was to be applied: the next run proposes afresh';
+    case 'approved':
+    case 'rejected':
+    case 'held':
+    case 'open':
+    case 'failed':
+      if (verdict === 'approve' && kind === 'conflict')
+        return `nobody can approve a conflict. ${remedyFor(change) ?? ''}`.trim();
+      return `it is ${state} already`;
+  }
+}
+
 /** What settles a conflict, by its cause. The next run then proposes something that can be decided. */
 export const settledBy = {
   'address-taken':

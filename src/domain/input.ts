@@ -49,16 +49,21 @@ const lists = {
   'API key': { of: 'API keys', by: 'an id', command: 'rollcall keys' },
   session: { of: 'sessions', by: 'an id', command: 'rollcall principals sessions PRINCIPAL' },
   'sign-in provider': { of: 'sign-in providers', by: 'an id or name', command: 'rollcall sign-in' },
+  'notification channel': {
+    of: 'notification channels',
+    by: 'an id or name',
+    command: 'rollcall notifications channels',
+  },
   'support access': { of: 'support accesses', by: 'an id', command: 'rollcall support' },
   role: { of: 'roles', by: 'a name', command: 'rollcall roles' },
   'product plan': { of: 'product plans', by: 'an id or name', command: 'rollcall product-plans' },
   user: { of: 'users', by: 'an id', command: 'rollcall users' },
+  person: { of: 'people whom the directory has', by: 'an id', command: 'rollcall pull CONNECTION' },
   'user or tenant': { of: 'users and of tenants', by: 'the ids', command: 'rollcall users' },
   run: { of: 'runs', by: 'an id', command: 'rollcall runs' },
   change: { of: 'changes', by: 'an id', command: 'rollcall changes' },
   pair: { of: 'pairs', by: 'an id', command: 'rollcall pairs' },
   apply: { of: 'changes', by: 'the id of the apply', command: 'rollcall changes --state applied --json' },
-  person: { of: 'people whom the directory has', by: 'an id', command: 'rollcall pull CONNECTION' },
 } as const satisfies Record<string, { of: string; by: string; command: string }>;
 type Thing = keyof typeof lists;
 
@@ -110,6 +115,20 @@ export function parseId<S extends z.ZodType>(schema: S, id: string): z.output<S>
   const parsed = schema.safeParse(id);
   return parsed.success ? parsed.data : null;
 }
+
+/** Why somebody does something, for whoever asks later. */
+export const Reason = z
+  .string()
+  .trim()
+  .min(1, 'says why, for whoever asks later')
+  .max(1_000, 'is longer than 1000 characters');
+
+/** A moment as text. */
+export const Until = z.iso.datetime({
+  offset: true,
+  error: ({ input }) =>
+    input === undefined ? undefined : 'is no moment with its time zone, such as 2026-12-31T18:00:00Z',
+});
 
 /** What people call a tenant, connection or principal. It cannot look like an id, because commands take either. */
 export const Name = z

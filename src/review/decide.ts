@@ -1,11 +1,13 @@
 /** Approving, rejecting and holding. A decision is about exactly what was shown: named changes, or a set at a seen revision. */
 import { z } from 'zod';
+import type { Refusal } from '../domain/approval.ts';
+import type { Json } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
 import { ChangeId, ConnectionId } from '../domain/ids.ts';
-import { invalidInput, notFound, parseInput } from '../domain/input.ts';
+import { invalidInput, notFound, parseInput, Reason, Until } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
-import type { Refusal, ShownSet } from '../store/decisions.ts';
+import type { Left, ShownSet } from '../store/decisions.ts';
 import type { Store } from '../store/store.ts';
 import { ChangeCriteria, toStoredFilter } from './changes.ts';
 
@@ -13,47 +15,74 @@ export type DecideDeps = { readonly store: Store; readonly clock: Clock };
 
 const Ruling = z.strictObject({
   verdict: z.enum(['approve', 'reject', 'hold']),
-  reason: z.string().trim().min(1, 'says why, for whoever asks later').max(1_000),
-  /** How long a refusal or a holding back stands; then the change waits again. null: until its content changes. */
-  until: z.iso.datetime({ offset: true }).nullable().default(null),
+  reason: Reason.describe('For whoever asks later.'),
+  until: Until.nullable()
+    .default(null)
+    .describe(
+      'How long a refusal or a holding back stands; then the change waits again. null: until its content changes. An approval has no end.',
+    ),
 });
 
 const Shown = Ruling.extend({
-  /** Id and fingerprint of each change, as they were shown; to approve what is held, also the id of the decision that holds it. */
   changes: z
     .array(
       z.strictObject({
         id: ChangeId,
-        fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
-        decision: z.uuid().nullable().optional(),
+        fingerprint: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/, 'is not the fingerprint of a change: 64 hexadecimal digits')
+          .describe('As it was shown.'),
+        decision: z
+          .uuid()
+          .nullable()
+          .optional()
+          .describe('To approve what is held: the id of the decision that was shown to hold it.'),
       }),
     )
-    .min(1)
-    .max(10_000),
+    .min(1, 'names no change')
+    .max(10_000, 'names more than 10000 changes: name the connection and its revision instead')
+    .describe('Changes one by one, as they were shown.'),
 });
+
+const Revision = z.int().min(0);
 
 const ByFilter = Ruling.extend({
   connection: ConnectionId,
-  /** Of the connection's change set as it was shown: what arrived later is not included. */
-  revision: z.number().int().min(0),
-  filter: ChangeCriteria.default({}),
-  /** Approve held changes too: without it, what a guard or a person holds is left alone. */
-  includeHeld: z.boolean().default(false),
+  revision: Revision.describe(
+    'Of the change set of the connection as it was shown: what arrived later is not included.',
+  ),
+  filter: ChangeCriteria.default({}).describe('Which of them; empty: all.'),
+  includeHeld: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Approve held changes too: without it, what a guard, a policy or a person holds is left alone.',
+    ),
 });
 
 const ByGroup = ByFilter.omit({ connection: true, revision: true }).extend({
-  /** Of each connection's change set as it was shown. */
   revisions: z
-    .array(z.strictObject({ connection: ConnectionId, revision: z.number().int().min(0) }))
-    .min(1)
-    .max(1_000),
+    .array(z.strictObject({ connection: ConnectionId, revision: Revision }))
+    .min(1, 'names no connection')
+    .max(1_000, 'names more than 1000 connections')
+    .superRefine((sets, context) => {
+      for (const [at, { connection }] of sets.entries())
+        if (sets.findIndex((set) => set.connection === connection) < at)
+          context.addIssue({ code: 'custom', path: [at, 'connection'], message: 'is named before already' });
+    })
+    .describe('The change sets of several connections, each at the revision that was shown.'),
 });
 
 export const DecisionRequest = z.union([Shown, ByFilter, ByGroup]);
 
 export type DecisionResult = {
+  /** Changes that are in the state that was decided. */
   readonly decided: number;
+  /** Approved by one more now, and waiting for others, as the policy asks. */
+  readonly waiting: number;
   readonly refused: readonly Refusal[];
+  /** Of a set: changes that whoever decided may not, or need not, approve. */
+  readonly left?: readonly Left[];
   /** Of a set whose held changes are meant too: those that stay held, because they are let go by name alone. */
   readonly byName?: number;
 };
@@ -70,14 +99,24 @@ export async function decide(deps: DecideDeps, caller: Caller, input: unknown): 
     reason,
     until,
     principal: caller.principal,
+    role: caller.role,
     actor: caller.actor,
     at: deps.clock.now(),
   };
   if ('changes' in request) return await deps.store.decisions.onShown(caller.tenant, ruling, request.changes);
   const { includeHeld } = request;
   const sets = await shownSets(deps, caller, 'revisions' in request ? request.revisions : [request]);
-  const of = { sets, includeHeld, filter: toStoredFilter(request.filter) };
+  const of = { sets, includeHeld, filter: toStoredFilter(request.filter), asked: toAudited(request.filter) };
   return { ...(await deps.store.decisions.onFilter(caller.tenant, ruling, of)), refused: [] };
+}
+
+/** The audit log keeps no names: what was searched for is seen by which changes were found. */
+function toAudited({ search, ...criteria }: ChangeCriteria): Json {
+  const given = Object.entries(criteria).filter(([, value]) => value !== undefined);
+  return {
+    ...(Object.fromEntries(given) as { [name: string]: Json }),
+    ...(search && { search: 'not kept' }),
+  };
 }
 
 type SeenSet = { readonly connection: ConnectionId; readonly revision: number };

@@ -5,7 +5,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { Connection } from '../domain/connection.ts';
 import { explainFinding, type Finding, GUARDS, OVERRIDABLE_GUARDS } from '../domain/guard.ts';
 import { ConnectionId, GuardOverrideId } from '../domain/ids.ts';
-import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
+import { invalidInput, notFound, parseId, parseInput, Reason, Until } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import type { GuardLimits } from '../domain/policy.ts';
 import type { GuardOverride } from '../store/guardOverrides.ts';
@@ -18,12 +18,16 @@ const LONGEST_DAYS = 90;
 const DAY_MS = 86_400_000;
 
 export const NewGuardOverride = z.strictObject({
-  connection: z.string(),
-  guard: z.enum(GUARDS),
-  /** Up to so many go, where the policy would let fewer through; null: all. */
-  allowed: z.int().min(0).max(1_000_000_000).nullable(),
-  until: z.iso.datetime({ offset: true }),
-  reason: z.string().trim().min(1, 'says why, for whoever asks later').max(1_000),
+  connection: z.string().describe('Its id.'),
+  guard: z.enum(GUARDS).describe('The one whose limit is set aside.'),
+  allowed: z
+    .int()
+    .min(0)
+    .max(1_000_000_000)
+    .nullable()
+    .describe('Up to so many go, where the policy would let fewer through; null: all.'),
+  until: Until.describe('How long; at most 90 days.'),
+  reason: Reason.describe('For whoever asks later.'),
 });
 
 /**

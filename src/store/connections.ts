@@ -17,6 +17,7 @@ import { Mapping, rolesIn } from '../domain/mapping.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { Policy } from '../domain/policy.ts';
 import { Problem } from '../domain/problem.ts';
+import { noteConfigurator } from './approvals.ts';
 import { type Audited, record } from './audited.ts';
 import { type Database, type Sql, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
@@ -113,6 +114,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
               createdAt: audit.at,
             },
           });
+          await noteConfigurator(sqlOf(tx), { connection: id, tenant }, audit);
           await record(tx, tenant, audit);
           return toConnection(row);
         }),
@@ -134,6 +136,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
           });
           if (row === undefined) return null;
           const connection = toConnection(row);
+          await noteConfigurator(sqlOf(tx), { connection: id, tenant: connection.tenant }, audit);
           await record(tx, connection.tenant, audit);
           return connection;
         }),

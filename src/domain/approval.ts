@@ -1,0 +1,61 @@
+/** Approving where a policy asks for more than one approval by anybody who may decide: who counts, and what keeps somebody from it. */
+import type { ChangeId } from './ids.ts';
+import { APPROVER_ROLES, type ApproverRole } from './reviewRules.ts';
+
+/** What is asked for beyond the ordinary, and how far it has come. */
+export type Approvals = {
+  readonly needed: number;
+  /** Or somebody who may do more. */
+  readonly from: ApproverRole;
+  /** Whether whoever has changed the connection's configuration since its last apply counts. */
+  readonly configurators: 'allowed' | 'refused';
+  /** Those that count now, by different people, oldest first. */
+  readonly given: readonly { readonly by: string; readonly at: string; readonly reason: string }[];
+  /** Until when it is to be decided; null: nobody minds. */
+  readonly deadline: string | null;
+  /** After the deadline, one of the approvals has to come from somebody who may as much; null: nothing changes then. */
+  readonly escalateTo: ApproverRole | null;
+  readonly overdue: boolean;
+  /** How long it may wait to be applied once it is approved; then it is open again. null: for ever. */
+  readonly validHours: number | null;
+};
+
+/** Why an approval does not count, of somebody who may decide otherwise. */
+export const HINDRANCES = ['needs-role', 'own-configuration', 'approved-already'] as const;
+export type Hindrance = (typeof HINDRANCES)[number];
+
+export const REFUSALS = ['not-found', 'changed-since-shown', 'not-allowed-now', ...HINDRANCES] as const;
+
+/** Why nothing was decided about a change. */
+export type Refusal = {
+  readonly id: ChangeId;
+  readonly because: (typeof REFUSALS)[number];
+  /** One sentence for whoever is refused, with what can be done about it. */
+  readonly explanation: string;
+};
+
+/** The same as how much each role may: who has a role further down may what those above may. */
+export function approvesAs(role: string, from: ApproverRole): boolean {
+  return (APPROVER_ROLES as readonly string[]).indexOf(role) >= APPROVER_ROLES.indexOf(from);
+}
+
+export function explainHindrance(because: Hindrance, { from }: { readonly from: ApproverRole }): string {
+  switch (because) {
+    case 'needs-role':
+      return `the policy asks for an approval by somebody with the role ${from}`;
+    case 'own-configuration':
+      return 'the policy asks for somebody who has changed neither the configuration of the connection since its last apply nor this change: ask another reviewer';
+    case 'approved-already':
+      return 'you have approved it already: it waits for somebody else';
+  }
+}
+
+/** What is still missing. @param more how many approvals; at least one where they are there and none is by the role of escalation */
+export function awaitedInWords({ needed, from, given, overdue, escalateTo }: Approvals): string {
+  const more = Math.max(needed - given.length, 0);
+  const by = overdue && escalateTo !== null ? escalateTo : from;
+  const late = overdue && escalateTo !== null ? ', for its deadline is over' : '';
+  const so = `${given.length} of ${needed} approvals`;
+  if (more === 0) return overdue && escalateTo !== null ? `${so}; one has to be by ${by}${late}` : so;
+  return `${so}; ${more} more by ${by} or above${late}`;
+}

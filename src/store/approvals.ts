@@ -1,0 +1,177 @@
+/**
+ * Approvals where a policy asks for more than one by anybody who may decide. The rows of all changes concerned are locked before anything
+ * is counted, so that of two who approve at once the second sees the first.
+ */
+import type { Hindrance } from '../domain/approval.ts';
+import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
+import { APPROVER_ROLES, type ApproverRole } from '../domain/reviewRules.ts';
+import type { Audited } from './audited.ts';
+import type { BulkTransaction, Sql } from './database.ts';
+
+/** Of `policy_verdict v`: one approval by anybody who may decide is not enough. */
+const ASKS_MORE = `(v.approvals > 1 OR v.approver_role <> '${APPROVER_ROLES[0]}' OR NOT v.configurators OR v.escalate_to IS NOT NULL)`;
+
+/** How much a role may, to be compared; NULL, as of no role, compares with nothing. */
+const RANK = (role: string) => `array_position('{${APPROVER_ROLES.join(',')}}'::text[], ${role})`;
+
+/** Of `change c`: since when it has waited. What was put off, or approved and not applied in time, waits since then. */
+const WAITING_SINCE = `coalesce((c.note ->> 'until')::timestamptz, c.created_at)`;
+
+const DEADLINE = `${WAITING_SINCE} + make_interval(hours => v.deadline_hours)`;
+
+/** Of `approval a` of `change c`: it has not been used up, and knew what held or refused the change. */
+const STANDS = `a.counted_in IS NULL AND (c.state NOT IN ('held', 'rejected') OR a.despite = c.decision_id)`;
+
+/** Who has changed the configuration of the connection since its last apply. */
+const CONFIGURED = (connection: string) =>
+  `SELECT f.principal_id FROM configurator f WHERE f.connection_id = ${connection} AND f.changed_at > coalesce(
+     (SELECT max(y.created_at) FROM apply y WHERE y.connection_id = ${connection} AND y.state = 'finished'), '-infinity')`;
+
+/** Somebody changes the configuration of a connection. Whoever does so by a support access approves nothing that asks for more. */
+export async function noteConfigurator(
+  sql: Sql,
+  of: { readonly connection: ConnectionId; readonly tenant: TenantId },
+  { at, entry: { actor } }: Audited,
+): Promise<void> {
+  if (actor.id === null || actor.kind === 'support') return;
+  await sql.query(
+    `INSERT INTO configurator (connection_id, principal_id, tenant_id, changed_at) VALUES ($1::uuid, $2::uuid, $3::uuid, $4::timestamptz)
+     ON CONFLICT (connection_id, principal_id) DO UPDATE SET changed_at = excluded.changed_at`,
+    [of.connection, actor.id, of.tenant, at.toISOString()],
+  );
+}
+
+/** A column of `change c`, beside its `policy_verdict v`. See `Approvals`. */
+export const APPROVALS = `CASE WHEN ${ASKS_MORE} OR v.deadline_hours IS NOT NULL OR v.valid_hours IS NOT NULL THEN json_build_object(
+  'needed', v.approvals, 'from', v.approver_role, 'configurators', CASE WHEN v.configurators THEN 'allowed' ELSE 'refused' END,
+  'escalateTo', v.escalate_to, 'validHours', v.valid_hours,
+  'deadline', to_char((${DEADLINE}) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+  'overdue', coalesce(${DEADLINE} <= now() AND c.state IN ('open', 'held'), false),
+  'given', coalesce((
+    SELECT json_agg(json_build_object('by', g.by, 'at', to_char(g.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'reason', g.reason) ORDER BY g.at, g.by)
+    FROM (SELECT DISTINCT ON (a.principal_id) n.actor ->> 'name' AS by, n.reason, a.created_at AS at
+          FROM approval a JOIN decision n ON n.id = a.decision_id CROSS JOIN LATERAL principal_above(a.principal_id, c.tenant_id) p
+          WHERE a.change_id = c.id AND (a.counted_in = c.decision_id OR ${STANDS} AND ${RANK('p.role')} >= ${RANK('v.approver_role')}
+            AND (v.configurators OR a.principal_id NOT IN (${CONFIGURED('c.connection_id')})))
+          ORDER BY a.principal_id, a.created_at) g), '[]')) END`;
+
+/** Whether any verdict on changes of the connection asks for more: one cheap look. */
+export async function anyAsksMore(sql: Sql, connection: ConnectionId): Promise<boolean> {
+  const [some] = await sql.query(
+    `SELECT FROM policy_verdict v WHERE v.connection_id = $1 AND ${ASKS_MORE} LIMIT 1`,
+    [connection],
+  );
+  return some !== undefined;
+}
+
+export type Approver = { readonly principal: PrincipalId; readonly role: string; readonly at: Date };
+
+export type Chosen = {
+  readonly connection: ConnectionId;
+  readonly tenant: TenantId;
+  /** Of `change c`. */
+  readonly where: string;
+  readonly values: readonly unknown[];
+};
+
+/** What keeps the approver, `$1` with the role `$2`, from approving a change of the connection `$3`. The first that holds is told. */
+const HINDERS: readonly (readonly [Hindrance, string])[] = [
+  ['needs-role', `coalesce(${RANK('$2::text')} < ${RANK('v.approver_role')}, true)`],
+  [
+    'own-configuration',
+    `NOT v.configurators AND ($1::uuid IN (${CONFIGURED('$3::uuid')}) OR EXISTS (SELECT FROM adjustment j
+       WHERE j.connection_id = c.connection_id AND j.external_id = c.external_id AND j.principal_id = $1::uuid))`,
+  ],
+  [
+    'approved-already',
+    `EXISTS (SELECT FROM approval a WHERE a.change_id = c.id AND a.principal_id = $1::uuid AND ${STANDS})`,
+  ],
+];
+
+/**
+ * Locks the chosen changes, and looks at each whether one approval is enough, whether this one counts, and whether there are enough with
+ * it. They are in the table `approving` of this session until the next call, or the end of the transaction.
+ */
+export async function beginApproving(tx: BulkTransaction, by: Approver, chosen: Chosen): Promise<void> {
+  await tx.query(
+    `CREATE TEMP TABLE IF NOT EXISTS approving (
+       change_id uuid PRIMARY KEY, asks_more boolean, hindrance text, enough boolean) ON COMMIT DELETE ROWS`,
+  );
+  await tx.query('DELETE FROM approving');
+  await tx.query(
+    `INSERT INTO approving (change_id, asks_more)
+     SELECT c.id, coalesce(${ASKS_MORE}, false) FROM change c LEFT JOIN policy_verdict v ON v.id = c.verdict_id
+     WHERE ${chosen.where} ORDER BY c.id FOR UPDATE OF c`,
+    chosen.values,
+  );
+  // Statements of their own: what others wrote while the rows were waited for is seen from here on.
+  const hinders = HINDERS.map(([name, holds]) => `WHEN ${holds} THEN '${name}'`).join(' ');
+  await tx.query(
+    `UPDATE approving m SET hindrance = CASE ${hinders} END
+     FROM change c JOIN policy_verdict v ON v.id = c.verdict_id WHERE m.asks_more AND c.id = m.change_id`,
+    [by.principal, by.role, chosen.connection],
+  );
+  await tx.query(
+    `WITH other AS MATERIALIZED (
+       SELECT o.id, p.role, o.id IN (${CONFIGURED('$3::uuid')}) AS configured
+       FROM (SELECT DISTINCT a.principal_id AS id FROM approval a JOIN approving m ON m.change_id = a.change_id) o
+         CROSS JOIN LATERAL principal_above(o.id, $4::uuid) p WHERE o.id <> $1::uuid)
+     UPDATE approving m SET enough = g.others + 1 >= v.approvals AND (
+         v.escalate_to IS NULL OR ${DEADLINE} > $5::timestamptz OR g.escalated OR ${RANK('$2::text')} >= ${RANK('v.escalate_to')})
+     FROM change c JOIN policy_verdict v ON v.id = c.verdict_id CROSS JOIN LATERAL (
+       SELECT count(DISTINCT o.id) AS others, coalesce(bool_or(${RANK('o.role')} >= ${RANK('v.escalate_to')}), false) AS escalated
+       FROM approval a JOIN other o ON o.id = a.principal_id
+         JOIN decision_change e ON e.decision_id = a.decision_id AND e.change_id = a.change_id AND e.fingerprint = c.fingerprint
+       WHERE a.change_id = c.id AND ${STANDS} AND ${RANK('o.role')} >= ${RANK('v.approver_role')} AND (v.configurators OR NOT o.configured)) g
+     WHERE m.asks_more AND m.hindrance IS NULL AND c.id = m.change_id`,
+    [by.principal, by.role, chosen.connection, chosen.tenant, by.at.toISOString()],
+  );
+}
+
+/** Those that this approval is about, and of them, `chosen`, those that are approved by it. */
+export const ACCEPTED = 'c.id IN (SELECT change_id FROM approving WHERE hindrance IS NULL)';
+export const ENOUGH = 'chosen.id IN (SELECT change_id FROM approving WHERE NOT asks_more OR enough)';
+
+/** Notes this approval of all that ask for more; where there are enough now, all of them are used up. */
+export async function noteApprovals(tx: BulkTransaction, by: Approver, decision: string): Promise<void> {
+  await tx.query(
+    `UPDATE approval a SET counted_in = $1 FROM approving m JOIN change c ON c.id = m.change_id
+     WHERE m.enough AND a.change_id = m.change_id AND ${STANDS}`,
+    [decision],
+  );
+  await tx.query(
+    `INSERT INTO approval (decision_id, change_id, tenant_id, connection_id, principal_id, despite, counted_in, created_at)
+     SELECT $1, c.id, c.tenant_id, c.connection_id, $2, CASE WHEN c.state IN ('held', 'rejected') THEN c.decision_id END,
+       CASE WHEN m.enough THEN $1::uuid END, $3
+     FROM approving m JOIN change c ON c.id = m.change_id WHERE m.asks_more AND m.hindrance IS NULL`,
+    [decision, by.principal, by.at.toISOString()],
+  );
+}
+
+/** Somebody refuses, or holds back, what others had begun to approve: they would have to do so again. */
+export async function forgetApprovals(tx: BulkTransaction, { where, values }: Chosen): Promise<void> {
+  await tx.query(
+    `DELETE FROM approval a USING change c WHERE a.change_id = c.id AND a.counted_in IS NULL AND ${where}`,
+    values,
+  );
+}
+
+export type Hindered = {
+  readonly because: Hindrance;
+  /** Whose approval it takes. */
+  readonly from: ApproverRole;
+  readonly changes: number;
+  /** Up to so many as can be named. */
+  readonly ids: readonly ChangeId[];
+};
+
+const NAMED = 10_000;
+
+/** What this approval does not count for. */
+export async function hindered(sql: Sql): Promise<readonly Hindered[]> {
+  return await sql.query<Hindered>(
+    `SELECT m.hindrance AS because, v.approver_role AS "from", count(*)::int AS changes, (array_agg(c.id ORDER BY c.id))[1:${NAMED}] AS ids
+     FROM approving m JOIN change c ON c.id = m.change_id JOIN policy_verdict v ON v.id = c.verdict_id
+     WHERE m.hindrance IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2`,
+  );
+}

@@ -1,0 +1,247 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Caller, PrincipalRole } from '../../src/domain/permission.ts';
+import type { ReviewRule } from '../../src/domain/reviewRules.ts';
+import { getChange } from '../../src/review/changes.ts';
+import { decide } from '../../src/review/decide.ts';
+import { updateConnection } from '../../src/tenancy/connections.ts';
+import { disablePrincipal } from '../../src/tenancy/principals.ts';
+import { asOwner } from '../support/database.ts';
+import { aDirectory } from '../support/directory.ts';
+import { type Connected, Install, noGuards } from '../support/install.ts';
+import { aCaller, auditOf } from '../support/tenancy.ts';
+
+let install: Install;
+beforeAll(async () => {
+  install = await Install.open();
+});
+afterAll(() => install.close());
+
+type Require = Exclude<ReviewRule['decide'], 'approve'>['require'];
+
+/** Joiners u1 to u<users>, of whom the policy says what it takes to approve them. */
+async function asking(require: Partial<Require>, users = 1): Promise<Connected> {
+  const rules = [{ name: 'all', when: 'true', decide: { require } }] as ReviewRule[];
+  const directory = aDirectory({ users });
+  const acme = await install.connect({ directory, guards: noGuards, policy: { rules } });
+  await acme.sync();
+  return acme;
+}
+
+const somebody = (acme: Connected, role: PrincipalRole = 'reviewer') => aCaller(install, acme.tenant, role);
+
+async function approve(acme: Connected, by: Caller, ...externalIds: readonly string[]) {
+  const shown = (await acme.live()).filter(({ externalId }) => externalIds.includes(externalId));
+  const changes = shown.map(({ id, fingerprint, decision }) => ({
+    ...{ id, fingerprint, decision: decision?.id ?? null },
+  }));
+  return await decide(install, by, { verdict: 'approve', reason: 'checked', changes });
+}
+
+async function approveAll(acme: Connected, by: Caller, filter: object = {}) {
+  const of = { connection: acme.connection, revision: await acme.revision(), filter };
+  return await decide(install, by, { verdict: 'approve', reason: 'checked', ...of });
+}
+
+const stateOf = async (acme: Connected, externalId = 'u1') => (await acme.changeOf(externalId)).state;
+
+describe('Where a policy asks for two approvals', () => {
+  it('the first waits for the second, and shows who gave it', async () => {
+    const acme = await asking({ approvals: 2 });
+    const [one, other] = [await somebody(acme), await somebody(acme)];
+    expect(await approve(acme, one, 'u1')).toEqual({ decided: 0, waiting: 1, refused: [] });
+    const waiting = await acme.changeOf('u1');
+    expect(waiting).toMatchObject({
+      state: 'open',
+      decision: null,
+      approvals: { needed: 2, from: 'reviewer', given: [{ by: one.actor.name, reason: 'checked' }] },
+    });
+    await expect(acme.apply()).rejects.toMatchObject({ code: 'not-allowed-now' });
+    expect(await approve(acme, other, 'u1')).toEqual({ decided: 1, waiting: 0, refused: [] });
+    const approved = await acme.changeOf('u1');
+    expect(approved).toMatchObject({ state: 'approved', decision: { by: other.actor.name } });
+    expect(approved.approvals?.given.map(({ by }) => by)).toEqual([one.actor.name, other.actor.name]);
+    expect(await acme.apply()).toMatchObject({ applied: 1 });
+    const actions = (await auditOf(install.database.url, acme.tenant)).map(({ action }) => action);
+    expect(actions).toEqual(expect.arrayContaining(['changes.approval-given', 'changes.approved']));
+  });
+
+  it('nobody gives both', async () => {
+    const acme = await asking({ approvals: 2 });
+    const one = await somebody(acme);
+    await approve(acme, one, 'u1');
+    expect(await approve(acme, one, 'u1')).toMatchObject({
+      decided: 0,
+      waiting: 0,
+      refused: [{ because: 'approved-already', explanation: expect.stringContaining('somebody else') }],
+    });
+    expect(await approveAll(acme, one)).toMatchObject({
+      decided: 0,
+      left: [{ because: 'approved-already', changes: 1 }],
+    });
+    expect(await stateOf(acme)).toBe('open');
+  });
+
+  it('of two who give theirs at once, exactly one completes it', async () => {
+    const acme = await asking({ approvals: 2 }, 40);
+    const racing = [await somebody(acme), await somebody(acme)];
+    const results = await Promise.all(racing.map((by) => approveAll(acme, by)));
+    expect(results.reduce((sum, { decided }) => sum + decided, 0)).toBe(40);
+    expect(results.reduce((sum, { waiting }) => sum + waiting, 0)).toBe(40);
+    expect(await acme.inState('approved')).toHaveLength(40);
+  });
+
+  it('one by somebody who may not decide any more does not count', async () => {
+    const acme = await asking({ approvals: 2 });
+    const [gone, one, other] = [await somebody(acme), await somebody(acme), await somebody(acme)];
+    await approve(acme, gone, 'u1');
+    await disablePrincipal(install, acme.administrator, gone.principal);
+    expect(await approve(acme, one, 'u1')).toMatchObject({ decided: 0, waiting: 1 });
+    expect((await acme.changeOf('u1')).approvals?.given.map(({ by }) => by)).toEqual([one.actor.name]);
+    expect(await approve(acme, other, 'u1')).toMatchObject({ decided: 1 });
+  });
+
+  it('one by somebody of a tenant above counts, although this tenant does not see them', async () => {
+    const acme = await asking({ approvals: 2 });
+    const above = await aCaller(install, install.store.root, 'reviewer');
+    await approve(acme, above, 'u1');
+    expect(await approve(acme, await somebody(acme), 'u1')).toMatchObject({ decided: 1 });
+  });
+
+  it('a refusal between them makes them begin anew', async () => {
+    const acme = await asking({ approvals: 2 });
+    const [one, other] = [await somebody(acme), await somebody(acme)];
+    await approve(acme, one, 'u1');
+    await acme.decide('reject', 'u1');
+    expect(await approve(acme, other, 'u1')).toMatchObject({ decided: 0, waiting: 1 });
+    expect(await stateOf(acme)).toBe('rejected');
+    expect(await approve(acme, one, 'u1')).toMatchObject({ decided: 1 });
+  });
+
+  it('what was approved and taken back takes two again', async () => {
+    const acme = await asking({ approvals: 2 });
+    const [one, other] = [await somebody(acme), await somebody(acme)];
+    await approve(acme, one, 'u1');
+    await approve(acme, other, 'u1');
+    await acme.decide('hold', 'u1');
+    expect(await approve(acme, one, 'u1')).toMatchObject({ decided: 0, waiting: 1 });
+    expect(await stateOf(acme)).toBe('held');
+    expect(await approve(acme, other, 'u1')).toMatchObject({ decided: 1 });
+  });
+
+  it('both are of the same content: what the directory says later takes two again', async () => {
+    const acme = await asking({ approvals: 2 });
+    const [one, other] = [await somebody(acme), await somebody(acme)];
+    await approve(acme, one, 'u1');
+    acme.directory.edit('u1', { displayName: 'Somebody else' });
+    await acme.sync();
+    expect(await approve(acme, other, 'u1')).toMatchObject({ decided: 0, waiting: 1 });
+  });
+
+  it('a run that changes others leaves what was given', async () => {
+    const acme = await asking({ approvals: 2 }, 3);
+    const [one, other] = [await somebody(acme), await somebody(acme)];
+    await approveAll(acme, one);
+    acme.directory.edit('u3', { displayName: 'Somebody else' });
+    await acme.sync();
+    expect(await approveAll(acme, other)).toMatchObject({ decided: 2, waiting: 1 });
+    expect(await acme.inState('approved')).toEqual(['u1', 'u2']);
+  });
+
+  it('what nothing is asked of is approved by one beside what waits for another', async () => {
+    const acme = await asking({ approvals: 2 }, 2);
+    await asOwner(install.database.url, (client) =>
+      client.query(`UPDATE change SET verdict_id = NULL WHERE connection_id = $1 AND external_id = 'u2'`, [
+        acme.connection,
+      ]),
+    );
+    expect(await approveAll(acme, await somebody(acme))).toMatchObject({ decided: 1, waiting: 1 });
+    expect(await acme.inState('approved')).toEqual(['u2']);
+  });
+});
+
+describe('Whose approval counts', () => {
+  it('is said by the role that the policy names', async () => {
+    const acme = await asking({ approvals: 1, from: 'tenant-administrator' });
+    expect(await approve(acme, await somebody(acme), 'u1')).toMatchObject({
+      decided: 0,
+      refused: [{ because: 'needs-role', explanation: expect.stringContaining('tenant-administrator') }],
+    });
+    expect(await approve(acme, await somebody(acme, 'tenant-administrator'), 'u1')).toMatchObject({
+      decided: 1,
+    });
+  });
+
+  it('leaves out whoever has changed the configuration since the last apply', async () => {
+    const acme = await asking({ approvals: 1, configurators: 'refused' });
+    const [author, reviewer] = [await somebody(acme, 'tenant-administrator'), await somebody(acme)];
+    await updateConnection(install, author, { connection: acme.connection, schedule: '0 5 * * *' });
+    expect(await approve(acme, author, 'u1')).toMatchObject({
+      decided: 0,
+      refused: [{ because: 'own-configuration', explanation: expect.stringContaining('another reviewer') }],
+    });
+    expect(await approve(acme, reviewer, 'u1')).toMatchObject({ decided: 1 });
+    await acme.apply();
+    acme.directory.add({ id: 'later' });
+    install.clock.advance(60_000);
+    await acme.sync();
+    expect(await approve(acme, author, 'later')).toMatchObject({ decided: 1 });
+  });
+
+  it('leaves out an approval by whoever changed the configuration after it', async () => {
+    const acme = await asking({ approvals: 2, configurators: 'refused' });
+    const [author, one, other] = [
+      await somebody(acme, 'tenant-administrator'),
+      await somebody(acme),
+      await somebody(acme),
+    ];
+    await approve(acme, author, 'u1');
+    await updateConnection(install, author, { connection: acme.connection, schedule: '0 6 * * *' });
+    expect(await approve(acme, one, 'u1')).toMatchObject({ decided: 0, waiting: 1 });
+    expect(await approve(acme, other, 'u1')).toMatchObject({ decided: 1 });
+  });
+});
+
+describe('A change past its deadline', () => {
+  const overdue = (acme: Connected) =>
+    asOwner(install.database.url, (client) =>
+      client.query(`UPDATE change SET created_at = '2026-01-01' WHERE connection_id = $1`, [acme.connection]),
+    );
+
+  it('takes an approval by the role that it is escalated to; others given before still count', async () => {
+    const acme = await asking({
+      approvals: 2,
+      deadlineHours: 4,
+      escalateTo: 'tenant-administrator',
+      configurators: 'allowed',
+    });
+    const [one, other, senior] = [
+      await somebody(acme),
+      await somebody(acme),
+      await somebody(acme, 'tenant-administrator'),
+    ];
+    await approve(acme, one, 'u1');
+    await overdue(acme);
+    expect(await approve(acme, other, 'u1')).toMatchObject({ decided: 0, waiting: 1 });
+    expect((await acme.changeOf('u1')).approvals).toMatchObject({
+      overdue: true,
+      escalateTo: 'tenant-administrator',
+    });
+    expect(await approve(acme, senior, 'u1')).toMatchObject({ decided: 1 });
+  });
+});
+
+describe('A refusal', () => {
+  it('of what is no longer true names what took its place', async () => {
+    const acme = await asking({ approvals: 1 });
+    const { id, fingerprint } = await acme.changeOf('u1');
+    acme.directory.edit('u1', { displayName: 'Somebody else' });
+    await acme.sync();
+    const now = await acme.changeOf('u1');
+    const changes = [{ id, fingerprint }];
+    const result = await decide(install, acme.administrator, { verdict: 'approve', reason: 'late', changes });
+    expect(result.refused).toEqual([
+      { id, because: 'not-allowed-now', explanation: expect.stringContaining(now.id) },
+    ]);
+    expect((await getChange(install, acme.administrator, id)).state).toBe('superseded');
+  });
+});
