@@ -24,6 +24,7 @@ import { signIn } from './signIn.ts';
 import { supportAccess } from './supportAccess.ts';
 import { tenants } from './tenants.ts';
 import { tokens } from './tokens.ts';
+import { undo } from './undo.ts';
 import { users } from './users.ts';
 
 export const routes: readonly Route[] = [
@@ -36,6 +37,7 @@ export const routes: readonly Route[] = [
   ...changes,
   ...pairs,
   ...applies,
+  ...undo,
   ...users,
   ...explanations,
   ...authorization,

@@ -16,6 +16,7 @@ import { advanceApplies } from '../review/dueApplies.ts';
 import { explainUser } from '../review/explain.ts';
 import { endGuardOverride, getGuards, overrideGuard } from '../review/guards.ts';
 import { choosePairs, getPair, listPairs } from '../review/pairs.ts';
+import { undoApply } from '../review/undo.ts';
 import { explainPerson, findPerson } from '../review/standing.ts';
 import { getTimeline } from '../review/timeline.ts';
 import type { SignInDeps } from '../signIn/deps.ts';
@@ -173,6 +174,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
 function applying(deps: OperatorDeps, caller: Caller) {
   return {
     startApply: (input: Parameters<typeof startApply>[2]) => startApply(deps, caller, input),
+    undoApply: (input: Parameters<typeof undoApply>[2]) => undoApply(deps, caller, input),
     listApplies: (input: Parameters<typeof listApplies>[2]) => listApplies(deps, caller, input),
     getApply: (id: string) => getApply(deps, caller, id),
     pauseApply: (input: Parameters<typeof pauseApply>[2]) => pauseApply(deps, caller, input),

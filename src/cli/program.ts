@@ -26,6 +26,7 @@ import { addStartCommand } from './start.ts';
 import { addSupportCommands } from './support.ts';
 import { addSyncCommands } from './sync.ts';
 import { addTenantCommands } from './tenants.ts';
+import { addUndoCommand } from './undo.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 import { addUserCommands } from './users.ts';
 
@@ -72,6 +73,7 @@ export function buildProgram(cli: Cli): Command {
   addSyncCommands(program, cli);
   addChangeCommands(program, cli);
   addDecisionCommands(program, cli);
+  addUndoCommand(program, cli);
   addPairCommands(program, cli);
   addGuardCommands(program, cli);
   addUserCommands(program, cli);

@@ -69,6 +69,7 @@ export const leftBecause = {
   gone: 'the auth user does not exist any more',
 } as const satisfies Record<string, string>;
 export type LeftBecause = keyof typeof leftBecause;
+export const LEFT_BECAUSE = Object.keys(leftBecause) as [LeftBecause, ...LeftBecause[]];
 
 /** What of a change is left alone. */
 export type Left = {

@@ -11,7 +11,7 @@ import type { UndoResult } from '../store/undoing.ts';
 export type UndoDeps = { readonly store: Store; readonly clock: Clock };
 
 export const UndoApply = z.strictObject({
-  apply: ApplyId,
+  apply: ApplyId.describe('Which has to have ended.'),
   changes: z
     .array(ChangeId)
     .min(1)

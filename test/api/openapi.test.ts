@@ -104,6 +104,7 @@ it('lists every route', () => {
       'PATCH /v1/sign-in-providers/{signInProvider}',
       'PATCH /v1/tenants/{tenant}',
       'PATCH /v1/users/{user}',
+      'POST /v1/applies/{apply}/undo',
       'POST /v1/changes/decisions',
       'POST /v1/configuration/diff',
       'POST /v1/configuration/load',

@@ -72,6 +72,7 @@ export const usableBody: Readonly<Record<string, Json>> = {
   testConnection: { mapping: {} },
   previewMapping: { mapping: {} },
   requestRun: {},
+  undoApply: {},
   decide: { verdict: 'approve', reason: 'why not', connection: UNKNOWN, revision: 1 },
   overrideGuard: {
     guard: 'too-many-deletions',
