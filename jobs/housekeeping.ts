@@ -1,7 +1,8 @@
 /**
  * Once a minute in every worker process: brings the queues back to what the database says. Schedules follow the connections, and
  * recorded work that lost its job gets a new one, whether the queue was emptied, a process died between recording and asking, or
- * Redis was restarted without its data. Processes may do this side by side: each step changes only what is still wrong.
+ * Redis was restarted without its data. Processes may do this side by side: each step changes only what is still wrong. Before that,
+ * applies that policies want begin, and get their job then.
  *
  * What was refused or held back until now waits again, and the next key that signs tokens is made, a day before it signs. Beside it,
  * because it may take longer than a minute: tenants whose deletion is due are deleted, and what they held is removed; the records of
@@ -15,6 +16,8 @@ export type HousekeepingDeps = {
   readonly queues: JobQueues;
   /** Every connection of every tenant. */
   readonly connectionsWithSchedules: () => Promise<readonly ScheduledConnection[]>;
+  /** Makes, begins and resumes the applies that policies want now. Gives how many run because of it. */
+  readonly advanceApplies: () => Promise<number>;
   /** Runs and applies that are recorded as not ended and that no living process is carrying out. */
   readonly unfinishedWork: () => Promise<{
     readonly runs: readonly QueuedRun[];
@@ -121,5 +124,9 @@ async function logged(log: Logger, part: string, step: () => Promise<void>): Pro
     await step();
   } catch (error) {
     log.warn({ event: 'housekeeping.failed', part, error });
+  await logged(log, 'applies', async () => {
+    const applies = await deps.advanceApplies();
+    if (applies > 0) log.info({ event: 'applies.advanced', applies });
+  });
   }
 }

@@ -16,6 +16,7 @@ import { Opened } from './opened.ts';
 import { carryOutApply } from './review/apply.ts';
 import { offerSetUp, type SetUpOffer } from './signIn/setUp.ts';
 import { type RunOutcome, syncConnection } from './sync/sync.ts';
+import { advanceApplies } from './review/dueApplies.ts';
 import { recheckDomains } from './tenancy/domainClaims.ts';
 import { removeDueTenants } from './tenancy/tenantRemoval.ts';
 
@@ -47,7 +48,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
     const url = parts === 'worker' ? null : await openApi(config, install, queues, opened);
     if (parts !== 'api') {
       const worker = await openWorker(backend, {
-        syncConnection: runsOf(install),
+        syncConnection: runsOf(install, queues),
         carryOutApply: ({ apply, signal }) => carryOutApply(install.deps, apply, { signal }),
         abandon: (work, reason) => abandon(install, work, reason),
         whoseOf: (work) => store.whoseWork(work),
@@ -61,6 +62,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
         connectionsWithSchedules: () => everySchedule(install),
         openChangesAgain: () => store.decisions.openAgain(install.deps.clock.now()),
         renewSigningKeys: () => renewSigningKeys(install.deps),
+        advanceApplies: async () => (await advanceApplies(install.deps)).begun.length,
         unfinishedWork: async () => ({
           runs: await store.runs.unfinished(),
           applies: (await store.applying.unfinished()).map((apply) => ({ apply })),
@@ -114,7 +116,7 @@ function setUpAt({ publicUrl, host, setUpToken }: Config, { deps }: Install, url
   return offerSetUp({ ...deps, publicUrl: () => publicUrlOf({ publicUrl, host, port }) }, setUpToken);
 }
 
-function runsOf({ deps }: Install): SyncConnection {
+function runsOf({ deps }: Install, queues: JobQueues): SyncConnection {
   const logSkipped = skipped(deps);
   return async ({ connection, run, trigger, attempt, signal }) => {
     const outcome = await syncConnection(deps, {
@@ -131,7 +133,6 @@ function runsOf({ deps }: Install): SyncConnection {
         return { result: 'busy', failure: null };
       case 'failed':
         return { result: 'failed', failure: isConnectorFailure(outcome.failure) ? outcome.failure : null };
-      case 'done-before':
       case 'finished':
       case 'skipped':
         return { result: 'finished', failure: null };
@@ -145,12 +146,24 @@ function skipped({ log, clock }: Install['deps']) {
   return (connection: ConnectionId, outcome: RunOutcome) => {
     if (outcome.result !== 'skipped' || outcome.because !== 'quarantined')
       return void told.delete(connection);
+        await applyDue(deps, queues, connection);
+        return { result: 'finished', failure: null };
+      case 'done-before':
     const { because: reason, until } = outcome;
     if (told.get(connection) === until.getTime()) return;
     told.set(connection, until.getTime());
     const delayMs = until.getTime() - clock.now().getTime();
     log.warn({ event: 'run.skipped', connection, reason, delayMs });
   };
+/** What policies approved in this run need not wait for the next minute; what fails here is tried again then. */
+async function applyDue(deps: Install['deps'], queues: JobQueues, connection: ConnectionId): Promise<void> {
+  try {
+    for (const apply of (await advanceApplies(deps, connection)).begun) await queues.enqueueApply({ apply });
+  } catch (error) {
+    deps.log.warn({ event: 'applies.not-advanced', connection, error });
+  }
+}
+
 }
 
 function isConnectorFailure(failure: RunFailure): failure is ConnectorFailure {

@@ -4,13 +4,16 @@ import { APPLY_STATES, type HaltReason, haltReasons } from '../domain/apply.ts';
 import {
   cancelApply,
   getApply,
+  ListAppliedChanges,
   ListApplies,
+  listAppliedChanges,
   listApplies,
   pauseApply,
   ResumeApply,
   resumeApply,
   StopApply,
 } from '../review/applies.ts';
+import { Change } from './changes.ts';
 import { handOver } from './handOver.ts';
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
@@ -67,7 +70,7 @@ export const applies = [
     method: 'GET',
     path: '/v1/applies',
     operation: 'listApplies',
-    summary: 'List applies, oldest first',
+    summary: 'List applies, newest first',
     needs: 'changes.read',
     input: ListApplies,
     status: 200,
@@ -79,12 +82,24 @@ export const applies = [
     path: '/v1/applies/{apply}',
     operation: 'getApply',
     summary: 'Get an apply',
-    description: 'What became of each change: /v1/changes with its id as `apply`.',
     needs: 'changes.read',
     input: byId,
     status: 200,
     answer: Apply,
     handle: ({ deps, caller, input }) => getApply(deps, caller, input.apply),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/applies/{apply}/changes',
+    operation: 'listAppliedChanges',
+    summary: 'List what became of each change of an apply, oldest first',
+    description:
+      'What was sent back, held or failed, and was proposed and applied again since, is among those of the later apply.',
+    needs: 'changes.read',
+    input: ListAppliedChanges,
+    status: 200,
+    answer: pageOf(Change),
+    handle: ({ deps, caller, input }) => listAppliedChanges(deps, caller, input),
   }),
   route({
     method: 'POST',

@@ -8,6 +8,7 @@ import { RISKS } from '../domain/risk.ts';
 import { GroupFilter, groupChanges } from '../review/changeGroups.ts';
 import { ChangeCriteria, ChangeFilter, getChange, listChanges, summarise, Whose } from '../review/changes.ts';
 import { DecisionRequest, decide } from '../review/decide.ts';
+import { applyDue } from './handOver.ts';
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
 import { FieldValue } from './users.ts';
@@ -258,7 +259,11 @@ export const changes = [
         .optional()
         .describe('Of a set: changes that you may not, or need not, approve.'),
     }),
-    handle: ({ deps, caller, input }) => decide(deps, caller, input),
+    handle: async ({ deps, caller, input }) => {
+      const decided = await decide(deps, caller, input);
+      if (input.verdict === 'approve') await applyDue(deps);
+      return decided;
+    },
   }),
   route({
     method: 'GET',

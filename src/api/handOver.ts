@@ -1,4 +1,5 @@
 /** Work that is recorded, handed to the workers. */
+import { advanceApplies } from '../review/dueApplies.ts';
 import type { ApiDeps } from './deps.ts';
 
 /** Where the queue cannot be reached now, housekeeping hands it over later. */
@@ -12,4 +13,11 @@ export async function handOver(
   } catch (error) {
     deps.log.warn({ event: 'queue.not-reached', kind, error });
   }
+}
+
+/** What a policy applies by itself need not wait for the next round of housekeeping. */
+export async function applyDue(deps: ApiDeps): Promise<void> {
+  await handOver(deps, 'apply', async () => {
+    for (const apply of (await advanceApplies(deps)).begun) await deps.enqueueApply({ apply });
+  });
 }

@@ -58,6 +58,11 @@ export function addCriteria(command: Command): Command {
     .option('--search <text>', 'part of the name, address, user name or id in the directory');
 }
 
+/** The options of those that are given. */
+export function optionsOf(options: Criteria): readonly string[] {
+  return NAMES.filter((name) => options[name] !== undefined).map((name) => OPTIONS[name]);
+}
+
 export function criteriaFrom(options: Criteria): Record<string, unknown> {
   return present(Object.fromEntries(NAMES.map((name) => [name, options[name]])));
 }

@@ -1,26 +1,24 @@
-/** `rollcall approve`, `reject`, `hold` and `apply`: decide on what was shown, and carry out what was approved. */
-import { setTimeout as wait } from 'node:timers/promises';
+/** `rollcall approve`, `reject` and `hold`: decide on what was shown. */
 import type { Command } from 'commander';
-import { type ListedConnection, unreadable } from '../domain/connection.ts';
-import type { ApplyId } from '../domain/ids.ts';
+import type { ConnectionId } from '../domain/ids.ts';
 import { Problem } from '../domain/problem.ts';
+import { applyDue } from './apply.ts';
 import { asTyped } from './asTyped.ts';
-import { waitingIn, writeSummary } from './changes.ts';
-import { chosenConnections } from './chosen.ts';
+import { type ChangeSetSummary, waitingIn, writeSummary } from './changes.ts';
 import type { App, Cli } from './cli.ts';
-import { addCriteria, type Criteria, criteriaFrom } from './criteria.ts';
+import { addCriteria, type Criteria, criteriaFrom, optionsOf } from './criteria.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
 import { momentTyped } from './moment.ts';
-import { counted, grouped, harmless, timeLeft } from './terminal.ts';
+import { counted, harmless } from './terminal.ts';
 import { undecidedInWords, whyNothing } from './undecided.ts';
 
 type Verdict = 'approve' | 'reject' | 'hold';
 
 type DecideOptions = Criteria & {
-  readonly connection?: string;
+  readonly connection?: string[];
   readonly all?: boolean;
-  readonly revision?: number;
+  readonly revision?: number[];
   readonly reason?: string;
   readonly includeHeld?: boolean;
   readonly until?: string;
@@ -48,12 +46,12 @@ export function addDecisionCommands(program: Command, cli: Cli): void {
       .command(verdict)
       .description(WHAT[verdict])
       .argument('[change...]', 'ids, as `rollcall changes` lists them')
-      .option('--connection <connection>', 'with --all: the connection whose change set is meant')
+      .option('--connection <connection...>', 'with --all: the connections whose change sets are meant')
       .option('--all', 'everything in the change set that the options below leave')
       .option(
-        '--revision <number>',
-        'the revision of the change set that you saw; later changes are left out',
-        revision,
+        '--revision <number...>',
+        'the revision of each of these change sets that you saw; later changes are left out',
+        revisions,
       )
       .option('--reason <text>', 'why, for whoever asks later');
     if (verdict === 'approve') {
@@ -72,21 +70,13 @@ export function addDecisionCommands(program: Command, cli: Cli): void {
       command,
       `rollcall ${verdict} 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --reason 'Confirmed by HR'`,
       `rollcall ${verdict} --connection 'Harbor Okta' --all --set new --revision 3 --reason 'New starters'`,
+      `rollcall ${verdict} --connection 'Harbor Okta' 'Harbor Google' --all --cause left --revision 3 12 --reason 'Confirmed by HR'`,
     );
   }
-  const apply = program
-    .command('apply')
-    .description('carry out what was approved; a user that changed meanwhile is left alone and reported')
-    .argument('[connection...]', 'ids or names')
-    .option('--all', 'every connection')
-    .action((names: string[], options: { all?: boolean }) =>
-      cli.withApp((app) => applyApproved(cli, app, names, options)),
-    );
-  examples(apply, "rollcall apply 'Harbor Okta'", 'rollcall apply --all --json');
 }
 
-function revision(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
+function revisions(text: string, before: readonly number[] = []): number[] {
+  if (/^\d{1,15}$/.test(text)) return [...before, Number(text)];
   throw usage('--revision is a whole number.', '`rollcall changes` shows the revision of each change set.');
 }
 
@@ -101,38 +91,76 @@ async function decide(
   ids: readonly string[],
   options: DecideOptions,
 ): Promise<number> {
-  const { terminal } = cli;
+  refuseUnused(ids, options);
+  const which =
+    ids.length > 0 ? await named(cli, app, verdict, ids) : await wholeSets(cli, app, verdict, options);
+  if (which === null) return EXIT.notNow;
+  const { until = null, reason = await askForReason(cli, verdict) } = options;
+  const result = await app.operator.decide({ verdict, reason, until, ...which });
+  if (verdict === 'approve' && 'revisions' in which && isNothing(result))
+    return await approvedNothing(cli, app, { ...which, byName: result.byName ?? 0 }, options);
+  if (!cli.terminal.json) writeDecided(cli, verdict, result);
+  const approved = verdict === 'approve' && result.decided > 0;
+  const applies = approved ? await applyDue(cli, app, null) : [];
+  if (cli.terminal.json)
+    cli.terminal.document({ verdict, ...result, ...(applies.length === 0 ? {} : { applies }) });
+  if (approved && applies.length === 0) cli.next(`apply ${toApply(which)}`);
+  return result.refused.length + (result.left ?? []).length === 0 ? EXIT.ok : EXIT.notNow;
+}
+
+const isNothing = ({ decided, waiting, left = [] }: Decided) => decided + waiting + left.length === 0;
+
+/** What says nothing about changes that are named would look as if it had narrowed them. */
+function refuseUnused(ids: readonly string[], options: DecideOptions): void {
   if (ids.length > 0 === (options.all === true)) {
     throw usage(
       ids.length > 0 ? 'Changes are named and --all is given.' : 'No change is named.',
       'Name changes by their ids, or give --connection and --all.',
     );
   }
-  const which =
-    ids.length > 0 ? await named(cli, app, verdict, ids) : await wholeSet(cli, app, verdict, options);
-  if (which === null) return EXIT.notNow;
-  const { until = null, reason = await askForReason(cli, verdict) } = options;
-  const result = await app.operator.decide({ verdict, reason, until, ...which });
-  if (verdict === 'approve' && 'connection' in which && result.decided === 0)
-    return await approvedNothing(cli, app, { ...which, byName: result.byName ?? 0 }, options);
-  if (terminal.json) terminal.document({ verdict, ...result });
-  else writeDecided(cli, verdict, result);
-  if (verdict === 'approve' && result.decided > 0)
-    cli.next(`apply ${'connection' in which ? which.connection : 'CONNECTION'}`);
-  return result.refused.length === 0 ? EXIT.ok : EXIT.notNow;
+  if (ids.length === 0) return;
+  const { connection, revision, includeHeld } = options;
+  const given = [
+    ...(connection === undefined ? [] : ['--connection']),
+    ...(revision === undefined ? [] : ['--revision']),
+    ...(includeHeld === undefined ? [] : ['--include-held']),
+    ...optionsOf(options),
+  ];
+  if (given.length > 0)
+    throw usage(
+      `Changes are named, and ${given.join(', ')} is for whole change sets.`,
+      'Leave it out: all changes that are named are decided on, held ones too. Or give --all in the place of the ids.',
+    );
+}
+
+type Sets = {
+  readonly revisions: readonly { readonly connection: ConnectionId; readonly revision: number }[];
+  readonly filter: Record<string, unknown>;
+  readonly includeHeld: boolean;
+};
+
+function toApply(which: Sets | object): string {
+  if (!('revisions' in which)) return 'CONNECTION';
+  return which.revisions.map(({ connection }) => connection).join(' ');
 }
 
 async function approvedNothing(
   { terminal }: Cli,
   { operator }: App,
-  asked: Parameters<typeof whyNothing>[1],
+  { revisions: sets, includeHeld, byName }: Sets & { readonly byName: number },
   options: DecideOptions,
 ): Promise<number> {
-  const undecided = await whyNothing(operator, asked, options);
-  if (terminal.json) terminal.document({ verdict: 'approve', decided: 0, refused: [], undecided });
+  const asked = sets.map((set, at) => ({ ...set, includeHeld, byName: at === 0 ? byName : 0 }));
+  const found = await Promise.all(
+    asked.map(async (one) => ({ one, undecided: await whyNothing(operator, one, options) })),
+  );
+  const undecided = found.flatMap((of) => of.undecided);
+  if (terminal.json)
+    terminal.document({ verdict: 'approve', decided: 0, waiting: 0, refused: [], undecided });
   else {
     terminal.line('Approved nothing.');
-    for (const one of undecided) terminal.note(`  ${asTyped(undecidedInWords(one, asked))}`);
+    for (const { one, undecided: why } of found)
+      for (const reason of why) terminal.note(`  ${asTyped(undecidedInWords(reason, one))}`);
   }
   // What was meant may be among them: whoever goes on to apply should look first.
   return undecided.some((one) => one.because === 'arrived-later') ? EXIT.notNow : EXIT.ok;
@@ -140,21 +168,22 @@ async function approvedNothing(
 
 type Decided = Awaited<ReturnType<App['operator']['decide']>>;
 
-function writeDecided({ terminal }: Cli, verdict: Verdict, { decided, refused, byName = 0 }: Decided): void {
+function writeDecided({ terminal }: Cli, verdict: Verdict, result: Decided): void {
+  const { decided, waiting, refused, left = [], byName = 0 } = result;
   terminal.line(`${PAST[verdict]} ${counted(decided, 'change')}.`);
+  if (waiting > 0)
+    terminal.line(
+      `Your approval of ${counted(waiting, 'change')} is noted: the policy asks for more (rollcall show CHANGE says whose).`,
+    );
   if (byName > 0)
     terminal.note(
       `${counted(byName, 'change')} of protected users, last holders and last administrators left held: approve those by their ids.`,
     );
-  for (const { id, because } of refused)
-    terminal.note(`${terminal.noteStyle('yellow', 'refused')}: ${id}: ${asTyped(IN_WORDS[because])}`);
+  for (const { changes, explanation } of left)
+    terminal.note(`${terminal.noteStyle('yellow', 'left')}: ${counted(changes, 'change')}: ${explanation}`);
+  for (const { id, explanation } of refused)
+    terminal.note(`${terminal.noteStyle('yellow', 'refused')}: ${id}: ${asTyped(harmless(explanation))}`);
 }
-
-const IN_WORDS = {
-  'not-found': 'there is no such change',
-  'changed-since-shown': 'its content is another one by now; look at it again',
-  'not-allowed-now': 'this cannot be decided in its present state; `rollcall show` says what is allowed',
-} as const;
 
 /** A change's content never changes under its id, so the id is as good as the fingerprint that is sent with it. */
 async function named({ terminal }: Cli, { operator }: App, verdict: Verdict, ids: readonly string[]) {
@@ -172,33 +201,62 @@ async function named({ terminal }: Cli, { operator }: App, verdict: Verdict, ids
 }
 
 /** null: a person was asked and said no. */
-async function wholeSet(cli: Cli, { operator }: App, verdict: Verdict, options: DecideOptions) {
-  if (options.connection === undefined) {
+async function wholeSets(
+  cli: Cli,
+  { operator }: App,
+  verdict: Verdict,
+  options: DecideOptions,
+): Promise<Sets | null> {
+  const { connection: names = [], revision: seen } = options;
+  if (names.length === 0) {
     throw usage(
       '--all needs to know the change set.',
       'Give --connection; `rollcall connections` lists them.',
     );
   }
-  const { id } = await operator.findConnection(options.connection);
-  const filter = criteriaFrom(options);
-  const set = { connection: id, filter, includeHeld: options.includeHeld === true };
-  if (options.revision !== undefined) return { ...set, revision: options.revision };
-  const [summary] = await operator.summarise({ connection: id });
-  if (summary === undefined || !cli.terminal.interactive) {
+  const ids: ConnectionId[] = [];
+  for (const name of names) ids.push((await operator.findConnection(name)).id);
+  const set = { filter: criteriaFrom(options), includeHeld: options.includeHeld === true };
+  if (seen !== undefined) return { ...set, revisions: paired(ids, seen) };
+  const summaries: ChangeSetSummary[] = [];
+  for (const connection of ids) summaries.push(...(await operator.summarise({ connection })));
+  if (!cli.terminal.interactive) {
     throw usage(
       '--all without --revision would decide on changes that nobody has seen.',
-      `Look at \`rollcall changes --connection ${id}\` and give the revision that stands there with --revision.`,
+      `Look at \`rollcall changes --connection ${ids[0]}\` and give the revision that stands there with --revision.`,
     );
   }
-  writeSummary(cli.terminal, summary);
-  const narrowed = Object.keys(filter).length === 0 ? 'all' : 'those that your options name, of';
-  const spared = verdict === 'approve' && !set.includeHeld ? summary.held : 0;
-  const except = spared === 0 ? '' : ` except the ${spared} that are held (--include-held takes them in too)`;
-  const question = `${verdict} ${narrowed} ${counted(waitingIn(summary), 'change')} of revision ${summary.revision}${except}? Type yes: `;
-  const answer = await cli.terminal.ask(question, cli.signal);
-  if (answer.toLowerCase() === 'yes') return { ...set, revision: summary.revision };
+  if (await confirmed(cli, verdict, summaries, set))
+    return { ...set, revisions: summaries.map(({ connection, revision }) => ({ connection, revision })) };
   cli.terminal.note('Nothing was decided.');
   return null;
+}
+
+function paired(ids: readonly ConnectionId[], seen: readonly number[]): Sets['revisions'] {
+  if (ids.length === seen.length) {
+    return ids.map((connection, at) => ({ connection, revision: seen[at] ?? 0 }));
+  }
+  throw usage(
+    `${counted(ids.length, 'connection')} and ${counted(seen.length, 'revision')} are given.`,
+    'Give one revision for each connection, in the same order.',
+  );
+}
+
+async function confirmed(
+  cli: Cli,
+  verdict: Verdict,
+  summaries: readonly ChangeSetSummary[],
+  { filter, includeHeld }: Omit<Sets, 'revisions'>,
+): Promise<boolean> {
+  for (const summary of summaries) writeSummary(cli.terminal, summary);
+  const sum = (of: (summary: ChangeSetSummary) => number) => summaries.reduce((n, one) => n + of(one), 0);
+  const narrowed = Object.keys(filter).length === 0 ? 'all' : 'those that your options name, of';
+  const held = sum((one) => one.held);
+  const spared = verdict === 'approve' && !includeHeld ? held : 0;
+  const except = spared === 0 ? '' : ` except the ${spared} that are held (--include-held takes them in too)`;
+  const at = summaries.map(({ revision }) => revision).join(', ');
+  const question = `${verdict} ${narrowed} ${counted(sum(waitingIn), 'change')} of revision ${at}${except}? Type yes: `;
+  return (await cli.terminal.ask(question, cli.signal)).toLowerCase() === 'yes';
 }
 
 async function askForReason({ terminal, signal }: Cli, verdict: Verdict): Promise<string> {
@@ -207,117 +265,4 @@ async function askForReason({ terminal, signal }: Cli, verdict: Verdict): Promis
     'There is no reason.',
     `Say why with --reason: rollcall ${verdict} … --reason 'Confirmed by HR'.`,
   );
-}
-
-type Applied = {
-  readonly connection: string;
-  readonly name: string;
-  readonly apply: ApplyId | null;
-  readonly total: number;
-  readonly applied: number;
-  readonly alreadyApplied: number;
-  readonly moved: number;
-  readonly failed: number;
-  readonly held: number;
-};
-
-async function applyApproved(
-  cli: Cli,
-  app: App,
-  names: readonly string[],
-  options: { readonly all?: boolean },
-): Promise<number> {
-  const { terminal } = cli;
-  const connections = await chosenConnections(app.operator, names, options.all === true);
-  const done: Applied[] = [];
-  for (const connection of connections) {
-    if (connection.state === 'unreadable') {
-      terminal.note(`${harmless(connection.name)}: ${unreadable(connection).message}`);
-      continue;
-    }
-    for (const one of await applyTo(cli, app, connection)) {
-      done.push(one);
-      if (!terminal.json) terminal.line(appliedInWords(one));
-    }
-  }
-  if (terminal.json) terminal.document({ applies: done });
-  else if (done.every((one) => one.total === 0))
-    terminal.note(asTyped('Approve changes first: rollcall changes'));
-  const all = connections.every((one) => one.state !== 'unreadable');
-  return all && done.every((one) => one.moved + one.failed + one.held === 0) ? EXIT.ok : EXIT.notNow;
-}
-
-/** First what another process left unfinished, then what is approved now. */
-export async function applyTo(cli: Cli, { operator }: App, connection: ListedConnection): Promise<Applied[]> {
-  const left = (await operator.unfinishedApplies()).filter((one) => one.connection === connection.id);
-  const about = { connection: connection.id, name: connection.name };
-  const due: { readonly apply: ApplyId; readonly total: number }[] = left.map(({ id, total }) => ({
-    apply: id,
-    total,
-  }));
-  try {
-    const started = await operator.startApply({ connection: connection.id });
-    if (!due.some((one) => one.apply === started.apply)) due.push(started); // one that is unfinished is given again
-  } catch (error) {
-    if (!(error instanceof Problem) || error.code !== 'not-allowed-now') throw error;
-    const nothing = { total: 0, applied: 0, alreadyApplied: 0, moved: 0, failed: 0, held: 0 };
-    if (due.length === 0) return [{ ...about, apply: null, ...nothing }];
-  }
-  const done: Applied[] = [];
-  for (const { apply, total } of due)
-    done.push({ ...about, apply, total, ...(await carryOut(cli, operator, connection, apply, total)) });
-  return done;
-}
-
-const POLL_MS = 300;
-
-async function carryOut(
-  cli: Cli,
-  operator: App['operator'],
-  connection: ListedConnection,
-  apply: ApplyId,
-  total: number,
-) {
-  const progress = cli.terminal.progress();
-  const started = Date.now();
-  try {
-    for (;;) {
-      await operator.carryOutApply(apply, {
-        signal: cli.signal,
-        total,
-        onProgress: ({ done }) => {
-          const left = timeLeft(done, total, Date.now() - started);
-          progress.update(
-            connection.name,
-            `${grouped(done)} of ${grouped(total)} applied${left === '' ? '' : `, ${left}`}`,
-          );
-        },
-      });
-      const view = await operator.getApply(apply);
-      if (view.state === 'finished') {
-        const { applied, alreadyApplied, moved, failed, held } = view;
-        return { applied, alreadyApplied, moved, failed, held };
-      }
-      await wait(POLL_MS, undefined, { signal: cli.signal }); // another process has the last batch
-    }
-  } finally {
-    progress.clear();
-  }
-}
-
-function appliedInWords(one: Applied): string {
-  const name = harmless(one.name);
-  if (one.total === 0) return `${name}: nothing is approved.`;
-  const before = one.alreadyApplied === 0 ? '' : `, ${grouped(one.alreadyApplied)} were applied before`;
-  const moved =
-    one.moved === 0
-      ? ''
-      : `, ${grouped(one.moved)} left alone because the user had changed (the next sync proposes afresh)`;
-  const failed =
-    one.failed === 0 ? '' : `, ${grouped(one.failed)} failed (${asTyped('rollcall changes --state failed')})`;
-  const held =
-    one.held === 0
-      ? ''
-      : `, ${grouped(one.held)} held again by a guard (${asTyped('rollcall changes --state held')})`;
-  return `${name}: applied ${grouped(one.applied)} of ${grouped(one.total)}${before}${moved}${failed}${held}.`;
 }

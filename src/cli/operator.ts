@@ -6,7 +6,14 @@ import { diffConfiguration, exportConfiguration, loadConfiguration } from '../co
 import type { ConfigurationDeps } from '../configuration/read.ts';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
 import type { Caller } from '../domain/permission.ts';
-import { cancelApply, getApply, listApplies, pauseApply, resumeApply } from '../review/applies.ts';
+import {
+  cancelApply,
+  getApply,
+  listAppliedChanges,
+  listApplies,
+  pauseApply,
+  resumeApply,
+} from '../review/applies.ts';
 import { carryOutApply, startApply } from '../review/apply.ts';
 import { listAudit, verifyAudit } from '../review/audit.ts';
 import { groupChanges } from '../review/changeGroups.ts';
@@ -176,10 +183,14 @@ function applying(deps: OperatorDeps, caller: Caller) {
     startApply: (input: Parameters<typeof startApply>[2]) => startApply(deps, caller, input),
     undoApply: (input: Parameters<typeof undoApply>[2]) => undoApply(deps, caller, input),
     listApplies: (input: Parameters<typeof listApplies>[2]) => listApplies(deps, caller, input),
+    listAppliedChanges: (input: Parameters<typeof listAppliedChanges>[2]) =>
+      listAppliedChanges(deps, caller, input),
     getApply: (id: string) => getApply(deps, caller, id),
     pauseApply: (input: Parameters<typeof pauseApply>[2]) => pauseApply(deps, caller, input),
     resumeApply: (input: Parameters<typeof resumeApply>[2]) => resumeApply(deps, caller, input),
     cancelApply: (input: Parameters<typeof cancelApply>[2]) => cancelApply(deps, caller, input),
+    /** What policies apply by themselves, of one connection or of all. */
+    advanceApplies: (connection: ConnectionId | null) => advanceApplies(deps, connection),
     carryOutApply: (...[id, how]: AfterDeps<typeof carryOutApply>) => carryOutApply(deps, id, how),
     /** Applies that a process began and did not end, or is carrying out just now. */
     unfinishedApplies: async () => {

@@ -2,6 +2,8 @@
 import { userInfo } from 'node:os';
 import { Command, CommanderError } from 'commander';
 import { parseConfig } from '../config.ts';
+import { addAppliesCommands } from './applies.ts';
+import { addApplyCommand } from './apply.ts';
 import { asTyped, goOnWith } from './asTyped.ts';
 import { addAuditCommands } from './audit.ts';
 import { addChangeCommands } from './changes.ts';
@@ -74,6 +76,8 @@ export function buildProgram(cli: Cli): Command {
   addChangeCommands(program, cli);
   addDecisionCommands(program, cli);
   addUndoCommand(program, cli);
+  addApplyCommand(program, cli);
+  addAppliesCommands(program, cli);
   addPairCommands(program, cli);
   addGuardCommands(program, cli);
   addUserCommands(program, cli);

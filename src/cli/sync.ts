@@ -6,6 +6,7 @@ import { whoActs } from '../../connectors/contract.ts';
 import type { ListedConnection } from '../domain/connection.ts';
 import type { RunCounts, RunView } from '../domain/run.ts';
 import { partialReasons, partialRemedies } from '../domain/snapshot.ts';
+import { applyDue } from './apply.ts';
 import { asTyped } from './asTyped.ts';
 import { chosenConnections } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
@@ -90,11 +91,20 @@ async function readAndPlan(
   await Promise.all(Array.from({ length: Math.min(SIDE_BY_SIDE, waiting.length) }, work));
   progress.clear();
   cli.signal.throwIfAborted();
-  if (terminal.json) terminal.document({ runs: ended.map(documentOf) });
+  const applies = await applyWhatPoliciesApproved(cli, app, ended);
+  if (terminal.json)
+    terminal.document({ runs: ended.map(documentOf), ...(applies.length === 0 ? {} : { applies }) });
   if (ended.some(({ run }) => run === null || run.state !== 'finished' || run.snapshot === 'partial'))
     return EXIT.failed;
   const open = ended.some(({ run }) => run !== null && run.counts !== null && total(run.counts) > 0);
   return options.detailedExitcode === true && open ? EXIT.changesWait : EXIT.ok;
+}
+
+async function applyWhatPoliciesApproved(cli: Cli, app: App, ended: readonly Ended[]): Promise<object[]> {
+  const applies: object[] = [];
+  for (const { connection, run } of ended)
+    if (run?.state === 'finished') applies.push(...(await applyDue(cli, app, connection.id)));
+  return applies;
 }
 
 type Ended =

@@ -11,6 +11,10 @@ import type { TenantId } from './ids.ts';
 export const APPLY_STATES = ['waiting', 'running', 'paused', 'finished', 'cancelled'] as const;
 export type ApplyState = (typeof APPLY_STATES)[number];
 
+/** What an apply made of a change. */
+export const OUTCOMES = ['applied', 'already-applied', 'moved', 'failed', 'held'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
 export const applyActions = {
   pause: ['running'],
   resume: ['paused'],

@@ -5,6 +5,7 @@ import {
   actionsOn,
   applyActions,
   haltReasons,
+  OUTCOMES,
   type Progress,
   progressOf,
 } from '../domain/apply.ts';
@@ -16,6 +17,7 @@ import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import { suspended } from '../domain/tenant.ts';
 import type { ApplyView } from '../store/applying.ts';
+import type { ChangeView } from '../store/changes.ts';
 import type { Store } from '../store/store.ts';
 import { DespiteFreeze, refuseInFreeze } from './freezes.ts';
 
@@ -34,7 +36,7 @@ export const ListApplies = PageOptions.extend({
   connection: ConnectionId.optional().describe('Only of this connection.'),
 });
 
-/** Oldest first. */
+/** Newest first. */
 export async function listApplies(
   deps: ApplyDeps,
   caller: Caller,
@@ -49,6 +51,32 @@ export async function listApplies(
   );
   const { items, next } = toPage(rows, page.limit);
   return { items: items.map((one) => shown(one, deps.clock.now())), next };
+}
+
+export const ListAppliedChanges = PageOptions.extend({
+  apply: z.string(),
+  outcome: z
+    .array(z.enum(OUTCOMES))
+    .default([...OUTCOMES])
+    .describe('Only those with these outcomes.'),
+});
+
+/**
+ * Oldest first. What was sent back, held or failed, and was proposed and applied again since, is among those of the later apply.
+ * Throws `not-found`.
+ */
+export async function listAppliedChanges(
+  deps: ApplyDeps,
+  caller: Caller,
+  input: z.input<typeof ListAppliedChanges>,
+): Promise<Listed<ChangeView>> {
+  authorise(caller, 'changes.read');
+  const { apply, outcome: outcomes, ...page } = parseInput(ListAppliedChanges, input);
+  const { id } = await find(deps, caller, apply);
+  return toPage(
+    await deps.store.applying.changesOf(caller.tenant, { apply: id, outcomes }, page),
+    page.limit,
+  );
 }
 
 export async function getApply(deps: ApplyDeps, caller: Caller, id: string): Promise<ShownApply> {

@@ -10,35 +10,40 @@ import type { Store } from '../store/store.ts';
 
 export type DueDeps = { readonly store: Store; readonly clock: Clock };
 
-/**
- * Of one connection, or of all. Gives the applies that it began or resumed: whoever calls carries them out, or sees that a worker does.
- * May run in several processes at once, and be repeated as often as wanted.
- */
-export async function advanceApplies(
-  deps: DueDeps,
-  only: ConnectionId | null = null,
-): Promise<readonly ApplyId[]> {
+export type Advanced = {
+  /** Applies that run now: whoever calls carries them out, or sees that a worker does. */
+  readonly begun: readonly ApplyId[];
+  /** Applies that were given what was approved, and wait for their time. */
+  readonly waiting: readonly ApplyId[];
+};
+
+/** Of one connection, or of all. May run in several processes at once, and be repeated as often as wanted. */
+export async function advanceApplies(deps: DueDeps, only: ConnectionId | null = null): Promise<Advanced> {
   const { store, clock } = deps;
-  for (const approved of await store.dueApplies.unplanned(only)) await plan(deps, approved);
+  const planned = new Set<ApplyId>();
+  for (const approved of await store.dueApplies.unplanned(only)) {
+    const apply = await plan(deps, approved);
+    if (apply !== null) planned.add(apply);
+  }
   const begun: ApplyId[] = [];
   for (const apply of await store.dueApplies.due(only, clock.now()))
     if (await takeUp(deps, apply)) begun.push(apply.id);
-  return begun;
+  return { begun, waiting: [...planned].filter((id) => !begun.includes(id)) };
 }
 
 /** A policy that cannot be read starts nothing. */
 async function plan(
   { store, clock }: DueDeps,
   { policy: stored, approvedAt, ...of }: Unplanned,
-): Promise<void> {
+): Promise<ApplyId | null> {
   const policy = ApplyPolicy.safeParse(stored).data;
-  if (policy === undefined) return;
+  if (policy === undefined) return null;
   const startsAt = startOf(policy, approvedAt);
   const now = clock.now();
   const delayed = approvedAt.getTime() + policy.delayMinutes * 60_000 > now.getTime();
   const because = delayed ? 'delay' : startsAt > now ? 'window' : 'queue';
   const { windows, progressive } = policy;
-  await store.dueApplies.plan(of, { startsAt, because, terms: { windows, progressive } }, now);
+  return await store.dueApplies.plan(of, { startsAt, because, terms: { windows, progressive } }, now);
 }
 
 async function takeUp(deps: DueDeps, apply: DueApply): Promise<boolean> {

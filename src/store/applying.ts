@@ -5,15 +5,17 @@
  *   approved --batch commits--> applied | moved        approved --batch fails--> halves, down to the one row that is the reason: failed
  */
 import { v7 } from 'uuid';
-import type { ApplyState, Halt } from '../domain/apply.ts';
+import type { ApplyState, Halt, Outcome } from '../domain/apply.ts';
 import type { Terms } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { compileMapping, Mapping } from '../domain/mapping.ts';
+import type { PageOptions } from '../domain/page.ts';
 import { AddressGivenOut, Batch, type Claim, type Late, type RunningApply } from './applyBatch.ts';
 import { firstPart, haltOf, supersedeWaiting } from './applyStarts.ts';
 import { appendAudit } from './audit.ts';
 import { tidyCounts } from './changeGroups.ts';
+import { type ChangeView, readChanges } from './changes.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { lockForApply, lockForPlan } from './locks.ts';
 import { isSpread } from './places.ts';
@@ -259,6 +261,19 @@ export class Applying {
     });
   }
 
+  /** Those that an apply gave their outcome, oldest first; one row more than `limit` where others follow. */
+  changesOf(
+    within: TenantId,
+    { apply, outcomes }: { apply: ApplyId; outcomes: readonly Outcome[] },
+    { limit, after }: PageOptions,
+  ): Promise<readonly ChangeView[]> {
+    const where = `c.apply_id = $2 AND c.outcome = ANY ($3::text[]) AND ($4::uuid IS NULL OR c.id > $4) AND c.tenant_id IN ${SUBTREE('$1::uuid')}`;
+    return this.#database.bulk(within, (tx) =>
+      readChanges(tx, where, [within, apply, outcomes, after], limit + 1),
+    );
+  }
+
+  /** Newest first. */
   list(
     within: TenantId,
     filter: { connection?: ConnectionId | undefined; id?: ApplyId | undefined },
@@ -274,8 +289,8 @@ export class Applying {
          FROM apply a, LATERAL (${COUNTED} WHERE a.counts IS NULL AND c.apply_id = a.id) c,
            LATERAL jsonb_to_record(coalesce(a.counts, to_jsonb(c))) AS n (applied int, "alreadyApplied" int, moved int, failed int, held int)
          WHERE a.tenant_id IN ${SUBTREE('$1::uuid')}
-           AND ($2::uuid IS NULL OR a.connection_id = $2) AND ($3::uuid IS NULL OR a.id = $3) AND ($4::uuid IS NULL OR a.id > $4)
-         ORDER BY a.id LIMIT $5::int`,
+           AND ($2::uuid IS NULL OR a.connection_id = $2) AND ($3::uuid IS NULL OR a.id = $3) AND ($4::uuid IS NULL OR a.id < $4)
+         ORDER BY a.id DESC LIMIT $5::int`,
         [within, filter.connection ?? null, filter.id ?? null, page.after, page.limit],
       );
       return rows.map((row) => ({

@@ -58,12 +58,12 @@ export class DueApplies {
     );
   }
 
-  /** Makes an apply of those approvals that waits for its time; or adds them to one that begins no earlier. */
+  /** Makes an apply of those approvals that waits for its time, or adds them to one that begins no earlier; null: others were faster. */
   plan(
     { connection, tenant }: Of,
     { startsAt, because, terms }: { startsAt: Date; because: HaltReason; terms: Terms },
     at: Date,
-  ): Promise<void> {
+  ): Promise<ApplyId | null> {
     return this.#database.bulk(tenant, async (tx) => {
       await tx.query('SELECT FROM connection WHERE id = $1 FOR UPDATE', [connection]); // one at a time
       const [found] = await tx.query<{ decisions: string[] | null; total: number }>(
@@ -71,16 +71,16 @@ export class DueApplies {
            JOIN change c ON c.connection_id = $1 AND c.state = 'approved' AND c.decision_id = n.id`,
         [connection],
       );
-      if (found === undefined || found.decisions === null) return;
+      if (found === undefined || found.decisions === null) return null;
       const { decisions, total } = found;
       const times = [startsAt.toISOString(), at.toISOString()];
-      const joined = await tx.query(
+      const [joined] = await tx.query<{ id: ApplyId }>(
         `UPDATE apply SET decisions = decisions || $2::uuid[], total = total + $3 WHERE id = (SELECT id FROM apply
            WHERE connection_id = $1 AND state = 'waiting' AND greatest(starts_at, $5::timestamptz) >= greatest($4::timestamptz, $5)
            ORDER BY starts_at, id LIMIT 1) RETURNING id`,
         [connection, decisions, total, ...times],
       );
-      if (joined.length > 0) return;
+      if (joined !== undefined) return joined.id;
       const id = v7() as ApplyId;
       await tx.query(
         `INSERT INTO apply (id, tenant_id, connection_id, state, actor, decisions, total, starts_at, created_at, terms, halt)
@@ -89,6 +89,7 @@ export class DueApplies {
       );
       const details = { connection, changes: total, startsAt: startsAt.toISOString() };
       await appendAudit(tx, tenant, at, [entryOf(id, 'apply.planned', details)]);
+      return id;
     });
   }
 
