@@ -19,9 +19,9 @@ const count = z.number().int();
 export const ChangeNote = z
   .object({
     because: z
-      .enum(['replaced', 'agrees', 'away', 'time-up'])
+      .enum(['replaced', 'agrees', 'away', 'time-up', 'expired'])
       .describe(
-        'replaced: something else is proposed. agrees, away: nothing is left to be done. time-up: a refusal, or the holding back, has ended.',
+        'replaced: something else is proposed. agrees, away: nothing is left to be done. time-up: a refusal, or the holding back, has ended. expired: it was approved, and not applied for as long as the policy lets an approval wait.',
       ),
     by: z.string().optional().describe('The change that is proposed instead; or who had decided.'),
     was: z.enum(['rejected', 'held']).optional(),

@@ -184,7 +184,9 @@ export type ChangeNote =
       readonly by: string;
       readonly reason: string;
       readonly until: string;
-    };
+    }
+  /** It was approved, and not applied until then: for longer the policy does not let an approval wait. */
+  | { readonly because: 'expired'; readonly by: string; readonly reason: string; readonly until: string };
 
 export function explainNote(note: ChangeNote): string {
   switch (note.because) {
@@ -196,6 +198,8 @@ export function explainNote(note: ChangeNote): string {
       return 'no longer true: the user is not in the directory any more, and nothing is left to be done about them';
     case 'time-up':
       return `waits again: ${note.by} had ${note.was} it until ${note.until} (${note.reason})`;
+    case 'expired':
+      return `waits again: ${note.by} had approved it (${note.reason}), and it was not applied until ${note.until}`;
   }
 }
 

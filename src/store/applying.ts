@@ -15,6 +15,7 @@ import { AddressGivenOut, Batch, type Claim, type Late, type RunningApply } from
 import { firstPart, haltOf, supersedeWaiting } from './applyStarts.ts';
 import { appendAudit } from './audit.ts';
 import { tidyCounts } from './changeGroups.ts';
+import { letExpire } from './changeNotes.ts';
 import { type ChangeView, readChanges } from './changes.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { lockForApply, lockForPlan } from './locks.ts';
@@ -90,12 +91,16 @@ export class Applying {
         [of.connection],
       );
       if (underWay !== undefined) return underWay;
+      const expired = await letExpire(tx, of, at);
       const [waiting] = await tx.query<{ total: number; decisions: string[] | null }>(
         `SELECT count(*)::int AS total, array_agg(DISTINCT decision_id) AS decisions FROM change
          WHERE connection_id = $1 AND state = 'approved'`,
         [of.connection],
       );
-      if (waiting === undefined || waiting.decisions === null) return null;
+      if (waiting === undefined || waiting.decisions === null) {
+        if (expired.length > 0) await appendAudit(tx, of.tenant, at, expired);
+        return null;
+      }
       const { total, decisions } = waiting;
       const id = v7() as ApplyId;
       await tx.query(
@@ -117,7 +122,7 @@ export class Applying {
           ...(by.despiteFreeze === null ? {} : { despiteFreeze: by.despiteFreeze }),
         },
       };
-      await appendAudit(tx, of.tenant, at, [...superseded, entry]);
+      await appendAudit(tx, of.tenant, at, [...expired, ...superseded, entry]);
       return { apply: id, total, state: 'running' };
     });
   }

@@ -3,10 +3,12 @@
  * is counted, so that of two who approve at once the second sees the first.
  */
 import type { Hindrance } from '../domain/approval.ts';
+import type { AuditEntry } from '../domain/audit.ts';
 import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { APPROVER_ROLES, type ApproverRole } from '../domain/reviewRules.ts';
+import { appendAudit } from './audit.ts';
 import type { Audited } from './audited.ts';
-import type { BulkTransaction, Sql } from './database.ts';
+import type { BulkTransaction, Database, Sql } from './database.ts';
 
 /** Of `policy_verdict v`: one approval by anybody who may decide is not enough. */
 const ASKS_MORE = `(v.approvals > 1 OR v.approver_role <> '${APPROVER_ROLES[0]}' OR NOT v.configurators OR v.escalate_to IS NOT NULL)`;
@@ -26,6 +28,57 @@ const STANDS = `a.counted_in IS NULL AND (c.state NOT IN ('held', 'rejected') OR
 const CONFIGURED = (connection: string) =>
   `SELECT f.principal_id FROM configurator f WHERE f.connection_id = ${connection} AND f.changed_at > coalesce(
      (SELECT max(y.created_at) FROM apply y WHERE y.connection_id = ${connection} AND y.state = 'finished'), '-infinity')`;
+
+/**
+ * Notes which changes have waited for longer than the policy wants them to, once for each: so that people are told. From the deadline on
+ * an approval by the role of escalation is asked for whether that was noted or not. Gives how many.
+ */
+export async function noteOverdue(database: Database, at: Date): Promise<number> {
+  const tenants = await database.bulk(database.root, (tx) =>
+    tx.query<{ tenant: TenantId }>(
+      `SELECT DISTINCT c.tenant_id AS tenant FROM policy_verdict v JOIN change c ON c.verdict_id = v.id WHERE ${IS_OVERDUE('$1')} ORDER BY 1`,
+      [at.toISOString()],
+    ),
+  );
+  let noted = 0;
+  for (const { tenant } of tenants)
+    noted += await database.bulk(tenant, (tx) => noteOverdueIn(tx, tenant, at));
+  return noted;
+}
+
+/** Skips what somebody decides on just now: it is not overdue then, or is noted in the next round. */
+async function noteOverdueIn(tx: BulkTransaction, tenant: TenantId, at: Date): Promise<number> {
+  const rows = await tx.query<{
+    connection: ConnectionId;
+    rule: string;
+    escalateTo: string | null;
+    changes: number;
+  }>(
+    `WITH due AS (
+       SELECT c.id, v.rule, v.escalate_to FROM change c JOIN policy_verdict v ON v.id = c.verdict_id
+       WHERE c.tenant_id = $2::uuid AND v.tenant_id = $2::uuid AND ${IS_OVERDUE('$1')} ORDER BY c.id FOR UPDATE OF c SKIP LOCKED),
+     noted AS (
+       UPDATE change c SET overdue_at = $1::timestamptz FROM due WHERE c.id = due.id RETURNING c.connection_id, due.rule, due.escalate_to)
+     SELECT connection_id AS connection, rule, escalate_to AS "escalateTo", count(*)::int AS changes FROM noted
+     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
+    [at.toISOString(), tenant],
+  );
+  const entries = rows.map(
+    ({ connection, ...details }): AuditEntry => ({
+      actor: { kind: 'system', id: null, name: 'housekeeping' },
+      action: 'changes.overdue',
+      subject: { kind: 'change-set', id: connection },
+      details,
+    }),
+  );
+  await appendAudit(tx, tenant, at, entries);
+  return rows.reduce((sum, { changes }) => sum + changes, 0);
+}
+
+const IS_OVERDUE = (
+  at: string,
+) => `c.state IN ('open', 'held') AND c.overdue_at IS NULL AND v.deadline_hours IS NOT NULL
+  AND c.created_at <= ${at}::timestamptz - make_interval(hours => v.deadline_hours) AND ${DEADLINE} <= ${at}::timestamptz`;
 
 /** Somebody changes the configuration of a connection. Whoever does so by a support access approves nothing that asks for more. */
 export async function noteConfigurator(

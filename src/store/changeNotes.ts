@@ -35,7 +35,7 @@ export async function reopenDue(
     `WITH due AS (
        UPDATE decision SET until_over = true WHERE connection_id = $1 AND until <= $3 AND NOT until_over
        RETURNING id, actor, reason, until)
-     UPDATE change c SET ${OPEN_AGAIN('$2::bigint', TIME_UP, 'e.overrode')}
+     UPDATE change c SET ${OPEN_AGAIN('$2::bigint', TIME_UP, 'e.overrode')}, overdue_at = NULL
      FROM due d JOIN decision_change e ON e.decision_id = d.id
      WHERE c.id = e.change_id AND c.state IN ('rejected', 'held') AND c.decision_id = d.id`,
     [connection, revision, at.toISOString()],
@@ -43,15 +43,65 @@ export async function reopenDue(
   return rowCount ?? 0;
 }
 
+const EXPIRED = `jsonb_build_object('because', 'expired', 'by', d.actor ->> 'name', 'reason', d.reason,
+  'until', to_char((d.created_at + make_interval(hours => v.valid_hours)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`;
+
+/** Approvals that are not good any more at a time, of `change c`, with its `decision d` and `policy_verdict v`. */
+const HAS_EXPIRED = (
+  at: string,
+) => `c.state = 'approved' AND v.valid_hours IS NOT NULL AND d.made_by = 'person'
+  AND d.created_at + make_interval(hours => v.valid_hours) <= ${at}::timestamptz`;
+
+/** What was approved and not applied as long as the policy lets an approval wait is open again. A batch that applies some keeps those. */
+async function reopenExpired(
+  tx: BulkTransaction,
+  connection: ConnectionId,
+  revision: number,
+  at: Date,
+): Promise<number> {
+  const { rowCount } = await tx.client.query(
+    `WITH due AS (
+       SELECT c.id, ${EXPIRED} AS note FROM change c JOIN decision d ON d.id = c.decision_id JOIN policy_verdict v ON v.id = c.verdict_id
+       WHERE c.connection_id = $1 AND v.connection_id = $1 AND ${HAS_EXPIRED('$3')} ORDER BY c.id FOR UPDATE OF c SKIP LOCKED)
+     UPDATE change c SET ${OPEN_AGAIN('$2::bigint', 'due.note')}, overdue_at = NULL FROM due WHERE c.id = due.id`,
+    [connection, revision, at.toISOString()],
+  );
+  return rowCount ?? 0;
+}
+
+/** Before an apply takes what is approved: an approval that is not good any more is not carried out, whoever keeps house. */
+export async function letExpire(
+  tx: BulkTransaction,
+  { connection, tenant }: Due,
+  at: Date,
+): Promise<readonly AuditEntry[]> {
+  const [some] = await tx.query(
+    'SELECT FROM policy_verdict WHERE connection_id = $1 AND valid_hours IS NOT NULL LIMIT 1',
+    [connection],
+  );
+  if (some === undefined) return [];
+  const [row] = await tx.query<{ revision: string }>(
+    'SELECT change_revision AS revision FROM connection WHERE id = $1 AND tenant_id = $2',
+    [connection, tenant],
+  );
+  const revision = Number(row?.revision ?? 0) + 1;
+  const expired = await reopenExpired(tx, connection, revision, at);
+  if (expired === 0) return [];
+  await tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [connection, revision]);
+  return [openedAgain(connection, { because: 'expired', changes: expired, revision })];
+}
+
 /**
- * The same for every connection, between their runs: whose change set a plan is being stored for is left to that plan. The guards look at
+ * The same for every connection, between their runs, and with it what was approved for no longer than until now: whose change set a plan is being stored for is left to that plan. The guards look at
  * what waits then, as in a plan that has read nobody: they hold, and open nothing by what they do not find. Gives how many changes wait
  * again.
  */
 export async function reopenDueEverywhere(database: Database, at: Date): Promise<number> {
   const due = await database.bulk(database.root, (tx) =>
     tx.query<Due>(
-      `SELECT DISTINCT connection_id AS connection, tenant_id AS tenant FROM decision WHERE until <= $1 AND NOT until_over ORDER BY 1`,
+      `SELECT connection_id AS connection, tenant_id AS tenant FROM decision WHERE until <= $1 AND NOT until_over
+       UNION SELECT c.connection_id, c.tenant_id FROM policy_verdict v JOIN change c ON c.verdict_id = v.id
+         JOIN decision d ON d.id = c.decision_id WHERE ${HAS_EXPIRED('$1')} ORDER BY 1`,
       [at.toISOString()],
     ),
   );
@@ -76,7 +126,9 @@ async function reopenIn(tx: BulkTransaction, { connection, tenant }: Due, at: Da
   );
   if (free === undefined) return 0;
   const revision = Number(free.revision) + 1;
-  const changes = await reopenDue(tx, connection, revision, at);
+  const timeUp = await reopenDue(tx, connection, revision, at);
+  const expired = await reopenExpired(tx, connection, revision, at);
+  const changes = timeUp + expired;
   if (changes === 0) return 0;
   const policy = Policy.parse(free.policy);
   const none = { connection, tenant, id: RunId.parse(v7()) };
@@ -87,12 +139,21 @@ async function reopenIn(tx: BulkTransaction, { connection, tenant }: Due, at: Da
   await holdFound(tx, none, { findings, overrides, snapshot: facts.snapshot, revision });
   const judged = await judgeChanges(tx, { connection, tenant }, { revision, at });
   await tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [connection, revision]);
-  const entry: AuditEntry = {
+  const opened = Object.entries({ 'time-up': timeUp, expired }).flatMap(([because, n]) =>
+    n === 0 ? [] : [openedAgain(connection, { because, changes: n, revision })],
+  );
+  await appendAudit(tx, tenant, at, [...opened, ...judged.entries]);
+  return changes;
+}
+
+function openedAgain(
+  connection: ConnectionId,
+  details: { readonly because: string; readonly changes: number; readonly revision: number },
+): AuditEntry {
+  return {
     actor: { kind: 'system', id: null, name: 'housekeeping' },
     action: 'changes.opened-again',
     subject: { kind: 'change-set', id: connection },
-    details: { changes, because: 'time-up', revision },
+    details,
   };
-  await appendAudit(tx, tenant, at, [entry, ...judged.entries]);
-  return changes;
 }

@@ -25,6 +25,7 @@ import {
   type Hindered,
   hindered,
   noteApprovals,
+  noteOverdue,
 } from './approvals.ts';
 import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import { type ChangeFilter, conditions } from './changeFilter.ts';
@@ -122,9 +123,14 @@ export class Decisions {
     });
   }
 
-  /** Opens again, wherever it is, what was refused or held back until a time that has come; gives how many changes. */
-  openAgain(at: Date): Promise<number> {
-    return reopenDueEverywhere(this.#database, at);
+  /**
+   * Opens again, wherever it is, what was refused, held back or approved until a time that has come; gives how many changes. Notes what has
+   * waited for longer than policies want it to.
+   */
+  async openAgain(at: Date): Promise<number> {
+    const opened = await reopenDueEverywhere(this.#database, at);
+    await noteOverdue(this.#database, at);
+    return opened;
   }
 
   /**

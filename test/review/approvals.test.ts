@@ -228,6 +228,58 @@ describe('A change past its deadline', () => {
     });
     expect(await approve(acme, senior, 'u1')).toMatchObject({ decided: 1 });
   });
+
+  it('is noted once, for people to be told', async () => {
+    const acme = await asking({ deadlineHours: 4 }, 3);
+    await overdue(acme);
+    const noted = async () => {
+      await install.store.decisions.openAgain(install.clock.now());
+      const entries = await auditOf(install.database.url, acme.tenant);
+      return entries.filter(({ action }) => action === 'changes.overdue').map(({ details }) => details);
+    };
+    const once = [{ rule: 'all', escalateTo: null, changes: 3 }];
+    expect(await noted()).toEqual(once);
+    expect(await noted()).toEqual(once);
+  });
+});
+
+describe('An approval that is good for a time', () => {
+  it('is not carried out after it, whoever keeps house: the change is open again, with a note', async () => {
+    const acme = await asking({ validHours: 2 }, 2);
+    await acme.approve('u1', 'u2');
+    install.clock.advance(2 * 3_600_000);
+    const revision = await acme.revision();
+    await expect(acme.apply()).rejects.toMatchObject({ code: 'not-allowed-now' });
+    const again = await acme.changeOf('u1');
+    expect(again).toMatchObject({
+      state: 'open',
+      decision: null,
+      note: { because: 'expired', by: acme.administrator.actor.name, reason: 'test' },
+    });
+    expect(await acme.decideAll('approve', {}, { revision })).toBe(0);
+    expect((await auditOf(install.database.url, acme.tenant)).at(-1)).toMatchObject({
+      action: 'changes.opened-again',
+      details: { because: 'expired', changes: 2 },
+    });
+  });
+
+  it('is applied within it', async () => {
+    const acme = await asking({ validHours: 2 });
+    await acme.approve('u1');
+    install.clock.advance(2 * 3_600_000 - 1);
+    expect(await acme.apply()).toMatchObject({ applied: 1 });
+  });
+
+  it('ends by itself, and takes all approvals again', async () => {
+    const acme = await asking({ validHours: 2, approvals: 2 });
+    const [one, other] = [await somebody(acme), await somebody(acme)];
+    await approve(acme, one, 'u1');
+    await approve(acme, other, 'u1');
+    install.clock.advance(2 * 3_600_000);
+    expect(await install.store.decisions.openAgain(install.clock.now())).toBe(1);
+    expect((await acme.changeOf('u1')).approvals?.given).toEqual([]);
+    expect(await approve(acme, one, 'u1')).toMatchObject({ decided: 0, waiting: 1 });
+  });
 });
 
 describe('A refusal', () => {

@@ -36,7 +36,10 @@ describe('A decision on named changes', () => {
     const [first] = await shown(acme, 'u1');
     const altered = [{ id: first?.id, fingerprint: '0'.repeat(64) }, ...others];
     const result = await decide(install, acme.administrator, { ...ruling, changes: altered });
-    expect(result).toEqual({ decided: 2, refused: [{ id: first?.id, because: 'changed-since-shown' }] });
+    expect(result).toMatchObject({
+      decided: 2,
+      refused: [{ id: first?.id, because: 'changed-since-shown', explanation: expect.any(String) }],
+    });
     expect(await acme.inState('open')).toEqual(['u1']);
   });
 
@@ -125,6 +128,47 @@ describe('A decision on a whole set', () => {
     expect(await acme.decideAll('approve', {}, { revision })).toBe(2);
     expect(await acme.inState('approved')).toEqual(['u2', 'u3']);
     expect(await acme.inState('open')).toEqual(['late', 'u1']);
+  });
+
+  it('is audited with what was asked for, but for whom was searched', async () => {
+    const acme = await joiners(2);
+    const filter = { kind: ['create'], department: '', search: 'u1' };
+    await acme.decideAll('approve', filter, { includeHeld: true });
+    expect((await auditOf(install.database.url, acme.tenant)).at(-1)).toMatchObject({
+      action: 'changes.approved',
+      details: {
+        by: 'filter',
+        filter: { kind: ['create'], department: '', search: 'not kept' },
+        revision: await acme.revision(),
+        includeHeld: true,
+        changes: 1,
+      },
+    });
+  });
+
+  it('that names a connection twice is refused, with the place', async () => {
+    const acme = await joiners(1);
+    const { connection } = acme;
+    const revisions = [
+      { connection, revision: await acme.revision() },
+      { connection, revision: 0 },
+    ];
+    await expect(decide(install, acme.administrator, { ...ruling, revisions })).rejects.toMatchObject({
+      code: 'invalid-input',
+      fields: [{ path: 'revisions.1.connection', message: 'is named before already' }],
+    });
+  });
+
+  it('says in our own words what is wrong with a reason or a moment', async () => {
+    const acme = await joiners(1);
+    const [one] = await shown(acme);
+    const given = { verdict: 'reject', reason: 'x'.repeat(1_001), until: 'tomorrow', changes: [one] };
+    await expect(decide(install, acme.administrator, given)).rejects.toMatchObject({
+      fields: [
+        { path: 'reason', message: 'is longer than 1000 characters' },
+        { path: 'until', message: 'is no moment with its time zone, such as 2026-12-31T18:00:00Z' },
+      ],
+    });
   });
 
   it('at a revision that was never shown is refused', async () => {
