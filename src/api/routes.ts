@@ -13,6 +13,7 @@ import { guards } from './guards.ts';
 import { health } from './health.ts';
 import { mappingPreviews } from './mappingPreviews.ts';
 import { pairs } from './pairs.ts';
+import { policies } from './policies.ts';
 import { principals } from './principals.ts';
 import { productPlans } from './productPlans.ts';
 import { providers } from './providers.ts';
@@ -33,6 +34,7 @@ export const routes: readonly Route[] = [
   ...connections,
   ...mappingPreviews,
   ...guards,
+  ...policies,
   ...runs,
   ...changes,
   ...pairs,

@@ -241,15 +241,20 @@ export function compileChangeExpression(text: string): (values: ChangeValues) =>
   return compiled.expression.evaluate;
 }
 
-/** `Time` is worked out once for many changes. */
-export function placedAt(
-  place: JudgedPlace,
-  time: LocalTime,
-): Pick<ChangeValues, 'tenant' | 'connection' | 'time'> {
-  return {
-    tenant: new Tenant(place.tenant),
-    connection: new JudgedConnection(place.connection),
-    time: new Time(time),
+type Circumstances = Pick<ChangeValues, 'tenant' | 'connection' | 'time'>;
+
+/** What time zones differ by is a multiple of it, and so local days and hours begin with one. */
+const QUARTER_MS = 15 * 60_000;
+
+/** For changes that are judged at the same time, or one soon after the other, worked out once. */
+export function circumstancesIn(place: JudgedPlace, timeZone: string): (at: Date) => Circumstances {
+  const where = { tenant: new Tenant(place.tenant), connection: new JudgedConnection(place.connection) };
+  let known: { readonly quarter: number; readonly values: Circumstances } | null = null;
+  return (at) => {
+    const quarter = Math.floor(at.getTime() / QUARTER_MS);
+    if (known?.quarter !== quarter)
+      known = { quarter, values: { ...where, time: new Time(localTime(at, timeZone)) } };
+    return known.values;
   };
 }
 

@@ -7,11 +7,10 @@ import { z } from 'zod';
 import { canonical, fingerprintOf, type Json } from './canonical.ts';
 import {
   ChangeExpression,
+  circumstancesIn,
   compileChangeExpression,
   type JudgedChange,
   type JudgedPlace,
-  localTime,
-  placedAt,
   valuesOf,
 } from './changeExpression.ts';
 import type { TenantId } from './ids.ts';
@@ -211,11 +210,14 @@ export function stricter(one: Verdict, other: Verdict): Verdict {
   };
 }
 
-/** What the rules of one level say; null: nothing. A condition that cannot be made out holds the change: nobody knows what it would say. */
-export type Judge = (change: JudgedChange) => Verdict | null;
+/**
+ * What the rules say of a change that is judged at this time; null: nothing. A condition that cannot be made out holds the change: nobody
+ * knows what it would say.
+ */
+export type Judge = (change: JudgedChange, at: Date) => Verdict | null;
 
-/** The judge of all levels, the root's first, for one connection at one time. null where no level has rules. */
-export function compileRules(levels: readonly RuleLevel[], place: JudgedPlace, at: Date): Judge | null {
+/** The judge of all levels, the root's first, for one connection. null where no level has rules. */
+export function compileRules(levels: readonly RuleLevel[], place: JudgedPlace): Judge | null {
   const judges = levels
     .filter(({ rules }) => rules.length > 0)
     .map((level) => {
@@ -224,15 +226,14 @@ export function compileRules(levels: readonly RuleLevel[], place: JudgedPlace, a
         name: rule.name,
         verdict: verdictOf(rule, level.tenant),
       }));
-      return { level: level.tenant, rules, where: placedAt(place, localTime(at, level.timeZone)) };
+      return { level: level.tenant, rules, circumstances: circumstancesIn(place, level.timeZone) };
     });
   if (judges.length === 0) return null;
-  return (change) => {
+  return (change, at) => {
     const values = valuesOf(change);
     let verdict: Verdict | null = null;
-    for (const { level, rules, where } of judges) {
-      const all = { ...values, ...where };
-      const said = firstOf(rules, level, all);
+    for (const { level, rules, circumstances } of judges) {
+      const said = firstOf(rules, level, { ...values, ...circumstances(at) });
       if (said !== null) verdict = verdict === null ? said : stricter(verdict, said);
     }
     return verdict;

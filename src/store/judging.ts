@@ -103,7 +103,7 @@ class Judging {
   }
 
   async judgeAll({ levels, place }: ConnectionRules, anew: boolean): Promise<void> {
-    const judge = compileRules(levels, place, this.#when.at) ?? (() => null);
+    const judge = compileRules(levels, place) ?? (() => null);
     await this.#tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS judged (change_id uuid, was text, verdict_id uuid, decision_id uuid, state text) ON COMMIT DELETE ROWS`,
     );
@@ -123,7 +123,7 @@ class Judging {
     const risks = await this.#risks.of(rows.map(({ group }) => group));
     const lines: (string | null)[][] = [];
     for (const row of rows) {
-      const verdict = judgeOne({ ...row, ...(risks.get(row.group) ?? LOWEST) });
+      const verdict = judgeOne({ ...row, ...(risks.get(row.group) ?? LOWEST) }, this.#when.at);
       const verdictId = verdict === null ? null : await this.#verdictId(verdict);
       const line = this.#lineOf(row, verdict, verdictId);
       if (line !== null) lines.push(line);
@@ -256,12 +256,12 @@ function untilOf({ verdict, days }: Verdict, at: Date): string | null {
 /** For one batch. Whoever comes when the time is over is held. */
 function inTime(judge: Judge): Judge {
   const end = performance.now() + AT_MOST_MS;
-  return (change) => (performance.now() > end ? outOfTime(AT_MOST_MS / 1_000) : judge(change));
+  return (change, at) => (performance.now() > end ? outOfTime(AT_MOST_MS / 1_000) : judge(change, at));
 }
 
 type Risk = { readonly risk: RiskLevel; readonly riskSignals: readonly RiskSignal[] };
 
-const LOWEST: Risk = { risk: 'low', riskSignals: [] };
+export const LOWEST: Risk = { risk: 'low', riskSignals: [] };
 
 /** What is known of changes by their groups, looked up once. */
 export class Risks {

@@ -14,7 +14,21 @@ export type ConnectionRules = {
   readonly digest: string | null;
   /** The digest of those by which the open changes were judged last. */
   readonly judgedBy: string | null;
+  /** The connection's. */
+  readonly timeZone: string;
+  /** From the root down to the connection's. */
+  readonly path: readonly TenantId[];
 };
+
+/** A level in the place of the one that is there, or where it would be. `path`: the tenants from the root down. */
+export function withDraft(
+  { levels, path }: Pick<ConnectionRules, 'levels' | 'path'>,
+  draft: RuleLevel,
+): readonly RuleLevel[] {
+  const placeOf = ({ tenant }: RuleLevel) => (tenant === null ? path.length : path.indexOf(tenant));
+  const others = levels.filter(({ tenant }) => tenant !== draft.tenant);
+  return [...others, draft].toSorted((one, other) => placeOf(one) - placeOf(other));
+}
 
 type Row = {
   readonly id: string;
@@ -22,6 +36,7 @@ type Row = {
   readonly provider: string;
   readonly tenant: string;
   readonly tenantName: string;
+  readonly path: string;
   readonly rules: unknown;
   readonly timeZone: string;
   readonly judgedBy: string | null;
@@ -31,7 +46,7 @@ type Row = {
 /** One look, whatever there is. null: there is no such connection within what is visible. */
 export async function readRules(sql: Sql, connection: ConnectionId): Promise<ConnectionRules | null> {
   const [row] = await sql.query<Row>(
-    `SELECT n.id, n.name, n.provider, n.tenant_id AS tenant, t.name AS "tenantName", n.policy -> 'rules' AS rules,
+    `SELECT n.id, n.name, n.provider, n.tenant_id AS tenant, t.name AS "tenantName", t.path, n.policy -> 'rules' AS rules,
        n.time_zone AS "timeZone", n.judged_by AS "judgedBy",
        (SELECT json_agg(json_build_object('tenant', p.tenant_id, 'policy', p.policy)) FROM policies_over(n.tenant_id) p) AS above
      FROM connection n JOIN tenant t ON t.id = n.tenant_id WHERE n.id = $1`,
@@ -47,5 +62,6 @@ export async function readRules(sql: Sql, connection: ConnectionId): Promise<Con
   const levels = [...tenants, own].filter(({ rules }) => rules.length > 0);
   const place = { tenant: { id: tenant, name: tenantName }, connection: { id, name, provider } };
   const digest = levels.length === 0 ? null : fingerprintOf({ levels, place } as unknown as Json);
-  return { levels, place, digest, judgedBy };
+  const path = row.path.split('/').filter((id) => id !== '') as TenantId[];
+  return { levels, place, digest, judgedBy, path, timeZone };
 }

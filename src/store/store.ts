@@ -25,6 +25,7 @@ import { readPlaces } from './places.ts';
 import { Planning } from './planning.ts';
 import { type PrincipalStore, principalStore } from './principals.ts';
 import { type ProductPlanStore, productPlanStore } from './productPlans.ts';
+import { Replaying } from './replaying.ts';
 import { type RoleStore, roleStore } from './roles.ts';
 import { Runs } from './runs.ts';
 import { secretBox } from './secrets.ts';
@@ -50,6 +51,7 @@ export type Store = {
   readonly tenants: TenantStore & TenantMoves & TenantDeletions;
   readonly tenantPurge: TenantPurge;
   readonly tenantPolicies: TenantPolicies;
+  readonly replaying: Replaying;
   readonly connections: ConnectionStore;
   readonly domainClaims: DomainClaims;
   readonly principals: PrincipalStore;
@@ -108,6 +110,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     tenants: { ...tenantStore(database), ...tenantMoves(database), ...tenantDeletions(database) },
     tenantPurge: tenantPurge(database),
     tenantPolicies: new TenantPolicies(database),
+    replaying: new Replaying(database),
     connections: connectionStore(database, box),
     domainClaims: new DomainClaims(database),
     principals: principalStore(database),

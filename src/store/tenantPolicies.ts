@@ -1,10 +1,11 @@
 /** Tenants' own policies, which hold for their connections and for those of all tenants below. */
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { Json } from '../domain/canonical.ts';
-import type { TenantId } from '../domain/ids.ts';
+import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import { TenantPolicy } from '../domain/tenantPolicy.ts';
 import { appendAudit } from './audit.ts';
 import type { Database, Sql } from './database.ts';
+import { type ConnectionRules, readRules } from './ruleLevels.ts';
 import { SUBTREE } from './scope.ts';
 
 /** Of a tenant that has said nothing, version 0. */
@@ -66,6 +67,11 @@ export class TenantPolicies {
       }));
       return { own, above };
     });
+  }
+
+  /** Those of all levels, of tenants that `scope` does not see too. null: no such connection within it. */
+  rulesOf(scope: TenantId, connection: ConnectionId): Promise<ConnectionRules | null> {
+    return this.#database.bulk(scope, (tx) => readRules(tx, connection));
   }
 
   /**
