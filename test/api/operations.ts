@@ -46,6 +46,7 @@ export const unknownIds: Ids = {
   session: UNKNOWN,
   signInProvider: UNKNOWN,
   guardOverride: UNKNOWN,
+  notificationChannel: UNKNOWN,
 };
 
 /** The path with these ids, and with the query of the only operation that answers nothing without one. */
@@ -103,6 +104,9 @@ export const usableBody: Readonly<Record<string, Json>> = {
   rotateKey: {},
   addSignInProvider: { name: 'Other', issuer: 'https://id.example', clientId: 'c' },
   updateSignInProvider: { name: 'Renamed' },
+  addNotificationChannel: {
+    name: 'Elsewhere',
+    destination: { type: 'slack', url: 'https://hooks.example/services/T000' },
   },
   invitePrincipal: {},
   requestSupportAccess: { tenant: UNKNOWN, reason: 'to look' },
