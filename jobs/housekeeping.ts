@@ -6,7 +6,7 @@
  *
  * What was refused or held back until now waits again, and the next key that signs tokens is made, a day before it signs. Beside it,
  * because it may take longer than a minute: tenants whose deletion is due are deleted, and what they held is removed; the records of
- * verified domains are looked for once a day.
+ * verified domains are looked for once a day; and people are told of what needs them.
  */
 import { schedule } from 'node-cron';
 import type { Logger } from '../src/log.ts';
@@ -31,6 +31,12 @@ export type HousekeepingDeps = {
   readonly deletedTenants: (signal: AbortSignal) => Promise<void>;
   /** Looks whether the records of verified domains are still there, of those that are due. Gives how many. */
   readonly checkedDomains: (signal: AbortSignal) => Promise<number>;
+  /** Looks for what channels are to be told, and sends what is due. */
+  readonly notifications: (signal: AbortSignal) => Promise<{
+    readonly sent: number;
+    readonly failed: number;
+    readonly later: number;
+  }>;
   readonly log: Logger;
 };
 
@@ -47,8 +53,9 @@ export function startHousekeeping(deps: HousekeepingDeps): Housekeeping {
   const queues = joined(() => tidyUp(deps));
   const tenants = joined(() => removeTenants(deps, closing.signal));
   const domains = joined(() => checkDomains(deps, closing.signal));
+  const notifications = joined(() => notify(deps, closing.signal));
   const tidy = async () => {
-    await Promise.all([queues.begin(), tenants.begin(), domains.begin()]);
+    await Promise.all([queues.begin(), tenants.begin(), domains.begin(), notifications.begin()]);
   };
   // The next round does not wait for a long removal: it joins it.
   const clock = schedule('* * * * *', () => void tidy(), {
@@ -61,7 +68,7 @@ export function startHousekeeping(deps: HousekeepingDeps): Housekeeping {
     close: async () => {
       await clock.destroy();
       closing.abort();
-      await Promise.all([queues.ended(), tenants.ended(), domains.ended()]);
+      await Promise.all([queues.ended(), tenants.ended(), domains.ended(), notifications.ended()]);
     },
   };
 }
@@ -100,11 +107,27 @@ async function checkDomains(deps: HousekeepingDeps, signal: AbortSignal): Promis
   });
 }
 
+/** Beside the others: receivers may take half a minute each. */
+async function notify(deps: HousekeepingDeps, signal: AbortSignal): Promise<void> {
+  await logged(deps.log, 'notifications', async () => {
+    try {
+      const done = await deps.notifications(signal);
+      if (done.sent + done.failed + done.later > 0) deps.log.info({ event: 'notifications.sent', ...done });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  });
+}
+
 async function tidyUp(deps: HousekeepingDeps): Promise<void> {
   const { queues, log } = deps;
   await logged(log, 'schedules', async () =>
     queues.reconcileSchedules(await deps.connectionsWithSchedules()),
   );
+  await logged(log, 'applies', async () => {
+    const applies = await deps.advanceApplies();
+    if (applies > 0) log.info({ event: 'applies.advanced', applies });
+  });
   await logged(log, 'unfinished-work', async () => {
     const restored = await queues.restore(await deps.unfinishedWork());
     if (restored > 0) log.info({ event: 'housekeeping.restored', jobs: restored });
@@ -124,9 +147,5 @@ async function logged(log: Logger, part: string, step: () => Promise<void>): Pro
     await step();
   } catch (error) {
     log.warn({ event: 'housekeeping.failed', part, error });
-  await logged(log, 'applies', async () => {
-    const applies = await deps.advanceApplies();
-    if (applies > 0) log.info({ event: 'applies.advanced', applies });
-  });
   }
 }

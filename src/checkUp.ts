@@ -6,6 +6,7 @@ import { openQueues } from '../jobs/queue.ts';
 import type { Config } from './config.ts';
 import { minute } from './domain/clock.ts';
 import { type Connection, type ListedConnection, unreadable } from './domain/connection.ts';
+import { EXPIRES_SOON_MS } from './domain/notice.ts';
 import { Problem } from './domain/problem.ts';
 import { type Connectors, type Install, openInstall } from './install.ts';
 import type { Logger } from './log.ts';
@@ -29,9 +30,6 @@ const MIGRATIONS = join(import.meta.dirname, '..', 'prisma', 'migrations');
 
 /** Seconds between this clock and the database's that nobody notices, and that spoil tokens and schedules. */
 const SKEW = { warn: 2, fail: 60 } as const;
-
-/** Time enough to have a certificate renewed. */
-const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
 
 /** Each check follows from the ones before: the first that makes the rest pointless is the last. */
 export async function* checkUp(config: Config, connectors: Connectors, log: Logger): AsyncGenerator<Check> {
@@ -260,7 +258,7 @@ async function checkCredentials(deps: Install['deps'], { id, name }: Connection)
     await connector.close();
     const left =
       credentialExpiresAt === null ? null : credentialExpiresAt.getTime() - deps.clock.now().getTime();
-    if (credentialExpiresAt !== null && left !== null && left < EXPIRY_WARNING_MS) {
+    if (credentialExpiresAt !== null && left !== null && left < EXPIRES_SOON_MS) {
       return {
         check,
         result: 'warn',

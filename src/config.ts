@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import type { MailServer } from './domain/channel.ts';
 import { Problem } from './domain/problem.ts';
 import { isLoopback, type SessionLimits } from './domain/signIn.ts';
 
@@ -24,7 +25,7 @@ function isNetwork(text: string): boolean {
   return family !== 0 && Number(bits) <= (family === 4 ? 32 : 128);
 }
 
-const TrustedProxies = z.string().transform((text, context) => {
+const Networks = z.string().transform((text, context) => {
   const given = text.split(',').map((one) => one.trim());
   if (given.every(isNetwork)) return given;
   context.addIssue({
@@ -50,11 +51,36 @@ const NameServers = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** Where mail is handed in, as a URL: smtps from the first byte in TLS, smtp with STARTTLS. */
+const SmtpUrl = z.url({ protocol: /^smtps?$/ }).transform((text, context) => {
+  const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(text);
+  if (
+    hostname !== '' &&
+    (username === '') === (password === '') &&
+    `${pathname}${search}${hash}`.length <= 1
+  ) {
+    const tls = protocol === 'smtps:' ? 'implicit' : 'starttls';
+    return {
+      host: hostname.replaceAll(/[[\]]/g, ''),
+      port: port === '' ? (tls === 'implicit' ? 465 : 587) : Number(port),
+      tls,
+      user: username === '' ? null : decodeURIComponent(username),
+      password: password === '' ? null : decodeURIComponent(password),
+    } as const;
+  }
+  context.addIssue({
+    code: 'custom',
+    message:
+      'must be smtps://user:password@host:465 or smtp://user:password@host:587, with user and password or neither',
+  });
+  return z.NEVER;
+});
+
 const HOUR_MS = 3_600_000;
 const hours = (standard: number) =>
   z.preprocess(empty, z.coerce.number().min(0.1).max(8_760).default(standard));
 
-const Environment = z.object({
+const Variables = z.object({
   DATABASE_URL: z.preprocess(empty, z.url({ protocol: /^postgres(ql)?$/ }).optional()),
   REDIS_URL: z.preprocess(empty, z.url({ protocol: /^rediss?$/ }).optional()),
   ROLLCALL_DATA: z.preprocess(empty, z.string().default('.rollcall')),
@@ -68,8 +94,11 @@ const Environment = z.object({
   ROLLCALL_HOST: z.preprocess(empty, z.string().default('127.0.0.1')),
   ROLLCALL_PORT: z.preprocess(empty, z.coerce.number().int().min(0).max(65535).default(7655)),
   ROLLCALL_PUBLIC_URL: z.preprocess(empty, PublicUrl.optional()),
-  ROLLCALL_TRUSTED_PROXIES: z.preprocess(empty, TrustedProxies.optional()),
+  ROLLCALL_TRUSTED_PROXIES: z.preprocess(empty, Networks.optional()),
   ROLLCALL_DNS_SERVERS: z.preprocess(empty, NameServers.optional()),
+  ROLLCALL_SMTP_URL: z.preprocess(empty, SmtpUrl.optional()),
+  ROLLCALL_SMTP_FROM: z.preprocess(empty, z.email().optional()),
+  ROLLCALL_NOTIFY_NETWORKS: z.preprocess(empty, Networks.default([])),
   ROLLCALL_SETUP_TOKEN: z.preprocess(
     empty,
     z
@@ -103,6 +132,14 @@ const Environment = z.object({
   ROLLCALL_CONCURRENCY: z.preprocess(empty, z.coerce.number().int().min(1).max(64).default(4)),
 });
 
+const Environment = Variables.refine(
+  ({ ROLLCALL_SMTP_URL: url, ROLLCALL_SMTP_FROM: from }) => (url === undefined) === (from === undefined),
+  {
+    message: 'belongs together with ROLLCALL_SMTP_URL: where mail is handed in, and who sends it',
+    path: ['ROLLCALL_SMTP_FROM'],
+  },
+);
+
 export type Config = {
   /** null: the embedded PostgreSQL in the data folder. */
   readonly databaseUrl: string | null;
@@ -121,6 +158,10 @@ export type Config = {
   readonly dnsServers: readonly string[] | null;
   /** Opens the set-up until there is an administrator; null: a link is made and printed. */
   readonly setUpToken: string | null;
+  /** The mail server that channels without one of their own use. */
+  readonly mail: { readonly server: MailServer; readonly password: string | null } | null;
+  /** Private networks that notifications may go to. */
+  readonly notifyNetworks: readonly string[];
   readonly sessionLimits: SessionLimits;
   readonly logLevel: z.infer<typeof Environment>['ROLLCALL_LOG_LEVEL'];
   /** Below it lie the files that connections may read; null: none may. */
@@ -144,7 +185,7 @@ export type Config = {
 };
 
 /** All variables that mean something to Rollcall. */
-export const environmentVariables = Object.keys(Environment.shape);
+export const environmentVariables = Object.keys(Variables.shape);
 
 /** Throws `bad-configuration`, naming each variable that is wrong. Values are never repeated: they may be secrets. */
 export function parseConfig(environment: Readonly<Record<string, string | undefined>>): Config {
@@ -173,6 +214,8 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     trustedProxies: env.ROLLCALL_TRUSTED_PROXIES ?? [],
     dnsServers: env.ROLLCALL_DNS_SERVERS ?? null,
     setUpToken: env.ROLLCALL_SETUP_TOKEN ?? null,
+    mail: mailFrom(env),
+    notifyNetworks: env.ROLLCALL_NOTIFY_NETWORKS,
     sessionLimits: {
       idleMs: env.ROLLCALL_SESSION_IDLE_HOURS * HOUR_MS,
       longestMs: env.ROLLCALL_SESSION_HOURS * HOUR_MS,
@@ -196,4 +239,13 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     fullEveryMs: env.ROLLCALL_FULL_HOURS * HOUR_MS,
     concurrency: env.ROLLCALL_CONCURRENCY,
   };
+}
+
+function mailFrom({
+  ROLLCALL_SMTP_URL: url,
+  ROLLCALL_SMTP_FROM: from,
+}: z.infer<typeof Environment>): Config['mail'] {
+  if (url === undefined || from === undefined) return null;
+  const { password, ...server } = url;
+  return { server: { ...server, from, ca: null }, password };
 }

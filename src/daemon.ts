@@ -12,11 +12,13 @@ import { ApplyId, type ConnectionId, type RunId } from './domain/ids.ts';
 import type { RunFailure, RunTrigger } from './domain/run.ts';
 import { publicUrlOf } from './domain/signIn.ts';
 import type { Install } from './install.ts';
+import { deliverDue } from './notifications/deliver.ts';
+import { lookForChannels } from './notifications/look.ts';
 import { Opened } from './opened.ts';
 import { carryOutApply } from './review/apply.ts';
+import { advanceApplies } from './review/dueApplies.ts';
 import { offerSetUp, type SetUpOffer } from './signIn/setUp.ts';
 import { type RunOutcome, syncConnection } from './sync/sync.ts';
-import { advanceApplies } from './review/dueApplies.ts';
 import { recheckDomains } from './tenancy/domainClaims.ts';
 import { removeDueTenants } from './tenancy/tenantRemoval.ts';
 
@@ -60,15 +62,16 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
       const housekeeping = startHousekeeping({
         queues,
         connectionsWithSchedules: () => everySchedule(install),
+        advanceApplies: async () => (await advanceApplies(install.deps)).begun.length,
         openChangesAgain: () => store.decisions.openAgain(install.deps.clock.now()),
         renewSigningKeys: () => renewSigningKeys(install.deps),
-        advanceApplies: async () => (await advanceApplies(install.deps)).begun.length,
         unfinishedWork: async () => ({
           runs: await store.runs.unfinished(),
           applies: (await store.applying.unfinished()).map((apply) => ({ apply })),
         }),
         deletedTenants: (signal) => removeDueTenants(install.deps, signal),
         checkedDomains: (signal) => recheckDomains(install.deps, signal),
+        notifications: notifications(install),
         log,
       });
       opened.add(() => housekeeping.close());
@@ -111,6 +114,15 @@ async function openApi(
   return server.url;
 }
 
+/** What is seen is told at once: by whichever process comes first. */
+function notifications({ deps }: Install) {
+  const look = lookForChannels(deps);
+  return async (signal: AbortSignal) => {
+    await look(signal);
+    return await deliverDue(deps, signal);
+  };
+}
+
 function setUpAt({ publicUrl, host, setUpToken }: Config, { deps }: Install, url: string) {
   const port = Number(new URL(url).port);
   return offerSetUp({ ...deps, publicUrl: () => publicUrlOf({ publicUrl, host, port }) }, setUpToken);
@@ -134,27 +146,15 @@ function runsOf({ deps }: Install, queues: JobQueues): SyncConnection {
       case 'failed':
         return { result: 'failed', failure: isConnectorFailure(outcome.failure) ? outcome.failure : null };
       case 'finished':
+        await applyDue(deps, queues, connection);
+        return { result: 'finished', failure: null };
+      case 'done-before':
       case 'skipped':
         return { result: 'finished', failure: null };
     }
   };
 }
 
-/** Once for each pause: what is due every minute would say so every minute. */
-function skipped({ log, clock }: Install['deps']) {
-  const told = new Map<ConnectionId, number>();
-  return (connection: ConnectionId, outcome: RunOutcome) => {
-    if (outcome.result !== 'skipped' || outcome.because !== 'quarantined')
-      return void told.delete(connection);
-        await applyDue(deps, queues, connection);
-        return { result: 'finished', failure: null };
-      case 'done-before':
-    const { because: reason, until } = outcome;
-    if (told.get(connection) === until.getTime()) return;
-    told.set(connection, until.getTime());
-    const delayMs = until.getTime() - clock.now().getTime();
-    log.warn({ event: 'run.skipped', connection, reason, delayMs });
-  };
 /** What policies approved in this run need not wait for the next minute; what fails here is tried again then. */
 async function applyDue(deps: Install['deps'], queues: JobQueues, connection: ConnectionId): Promise<void> {
   try {
@@ -164,6 +164,18 @@ async function applyDue(deps: Install['deps'], queues: JobQueues, connection: Co
   }
 }
 
+/** Once for each pause: what is due every minute would say so every minute. */
+function skipped({ log, clock }: Install['deps']) {
+  const told = new Map<ConnectionId, number>();
+  return (connection: ConnectionId, outcome: RunOutcome) => {
+    if (outcome.result !== 'skipped' || outcome.because !== 'quarantined')
+      return void told.delete(connection);
+    const { because: reason, until } = outcome;
+    if (told.get(connection) === until.getTime()) return;
+    told.set(connection, until.getTime());
+    const delayMs = until.getTime() - clock.now().getTime();
+    log.warn({ event: 'run.skipped', connection, reason, delayMs });
+  };
 }
 
 function isConnectorFailure(failure: RunFailure): failure is ConnectorFailure {

@@ -9,6 +9,8 @@ import type { Provider } from './domain/directory.ts';
 import { Problem } from './domain/problem.ts';
 import { publicUrlOf, type SessionLimits } from './domain/signIn.ts';
 import type { Logger } from './log.ts';
+import type { Outgoing } from './notifications/deps.ts';
+import { networks } from './notifications/reach.ts';
 import { Opened } from './opened.ts';
 import { connectAsOwner } from './store/database.ts';
 import { joinEmbeddedPostgres } from './store/embedded.ts';
@@ -31,6 +33,7 @@ export type Install = {
     readonly publicUrl: () => string | null;
     readonly connectors: Connectors;
     readonly txtRecords: TxtRecords;
+    readonly outgoing: Outgoing;
     readonly log: Logger;
   };
   /** Of the database's owner. */
@@ -70,6 +73,7 @@ export async function openInstall(config: Config, log: Logger, connectors: Conne
         sessionLimits,
         publicUrl,
         txtRecords: txtRecordsFrom(config.dnsServers),
+        outgoing: { mail: config.mail, allowed: networks(config.notifyNetworks) },
         longestRunMs,
         fullEveryMs,
       },

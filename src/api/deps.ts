@@ -2,6 +2,7 @@
 import type { TokenDeps } from '../authorization/userToken.ts';
 import type { ApplyId, ConnectionId, RunId, TenantId } from '../domain/ids.ts';
 import type { Logger } from '../log.ts';
+import type { NotificationDeps } from '../notifications/deps.ts';
 import type { ApplyDeps } from '../review/apply.ts';
 import type { AuditDeps } from '../review/audit.ts';
 import type { ReviewDeps } from '../review/changes.ts';
@@ -29,7 +30,8 @@ export type ApiDeps = TenantDeps &
   ApplyDeps &
   AuditDeps &
   SignInDeps &
-  TokenDeps & {
+  TokenDeps &
+  NotificationDeps & {
     readonly log: Logger;
     /** Puts a recorded run, or a recorded apply, on the queue. Again changes nothing. */
     readonly enqueueRun: (work: { run: RunId; connection: ConnectionId; tenant: TenantId }) => Promise<void>;

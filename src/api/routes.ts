@@ -12,6 +12,7 @@ import { explanations } from './explanations.ts';
 import { guards } from './guards.ts';
 import { health } from './health.ts';
 import { mappingPreviews } from './mappingPreviews.ts';
+import { notifications } from './notifications.ts';
 import { pairs } from './pairs.ts';
 import { policies } from './policies.ts';
 import { principals } from './principals.ts';
@@ -55,5 +56,6 @@ export const routes: readonly Route[] = [
   ...providers,
   ...audit,
   ...events,
+  ...notifications,
   ...health,
 ];

@@ -7,6 +7,15 @@ import type { ConfigurationDeps } from '../configuration/read.ts';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
 import type { Caller } from '../domain/permission.ts';
 import {
+  addChannel,
+  findChannel,
+  listChannels,
+  listNotifications,
+  removeChannel,
+  testChannel,
+} from '../notifications/channels.ts';
+import type { NotificationDeps } from '../notifications/deps.ts';
+import {
   cancelApply,
   getApply,
   listAppliedChanges,
@@ -23,9 +32,9 @@ import { advanceApplies } from '../review/dueApplies.ts';
 import { explainUser } from '../review/explain.ts';
 import { endGuardOverride, getGuards, overrideGuard } from '../review/guards.ts';
 import { choosePairs, getPair, listPairs } from '../review/pairs.ts';
-import { undoApply } from '../review/undo.ts';
 import { explainPerson, findPerson } from '../review/standing.ts';
 import { getTimeline } from '../review/timeline.ts';
+import { undoApply } from '../review/undo.ts';
 import type { SignInDeps } from '../signIn/deps.ts';
 import { invitePrincipal, withdrawInvitation } from '../signIn/invitations.ts';
 import {
@@ -114,6 +123,7 @@ import { getUser, listUsers } from '../tenancy/users.ts';
 export type OperatorDeps = ConnectionDeps &
   DomainClaimDeps &
   SupportDeps &
+  NotificationDeps &
   Omit<SignInDeps, 'failures' | 'discoveries'> &
   Pick<SyncDeps, 'log' | 'longestRunMs' | 'fullEveryMs'>;
 
@@ -173,6 +183,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     getPair: bound(getPair),
     choosePairs: bound(choosePairs),
     ...applying(deps, caller),
+    ...telling(deps, caller),
     verifyAudit: bound(verifyAudit),
     listAudit: bound(listAudit),
   };
@@ -189,14 +200,27 @@ function applying(deps: OperatorDeps, caller: Caller) {
     pauseApply: (input: Parameters<typeof pauseApply>[2]) => pauseApply(deps, caller, input),
     resumeApply: (input: Parameters<typeof resumeApply>[2]) => resumeApply(deps, caller, input),
     cancelApply: (input: Parameters<typeof cancelApply>[2]) => cancelApply(deps, caller, input),
+    carryOutApply: (...[id, how]: AfterDeps<typeof carryOutApply>) => carryOutApply(deps, id, how),
     /** What policies apply by themselves, of one connection or of all. */
     advanceApplies: (connection: ConnectionId | null) => advanceApplies(deps, connection),
-    carryOutApply: (...[id, how]: AfterDeps<typeof carryOutApply>) => carryOutApply(deps, id, how),
     /** Applies that a process began and did not end, or is carrying out just now. */
     unfinishedApplies: async () => {
       const ids = await deps.store.applying.unfinished();
       return await Promise.all(ids.map((id) => getApply(deps, caller, id)));
     },
+  };
+}
+
+/** Channels that people are told by. */
+function telling(deps: OperatorDeps, caller: Caller) {
+  return {
+    addChannel: (input: Parameters<typeof addChannel>[2]) => addChannel(deps, caller, input),
+    listChannels: (input: Parameters<typeof listChannels>[2]) => listChannels(deps, caller, input),
+    findChannel: (nameOrId: string) => findChannel(deps, caller, nameOrId),
+    testChannel: (...[id, signal]: AfterCaller<typeof testChannel>) => testChannel(deps, caller, id, signal),
+    removeChannel: (id: string) => removeChannel(deps, caller, id),
+    listNotifications: (input: Parameters<typeof listNotifications>[2]) =>
+      listNotifications(deps, caller, input),
   };
 }
 

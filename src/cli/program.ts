@@ -18,6 +18,7 @@ import { EXIT, tell } from './failure.ts';
 import { addGuardCommands } from './guards.ts';
 import { addKeyCommands } from './keys.ts';
 import { noteNewInstall } from './newInstall.ts';
+import { addNotificationCommands } from './notifications.ts';
 import { addPairCommands } from './pairs.ts';
 import { addPrincipalCommands } from './principals.ts';
 import { addProductPlanCommands } from './productPlans.ts';
@@ -28,8 +29,8 @@ import { addStartCommand } from './start.ts';
 import { addSupportCommands } from './support.ts';
 import { addSyncCommands } from './sync.ts';
 import { addTenantCommands } from './tenants.ts';
-import { addUndoCommand } from './undo.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
+import { addUndoCommand } from './undo.ts';
 import { addUserCommands } from './users.ts';
 
 /** commander's name for a word too many. */
@@ -75,9 +76,9 @@ export function buildProgram(cli: Cli): Command {
   addSyncCommands(program, cli);
   addChangeCommands(program, cli);
   addDecisionCommands(program, cli);
-  addUndoCommand(program, cli);
   addApplyCommand(program, cli);
   addAppliesCommands(program, cli);
+  addUndoCommand(program, cli);
   addPairCommands(program, cli);
   addGuardCommands(program, cli);
   addUserCommands(program, cli);
@@ -88,6 +89,7 @@ export function buildProgram(cli: Cli): Command {
   addPrincipalCommands(program, cli);
   addKeyCommands(program, cli);
   addSupportCommands(program, cli);
+  addNotificationCommands(program, cli);
   addConfigCommands(program, cli);
   addAuditCommands(program, cli);
   addDoctorCommand(program, cli);

@@ -26,6 +26,7 @@ export type AuditSubject = {
     | 'support-access'
     | 'role'
     | 'product-plan'
+    | 'notification-channel'
     | 'run'
     | 'change'
     | 'change-set'

@@ -19,7 +19,7 @@ export type MailServer = {
   readonly host: string;
   readonly port: number;
   readonly tls: (typeof SMTP_TLS)[number];
-  /** null: without a login. */
+  /** null: without a login. With one there is a password, which is a secret. */
   readonly user: string | null;
   /** The sender. */
   readonly from: string;
@@ -27,8 +27,8 @@ export type MailServer = {
   readonly ca: string | null;
 };
 
-/** What of a channel is no secret. */
-export type ChannelSettings =
+/** Where messages go: what of it is no secret. */
+export type Destination =
   | {
       readonly type: 'email';
       readonly to: readonly string[];
@@ -55,7 +55,7 @@ export type Channel = Telling & {
   readonly id: ChannelId;
   readonly tenant: TenantId;
   readonly name: string;
-  readonly settings: ChannelSettings;
+  readonly destination: Destination;
   /** Whether people are named in its messages; otherwise they are counted. */
   readonly namesPeople: boolean;
   /** When the next digest is due; null: none is. */

@@ -18,6 +18,9 @@ export const NOTICE_KINDS = [
 ] as const;
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
+/** How long before a credential expires somebody is told. */
+export const EXPIRES_SOON_MS = 30 * 24 * 3_600_000;
+
 type What =
   | {
       readonly kind: 'pending-approvals';
@@ -122,7 +125,11 @@ export type Line = {
   /** The command that shows the same. */
   readonly command: string;
   /** Changes whose people a channel that names people names; null: none are. */
-  readonly of: { readonly connection: ConnectionId; readonly state: 'open' | 'held'; readonly guard: string | null } | null;
+  readonly of: {
+    readonly connection: ConnectionId;
+    readonly state: 'open' | 'held';
+    readonly guard: string | null;
+  } | null;
   /** false: it was told before, and still stands. */
   readonly isNew: boolean;
 };
@@ -202,7 +209,11 @@ function lineOf(matter: Matter, isNew: boolean): Line {
 function whereToLook(matter: Matter): Pick<Line, 'path' | 'command' | 'of'> {
   const connection = matter.connection?.id;
   const listed = (state: 'open' | 'held', guard: string | null = null) => {
-    const query = new URLSearchParams({ connection: connection ?? '', state, ...(guard === null ? {} : { guard }) });
+    const query = new URLSearchParams({
+      connection: connection ?? '',
+      state,
+      ...(guard === null ? {} : { guard }),
+    });
     return {
       path: `/v1/changes?${query}`,
       command: `rollcall changes --connection ${connection} --state ${state}${guard === null ? '' : ` --guard ${guard === '' ? "''" : guard}`}`,
@@ -229,7 +240,11 @@ function whereToLook(matter: Matter): Pick<Line, 'path' | 'command' | 'of'> {
       };
     case 'expiring-credential':
       if (matter.key !== null)
-        return { path: `/v1/keys?tenant=${matter.tenant.id}`, command: `rollcall keys rotate ${matter.key}`, of: null };
+        return {
+          path: `/v1/keys?tenant=${matter.tenant.id}`,
+          command: `rollcall keys rotate ${matter.key}`,
+          of: null,
+        };
       return {
         path: `/v1/connections/${connection}`,
         command: `rollcall connections update ${connection} --credentials-file FILE`,

@@ -41,6 +41,8 @@ export const ACTIONS = [
   'tokens.create',
   'sign-in.read',
   'sign-in.write',
+  'notifications.read',
+  'notifications.write',
   ...supportAccess,
 ] as const;
 export type Action = (typeof ACTIONS)[number];
@@ -73,6 +75,8 @@ export const allowedTo = {
     'authorization.read',
     'sign-in.read',
     'sign-in.write',
+    'notifications.read',
+    'notifications.write',
     ...supportAccess,
   ],
   reviewer: [...reading, 'runs.start', 'changes.decide', 'changes.apply'],
@@ -82,6 +86,7 @@ export const allowedTo = {
     'audit.read',
     'authorization.read',
     'sign-in.read',
+    'notifications.read',
     'support.read',
   ],
   /** Nothing of a tenant's until it is granted there for a time. Of accesses, a support person sees and ends their own. */
@@ -101,8 +106,13 @@ export function mayDo(role: PrincipalRole, action: Action): boolean {
   return (allowedTo[role] as readonly Action[]).includes(action);
 }
 
-/** What stays with a tenant's administrators, whatever they grant: who else comes in. */
-const neverSupport: readonly Action[] = ['principals.write', 'sign-in.write', ...supportAccess];
+/** What stays with a tenant's administrators, whatever they grant: who else comes in, and who hears of the tenant from then on. */
+const neverSupport: readonly Action[] = [
+  'principals.write',
+  'sign-in.write',
+  'notifications.write',
+  ...supportAccess,
+];
 
 /** What somebody may do in a tenant during a support access: look, as an auditor does; with `mayWrite` nearly what its administrators do. */
 export function allowedToSupport(mayWrite: boolean): readonly Action[] {

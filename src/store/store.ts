@@ -7,6 +7,7 @@ import { Applying } from './applying.ts';
 import { AuditLog } from './auditLog.ts';
 import { Authorizations } from './authorization.ts';
 import { Changes } from './changes.ts';
+import { Channels } from './channels.ts';
 import { type ConfigurationStore, configurationStore } from './configuration.ts';
 import { type ConnectionStore, connectionStore } from './connections.ts';
 import { openDatabase } from './database.ts';
@@ -20,6 +21,8 @@ import { GuardOverrides } from './guardOverrides.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
 import { Histories } from './histories.ts';
 import { MappingPreviews } from './mappingPreviews.ts';
+import { Matters } from './matters.ts';
+import { Notifications } from './notifications.ts';
 import { Pairs } from './pairVerdicts.ts';
 import { readPlaces } from './places.ts';
 import { Planning } from './planning.ts';
@@ -80,6 +83,9 @@ export type Store = {
   readonly audit: AuditLog;
   readonly histories: Histories;
   readonly events: Events;
+  readonly channels: Channels;
+  readonly matters: Matters;
+  readonly notifications: Notifications;
   readonly authorization: Authorizations;
   readonly signingKeys: SigningKeyStore;
   /** All tenants below one, for what a mapping would do. */
@@ -138,6 +144,9 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     undoing: new Undoing(database),
     audit: new AuditLog(database),
     events: new Events(database),
+    channels: new Channels(database, box),
+    matters: new Matters(database),
+    notifications: new Notifications(database),
     authorization: new Authorizations(database),
     signingKeys: signingKeyStore(database, box),
     placesBelow: (tenant) => database.bulk(tenant, (tx) => readPlaces(tx, tenant)),

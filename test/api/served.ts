@@ -9,6 +9,8 @@ import { ConnectionId, type TenantId } from '../../src/domain/ids.ts';
 import { PRINCIPAL_ROLES, type PrincipalRole } from '../../src/domain/permission.ts';
 import { SignInProviderId } from '../../src/domain/signIn.ts';
 import { openLogger } from '../../src/log.ts';
+import { addChannel } from '../../src/notifications/channels.ts';
+import { networks } from '../../src/notifications/reach.ts';
 import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { listChanges } from '../../src/review/changes.ts';
 import { decide } from '../../src/review/decide.ts';
@@ -47,7 +49,8 @@ export type Ids = Readonly<
     | 'productPlan'
     | 'session'
     | 'signInProvider'
-    | 'guardOverride',
+    | 'guardOverride'
+    | 'notificationChannel',
     string
   >
 >;
@@ -67,6 +70,8 @@ export async function serve(now = '2026-05-01T09:00:00Z') {
     log,
     supportMinutes: 8 * 60,
     txtRecords: async () => ({ kind: 'none' as const }),
+    outgoing: { mail: null, allowed: networks(['127.0.0.0/8']) },
+    publicUrl: () => null,
     sessionLimits: { idleMs: 12 * 3_600_000, longestMs: 7 * 24 * 3_600_000 },
     enqueueRun: async ({ run }: { run: string }) => void queued.push(run),
     enqueueApply: async ({ apply }: { apply: string }) => void queued.push(apply),
@@ -208,9 +213,17 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     session: await aSession(served, customer.principal),
     signInProvider: await aSignInProvider(served, customer.tenant),
     guardOverride: await aGuardOverride(served, connection.id),
+    notificationChannel: (await addChannel(deps, caller, aChannel(customer.tenant))).id,
   };
   return { ids, fingerprint: second.fingerprint };
 }
+
+/** Nothing is ever sent there. */
+const aChannel = (tenant: TenantId) => ({
+  tenant,
+  name: 'Reviewers',
+  destination: { type: 'teams' as const, url: 'https://127.0.0.1:1/webhook/secret-part' },
+});
 
 async function aGuardOverride({ deps, operator }: Served, connection: string): Promise<string> {
   const until = new Date(deps.clock.now().getTime() + 86_400_000).toISOString();

@@ -113,6 +113,7 @@ const housekeeping = (
       renewSigningKeys: async () => false,
       deletedTenants,
       checkedDomains: async () => 0,
+      notifications: async () => ({ sent: 0, failed: 0, later: 0 }),
       log: stage.log,
     }),
   );

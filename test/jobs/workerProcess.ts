@@ -42,6 +42,7 @@ const housekeeping = startHousekeeping({
   renewSigningKeys: async () => false,
   deletedTenants: async () => {},
   checkedDomains: async () => 0,
+  notifications: async () => ({ sent: 0, failed: 0, later: 0 }),
   log,
 });
 await finished.promise;
