@@ -31,7 +31,9 @@ export async function refuseInFreeze(
   if (despite !== null && own) return;
   throw new Problem({
     code: 'not-allowed-now',
-    message: `The freeze period “${freeze.name}” holds until ${freeze.until.toISOString()}: nothing is applied.`,
+    message: own
+      ? `The freeze period “${freeze.name}” holds until ${freeze.until.toISOString()}: nothing is applied.`
+      : `A freeze period of a tenant above holds until ${freeze.until.toISOString()}: nothing is applied.`,
     remedy: own
       ? 'Wait until then, or say why it cannot wait (`--despite-freeze REASON`, `despiteFreeze`).'
       : 'Wait until then, or ask an administrator of the tenant above, whose freeze period it is.',

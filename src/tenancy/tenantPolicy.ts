@@ -50,6 +50,7 @@ export const ChangedTenantPolicy = z.strictObject({
   version: z.int().optional(),
   timeZone: TenantPolicy.shape.timeZone.unwrap().optional(),
   rules: TenantPolicy.shape.rules.unwrap().optional(),
+  freezes: TenantPolicy.shape.freezes.unwrap().optional(),
 });
 
 /** From the next plan of each connection on, of all that waits there. Throws `invalid-input`, `not-found`, `changed-since-shown`. */
