@@ -71,7 +71,7 @@ export async function serve(now = '2026-05-01T09:00:00Z') {
     supportMinutes: 8 * 60,
     txtRecords: async () => ({ kind: 'none' as const }),
     outgoing: { mail: null, allowed: networks(['127.0.0.0/8']) },
-    publicUrl: () => null,
+    publicUrl: (): string | null => null,
     sessionLimits: { idleMs: 12 * 3_600_000, longestMs: 7 * 24 * 3_600_000 },
     enqueueRun: async ({ run }: { run: string }) => void queued.push(run),
     enqueueApply: async ({ apply }: { apply: string }) => void queued.push(apply),
