@@ -7,12 +7,55 @@ type Field = { readonly path: string; readonly message: string };
 
 /** Throws `invalid-input` with every wrong field by its path (`settings.clientId`). Values, which may be secrets, are not repeated. */
 export function parseInput<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
-  const parsed = schema.safeParse(input, {
-    error: (issue) => (issue.code === 'invalid_type' && issue.input === undefined ? 'is missing' : undefined),
-  });
+  const parsed = schema.safeParse(input, { error: inOurWords });
   if (parsed.success) return parsed.data;
   throw invalidInput(parsed.error.issues.flatMap(fieldsOf));
 }
+
+/** What a schema does not say by itself. undefined: as the library says it. */
+function inOurWords(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined
+        ? 'is missing'
+        : `has to be ${KINDS[issue.expected] ?? issue.expected}`;
+    case 'invalid_value':
+      return `has to be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.map((one) => (one === '' ? 'empty' : String(one))).join(', ')}`;
+    case 'too_big':
+      return `is ${MEASURED[issue.origin]?.more ?? 'more'} than ${issue.maximum}${MEASURED[issue.origin]?.of ?? ''}`;
+    case 'too_small':
+      if (issue.minimum === 1 && issue.origin in MEASURED) return 'is empty';
+      return `is ${MEASURED[issue.origin]?.less ?? 'less'} than ${issue.minimum}${MEASURED[issue.origin]?.of ?? ''}`;
+    case 'invalid_format':
+      return FORMATS[issue.format];
+  }
+  return;
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object with named members',
+  record: 'an object with named members',
+};
+
+const MEASURED: Readonly<
+  Record<string, { readonly more: string; readonly less: string; readonly of: string }>
+> = {
+  string: { more: 'longer', less: 'shorter', of: ' characters' },
+  array: { more: 'a list of more', less: 'a list of fewer', of: '' },
+};
+
+const FORMATS: Readonly<Record<string, string>> = {
+  uuid: 'is not an id',
+  datetime: 'is no moment with its time zone, such as 2026-12-31T18:00:00Z',
+  date: 'is no day, such as 2026-12-31',
+  url: 'is no URL',
+  email: 'is no e-mail address',
+};
 
 function fieldsOf(issue: z.core.$ZodIssue): readonly Field[] {
   if (issue.code === 'unrecognized_keys') {
@@ -124,11 +167,7 @@ export const Reason = z
   .max(1_000, 'is longer than 1000 characters');
 
 /** A moment as text. */
-export const Until = z.iso.datetime({
-  offset: true,
-  error: ({ input }) =>
-    input === undefined ? undefined : 'is no moment with its time zone, such as 2026-12-31T18:00:00Z',
-});
+export const Until = z.iso.datetime({ offset: true });
 
 /** What people call a tenant, connection or principal. It cannot look like an id, because commands take either. */
 export const Name = z
