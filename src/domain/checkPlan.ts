@@ -9,19 +9,25 @@ type Known = {
   /** The provider was asked for this very user, and said that there is none, or none whom the connection reads. */
   readonly told: boolean;
   readonly candidates: readonly FoundAuthUser[];
+  /** They left, were suspended for it, and have been away since for as long as leavers are kept. */
+  readonly graceOver?: boolean;
   /** Which tenant they belong in hangs on a group that could not be read. */
   readonly placeUnknown: boolean;
 };
 
 /** What takes access away, by its cause: each says how it has to be known. Any other cause is a reason for neither. */
 const knowledge: {
-  readonly [cause in Cause]?: { readonly kind: ChangeKind; readonly from: (known: Known) => boolean };
+  readonly [cause in Cause]?: {
+    readonly kinds: readonly ChangeKind[];
+    readonly from: (known: Known) => boolean;
+  };
 } = {
-  suspended: { kind: 'suspend', from: ({ seen }) => seen },
-  deprovisioned: { kind: 'delete', from: ({ seen }) => seen },
-  left: { kind: 'delete', from: isAway },
-  'scope-changed': { kind: 'delete', from: isAway },
-  'out-of-scope': { kind: 'delete', from: ({ seen, told }) => !seen && told },
+  suspended: { kinds: ['suspend'], from: ({ seen }) => seen },
+  deprovisioned: { kinds: ['suspend', 'delete'], from: ({ seen }) => seen },
+  left: { kinds: ['suspend', 'delete'], from: isAway },
+  'scope-changed': { kinds: ['suspend', 'delete'], from: isAway },
+  'out-of-scope': { kinds: ['suspend', 'delete'], from: ({ seen, told }) => !seen && told },
+  'grace-over': { kinds: ['delete'], from: ({ graceOver }) => graceOver === true },
 };
 
 function isAway({ seen, told, snapshot }: Known): boolean {
@@ -35,7 +41,7 @@ function isAway({ seen, told, snapshot }: Known): boolean {
 export function checkProposal(change: ProposedChange, known: Known): void {
   if (change.kind === 'suspend' || change.kind === 'delete') {
     const needed = knowledge[change.cause];
-    if (needed?.kind !== change.kind || !needed.from(known))
+    if (!needed?.kinds.includes(change.kind) || !needed.from(known))
       throw new Error(`rule 1: ${change.kind} of ${change.externalId} without knowledge that it left`);
   }
   if (known.placeUnknown && (change.kind === 'create' || change.kind === 'link'))

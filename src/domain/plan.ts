@@ -12,6 +12,7 @@ import {
   type StoredAuthUser,
 } from './authUser.ts';
 import {
+  AS_AGREED,
   type Candidate,
   type Cause,
   type ChangeKind,
@@ -59,6 +60,8 @@ export type PlanContext = {
   readonly readingChanged: boolean;
   /** The mapping is not the one of the last complete snapshot: that is then the cause of what differs. */
   readonly mappingChanged: boolean;
+  /** Whoever leaves is suspended first, and deleted when they have been away for long enough; see src/domain/leavers.ts. */
+  readonly keepsLeavers: boolean;
 };
 
 /** The change for a directory user that was seen, or null where nothing is to be done. */
@@ -77,14 +80,27 @@ export function planAbsent(
 ): ProposedChange | null {
   if (absent.linked.state === 'deleted') return null;
   if (absent.told === null && proof.kind !== 'complete') return null;
-  return removal(
-    'delete',
-    causeOfAbsence(absent, context),
-    absent.externalId,
-    absent.linked,
-    ABSENT_HASH,
-    context,
-  );
+  return departure(causeOfAbsence(absent, context), absent, hashOfAbsence(absent), context);
+}
+
+/** null: they are suspended already, and wait for their deletion. */
+function departure(
+  cause: Cause,
+  { externalId, linked }: Pick<Absent, 'externalId' | 'linked'>,
+  desiredHash: string,
+  context: PlanContext,
+): ProposedChange | null {
+  if (!context.keepsLeavers) return removal('delete', cause, externalId, linked, desiredHash, context);
+  if (linked.state !== 'active') return null;
+  return removal('suspend', cause, externalId, linked, desiredHash, context);
+}
+
+/** The deletion of somebody who has left, and has been suspended for as long as the connection keeps leavers. */
+export function planGraceOver(
+  leaver: Pick<Absent, 'externalId' | 'linked'>,
+  context: PlanContext,
+): ProposedChange {
+  return removal('delete', 'grace-over', leaver.externalId, leaver.linked, AS_AGREED, context);
 }
 
 function causeOfAbsence({ told }: Absent, { readingChanged, mappingChanged }: PlanContext): Cause {
@@ -95,7 +111,13 @@ function causeOfAbsence({ told }: Absent, { readingChanged, mappingChanged }: Pl
 }
 
 /** Stands in for the hash of a desired state where the directory has no such user any more. */
-export const ABSENT_HASH = '00'.repeat(32);
+const ABSENT_HASH = '00'.repeat(32);
+/** The same of somebody whom the mapping's scope leaves out: once they have left as well, that is something else. */
+const EXCLUDED_HASH = '01'.repeat(32);
+
+export function hashOfAbsence({ told }: Pick<Absent, 'told'>): string {
+  return told === 'excluded' ? EXCLUDED_HASH : ABSENT_HASH;
+}
 
 function planUnlinked(seen: Seen, context: PlanContext): ProposedChange | null {
   // Somebody who may not come in needs no account: it is made when they become active.
@@ -132,7 +154,7 @@ function planLinked(
   switch (desired.state) {
     case 'deleted':
       if (linked.state === 'deleted') return null;
-      return removal('delete', 'deprovisioned', seen.externalId, linked, seen.desiredHash, context);
+      return departure('deprovisioned', { externalId: seen.externalId, linked }, seen.desiredHash, context);
     case 'suspended':
       if (linked.state !== 'active') return null;
       return removal('suspend', 'suspended', seen.externalId, linked, seen.desiredHash, context);

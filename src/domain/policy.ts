@@ -1,6 +1,7 @@
 /** What a connection allows: the guards' limits, and whom they look after one by one. */
 import { z } from 'zod';
 import { ApplyPolicy } from './applyPolicy.ts';
+import { Leavers } from './leavers.ts';
 import { Matching } from './matching.ts';
 import { ReviewRules } from './reviewRules.ts';
 import { RoleName } from './role.ts';
@@ -65,6 +66,7 @@ export const Policy = z
     /** What is decided on changes without a person, and who has to approve; after the rules of the tenants above. */
     rules: ReviewRules.default([]),
     apply: ApplyPolicy.prefault({}),
+    leavers: Leavers,
     /** Who leaves and who comes, where they may be one person: held until somebody says so, or only shown. */
     samePerson: z.enum(['hold', 'show']).default('hold'),
   })

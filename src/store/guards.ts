@@ -9,6 +9,7 @@ import {
   ONE_BY_ONE,
   type Override,
 } from '../domain/guard.ts';
+import { LEAVING } from '../domain/leavers.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
@@ -27,6 +28,8 @@ import { unknownRoles } from './unknownNames.ts';
 export const OPEN_AGAIN = (revision: string, note = 'NULL', holding = 'NULL') =>
   `state = CASE WHEN ${holding} IS NULL THEN 'open' ELSE 'held' END, revision = ${revision}, decision_id = ${holding}, outcome = NULL, outcome_reason = NULL, apply_id = NULL, closed_at = NULL, note = ${note}`;
 
+/** Whose deletion follows their suspension was counted with that. */
+const REMOVES = `kind IN ('suspend', 'delete') AND cause <> 'grace-over'`;
 const MOVES = `fields @> '[{"field": "tenant"}]'`;
 
 const LOSES = `(kind IN ('suspend', 'delete') OR kind <> 'conflict' AND (roles_lost <> '{}' OR ${MOVES}))`;
@@ -42,16 +45,16 @@ const concernedBy = {
   'same-person': `id IN (SELECT change_id FROM concerned WHERE guard = 'same-person')`,
   'policy-in-doubt': LOSES,
   'scope-emptied': `id IN (SELECT change_id FROM concerned WHERE guard = 'scope-emptied' AND part IS NOT DISTINCT FROM $5::jsonb ->> 'field')`,
-  'too-many-deletions': `kind IN ('suspend', 'delete')`,
-  'too-many-deletions-in-window': `kind IN ('suspend', 'delete')`,
-  'shrunken-directory': `kind IN ('suspend', 'delete')`,
+  'too-many-deletions': REMOVES,
+  'too-many-deletions-in-window': REMOVES,
+  'shrunken-directory': REMOVES,
   'shrunken-domain': OF_PART('shrunken-domain'),
   'shrunken-org-unit': OF_PART('shrunken-org-unit'),
   'shrunken-group': OF_PART('shrunken-group'),
   'too-many-lost-roles': `roles_lost <> '{}' AND kind <> 'conflict'`,
   'too-many-moves': `${MOVES} AND kind <> 'conflict'`,
   'bulk-blanking': `kind IN ('update', 'reactivate') AND fields @> jsonb_build_array(jsonb_build_object('field', $5::jsonb ->> 'field', 'after', NULL))`,
-  'too-many-changes': `kind IN ('update', 'suspend', 'delete')`,
+  'too-many-changes': `(kind = 'update' OR ${REMOVES})`,
 } as const satisfies Record<Finding['guard'], string>;
 
 /** What waits. What was rejected takes nothing from anybody. */
@@ -80,7 +83,7 @@ async function concernProtected(
 
 /** Up to so many changes are looked up one by one. */
 const FEW = 100;
-const NONE = { deletions: 0, lost: 0, moves: 0, losers: 0, changes: 0, refused: 0 };
+const NONE = { deletions: 0, lost: 0, moves: 0, losers: 0, changes: 0, away: 0 };
 
 /** Whose change set is guarded. `id`: of the run whose plan it is. */
 type Guarded = Pick<TakenRun, 'id' | 'connection' | 'tenant'>;
@@ -97,15 +100,16 @@ export async function countForGuards(
   const { lastComplete, policy, snapshot } = facts;
   const all = { connection: run.connection, among: null };
   await beginConcerned(tx);
-  const [{ deletions, lost, moves, losers, changes, refused } = NONE] = await tx.query<typeof NONE>(
+  const [{ deletions, lost, moves, losers, changes, away } = NONE] = await tx.query<typeof NONE>(
     `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
        count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
        count(*) FILTER (WHERE ${concernedBy['too-many-moves']} AND state <> 'rejected')::int AS moves,
        count(*) FILTER (WHERE ${LOSES} AND state <> 'rejected')::int AS losers,
        count(*) FILTER (WHERE ${concernedBy['too-many-changes']} AND state <> 'rejected')::int AS changes,
-       count(*) FILTER (WHERE kind = 'delete' AND state = 'rejected')::int AS refused
+       (count(*) FILTER (WHERE kind IN ('suspend', 'delete') AND cause = ANY ($2::text[]) AND state = 'rejected')
+         + (SELECT count(*) FROM leaver l JOIN auth_user a ON a.id = l.auth_user_id AND a.state = 'suspended' WHERE l.connection_id = $1))::int AS away
      FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
-    [run.connection],
+    [run.connection, LEAVING],
   );
   // What was proposed a moment ago has no statistics: looked up one by one, many changes would each go over all who have a role.
   const many = deletions + lost + moves > FEW;
@@ -139,7 +143,7 @@ export async function countForGuards(
   const enough = named ? enoughLinked(counted, policy.guards) : Number.POSITIVE_INFINITY;
   const linkedUsers = await countLinked(tx, run, enough);
   if (snapshot.kind !== 'complete' || lastComplete === null) return { ...counted, linkedUsers };
-  const usersBefore = Math.max(lastComplete.users, linkedUsers - refused);
+  const usersBefore = Math.max(lastComplete.users, linkedUsers - away);
   return { ...counted, linkedUsers, usersBefore, usersNow: snapshot.users };
 }
 
@@ -168,10 +172,10 @@ async function countLeft(tx: BulkTransaction, run: Guarded, since: Date): Promis
   const [left] = await tx.query<Counted['leftInWindow']>(
     `SELECT count(*)::int AS users, count(*) FILTER (WHERE a.state = 'deleted')::int AS deleted
      FROM (SELECT DISTINCT auth_user_id AS id FROM change WHERE connection_id = $1 AND state = 'applied' AND outcome = 'applied'
-             AND kind IN ('suspend', 'delete') AND closed_at > $2) gone
+             AND ${REMOVES} AND closed_at > $2) gone
        JOIN auth_user a ON a.id = gone.id AND a.state <> 'active'
      WHERE NOT EXISTS (SELECT FROM change w WHERE w.connection_id = $1 AND w.auth_user_id = gone.id
-                         AND w.state IN ('open', 'held', 'approved') AND w.kind IN ('suspend', 'delete'))`,
+                         AND w.state IN ('open', 'held', 'approved') AND w.kind IN ('suspend', 'delete') AND w.cause <> 'grace-over')`,
     [run.connection, since.toISOString()],
   );
   return left ?? NOBODY;

@@ -258,6 +258,7 @@ async function handOver(
      WHERE i.connection_id = $2 AND i.external_id = r.former AND i.auth_user_id = r."user"`,
     [rows, connection],
   );
+  await tx.query(`DELETE FROM leaver l USING ${asRows} WHERE l.auth_user_id = r."user"`, [rows]);
   await tx.query(
     `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version)
      SELECT $2, r.joiner, a.tenant_id, a.id, '\\x00', -1 FROM ${asRows} JOIN auth_user a ON a.id = r."user"`,

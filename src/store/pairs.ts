@@ -1,5 +1,6 @@
 /** Finds who may be the same person, over a whole change set at once: see src/domain/pair.ts. */
 import type { ConnectionId } from '../domain/ids.ts';
+import { LEAVING } from '../domain/leavers.ts';
 import { sharedBy } from '../domain/pair.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
@@ -87,12 +88,12 @@ async function findLeavers(tx: BulkTransaction, run: TakenRun): Promise<void> {
   if ((joiners ?? 0) === 0) return;
   await tx.query(
     `INSERT INTO leaving
-     SELECT a.id, c.external_id, CASE c.kind WHEN 'delete' THEN 'rename' ELSE 're-hire' END, k.shares, k.key
+     SELECT a.id, c.external_id, CASE WHEN c.cause = ANY ($2::text[]) THEN 'rename' ELSE 're-hire' END, k.shares, k.key
      FROM change c JOIN auth_user a ON a.id = c.auth_user_id
        CROSS JOIN LATERAL (VALUES ('employee-number', a.employee_key), ('address', a.email_key),
          ('name-and-manager', ${NAME_AND_MANAGER('a.display_name', `(a.attributes ->> 'manager')`)})) AS k (shares, key)
      WHERE c.connection_id = $1 AND ${LEAVES('c')} AND k.key IS NOT NULL`,
-    [run.connection],
+    [run.connection, LEAVING],
   );
   await tx.query('ANALYZE joining; ANALYZE leaving');
   await findAway(tx, run, 'employee-number', 'a.employee_key = k.key');

@@ -3,7 +3,7 @@ import type { Cause, ProposedChange } from '../domain/change.ts';
 import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
 import type { AuthUserId, ExternalId, TenantId } from '../domain/ids.ts';
 import type { FoundAuthUser } from '../domain/matching.ts';
-import type { Absent, Seen } from '../domain/plan.ts';
+import { type Absent, hashOfAbsence, type Seen } from '../domain/plan.ts';
 import { type AuthUserRow, toStoredAuthUser } from './rows.ts';
 
 const rolesGivenBy = (connection: string, user: string) =>
@@ -63,12 +63,19 @@ export const UNSEEN = `(SELECT s.absence AS told, i.external_id, i.auth_user_id
   FROM identity i LEFT JOIN staged_user s ON s.run_id = $1 AND s.external_id = i.external_id
   WHERE i.connection_id = $2 AND (s.external_id IS NULL OR s.absence IS NOT NULL) OFFSET 0)`;
 
+/**
+ * Whether it is agreed on that they are away, and nothing has become of them since: they wait for their deletion, or somebody has taken it
+ * back. Looked up one by one: few are away.
+ */
+const AGREED_AWAY = `(SELECT k.agreed_version = a.version AND k.agreed_hash = decode(CASE i.told WHEN 'excluded' THEN '${hashOfAbsence({ told: 'excluded' })}' ELSE '${hashOfAbsence({ told: null })}' END, 'hex')
+  FROM identity k WHERE k.connection_id = $2 AND k.external_id = i.external_id)`;
+
 /** The auth users, not deleted, of directory users who are away. */
 export const AWAY = (
   away: typeof NAMED | typeof UNSEEN,
 ) => `SELECT i.external_id, i.told, a.id, a.tenant_id, a.state, a.version, a.user_name, a.email, a.display_name, a.attributes,
     ${rolesGivenBy('$2', 'i.auth_user_id')} AS roles
-  FROM ${away} i JOIN ${AUTH_USER} ON a.state <> 'deleted'`;
+  FROM ${away} i JOIN ${AUTH_USER} ON a.state <> 'deleted' WHERE ${AGREED_AWAY} IS NOT TRUE`;
 
 /** A staged row that differs from what its auth user was last known to agree with. */
 export type DifferingRow = Omit<Seen, 'desired'> & {

@@ -24,6 +24,7 @@ import { activeOverrides } from './guardOverrides.ts';
 import { countForGuards, holdFound, OPEN_AGAIN } from './guards.ts';
 import { manyIds } from './ids.ts';
 import { judgeChanges } from './judging.ts';
+import { PlannedLeavers } from './leavers.ts';
 import { type LeftRow, leaveExcluded, leaveRows } from './leftRows.ts';
 import { lockForPlan } from './locks.ts';
 import { countMissed } from './missed.ts';
@@ -90,6 +91,7 @@ type Begun = {
   readonly facts: PlanFacts;
   readonly sought: SoughtAddresses;
   readonly groups: PlannedGroups;
+  readonly leavers: PlannedLeavers;
 };
 
 /** Use in this order: rows out and changes in, then `contested`, `merge`, `count`, `hold`, `judge`, `finish`. */
@@ -108,14 +110,20 @@ export class Plan {
   #decided: readonly AuditEntry[] = [];
   #storing: Promise<void> = Promise.resolve();
   readonly facts: PlanFacts;
+  readonly leavers: PlannedLeavers;
 
-  private constructor(tx: BulkTransaction, run: TakenRun, { revision, facts, sought, groups }: Begun) {
+  private constructor(
+    tx: BulkTransaction,
+    run: TakenRun,
+    { revision, facts, sought, groups, leavers }: Begun,
+  ) {
     this.#tx = tx;
     this.#run = run;
     this.#revision = revision;
     this.#sought = sought;
     this.#groups = groups;
     this.facts = facts;
+    this.leavers = leavers;
   }
 
   static async begin(tx: BulkTransaction, run: TakenRun, concluded: Concluded): Promise<Plan> {
@@ -143,6 +151,7 @@ export class Plan {
       facts,
       sought: await SoughtAddresses.begin(tx, run, facts.spread),
       groups: new PlannedGroups(run, riskFacts(policy, await wideRoles(tx))),
+      leavers: await PlannedLeavers.begin(tx, run, policy.leavers),
     });
   }
 

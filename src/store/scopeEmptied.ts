@@ -8,7 +8,7 @@ const LOOKED_AT = 100_000;
 /** What waits, of users who were read and are out of scope. */
 const EXCLUDED = `excluded AS MATERIALIZED (
   SELECT c.id, c.external_id, d.content FROM change c JOIN directory_user d ON d.connection_id = c.connection_id AND d.external_id = c.external_id
-  WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind = 'delete' AND c.cause IN ('out-of-scope', 'scope-changed'))`;
+  WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind IN ('suspend', 'delete') AND c.cause IN ('out-of-scope', 'scope-changed'))`;
 
 /**
  * `reads`: where the attributes are that the scope reads; null: there is no scope. An attribute counts where more of those users have no

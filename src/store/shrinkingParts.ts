@@ -39,7 +39,7 @@ export async function rememberParts(tx: BulkTransaction, run: TakenRun): Promise
     `WITH last AS MATERIALIZED (SELECT id, domains, org_units FROM sync_run WHERE id = ${LAST_COMPLETE}),
      taking AS MATERIALIZED (
        SELECT external_id, auth_user_id, kind IN ('suspend', 'delete') AS leaves, cause FROM planned
-       WHERE kind IN ('suspend', 'delete') OR kind <> 'conflict' AND roles_lost <> '{}')
+       WHERE kind IN ('suspend', 'delete') AND cause <> 'grace-over' OR kind <> 'conflict' AND roles_lost <> '{}')
      INSERT INTO losing_parts (external_id, parts)
      SELECT t.external_id, coalesce(c.parts, '{}') || jsonb_strip_nulls(jsonb_build_object(
          'domain', CASE WHEN t.leaves THEN ${known("split_part(a.email_key, '@', 2)", 'domains', DOMAIN('d.content'))} END,

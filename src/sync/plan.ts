@@ -9,7 +9,14 @@ import type { Clock } from '../domain/clock.ts';
 import { evaluateGuards, type Finding } from '../domain/guard.ts';
 import { type CompiledMapping, isMapped, type MapInDoubt } from '../domain/mapping.ts';
 import { type CompiledMatching, compileMatching, matchKeysOf } from '../domain/matching.ts';
-import { foundFor, type PlanContext, planAbsent, planSeen, type Seen } from '../domain/plan.ts';
+import {
+  foundFor,
+  type PlanContext,
+  planAbsent,
+  planGraceOver,
+  planSeen,
+  type Seen,
+} from '../domain/plan.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { OF_THE_MAPPING } from '../domain/written.ts';
 import type { LeftRow } from '../store/leftRows.ts';
@@ -37,14 +44,16 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
     readingChanged: lastComplete !== null && lastComplete.readingFingerprint !== run.readingFingerprint,
     mappingChanged:
       lastComplete !== null && fingerprintOf(lastComplete.mapping) !== fingerprintOf(run.mapping),
+    keepsLeavers: plan.leavers.keeps,
   };
   const mapping = compileInTime(run.mapping);
   const inDoubt = mapping.inDoubt(plan.facts.unreadGroups);
   const { unlistedGroups } = plan.facts;
   if (inDoubt?.scope === true) await plan.leaveExcluded(SCOPE_UNSURE);
   else if (unlistedGroups.length > 0) await plan.leaveExcluded(scopeUnlisted(unlistedGroups));
-  await proposeSeen(plan, { mapping, inDoubt }, context);
-  await proposeAbsent(plan, context);
+  await proposeSeen(plan, { mapping, inDoubt }, context, at);
+  await proposeAbsent(plan, context, at);
+  await proposeGraceOver(plan, context, at);
   await settleAddresses(plan);
   await plan.merge();
   const { counted, overrides } = await plan.count(at);
@@ -56,11 +65,12 @@ export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonl
 
 type Mappings = { readonly mapping: CompiledMapping; readonly inDoubt: MapInDoubt | null };
 
-async function proposeSeen(plan: Plan, mappings: Mappings, context: PlanContext): Promise<void> {
+async function proposeSeen(plan: Plan, mappings: Mappings, context: PlanContext, at: Date): Promise<void> {
   for await (const rows of plan.differing()) {
     const proposals: ProposedChange[] = [];
     const agreed: Agreed[] = [];
-    for (const seen of await withAlike(plan, await readable(plan, rows, mappings), context.matching)) {
+    const differing = await withAlike(plan, await readable(plan, rows, mappings), context.matching);
+    for (const seen of differing) {
       const change = planSeen(seen, context);
       if (change !== null) {
         checkProposal(change, {
@@ -78,7 +88,17 @@ async function proposeSeen(plan: Plan, mappings: Mappings, context: PlanContext)
     }
     await plan.propose(proposals);
     await plan.agree(agreed);
+    if (!plan.leavers.none) await noteSuspended(plan, differing, at);
   }
+}
+
+/** Of those who are suspended: who is back, in whatever state, and who is away although the directory names them. */
+async function noteSuspended(plan: Plan, seen: readonly Seen[], at: Date): Promise<void> {
+  const suspended = seen.filter(({ linked }) => linked?.state === 'suspended');
+  const isAway = ({ desired }: Seen) => desired.state === 'deleted';
+  const idsOf = (users: readonly Seen[]) => users.map(({ externalId }) => externalId);
+  await plan.leavers.back(idsOf(suspended.filter((user) => !isAway(user))));
+  if (plan.leavers.keeps) await plan.leavers.stayNamed(idsOf(suspended.filter(isAway)), at);
 }
 
 /** Without those whom nothing can be made of, be it for groups that could not be read: for them, nothing follows. */
@@ -120,17 +140,36 @@ function toSeen(row: DifferingRow, desired: DesiredAuthUser, inDoubt: MapInDoubt
   return inDoubt === null ? { ...row, desired } : { ...row, desired, desiredHash: desiredHashOf(desired) };
 }
 
-async function proposeAbsent(plan: Plan, context: PlanContext): Promise<void> {
+async function proposeAbsent(plan: Plan, context: PlanContext, at: Date): Promise<void> {
   const { snapshot } = plan.facts;
   if (snapshot.kind === 'partial') return;
   for await (const rows of plan.unseen()) {
     const proposals = rows.flatMap((row) => planAbsent(row, context, snapshot) ?? []);
+    if (context.keepsLeavers)
+      await plan.leavers.stay(
+        rows.filter(({ linked }) => linked.state === 'suspended'),
+        at,
+      );
     const told = new Set(rows.flatMap((row) => (row.told === null ? [] : [row.externalId])));
     for (const change of proposals) {
       const of = { seen: false, told: told.has(change.externalId), candidates: [], placeUnknown: false };
       checkProposal(change, { snapshot, ...of });
     }
     await plan.propose(proposals);
+  }
+}
+
+/** Whoever has been away for as long as leavers are kept; nothing follows from time where the run has not read everything. */
+async function proposeGraceOver(plan: Plan, context: PlanContext, at: Date): Promise<void> {
+  const { snapshot } = plan.facts;
+  if (plan.leavers.none || snapshot.kind === 'partial') return;
+  await plan.stored();
+  for await (const leavers of plan.leavers.due(at)) {
+    const proposals = leavers.map((leaver) => planGraceOver(leaver, context));
+    const known = { seen: false, told: false, candidates: [], placeUnknown: false, graceOver: true };
+    for (const change of proposals) checkProposal(change, { snapshot, ...known });
+    await plan.propose(proposals);
+    await plan.stored();
   }
 }
 

@@ -123,6 +123,9 @@ function limitsOf(before: Policy, after: Policy): { readonly [key: string]: Json
     ...(same(before.matching, after.matching)
       ? {}
       : { matching: { before: before.matching, after: after.matching } }),
+    ...(same(before.leavers, after.leavers)
+      ? {}
+      : { leavers: { before: before.leavers, after: after.leavers } }),
     ...(before.samePerson === after.samePerson
       ? {}
       : { samePerson: { before: before.samePerson, after: after.samePerson } }),

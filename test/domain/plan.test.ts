@@ -284,10 +284,32 @@ describe('checkProposal', () => {
       'delete, scope-changed, told, complete',
       'delete, scope-changed, told, named',
       'delete, scope-changed, told, partial',
+      'suspend, deprovisioned, seen, complete',
+      'suspend, deprovisioned, seen, named',
+      'suspend, deprovisioned, seen, partial',
+      'suspend, left, missed, complete',
+      'suspend, left, told, complete',
+      'suspend, left, told, named',
+      'suspend, left, told, partial',
+      'suspend, out-of-scope, told, complete',
+      'suspend, out-of-scope, told, named',
+      'suspend, out-of-scope, told, partial',
+      'suspend, scope-changed, missed, complete',
+      'suspend, scope-changed, told, complete',
+      'suspend, scope-changed, told, named',
+      'suspend, scope-changed, told, partial',
       'suspend, suspended, seen, complete',
       'suspend, suspended, seen, named',
       'suspend, suspended, seen, partial',
     ]);
+  });
+
+  it('deletes whoever has been away for long enough only where it is known that they left', () => {
+    const change = removal('delete', 'grace-over');
+    const known = { snapshot: complete, seen: false, told: true, candidates: [], placeUnknown: false };
+    expect(passes(change, known)).toBe(false);
+    expect(passes(change, { ...known, graceOver: true })).toBe(true);
+    expect(passes(removal('suspend', 'grace-over'), { ...known, graceOver: true })).toBe(false);
   });
 
   it('refuses to link an auth user who is linked, or who was not found by address', () => {

@@ -97,6 +97,7 @@ export const aPlanContext = (given: Partial<PlanContext> = {}): PlanContext => (
   matching: compileMatching([{ by: 'email', confidence: 'certain' }]),
   readingChanged: false,
   mappingChanged: false,
+  keepsLeavers: false,
   ...given,
 });
 
