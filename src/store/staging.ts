@@ -262,17 +262,19 @@ export class Staging {
   forgetOlder(run: TakenRun) {
     return this.#inRun(run, async (tx) => {
       const old = await tx.query<{ id: string }>(
-        `SELECT id FROM (SELECT id, state FROM sync_run WHERE connection_id = $1 AND id <> $2 ORDER BY id DESC LIMIT ${TIDIED}) r
-         WHERE state IN ('finished', 'failed') AND id NOT IN ((${LAST_WITH_TOKEN}) UNION
+        `SELECT id FROM (SELECT id, state, tidied FROM sync_run WHERE connection_id = $1 AND id <> $2 ORDER BY id DESC LIMIT ${TIDIED}) r
+         WHERE NOT tidied AND state IN ('finished', 'failed') AND id NOT IN ((${LAST_WITH_TOKEN}) UNION
            (SELECT id FROM sync_run WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1))`,
         [run.connection, run.id],
       );
       const ids = old.map((row) => row.id);
+      if (ids.length === 0) return;
       // By key: most have left nothing, and PostgreSQL's statistics of these tables are of another run.
       await tx.query('SET LOCAL enable_seqscan = off');
       for (const table of STAGED) {
         await tx.query(`DELETE FROM ${table} WHERE run_id = ANY ($1::uuid[])`, [ids]);
       }
+      await tx.query('UPDATE sync_run SET tidied = true WHERE id = ANY ($1::uuid[])', [ids]);
     });
   }
 }
