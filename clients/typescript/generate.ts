@@ -21,6 +21,7 @@ export function generate({ paths, components }: Document): string {
     .filter(
       ({ operation }) => operation.requestBody?.content['application/x-www-form-urlencoded'] === undefined,
     )
+    .filter(({ operation }) => operation.responses['200']?.content?.['application/x-tar'] === undefined)
     .sort((a, b) => (a.operation.operationId < b.operation.operationId ? -1 : 1));
   return [
     `/** The API of Rollcall. Written by \`npm run client\` from its OpenAPI document: not to be edited. */`,

@@ -1,9 +1,11 @@
 /** The audit log: what it says, and whether it is whole. */
 import { z } from 'zod';
 import { ACTOR_KINDS } from '../domain/audit.ts';
+import { EvidenceRequest, SHOWN_IN_PACKS } from '../evidence/pack.ts';
+import { sendEvidence } from '../evidence/stream.ts';
 import { AuditFilter, listAudit, VerifiedTenants, verifyAudit } from '../review/audit.ts';
 import { pageOf } from './page.ts';
-import { route } from './route.ts';
+import { fileRoute, route } from './route.ts';
 
 export const Actor = z.object({
   kind: z.enum(ACTOR_KINDS),
@@ -62,5 +64,18 @@ export const audit = [
       ),
     }),
     handle: ({ deps, caller, input }) => verifyAudit(deps, caller, input),
+  }),
+  fileRoute({
+    method: 'POST',
+    path: '/v1/audit/evidence',
+    operation: 'exportEvidence',
+    summary: 'Export the evidence of a period, as a tar file',
+    description:
+      'Audit entries, changes with their decisions, applies, and users with their roles at the end of the period, as JSON Lines and CSV; a signed manifest with the hash of each file. `rollcall audit check` verifies what was unpacked, without a database. That it was exported stands in the audit log.',
+    needs: SHOWN_IN_PACKS,
+    input: EvidenceRequest,
+    status: 200,
+    file: 'application/x-tar',
+    handle: ({ deps, caller, input, signal }) => sendEvidence(deps, caller, input, signal),
   }),
 ];

@@ -99,14 +99,17 @@ function operationOf(route: Route, json: ToJson): Operation {
       [String(route.status)]: {
         description:
           route.status === 202 ? 'It was taken on and is carried out in the background.' : 'It was done.',
-        ...(route.answer === null
-          ? {}
-          : { content: { 'application/json': { schema: json(route.answer, 'output') } } }),
+        ...answerOf(route, json),
       },
       ...(route.versioned ? { '304': { description: 'It is what `If-None-Match` names.' } } : {}),
       default: { description: 'It was not done; this says why, and what helps.', content: problem },
     },
   };
+}
+
+function answerOf({ answer, file }: Route, json: ToJson): { readonly content?: Content } {
+  if (file !== undefined) return { content: { [file]: { schema: { type: 'string', format: 'binary' } } } };
+  return answer === null ? {} : { content: { 'application/json': { schema: json(answer, 'output') } } };
 }
 
 const knownVersion: Parameter = {

@@ -1,4 +1,5 @@
 /** What a route is: one value from which the server, the parsing of requests and the OpenAPI document follow. */
+import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { Action, Caller } from '../domain/permission.ts';
 import type { ApiDeps } from './deps.ts';
@@ -41,6 +42,8 @@ type Description = {
   readonly form?: true;
   /** How long anybody may keep the answer, in seconds. */
   readonly keptSeconds?: number;
+  /** The answer is a file of this type. */
+  readonly file?: 'application/x-tar';
 };
 
 export type Route = Description & {
@@ -112,6 +115,38 @@ export function route<Answer extends z.ZodType, Input extends z.ZodType = typeof
       if (answer === null) return { value: null, location: null, version: null };
       const value = answer.parse(given);
       return { value, location: location?.(value) ?? null, version: version?.(value) ?? null };
+    },
+  };
+}
+
+/** A file that is sent as it is read. */
+export type SentFile = { readonly name: string; readonly stream: Readable };
+
+/** A route whose answer is a file. */
+export function fileRoute<Input extends z.ZodType>(
+  definition: Description & {
+    readonly needs: Action | readonly Action[];
+    readonly file: NonNullable<Description['file']>;
+    readonly input: Input;
+    readonly handle: (request: {
+      readonly deps: ApiDeps;
+      readonly caller: Caller;
+      readonly signal: AbortSignal;
+      readonly input: z.input<Input>;
+    }) => Promise<SentFile>;
+  },
+): Route {
+  const { handle, input, ...description } = definition;
+  return {
+    ...description,
+    input,
+    lists: listsIn(input),
+    answer: null,
+    versioned: false,
+    run: async ({ deps, caller, signal }, raw) => {
+      if (caller === null) throw unauthenticated();
+      const value = await handle({ deps, caller, signal, input: raw as z.input<Input> });
+      return { value, location: null, version: null };
     },
   };
 }

@@ -19,7 +19,7 @@ import { openApiDocument } from './openapi.ts';
 import { describeFailure, isExpected } from './problems.ts';
 import { referencePage } from './reference.ts';
 import { RememberedCallers } from './remembered.ts';
-import { namesInPath, type Route, takesBody } from './route.ts';
+import { namesInPath, type Route, type SentFile, takesBody } from './route.ts';
 import { routes } from './routes.ts';
 import { serveSignIn } from './signInPages.ts';
 import { untilGone } from './untilGone.ts';
@@ -207,9 +207,14 @@ function serve(app: FastifyInstance, deps: ApiDeps, route: Route, { lookUp, reme
       if (route.keptSeconds !== undefined)
         reply.header('cache-control', `public, max-age=${route.keptSeconds}`);
       reply.status(route.status);
+      if (route.file !== undefined) return sendFile(reply, route.file, value as SentFile);
       return route.answer === null ? reply.send() : value;
     },
   });
+}
+
+function sendFile(reply: FastifyReply, type: string, { name, stream }: SentFile): FastifyReply {
+  return reply.type(type).header('content-disposition', `attachment; filename="${name}"`).send(stream);
 }
 
 /** Names the version of the answer, and says whether the caller has it already (RFC 9110, section 13.1.2). */

@@ -16,7 +16,7 @@ const ALGORITHM = 'EdDSA';
 const READ_AGAIN_MS = 60_000;
 
 /** What kind of token it is, in its header: one kind is never taken for another. */
-export type TokenKind = 'JWT' | 'at+jwt';
+export type TokenKind = 'JWT' | 'at+jwt' | 'evidence+jwt';
 
 export type PublishedKey = PublicJwk & { readonly kid: string; readonly use: 'sig'; readonly alg: 'EdDSA' };
 

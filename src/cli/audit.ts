@@ -7,10 +7,17 @@ import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
 import { atLeastOne, type Page, pagesOf, writeItems } from './lists.ts';
+import { momentTyped } from './moment.ts';
 import type { Operator } from './operator.ts';
-import { grouped } from './terminal.ts';
+import { grouped, harmless } from './terminal.ts';
 
-type VerifyOptions = { readonly tenant?: string };
+type VerifyOptions = { readonly tenant?: string; readonly pack?: string };
+type ExportOptions = {
+  readonly tenant?: string;
+  readonly from: string;
+  readonly to: string;
+  readonly out: string;
+};
 type ListOptions = { readonly tenant: string; readonly limit: number; readonly all?: boolean };
 
 export function addAuditCommands(program: Command, cli: Cli): void {
@@ -19,9 +26,36 @@ export function addAuditCommands(program: Command, cli: Cli): void {
   const verify = audit
     .command('verify')
     .description('recompute the hash chains and say whether an entry was altered, removed or added')
-    .option('--tenant <tenant>', 'only this tenant and what is below it')
+    .option('--tenant <tenant>', 'only the log of this tenant')
+    .option(
+      '--pack <folder>',
+      'also that the logs still go through where this evidence pack has seen them end',
+    )
     .action((options: VerifyOptions) => cli.withApp((app) => verifyChains(cli, app, options)));
   examples(verify, 'rollcall audit verify', 'rollcall audit verify --tenant Harbor --json');
+  const exported = audit
+    .command('export')
+    .description(
+      'write the evidence of a period into a folder: audit entries, changes with their decisions, applies, users with their roles at its end; hashed and signed',
+    )
+    .option('--tenant <tenant>', 'of this tenant and what is below it; without it of all')
+    .requiredOption('--from <moment>', 'beginning of the period, such as 2026-01-01', momentTyped)
+    .requiredOption('--to <moment>', 'its end, which is not part of it any more', momentTyped)
+    .requiredOption('--out <folder>', 'empty, or not there yet; only you can read what is written')
+    .action((options: ExportOptions) => cli.withApp((app) => exportPack(cli, app, options)));
+  examples(
+    exported,
+    'rollcall audit export --tenant Harbor --from 2026-01-01 --to 2026-04-01 --out evidence',
+  );
+  const check = audit
+    .command('check')
+    .description('verify a folder that was exported, without a database: signature, hashes and chains')
+    .argument('<folder>', 'that was exported, or unpacked')
+    .option('--key <thumbprint>', 'the key that has to have signed it, as the export said')
+    .action((folder: string, options: { key?: string }) =>
+      cli.run(() => checkPack(cli, folder, options.key)),
+    );
+  examples(check, 'rollcall audit check evidence', 'rollcall audit check evidence --json');
   const list = audit
     .command('list')
     .description("list one tenant's entries, the oldest first")
@@ -35,7 +69,8 @@ export function addAuditCommands(program: Command, cli: Cli): void {
 async function verifyChains(cli: Cli, { operator }: App, options: VerifyOptions): Promise<number> {
   const { terminal } = cli;
   const tenant = options.tenant === undefined ? {} : { tenant: await logOf(operator, options.tenant) };
-  const { tenants } = await operator.verifyAudit(tenant);
+  const known = options.pack === undefined ? [] : await endsIn(options.pack);
+  const { tenants } = await operator.verifyAudit({ ...tenant, known });
   const ok = tenants.every((one) => one.ok);
   if (terminal.json) {
     terminal.document({ ok, tenants });
@@ -53,6 +88,73 @@ async function verifyChains(cli: Cli, { operator }: App, options: VerifyOptions)
       'Somebody changed the database past Rollcall: compare with a backup and with who had access.',
     );
   return ok ? EXIT.ok : EXIT.failed;
+}
+
+/** Of the chains in an evidence pack. Throws `invalid-input` where the pack is not what was exported. */
+async function endsIn(folder: string): Promise<readonly string[]> {
+  const { checkEvidence } = await import('../evidence/check.ts');
+  const { manifest, difference } = await checkEvidence(folder, null);
+  if (manifest !== null && difference === null)
+    return manifest.chains.map(({ tenant, head }) => `${tenant}/${head.number}/${head.hash}`);
+  throw new Problem({
+    code: 'invalid-input',
+    message: `The evidence pack in ${folder} is not what was exported: nothing follows from it.`,
+    remedy: `Look at it with \`rollcall audit check ${folder}\`, and use another copy.`,
+  });
+}
+
+async function exportPack(cli: Cli, { operator }: App, options: ExportOptions): Promise<void> {
+  const { terminal, signal } = cli;
+  const { from, to, out: folder } = options;
+  const tenant =
+    options.tenant === undefined ? {} : { tenant: (await operator.findTenant(options.tenant)).id };
+  const made = await operator.exportEvidence({ from, to, ...tenant }, { folder, signal });
+  if (terminal.json) return terminal.document({ folder, ...made });
+  terminal.table(
+    ['file', 'lines', 'bytes'],
+    made.files.map(({ name, lines, bytes }) => [name, grouped(lines), grouped(bytes)]),
+  );
+  terminal.line();
+  terminal.line(`Evidence pack ${made.id}, signed with the key ${made.thumbprint}.`);
+  cli.next(`audit check ${folder} --key ${made.thumbprint}`);
+}
+
+async function checkPack(cli: Cli, folder: string, thumbprint: string | undefined): Promise<number> {
+  const { terminal } = cli;
+  const { checkEvidence } = await import('../evidence/check.ts');
+  const {
+    ok,
+    difference,
+    manifest,
+    thumbprint: signedWith,
+  } = await checkEvidence(folder, thumbprint ?? null);
+  if (terminal.json) {
+    const { id, tenant, from, to, madeAt, madeBy } = manifest ?? {};
+    const pack = manifest === null ? null : { id, tenant, from, to, madeAt, madeBy };
+    terminal.document({ ok, difference, pack, thumbprint: signedWith });
+    return ok ? EXIT.ok : EXIT.failed;
+  }
+  if (manifest !== null)
+    terminal.line(
+      harmless(
+        `Pack ${manifest.id} of ${manifest.tenant.name}, ${manifest.from} to ${manifest.to}, made ${manifest.madeAt} by ${manifest.madeBy}.`,
+      ),
+    );
+  if (difference !== null) {
+    const { file, line, because } = difference;
+    terminal.line(
+      `${terminal.style('red', 'NOT what was exported')}: ${harmless(file)}${line === null ? '' : `, line ${grouped(line)}`}: ${harmless(because)}.`,
+    );
+    return EXIT.failed;
+  }
+  terminal.line(
+    `${terminal.style('green', 'ok')}: all files are what was exported, signed with the key ${signedWith ?? '?'}.`,
+  );
+  if (thumbprint === undefined)
+    terminal.note(
+      '  Whose key that is, the export has said, and entry evidence.exported of the audit log says: --key compares.',
+    );
+  return EXIT.ok;
 }
 
 async function listEntries(cli: Cli, { operator }: App, options: ListOptions): Promise<void> {

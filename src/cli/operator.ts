@@ -2,10 +2,12 @@
 
 import { findByIdentity } from '../authorization/byIdentity.ts';
 import { readAuthorization } from '../authorization/read.ts';
+import { TokenKeys } from '../authorization/tokenKeys.ts';
 import { diffConfiguration, exportConfiguration, loadConfiguration } from '../configuration/configuration.ts';
 import type { ConfigurationDeps } from '../configuration/read.ts';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
 import type { Caller } from '../domain/permission.ts';
+import { exportEvidence } from '../evidence/pack.ts';
 import {
   addChannel,
   findChannel,
@@ -186,6 +188,8 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     ...telling(deps, caller),
     verifyAudit: bound(verifyAudit),
     listAudit: bound(listAudit),
+    exportEvidence: (...[input, how]: AfterCaller<typeof exportEvidence>) =>
+      exportEvidence({ ...deps, tokenKeys: new TokenKeys(deps) }, caller, input, how),
   };
 }
 

@@ -22,8 +22,25 @@ export type VerifiedChain = {
   readonly because?: string;
 };
 
+/** A chain was once seen to be so long, with this hash at its end, as `TENANT/NUMBER/HASH`. */
+const KnownEnd = z
+  .string()
+  .regex(/^[0-9a-f-]{36}\/\d{1,15}\/[0-9a-f]{64}$/, 'is not TENANT/NUMBER/HASH')
+  .transform((text) => {
+    const [tenant = '', number = '', hash = ''] = text.split('/');
+    return { tenant: tenant as TenantId, number: Number(number), hash };
+  });
+type KnownEnd = z.output<typeof KnownEnd>;
+
 export const VerifiedTenants = z.strictObject({
   tenant: TenantId.optional().describe('Of this tenant alone; without it of your own and all below it.'),
+  known: z
+    .array(KnownEnd)
+    .max(10_000)
+    .default([])
+    .describe(
+      'Ends of chains that were seen earlier, such as those of an evidence pack, as TENANT/NUMBER/HASH: an entry of this number has to be there, with this hash.',
+    ),
 });
 
 /** Follows each chain of the caller's subtree (or of one tenant) from its beginning to its recorded end. */
@@ -33,54 +50,68 @@ export async function verifyAudit(
   input: unknown,
 ): Promise<{ tenants: readonly VerifiedChain[] }> {
   authorise(caller, 'audit.read');
-  const { tenant } = parseInput(VerifiedTenants, input);
-  const visible = await deps.store.audit.tenants(caller.tenant);
-  const chosen = tenant === undefined ? visible : [await known(deps, caller, tenant)];
+  const { tenant, known: ends } = parseInput(VerifiedTenants, input);
+  const chosen =
+    tenant === undefined
+      ? await deps.store.audit.tenants(caller.tenant)
+      : [await known(deps, caller, tenant)];
+  // Of a chain that is gone altogether, nothing but what was seen earlier tells.
+  const seen = await Promise.all(
+    [...new Set(ends.map((end) => end.tenant))].map((one) => known(deps, caller, one)),
+  );
   const tenants: VerifiedChain[] = [];
-  for (const one of chosen) tenants.push(await verifyChain(deps, caller, one)); // a chain has to be read in its order
+  for (const one of new Set([...chosen, ...seen])) {
+    const own = ends.filter((end) => end.tenant === one);
+    tenants.push(await verifyChain(deps, caller, one, own)); // a chain has to be read in its order
+  }
   return { tenants };
 }
 
-async function verifyChain(deps: AuditDeps, caller: Caller, tenant: TenantId): Promise<VerifiedChain> {
+async function verifyChain(
+  deps: AuditDeps,
+  caller: Caller,
+  tenant: TenantId,
+  ends: readonly KnownEnd[],
+): Promise<VerifiedChain> {
   let number = 0;
   let hash = START_OF_CHAIN;
+  const broken = (brokenAt: number, because: string) => ({
+    tenant,
+    entries: number,
+    ok: false,
+    brokenAt,
+    because,
+  });
   for (;;) {
     const entries = await deps.store.audit.page(caller.tenant, tenant, number, BATCH);
     for (const entry of entries) {
-      const broken = (because: string) => ({
-        tenant,
-        entries: number,
-        ok: false,
-        brokenAt: number + 1,
-        because,
-      });
-      if (entry.number !== number + 1) return broken('the entry is missing');
-      if (chainHash(hash, entry.number, entry.at, entry) !== entry.hash)
-        return broken('the entry was altered');
+      const because = whatIsWrong(entry, { number, hash }, ends);
+      if (because !== null) return broken(number + 1, because);
       number = entry.number;
       hash = entry.hash;
     }
     if (entries.length < BATCH) break;
   }
   const head = (await deps.store.audit.head(caller.tenant, tenant)) ?? { number: 0, hash: START_OF_CHAIN };
-  if (head.number > number)
-    return {
-      tenant,
-      entries: number,
-      ok: false,
-      brokenAt: number + 1,
-      because: 'the end of the log was cut off',
-    };
-  if (head.number < number || head.hash !== hash) {
-    return {
-      tenant,
-      entries: number,
-      ok: false,
-      brokenAt: number,
-      because: 'the recorded end of the log is not the one of its entries',
-    };
-  }
+  if (head.number > number) return broken(number + 1, 'the end of the log was cut off');
+  if (head.number < number || head.hash !== hash)
+    return broken(number, 'the recorded end of the log is not the one of its entries');
+  if (ends.some((end) => end.number > number))
+    return broken(
+      number + 1,
+      'the log went on when it was seen earlier: its end was cut off, and the record of it',
+    );
   return { tenant, entries: number, ok: true };
+}
+
+type Link = { readonly number: number; readonly hash: string };
+
+/** null: the entry follows the one before it. */
+function whatIsWrong(entry: StoredAuditEntry, before: Link, ends: readonly KnownEnd[]): string | null {
+  if (entry.number !== before.number + 1) return 'the entry is missing';
+  if (chainHash(before.hash, entry.number, entry.at, entry) !== entry.hash) return 'the entry was altered';
+  const isAnother = ends.some(({ number, hash }) => number === entry.number && hash !== entry.hash);
+  return isAnother ? 'the log up to here is another one than was seen earlier' : null;
 }
 
 export const AuditFilter = z.strictObject({

@@ -1,6 +1,7 @@
 /** Reads the audit log. Appending is part of what is audited: see audit.ts. */
+import type { AuditEntry } from '../domain/audit.ts';
 import type { TenantId } from '../domain/ids.ts';
-import { readAudit, readAuditHead, readAuditOfSupport, type StoredAuditEntry } from './audit.ts';
+import { appendAudit, readAudit, readAuditHead, readAuditOfSupport, type StoredAuditEntry } from './audit.ts';
 import type { Database } from './database.ts';
 
 export class AuditLog {
@@ -28,6 +29,11 @@ export class AuditLog {
     limit: number,
   ): Promise<readonly StoredAuditEntry[]> {
     return this.#database.bulk(within, (tx) => readAuditOfSupport(tx, tenant, supportAccess, after, limit));
+  }
+
+  /** Of what has no other transaction. */
+  append(within: TenantId, tenant: TenantId, at: Date, entry: AuditEntry): Promise<void> {
+    return this.#database.bulk(within, (tx) => appendAudit(tx, tenant, at, [entry]));
   }
 
   head(within: TenantId, tenant: TenantId): Promise<{ number: number; hash: string } | null> {

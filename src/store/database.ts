@@ -27,6 +27,8 @@ export type BulkOptions = {
    * Only for what is then simply done again.
    */
   readonly mayBeRedone?: boolean;
+  /** Nothing is written, and all that is read is as it was when the transaction began. */
+  readonly ofOneMoment?: boolean;
 };
 
 /** A Prisma transaction that sees one subtree. */
@@ -142,7 +144,7 @@ async function inBulkTransaction<T>(
   pool: pg.Pool,
   tenant: TenantId,
   work: (tx: BulkTransaction) => Promise<T>,
-  { mayBeRedone = false }: BulkOptions = {},
+  { mayBeRedone = false, ofOneMoment = false }: BulkOptions = {},
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
@@ -153,8 +155,9 @@ async function inBulkTransaction<T>(
   client.on('error', noteBroken);
   try {
     const commit = mayBeRedone ? 'SET LOCAL synchronous_commit = off; ' : '';
+    const how = ofOneMoment ? ' ISOLATION LEVEL REPEATABLE READ READ ONLY' : '';
     await client.query(
-      `BEGIN; ${commit}SELECT set_config('rollcall.tenant', ${client.escapeLiteral(tenant)}, true)`,
+      `BEGIN${how}; ${commit}SELECT set_config('rollcall.tenant', ${client.escapeLiteral(tenant)}, true)`,
     );
     const result = await work({
       client,

@@ -16,6 +16,7 @@ import { DirectoryUsers } from './directoryUsers.ts';
 import { DomainClaims } from './domainClaims.ts';
 import { DueApplies } from './dueApplies.ts';
 import { Events } from './events.ts';
+import { Evidence } from './evidence.ts';
 import { ChangeGroups } from './groupedChanges.ts';
 import { GuardOverrides } from './guardOverrides.ts';
 import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
@@ -83,6 +84,7 @@ export type Store = {
   readonly audit: AuditLog;
   readonly histories: Histories;
   readonly events: Events;
+  readonly evidence: Evidence;
   readonly channels: Channels;
   readonly matters: Matters;
   readonly notifications: Notifications;
@@ -144,6 +146,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     undoing: new Undoing(database),
     audit: new AuditLog(database),
     events: new Events(database),
+    evidence: new Evidence(database),
     channels: new Channels(database, box),
     matters: new Matters(database),
     notifications: new Notifications(database),

@@ -49,10 +49,15 @@ export const unknownIds: Ids = {
   notificationChannel: UNKNOWN,
 };
 
-/** The path with these ids, and with the query of the only operation that answers nothing without one. */
+/** What operations need in their query to answer anything. */
+const needed: Readonly<Record<string, (ids: Ids) => Readonly<Record<string, string>>>> = {
+  '/v1/users/by-identity': ({ connection }) => ({ provider: 'okta', externalId: '00u0', connection }),
+  '/v1/connections/{connection}/explanation': () => ({ externalId: '00u0' }),
+};
+
+/** The path with these ids, and with what its operation needs in the query. */
 export function asking(path: string, ids: Ids, more: Readonly<Record<string, string>> = {}): string {
-  const identity = { provider: 'okta', externalId: '00u0', connection: ids.connection };
-  const query = new URLSearchParams({ ...(path === '/v1/users/by-identity' ? identity : {}), ...more });
+  const query = new URLSearchParams({ ...needed[path]?.(ids), ...more });
   return query.size === 0 ? pathWith(path, ids) : `${pathWith(path, ids)}?${query}`;
 }
 
@@ -75,6 +80,7 @@ export const usableBody: Readonly<Record<string, Json>> = {
   requestRun: {},
   undoApply: {},
   decide: { verdict: 'approve', reason: 'why not', connection: UNKNOWN, revision: 1 },
+  exportEvidence: { from: '2026-01-01T00:00:00Z', to: '2026-04-01T00:00:00Z' },
   overrideGuard: {
     guard: 'too-many-deletions',
     allowed: 500,

@@ -61,6 +61,18 @@ describe('The audit log', () => {
       { brokenAt: 2, because: 'the entry is missing' },
     ],
     [
+      'entries that were exchanged',
+      `UPDATE audit_entry e SET at = o.at, actor = o.actor, action = o.action, subject = o.subject, details = o.details, hash = o.hash
+       FROM audit_entry o WHERE e.tenant_id = $1 AND o.tenant_id = $1 AND e.number IN (2, 3) AND o.number = 5 - e.number`,
+      { brokenAt: 2, because: 'the entry was altered' },
+    ],
+    [
+      'an entry that was added at the end',
+      `INSERT INTO audit_entry SELECT tenant_id, number + 1, at, actor, action, subject, details, hash FROM audit_entry
+       WHERE tenant_id = $1 AND number = (SELECT max(number) FROM audit_entry WHERE tenant_id = $1)`,
+      { because: 'the entry was altered' },
+    ],
+    [
       'an end that was cut off',
       'DELETE FROM audit_entry WHERE tenant_id = $1 AND number > 4',
       { brokenAt: 5, because: 'the end of the log was cut off' },
