@@ -11,14 +11,19 @@ import {
   TestedPolicy,
   testPolicy,
 } from '../review/policyDrafts.ts';
-import { ChangedTenantPolicy, getTenantPolicy, setTenantPolicy } from '../tenancy/tenantPolicy.ts';
+import {
+  ChangedTenantPolicy,
+  getConnectionPolicy,
+  getTenantPolicy,
+  setTenantPolicy,
+} from '../tenancy/tenantPolicy.ts';
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
 
 const count = z.number().int();
 const moment = z.iso.datetime();
 
-export const IdleRules = z
+const IdleRules = z
   .array(z.object({ rule: z.string(), because: z.string() }))
   .describe('Own rules that can be seen to decide nothing, because a tenant above is at least as strict.');
 
@@ -34,6 +39,21 @@ const TenantPolicyView = TenantPolicy.extend({
   hasHidden: z.boolean().describe('Tenants above that you do not see have rules as well.'),
   idle: IdleRules,
 }).meta({ id: 'TenantPolicyView' });
+
+const ConnectionPolicyView = z
+  .object({
+    connection: z.uuid(),
+    connectionName: z.string(),
+    tenant: z.uuid(),
+    timeZone: z.string().describe('In which the conditions of its own rules see days and hours.'),
+    rules: TenantPolicy.shape.rules.describe('Its own; part of its policy.'),
+    inherited: z
+      .array(TenantPolicy.extend({ tenant: z.uuid(), tenantName: z.string() }))
+      .describe('Of its tenant and of those above that you see, from the top down. What is stricter counts.'),
+    hasHidden: z.boolean().describe('Tenants above that you do not see have rules as well.'),
+    idle: IdleRules,
+  })
+  .meta({ id: 'ConnectionPolicyView' });
 
 const Verdict = z
   .object({
@@ -132,6 +152,17 @@ export const policies = [
     status: 200,
     answer: TenantPolicyView,
     handle: ({ deps, caller, input }) => setTenantPolicy(deps, caller, input),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/connections/{connection}/policy',
+    operation: 'getConnectionPolicy',
+    summary: 'Get the rules by which a connection’s changes are judged',
+    needs: 'connections.read',
+    input: z.object({ connection: z.uuid() }),
+    status: 200,
+    answer: ConnectionPolicyView,
+    handle: ({ deps, caller, input }) => getConnectionPolicy(deps, caller, input.connection),
   }),
   route({
     method: 'POST',

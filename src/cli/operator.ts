@@ -34,6 +34,7 @@ import { advanceApplies } from '../review/dueApplies.ts';
 import { explainUser } from '../review/explain.ts';
 import { endGuardOverride, getGuards, overrideGuard } from '../review/guards.ts';
 import { choosePairs, getPair, listPairs } from '../review/pairs.ts';
+import { listReplayed, replayPolicy, testPolicy } from '../review/policyDrafts.ts';
 import { explainPerson, findPerson } from '../review/standing.ts';
 import { getTimeline } from '../review/timeline.ts';
 import { undoApply } from '../review/undo.ts';
@@ -109,6 +110,7 @@ import {
   type SupportDeps,
 } from '../tenancy/supportAccess.ts';
 import { deleteTenant, keepTenant, moveTenant, resumeTenant, suspendTenant } from '../tenancy/tenantLife.ts';
+import { getConnectionPolicy, getTenantPolicy, setTenantPolicy } from '../tenancy/tenantPolicy.ts';
 import {
   createTenant,
   describeTenant,
@@ -176,6 +178,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     getGuards: bound(getGuards),
     overrideGuard: bound(overrideGuard),
     endGuardOverride: bound(endGuardOverride),
+    ...policies(bound),
     listChanges: bound(listChanges),
     groupChanges: bound(groupChanges),
     getChange: bound(getChange),
@@ -270,6 +273,17 @@ function tenants(bound: Bind) {
     listDomainClaims: bound(listDomainClaims),
     checkDomainClaim: bound(checkDomainClaim),
     withdrawDomainClaim: bound(withdrawDomainClaim),
+  };
+}
+
+function policies(bound: Bind) {
+  return {
+    getTenantPolicy: bound(getTenantPolicy),
+    setTenantPolicy: bound(setTenantPolicy),
+    getConnectionPolicy: bound(getConnectionPolicy),
+    testPolicy: bound(testPolicy),
+    replayPolicy: bound(replayPolicy),
+    listReplayed: bound(listReplayed),
   };
 }
 

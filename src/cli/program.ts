@@ -20,6 +20,7 @@ import { addKeyCommands } from './keys.ts';
 import { noteNewInstall } from './newInstall.ts';
 import { addNotificationCommands } from './notifications.ts';
 import { addPairCommands } from './pairs.ts';
+import { addPolicyCommands } from './policy.ts';
 import { addPrincipalCommands } from './principals.ts';
 import { addProductPlanCommands } from './productPlans.ts';
 import { addPullCommand } from './pull.ts';
@@ -81,6 +82,7 @@ export function buildProgram(cli: Cli): Command {
   addUndoCommand(program, cli);
   addPairCommands(program, cli);
   addGuardCommands(program, cli);
+  addPolicyCommands(program, cli);
   addUserCommands(program, cli);
   addExplainCommand(program, cli);
   addRoleCommands(program, cli);

@@ -21,6 +21,16 @@ export type ParsedFile = {
 
 /** YAML 1.2, of which JSON is a part. `longest`: in UTF-16 code units. Throws `invalid-input`. */
 export function parseFile(text: string, longest: number = LARGEST_FILE): ParsedFile {
+  const { value, locate } = parseAs(ConfigurationFile, text, longest);
+  return { content: value, twice: duplicatesIn(value, locate), locate };
+}
+
+/** The same of any file that a person writes. */
+export function parseAs<S extends z.ZodType>(
+  schema: S,
+  text: string,
+  longest: number = LARGEST_FILE,
+): { readonly value: z.output<S>; readonly locate: ParsedFile['locate'] } {
   if (text.length > longest) {
     const bound = longest < LARGEST_FILE ? `${longest / 1024} KiB` : `${longest / 1024 / 1024} MiB`;
     const onlyHere = longest < LARGEST_FILE ? 'load it with the command line, or ' : '';
@@ -45,9 +55,9 @@ export function parseFile(text: string, longest: number = LARGEST_FILE): ParsedF
   const content = contentIn(document);
   if (content.mistakes.length > 0)
     throw unusable(content.mistakes.map(({ offset, message }) => `${at(offset)}: ${message}`));
-  const { value, mistakes: found } = readAs(ConfigurationFile, content.value ?? {}, []);
+  const { value, mistakes: found } = readAs(schema, content.value ?? {}, []);
   if (value === null) throw refused(found, locate);
-  return { content: value, twice: duplicatesIn(value, locate), locate };
+  return { value, locate };
 }
 
 function read(text: string, lineCounter: LineCounter): Document.Parsed {

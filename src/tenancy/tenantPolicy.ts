@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { canonical, type Json } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
-import { TenantId } from '../domain/ids.ts';
+import { ConnectionId, TenantId } from '../domain/ids.ts';
 import { changedSinceShown, notFound, parseId, parseInput } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { type Idle, idleRules, type ReviewRule, ruleInAudit } from '../domain/reviewRules.ts';
@@ -92,20 +92,59 @@ const isSame = (one: unknown, other: unknown) => canonical(one as Json) === cano
 
 function viewOf({ above }: PoliciesOver, own: StoredTenantPolicy): TenantPolicyView {
   const { policy, ...of } = own;
-  const inherited = above.flatMap((level) => {
-    const { tenant, tenantName } = level;
-    return level.isSeen ? [{ tenant, tenantName, ...level.policy }] : [];
-  });
   return {
     ...of,
     ...policy,
-    inherited,
-    hasHidden: above.some(({ isSeen, policy: { rules } }) => !isSeen && rules.length > 0),
+    inherited: seenIn(above),
+    hasHidden: hidesRules(above),
     idle: idleBelow(policy.rules, above),
   };
 }
 
-export function idleBelow(rules: readonly ReviewRule[], above: PoliciesOver['above']): readonly Idle[] {
+export type ConnectionPolicyView = {
+  readonly connection: ConnectionId;
+  readonly connectionName: string;
+  readonly tenant: TenantId;
+  /** The connection's own. */
+  readonly timeZone: string;
+  readonly rules: readonly ReviewRule[];
+  /** From the root down to the connection's tenant. */
+  readonly inherited: readonly Inherited[];
+  readonly hasHidden: boolean;
+  readonly idle: readonly Idle[];
+};
+
+/** By which rules a connection's changes are judged. Throws `not-found`. */
+export async function getConnectionPolicy(
+  { store }: Pick<TenantPolicyDeps, 'store'>,
+  caller: Caller,
+  id: string,
+): Promise<ConnectionPolicyView> {
+  authorise(caller, 'connections.read');
+  const known = parseId(ConnectionId, id);
+  const connection = known === null ? null : await store.connections.get(caller.tenant, known);
+  const over = connection === null ? null : await store.tenantPolicies.get(caller.tenant, connection.tenant);
+  if (connection === null || over === null) throw notFound('connection');
+  const above = [...over.above, { ...over.own, isSeen: true }];
+  const { tenant, policy, timeZone } = connection;
+  return {
+    ...{ connection: connection.id, connectionName: connection.name, tenant, timeZone, rules: policy.rules },
+    inherited: seenIn(above).filter(({ rules }) => rules.length > 0),
+    hasHidden: hidesRules(above),
+    idle: idleBelow(policy.rules, above),
+  };
+}
+
+function seenIn(above: PoliciesOver['above']): readonly Inherited[] {
+  return above.flatMap(({ tenant, tenantName, policy, isSeen }) =>
+    isSeen ? [{ tenant, tenantName, ...policy }] : [],
+  );
+}
+
+const hidesRules = (above: PoliciesOver['above']) =>
+  above.some(({ isSeen, policy: { rules } }) => !isSeen && rules.length > 0);
+
+function idleBelow(rules: readonly ReviewRule[], above: PoliciesOver['above']): readonly Idle[] {
   return idleRules(
     rules,
     above.map(({ tenant, policy }) => ({ tenant, ...policy })),

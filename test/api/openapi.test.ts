@@ -52,6 +52,7 @@ it('lists every route', () => {
       'GET /v1/connections',
       'GET /v1/connections/{connection}',
       'GET /v1/connections/{connection}/guards',
+      'GET /v1/connections/{connection}/policy',
       'GET /v1/events',
       'GET /v1/keys',
       'GET /v1/product-plans',
