@@ -41,7 +41,7 @@ const FILTERS: readonly (readonly [filter: object, bare: string])[] = [
   [{ risk: ['high'] }, `EXISTS (SELECT FROM change_group g WHERE g.id = group_id AND g.risk = 'high')`],
   [{ department: 'department 3' }, `after #>> '{fields,department}' = 'department 3'`],
   [{ department: 'department 117' }, `after #>> '{fields,department}' = 'department 117'`],
-  [{ roleLost: 'administrator' }, `'administrator' = ANY (roles_lost)`],
+  [{ roleLost: ['administrator'] }, `'administrator' = ANY (roles_lost)`],
   [{ search: 'user1999' }, `after #>> '{fields,email}' LIKE '%user1999%'`],
 ];
 const GROUPS: readonly (readonly [asked: object, bare: string])[] = [

@@ -10,13 +10,14 @@ export type Criteria = {
   readonly kind?: ChangeKind[];
   readonly cause?: keyof typeof causes;
   readonly risk?: RiskLevel[];
-  readonly field?: string;
+  readonly field?: string[];
   readonly department?: string;
   readonly orgUnit?: string;
-  readonly roleGained?: string;
-  readonly roleLost?: string;
+  readonly roleGained?: string[];
+  readonly roleLost?: string[];
   readonly difference?: string;
   readonly guard?: Guard | '';
+  readonly assignee?: string;
   readonly search?: string;
 };
 
@@ -33,6 +34,7 @@ const OPTIONS = {
   roleLost: '--role-lost',
   difference: '--difference',
   guard: '--guard',
+  assignee: '--assignee',
   search: '--search',
 } as const satisfies Record<keyof Criteria, string>;
 const NAMES = Object.keys(OPTIONS) as (keyof Criteria)[];
@@ -43,17 +45,21 @@ export function addCriteria(command: Command): Command {
     .addOption(new Option('--kind <kind...>', 'only of these kinds').choices(CHANGE_KINDS))
     .addOption(new Option('--cause <cause>', 'only for this cause').choices(Object.keys(causes)))
     .addOption(new Option('--risk <risk...>', 'only of these risks').choices(RISKS))
-    .option('--field <field>', "only those that change this field; '' for those that change none")
+    .option('--field <field...>', "only those that change all of these fields; '' for those that change none")
     .option('--department <department>', "only of people in this department; '' for those in none")
     .option('--org-unit <unit>', "only of people in this organisational unit; '' for those in none")
-    .option('--role-gained <role>', "only those that give this role; '' for those that give none")
-    .option('--role-lost <role>', "only those that take this role; '' for those that take none")
+    .option('--role-gained <role...>', "only those that give all of these roles; '' for those that give none")
+    .option('--role-lost <role...>', "only those that take all of these roles; '' for those that take none")
     .option('--difference <key>', 'only those that do the same, as `rollcall changes --group-by` lists them')
     .addOption(
       new Option('--guard <guard>', "only those that this guard holds; '' for all others").choices([
         ...GUARDS,
         '',
       ]),
+    )
+    .option(
+      '--assignee <principal>',
+      "only those that this principal is to look at, by id, or me; '' for all others",
     )
     .option('--search <text>', 'part of the name, address, user name or id in the directory');
 }
@@ -76,7 +82,7 @@ export function criteriaAsTyped(
   const parts = NAMES.map((name) => {
     const value = options[name];
     if (value === undefined) return '';
-    return ` ${OPTIONS[name]} ${typeof value === 'string' ? quoted(value) : value.join(' ')}`;
+    return ` ${OPTIONS[name]} ${typeof value === 'string' ? quoted(value) : value.map(quoted).join(' ')}`;
   });
   return parts.join('');
 }

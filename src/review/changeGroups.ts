@@ -42,7 +42,7 @@ export async function groupChanges(
 ): Promise<ChangeGroupList> {
   authorise(caller, 'changes.read');
   const { by, limit, after, tenant, connection, state, ...criteria } = parseInput(GroupFilter, input);
-  const filter = { tenant, connection, states: state, ...toStoredFilter(criteria) };
+  const filter = { tenant, connection, states: state, ...toStoredFilter(caller, criteria) };
   const { items, next, ...found } = await deps.store.changeGroups.list(caller.tenant, by, filter, {
     limit,
     after,
@@ -50,12 +50,13 @@ export async function groupChanges(
   return {
     by,
     ...found,
-    items: items.map((item) => ({ ...item, filter: { ...criteria, ...criterion(by, item.key) } })),
+    items: items.map((item) => ({ ...item, filter: { ...criteria, ...criterion(by, item.key, criteria) } })),
     next: next === null ? null : groupCursor(next),
   };
 }
 
-function criterion(by: Grouping, key: string): ChangeCriteria {
+/** Where several may be asked for, the group's own beside those that were: each of its changes has them all. */
+function criterion(by: Grouping, key: string, asked: ChangeCriteria): ChangeCriteria {
   switch (by) {
     case 'kind':
       return { kind: [key as ChangeKind] };
@@ -68,15 +69,18 @@ function criterion(by: Grouping, key: string): ChangeCriteria {
     case 'org-unit':
       return { orgUnit: key };
     case 'role-gained':
-      return { roleGained: key };
+      return { roleGained: withKey(asked.roleGained, key) };
     case 'role-lost':
-      return { roleLost: key };
+      return { roleLost: withKey(asked.roleLost, key) };
+    case 'field':
+      return { field: withKey(asked.field, key) };
     case 'difference':
     case 'department':
-    case 'field':
       return { [by]: key };
     // A connection's change set is named beside the filter.
     case 'connection':
       return {};
   }
 }
+
+const withKey = (asked: readonly string[] = [], key: string) => [...new Set([...asked, key])];

@@ -11,7 +11,7 @@ import {
 } from '../domain/change.ts';
 import { LONGEST_NAME } from '../domain/changeGroup.ts';
 import { GUARDS } from '../domain/guard.ts';
-import { ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
+import { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
 import { FeedOptions, type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
@@ -33,6 +33,7 @@ export const Whose = z.strictObject({
 });
 
 const NameOrNone = z.string().max(LONGEST_NAME);
+const Names = z.array(NameOrNone).max(50);
 
 /** Which changes are meant, apart from whose. */
 export const ChangeCriteria = z.strictObject({
@@ -43,13 +44,19 @@ export const ChangeCriteria = z.strictObject({
     .optional()
     .describe('Only those with this cause.'),
   risk: z.array(z.enum(RISKS)).optional().describe('Only those of these risks.'),
-  field: NameOrNone.optional().describe('Only those that change this field; empty: those that change none.'),
+  field: Names.optional().describe(
+    'Only those that change all of these fields; empty: those that change none.',
+  ),
   department: NameOrNone.optional().describe(
     'Only of people in this department afterwards, or before they leave; empty: in none.',
   ),
   orgUnit: NameOrNone.optional().describe('Only of people in this organisational unit; empty: in none.'),
-  roleGained: NameOrNone.optional().describe('Only those that give this role; empty: those that give none.'),
-  roleLost: NameOrNone.optional().describe('Only those that take this role; empty: those that take none.'),
+  roleGained: Names.optional().describe(
+    'Only those that give all of these roles; empty: those that give none.',
+  ),
+  roleLost: Names.optional().describe(
+    'Only those that take all of these roles; empty: those that take none.',
+  ),
   difference: z
     .string()
     .regex(/^[0-9a-f]{32}$/, 'is not the `difference` of a change')
@@ -59,6 +66,12 @@ export const ChangeCriteria = z.strictObject({
     .enum([...GUARDS, ''])
     .optional()
     .describe('Only those that this guard holds; empty: that none does.'),
+  assignee: z
+    .union([PrincipalId, z.enum(['me', ''])], {
+      error: 'is neither the id of a principal, nor me, nor empty',
+    })
+    .optional()
+    .describe('Only those that this principal is to look at; me: the caller; empty: nobody is.'),
   search: z
     .string()
     .min(1)
@@ -85,12 +98,21 @@ export async function listChanges(
 ): Promise<Listed<ChangeView>> {
   authorise(caller, 'changes.read');
   const { limit, after, tenant, connection, state, ...criteria } = parseInput(ChangeFilter, input);
-  const filter = { tenant, connection, states: state, ...toStoredFilter(criteria) };
+  const filter = { tenant, connection, states: state, ...toStoredFilter(caller, criteria) };
   return await deps.store.changes.list(caller.tenant, filter, { limit, after });
 }
 
-export function toStoredFilter({ set, kind, risk, ...criteria }: ChangeCriteria): StoredFilter {
-  return { kinds: kindsOf(set, kind), risks: risk, ...criteria };
+export function toStoredFilter(caller: Caller, criteria: ChangeCriteria): StoredFilter {
+  const { set, kind, risk, field, roleGained, roleLost, assignee, ...others } = criteria;
+  return {
+    ...others,
+    kinds: kindsOf(set, kind),
+    risks: risk,
+    fields: field,
+    rolesGained: roleGained,
+    rolesLost: roleLost,
+    assignee: assignee === 'me' ? caller.principal : assignee,
+  };
 }
 
 function kindsOf(

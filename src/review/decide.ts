@@ -106,7 +106,12 @@ export async function decide(deps: DecideDeps, caller: Caller, input: unknown): 
   if ('changes' in request) return await deps.store.decisions.onShown(caller.tenant, ruling, request.changes);
   const { includeHeld } = request;
   const sets = await shownSets(deps, caller, 'revisions' in request ? request.revisions : [request]);
-  const of = { sets, includeHeld, filter: toStoredFilter(request.filter), asked: toAudited(request.filter) };
+  const of = {
+    sets,
+    includeHeld,
+    filter: toStoredFilter(caller, request.filter),
+    asked: toAudited(request.filter),
+  };
   return { ...(await deps.store.decisions.onFilter(caller.tenant, ruling, of)), refused: [] };
 }
 

@@ -1,7 +1,7 @@
 /** Which changes are meant: the same words for listing, grouping and deciding. */
 import type { Cause, ChangeKind, ChangeState } from '../domain/change.ts';
 import type { Guard } from '../domain/guard.ts';
-import type { ConnectionId, TenantId } from '../domain/ids.ts';
+import type { ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import type { RiskLevel } from '../domain/risk.ts';
 import { SUBTREE } from './scope.ts';
 
@@ -14,6 +14,8 @@ export type ChangeFilter = {
   readonly search?: string | undefined;
   /** The guard that holds it; '': none does. */
   readonly guard?: Guard | '' | undefined;
+  /** Who is to look at it; '': nobody was told to. */
+  readonly assignee?: PrincipalId | '' | undefined;
 } & GroupFilter;
 
 /** What all changes of a group have in common. '' stands for none. */
@@ -22,11 +24,12 @@ export type GroupFilter = {
   readonly cause?: Cause | undefined;
   readonly risks?: readonly RiskLevel[] | undefined;
   readonly difference?: string | undefined;
-  readonly field?: string | undefined;
+  /** All of these; likewise the roles. */
+  readonly fields?: readonly string[] | undefined;
   readonly department?: string | undefined;
   readonly orgUnit?: string | undefined;
-  readonly roleGained?: string | undefined;
-  readonly roleLost?: string | undefined;
+  readonly rolesGained?: readonly string[] | undefined;
+  readonly rolesLost?: readonly string[] | undefined;
 };
 
 /** What to call the person of `change c`. */
@@ -51,7 +54,7 @@ export class Parameters {
 /** `where` speaks of `change c`; its parameters are `values`. */
 export function conditions(within: TenantId, filter: ChangeFilter): { where: string; values: unknown[] } {
   const parameters = new Parameters(within);
-  const { tenant, connection, states, search, guard } = filter;
+  const { tenant, connection, states, search, guard, assignee } = filter;
   const parts = [`c.tenant_id IN ${SUBTREE('$1::uuid')}`];
   if (tenant !== undefined) parts.push(`c.tenant_id IN ${SUBTREE(`${parameters.add(tenant)}::uuid`)}`);
   if (connection !== undefined) parts.push(`c.connection_id = ${parameters.add(connection)}::uuid`);
@@ -63,6 +66,7 @@ export function conditions(within: TenantId, filter: ChangeFilter): { where: str
     parts.push(`c.group_id IN (SELECT g.id FROM change_group g WHERE ${ofGroup.join(' AND ')})`);
   }
   if (guard !== undefined) parts.push(heldBy(guard, parameters));
+  if (assignee !== undefined) parts.push(assignedTo(assignee, parameters));
   if (search !== undefined) parts.push(matches(search, parameters));
   return { where: parts.join(' AND '), values: parameters.values };
 }
@@ -75,9 +79,10 @@ export function groupConditions(filter: ChangeFilter, parameters: Parameters): s
     if (value !== undefined)
       parts.push(value === '' ? `g.${column} IS NULL` : `g.${column} = ${text(value)}`);
   };
-  const hasOrNone = (column: string, value: string | undefined) => {
-    if (value !== undefined)
-      parts.push(value === '' ? `g.${column} = '{}'` : `${text(value)} = ANY (g.${column})`);
+  const hasOrNone = (column: string, values: readonly string[] = []) => {
+    const named = values.filter((value) => value !== '');
+    if (values.length > named.length) parts.push(`g.${column} = '{}'`);
+    if (named.length > 0) parts.push(`g.${column} @> ${parameters.add(named)}::text[]`);
   };
   if (filter.kinds !== undefined) parts.push(`g.kind = ANY (${parameters.add(filter.kinds)}::text[])`);
   if (filter.risks !== undefined) parts.push(`g.risk = ANY (${parameters.add(filter.risks)}::text[])`);
@@ -85,9 +90,9 @@ export function groupConditions(filter: ChangeFilter, parameters: Parameters): s
   if (filter.difference !== undefined) parts.push(`g.difference_key = ${text(filter.difference)}`);
   isOrNone('department', filter.department);
   isOrNone('org_unit', filter.orgUnit);
-  hasOrNone('fields', filter.field);
-  hasOrNone('roles_gained', filter.roleGained);
-  hasOrNone('roles_lost', filter.roleLost);
+  hasOrNone('fields', filter.fields);
+  hasOrNone('roles_gained', filter.rolesGained);
+  hasOrNone('roles_lost', filter.rolesLost);
   return parts;
 }
 
@@ -97,6 +102,12 @@ const GUARD = `(SELECT d.finding ->> 'guard' FROM decision d WHERE d.id = c.deci
 export function heldBy(guard: string, parameters: Parameters): string {
   const held = `c.state = 'held' AND ${GUARD}`;
   return guard === '' ? `(${held} IS NOT NULL) IS NOT TRUE` : `${held} = ${parameters.add(guard)}::text`;
+}
+
+/** Of `change c`: whether this principal is to look at it; '': nobody is. */
+export function assignedTo(assignee: PrincipalId | '', parameters: Parameters): string {
+  if (assignee === '') return 'NOT EXISTS (SELECT FROM assignment s WHERE s.change_id = c.id)';
+  return `c.id IN (SELECT s.change_id FROM assignment s WHERE s.principal_id = ${parameters.add(assignee)}::uuid)`;
 }
 
 /** Of `change c`: whether somebody is meant by this part of a name or an address. */

@@ -6,7 +6,15 @@
 import { CHANGE_STATES, type ChangeState } from '../domain/change.ts';
 import type { ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
 import type { PageOptions } from '../domain/page.ts';
-import { type ChangeFilter, groupConditions, heldBy, matches, Parameters } from './changeFilter.ts';
+import {
+  assignedTo,
+  type ChangeFilter,
+  conditions,
+  groupConditions,
+  heldBy,
+  matches,
+  Parameters,
+} from './changeFilter.ts';
 import type { Sql } from './database.ts';
 import { SUBTREE } from './scope.ts';
 
@@ -33,9 +41,11 @@ export async function findPage(
   filter: ChangeFilter,
   { limit, after }: PageOptions,
 ): Promise<FoundPage> {
+  if (filter.assignee !== undefined && filter.assignee !== '')
+    return await findAssigned(sql, within, filter, { limit, after });
   const streams = await findStreams(sql, within, filter, after ?? FIRST_ID);
   if (streams.length === 0) return { ids: [], next: null };
-  const reads = filter.search !== undefined || filter.guard !== undefined;
+  const reads = readConditions(filter, new Parameters()).length > 0;
   if (groupConditions(filter, new Parameters()).length === 0 && !reads)
     return await walk(sql, streams, { limit, window: null, meant: () => 'true', reads });
   const connections = new Set(streams.map(({ connection }) => connection)).size;
@@ -66,6 +76,26 @@ export async function findPage(
   return await walk(sql, later, { limit, window: window(AT_MOST), meant, reads });
 }
 
+/** Along those that somebody is to look at, of which so many are looked at for one page. */
+async function findAssigned(
+  sql: Sql,
+  within: TenantId,
+  { assignee, ...filter }: ChangeFilter,
+  { limit, after }: PageOptions,
+): Promise<FoundPage> {
+  const { where, values } = conditions(within, filter);
+  const at = (offset: number) => `$${values.length + offset}`;
+  const rows = await sql.query<{ id: ChangeId; meant: boolean }>(
+    `SELECT s.id, coalesce((SELECT true FROM change c WHERE c.id = s.id AND ${where}), false) AS meant FROM (
+       SELECT change_id AS id FROM assignment WHERE principal_id = ${at(1)}::uuid AND change_id > ${at(2)}::uuid
+       ORDER BY change_id LIMIT ${READ}) s ORDER BY s.id`,
+    [...values, assignee, after ?? FIRST_ID],
+  );
+  const ids = rows.filter(({ meant }) => meant).map(({ id }) => id);
+  if (ids.length > limit) return { ids: ids.slice(0, limit), next: ids[limit - 1] ?? null };
+  return { ids, next: rows.length < READ ? null : (rows.at(-1)?.id ?? null) };
+}
+
 async function findStreams(
   sql: Sql,
   within: TenantId,
@@ -91,8 +121,12 @@ export async function findConnections(
   return rows.map(({ id }) => id);
 }
 
-function readConditions({ search, guard }: ChangeFilter, parameters: Parameters): readonly string[] {
+function readConditions(
+  { search, guard, assignee }: ChangeFilter,
+  parameters: Parameters,
+): readonly string[] {
   return [
+    ...(assignee === undefined ? [] : [assignedTo(assignee, parameters)]),
     ...(search === undefined ? [] : [matches(search, parameters)]),
     ...(guard === undefined ? [] : [heldBy(guard, parameters)]),
   ];

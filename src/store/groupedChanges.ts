@@ -52,7 +52,7 @@ const keys = {
   connection: { column: 'k.connection_id::text' },
 } as const satisfies Record<Grouping, { readonly column: string; readonly each?: true }>;
 
-/** What is looked at of those whom only a search finds. */
+/** What is looked at of those whom only a search finds, or who is to look at them. */
 const PAGES = 2;
 const OF_A_PAGE = 4_000;
 const SHOWN = 3;
@@ -66,7 +66,8 @@ export class ChangeGroups {
 
   list(within: TenantId, by: Grouping, filter: ChangeFilter, page: GroupPage): Promise<GroupedChanges> {
     return this.#database.bulk(within, async (tx) => {
-      const found = filter.search === undefined ? null : await search(tx, within, filter);
+      const isCounted = filter.search === undefined && filter.assignee === undefined;
+      const found = isCounted ? null : await search(tx, within, filter);
       const connections = await findConnections(tx, within, filter);
       // All counts of these connections are gone over, however few PostgreSQL takes them for.
       await tx.query(`SET LOCAL enable_nestloop = off; SET LOCAL jit = off; SET LOCAL work_mem = '32MB'`);

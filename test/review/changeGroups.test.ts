@@ -234,6 +234,18 @@ describe('Changes in groups', () => {
     expect(seen).toEqual(await lines(of, 'difference'));
   });
 
+  it('open as many as they count, also where one belongs to several and something was asked for', async () => {
+    const of = await acme();
+    of.directory.edit('u2', { displayName: 'Married' });
+    of.directory.edit('u3', { displayName: 'Married too', email: 'person3@new.test' });
+    await of.sync();
+    for (const field of [['jobTitle'], ['jobTitle', 'displayName']]) {
+      const { items } = await groups(of, 'field', { field });
+      expect(items.map(({ key }) => key).sort()).toEqual(['displayName', 'email', 'jobTitle']);
+      for (const { filter, changes } of items) expect(await listed(of, filter)).toHaveLength(changes);
+    }
+  });
+
   it('can be of those alone whom a search finds', async () => {
     const of = await acme();
     expect(await lines(of, 'kind', { search: 'PERSON8@' })).toEqual(['1 delete']);
@@ -305,9 +317,9 @@ describe('Counts', () => {
     {},
     { kind: ['update'] },
     { risk: ['medium', 'high'] },
-    { field: 'jobTitle' },
+    { field: ['jobTitle'] },
     { state: ['held'] },
-    { roleLost: 'admin' },
+    { roleLost: ['admin'] },
     { department: '' },
   ];
 
