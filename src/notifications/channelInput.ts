@@ -104,7 +104,7 @@ export const ListChannels = PageOptions.extend({ tenant: TopTenant });
 export const ListNotifications = PageOptions.extend({
   tenant: TopTenant,
   channel: z.string().optional().describe('Only to this channel: its id.'),
-  state: z.enum(['waiting', 'sent', 'failed']).optional(),
+  state: z.enum(['waiting', 'sent', 'failed']).optional().describe('Only messages in this state.'),
 });
 
 /** Those that were asked for, or all. */

@@ -70,6 +70,7 @@ async function mattersFor(
     kinds.some((kind) => channel.immediately.includes(kind) || channel.inDigest.includes(kind));
   const found: Matter[] = [];
   if (wants('pending-approvals', 'held-changes')) found.push(...(await changeMatters(deps, tenant)));
+  if (wants('overdue-approvals')) found.push(...(await overdueApprovals(deps, tenant)));
   if (wants('failed-apply')) found.push(...(await failedApplies(deps, tenant, at)));
   if (wants('expiring-credential')) found.push(...(await expiringKeys(deps, tenant, at)));
   if (wants('quarantine', 'expiring-credential')) {
@@ -131,6 +132,14 @@ function setsOf(rows: readonly WaitingChanges[]) {
   const sets = { new: 0, changed: 0, deleted: 0, conflict: 0 };
   for (const { kind, changes } of rows) sets[setOf[kind as ChangeKind]] += changes;
   return sets;
+}
+
+async function overdueApprovals({ store }: LookDeps, tenant: TenantId): Promise<readonly Matter[]> {
+  return (await store.matters.overdue(tenant)).map((one) => ({
+    kind: 'overdue-approvals' as const,
+    ...placeOf(one),
+    amount: one.changes,
+  }));
 }
 
 async function failedApplies({ store }: LookDeps, tenant: TenantId, at: Date): Promise<readonly Matter[]> {

@@ -25,6 +25,7 @@ export type HeldByRule = {
   readonly rule: string;
   readonly changes: number;
 };
+export type OverdueChanges = Of & { readonly changes: number };
 export type FailedApply = Of & { readonly apply: ApplyId; readonly failed: number; readonly total: number };
 export type ExpiringKey = {
   readonly key: string;
@@ -65,6 +66,19 @@ export class Matters {
          WHERE c.connection_id = ANY ($2::uuid[]) AND c.state = 'held' AND c.tenant_id IN ${SUBTREE('$1::uuid')}
          GROUP BY c.connection_id, v.rule ORDER BY 1, 2`,
         [scope, connections],
+      ),
+    );
+  }
+
+  /** Those that were noted to have waited for longer than a policy wants them to. */
+  overdue(scope: TenantId): Promise<readonly OverdueChanges[]> {
+    return this.#database.bulk(scope, (tx) =>
+      tx.query<OverdueChanges>(
+        `SELECT ${OF}, count(*)::int AS changes
+         FROM policy_verdict v JOIN change x ON x.verdict_id = v.id AND x.state IN ('open', 'held') AND x.overdue_at IS NOT NULL
+           JOIN connection c ON c.id = x.connection_id JOIN tenant t ON t.id = c.tenant_id
+         WHERE v.tenant_id IN ${SUBTREE('$1::uuid')} AND v.deadline_hours IS NOT NULL GROUP BY c.id, t.id ORDER BY c.id`,
+        [scope],
       ),
     );
   }

@@ -10,6 +10,7 @@ import { PRINCIPAL_ROLES, type PrincipalRole } from '../../src/domain/permission
 import { SignInProviderId } from '../../src/domain/signIn.ts';
 import { openLogger } from '../../src/log.ts';
 import { addChannel } from '../../src/notifications/channels.ts';
+import { lookForChannels } from '../../src/notifications/look.ts';
 import { networks } from '../../src/notifications/reach.ts';
 import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { listChanges } from '../../src/review/changes.ts';
@@ -215,6 +216,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     guardOverride: await aGuardOverride(served, connection.id),
     notificationChannel: (await addChannel(deps, caller, aChannel(customer.tenant))).id,
   };
+  await lookForChannels(deps)(AbortSignal.timeout(30_000)); // the channel is told of the changes that wait
   return { ids, fingerprint: second.fingerprint };
 }
 
