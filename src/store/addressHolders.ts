@@ -9,11 +9,12 @@ export type Holders = {
 };
 
 /**
- * In the tenant, or, with `spread`, in any that is visible: the tenants below it too. By address first: by tenant first, each batch would
- * look over all users that the ones before it have made (OFFSET keeps PostgreSQL from turning it round).
+ * In the tenant, or, with `spread`, in any that is visible: the tenants below it too. Address by address: in any other way each batch would
+ * look over all users that the ones before it have made, of whom PostgreSQL has no statistics yet (OFFSET keeps it from turning it round).
  */
-const HOLDERS = `(SELECT id, tenant_id, email_key FROM auth_user WHERE email_key = ANY ($2::text[]) AND state <> 'deleted' OFFSET 0)
-  AS holder WHERE ($3 OR tenant_id = $1)`;
+const HOLDERS = `unnest($2::text[]) AS given (email_key),
+  LATERAL (SELECT id, tenant_id FROM auth_user WHERE email_key = given.email_key AND state <> 'deleted' OFFSET 0) AS holder
+  WHERE ($3 OR tenant_id = $1)`;
 
 export async function findHolders(
   sql: Sql,
