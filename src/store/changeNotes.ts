@@ -18,7 +18,7 @@ export const WHY_GONE = `CASE
   WHEN EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id AND s.absence IS NULL)
   THEN '{"because": "agrees"}'::jsonb ELSE '{"because": "away"}'::jsonb END`;
 
-const TIME_UP = `jsonb_build_object('because', 'time-up', 'was', c.state, 'by', d.actor ->> 'name', 'reason', d.reason,
+const TIME_UP = `jsonb_build_object('because', 'time-up', 'was', c.state, 'by', coalesce(d.actor ->> 'name', 'a policy rule'), 'reason', d.reason,
   'until', to_char(d.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`;
 
 /**

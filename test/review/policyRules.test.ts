@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../src/domain/ids.ts';
 import type { ReviewRule } from '../../src/domain/reviewRules.ts';
+import { decide } from '../../src/review/decide.ts';
 import { overrideGuard } from '../../src/review/guards.ts';
+import { listReplayed, replayPolicy, testPolicy } from '../../src/review/policyDrafts.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
-import { setTenantPolicy } from '../../src/tenancy/tenantPolicy.ts';
+import { moveTenant } from '../../src/tenancy/tenantLife.ts';
+import { getConnectionPolicy, getTenantPolicy, setTenantPolicy } from '../../src/tenancy/tenantPolicy.ts';
+import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
-import { auditOf } from '../support/tenancy.ts';
+import { aCaller, auditOf } from '../support/tenancy.ts';
 
 let install: Install;
 beforeAll(async () => {
@@ -43,6 +47,21 @@ async function setRules(acme: Connected, rules: Rules): Promise<void> {
   await updateConnection(install, install.operator, { connection: acme.connection, policy });
 }
 
+/** What the rules say of each, by external id. */
+async function verdicts(acme: Connected): Promise<Readonly<Record<string, string | null>>> {
+  const rows = await asOwner(install.database.url, async (client) => {
+    const { rows: found } = await client.query<{ id: string; said: string | null }>(
+      `SELECT c.external_id AS id, v.verdict || ' ' || v.rule AS said FROM change c LEFT JOIN policy_verdict v ON v.id = c.verdict_id
+       WHERE c.connection_id = $1 AND c.state <> 'superseded' ORDER BY 1`,
+      [acme.connection],
+    );
+    return found;
+  });
+  return Object.fromEntries(rows.map(({ id, said }) => [id, said]));
+}
+
+const hold: ReviewRule['decide'] = { hold: { reason: 'somebody looks' } };
+
 const tenantRules = (tenant: TenantId, rules: Rules) =>
   setTenantPolicy(install, install.operator, { tenant, rules: [...rules] });
 
@@ -68,5 +87,327 @@ describe('Policy rules', () => {
     ).toEqual(['changes.approved 1: everybody', 'changes.held 1: look at u3', 'changes.rejected 1: not u2']);
     await acme.apply();
     expect((await acme.users()).map(({ externalId }) => externalId)).toEqual(['u1']);
+  });
+
+  it('leave a change open that none speaks of, and note how many have to approve it', async () => {
+    const acme = await withRules([
+      rule('two', 'user.userName.startsWith("u2")', {
+        require: { approvals: 2, from: 'tenant-administrator' },
+      }),
+    ]);
+    expect(await acme.inState('open')).toEqual(['u1', 'u2', 'u3']);
+    expect(await verdicts(acme)).toEqual({ u1: null, u2: 'require two', u3: null });
+    const { approvals } = await acme.changeOf('u2');
+    expect(approvals).toMatchObject({ needed: 2, from: 'tenant-administrator', configurators: 'refused' });
+  });
+
+  it('approve nothing that needs a person to be put right', async () => {
+    const directory = aDirectory({
+      users: [
+        { id: 'a', email: 'x@y.test' },
+        { id: 'b', email: 'x@y.test' },
+      ],
+    });
+    const acme = await install.connect({ directory, policy: { rules: [approveAll] } });
+    await acme.sync();
+    const kinds = (await acme.live()).map(({ kind, state }) => `${kind} ${state}`);
+    expect(kinds.filter((one) => one.startsWith('conflict'))).not.toEqual([]);
+    expect(kinds.filter((one) => one === 'conflict approved')).toEqual([]);
+  });
+
+  it('hold a change of which they cannot be evaluated, and say why', async () => {
+    const acme = await withRules([rule('level', 'user.custom.level > 3', 'approve')]);
+    expect(await acme.inState('held')).toEqual(['u1', 'u2', 'u3']);
+    expect((await acme.changeOf('u1')).decision?.reason).toBe(
+      'policy rule “level”: the condition of the rule cannot be evaluated for it: no such key: level',
+    );
+  });
+
+  it('keep their decision over later runs, and decide again on other content', async () => {
+    const acme = await withRules([rule('sales', 'user.department == "Sales"', hold), approveAll]);
+    const before = await acme.changeOf('u1');
+    const seen = await acme.revision();
+    await acme.sync();
+    expect(await acme.changeOf('u1')).toEqual(before);
+    expect(await acme.revision()).toBe(seen);
+    acme.directory.edit('u1', { department: 'Sales' });
+    await acme.sync();
+    expect(await acme.inState('held')).toEqual(['u1']);
+    expect((await acme.changeOf('u1')).id).not.toBe(before.id);
+  });
+
+  it('approve again what had moved, once it is proposed anew', async () => {
+    const acme = await withRules([approveAll]);
+    await acme.apply();
+    acme.directory.edit('u1', { jobTitle: 'Smith' });
+    await acme.sync();
+    await acme.edit('u1', { displayName: 'By hand' });
+    expect(await acme.apply()).toMatchObject({ moved: 1 });
+    await acme.sync();
+    expect(await acme.inState('approved')).toEqual(['u1']);
+    expect(await acme.apply()).toMatchObject({ applied: 1 });
+  });
+
+  it('decide with a delta as with a full run', async () => {
+    const acme = await install.connect({
+      directory: aDirectory({ users: 3, hasFeed: true }),
+      guards: noGuards,
+      policy: { rules: [approveAll] },
+    });
+    await acme.syncAndApply();
+    acme.directory.edit('u2', { jobTitle: 'Smith' });
+    const run = await acme.sync();
+    expect(run).toMatchObject({ kind: 'delta' });
+    expect(await acme.inState('approved')).toEqual(['u2']);
+  });
+});
+
+describe('What is ignored', () => {
+  it('is refused for so many days, and waits for a person then, although the rule is still there', async () => {
+    const acme = await withRules([rule('later', 'true', { ignore: { reason: 'not now', days: 10 } })]);
+    const until = new Date(install.clock.now().getTime() + 10 * DAY).toISOString();
+    expect(await acme.inState('rejected')).toEqual(['u1', 'u2', 'u3']);
+    expect((await acme.changeOf('u1')).decision).toMatchObject({ madeBy: 'policy', until });
+    install.clock.advance(10 * DAY);
+    await acme.sync();
+    expect(await acme.inState('open')).toEqual(['u1', 'u2', 'u3']);
+    expect((await acme.changeOf('u1')).note).toMatchObject({
+      because: 'time-up',
+      was: 'rejected',
+      by: 'a policy rule',
+    });
+    await acme.sync();
+    expect(await acme.inState('open')).toEqual(['u1', 'u2', 'u3']);
+  });
+
+  it('waits for a person between runs too, and what a person had put off is held again where a rule says so', async () => {
+    const acme = await withRules([
+      rule('u1', 'user.userName.startsWith("u1")', { ignore: { reason: 'not now', days: 1 } }),
+      rule('u2', 'user.userName.startsWith("u2")', hold),
+    ]);
+    const { id, fingerprint, decision } = await acme.changeOf('u2');
+    const until = new Date(install.clock.now().getTime() + DAY).toISOString();
+    const changes = [{ id, fingerprint, decision: decision?.id ?? null }];
+    await decide(install, acme.administrator, { verdict: 'reject', reason: 'later', until, changes });
+    install.clock.advance(DAY);
+    await install.store.decisions.openAgain(install.clock.now());
+    expect(await acme.inState('open')).toEqual(['u1', 'u3']);
+    expect(await acme.inState('held')).toEqual(['u2']);
+    expect((await acme.changeOf('u2')).decision).toMatchObject({ madeBy: 'policy' });
+  });
+});
+
+describe('When rules change', () => {
+  it('all that waits is judged anew with the next plan, what an earlier rule had decided too, and nothing else is', async () => {
+    const acme = await withRules([rule('u1', 'user.userName.startsWith("u1")', 'approve')]);
+    await acme.decide('approve', 'u2');
+    const seen = await acme.revision();
+    expect(await acme.inState('approved')).toEqual(['u1', 'u2']);
+    await setRules(acme, [rule('u3', 'user.userName.startsWith("u3")', 'approve')]);
+    await acme.sync();
+    expect(await acme.inState('approved')).toEqual(['u2', 'u3']);
+    expect((await acme.changeOf('u2')).decision).toMatchObject({ madeBy: 'person' });
+    // What was approved by rule is open again; whoever approves all that they saw before did not see it waiting.
+    expect(await acme.inState('open')).toEqual(['u1']);
+    expect(await acme.decideAll('approve', {}, { revision: seen })).toBe(0);
+    await setRules(acme, []);
+    await acme.sync();
+    expect(await acme.inState('open')).toEqual(['u1', 'u3']);
+    expect(await verdicts(acme)).toEqual({ u1: null, u2: null, u3: null });
+    const quiet = await acme.revision();
+    await acme.sync();
+    expect(await acme.revision()).toBe(quiet);
+  });
+
+  it('what the same rules say again keeps its decision', async () => {
+    const acme = await withRules([approveAll]);
+    const before = (await acme.changeOf('u1')).decision;
+    await setRules(acme, [rule('nobody', 'change.kind == "delete"', hold), approveAll]);
+    await acme.sync();
+    expect((await acme.changeOf('u1')).decision).toEqual(before);
+  });
+});
+
+describe('What a guard holds', () => {
+  it('is opened by no rule, and says how many have to let it go; once the guard is overridden the rule decides', async () => {
+    const acme = await install.connect({
+      directory: aDirectory({ users: 20 }),
+      policy: { rules: [rule('leavers', 'change.set == "deleted"', 'approve')] },
+    });
+    await acme.syncAndApply();
+    acme.directory.remove(...Array.from({ length: 12 }, (_, at) => `u${at + 1}`));
+    await acme.sync();
+    expect(await acme.inState('held')).toHaveLength(12);
+    expect((await acme.changeOf('u1')).decision).toMatchObject({ madeBy: 'guard' });
+    expect((await verdicts(acme))['u1']).toBe('approve leavers');
+    const until = new Date(install.clock.now().getTime() + DAY).toISOString();
+    for (const guard of [
+      'too-many-deletions',
+      'too-many-deletions-in-window',
+      'shrunken-directory',
+      'shrunken-domain',
+      'too-many-changes',
+    ] as const)
+      await overrideGuard(install, acme.administrator, {
+        ...{ connection: acme.connection, guard, allowed: null, until, reason: 'a merger' },
+      });
+    await acme.sync();
+    expect(await acme.inState('approved')).toHaveLength(12);
+  });
+});
+
+describe('Rules of tenants', () => {
+  it('hold for all connections below, and one below can only be stricter', async () => {
+    const parent = await install.tenant();
+    const child = await install.tenant(parent);
+    await tenantRules(parent, [
+      rule('u1', 'user.userName.startsWith("u1")', hold),
+      rule('two', 'user.userName.startsWith("u2")', { require: { approvals: 2, from: 'reviewer' } }),
+    ]);
+    await tenantRules(child, [approveAll]);
+    const acme = await withRules(
+      [rule('u3', 'user.userName.startsWith("u3")', { reject: { reason: 'no' } })],
+      child,
+    );
+    expect(await verdicts(acme)).toEqual({ u1: 'hold u1', u2: 'require two', u3: 'reject u3' });
+    await tenantRules(parent, []);
+    await acme.sync();
+    expect(await verdicts(acme)).toEqual({
+      ...{ u1: 'approve everybody', u2: 'approve everybody', u3: 'reject u3' },
+    });
+    const beside = await withRules([], await install.tenant());
+    expect(await beside.inState('open')).toEqual(['u1', 'u2', 'u3']);
+  });
+
+  it('come with a tenant that is moved below another', async () => {
+    const [above, moved] = [await install.tenant(), await install.tenant()];
+    await tenantRules(above, [rule('all', 'true', hold)]);
+    const acme = await withRules([approveAll], moved);
+    expect(await acme.inState('approved')).toHaveLength(3);
+    await moveTenant(install, install.operator, { tenant: moved, parent: above });
+    await acme.sync();
+    expect(await acme.inState('held')).toHaveLength(3);
+  });
+
+  it('are told to whoever sees that tenant; others are told that there are some, and what of theirs decides nothing', async () => {
+    const parent = await install.tenant();
+    const child = await install.tenant(parent);
+    await tenantRules(parent, [rule('a secret of the parent', 'true', hold)]);
+    const acme = await withRules([approveAll], child);
+    const own = await getConnectionPolicy(install, acme.administrator, acme.connection);
+    expect(own).toMatchObject({ inherited: [], hasHidden: true, idle: [{ rule: 'everybody' }] });
+    const seen = await getConnectionPolicy(install, install.operator, acme.connection);
+    expect(seen).toMatchObject({ inherited: [{ tenant: parent }], hasHidden: false });
+    const ofChild = await getTenantPolicy(install, acme.administrator, child);
+    expect(ofChild).toMatchObject({ rules: [], version: 0, inherited: [], hasHidden: true, idle: [] });
+    const tested = await testPolicy(install, acme.administrator, {
+      ...{ connection: acme.connection, cases: [{ name: 'any', change: {}, expect: 'approve' }] },
+    });
+    expect(tested).toMatchObject({ passed: 1, hasHidden: true });
+    expect(JSON.stringify([own, ofChild, tested])).not.toContain('a secret of the parent');
+    await expect(getTenantPolicy(install, acme.administrator, parent)).rejects.toMatchObject({
+      code: 'not-found',
+    });
+    await expect(
+      setTenantPolicy(install, acme.administrator, { tenant: parent, rules: [] }),
+    ).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('are changed by administrators, at the version that they saw, with an audit entry that repeats no condition', async () => {
+    const tenant = await install.tenant();
+    const reviewer = await aCaller(install, tenant, 'reviewer');
+    await expect(setTenantPolicy(install, reviewer, { tenant, rules: [] })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    const rules = [rule('ada', 'user.email == "ada@example.test"', hold)];
+    expect(await tenantRules(tenant, rules)).toMatchObject({ version: 1, rules });
+    expect(await tenantRules(tenant, rules)).toMatchObject({ version: 1 });
+    await expect(
+      setTenantPolicy(install, install.operator, { tenant, version: 0, rules: [] }),
+    ).rejects.toMatchObject({ code: 'changed-since-shown' });
+    const changed = await setTenantPolicy(install, install.operator, {
+      tenant,
+      version: 1,
+      timeZone: 'Asia/Tokyo',
+    });
+    expect(changed).toMatchObject({ version: 2, timeZone: 'Asia/Tokyo', rules });
+    const entries = (await auditOf(install.database.url, tenant)).filter(
+      ({ action }) => action === 'tenant.policy-changed',
+    );
+    expect(entries).toHaveLength(2);
+    expect(entries[0]?.details).toMatchObject({
+      before: { rules: [] },
+      after: { rules: [{ name: 'ada', decide: hold }] },
+    });
+    expect(JSON.stringify(entries)).not.toContain('ada@example.test');
+  });
+});
+
+describe('A replay', () => {
+  it('tells what a draft would have decided on the changes of the last days, and alters nothing', async () => {
+    const acme = await withRules([rule('u1', 'user.userName.startsWith("u1")', 'approve')]);
+    const before = await acme.live();
+    const rules = [
+      rule('u2', 'user.userName.startsWith("u2")', hold),
+      rule('never', 'false', hold),
+      approveAll,
+    ];
+    const request = { connection: acme.connection, draft: { rules } };
+    const replay = await replayPolicy(install, acme.administrator, request);
+    expect(replay).toMatchObject({ changes: 3, same: 1 });
+    expect(replay.differences.map(({ from, to, changes }) => `${from} > ${to}: ${changes}`).sort()).toEqual([
+      'nothing > approve: 1',
+      'nothing > hold: 1',
+    ]);
+    expect(replay.rules).toEqual([
+      { rule: 'u2', changes: 1 },
+      { rule: 'never', changes: 0 },
+      { rule: 'everybody', changes: 2 },
+    ]);
+    expect(await acme.live()).toEqual(before);
+    await asOwner(install.database.url, (client) =>
+      client.query(`UPDATE change SET created_at = $2 WHERE connection_id = $1 AND external_id <> 'u1'`, [
+        acme.connection,
+        new Date(install.clock.now().getTime() - 91 * DAY).toISOString(),
+      ]),
+    );
+    expect(await replayPolicy(install, acme.administrator, request)).toMatchObject({ changes: 1 });
+    const further = { ...request, days: 92 };
+    expect(await replayPolicy(install, acme.administrator, further)).toMatchObject({ changes: 3 });
+  });
+
+  it('lists the differences page by page, those asked for, over all connections of a tenant and those below', async () => {
+    const tenant = await install.tenant();
+    const [one, two] = [await withRules([], tenant), await withRules([], await install.tenant(tenant))];
+    const beside = await withRules([]);
+    const rules = [
+      rule('u2', 'user.userName.startsWith("u2")', { require: { approvals: 2 } as never }),
+      approveAll,
+    ];
+    const request = { tenant, draft: { rules } };
+    const all: string[] = [];
+    let after: string | null = null;
+    do {
+      const page = await listReplayed(install, one.administrator, {
+        ...request,
+        to: 'approve',
+        limit: 3,
+        after,
+      });
+      all.push(...page.items.map(({ change }) => change));
+      after = page.next;
+    } while (after !== null);
+    const wanted = [...(await one.live()), ...(await two.live())].filter(
+      ({ externalId }) => externalId !== 'u2',
+    );
+    expect(all.toSorted()).toEqual(wanted.map(({ id }) => id).sort());
+    const { items } = await listReplayed(install, one.administrator, { ...request, to: 'require' });
+    expect(items.map(({ to }) => to)).toEqual(['require 2 from reviewer', 'require 2 from reviewer']);
+    await expect(replayPolicy(install, beside.administrator, request)).rejects.toMatchObject({
+      code: 'not-found',
+    });
+    await expect(
+      replayPolicy(install, beside.administrator, { connection: one.connection, draft: { rules } }),
+    ).rejects.toMatchObject({ code: 'not-found' });
   });
 });
