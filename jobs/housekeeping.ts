@@ -29,6 +29,8 @@ export type HousekeepingDeps = {
   readonly openChangesAgain: () => Promise<number>;
   /** Deletes the tenants that are due, and removes what deleted ones held. Aborted, it leaves the rest for later. */
   readonly deletedTenants: (signal: AbortSignal) => Promise<void>;
+  /** Removes what is personal about users who were deleted long ago, where policies say so. Aborted, it leaves the rest for later. */
+  readonly purgedUsers: (signal: AbortSignal) => Promise<void>;
   /** Looks whether the records of verified domains are still there, of those that are due. Gives how many. */
   readonly checkedDomains: (signal: AbortSignal) => Promise<number>;
   /** Looks for what channels are to be told, and sends what is due. */
@@ -89,10 +91,21 @@ function joined(work: () => Promise<void>) {
   };
 }
 
+/** Tenants, and then people of those that stay. */
 async function removeTenants(deps: HousekeepingDeps, signal: AbortSignal): Promise<void> {
-  await logged(deps.log, 'deleted-tenants', async () => {
+  await untilAborted(deps.log, 'deleted-tenants', signal, deps.deletedTenants);
+  await untilAborted(deps.log, 'purged-users', signal, deps.purgedUsers);
+}
+
+async function untilAborted(
+  log: Logger,
+  part: string,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  await logged(log, part, async () => {
     try {
-      await deps.deletedTenants(signal);
+      await work(signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     }

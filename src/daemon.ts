@@ -21,6 +21,7 @@ import { offerSetUp, type SetUpOffer } from './signIn/setUp.ts';
 import { type RunOutcome, syncConnection } from './sync/sync.ts';
 import { recheckDomains } from './tenancy/domainClaims.ts';
 import { removeDueTenants } from './tenancy/tenantRemoval.ts';
+import { purgeDueUsers } from './tenancy/userPurge.ts';
 
 /** Which parts one process carries. */
 export type DaemonParts = 'all' | 'api' | 'worker';
@@ -70,6 +71,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
           applies: (await store.applying.unfinished()).map((apply) => ({ apply })),
         }),
         deletedTenants: (signal) => removeDueTenants(install.deps, signal),
+        purgedUsers: (signal) => purgeDueUsers(install.deps, signal),
         checkedDomains: (signal) => recheckDomains(install.deps, signal),
         notifications: notifications(install),
         log,

@@ -20,6 +20,9 @@ const userShape = {
   version: z.number().int(),
   createdAt: Moment,
   updatedAt: Moment,
+  purgedAt: Moment.nullable().describe(
+    'When all that was personal was removed for good: id, tenant and dates are left; null: it was not.',
+  ),
 };
 
 const User = z.object(userShape).meta({ id: 'User' });

@@ -213,6 +213,8 @@ async function tellOfUser(cli: Cli, app: App, user: ShownUser): Promise<void> {
   const tenant = (await operator.getTenant(user.tenant)).name;
   terminal.line(`${terminal.style('bold', title)}  ${terminal.style(styleOfState[user.state], user.state)}`);
   terminal.line(`${user.id}, version ${user.version}, of ${harmless(tenant)}`);
+  if (user.purgedAt !== null)
+    terminal.line(`All that was personal was removed for good at ${user.purgedAt.toISOString()}.`);
   terminal.line();
   const fields = Object.entries({ userName, email, ...user.attributes });
   terminal.table(

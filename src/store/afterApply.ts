@@ -26,14 +26,19 @@ export async function endLinks(sql: Sql, of: Of, applied: readonly CarriedOut[])
 export async function settle(sql: Sql, of: Of, applied: readonly CarriedOut[]): Promise<void> {
   const unlinked = applied.filter(({ change }) => change.kind === 'unlink').map(({ change }) => change.id);
   if (unlinked.length > 0) await refuseLinks(sql, of, unlinked);
-  const settled = externalIdsOf(applied, ['reactivate', 'delete', 'unlink']);
+  const settled = externalIdsOf(applied, ['reactivate', 'unlink']);
   if (settled.length > 0)
     await sql.query('DELETE FROM leaver WHERE connection_id = $1 AND external_id = ANY ($2::text[])', [
       of.connection,
       settled,
     ]);
-  const suspended = applied.filter(({ change }) => change.kind === 'suspend').map(({ change }) => change.id);
-  if (suspended.length > 0) await beginGrace(sql, of, suspended);
+  const gone = applied.filter(({ change }) => change.kind === 'suspend' || change.kind === 'delete');
+  if (gone.length > 0)
+    await noteLeavers(
+      sql,
+      of,
+      gone.map(({ change }) => change.id),
+    );
 }
 
 function externalIdsOf(applied: readonly CarriedOut[], kinds: readonly ChangeKind[]): readonly ExternalId[] {
@@ -80,16 +85,22 @@ async function refuseLinks(
   );
 }
 
-/** Those who are suspended because they have left: be it that their suspension was undone, and that is undone again. */
-async function beginGrace(sql: Sql, { connection, tenant, at }: Of, ids: readonly ChangeId[]): Promise<void> {
+/** Those who are suspended or deleted because they have left: be it that this was undone, and that is undone again. */
+async function noteLeavers(
+  sql: Sql,
+  { connection, tenant, at }: Of,
+  ids: readonly ChangeId[],
+): Promise<void> {
   await sql.query(
     `WITH RECURSIVE back AS (
-       SELECT id AS suspended, cause, undoes FROM change WHERE id = ANY ($1::uuid[])
-       UNION ALL SELECT b.suspended, c.cause, c.undoes FROM back b JOIN change c ON c.id = b.undoes)
-     INSERT INTO leaver (connection_id, external_id, tenant_id, auth_user_id, since)
-     SELECT $2, c.external_id, $3, c.auth_user_id, $4 FROM back b JOIN change c ON c.id = b.suspended
+       SELECT id AS gone, cause, undoes FROM change WHERE id = ANY ($1::uuid[])
+       UNION ALL SELECT b.gone, c.cause, c.undoes FROM back b JOIN change c ON c.id = b.undoes)
+     INSERT INTO leaver (connection_id, external_id, tenant_id, auth_user_id, since, deleted_at)
+     SELECT $2, c.external_id, $3, c.auth_user_id, $4::timestamptz, CASE c.kind WHEN 'delete' THEN $4::timestamptz END
+     FROM back b JOIN change c ON c.id = b.gone
      WHERE b.undoes IS NULL AND b.cause = ANY ($5::text[])
-     ON CONFLICT (connection_id, external_id) DO UPDATE SET auth_user_id = excluded.auth_user_id, since = excluded.since`,
-    [ids, connection, tenant, at.toISOString(), LEAVING],
+     ON CONFLICT (connection_id, external_id) DO UPDATE SET auth_user_id = excluded.auth_user_id, deleted_at = excluded.deleted_at,
+       since = CASE WHEN excluded.deleted_at IS NULL THEN excluded.since ELSE leaver.since END`,
+    [ids, connection, tenant, at.toISOString(), [...LEAVING, 'grace-over']],
   );
 }

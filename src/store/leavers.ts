@@ -33,7 +33,7 @@ export class PlannedLeavers {
 
   static async begin(sql: Sql, run: TakenRun, policy: Leavers): Promise<PlannedLeavers> {
     const [found] = await sql.query<{ any: boolean }>(
-      'SELECT EXISTS (SELECT FROM leaver WHERE connection_id = $1) AS any',
+      'SELECT EXISTS (SELECT FROM leaver WHERE connection_id = $1 AND deleted_at IS NULL) AS any',
       [run.connection],
     );
     return new PlannedLeavers(sql, run, policy, found?.any ?? false);

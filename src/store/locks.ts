@@ -83,6 +83,15 @@ export async function lockForPlan(sql: Sql, connection: ConnectionId): Promise<v
   await sql.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [CHANGE_SET, connection]);
 }
 
+/** The same, or gives false at once where another plan or an apply is at it. */
+export async function tryLockForPlan(sql: Sql, connection: ConnectionId): Promise<boolean> {
+  const [row] = await sql.query<{ taken: boolean }>(
+    'SELECT pg_try_advisory_xact_lock($1, hashtext($2)) AS taken',
+    [CHANGE_SET, connection],
+  );
+  return row?.taken ?? false;
+}
+
 /** Until the transaction ends, no plan touches this connection's changes; other applies may. */
 export async function lockForApply(sql: Sql, connection: ConnectionId): Promise<void> {
   await sql.query('SELECT pg_advisory_xact_lock_shared($1, hashtext($2))', [CHANGE_SET, connection]);

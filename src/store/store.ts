@@ -46,6 +46,7 @@ import { type TenantPurge, tenantPurge } from './tenantPurge.ts';
 import { type TenantStore, tenantStore } from './tenants.ts';
 import { Touched } from './touched.ts';
 import { Undoing } from './undoing.ts';
+import { UserPurge } from './userPurge.ts';
 import { type UserStore, userStore } from './users.ts';
 import { begunAt, type SomeWork, whoseWork } from './whose.ts';
 
@@ -81,6 +82,7 @@ export type Store = {
   readonly pairs: Pairs;
   readonly applying: Applying;
   readonly undoing: Undoing;
+  readonly userPurge: UserPurge;
   readonly audit: AuditLog;
   readonly histories: Histories;
   readonly events: Events;
@@ -144,6 +146,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     pairs: new Pairs(database),
     applying: new Applying(database),
     undoing: new Undoing(database),
+    userPurge: new UserPurge(database),
     audit: new AuditLog(database),
     events: new Events(database),
     evidence: new Evidence(database),

@@ -23,6 +23,8 @@ export type AuthUser = {
   readonly version: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
+  /** When all that was personal was removed for good; null: it was not. */
+  readonly purgedAt: Date | null;
 };
 
 export type AuthUserDetails = AuthUser & {
@@ -152,7 +154,7 @@ const Origin = z.enum(['directory', 'manual']);
 const Type = z.enum(ROLE_TYPES);
 
 function toAuthUser(row: AuthUserRow): AuthUser {
-  const { userName, email, displayName, version, createdAt, updatedAt } = row;
+  const { userName, email, displayName, version, createdAt, updatedAt, purgedAt } = row;
   return {
     id: AuthUserId.parse(row.id),
     tenant: TenantId.parse(row.tenantId),
@@ -164,6 +166,7 @@ function toAuthUser(row: AuthUserRow): AuthUser {
     version,
     createdAt,
     updatedAt,
+    purgedAt,
   };
 }
 

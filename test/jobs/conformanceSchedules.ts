@@ -109,6 +109,7 @@ const housekeeping = (
       connectionsWithSchedules: connections,
       unfinishedWork: async () => ({ runs: await runs(), applies: [] }),
       openChangesAgain: async () => 0,
+      purgedUsers: async () => {},
       advanceApplies: async () => 0,
       renewSigningKeys: async () => false,
       deletedTenants,

@@ -38,6 +38,7 @@ const housekeeping = startHousekeeping({
   connectionsWithSchedules: async () => [],
   unfinishedWork: async () => ({ runs: [], applies: [] }),
   openChangesAgain: async () => 0,
+  purgedUsers: async () => {},
   advanceApplies: async () => 0,
   renewSigningKeys: async () => false,
   deletedTenants: async () => {},

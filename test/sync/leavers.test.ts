@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { purgeDueUsers } from '../../src/tenancy/userPurge.ts';
+import { getUser } from '../../src/tenancy/users.ts';
+import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, type ConnectOptions, Install, noGuards } from '../support/install.ts';
 
@@ -53,6 +56,180 @@ describe('Whoever leaves', () => {
     expect(await acme.apply()).toMatchObject({ applied: 2 });
     await acme.sync();
     expect(await kinds(acme)).toEqual([]);
-    expect((await acme.users()).map(({ state }) => state)).toEqual(['deleted', 'deleted', 'active', 'active']);
+    expect((await acme.users()).map(({ state }) => state)).toEqual([
+      'deleted',
+      'deleted',
+      'active',
+      'active',
+    ]);
+  });
+
+  it('is the same auth user again when they return meanwhile, and waits anew when they leave again', async () => {
+    const acme = await settled(2);
+    const before = await acme.users();
+    acme.directory.remove('u1');
+    await acme.syncAndApply();
+    install.clock.advance(20 * DAY_MS);
+    acme.directory.add({ id: 'u1' });
+    await acme.sync();
+    expect(await kinds(acme)).toEqual([['u1', 'reactivate', 'returned']]);
+    await acme.approveAll();
+    await acme.apply();
+    const withoutVersion = ({ version: _, ...user }: (typeof before)[number]) => user;
+    expect((await acme.users()).map(withoutVersion)).toEqual(before.map(withoutVersion));
+    install.clock.advance(20 * DAY_MS);
+    await acme.sync();
+    acme.directory.remove('u1');
+    await acme.syncAndApply();
+    install.clock.advance(20 * DAY_MS);
+    await acme.sync();
+    expect(await kinds(acme)).toEqual([]);
+  });
+
+  it('who comes back as suspended is no leaver any more', async () => {
+    const acme = await settled(2);
+    acme.directory.remove('u1');
+    await acme.syncAndApply();
+    acme.directory.add({ id: 'u1', state: 'suspended' });
+    await acme.sync();
+    install.clock.advance(31 * DAY_MS);
+    await acme.sync();
+    expect(await kinds(acme)).toEqual([]);
+  });
+
+  it('who was suspended before waits from when they left', async () => {
+    const acme = await settled(2);
+    acme.directory.edit('u1', { state: 'suspended' });
+    acme.directory.edit('u2', { state: 'suspended' });
+    await acme.syncAndApply();
+    install.clock.advance(60 * DAY_MS);
+    acme.directory.remove('u1');
+    acme.directory.edit('u2', { state: 'deprovisioned' });
+    await acme.sync();
+    install.clock.advance(29 * DAY_MS);
+    await acme.sync();
+    expect(await kinds(acme)).toEqual([]);
+    install.clock.advance(DAY_MS);
+    await acme.sync();
+    expect(await kinds(acme)).toEqual([
+      ['u1', 'delete', 'grace-over'],
+      ['u2', 'delete', 'grace-over'],
+    ]);
+  });
+
+  it('is not proposed for deletion by a run that could not read everything, nor while their own record is unreadable', async () => {
+    const acme = await settled(6);
+    acme.directory.remove('u1', 'u2');
+    await acme.syncAndApply();
+    install.clock.advance(31 * DAY_MS);
+    acme.directory.faults = { emptyFirstPage: true };
+    await acme.sync();
+    expect(await kinds(acme)).toEqual([]);
+    acme.directory.add({ id: 'u1' });
+    acme.directory.faults = { unreadable: ['u1'] };
+    await acme.sync();
+    expect(await kinds(acme)).toEqual([['u2', 'delete', 'grace-over']]);
+  });
+
+  it('is counted by guards once, and not again when the deletion follows', async () => {
+    const guards = {
+      ...noGuards,
+      deletedPercent: 0,
+      deletedInWindowPercent: 0,
+      deletedAtLeast: 3,
+      windowHours: 8_760,
+    };
+    const acme = await settled(10, { guards: { ...guards, changedPercent: 0, changedAtLeast: 3 } });
+    acme.directory.remove('u1', 'u2', 'u3');
+    await acme.syncAndApply();
+    install.clock.advance(30 * DAY_MS);
+    await acme.sync();
+    expect(await acme.inState('open')).toEqual(['u1', 'u2', 'u3']);
+    acme.directory.remove('u4');
+    await acme.sync();
+    expect(await acme.inState('held')).toEqual(['u4']); // with the three it would be a fourth within the window
+    expect(await acme.inState('open')).toEqual(['u1', 'u2', 'u3']);
+    await acme.approve('u1', 'u2', 'u3');
+    await acme.apply();
+    await acme.sync();
+    expect(await acme.inState('held')).toEqual(['u4']);
   });
 });
+
+describe('Whoever was deleted long ago', () => {
+  const purging = { leavers: { graceDays: 0, purgeAfterDays: 90 } };
+  const log = { info: () => {}, warn: (fields: object) => expect.fail(JSON.stringify(fields)) };
+  const purge = () => purgeDueUsers({ ...install, store: install.store, log }, new AbortController().signal);
+
+  it('is purged of all that is personal, and comes back as somebody new', async () => {
+    const groups = [{ id: 'g', members: ['ada-17'] }];
+    const directory = aDirectory({ users: 0, groups });
+    directory.add({ id: 'ada-17', displayName: 'Ada Obi', email: 'ada.obi@example.test' }, { id: 'bob' });
+    const mapping = { roles: [{ group: 'g', role: 'editor' }] };
+    const acme = await settled(0, { directory, mapping, policy: purging });
+    await acme.grant('ada-17', 'approver');
+    directory.edit('ada-17', { department: 'Engines' });
+    await acme.syncAndApply();
+    const { id } = await acme.user('ada-17');
+    directory.remove('ada-17');
+    directory.group('g', []);
+    await acme.syncAndApply();
+    install.clock.advance(89 * DAY_MS);
+    await purge();
+    expect((await acme.user('ada-17')).fields).toMatchObject({ displayName: 'Ada Obi' });
+    install.clock.advance(DAY_MS);
+    await purge();
+    const user = await getUser(install, acme.administrator, id);
+    expect(user).toMatchObject({
+      state: 'deleted',
+      userName: null,
+      email: null,
+      displayName: null,
+      attributes: {},
+    });
+    expect(user).toMatchObject({ purgedAt: install.clock.now(), roles: [], identities: [] });
+    expect(await traces(acme.tenant, ['ada-17', 'ada obi', 'ada.obi'])).toEqual([]);
+    expect((await acme.events()).at(-1)).toMatchObject({ type: 'user.purged', authUser: id });
+    directory.add({ id: 'ada-17', displayName: 'Ada Obi', email: 'ada.obi@example.test' });
+    await acme.sync();
+    expect(await kinds(acme)).toEqual([['ada-17', 'create', 'joined']]);
+    expect(await install.auditIsWhole()).toBe(true);
+  });
+
+  it('is kept where they are back, where nobody has said how long, and where another directory has them too', async () => {
+    const back = await settled(2, { policy: purging });
+    const forever = await settled(2, { policy: {} });
+    for (const acme of [back, forever]) {
+      acme.directory.remove('u1');
+      await acme.syncAndApply();
+    }
+    install.clock.advance(91 * DAY_MS);
+    back.directory.add({ id: 'u1' });
+    await back.sync();
+    await purge();
+    for (const acme of [back, forever]) expect((await acme.user('u1')).fields).not.toEqual({});
+    await back.approveAll();
+    await back.apply();
+    await purge();
+    expect((await back.user('u1')).state).toBe('active');
+  });
+});
+
+/** Tables of the tenant in which one of these texts still is, the audit log aside. */
+async function traces(tenant: string, texts: readonly string[]): Promise<readonly string[]> {
+  return await asOwner(install.database.url, async (client) => {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT c.table_name AS name FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
+       WHERE c.table_schema = 'public' AND c.column_name = 'tenant_id' AND t.table_type = 'BASE TABLE' AND table_name NOT LIKE 'staged%' ORDER BY 1`,
+    );
+    const found: string[] = [];
+    for (const { name } of rows) {
+      const { rowCount } = await client.query(
+        `SELECT FROM ${name} t WHERE tenant_id = $1 AND EXISTS (SELECT FROM unnest($2::text[]) AS s (text) WHERE to_jsonb(t)::text ILIKE '%' || s.text || '%')`,
+        [tenant, texts],
+      );
+      if ((rowCount ?? 0) > 0) found.push(name);
+    }
+    return found;
+  });
+}

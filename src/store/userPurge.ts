@@ -1,0 +1,138 @@
+/**
+ * Removes for good what is personal about auth users who were deleted long enough ago, as the policies of their connections say. What
+ * stays is their id, tenant and dates; what was proposed for them and applied, without names, values and the directory's id; and the
+ * audit log, which has ids alone.
+ */
+import type { AuditEntry } from '../domain/audit.ts';
+import type { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
+import { appendToChains, type ChainedEntry } from './auditChains.ts';
+import type { BulkTransaction, Database, Sql } from './database.ts';
+import { manyIds } from './ids.ts';
+import { tryLockForPlan } from './locks.ts';
+import { LIVE } from './planning.ts';
+
+/** Users that one transaction purges. */
+const TOGETHER = 1_000;
+const DAY_MS = 86_400_000;
+
+/** A connection whose policy purges. */
+export type Purging = {
+  readonly connection: ConnectionId;
+  readonly tenant: TenantId;
+  readonly afterDays: number;
+};
+
+type Due = {
+  readonly user: AuthUserId;
+  readonly tenant: TenantId;
+  readonly version: number;
+  readonly deletedAt: string;
+};
+
+export class UserPurge {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Of every tenant, those that somebody is due in, or may be. */
+  connections(now: Date): Promise<readonly Purging[]> {
+    return this.#database.bulk(this.#database.root, (tx) =>
+      tx.query<Purging>(
+        `SELECT n.id AS connection, n.tenant_id AS tenant, p.days AS "afterDays"
+         FROM connection n, LATERAL (SELECT (n.policy #>> '{leavers,purgeAfterDays}')::int AS days) p
+         WHERE EXISTS (SELECT FROM leaver l WHERE l.connection_id = n.id AND l.deleted_at <= $1::timestamptz - make_interval(days => p.days))
+         ORDER BY n.id`,
+        [now.toISOString()],
+      ),
+    );
+  }
+
+  /** Purges some who are due; gives how many. None also where a plan or an apply is at it: the next round comes to them. */
+  purgeSome(of: Purging, now: Date): Promise<number> {
+    return this.#database.bulk(of.tenant, async (tx) => {
+      if (!(await tryLockForPlan(tx, of.connection))) return 0;
+      const due = await this.#due(tx, of, now);
+      if (due.length === 0) return 0;
+      const ids = due.map(({ user }) => user);
+      await removeTraces(tx, ids);
+      await tx.query(
+        `UPDATE auth_user SET user_name = NULL, email = NULL, email_key = NULL, display_name = NULL, attributes = '{}', version = version + 1,
+           purged_at = $2, updated_at = $2 WHERE id = ANY ($1::uuid[])`,
+        [ids, now.toISOString()],
+      );
+      await tell(tx, due, now);
+      await appendToChains(
+        tx,
+        now,
+        due.map((one) => entryOf(one, of)),
+      );
+      return due.length;
+    });
+  }
+
+  /** Nobody for whom a change waits or a refusal stands: they may be back; nor whom another directory's policy keeps. */
+  #due(tx: Sql, { connection, afterDays }: Purging, now: Date): Promise<readonly Due[]> {
+    return tx.query<Due>(
+      `SELECT a.id AS user, a.tenant_id AS tenant, a.version,
+         to_char(l.deleted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "deletedAt"
+       FROM leaver l JOIN auth_user a ON a.id = l.auth_user_id AND a.state = 'deleted'
+       WHERE l.connection_id = $1 AND l.deleted_at <= $2
+         AND NOT EXISTS (SELECT FROM change w WHERE w.auth_user_id = a.id AND w.state IN ${LIVE})
+         AND NOT EXISTS (SELECT FROM identity i JOIN connection n ON n.id = i.connection_id
+           WHERE i.auth_user_id = a.id AND n.id <> $1
+             AND coalesce(l.deleted_at > $3::timestamptz - make_interval(days => (n.policy #>> '{leavers,purgeAfterDays}')::int), true))
+       ORDER BY l.deleted_at, a.id LIMIT ${TOGETHER} FOR UPDATE OF a`,
+      [connection, new Date(now.getTime() - afterDays * DAY_MS).toISOString(), now.toISOString()],
+    );
+  }
+}
+
+/** What stands in the place of the directory's id. */
+const PURGED = 'purged' as ExternalId;
+
+async function removeTraces(tx: BulkTransaction, users: readonly AuthUserId[]): Promise<void> {
+  const theirs = 'SELECT connection_id, external_id FROM identity WHERE auth_user_id = ANY ($1::uuid[])';
+  const bare = (side: string) =>
+    `${side} = CASE WHEN ${side} IS NULL THEN NULL ELSE jsonb_build_object('state', ${side} -> 'state', 'fields', '{}'::jsonb, 'roles', '[]'::jsonb) END`;
+  const ofChange = `external_id = '${PURGED}', ${bare('before')}, ${bare('after')}, fields = '[]', candidates = NULL, parts = NULL`;
+  const statements = [
+    `UPDATE change SET ${ofChange} WHERE auth_user_id = ANY ($1::uuid[])`,
+    // What was once proposed before they became an auth user.
+    `UPDATE change SET ${ofChange} WHERE state = 'superseded' AND auth_user_id IS NULL AND (connection_id, external_id) IN (${theirs})`,
+    `DELETE FROM change_comment WHERE (connection_id, external_id) IN (${theirs})`,
+    `DELETE FROM adjustment WHERE (connection_id, external_id) IN (${theirs})`,
+    `DELETE FROM pair WHERE auth_user_id = ANY ($1::uuid[])`,
+    `DELETE FROM directory_user WHERE (connection_id, external_id) IN (${theirs})`,
+    `UPDATE event SET data = data - 'externalId' WHERE auth_user_id = ANY ($1::uuid[]) AND data ? 'externalId'`,
+    'DELETE FROM role_assignment WHERE auth_user_id = ANY ($1::uuid[])',
+    'DELETE FROM leaver WHERE auth_user_id = ANY ($1::uuid[])',
+    'DELETE FROM identity WHERE auth_user_id = ANY ($1::uuid[])',
+  ];
+  for (const statement of statements) await tx.query(statement, [users]);
+}
+
+async function tell(tx: Sql, due: readonly Due[], now: Date): Promise<void> {
+  const ids = manyIds(due.length);
+  const rows = due.map(({ user, tenant, version }, at) => {
+    const data = { fields: [], rolesGained: [], rolesLost: [] };
+    return { id: ids[at], tenant_id: tenant, auth_user_id: user, user_version: version + 1, data };
+  });
+  await tx.query(
+    `INSERT INTO event (id, tenant_id, auth_user_id, type, user_version, data, created_at)
+     SELECT id, tenant_id, auth_user_id, 'user.purged', user_version, data, $2
+     FROM jsonb_to_recordset($1::jsonb) AS row (id uuid, tenant_id uuid, auth_user_id uuid, user_version int, data jsonb)`,
+    [JSON.stringify(rows), now.toISOString()],
+  );
+}
+
+function entryOf({ user, tenant, deletedAt }: Due, { connection, afterDays }: Purging): ChainedEntry {
+  const entry: AuditEntry = {
+    actor: { kind: 'system', id: null, name: 'housekeeping' },
+    action: 'auth-user.purged',
+    subject: { kind: 'auth-user', id: user },
+    details: { connection, deletedAt, afterDays },
+  };
+  return { chain: tenant, entry };
+}
