@@ -9,8 +9,7 @@ import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId 
 import { areGivenOut, findHolders, type Holders } from './addressHolders.ts';
 import { endLinks, settle } from './afterApply.ts';
 import { refuseHalted } from './applyGround.ts';
-import { appendAudit } from './audit.ts';
-import { lockChains } from './auditChains.ts';
+import { appendToChains, type ChainedEntry, lockChains } from './auditChains.ts';
 import type { BulkTransaction } from './database.ts';
 import { holdBack } from './guardedApply.ts';
 import { holdNamedRoles } from './heldRoles.ts';
@@ -19,6 +18,7 @@ import { whoComesTooLate } from './lateComers.ts';
 import { holdTree, lockForApply } from './locks.ts';
 import { FoundPlaces, moveAlong } from './places.ts';
 import { type AuthUserRow, toColumns, toStoredAuthUser } from './rows.ts';
+import { endOwnSessions, isSignedOut, SESSIONS_REVOKED } from './signedOut.ts';
 
 /** An apply that this process works on. */
 export type RunningApply = {
@@ -81,6 +81,8 @@ type Done = {
   /** Where the auth user was before; null: nowhere. */
   readonly from: TenantId | null;
   readonly result: CarriedOut;
+  /** They were active, and are not from now on. */
+  readonly signedOut: boolean;
 };
 
 /** Carried out, with the tenant that the auth user is in from now on. */
@@ -120,11 +122,13 @@ export class Batch {
     await settle(tx, { ...this.#apply, at: this.#at }, applied);
     await moveAlong(tx, applied);
     await this.#writeEvents(tx, applied);
+    const ended = await endOwnSessions(tx, this.#apply.connection, applied, this.#at);
     // Connections of tenants below hold the ends of theirs, so that `#seeWhoWasFirst` sees what they gave.
     const below = ground.spread && given.length > 0 ? applied.map(({ tenant }) => tenant) : [];
-    await lockChains(tx, [this.#apply.tenant, ...below]);
+    await lockChains(tx, [this.#apply.tenant, ...below, ...ended.map(({ chain }) => chain)]);
     const entries = [...done.map((one) => this.#auditEntry(one)), ...held.values()];
-    await appendAudit(tx, this.#apply.tenant, this.#at, entries);
+    const chained = entries.map((entry): ChainedEntry => ({ chain: this.#apply.tenant, entry }));
+    await appendToChains(tx, this.#at, [...chained, ...ended]);
     await this.#seeWhoWasFirst(tx, applied, given, ground);
     this.moved = done.filter(({ result }) => result.outcome === 'moved').length;
     return done.length + held.size;
@@ -188,9 +192,10 @@ export class Batch {
         });
         const from = found?.user.tenant ?? null;
         if (result.outcome !== 'applied')
-          return { change, user: change.authUser, version: null, from, result };
+          return { change, user: change.authUser, version: null, from, result, signedOut: false };
         const user = change.authUser ?? (ids[at] as AuthUserId);
-        return { change, user, version: (found?.user.version ?? 0) + 1, from, result };
+        const signedOut = isSignedOut(found?.user.state ?? null, result.state);
+        return { change, user, version: (found?.user.version ?? 0) + 1, from, result, signedOut };
       });
       const late = whoComesTooLate(done, { ...ground, holders: ground.holders.held });
       if (late.length === 0)
@@ -315,13 +320,13 @@ export class Batch {
 
   /** In the tenant that the auth user is in by now; whoever hears of the one that they were in before hears that they are there no more. */
   async #writeEvents(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
-    const ids = manyIds(2 * applied.length);
-    const rows = applied.flatMap(({ change, user, tenant, from, version }, at) => {
+    const ids = manyIds(3 * applied.length);
+    const rows = applied.flatMap(({ change, user, tenant, from, version, signedOut }, at) => {
       if (change.kind === 'conflict') return [];
       const event = { tenant_id: tenant, auth_user_id: user, user_version: version };
       const left = {
         ...event,
-        id: ids[2 * at],
+        id: ids[3 * at],
         tenant_id: from,
         change_id: null,
         type: 'user.moved',
@@ -338,12 +343,17 @@ export class Batch {
       };
       const told = {
         ...event,
-        id: ids[2 * at + 1],
+        id: ids[3 * at + 1],
         change_id: change.id,
         type: eventTypeOf(change.kind, change.after),
         data,
       };
-      return from === null || from === tenant ? [told] : [left, told];
+      const { externalId } = change;
+      const revoked = {
+        ...event,
+        ...{ id: ids[3 * at + 2], change_id: null, type: SESSIONS_REVOKED, data: { externalId } },
+      };
+      return [...(from === null || from === tenant ? [] : [left]), told, ...(signedOut ? [revoked] : [])];
     });
     await tx.query(
       `INSERT INTO event (id, tenant_id, auth_user_id, change_id, type, user_version, data, created_at)

@@ -7,6 +7,7 @@ import type { RoleId, RoleType } from '../domain/role.ts';
 import type { ChainedEntry } from './auditChains.ts';
 import type { Sql } from './database.ts';
 import { manyIds } from './ids.ts';
+import { SESSIONS_REVOKED } from './signedOut.ts';
 
 export type By = {
   readonly actor: Actor;
@@ -49,17 +50,16 @@ export async function tellByHand(
   done: readonly DoneByHand[],
   by: By,
 ): Promise<readonly ChainedEntry[]> {
-  const ids = manyIds(done.length);
+  const ids = manyIds(2 * done.length);
   const named = (roles: readonly RoleByHand[]) =>
     roles.filter(({ type }) => type !== 'hidden').map(({ name }) => name);
-  const rows = done.map(({ user, tenant, version, what, fields, gained, lost }, index) => ({
-    id: ids[index],
-    tenant_id: tenant,
-    auth_user_id: user,
-    type: `user.${what}`,
-    user_version: version,
-    data: { fields, rolesGained: named(gained), rolesLost: named(lost) },
-  }));
+  const rows = done.flatMap(({ user, tenant, version, what, fields, gained, lost }, index) => {
+    const event = { tenant_id: tenant, auth_user_id: user, user_version: version };
+    const data = { fields, rolesGained: named(gained), rolesLost: named(lost) };
+    const told = { ...event, id: ids[2 * index], type: `user.${what}`, data };
+    const revoked = { ...event, id: ids[2 * index + 1], type: SESSIONS_REVOKED, data: {} };
+    return what === 'suspended' ? [told, revoked] : [told];
+  });
   await sql.query(
     `INSERT INTO event (id, tenant_id, auth_user_id, type, user_version, data, created_at)
      SELECT id, tenant_id, auth_user_id, type, user_version, data, $2::timestamptz

@@ -79,6 +79,10 @@ export const usableBody: Readonly<Record<string, Json>> = {
   previewMapping: { mapping: {} },
   requestRun: {},
   undoApply: {},
+  startApply: {},
+  pauseApply: {},
+  resumeApply: {},
+  cancelApply: {},
   decide: { verdict: 'approve', reason: 'why not', connection: UNKNOWN, revision: 1 },
   exportEvidence: { from: '2026-01-01T00:00:00Z', to: '2026-04-01T00:00:00Z' },
   overrideGuard: {

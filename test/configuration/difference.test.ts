@@ -160,7 +160,7 @@ describe('local users', () => {
     ]);
     const events = await asOwner(on.database.url, async (client) => {
       const { rows } = await client.query(
-        'SELECT type, user_version, data FROM event WHERE auth_user_id = $1 ORDER BY user_version',
+        'SELECT type, user_version, data FROM event WHERE auth_user_id = $1 ORDER BY user_version, id',
         [user.id],
       );
       return rows;
@@ -168,6 +168,7 @@ describe('local users', () => {
     expect(events).toMatchObject([
       { type: 'user.created', user_version: 1, data: { fields: ['userName'], rolesGained: ['editor'] } },
       { type: 'user.suspended', user_version: 2, data: { fields: ['displayName'] } },
+      { type: 'user.sessions-revoked', user_version: 2, data: {} },
       { type: 'user.reactivated', user_version: 3, data: { rolesGained: ['clerk'] } },
     ]);
     expect((await verifyAudit(on.deps, on.operator, {})).tenants.every(({ ok }) => ok)).toBe(true);

@@ -151,10 +151,12 @@ describe('An apply', () => {
     expect(events.map(({ type }) => type).sort()).toEqual([
       'user.created',
       'user.deleted',
+      'user.sessions-revoked',
+      'user.sessions-revoked',
       'user.suspended',
       'user.updated',
     ]);
-    expect(new Set(events.map(({ change }) => change)).size).toBe(4);
+    expect(new Set(events.flatMap(({ change }) => change ?? [])).size).toBe(4);
     const applied = (await auditOf(install.database.url, acme.tenant)).filter(
       ({ action, subject }) =>
         action === 'change.applied' && events.some(({ change }) => change === subject.id),
