@@ -24,6 +24,7 @@ import { createConnection, updateConnection } from '../tenancy/connections.ts';
 import { createProductPlan, updateProductPlan } from '../tenancy/productPlans.ts';
 import { createRole, updateRole } from '../tenancy/roles.ts';
 import { resumeTenant, suspendTenant } from '../tenancy/tenantLife.ts';
+import { setTenantPolicy } from '../tenancy/tenantPolicy.ts';
 import { updateTenant } from '../tenancy/tenants.ts';
 import { type ParsedFile, stoppedAt } from './file.ts';
 import type { ConfigurationDeps, Resolved } from './read.ts';
@@ -140,7 +141,10 @@ class Load {
     );
     for (const batch of batchesOf(domains))
       await this.#deps.store.configuration.verifyDomains(this.#caller.tenant, batch, this.#by());
-    const others = tenants.filter(({ current, wanted }) => current !== null || wanted.state === 'suspended');
+    const others = tenants.filter(
+      ({ current, wanted, fields }) =>
+        current !== null || wanted.state === 'suspended' || fields.some(({ field }) => field === 'policy'),
+    );
     await this.#each('tenants', others, (difference) => this.#changeTenant(difference));
   }
 
@@ -164,6 +168,8 @@ class Load {
         ...(plan === undefined ? {} : { plan: this.#plan(plan) }),
       });
     }
+    if (touched.has('policy') && wanted.policy !== undefined)
+      await setTenantPolicy(this.#deps, this.#caller, { tenant, ...wanted.policy });
     if (!touched.has('state')) return;
     if (wanted.state === 'suspended') await suspendTenant(this.#deps, this.#caller, tenant);
     else await resumeTenant(this.#deps, this.#caller, tenant);

@@ -7,6 +7,7 @@ import { Provider } from '../domain/directory.ts';
 import { ExternalId } from '../domain/ids.ts';
 import { Name } from '../domain/input.ts';
 import { RoleName } from '../domain/role.ts';
+import { TenantPolicy } from '../domain/tenantPolicy.ts';
 import { ChangedConnection, NewConnection } from '../tenancy/connectionInput.ts';
 import { ChangedProductPlan, NewProductPlan } from '../tenancy/productPlans.ts';
 import { ChangedRole, NewRole } from '../tenancy/roles.ts';
@@ -98,6 +99,7 @@ const WantedTenant = z.strictObject({
     .array(VerifiedDomain.shape.domain)
     .transform((domains) => [...new Set(domains)].sort())
     .optional(),
+  policy: TenantPolicy.optional(),
 });
 
 const WantedConnection = z.strictObject({

@@ -1,9 +1,17 @@
 /** The configuration that there is, as the text of a file: the same text whenever it is the same configuration. */
 import { stringify } from 'yaml';
 import type { Json } from '../domain/canonical.ts';
-import { type Current, type CurrentUser, keyOf, OWN, type TenantPath } from '../domain/configuration.ts';
+import {
+  type Current,
+  type CurrentUser,
+  isSame,
+  keyOf,
+  OWN,
+  type TenantPath,
+} from '../domain/configuration.ts';
 import type { Connection } from '../domain/connection.ts';
 import type { TenantId } from '../domain/ids.ts';
+import { TenantPolicy } from '../domain/tenantPolicy.ts';
 
 /** What the file cannot name. */
 export type LeftOut = {
@@ -49,14 +57,23 @@ export function writeFile(current: ToWrite): Written {
 /** The caller's own tenant only where it says something that a file can. */
 function tenantsOf({ tenants }: ToWrite) {
   return tenants
-    .filter(({ path, plan, domains }) => path.length > 0 || plan !== null || domains.length > 0)
+    .map((tenant) => ({ ...tenant, ...policyOf(tenant) }))
+    .filter(
+      (one) => one.path.length > 0 || one.plan !== null || one.domains.length > 0 || one.written !== null,
+    )
     .toSorted((one, other) => comparePaths(one.path, other.path))
-    .map(({ path, plan, inheritsRoles, state, domains }) => {
-      const written = { path: writtenPath(path), plan, inheritsRoles, state, domains };
-      if (path.length > 0) return written;
-      const { path: own, plan: ownPlan, domains: ownDomains } = written;
-      return { path: own, plan: ownPlan, domains: ownDomains };
+    .map(({ path, plan, inheritsRoles, state, domains, written }) => {
+      const policy = written === null ? {} : { policy: written };
+      if (path.length > 0) return { path: writtenPath(path), plan, inheritsRoles, state, domains, ...policy };
+      return { path: writtenPath(path), plan, domains, ...policy };
     });
+}
+
+const NO_POLICY = TenantPolicy.parse({});
+
+/** null: nothing that would be said anew of a tenant that has said nothing. */
+function policyOf({ policy }: Current['tenants'][number]): { readonly written: Json | null } {
+  return { written: isSame(policy as Json, NO_POLICY as Json) ? null : inOrder(policy as Json) };
 }
 
 function connectionsOf({ connections, pathOf }: ToWrite) {

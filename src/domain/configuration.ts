@@ -10,6 +10,7 @@ import type { AuthUserId, ConnectionId, ExternalId, TenantId } from './ids.ts';
 import type { ProductPlan } from './productPlan.ts';
 import type { Role, RoleType } from './role.ts';
 import type { TenantState } from './tenant.ts';
+import type { TenantPolicy } from './tenantPolicy.ts';
 
 /** Names from the one below the caller's own tenant down; empty: the caller's own. */
 export type TenantPath = readonly string[];
@@ -40,6 +41,7 @@ export type WantedTenant = {
   readonly inheritsRoles?: boolean | undefined;
   readonly state?: Exclude<TenantState, 'deleted'> | undefined;
   readonly domains?: readonly string[] | undefined;
+  readonly policy?: TenantPolicy | undefined;
 };
 
 /** What is compared of a connection; each a whole. */
@@ -120,6 +122,8 @@ export type CurrentTenant = {
   readonly state: Exclude<TenantState, 'deleted'>;
   /** In alphabetical order. */
   readonly domains: readonly string[];
+  /** As it is where nothing was ever said, too. */
+  readonly policy: TenantPolicy;
   /** It, or one above it, is to be deleted. */
   readonly goes: boolean;
   /** It was suspended by somebody above the caller, who does not resume it. */

@@ -23,6 +23,7 @@ import {
 import { compareUsers, noTenant, type Outlook, quoted, typesAfter } from './configurationUsers.ts';
 import { leadsElsewhere } from './connection.ts';
 import { hindranceToMapping, mayBeMapped } from './role.ts';
+import { TenantPolicy } from './tenantPolicy.ts';
 
 /** On whose behalf: what is the whole install's is written by the role system alone. */
 export type ComparedFor = {
@@ -176,8 +177,11 @@ function compareTenants(wanted: Wanted, outlook: Outlook, who: ComparedFor) {
   return { hindrances, differences };
 }
 
+const NO_POLICY = TenantPolicy.parse({});
+
 function fieldsOfTenant(wanted: WantedTenant, current: CurrentTenant | null): readonly FieldDifference[] {
   const { plan = null, inheritsRoles = true, state = 'active', domains = [] } = current ?? {};
+  const policy = (current?.policy ?? NO_POLICY) as Json;
   const there = new Set(domains);
   const added = (wanted.domains ?? []).filter((domain) => !there.has(domain));
   const after = {
@@ -185,8 +189,9 @@ function fieldsOfTenant(wanted: WantedTenant, current: CurrentTenant | null): re
     inheritsRoles: wanted.inheritsRoles,
     state: wanted.state,
     ...(added.length === 0 ? {} : { domains: [...domains, ...added].sort() }),
+    policy: wanted.policy as Json | undefined,
   };
-  return Object.entries({ plan, inheritsRoles, state, domains }).flatMap(([field, before]) => {
+  return Object.entries({ plan, inheritsRoles, state, domains, policy }).flatMap(([field, before]) => {
     const value: Json | undefined = after[field as keyof typeof after];
     return value === undefined || isSame(before, value) ? [] : [{ field, before, after: value }];
   });

@@ -1,6 +1,7 @@
 /** What a configuration file speaks of, as it is: read in sets, whatever their number. What a load writes is in configurationWrites.ts. */
 import type { Counted, Current, CurrentTenant, CurrentUser } from '../domain/configuration.ts';
 import type { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
+import { TenantPolicy } from '../domain/tenantPolicy.ts';
 import { type ConfigurationWrites, configurationWrites } from './configurationWrites.ts';
 import type { Database, Sql } from './database.ts';
 import { inMappings } from './roles.ts';
@@ -116,7 +117,8 @@ async function readUsers(
   }));
 }
 
-type TenantRow = Omit<CurrentTenant, 'path' | 'goes'> & {
+type TenantRow = Omit<CurrentTenant, 'path' | 'goes' | 'policy'> & {
+  readonly policy: unknown;
   readonly ids: string;
   readonly name: string;
   readonly goes: boolean;
@@ -127,16 +129,22 @@ async function readTenants(sql: Sql, scope: TenantId): Promise<readonly CurrentT
     `SELECT t.id, t.name, t.path AS ids, p.name AS plan, t.inherits_roles AS "inheritsRoles", t.state, t.version,
        t.delete_at IS NOT NULL OR (t.id = $1 AND deletion_of_tenant(t.id) IS NOT NULL) AS goes,
        t.state = 'suspended' AND ${AUTHORITY('t.suspended_by')} = 'above' AS "suspendedAbove",
-       ARRAY(SELECT d.domain FROM tenant_domain d WHERE d.tenant_id = t.id ORDER BY d.domain COLLATE "C") AS domains
-     FROM tenant t LEFT JOIN product_plan p ON p.id = t.product_plan_id
+       ARRAY(SELECT d.domain FROM tenant_domain d WHERE d.tenant_id = t.id ORDER BY d.domain COLLATE "C") AS domains,
+       coalesce(y.policy, '{}') AS policy
+     FROM tenant t LEFT JOIN product_plan p ON p.id = t.product_plan_id LEFT JOIN tenant_policy y ON y.tenant_id = t.id
      WHERE t.id IN ${SUBTREE('$1::uuid')} ORDER BY length(t.path), t.path`,
     [scope],
   );
   const known = new Map<string, CurrentTenant>();
-  for (const { ids, name, goes, ...row } of rows) {
+  for (const { ids, name, goes, policy: stored, ...row } of rows) {
     const above = known.get(ids.split('/').at(-3) ?? '');
     const path = above === undefined ? [] : [...above.path, name];
-    known.set(row.id, { ...row, path, goes: goes || above?.goes === true });
+    known.set(row.id, {
+      ...row,
+      path,
+      policy: TenantPolicy.parse(stored),
+      goes: goes || above?.goes === true,
+    });
   }
   return [...known.values()];
 }
