@@ -51,7 +51,7 @@ export class Matters {
          FROM change_count n JOIN change_group g ON g.id = n.group_id AND g.connection_id = n.connection_id
            JOIN connection c ON c.id = n.connection_id JOIN tenant t ON t.id = c.tenant_id
          WHERE n.tenant_id IN ${SUBTREE('$1::uuid')} AND n.state IN ('open', 'held')
-         GROUP BY c.id, t.id, g.kind, n.state, n.guard HAVING sum(n.changes) > 0 ORDER BY c.id, g.kind`,
+         GROUP BY c.id, t.id, g.kind, n.state, n.guard HAVING sum(n.changes) > 0 ORDER BY c.id, n.state DESC, n.guard, g.kind`,
         [scope],
       ),
     );
