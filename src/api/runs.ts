@@ -1,6 +1,8 @@
 /** Sync runs, as they are and were. They are started from their connection. */
 import { z } from 'zod';
+import { type Different, differences, type Unknown, unknowns } from '../domain/replan.ts';
 import { RUN_STATES } from '../domain/run.ts';
+import { replanRun } from '../sync/replan.ts';
 import { getRun, listRuns, RunFilter } from '../sync/runs.ts';
 import { Finding } from './guards.ts';
 import { pageOf } from './page.ts';
@@ -8,6 +10,7 @@ import { route } from './route.ts';
 
 const count = z.number().int();
 const moment = z.iso.datetime();
+const counts = <Name extends string>(names: readonly Name[]) => z.partialRecord(z.enum(names), count);
 
 /** Changes by set; `held` are among the others. */
 export const RunCounts = z
@@ -96,6 +99,39 @@ export const Run = z
   })
   .meta({ id: 'Run' });
 
+const Replanned = z
+  .object({
+    run: z.uuid(),
+    connection: z.uuid(),
+    snapshot: z.enum(['complete', 'partial', 'named']),
+    ok: z.boolean().describe('Nothing follows otherwise than it is recorded, as far as it can be said.'),
+    people: count.describe('Everybody whom the run spoke of.'),
+    nothing: count.describe('Of these, those of whom nothing follows and nothing was proposed.'),
+    same: z
+      .object({ now: count, record: count })
+      .describe(
+        'Those of whom the same change follows. now: upon the auth user as it is. record: upon the auth user as the change says that it was, which an apply or a person has changed since.',
+      ),
+    unknown: counts(Object.keys(unknowns) as Unknown[]).describe('Those of whom it cannot be said, by why.'),
+    different: count,
+    differences: z
+      .array(
+        z.object({
+          externalId: z.string(),
+          change: z.uuid().nullable(),
+          because: z.enum(Object.keys(differences) as [Different, ...Different[]]),
+          says: z.string(),
+        }),
+      )
+      .describe('The first hundred.'),
+    digest: z
+      .string()
+      .describe(
+        'SHA-256, hexadecimal, over `EXTERNAL-ID FINGERPRINT` and a line feed for each change that follows, in the order of the ids.',
+      ),
+  })
+  .meta({ id: 'Replanned' });
+
 export const runs = [
   route({
     method: 'GET',
@@ -118,5 +154,18 @@ export const runs = [
     status: 200,
     answer: Run,
     handle: ({ deps, caller, input }) => getRun(deps, caller, input.run),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/runs/{run}/replan',
+    operation: 'replanRun',
+    summary: 'Make the plan of a finished run again, and say whether the same follows',
+    description:
+      'From what the run has read and left, by its mapping; nothing is written. Only of the last complete run of a connection, and of the last one that read whom the provider named as changed, is that kept. By the policy, verified domains and tenants of this moment.',
+    needs: ['runs.read', 'changes.read'],
+    input: z.object({ run: z.uuid() }),
+    status: 200,
+    answer: Replanned,
+    handle: ({ deps, caller, input }) => replanRun(deps, caller, input.run),
   }),
 ];

@@ -53,6 +53,7 @@ import { endSessionsOf, listSessions } from '../signIn/sessions.ts';
 import { freshSetUpLink } from '../signIn/setUp.ts';
 import { previewMapping } from '../sync/previewMapping.ts';
 import type { RunProgress } from '../sync/progress.ts';
+import { replanRun } from '../sync/replan.ts';
 import { getRun, listRuns, requestRun } from '../sync/runs.ts';
 import { type SyncDeps, syncConnection } from '../sync/sync.ts';
 import { createKey, listKeys, revokeKey, rotateKey } from '../tenancy/apiKeys.ts';
@@ -164,6 +165,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     requestRun: bound(requestRun),
     listRuns: bound(listRuns),
     getRun: bound(getRun),
+    replanRun: bound(replanRun),
     /** Carries a requested run out in this process. */
     syncConnection: (request: {
       readonly connection: ConnectionId;

@@ -25,6 +25,7 @@ import { addPrincipalCommands } from './principals.ts';
 import { addProductPlanCommands } from './productPlans.ts';
 import { addPullCommand } from './pull.ts';
 import { addRoleCommands } from './roles.ts';
+import { addRunCommands } from './runs.ts';
 import { addSetUpLinkCommand, addSignInCommands } from './signIn.ts';
 import { addStartCommand } from './start.ts';
 import { addSupportCommands } from './support.ts';
@@ -75,6 +76,7 @@ export function buildProgram(cli: Cli): Command {
   addTenantCommands(program, cli);
   addConnectionCommands(program, cli);
   addSyncCommands(program, cli);
+  addRunCommands(program, cli);
   addChangeCommands(program, cli);
   addDecisionCommands(program, cli);
   addApplyCommand(program, cli);

@@ -1,4 +1,4 @@
-/** `rollcall sync` and `rollcall runs`: read directories, plan what would change, look at the runs that did so. */
+/** `rollcall sync`: read directories, plan what would change. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { FailureKind } from '../../connectors/contract.ts';
@@ -7,21 +7,11 @@ import type { ListedConnection } from '../domain/connection.ts';
 import type { RunCounts, RunView } from '../domain/run.ts';
 import { partialReasons, partialRemedies } from '../domain/snapshot.ts';
 import { applyDue } from './apply.ts';
-import { asTyped } from './asTyped.ts';
 import { chosenConnections } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { EXIT, failureLines, tell, toldOf } from './failure.ts';
-import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
-import {
-  type Cell,
-  counted,
-  grouped,
-  harmless,
-  type Progress,
-  type Style,
-  type Terminal,
-} from './terminal.ts';
+import { counted, grouped, harmless, type Progress, type Style, type Terminal } from './terminal.ts';
 
 type SyncOptions = {
   readonly all?: boolean;
@@ -29,7 +19,6 @@ type SyncOptions = {
   readonly user?: readonly string[];
   readonly detailedExitcode?: boolean;
 };
-type RunsOptions = { readonly connection?: string; readonly limit: number; readonly all?: boolean };
 
 /** How many directories are read side by side, so that one that hangs does not keep the others. */
 const SIDE_BY_SIDE = 4;
@@ -53,14 +42,6 @@ export function addSyncCommands(program: Command, cli: Cli): void {
     "rollcall sync 'Harbor Okta' --user 00u1abcd --user 00u2efgh",
     'rollcall sync --all --detailed-exitcode',
   );
-  const runs = program
-    .command('runs')
-    .description('list sync runs, the newest first')
-    .option('--connection <connection>', 'only of this connection')
-    .option('--limit <number>', 'at most so many', atLeastOne, 20)
-    .option('--all', 'all of them')
-    .action((options: RunsOptions) => cli.withApp((app) => listRuns(cli, app, options)));
-  examples(runs, 'rollcall runs', "rollcall runs --connection 'Harbor Okta' --limit 5 --json");
 }
 
 async function readAndPlan(
@@ -283,65 +264,4 @@ function failureInWords(failure: NonNullable<RunView['failure']>): string[] {
 function secondsOf(run: RunView): string | null {
   if (run.startedAt === null || run.finishedAt === null) return null;
   return ((Date.parse(run.finishedAt) - Date.parse(run.startedAt)) / 1000).toFixed(1);
-}
-
-const styleOfState = {
-  queued: 'dim',
-  pulling: 'cyan',
-  planning: 'cyan',
-  finished: 'green',
-  failed: 'red',
-} as const satisfies Record<RunView['state'], Style>;
-
-/**
- * For a table, in a word or two: everybody (`complete`, and how much deltas had missed), why not everybody (as docs/review.md explains
- * it), or what kind of run it is.
- */
-function readIn({ kind, snapshot, partialReason, missedByDeltas: missed }: RunView): Cell {
-  if (snapshot === 'partial') return { text: partialReason ?? 'partial', style: 'yellow' };
-  if (missed !== null && missed > 0) return { text: `complete, ${grouped(missed)} missed`, style: 'yellow' };
-  return snapshot === 'complete' ? snapshot : kind;
-}
-
-async function listRuns(cli: Cli, { operator }: App, options: RunsOptions): Promise<void> {
-  const { terminal } = cli;
-  const only =
-    options.connection === undefined
-      ? {}
-      : { connection: (await operator.findConnection(options.connection)).id };
-  const fetch = (page: Page) => operator.listRuns({ ...only, ...page });
-  if (terminal.json) return await writeItems(terminal, fetch, options);
-  const nameOf = remembered(async (id: ListedConnection['id']) => (await operator.getConnection(id)).name);
-  let found = 0;
-  for await (const page of pagesOf(fetch, options)) {
-    const rows = page.items.map(
-      async (run): Promise<Cell[]> => [
-        await nameOf(run.connection),
-        { text: run.state, style: styleOfState[run.state] },
-        readIn(run),
-        grouped(run.users),
-        run.counts === null
-          ? '—'
-          : `${run.counts.new}/${run.counts.changed}/${run.counts.deleted}/${run.counts.conflicts}`,
-        run.createdAt.slice(0, 19).replace('T', ' '),
-        run.requestedBy,
-        run.failure?.message ?? run.id,
-      ],
-    );
-    found += page.items.length;
-    if (found > 0) {
-      const headings = [
-        'connection',
-        'state',
-        'read',
-        'users',
-        'new/chg/del/conf',
-        'started (UTC)',
-        'by',
-        'run or failure',
-      ];
-      terminal.table(headings, await Promise.all(rows));
-    }
-  }
-  if (found === 0) terminal.note(asTyped('There was no run yet: rollcall sync --all'));
 }

@@ -54,9 +54,12 @@ export async function readConcluded(tx: BulkTransaction, run: TakenRun): Promise
   return now;
 }
 
+/** What of a run decides what follows from its snapshot. */
+type PlannedRun = Pick<TakenRun, 'id' | 'connection' | 'tenant' | 'mapping'>;
+
 export async function readFacts(
   tx: BulkTransaction,
-  run: TakenRun,
+  run: PlannedRun,
   now: Concluded,
 ): Promise<Omit<PlanFacts, 'policy'>> {
   const [last] = await tx.query<{ readingFingerprint: string; mapping: unknown; users: number }>(
@@ -81,7 +84,7 @@ export async function readFacts(
 /** `spread`: also of the tenants below, which are all that is visible. */
 async function readVerifiedDomains(
   tx: BulkTransaction,
-  run: TakenRun,
+  run: PlannedRun,
   spread: boolean,
 ): Promise<VerifiedDomains> {
   const rows = await tx.query<{ tenant: TenantId; domains: readonly string[] }>(
@@ -93,7 +96,7 @@ async function readVerifiedDomains(
 
 async function readUnreadGroups(
   tx: BulkTransaction,
-  run: TakenRun,
+  run: PlannedRun,
   now: { readonly unreadable: number; readonly reason: string | null },
 ): Promise<UnreadGroups> {
   // A directory that leaves people out of its list of users may leave them out of its groups, and hide groups as well.
@@ -110,7 +113,7 @@ async function readUnreadGroups(
 
 async function readUnlisted(
   tx: BulkTransaction,
-  run: TakenRun,
+  run: PlannedRun,
   groups: readonly string[],
 ): Promise<readonly string[]> {
   if (groups.length === 0) return [];

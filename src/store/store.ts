@@ -29,6 +29,7 @@ import { readPlaces } from './places.ts';
 import { Planning } from './planning.ts';
 import { type PrincipalStore, principalStore } from './principals.ts';
 import { type ProductPlanStore, productPlanStore } from './productPlans.ts';
+import { Replans } from './replans.ts';
 import { Replaying } from './replaying.ts';
 import { type RoleStore, roleStore } from './roles.ts';
 import { Runs } from './runs.ts';
@@ -70,6 +71,7 @@ export type Store = {
   readonly productPlans: ProductPlanStore;
   readonly configuration: ConfigurationStore;
   readonly runs: Runs;
+  readonly replans: Replans;
   readonly staging: Staging;
   readonly touched: Touched;
   readonly directoryUsers: DirectoryUsers;
@@ -134,6 +136,7 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     productPlans: productPlanStore(database),
     configuration: configurationStore(database),
     runs: new Runs(database),
+    replans: new Replans(database),
     staging: new Staging(database),
     touched: new Touched(database),
     directoryUsers: new DirectoryUsers(database),

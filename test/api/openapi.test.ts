@@ -79,6 +79,7 @@ it('lists every route', () => {
       'GET /v1/roles/{role}',
       'GET /v1/runs',
       'GET /v1/runs/{run}',
+      'GET /v1/runs/{run}/replan',
       'GET /v1/support-accesses',
       'GET /v1/support-accesses/{supportAccess}',
       'GET /v1/session',
