@@ -30,7 +30,13 @@ type What =
   | { readonly kind: 'held-changes'; readonly by: 'guard' | 'policy'; readonly rule: string }
   | { readonly kind: 'overdue-approvals' }
   | { readonly kind: 'quarantine'; readonly state: string; readonly because: string }
-  | { readonly kind: 'failed-apply'; readonly apply: ApplyId; readonly total: number }
+  /** `stopped`: it is paused, because too much fails or the connection is not healthy. */
+  | {
+      readonly kind: 'failed-apply';
+      readonly apply: ApplyId;
+      readonly total: number;
+      readonly end: 'failed' | 'given-up' | 'stopped';
+    }
   | { readonly kind: 'expiring-credential'; readonly key: string | null; readonly expiresAt: Date };
 
 /** A state of affairs that somebody should look at, as it is now. */
@@ -175,11 +181,17 @@ function inShort(matter: Matter): string {
     case 'quarantine':
       return matter.state === 'silent' ? 'no run ends any more' : 'quarantined';
     case 'failed-apply':
-      return `${changes(amount)} could not be applied`;
+      return failedInShort[matter.end](amount);
     case 'expiring-credential':
       return `${matter.key === null ? 'its credential' : 'an API key'} expires on ${minute(matter.expiresAt)}`;
   }
 }
+
+const failedInShort = {
+  failed: (amount: number) => `${changes(amount)} could not be applied`,
+  'given-up': () => 'an apply was given up',
+  stopped: () => 'an apply has stopped, because too much fails or the connection is not healthy',
+} as const;
 
 /** What its line says beyond the title. */
 function inDetail(matter: Matter): string {
@@ -191,7 +203,7 @@ function inDetail(matter: Matter): string {
     case 'quarantine':
       return `. ${matter.because}`;
     case 'failed-apply':
-      return ` (of ${matter.total.toLocaleString('en-US')})`;
+      return ` (of ${changes(matter.total)})`;
     case 'expiring-credential':
       return matter.key === null ? '' : ` (${matter.key})`;
     case 'held-changes':
@@ -235,7 +247,7 @@ function whereToLook(matter: Matter): Pick<Line, 'path' | 'command' | 'of'> {
     case 'failed-apply':
       return {
         path: `/v1/applies/${matter.apply}`,
-        command: `rollcall changes --connection ${connection} --state failed`,
+        command: `rollcall applies show ${matter.apply}`,
         of: null,
       };
     case 'expiring-credential':

@@ -6,6 +6,7 @@
 import type { Channel } from '../domain/channel.ts';
 import type { Guard } from '../domain/guard.ts';
 import type { Line, Message } from '../domain/notice.ts';
+import { Problem } from '../domain/problem.ts';
 import type { Notification } from '../store/notifications.ts';
 import type { NotificationDeps } from './deps.ts';
 import { type Shown, shownMessage } from './formats.ts';
@@ -39,7 +40,9 @@ export async function deliverDue(deps: NotificationDeps, signal: AbortSignal): P
       count[await deliver(deps, claimed, signal)] += 1;
     }
   };
-  await Promise.all(Array.from({ length: ABREAST }, sender));
+  const ended = await Promise.allSettled(Array.from({ length: ABREAST }, sender));
+  const broken = ended.find((one) => one.status === 'rejected');
+  if (broken !== undefined) throw broken.reason;
   return count;
 }
 
@@ -66,10 +69,17 @@ async function deliver(
 }
 
 async function attempt(deps: NotificationDeps, claimed: Notification, signal: AbortSignal): Promise<Sent> {
-  const opened = await deps.store.channels.open(deps.store.root, claimed.channel);
-  if (opened === null) return { ok: false, problem: 'The channel was removed.', again: false };
-  const shown = await shownTo(deps, opened.channel, claimed.message);
-  return await transmit(deps.outgoing, opened, shown, { id: claimed.id, signal });
+  if (claimed.attempts > MOST_ATTEMPTS)
+    return { ok: false, problem: 'Whoever tried to send it was killed again and again.', again: false };
+  try {
+    const opened = await deps.store.channels.open(deps.store.root, claimed.channel);
+    if (opened === null) return { ok: false, problem: 'The channel was removed.', again: false };
+    const shown = await shownTo(deps, opened.channel, claimed.message);
+    return await transmit(deps.outgoing, opened, shown, { id: claimed.id, signal });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return { ok: false, problem: error.message, again: true };
+  }
 }
 
 /** Names are looked up for the moment: no message is stored with one. */

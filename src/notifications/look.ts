@@ -38,12 +38,18 @@ async function tellChannels(deps: LookDeps, expiry: Expiry, signal: AbortSignal)
   let messages = 0;
   const started = deps.clock.now();
   await deps.store.notifications.forgetOld(started);
+  const failures: unknown[] = [];
   while (!signal.aborted) {
     const at = deps.clock.now();
     const channel = await deps.store.channels.takeDue(new Date(started.getTime() - EVERY_MS), at);
     if (channel === null) break;
-    messages += await lookFor(deps, channel, at, expiry);
+    try {
+      messages += await lookFor(deps, channel, at, expiry);
+    } catch (error) {
+      failures.push(error); // what one cannot be told keeps no other waiting
+    }
   }
+  if (failures.length > 0) throw new AggregateError(failures, 'some channels were not looked after');
   return messages;
 }
 
@@ -147,8 +153,9 @@ async function failedApplies({ store }: LookDeps, tenant: TenantId, at: Date): P
   return (await store.matters.failedApplies(tenant, since)).map((one) => ({
     kind: 'failed-apply' as const,
     ...placeOf(one),
-    amount: one.failed,
+    amount: Math.max(1, one.failed),
     total: one.total,
+    end: one.end,
     apply: one.apply,
   }));
 }
@@ -180,9 +187,16 @@ async function quarantined(
   names: Names,
 ): Promise<readonly Matter[]> {
   const matters: Matter[] = [];
+  // Of a tenant that is suspended nothing runs, and nobody has to mend that.
+  const working = await deps.store.tenants.working(connections.map(({ tenant }) => tenant));
   for (const one of await withHealth(deps, scope, connections)) {
     const { health } = one;
-    if (one.state === 'paused' || (health?.state !== 'quarantined' && health?.state !== 'silent')) continue;
+    if (
+      one.state === 'paused' ||
+      !working.has(one.tenant) ||
+      (health?.state !== 'quarantined' && health?.state !== 'silent')
+    )
+      continue;
     matters.push({
       kind: 'quarantine',
       ...placeIn(one, names),

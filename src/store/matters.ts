@@ -26,7 +26,12 @@ export type HeldByRule = {
   readonly changes: number;
 };
 export type OverdueChanges = Of & { readonly changes: number };
-export type FailedApply = Of & { readonly apply: ApplyId; readonly failed: number; readonly total: number };
+export type FailedApply = Of & {
+  readonly apply: ApplyId;
+  readonly end: 'failed' | 'given-up' | 'stopped';
+  readonly failed: number;
+  readonly total: number;
+};
 export type ExpiringKey = {
   readonly key: string;
   readonly tenant: TenantId;
@@ -83,13 +88,17 @@ export class Matters {
     );
   }
 
-  /** Applies that ended since, with changes that could not be carried out. */
+  /** Applies that ended since, given up or with changes that could not be carried out; and those that stand still because too much fails. */
   failedApplies(scope: TenantId, since: Date): Promise<readonly FailedApply[]> {
     return this.#database.bulk(scope, (tx) =>
       tx.query<FailedApply>(
-        `SELECT ${OF}, a.id AS apply, (a.counts ->> 'failed')::int AS failed, a.total
-         FROM apply a JOIN connection c ON c.id = a.connection_id JOIN tenant t ON t.id = c.tenant_id
-         WHERE a.tenant_id IN ${SUBTREE('$1::uuid')} AND a.finished_at >= $2 AND (a.counts ->> 'failed')::int > 0 ORDER BY a.id`,
+        `SELECT ${OF}, a.id AS apply, a.total, coalesce((a.counts ->> 'failed')::int, 0) AS failed,
+           CASE WHEN a.state = 'paused' THEN 'stopped' WHEN a.halt ->> 'because' = 'given-up' THEN 'given-up' ELSE 'failed' END AS end
+         FROM (SELECT * FROM apply WHERE tenant_id IN ${SUBTREE('$1::uuid')} AND finished_at >= $2
+                 AND ((counts ->> 'failed')::int > 0 OR halt ->> 'because' = 'given-up')
+               UNION ALL SELECT * FROM apply WHERE tenant_id IN ${SUBTREE('$1::uuid')} AND state = 'paused'
+                 AND halt ->> 'because' IN ('trouble', 'health')) a
+           JOIN connection c ON c.id = a.connection_id JOIN tenant t ON t.id = c.tenant_id ORDER BY a.id`,
         [scope, since.toISOString()],
       ),
     );

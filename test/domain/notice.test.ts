@@ -138,7 +138,8 @@ describe('A message', () => {
       held(2, 'no contractors', 'policy'),
       { kind: 'overdue-approvals', ...of, amount: 2 },
       quarantine,
-      { kind: 'failed-apply', ...of, amount: 2, apply, total: 100 },
+      { kind: 'failed-apply', ...of, amount: 2, apply, total: 100, end: 'failed' },
+      { kind: 'failed-apply', ...of, amount: 1, apply, total: 1, end: 'given-up' },
       { kind: 'expiring-credential', ...of, amount: 1, key: null, expiresAt },
       { kind: 'expiring-credential', tenant, connection: null, amount: 1, key: 'KEY', expiresAt },
     ];
@@ -150,7 +151,8 @@ describe('A message', () => {
       'Harbor · Harbor Okta: 2 changes held by the policy rule no contractors.',
       'Harbor · Harbor Okta: 2 changes not decided within the deadline.',
       'Harbor · Harbor Okta: quarantined. It fails.',
-      'Harbor · Harbor Okta: 2 changes could not be applied (of 100).',
+      'Harbor · Harbor Okta: 2 changes could not be applied (of 100 changes).',
+      'Harbor · Harbor Okta: an apply was given up (of 1 change).',
       'Harbor · Harbor Okta: its credential expires on 2026-06-01 00:00 UTC.',
       'Harbor: an API key expires on 2026-06-01 00:00 UTC (KEY).',
     ]);
