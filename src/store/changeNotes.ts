@@ -1,15 +1,12 @@
 /** What becomes of changes by themselves, each with a note for whoever had decided on it: gone because no longer true, open again because its time is up. */
-import { v7 } from 'uuid';
 import type { AuditEntry } from '../domain/audit.ts';
-import { evaluateGuards } from '../domain/guard.ts';
-import { type ConnectionId, RunId, type TenantId } from '../domain/ids.ts';
-import { compileMapping, Mapping } from '../domain/mapping.ts';
+import type { ConnectionId, TenantId } from '../domain/ids.ts';
+import { Mapping } from '../domain/mapping.ts';
 import { Policy } from '../domain/policy.ts';
 import { appendAudit } from './audit.ts';
 import type { BulkTransaction, Database } from './database.ts';
-import { activeOverrides } from './guardOverrides.ts';
-import { countForGuards, holdFound, OPEN_AGAIN } from './guards.ts';
-import { judgeChanges } from './judging.ts';
+import { guardAgain } from './guardedAgain.ts';
+import { OPEN_AGAIN } from './guards.ts';
 
 /** Of `change c`, in a plan whose changes are in `planned` and whose run is `$2`. See `ChangeNote`. */
 export const WHY_GONE = `CASE
@@ -131,18 +128,13 @@ async function reopenIn(tx: BulkTransaction, { connection, tenant }: Due, at: Da
   const changes = timeUp + expired;
   if (changes === 0) return 0;
   const policy = Policy.parse(free.policy);
-  const none = { connection, tenant, id: RunId.parse(v7()) };
-  const { scopeReads } = compileMapping(Mapping.parse(free.mapping));
-  const facts = { policy, scopeReads, snapshot: { kind: 'named' }, lastComplete: null } as const;
-  const overrides = await activeOverrides(tx, [connection], at);
-  const findings = evaluateGuards(await countForGuards(tx, none, { facts, at }), policy.guards, overrides);
-  await holdFound(tx, none, { findings, overrides, snapshot: facts.snapshot, revision });
-  const judged = await judgeChanges(tx, { connection, tenant }, { revision, at });
+  const mapping = Mapping.parse(free.mapping);
+  const decided = await guardAgain(tx, { connection, tenant, policy, mapping, revision, at });
   await tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [connection, revision]);
   const opened = Object.entries({ 'time-up': timeUp, expired }).flatMap(([because, n]) =>
     n === 0 ? [] : [openedAgain(connection, { because, changes: n, revision })],
   );
-  await appendAudit(tx, tenant, at, [...opened, ...judged.entries]);
+  await appendAudit(tx, tenant, at, [...opened, ...decided]);
   return changes;
 }
 

@@ -1,5 +1,6 @@
-/** Guards asked between runs, of changes that wait again or that no plan has proposed. */
+/** Guards and policy rules asked between runs, of changes that wait again or that no plan has proposed. */
 import { v7 } from 'uuid';
+import type { AuditEntry } from '../domain/audit.ts';
 import { evaluateGuards } from '../domain/guard.ts';
 import { type ConnectionId, RunId, type TenantId } from '../domain/ids.ts';
 import { compileMapping, type Mapping } from '../domain/mapping.ts';
@@ -7,6 +8,7 @@ import type { Policy } from '../domain/policy.ts';
 import type { BulkTransaction } from './database.ts';
 import { activeOverrides } from './guardOverrides.ts';
 import { countForGuards, holdFound } from './guards.ts';
+import { judgeChanges } from './judging.ts';
 
 type Asked = {
   readonly connection: ConnectionId;
@@ -18,8 +20,11 @@ type Asked = {
   readonly at: Date;
 };
 
-/** As a plan that has read nobody: they hold, and open nothing by what they do not find. */
-export async function guardAgain(tx: BulkTransaction, asked: Asked): Promise<void> {
+/**
+ * As a plan that has read nobody: guards hold, and open nothing by what they do not find; then the rules say what they say. Gives what
+ * is to be audited. The connection's row has to be locked.
+ */
+export async function guardAgain(tx: BulkTransaction, asked: Asked): Promise<readonly AuditEntry[]> {
   const { connection, tenant, policy, mapping, revision, at } = asked;
   const none = { connection, tenant, id: RunId.parse(v7()) };
   const facts = {
@@ -31,4 +36,5 @@ export async function guardAgain(tx: BulkTransaction, asked: Asked): Promise<voi
   const overrides = await activeOverrides(tx, [connection], at);
   const findings = evaluateGuards(await countForGuards(tx, none, { facts, at }), policy.guards, overrides);
   await holdFound(tx, none, { findings, overrides, snapshot: facts.snapshot, revision });
+  return (await judgeChanges(tx, { connection, tenant }, { revision, at })).entries;
 }

@@ -1,5 +1,5 @@
 /** Proposes what takes an apply back, in one transaction: a page of its changes at a time is looked at beside the auth users of now. */
-import type { Actor } from '../domain/audit.ts';
+import type { Actor, AuditEntry } from '../domain/audit.ts';
 import { type ChangeKind, fingerprintOfChange, type ProposedChange } from '../domain/change.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { compileMapping, Mapping } from '../domain/mapping.ts';
@@ -275,7 +275,7 @@ class Undo {
     const proposed = Object.values(this.#kinds).reduce((sum, count) => sum + count, 0);
     const result = { kinds: this.#kinds, proposed, left: this.#left, items: this.#items };
     if (dryRun || proposed === 0) return { ...result, revision: revision - 1, held: 0 };
-    await guardAgain(this.#tx, { connection, tenant, policy, mapping, revision, at });
+    const decided = await guardAgain(this.#tx, { connection, tenant, policy, mapping, revision, at });
     const [row] = await this.#tx.query<{ held: number }>(
       `SELECT count(*)::int AS held FROM change WHERE connection_id = $1 AND state = 'held' AND revision = $2`,
       [connection, revision],
@@ -283,7 +283,8 @@ class Undo {
     await this.#tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [connection, revision]);
     const details = { connection, revision, changes: proposed, left: this.#left };
     const subject = { kind: 'apply', id: apply } as const;
-    await appendAudit(this.#tx, tenant, at, [{ actor, action: 'apply.undo-proposed', subject, details }]);
+    const entry: AuditEntry = { actor, action: 'apply.undo-proposed', subject, details };
+    await appendAudit(this.#tx, tenant, at, [entry, ...decided]);
     return { ...result, revision, held: row?.held ?? 0 };
   }
 }
