@@ -125,6 +125,10 @@ export const Change = z
       })
       .nullable()
       .describe('What the policy asks for; null: one approval by anybody who may decide is enough.'),
+    assignee: z
+      .object({ id: z.uuid(), name: z.string() })
+      .nullable()
+      .describe('Who is to look at it; null: nobody was told to.'),
     apply: z.uuid().nullable(),
     outcome: z.enum(['applied', 'already-applied', 'moved', 'failed', 'held']).nullable(),
     outcomeReason: z.string().nullable(),

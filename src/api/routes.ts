@@ -1,4 +1,5 @@
 /** All routes there are. */
+import { adjustments } from './adjustments.ts';
 import { apiKeys } from './apiKeys.ts';
 import { applies } from './applies.ts';
 import { audit } from './audit.ts';
@@ -38,6 +39,7 @@ export const routes: readonly Route[] = [
   ...policies,
   ...runs,
   ...changes,
+  ...adjustments,
   ...pairs,
   ...applies,
   ...undo,

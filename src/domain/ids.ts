@@ -25,6 +25,9 @@ export type ApplyId = z.infer<typeof ApplyId>;
 export const GuardOverrideId = z.uuid().brand<'GuardOverrideId'>();
 export type GuardOverrideId = z.infer<typeof GuardOverrideId>;
 
+export const AdjustmentId = z.uuid().brand<'AdjustmentId'>();
+export type AdjustmentId = z.infer<typeof AdjustmentId>;
+
 export const PrincipalId = z.uuid().brand<'PrincipalId'>();
 export type PrincipalId = z.infer<typeof PrincipalId>;
 

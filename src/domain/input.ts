@@ -105,8 +105,9 @@ const lists = {
   'user or tenant': { of: 'users and of tenants', by: 'the ids', command: 'rollcall users' },
   run: { of: 'runs', by: 'an id', command: 'rollcall runs' },
   change: { of: 'changes', by: 'an id', command: 'rollcall changes' },
+  adjustment: { of: 'adjustments', by: 'an id', command: 'rollcall adjustments' },
   pair: { of: 'pairs', by: 'an id', command: 'rollcall pairs' },
-  apply: { of: 'changes', by: 'the id of the apply', command: 'rollcall changes --state applied --json' },
+  apply: { of: 'applies', by: 'an id', command: 'rollcall applies' },
 } as const satisfies Record<string, { of: string; by: string; command: string }>;
 type Thing = keyof typeof lists;
 

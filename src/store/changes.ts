@@ -17,7 +17,15 @@ import {
   shownFields,
 } from '../domain/change.ts';
 import type { Finding } from '../domain/guard.ts';
-import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
+import type {
+  ApplyId,
+  AuthUserId,
+  ChangeId,
+  ConnectionId,
+  ExternalId,
+  PrincipalId,
+  TenantId,
+} from '../domain/ids.ts';
 import { cursorOf, type Listed, type PageOptions } from '../domain/page.ts';
 import { type Risk, type RiskLevel, type RiskSignal, riskSignals } from '../domain/risk.ts';
 import { APPROVALS } from './approvals.ts';
@@ -75,6 +83,8 @@ export type ChangeView = {
   readonly decision: DecisionView | null;
   /** null: one approval by anybody who may decide is enough, whenever. */
   readonly approvals: Approvals | null;
+  /** Who is to look at it. */
+  readonly assignee: { readonly id: PrincipalId; readonly name: string } | null;
   readonly apply: ApplyId | null;
   readonly outcome: 'applied' | 'already-applied' | 'moved' | 'failed' | 'held' | null;
   readonly outcomeReason: string | null;
@@ -113,10 +123,12 @@ const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.exte
     'finding', d.finding, 'until', to_char(d.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS decision,
   c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.undoes, c.revision::int AS revision, c.created_at AS "createdAt",
   CASE WHEN v.id IS NOT NULL THEN ${APPROVALS} END AS approvals,
+  CASE WHEN s.change_id IS NOT NULL THEN json_build_object('id', s.principal_id, 'name', s.name) END AS assignee,
   json_build_object('level', g.risk, 'signals', g.risk_signals) AS risk, g.difference_key AS difference`;
 
 const FROM = `FROM change c JOIN change_group g ON g.id = c.group_id LEFT JOIN decision d ON d.id = c.decision_id
-  LEFT JOIN policy_verdict v ON v.id = c.verdict_id`;
+  LEFT JOIN policy_verdict v ON v.id = c.verdict_id
+  LEFT JOIN assignment s ON s.change_id = c.id`;
 
 export class Changes {
   readonly #database: Database;

@@ -27,6 +27,7 @@ import {
   noteApprovals,
   noteOverdue,
 } from './approvals.ts';
+import { Assignments } from './assignments.ts';
 import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import { type ChangeFilter, conditions } from './changeFilter.ts';
 import { reopenDueEverywhere } from './changeNotes.ts';
@@ -125,11 +126,12 @@ export class Decisions {
 
   /**
    * Opens again, wherever it is, what was refused, held back or approved until a time that has come; gives how many changes. Notes what has
-   * waited for longer than policies want it to.
+   * waited for longer than policies want it to, and hands on what was assigned and is replaced.
    */
   async openAgain(at: Date): Promise<number> {
     const opened = await reopenDueEverywhere(this.#database, at);
     await noteOverdue(this.#database, at);
+    await new Assignments(this.#database).follow();
     return opened;
   }
 

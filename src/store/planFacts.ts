@@ -1,12 +1,14 @@
 /** What a plan has to know besides the rows that differ, and what it leaves waiting: small reads around the large ones. */
+import type { Adjustment } from '../domain/adjustment.ts';
 import type { GroupRef } from '../domain/directory.ts';
-import type { TenantId } from '../domain/ids.ts';
+import type { ExternalId, TenantId } from '../domain/ids.ts';
 import { compileMapping, Mapping, type UnreadGroups } from '../domain/mapping.ts';
 import type { VerifiedDomains } from '../domain/matching.ts';
 import { type Places, placesBelow } from '../domain/place.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { concludedBefore, type PartialReason, type Snapshot } from '../domain/snapshot.ts';
+import { readAdjustments } from './adjustments.ts';
 import type { BulkTransaction } from './database.ts';
 import { isSpread, readPlaces } from './places.ts';
 import { RunTakenOver } from './staging.ts';
@@ -30,6 +32,8 @@ export type PlanFacts = {
   readonly spread: boolean;
   /** The tenants below the connection's; none where nobody is in them or is put there. */
   readonly places: Places;
+  /** What people have said of newcomers, by directory user. */
+  readonly adjustments: ReadonlyMap<ExternalId, Adjustment>;
   /** As they stand when the plan is stored, not when the run began. */
   readonly policy: Policy;
 };
@@ -68,7 +72,9 @@ export async function readFacts(
     [run.connection],
   );
   const { places, scopeGroups, scopeReads } = compileMapping(run.mapping);
-  const spread = await isSpread(tx, run, places);
+  const adjustments = await readAdjustments(tx, run.connection);
+  const placed = places || [...adjustments.values()].some(({ place }) => place !== null);
+  const spread = await isSpread(tx, run, placed);
   return {
     snapshot: concludedBefore(now),
     spread,
@@ -78,6 +84,7 @@ export async function readFacts(
     unreadGroups: await readUnreadGroups(tx, run, now),
     unlistedGroups: await readUnlisted(tx, run, scopeGroups),
     scopeReads,
+    adjustments,
   };
 }
 

@@ -1,13 +1,16 @@
 /** The store's face: everything that use cases read and write. Prisma, pg and SQL stay behind it. */
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import type { Places } from '../domain/place.ts';
+import { Adjustments } from './adjusting.ts';
 import { type ApiKeyStore, apiKeyStore } from './apiKeys.ts';
 import { ApplyControl } from './applyControl.ts';
 import { Applying } from './applying.ts';
+import { Assignments } from './assignments.ts';
 import { AuditLog } from './auditLog.ts';
 import { Authorizations } from './authorization.ts';
 import { Changes } from './changes.ts';
 import { Channels } from './channels.ts';
+import { Comments } from './comments.ts';
 import { type ConfigurationStore, configurationStore } from './configuration.ts';
 import { type ConnectionStore, connectionStore } from './connections.ts';
 import { openDatabase } from './database.ts';
@@ -19,8 +22,8 @@ import { Events } from './events.ts';
 import { Evidence } from './evidence.ts';
 import { ChangeGroups } from './groupedChanges.ts';
 import { GuardOverrides } from './guardOverrides.ts';
-import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
 import { Histories } from './histories.ts';
+import { type HeldLock, lockConnection, lockPurge } from './locks.ts';
 import { MappingPreviews } from './mappingPreviews.ts';
 import { Matters } from './matters.ts';
 import { Notifications } from './notifications.ts';
@@ -80,13 +83,18 @@ export type Store = {
   readonly changes: Changes;
   readonly changeGroups: ChangeGroups;
   readonly decisions: Decisions;
+  readonly adjustments: Adjustments;
+  readonly assignments: Assignments;
+  readonly comments: Comments;
+  readonly histories: Histories;
   readonly guardOverrides: GuardOverrides;
   readonly pairs: Pairs;
   readonly applying: Applying;
   readonly undoing: Undoing;
   readonly userPurge: UserPurge;
+  readonly applyControl: ApplyControl;
+  readonly dueApplies: DueApplies;
   readonly audit: AuditLog;
-  readonly histories: Histories;
   readonly events: Events;
   readonly evidence: Evidence;
   readonly channels: Channels;
@@ -95,8 +103,6 @@ export type Store = {
   readonly authorization: Authorizations;
   readonly signingKeys: SigningKeyStore;
   /** All tenants below one, for what a mapping would do. */
-  readonly applyControl: ApplyControl;
-  readonly dueApplies: DueApplies;
   placesBelow(tenant: TenantId): Promise<Places>;
   /** Whose a run or an apply is. */
   whoseWork(work: SomeWork): Promise<readonly TenantId[]>;
@@ -145,11 +151,17 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     changes: new Changes(database),
     changeGroups: new ChangeGroups(database),
     decisions: new Decisions(database),
+    adjustments: new Adjustments(database),
+    assignments: new Assignments(database),
+    comments: new Comments(database),
+    histories: new Histories(database),
     guardOverrides: new GuardOverrides(database),
     pairs: new Pairs(database),
     applying: new Applying(database),
     undoing: new Undoing(database),
     userPurge: new UserPurge(database),
+    applyControl: new ApplyControl(database),
+    dueApplies: new DueApplies(database),
     audit: new AuditLog(database),
     events: new Events(database),
     evidence: new Evidence(database),
@@ -159,12 +171,9 @@ export async function openStore(url: string, secretKey: string): Promise<Store> 
     authorization: new Authorizations(database),
     signingKeys: signingKeyStore(database, box),
     placesBelow: (tenant) => database.bulk(tenant, (tx) => readPlaces(tx, tenant)),
-    histories: new Histories(database),
     whoseWork: (work) => whoseWork(database, work),
     begunAt: (work) => begunAt(database, work),
     lockConnection: (connection, hungAfterMs) => lockConnection(database, connection, hungAfterMs),
-    applyControl: new ApplyControl(database),
-    dueApplies: new DueApplies(database),
     lockPurge: () => lockPurge(database),
     close: () => {
       closed ??= database.close();

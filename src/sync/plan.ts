@@ -1,12 +1,14 @@
 /** Turns a run's snapshot into changes: the rows that differ, what each means, what is to be held. All of it, or nothing. */
 
 import { contested } from '../domain/addresses.ts';
+import { adjusted } from '../domain/adjustment.ts';
 import { type DesiredAuthUser, desiredHashOf } from '../domain/authUser.ts';
 import { fingerprintOf } from '../domain/canonical.ts';
 import type { ProposedChange } from '../domain/change.ts';
 import { checkProposal } from '../domain/checkPlan.ts';
 import type { Clock } from '../domain/clock.ts';
 import { evaluateGuards, type Finding } from '../domain/guard.ts';
+import type { ExternalId } from '../domain/ids.ts';
 import { type CompiledMapping, isMapped, type MapInDoubt } from '../domain/mapping.ts';
 import { type CompiledMatching, compileMatching, matchKeysOf } from '../domain/matching.ts';
 import {
@@ -111,12 +113,18 @@ async function readable(
   const seen = rows.flatMap((row): readonly Seen[] => {
     const { user, groups, linked, externalId } = row;
     const desired = inDoubt === null ? mapping.map(user, groups) : inDoubt.map(user, groups, linked);
-    if (isMapped(desired)) return [toSeen(row, desired, inDoubt)];
+    if (isMapped(desired)) return [toSeen(row, withAdjustment(plan, externalId, desired), inDoubt)];
     left.push({ externalId, problem: desired.state === 'unreadable' ? desired.problem : READ_ANEW });
     return [];
   });
   await plan.leave(left);
   return seen;
+}
+
+/** The hash stays that of what the directory and the mapping say: as long as they say the same, nobody is looked at again. */
+function withAdjustment({ facts }: Plan, externalId: ExternalId, desired: DesiredAuthUser): DesiredAuthUser {
+  const adjustment = facts.adjustments.get(externalId);
+  return adjustment === undefined ? desired : adjusted(desired, adjustment, facts.places);
 }
 
 const READ_ANEW = 'was read again meanwhile, and is out of scope now';
