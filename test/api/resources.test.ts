@@ -224,6 +224,32 @@ describe('users', () => {
   });
 });
 
+describe('notification channels', () => {
+  it('are added, tried, read and removed, and nothing shows where their webhook is', async () => {
+    const destination = { type: 'teams', url: 'https://10.1.2.3/webhook/secret-part' };
+    const made = await post('/v1/notification-channels', { name: 'Acme IT', destination });
+    const at = made.headers.get('location') ?? '';
+    expect(made).toMatchObject({
+      status: 201,
+      body: { tenant: ids.tenant, destination: { type: 'teams', host: '10.1.2.3', ca: null }, last: null },
+    });
+    expect((await get(at)).body).toEqual(made.body);
+    expect(JSON.stringify(made.body)).not.toContain('secret-part');
+    const tested = await served.request('POST', `${at}/test`, { key });
+    expect(tested).toMatchObject({
+      status: 200,
+      body: { ok: false, problem: expect.stringContaining('private') },
+    });
+    expect((await served.request('DELETE', at, { key })).status).toBe(204);
+    expect((await get(at)).status).toBe(404);
+    const plain = { name: 'Plain', destination: { ...destination, url: 'http://hooks.example/' } };
+    expect(await post('/v1/notification-channels', plain)).toMatchObject({
+      status: 400,
+      body: { fields: [{ path: 'destination.url', message: 'must be an https address' }] },
+    });
+  });
+});
+
 describe('the audit log', () => {
   it('names whoever held the key, and is whole', async () => {
     await post('/v1/tenants', { name: 'Below Acme' });

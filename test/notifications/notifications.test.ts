@@ -21,10 +21,12 @@ import { listChanges } from '../../src/review/changes.ts';
 import { createKey } from '../../src/tenancy/apiKeys.ts';
 import { createPrincipal } from '../../src/tenancy/principals.ts';
 import { resumeTenant, suspendTenant } from '../../src/tenancy/tenantLife.ts';
+import { startWorker } from '../crash/killed.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aCaller, auditOf } from '../support/tenancy.ts';
+import { until } from '../support/waiting.ts';
 import { aChat, aMailBox, type Chat, type MailBox } from './receivers.ts';
 
 let install: Install;
@@ -345,6 +347,23 @@ describe('A message', () => {
     if (claimed !== null)
       await install.store.notifications.conclude(claimed, { state: 'failed', problem: 'late' });
     expect(await messages(acme)).toMatchObject([{ state: 'sent', attempts: 2 }]);
+  });
+
+  it('is sent by another once whoever had it is killed, in the middle of sending it', async () => {
+    const { chat, acme } = await told(1);
+    await acme.sync();
+    await lookForChannels(deps)(signal);
+    chat.answers.push('never');
+    const worker = startWorker(install, { tell: 'what is due' });
+    await until('the message has come', async () => chat.posted.length === 1);
+    await worker.kill();
+    expect(await messages(acme)).toMatchObject([{ state: 'waiting', attempts: 1 }]);
+    install.clock.advance(Date.now() + 180_000 - install.clock.now().getTime()); // that process went by the time of day
+    await lookForChannels(deps)(signal);
+    await deliverDue(deps, signal);
+    expect(await messages(acme)).toMatchObject([{ state: 'sent', attempts: 2 }]);
+    expect(new Set(chat.posted.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+    expect(chat.posted).toHaveLength(2);
   });
 
   it('waits for the one before it of the same channel, and not for those of others', async () => {

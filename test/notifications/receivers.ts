@@ -19,8 +19,12 @@ export type Chat = {
   readonly url: string;
   readonly ca: string;
   readonly posted: Posted[];
-  /** Answers of the next requests; after them 200. A header `location` or `retry-after` comes with them. */
-  readonly answers: (readonly [status: number, headers?: Readonly<Record<string, string>>] | 'nothing')[];
+  /** Answers of the next requests; after them 200. `nothing`: the connection is closed; `never`: it stays open. */
+  readonly answers: (
+    | readonly [status: number, headers?: Readonly<Record<string, string>>]
+    | 'nothing'
+    | 'never'
+  )[];
 };
 
 /** Stands until the test is finished. */
@@ -33,6 +37,7 @@ export async function aChat(): Promise<Chat> {
     const { url: path = '', headers } = request;
     chat.posted.push({ path, headers, body: JSON.parse(Buffer.concat(chunks).toString('utf8')) });
     const answer = chat.answers.shift() ?? [200];
+    if (answer === 'never') return;
     if (answer === 'nothing') return void request.socket.destroy();
     response
       .writeHead(answer[0], answer[1] ?? {})

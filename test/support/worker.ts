@@ -1,7 +1,9 @@
-/** A process that works on one run or one apply, or removes deleted tenants: started by tests that kill it. One line of JSON in, lines of JSON out. */
+/** A process that works on one run or one apply, removes deleted tenants, or sends notifications: started by tests that kill it. One line of JSON in, lines of JSON out. */
 import { text } from 'node:stream/consumers';
 import { connectors } from '../../connectors/registry.ts';
 import { ApplyId, ConnectionId } from '../../src/domain/ids.ts';
+import { deliverDue } from '../../src/notifications/deliver.ts';
+import { networks } from '../../src/notifications/reach.ts';
 import { carryOutApply } from '../../src/review/apply.ts';
 import { openStore } from '../../src/store/store.ts';
 import { syncConnection } from '../../src/sync/sync.ts';
@@ -14,6 +16,7 @@ export type WorkerOrder = {
   readonly work:
     | { readonly sync: string }
     | { readonly apply: string }
+    | { readonly tell: 'what is due' }
     | { readonly remove: 'deleted tenants' };
 };
 
@@ -37,6 +40,9 @@ try {
     const connection = ConnectionId.parse(order.work.sync);
     const request = { connection, trigger: 'schedule', requestedBy: 'worker', signal } as const;
     say({ outcome: await syncConnection(deps, request) });
+  } else if ('tell' in order.work) {
+    const outgoing = { mail: null, allowed: networks(['127.0.0.0/8']) };
+    say({ outcome: await deliverDue({ store, clock, outgoing, publicUrl: () => null }, signal) });
   } else if ('remove' in order.work) {
     await removeDueTenants({ store, clock, log }, signal);
     say({ outcome: {} });
