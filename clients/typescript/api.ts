@@ -1,5 +1,21 @@
 /** The API of Rollcall. Written by `npm run client` from its OpenAPI document: not to be edited. */
 
+export type Adjustment = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly connection: string;
+  readonly externalId: string;
+  /** Those that the mapping does not give. */
+  readonly rolesAdded: readonly string[];
+  /** Those that the mapping gives. */
+  readonly rolesRemoved: readonly string[];
+  /** Where they belong; null: where the mapping puts them. */
+  readonly place: (string | null);
+  readonly by: string;
+  readonly reason: string;
+  readonly createdAt: string;
+};
+
 export type ApiKey = {
   readonly id: string;
   readonly principal: string;
@@ -7,7 +23,7 @@ export type ApiKey = {
   /** Where alone it holds; null: wherever its principal’s role does. */
   readonly tenant: (string | null);
   /** All that it may, as far as its principal may; null: what its principal may. */
-  readonly permissions: (readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "guards.override" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[] | null);
+  readonly permissions: (readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "guards.override" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "notifications.read" | "notifications.write" | "support.read" | "support.request" | "support.decide" | "support.end")[] | null);
   readonly createdAt: string;
   /** null: it does not expire. */
   readonly expiresAt: (string | null);
@@ -23,10 +39,20 @@ export type Apply = {
   readonly id: string;
   readonly connection: string;
   readonly tenant: string;
-  readonly state: "running" | "finished";
-  /** Name of the principal who started it. */
+  /** waiting: for its time. paused: nothing begins until it goes on. */
+  readonly state: "waiting" | "running" | "paused" | "finished" | "cancelled";
+  /** What is allowed now. */
+  readonly actions: readonly string[];
+  /** Name of the principal who started it; of one that a policy started: policy. */
   readonly by: string;
+  /** Changes to be carried out. */
   readonly total: number;
+  /** Those that have their outcome. */
+  readonly done: number;
+  /** Changes a second since it last began; null: not known. */
+  readonly rate: number | null;
+  /** At that rate; null: not known. */
+  readonly secondsLeft: number | null;
   readonly applied: number;
   readonly alreadyApplied: number;
   /** Sent back: the auth user had changed since the plan. */
@@ -34,6 +60,23 @@ export type Apply = {
   readonly failed: number;
   /** By a guard: since the plan, somebody had become the last, or the last seat was taken. */
   readonly held: number;
+  /** Why it waits, is paused, was cancelled or was given up. */
+  readonly halt: ({
+    readonly because: "delay" | "window" | "freeze" | "queue" | "first-part" | "trouble" | "health" | "person" | "started-by-hand" | "given-up";
+    /** Who said so; null: nobody did. */
+    readonly by: string | null;
+    /** What they said; or why it was given up. */
+    readonly reason: string | null;
+    readonly at: string;
+  } | null);
+  /** `halt` in words. */
+  readonly explanation: string | null;
+  /** Of one that waits: not before. */
+  readonly startsAt: (string | null);
+  /** Of one that is paused: when it goes on by itself; null: when somebody says so. */
+  readonly resumesAt: (string | null);
+  /** Why it goes on in a freeze period, where somebody said that it does. */
+  readonly despiteFreeze: string | null;
   readonly createdAt: string;
   readonly finishedAt: (string | null);
 };
@@ -88,7 +131,7 @@ export type Change = {
   readonly authUser: (string | null);
   /** What to call the person. */
   readonly name: string;
-  readonly kind: "create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict";
+  readonly kind: "create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict";
   readonly set: "new" | "changed" | "deleted" | "conflict";
   readonly cause: string;
   readonly before: unknown;
@@ -141,11 +184,38 @@ export type Change = {
     readonly until: (string | null);
     readonly at: string;
   } | null);
+  /** What the policy asks for; null: one approval by anybody who may decide is enough. */
+  readonly approvals: ({
+    readonly needed: number;
+    /** The role that approves; whoever may do more does too. */
+    readonly from: "reviewer" | "tenant-administrator" | "system";
+    /** Whether whoever has changed the connection's configuration since its last apply counts. */
+    readonly configurators: "allowed" | "refused";
+    /** Those that count now, by different people, oldest first. */
+    readonly given: readonly {
+      readonly by: string;
+      readonly at: string;
+      readonly reason: string;
+    }[];
+    readonly deadline: (string | null);
+    /** After the deadline, one of the approvals has to be by this role, or by one that may do more. */
+    readonly escalateTo: ("reviewer" | "tenant-administrator" | "system" | null);
+    readonly overdue: boolean;
+    /** How long an approval may wait to be applied; then the change is open again. null: for ever. */
+    readonly validHours: number | null;
+  } | null);
+  /** Who is to look at it; null: nobody was told to. */
+  readonly assignee: ({
+    readonly id: string;
+    readonly name: string;
+  } | null);
   readonly apply: (string | null);
   readonly outcome: ("applied" | "already-applied" | "moved" | "failed" | "held" | null);
   readonly outcomeReason: string | null;
   /** Why it is gone, or waits again. */
   readonly note: (ChangeNote | null);
+  /** The change that it takes back; null: none. */
+  readonly undoes: (string | null);
   readonly revision: number;
   readonly createdAt: string;
 };
@@ -169,25 +239,27 @@ export type ChangeGroup = {
     /** Only those of this set. */
     readonly set?: "new" | "changed" | "deleted" | "conflict";
     /** Only those of these kinds. */
-    readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[];
+    readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[];
     /** Only those with this cause. */
-    readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates";
+    readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo";
     /** Only those of these risks. */
     readonly risk?: readonly ("low" | "medium" | "high")[];
-    /** Only those that change this field; empty: those that change none. */
-    readonly field?: string;
+    /** Only those that change all of these fields; empty: those that change none. */
+    readonly field?: readonly string[];
     /** Only of people in this department afterwards, or before they leave; empty: in none. */
     readonly department?: string;
     /** Only of people in this organisational unit; empty: in none. */
     readonly orgUnit?: string;
-    /** Only those that give this role; empty: those that give none. */
-    readonly roleGained?: string;
-    /** Only those that take this role; empty: those that take none. */
-    readonly roleLost?: string;
+    /** Only those that give all of these roles; empty: those that give none. */
+    readonly roleGained?: readonly string[];
+    /** Only those that take all of these roles; empty: those that take none. */
+    readonly roleLost?: readonly string[];
     /** Only those that do the same: the `difference` of one of them. */
     readonly difference?: string;
     /** Only those that this guard holds; empty: that none does. */
     readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+    /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
+    readonly assignee?: (string | "me" | "");
     /** Part of a name, address or external id, in any case. */
     readonly search?: string;
   };
@@ -212,8 +284,8 @@ export type ChangeGroups = {
 };
 
 export type ChangeNote = {
-  /** replaced: something else is proposed. agrees, away: nothing is left to be done. time-up: a refusal, or the holding back, has ended. */
-  readonly because: "replaced" | "agrees" | "away" | "time-up";
+  /** replaced: something else is proposed. agrees, away: nothing is left to be done. time-up: a refusal, or the holding back, has ended. expired: it was approved, and not applied for as long as the policy lets an approval wait. */
+  readonly because: "replaced" | "agrees" | "away" | "time-up" | "expired";
   /** The change that is proposed instead; or who had decided. */
   readonly by?: string;
   readonly was?: "rejected" | "held";
@@ -229,6 +301,15 @@ export type CheckStep = {
   readonly detail: string;
   /** Who has to do what, where the step failed. */
   readonly remedy?: string;
+};
+
+export type Comment = {
+  readonly id: string;
+  /** The one that it was said about: of the same person, be it not the one asked for. */
+  readonly change: string;
+  readonly by: string;
+  readonly text: string;
+  readonly at: string;
 };
 
 export type Configuration = {
@@ -321,6 +402,81 @@ export type ConnectionHealth = {
   readonly missedByDeltas: number;
 };
 
+export type ConnectionPolicyView = {
+  readonly connection: string;
+  readonly connectionName: string;
+  readonly tenant: string;
+  /** In which the conditions of its own rules see days and hours. */
+  readonly timeZone: string;
+  /** Its own; part of its policy. */
+  readonly rules: readonly {
+    readonly name: string;
+    readonly when: string;
+    readonly decide: ("approve" | {
+      readonly require?: {
+        readonly approvals: number;
+        readonly from: "reviewer" | "tenant-administrator" | "system";
+        readonly configurators?: "allowed" | "refused";
+        readonly deadlineHours?: number;
+        readonly escalateTo?: "reviewer" | "tenant-administrator" | "system";
+        readonly validHours?: number;
+      };
+      readonly hold?: {
+        readonly reason: string;
+      };
+      readonly reject?: {
+        readonly reason: string;
+      };
+      readonly ignore?: {
+        readonly reason: string;
+        readonly days: number;
+      };
+    });
+  }[];
+  /** Of its tenant and of those above that you see, from the top down. What is stricter counts. */
+  readonly inherited: readonly {
+    readonly timeZone: string;
+    readonly rules: readonly {
+      readonly name: string;
+      readonly when: string;
+      readonly decide: ("approve" | {
+        readonly require?: {
+          readonly approvals: number;
+          readonly from: "reviewer" | "tenant-administrator" | "system";
+          readonly configurators?: "allowed" | "refused";
+          readonly deadlineHours?: number;
+          readonly escalateTo?: "reviewer" | "tenant-administrator" | "system";
+          readonly validHours?: number;
+        };
+        readonly hold?: {
+          readonly reason: string;
+        };
+        readonly reject?: {
+          readonly reason: string;
+        };
+        readonly ignore?: {
+          readonly reason: string;
+          readonly days: number;
+        };
+      });
+    }[];
+    readonly freezes: readonly {
+      readonly name: string;
+      readonly from: string;
+      readonly until: string;
+    }[];
+    readonly tenant: string;
+    readonly tenantName: string;
+  }[];
+  /** Tenants above that you do not see have rules as well. */
+  readonly hasHidden: boolean;
+  /** Own rules that can be seen to decide nothing, because a tenant above is at least as strict. */
+  readonly idle: readonly {
+    readonly rule: string;
+    readonly because: string;
+  }[];
+};
+
 export type ConnectionPreview = {
   /** Up to five users as they would be mapped. */
   readonly sample: readonly {
@@ -355,6 +511,31 @@ export type ConnectionPreview = {
     readonly why: string;
   }[];
 };
+
+export type Destination = ({
+  readonly type: "email";
+  readonly to: readonly string[];
+  /** null: the install's mail server. */
+  readonly server: ({
+    readonly host: string;
+    readonly port: number;
+    readonly tls: "starttls" | "implicit";
+    /** With one there is a password, which is not shown. */
+    readonly user: string | null;
+    readonly from: string;
+    readonly ca: string | null;
+  } | null);
+} | {
+  readonly type: "slack";
+  /** Of the webhook, whose whole address is not shown. */
+  readonly host: string;
+  readonly ca: string | null;
+} | {
+  readonly type: "teams";
+  /** Of the webhook, whose whole address is not shown. */
+  readonly host: string;
+  readonly ca: string | null;
+});
 
 export type DomainClaim = {
   readonly id: string;
@@ -397,6 +578,31 @@ export type Event = {
   readonly createdAt: string;
 };
 
+export type ExplainedPerson = {
+  readonly connection: string;
+  readonly externalId: string;
+  readonly standing: "linked" | "waits" | "held" | "refused" | "conflict" | "out-of-scope" | "left-out" | "unreadable" | "not-active" | "next" | "absent";
+  /** The standing as a sentence. */
+  readonly says: string;
+  /** The problem of their record, or the expression that does not hold; null: the standing says it all. */
+  readonly because: string | null;
+  /** Out of scope: what the scope looks at of them. */
+  readonly looksAt: ({ readonly [name: string]: (string | number | boolean | readonly string[] | null) } | null);
+  /** The auth user that they are linked to. */
+  readonly user: (string | null);
+  /** Those that the mapping reads, by name. null: not in the directory as last read. */
+  readonly groups: (readonly string[] | null);
+  /** What waits, or was refused. */
+  readonly change: (Change | null);
+  /** When everybody was read for the last time. */
+  readonly lastComplete: ({
+    readonly run: string;
+    readonly at: string;
+  } | null);
+  /** The oldest first; of those, the last two hundred. */
+  readonly timeline: readonly TimelineEntry[];
+};
+
 export type Explanation = {
   readonly user: string;
   readonly identities: readonly {
@@ -414,7 +620,48 @@ export type Explanation = {
     readonly grantedAt: string;
     /** What gives it. Empty: nothing any more, and the next plan proposes to take it. null: given by hand, or the connection is out of the caller’s reach. */
     readonly because: (readonly RoleReason[] | null);
+    /** Who gave it by hand, with the number of the audit entry. null: nobody did, or the caller may not read the audit log. */
+    readonly givenBy: ({
+      readonly by: string;
+      readonly at: string;
+      readonly audit: number;
+    } | null);
   }[];
+  /** Those that have a value. */
+  readonly fields: readonly FieldSource[];
+};
+
+export type FieldSource = {
+  readonly field: string;
+  readonly value: (string | number | boolean | readonly string[] | null);
+  /** hand: a person gave the value; only told to whom the audit log is. before: it was given earlier, by what is otherwise by now. */
+  readonly because: ({
+    readonly from: "attribute";
+    readonly attribute: string;
+    /** The mapping does more than take it over. */
+    readonly changed: boolean;
+  } | {
+    readonly from: "expression";
+    readonly expression: string;
+  } | {
+    readonly from: "default";
+  } | {
+    readonly from: "hand";
+    readonly by: string;
+    readonly at: string;
+    readonly audit: number;
+  } | {
+    readonly from: "before";
+  });
+  /** Whose directory gives it; null: none does. */
+  readonly connection: (string | null);
+  /** Who decides what it holds; first: whoever gives it a value first. null: no directory sets it. */
+  readonly owner: ("directory" | "first" | null);
+  /** Another value, that a directory gives. */
+  readonly wanted: ({
+    readonly connection: string;
+    readonly value: (string | number | boolean | readonly string[] | null);
+  } | null);
 };
 
 export type ForeseenChange = {
@@ -424,7 +671,7 @@ export type ForeseenChange = {
   readonly authUser: (string | null);
   /** What to call the person. */
   readonly name: string;
-  readonly kind: "create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict";
+  readonly kind: "create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict";
   readonly set: "new" | "changed" | "deleted" | "conflict";
   readonly cause: string;
   readonly before: unknown;
@@ -463,8 +710,35 @@ export type ForeseenChange = {
   readonly state: "open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded";
   /** What settles a conflict, which nobody can approve; null for all other changes. */
   readonly remedy: string | null;
+  /** What the policy asks for; null: one approval by anybody who may decide is enough. */
+  readonly approvals: ({
+    readonly needed: number;
+    /** The role that approves; whoever may do more does too. */
+    readonly from: "reviewer" | "tenant-administrator" | "system";
+    /** Whether whoever has changed the connection's configuration since its last apply counts. */
+    readonly configurators: "allowed" | "refused";
+    /** Those that count now, by different people, oldest first. */
+    readonly given: readonly {
+      readonly by: string;
+      readonly at: string;
+      readonly reason: string;
+    }[];
+    readonly deadline: (string | null);
+    /** After the deadline, one of the approvals has to be by this role, or by one that may do more. */
+    readonly escalateTo: ("reviewer" | "tenant-administrator" | "system" | null);
+    readonly overdue: boolean;
+    /** How long an approval may wait to be applied; then the change is open again. null: for ever. */
+    readonly validHours: number | null;
+  } | null);
+  /** Who is to look at it; null: nobody was told to. */
+  readonly assignee: ({
+    readonly id: string;
+    readonly name: string;
+  } | null);
   /** Why it is gone, or waits again. */
   readonly note: (ChangeNote | null);
+  /** The change that it takes back; null: none. */
+  readonly undoes: (string | null);
 };
 
 export type GuardFinding = {
@@ -526,6 +800,21 @@ export type LoadedConfiguration = {
     readonly created: number;
     readonly updated: number;
   };
+};
+
+export type MailServerInput = {
+  readonly host: string;
+  readonly port?: number;
+  /** implicit: from the first byte, as on port 465. Without TLS nothing is sent. */
+  readonly tls?: "starttls" | "implicit";
+  /** null: without a login. */
+  readonly user?: (string | null);
+  /** Written and never shown. */
+  readonly password?: (string | null);
+  /** The sender. */
+  readonly from: string;
+  /** PEM certificates to trust besides the system's. */
+  readonly ca?: (string | null);
 };
 
 export type Mapping = {
@@ -642,6 +931,83 @@ export type NetworkInput = {
   readonly share?: number;
 };
 
+export type NewDestinationInput = ({
+  readonly type: "email";
+  readonly to: readonly string[];
+  /** null: the install's mail server. */
+  readonly server?: (MailServerInput | null);
+} | {
+  readonly type: "slack";
+  /** Of the incoming webhook. Whoever has it can post there: written and never shown. */
+  readonly url: string;
+  /** PEM certificates to trust besides the system's. */
+  readonly ca?: (string | null);
+} | {
+  readonly type: "teams";
+  /** Of the incoming webhook. Whoever has it can post there: written and never shown. */
+  readonly url: string;
+  /** PEM certificates to trust besides the system's. */
+  readonly ca?: (string | null);
+});
+
+export type Notification = {
+  /** A mail has it in its Message-ID, a webhook in the header Idempotency-Key. */
+  readonly id: string;
+  readonly tenant: string;
+  readonly channel: string;
+  readonly channelName: string;
+  readonly message: {
+    readonly title: string;
+    readonly lines: readonly {
+      readonly kind: "pending-approvals" | "held-changes" | "overdue-approvals" | "quarantine" | "failed-apply" | "expiring-credential";
+      readonly text: string;
+      /** Path and query of the API that list what it tells of. */
+      readonly path: string;
+      /** The command that shows the same. */
+      readonly command: string;
+      /** false: it was told before, and still stood. */
+      readonly isNew: boolean;
+    }[];
+    /** Lines that there was no room for. */
+    readonly more: number;
+  };
+  /** failed: given up. */
+  readonly state: "waiting" | "sent" | "failed";
+  readonly attempts: number;
+  /** Of one that waits: when it is tried next. */
+  readonly dueAt: string;
+  /** Why the last attempt failed. */
+  readonly problem: string | null;
+  readonly createdAt: string;
+  readonly sentAt: (string | null);
+};
+
+export type NotificationChannel = {
+  readonly id: string;
+  /** It hears of this tenant and of all below it. */
+  readonly tenant: string;
+  readonly name: string;
+  readonly destination: Destination;
+  /** Told within about a minute. */
+  readonly immediately: readonly ("pending-approvals" | "held-changes" | "overdue-approvals" | "quarantine" | "failed-apply" | "expiring-credential")[];
+  /** Told in the next digest. */
+  readonly inDigest: readonly ("pending-approvals" | "held-changes" | "overdue-approvals" | "quarantine" | "failed-apply" | "expiring-credential")[];
+  /** When digests are sent; null: there are none. */
+  readonly schedule: string | null;
+  readonly timeZone: string;
+  /** A few of the people whom changes concern are named. */
+  readonly namesPeople: boolean;
+  /** When the next digest is due, if it has news then. */
+  readonly digestAt: (string | null);
+  /** How the last message to it fared; null: there was none in the last thirty days. */
+  readonly last: ({
+    readonly state: "waiting" | "sent" | "failed";
+    readonly at: string;
+    readonly problem: string | null;
+  } | null);
+  readonly createdAt: string;
+};
+
 export type Pair = {
   readonly id: string;
   readonly tenant: string;
@@ -718,6 +1084,52 @@ export type Policy = {
     /** certain: may be linked where it names one auth user alone; likely: a person has to say so. */
     readonly confidence: "certain" | "likely";
   }))[];
+  readonly rules: readonly {
+    readonly name: string;
+    readonly when: string;
+    readonly decide: ("approve" | {
+      readonly require?: {
+        readonly approvals: number;
+        readonly from: "reviewer" | "tenant-administrator" | "system";
+        readonly configurators?: "allowed" | "refused";
+        readonly deadlineHours?: number;
+        readonly escalateTo?: "reviewer" | "tenant-administrator" | "system";
+        readonly validHours?: number;
+      };
+      readonly hold?: {
+        readonly reason: string;
+      };
+      readonly reject?: {
+        readonly reason: string;
+      };
+      readonly ignore?: {
+        readonly reason: string;
+        readonly days: number;
+      };
+    });
+  }[];
+  readonly apply: {
+    readonly start: "by-hand" | "automatic";
+    readonly delayMinutes: number;
+    readonly windows: readonly {
+      readonly cron: string;
+      readonly minutes: number;
+      readonly timeZone: string;
+    }[];
+    readonly progressive: ({
+      readonly first: ({
+        readonly changes: number;
+      } | {
+        readonly percent: number;
+      });
+      readonly pauseMinutes: number;
+      readonly troublePercent: number;
+    } | null);
+  };
+  readonly leavers: {
+    readonly graceDays: number;
+    readonly purgeAfterDays: (number | null);
+  };
   readonly samePerson: "hold" | "show";
 };
 
@@ -755,7 +1167,109 @@ export type PolicyInput = {
     /** certain: may be linked where it names one auth user alone; likely: a person has to say so. */
     readonly confidence: "certain" | "likely";
   }))[];
+  readonly rules?: readonly {
+    readonly name: string;
+    readonly when: string;
+    readonly decide: ("approve" | {
+      readonly require?: {
+        readonly approvals?: number;
+        readonly from?: "reviewer" | "tenant-administrator" | "system";
+        readonly configurators?: "allowed" | "refused";
+        readonly deadlineHours?: number;
+        readonly escalateTo?: "reviewer" | "tenant-administrator" | "system";
+        readonly validHours?: number;
+      };
+      readonly hold?: {
+        readonly reason: string;
+      };
+      readonly reject?: {
+        readonly reason: string;
+      };
+      readonly ignore?: {
+        readonly reason: string;
+        readonly days: number;
+      };
+    });
+  }[];
+  readonly apply?: {
+    readonly start?: "by-hand" | "automatic";
+    readonly delayMinutes?: number;
+    readonly windows?: readonly {
+      readonly cron: string;
+      readonly minutes: number;
+      readonly timeZone?: string;
+    }[];
+    readonly progressive?: ({
+      readonly first?: ({
+        readonly changes: number;
+      } | {
+        readonly percent: number;
+      });
+      readonly pauseMinutes?: number;
+      readonly troublePercent?: number;
+    } | null);
+  };
+  readonly leavers?: {
+    readonly graceDays?: number;
+    readonly purgeAfterDays?: (number | null);
+  };
   readonly samePerson?: "hold" | "show";
+};
+
+export type PolicyReplay = {
+  readonly since: string;
+  /** That were looked at. */
+  readonly changes: number;
+  /** Of these, those of which the draft says the same. */
+  readonly same: number;
+  /** The most frequent first. */
+  readonly differences: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly changes: number;
+    /** The first three. */
+    readonly examples: readonly ReplayedChange[];
+  }[];
+  /** Of the draft: for how many changes each is the one that decides. */
+  readonly rules: readonly {
+    readonly rule: string;
+    readonly changes: number;
+  }[];
+};
+
+export type PolicyTest = {
+  readonly passed: number;
+  readonly failed: number;
+  readonly cases: readonly {
+    readonly name: string;
+    readonly passed: boolean;
+    /** null: no rule speaks of it, and one approval is enough. */
+    readonly verdict: (PolicyVerdict | null);
+    readonly explanation: string;
+    /** What is otherwise than expected. */
+    readonly differences: readonly string[];
+  }[];
+  /** Tenants above that you do not see have rules as well; those were not looked at. */
+  readonly hasHidden: boolean;
+};
+
+export type PolicyVerdict = {
+  readonly verdict: "approve" | "require" | "hold" | "ignore" | "reject";
+  /** Its name; of the strictest, where several levels have a say. */
+  readonly rule: string;
+  /** The tenant whose rule it is; null: the connection’s own. */
+  readonly level: (string | null);
+  readonly approvals: number;
+  /** Or somebody who may do more. */
+  readonly from: "reviewer" | "tenant-administrator" | "system";
+  /** Whoever has changed the connection’s configuration since its last apply. */
+  readonly configurators: "allowed" | "refused";
+  readonly deadlineHours: number | null;
+  readonly escalateTo: ("reviewer" | "tenant-administrator" | "system" | null);
+  readonly validHours: number | null;
+  readonly reason: string | null;
+  /** How long it is ignored. */
+  readonly days: number | null;
 };
 
 export type Principal = {
@@ -802,6 +1316,33 @@ export type ProductPlan = {
   readonly createdAt: string;
 };
 
+export type ProposedUndo = {
+  readonly connection: string;
+  /** Of the change set that has them; send it with a decision about all of them. */
+  readonly revision: number;
+  /** Changes that take something back. Each has `undoes`. */
+  readonly proposed: number;
+  readonly kinds: { readonly [name: string]: number };
+  /** Of those proposed: by guards. */
+  readonly held: number;
+  /** What was left alone, be it in part. */
+  readonly left: number;
+  /** Up to 500 of what was left alone. */
+  readonly items: readonly {
+    /** Of the apply. */
+    readonly change: string;
+    readonly authUser: (string | null);
+    readonly externalId: string | null;
+    /** What to call the person. */
+    readonly name: string | null;
+    readonly because: "not-found" | "not-applied" | "waits-already" | "undone" | "other-waits" | "moved" | "linked-otherwise" | "address-taken" | "tenant-missing" | "purged" | "gone";
+    /** What has moved: names of fields, `state`, `tenant`, `role: <name>`; empty: the change as a whole. */
+    readonly what: readonly string[];
+    /** What takes the rest back, or waits to do so; null: nothing of it is taken back. */
+    readonly proposed: (string | null);
+  }[];
+};
+
 export type Provider = {
   readonly provider: "entra" | "okta" | "google" | "ldap" | "scim" | "file";
   /** What people call it. */
@@ -819,6 +1360,52 @@ export type Provider = {
   readonly settings: { readonly [name: string]: unknown };
   /** JSON Schema of a connection’s `credentials`. */
   readonly credentials: { readonly [name: string]: unknown };
+};
+
+export type Replanned = {
+  readonly run: string;
+  readonly connection: string;
+  readonly snapshot: "complete" | "partial" | "named";
+  /** Nothing follows otherwise than it is recorded, as far as it can be said. */
+  readonly ok: boolean;
+  /** Everybody whom the run spoke of. */
+  readonly people: number;
+  /** Of these, those of whom nothing follows and nothing was proposed. */
+  readonly nothing: number;
+  /** Those of whom the same change follows. now: upon the auth user as it is. record: upon the auth user as the change says that it was, which an apply or a person has changed since. */
+  readonly same: {
+    readonly now: number;
+    readonly record: number;
+  };
+  /** Those of whom it cannot be said, by why. */
+  readonly unknown: { readonly [name: string]: number };
+  readonly different: number;
+  /** The first hundred. */
+  readonly differences: readonly {
+    readonly externalId: string;
+    readonly change: (string | null);
+    readonly because: "change-altered" | "content-altered" | "content-missing" | "nothing-follows" | "not-recorded" | "another-change";
+    readonly says: string;
+  }[];
+  /** SHA-256, hexadecimal, over `EXTERNAL-ID FINGERPRINT` and a line feed for each change that follows, in the order of the ids. */
+  readonly digest: string;
+};
+
+export type ReplayedChange = {
+  readonly change: string;
+  readonly connection: string;
+  readonly name: string;
+  readonly kind: "create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict";
+  readonly cause: string;
+  /** What became of it. */
+  readonly state: "open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded";
+  readonly createdAt: string;
+  /** By the rules that are there. */
+  readonly from: string;
+  /** By the draft. */
+  readonly to: string;
+  /** Of the draft; empty where no rule speaks of it. */
+  readonly explanation: string;
 };
 
 export type Role = {
@@ -1074,6 +1661,163 @@ export type TenantDomain = {
   readonly verifiedBy: string;
 };
 
+export type TenantPolicyView = {
+  readonly timeZone: string;
+  readonly rules: readonly {
+    readonly name: string;
+    readonly when: string;
+    readonly decide: ("approve" | {
+      readonly require?: {
+        readonly approvals: number;
+        readonly from: "reviewer" | "tenant-administrator" | "system";
+        readonly configurators?: "allowed" | "refused";
+        readonly deadlineHours?: number;
+        readonly escalateTo?: "reviewer" | "tenant-administrator" | "system";
+        readonly validHours?: number;
+      };
+      readonly hold?: {
+        readonly reason: string;
+      };
+      readonly reject?: {
+        readonly reason: string;
+      };
+      readonly ignore?: {
+        readonly reason: string;
+        readonly days: number;
+      };
+    });
+  }[];
+  readonly freezes: readonly {
+    readonly name: string;
+    readonly from: string;
+    readonly until: string;
+  }[];
+  readonly tenant: string;
+  readonly tenantName: string;
+  /** 0: nothing was ever said. */
+  readonly version: number;
+  readonly changedAt: (string | null);
+  readonly changedBy: string | null;
+  /** Of the tenants above that you see, from the top down. What is stricter counts. */
+  readonly inherited: readonly {
+    readonly timeZone: string;
+    readonly rules: readonly {
+      readonly name: string;
+      readonly when: string;
+      readonly decide: ("approve" | {
+        readonly require?: {
+          readonly approvals: number;
+          readonly from: "reviewer" | "tenant-administrator" | "system";
+          readonly configurators?: "allowed" | "refused";
+          readonly deadlineHours?: number;
+          readonly escalateTo?: "reviewer" | "tenant-administrator" | "system";
+          readonly validHours?: number;
+        };
+        readonly hold?: {
+          readonly reason: string;
+        };
+        readonly reject?: {
+          readonly reason: string;
+        };
+        readonly ignore?: {
+          readonly reason: string;
+          readonly days: number;
+        };
+      });
+    }[];
+    readonly freezes: readonly {
+      readonly name: string;
+      readonly from: string;
+      readonly until: string;
+    }[];
+    readonly tenant: string;
+    readonly tenantName: string;
+  }[];
+  /** Tenants above that you do not see have rules as well. */
+  readonly hasHidden: boolean;
+  /** Own rules that can be seen to decide nothing, because a tenant above is at least as strict. */
+  readonly idle: readonly {
+    readonly rule: string;
+    readonly because: string;
+  }[];
+};
+
+export type TimelineEntry = ({
+  readonly what: "proposed";
+  readonly at: string;
+  readonly change: string;
+  readonly connection: string;
+  readonly externalId: string;
+  readonly run: string;
+  readonly kind: "create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict";
+  readonly cause: string;
+  readonly fields: readonly {
+    readonly field: string;
+    readonly before: (string | number | boolean | readonly string[] | null);
+    readonly after: (string | number | boolean | readonly string[] | null);
+    /** first: the value is given once, and the directory never changes it. Missing: the directory owns the field. */
+    readonly owner?: "first";
+  }[];
+  readonly rolesGained: readonly {
+    readonly role: string;
+    /** Parts of the mapping of that run that give the role. */
+    readonly because: readonly RoleReason[];
+    /** Whether they are known to hold: the person is still as they were read then. false: these may give it. */
+    readonly certain: boolean;
+  }[];
+  readonly rolesLost: readonly string[];
+} | {
+  readonly what: "decided";
+  readonly at: string;
+  readonly change: string;
+  readonly decision: string;
+  readonly verdict: "approve" | "reject" | "hold";
+  readonly madeBy: "person" | "policy" | "guard";
+  readonly by: string | null;
+  /** Of the policy. */
+  readonly rule: string | null;
+  readonly reason: string;
+  /** Of the guard. */
+  readonly finding: unknown;
+  readonly until: (string | null);
+} | {
+  readonly what: "carried-out";
+  readonly at: string;
+  readonly change: string;
+  readonly apply: string;
+  readonly by: string | null;
+  readonly outcome: string;
+  readonly reason: string | null;
+  /** Of the auth user from then on. */
+  readonly version: number | null;
+  /** What applications were told. */
+  readonly event: (string | null);
+} | {
+  readonly what: "withdrawn";
+  readonly at: string;
+  readonly change: string;
+  readonly note: (ChangeNote | null);
+} | {
+  /** Whether the directory user and an auth user are one. */
+  readonly what: "told-apart" | "told-same";
+  readonly at: string;
+  readonly pair: string;
+  readonly by: string;
+  readonly reason: string;
+} | {
+  readonly what: "by-hand";
+  readonly at: string;
+  /** Number of the entry in the log of the auth user’s tenant. */
+  readonly audit: number;
+  readonly action: string;
+  readonly by: {
+    readonly kind: "person" | "operator" | "support" | "system";
+    readonly id: string | null;
+    readonly name: string;
+  };
+  readonly details: { readonly [name: string]: unknown };
+});
+
 export type UnreadableConnection = {
   readonly id: string;
   readonly tenant: string;
@@ -1105,6 +1849,8 @@ export type User = {
   readonly version: number;
   readonly createdAt: string;
   readonly updatedAt: string;
+  /** When all that was personal was removed for good: id, tenant and dates are left; null: it was not. */
+  readonly purgedAt: (string | null);
 };
 
 export type UserDetails = {
@@ -1119,6 +1865,8 @@ export type UserDetails = {
   readonly version: number;
   readonly createdAt: string;
   readonly updatedAt: string;
+  /** When all that was personal was removed for good: id, tenant and dates are left; null: it was not. */
+  readonly purgedAt: (string | null);
   /** Without those of connections of a tenant above the caller’s. */
   readonly identities: readonly {
     readonly connection: string;
@@ -1140,6 +1888,22 @@ export type UserDetails = {
 
 /** By operation: what it takes, members of path, query and body as one, and what it answers. */
 export type Operations = {
+  /** Add a notification channel */
+  addNotificationChannel: { input: {
+    /** It hears of this tenant and of all below it. null: your own. */
+    readonly tenant?: (string | null);
+    readonly name: string;
+    readonly destination: NewDestinationInput;
+    /** Told within about a minute. Without both lists: all kinds, in the digest where there is a schedule. */
+    readonly immediately?: readonly ("pending-approvals" | "held-changes" | "overdue-approvals" | "quarantine" | "failed-apply" | "expiring-credential")[];
+    /** Told in the next digest. */
+    readonly inDigest?: readonly ("pending-approvals" | "held-changes" | "overdue-approvals" | "quarantine" | "failed-apply" | "expiring-credential")[];
+    /** When digests are sent: cron expression of five fields. One without news is not sent. */
+    readonly schedule?: string | null;
+    readonly timeZone?: string;
+    /** Name a few of the people whom changes concern. Otherwise there are counts and ids alone. */
+    readonly namesPeople?: boolean;
+  }; answer: NotificationChannel };
   /** Add a sign-in provider */
   addSignInProvider: { input: {
     readonly tenant?: (string | null);
@@ -1149,6 +1913,73 @@ export type Operations = {
     readonly clientSecret?: (string | null);
     readonly ca?: (string | null);
   }; answer: SignInProvider };
+  /** Edit the roles and the tenant of somebody new */
+  adjustNewcomer: { input: { change: string } & {
+    /** As it was shown. */
+    readonly fingerprint: string;
+    /** All that the directory is to give them. In what these differ from those that the mapping gives is kept; what the directory changes later still comes through. */
+    readonly roles?: readonly string[];
+    /** Where they belong: the connection's tenant, or one below it. */
+    readonly tenant?: string;
+    /** For whoever asks later. */
+    readonly reason: string;
+  }; answer: {
+    /** The change that waits now. */
+    readonly change: string;
+    /** null: they are as the mapping makes them. */
+    readonly adjustment: (string | null);
+  } };
+  /** Say who is to look at changes */
+  assignChanges: { input: ({
+    /** Who is to look at them, who has to be one that may decide; me: the caller; null: nobody any more. */
+    readonly to: ((string | "me") | null);
+    /** Changes one by one. */
+    readonly changes: readonly string[];
+  } | {
+    /** Who is to look at them, who has to be one that may decide; me: the caller; null: nobody any more. */
+    readonly to: ((string | "me") | null);
+    /** Only of this tenant and those below it. */
+    readonly tenant?: string;
+    /** Only of this connection. */
+    readonly connection?: string;
+    /** Which of those that wait; empty: all. */
+    readonly filter?: {
+      /** Only those of this set. */
+      readonly set?: "new" | "changed" | "deleted" | "conflict";
+      /** Only those of these kinds. */
+      readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[];
+      /** Only those with this cause. */
+      readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo";
+      /** Only those of these risks. */
+      readonly risk?: readonly ("low" | "medium" | "high")[];
+      /** Only those that change all of these fields; empty: those that change none. */
+      readonly field?: readonly string[];
+      /** Only of people in this department afterwards, or before they leave; empty: in none. */
+      readonly department?: string;
+      /** Only of people in this organisational unit; empty: in none. */
+      readonly orgUnit?: string;
+      /** Only those that give all of these roles; empty: those that give none. */
+      readonly roleGained?: readonly string[];
+      /** Only those that take all of these roles; empty: those that take none. */
+      readonly roleLost?: readonly string[];
+      /** Only those that do the same: the `difference` of one of them. */
+      readonly difference?: string;
+      /** Only those that this guard holds; empty: that none does. */
+      readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+      /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
+      readonly assignee?: (string | "me" | "");
+      /** Part of a name, address or external id, in any case. */
+      readonly search?: string;
+    };
+  }); answer: {
+    /** Those that were not assigned so before. */
+    readonly assigned: number;
+  } };
+  /** Cancel an apply */
+  cancelApply: { input: { apply: string } & {
+    /** Why, for whoever asks later. */
+    readonly reason?: (string | null);
+  }; answer: Apply };
   /** Look whether the record of a claimed domain is there */
   checkDomainClaim: { input: { domainClaim: string }; answer: DomainClaim };
   /** Say of pairs whether the two are one person */
@@ -1172,6 +2003,11 @@ export type Operations = {
   claimDomain: { input: { tenant: string } & {
     readonly domain: string;
   }; answer: DomainClaim };
+  /** Say something about a change */
+  commentOnChange: { input: { change: string } & {
+    /** Plain text. It stays as it is. */
+    readonly text: string;
+  }; answer: Comment };
   /** Create a connection */
   createConnection: { input: {
     readonly tenant?: (string | null);
@@ -1191,7 +2027,7 @@ export type Operations = {
   createKey: { input: { principal: string } & {
     readonly name?: string;
     readonly tenant?: (string | null);
-    readonly permissions?: (readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "guards.override" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[] | null);
+    readonly permissions?: (readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "guards.override" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "notifications.read" | "notifications.write" | "support.read" | "support.request" | "support.decide" | "support.end")[] | null);
     readonly expiresAt?: (string | null);
   }; answer: {
     readonly id: string;
@@ -1249,77 +2085,96 @@ export type Operations = {
   /** Approve, reject or hold changes */
   decide: { input: ({
     readonly verdict: "approve" | "reject" | "hold";
+    /** For whoever asks later. */
     readonly reason: string;
+    /** How long a refusal or a holding back stands; then the change waits again. null: until its content changes. An approval has no end. */
     readonly until?: (string | null);
+    /** Changes one by one, as they were shown. */
     readonly changes: readonly {
       readonly id: string;
+      /** As it was shown. */
       readonly fingerprint: string;
+      /** To approve what is held: the id of the decision that was shown to hold it. */
       readonly decision?: (string | null);
     }[];
   } | {
     readonly verdict: "approve" | "reject" | "hold";
+    /** For whoever asks later. */
     readonly reason: string;
+    /** How long a refusal or a holding back stands; then the change waits again. null: until its content changes. An approval has no end. */
     readonly until?: (string | null);
     readonly connection: string;
+    /** Of the change set of the connection as it was shown: what arrived later is not included. */
     readonly revision: number;
+    /** Which of them; empty: all. */
     readonly filter?: {
       /** Only those of this set. */
       readonly set?: "new" | "changed" | "deleted" | "conflict";
       /** Only those of these kinds. */
-      readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[];
+      readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[];
       /** Only those with this cause. */
-      readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates";
+      readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo";
       /** Only those of these risks. */
       readonly risk?: readonly ("low" | "medium" | "high")[];
-      /** Only those that change this field; empty: those that change none. */
-      readonly field?: string;
+      /** Only those that change all of these fields; empty: those that change none. */
+      readonly field?: readonly string[];
       /** Only of people in this department afterwards, or before they leave; empty: in none. */
       readonly department?: string;
       /** Only of people in this organisational unit; empty: in none. */
       readonly orgUnit?: string;
-      /** Only those that give this role; empty: those that give none. */
-      readonly roleGained?: string;
-      /** Only those that take this role; empty: those that take none. */
-      readonly roleLost?: string;
+      /** Only those that give all of these roles; empty: those that give none. */
+      readonly roleGained?: readonly string[];
+      /** Only those that take all of these roles; empty: those that take none. */
+      readonly roleLost?: readonly string[];
       /** Only those that do the same: the `difference` of one of them. */
       readonly difference?: string;
       /** Only those that this guard holds; empty: that none does. */
       readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+      /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
+      readonly assignee?: (string | "me" | "");
       /** Part of a name, address or external id, in any case. */
       readonly search?: string;
     };
+    /** Approve held changes too: without it, what a guard, a policy or a person holds is left alone. */
     readonly includeHeld?: boolean;
   } | {
     readonly verdict: "approve" | "reject" | "hold";
+    /** For whoever asks later. */
     readonly reason: string;
+    /** How long a refusal or a holding back stands; then the change waits again. null: until its content changes. An approval has no end. */
     readonly until?: (string | null);
+    /** Which of them; empty: all. */
     readonly filter?: {
       /** Only those of this set. */
       readonly set?: "new" | "changed" | "deleted" | "conflict";
       /** Only those of these kinds. */
-      readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[];
+      readonly kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[];
       /** Only those with this cause. */
-      readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates";
+      readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo";
       /** Only those of these risks. */
       readonly risk?: readonly ("low" | "medium" | "high")[];
-      /** Only those that change this field; empty: those that change none. */
-      readonly field?: string;
+      /** Only those that change all of these fields; empty: those that change none. */
+      readonly field?: readonly string[];
       /** Only of people in this department afterwards, or before they leave; empty: in none. */
       readonly department?: string;
       /** Only of people in this organisational unit; empty: in none. */
       readonly orgUnit?: string;
-      /** Only those that give this role; empty: those that give none. */
-      readonly roleGained?: string;
-      /** Only those that take this role; empty: those that take none. */
-      readonly roleLost?: string;
+      /** Only those that give all of these roles; empty: those that give none. */
+      readonly roleGained?: readonly string[];
+      /** Only those that take all of these roles; empty: those that take none. */
+      readonly roleLost?: readonly string[];
       /** Only those that do the same: the `difference` of one of them. */
       readonly difference?: string;
       /** Only those that this guard holds; empty: that none does. */
       readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+      /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
+      readonly assignee?: (string | "me" | "");
       /** Part of a name, address or external id, in any case. */
       readonly search?: string;
     };
+    /** Approve held changes too: without it, what a guard, a policy or a person holds is left alone. */
     readonly includeHeld?: boolean;
+    /** The change sets of several connections, each at the revision that was shown. */
     readonly revisions: readonly {
       readonly connection: string;
       readonly revision: number;
@@ -1328,9 +2183,19 @@ export type Operations = {
     readonly decided: number;
     /** Of a set whose held changes are meant too: those that stay held, because they are let go by name alone. */
     readonly byName?: number;
+    /** Approved by one more now, and waiting for further approvals, as the policy of the connection asks. */
+    readonly waiting: number;
     readonly refused: readonly {
       readonly id: string;
-      readonly because: "not-found" | "changed-since-shown" | "not-allowed-now";
+      readonly because: "not-found" | "changed-since-shown" | "not-allowed-now" | "needs-role" | "own-configuration" | "approved-already";
+      /** One sentence, with what can be done about it. */
+      readonly explanation: string;
+    }[];
+    /** Of a set: changes that you may not, or need not, approve. */
+    readonly left?: readonly {
+      readonly because: "needs-role" | "own-configuration" | "approved-already";
+      readonly changes: number;
+      readonly explanation: string;
     }[];
   } };
   /** Delete a product plan that no tenant has */
@@ -1370,7 +2235,9 @@ export type Operations = {
   } };
   /** End a support access at once */
   endSupportAccess: { input: { supportAccess: string }; answer: SupportAccess };
-  /** Where the roles of an auth user come from */
+  /** Why somebody whom a directory has is, or is not, an auth user */
+  explainPerson: { input: { connection: string; externalId?: string; address?: string }; answer: ExplainedPerson };
+  /** Where the roles and fields of an auth user come from */
   explainUser: { input: { user: string }; answer: Explanation };
   /** Export your part of the install as a configuration file */
   exportConfiguration: { input: { tenant?: string }; answer: Configuration };
@@ -1384,6 +2251,8 @@ export type Operations = {
   getChange: { input: { change: string }; answer: Change };
   /** Get a connection */
   getConnection: { input: { connection: string }; answer: (Connection | UnreadableConnection) };
+  /** Get the rules by which a connection’s changes are judged */
+  getConnectionPolicy: { input: { connection: string }; answer: ConnectionPolicyView };
   /** Get the claim of a domain */
   getDomainClaim: { input: { domainClaim: string }; answer: DomainClaim };
   /** Get what the guards of a connection allow and found */
@@ -1441,6 +2310,8 @@ export type Operations = {
       readonly roles: readonly string[];
     };
   } };
+  /** Get a notification channel */
+  getNotificationChannel: { input: { notificationChannel: string }; answer: NotificationChannel };
   /** Get a pair */
   getPair: { input: { pair: string }; answer: Pair };
   /** Get a principal */
@@ -1464,6 +2335,12 @@ export type Operations = {
   } };
   /** Get a support access */
   getSupportAccess: { input: { supportAccess: string }; answer: SupportAccess };
+  /** Get what a tenant decides for its connections and those of all tenants below */
+  getTenantPolicy: { input: { tenant: string }; answer: TenantPolicyView };
+  /** What happened to an auth user, and who decided it */
+  getTimeline: { input: { user: string; limit?: number }; answer: {
+    readonly items: readonly TimelineEntry[];
+  } };
   /** Get an auth user with identities and roles */
   getUser: { input: { user: string }; answer: UserDetails };
   /** Give an auth user a role by hand */
@@ -1474,7 +2351,7 @@ export type Operations = {
     readonly mayWrite?: boolean;
   }; answer: SupportAccess };
   /** Group changes by what they have in common */
-  groupChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates"; risk?: readonly ("low" | "medium" | "high")[]; field?: string; department?: string; orgUnit?: string; roleGained?: string; roleLost?: string; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; by?: "difference" | "cause" | "kind" | "risk" | "department" | "org-unit" | "role-gained" | "role-lost" | "field" | "guard" | "connection"; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "failed")[] }; answer: ChangeGroups };
+  groupChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; assignee?: (string | "me" | ""); search?: string; limit?: number; after?: string; tenant?: string; connection?: string; by?: "difference" | "cause" | "kind" | "risk" | "department" | "org-unit" | "role-gained" | "role-lost" | "field" | "guard" | "connection"; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "failed")[] }; answer: ChangeGroups };
   /** Invite a principal to sign in */
   invitePrincipal: { input: { principal: string } & {
     readonly minutes?: number;
@@ -1501,7 +2378,19 @@ export type Operations = {
   } };
   /** Call the scheduled deletion of a tenant off */
   keepTenant: { input: { tenant: string }; answer: Tenant };
-  /** List applies, oldest first */
+  /** List who was edited before they came in */
+  listAdjustments: { input: { limit?: number; after?: string; tenant?: string; connection?: string }; answer: {
+    readonly items: readonly Adjustment[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List what became of each change of an apply, oldest first */
+  listAppliedChanges: { input: { apply: string; limit?: number; after?: string; outcome?: readonly ("applied" | "already-applied" | "moved" | "failed" | "held")[] }; answer: {
+    readonly items: readonly Change[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List applies, newest first */
   listApplies: { input: { limit?: number; after?: string; connection?: string }; answer: {
     readonly items: readonly Apply[];
     /** `after` of the following page; null: this was the last one. */
@@ -1514,8 +2403,14 @@ export type Operations = {
     readonly next: string | null;
   } };
   /** List changes */
-  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates"; risk?: readonly ("low" | "medium" | "high")[]; field?: string; department?: string; orgUnit?: string; roleGained?: string; roleLost?: string; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
+  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; assignee?: (string | "me" | ""); search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
     readonly items: readonly Change[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List what was said about a change */
+  listComments: { input: { change: string; limit?: number; after?: string }; answer: {
+    readonly items: readonly Comment[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
   } };
@@ -1545,6 +2440,18 @@ export type Operations = {
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
   } };
+  /** List notification channels */
+  listNotificationChannels: { input: { limit?: number; after?: string; tenant?: string }; answer: {
+    readonly items: readonly NotificationChannel[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
+  /** List notifications */
+  listNotifications: { input: { limit?: number; after?: string; tenant?: string; channel?: string; state?: "waiting" | "sent" | "failed" }; answer: {
+    readonly items: readonly Notification[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
+  } };
   /** List those who come and may be auth users that are there */
   listPairs: { input: { limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "same" | "different" | "superseded")[] }; answer: {
     readonly items: readonly Pair[];
@@ -1566,6 +2473,55 @@ export type Operations = {
   /** List providers with what they can do and what they ask for */
   listProviders: { input: Record<string, never>; answer: {
     readonly items: readonly Provider[];
+  } };
+  /** List the changes of which draft rules say something else */
+  listReplayed: { input: {
+    /** The rules would be this connection’s. */
+    readonly connection?: string;
+    /** The rules would be this tenant’s, for its connections and those below. */
+    readonly tenant?: string;
+    readonly draft: {
+      readonly rules: readonly {
+        readonly name: string;
+        readonly when: string;
+        readonly decide: ("approve" | {
+          readonly require?: {
+            readonly approvals?: number;
+            readonly from?: "reviewer" | "tenant-administrator" | "system";
+            readonly configurators?: "allowed" | "refused";
+            readonly deadlineHours?: number;
+            readonly escalateTo?: "reviewer" | "tenant-administrator" | "system";
+            readonly validHours?: number;
+          };
+          readonly hold?: {
+            readonly reason: string;
+          };
+          readonly reject?: {
+            readonly reason: string;
+          };
+          readonly ignore?: {
+            readonly reason: string;
+            readonly days: number;
+          };
+        });
+      }[];
+      /** Of a tenant’s rules. Those of a connection go by its own. */
+      readonly timeZone?: string;
+    };
+    /** How far back. */
+    readonly days?: number;
+    /** As `from` and `to` of a difference say it, or its first word: `approve`, `require`. */
+    readonly from?: string;
+    /** As `from` and `to` of a difference say it, or its first word: `approve`, `require`. */
+    readonly to?: string;
+    /** Items in the page. */
+    readonly limit?: number;
+    /** `next` of the page before. */
+    readonly after?: string | null;
+  }; answer: {
+    readonly items: readonly ReplayedChange[];
+    /** `after` of the following page; null: this was the last one. */
+    readonly next: string | null;
   } };
   /** List roles */
   listRoles: { input: { limit?: number; after?: string; tenant?: string }; answer: {
@@ -1641,19 +2597,69 @@ export type Operations = {
   }; answer: Tenant };
   /** Let through for a time what a guard would hold */
   overrideGuard: { input: { connection: string } & {
+    /** The one whose limit is set aside. */
     readonly guard: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person";
+    /** Up to so many go, where the policy would let fewer through; null: all. */
     readonly allowed: (number | null);
+    /** How long; at most 90 days. */
     readonly until: string;
+    /** For whoever asks later. */
     readonly reason: string;
   }; answer: GuardOverride };
+  /** Pause an apply */
+  pauseApply: { input: { apply: string } & {
+    /** Why, for whoever asks later. */
+    readonly reason?: (string | null);
+  }; answer: Apply };
   /** See what another mapping would change */
   previewMapping: { input: { connection: string } & {
     readonly mapping: MappingInput;
   }; answer: MappingPreview };
   /** Refuse a support access that was asked for */
   refuseSupportAccess: { input: { supportAccess: string }; answer: SupportAccess };
+  /** Remove a notification channel */
+  removeNotificationChannel: { input: { notificationChannel: string }; answer: null };
   /** Remove a sign-in provider */
   removeSignInProvider: { input: { signInProvider: string }; answer: null };
+  /** Make the plan of a finished run again, and say whether the same follows */
+  replanRun: { input: { run: string }; answer: Replanned };
+  /** See what draft rules would have decided on past changes */
+  replayPolicy: { input: {
+    /** The rules would be this connection’s. */
+    readonly connection?: string;
+    /** The rules would be this tenant’s, for its connections and those below. */
+    readonly tenant?: string;
+    readonly draft: {
+      readonly rules: readonly {
+        readonly name: string;
+        readonly when: string;
+        readonly decide: ("approve" | {
+          readonly require?: {
+            readonly approvals?: number;
+            readonly from?: "reviewer" | "tenant-administrator" | "system";
+            readonly configurators?: "allowed" | "refused";
+            readonly deadlineHours?: number;
+            readonly escalateTo?: "reviewer" | "tenant-administrator" | "system";
+            readonly validHours?: number;
+          };
+          readonly hold?: {
+            readonly reason: string;
+          };
+          readonly reject?: {
+            readonly reason: string;
+          };
+          readonly ignore?: {
+            readonly reason: string;
+            readonly days: number;
+          };
+        });
+      }[];
+      /** Of a tenant’s rules. Those of a connection go by its own. */
+      readonly timeZone?: string;
+    };
+    /** How far back. */
+    readonly days?: number;
+  }; answer: PolicyReplay };
   /** Start a sync run */
   requestRun: { input: { connection: string } & {
     /** Read everybody, also where the provider can name those who changed. */
@@ -1673,6 +2679,13 @@ export type Operations = {
     readonly minutes?: number;
     readonly mayWrite?: boolean;
   }; answer: SupportAccess };
+  /** Let a paused apply go on */
+  resumeApply: { input: { apply: string } & {
+    /** Why, for whoever asks later. */
+    readonly reason?: (string | null);
+    /** Why it goes on although a freeze period holds. Needs `guards.override`. */
+    readonly despiteFreeze?: (string | null);
+  }; answer: Apply };
   /** Resume a suspended tenant */
   resumeTenant: { input: { tenant: string }; answer: Tenant };
   /** Revoke an API key */
@@ -1693,10 +2706,47 @@ export type Operations = {
     /** Until when the old key opens at the longest. */
     readonly oldExpiresAt: string;
   } };
+  /** Change what a tenant decides for its connections and those of all tenants below */
+  setTenantPolicy: { input: { tenant: string } & {
+    readonly version?: number;
+    readonly timeZone?: string;
+    readonly rules?: readonly {
+      readonly name: string;
+      readonly when: string;
+      readonly decide: ("approve" | {
+        readonly require?: {
+          readonly approvals?: number;
+          readonly from?: "reviewer" | "tenant-administrator" | "system";
+          readonly configurators?: "allowed" | "refused";
+          readonly deadlineHours?: number;
+          readonly escalateTo?: "reviewer" | "tenant-administrator" | "system";
+          readonly validHours?: number;
+        };
+        readonly hold?: {
+          readonly reason: string;
+        };
+        readonly reject?: {
+          readonly reason: string;
+        };
+        readonly ignore?: {
+          readonly reason: string;
+          readonly days: number;
+        };
+      });
+    }[];
+    readonly freezes?: readonly {
+      readonly name: string;
+      readonly from: string;
+      readonly until: string;
+    }[];
+  }; answer: TenantPolicyView };
   /** Sign out */
   signOut: { input: Record<string, never>; answer: null };
   /** Apply what was approved */
-  startApply: { input: { connection: string }; answer: {
+  startApply: { input: { connection: string } & {
+    /** Why it goes on although a freeze period holds. Needs `guards.override`. */
+    readonly despiteFreeze?: (string | null);
+  }; answer: {
     readonly apply: string;
     /** Changes to be carried out. */
     readonly total: number;
@@ -1707,6 +2757,14 @@ export type Operations = {
   } };
   /** Suspend a tenant and all below it */
   suspendTenant: { input: { tenant: string }; answer: Tenant };
+  /** Take back what was edited */
+  takeBackAdjustment: { input: { adjustment: string } & {
+    /** For whoever asks later. */
+    readonly reason: string;
+  }; answer: {
+    /** The change that waits now; null: none that is new. */
+    readonly change: (string | null);
+  } };
   /** Try what a pull needs */
   testConnection: { input: { connection: string } & {
     readonly mapping?: MappingInput;
@@ -1716,6 +2774,149 @@ export type Operations = {
     readonly steps: readonly CheckStep[];
     readonly preview: (ConnectionPreview | null);
   } };
+  /** Send a message that says that it is a test */
+  testNotificationChannel: { input: { notificationChannel: string }; answer: {
+    /** The receiver has taken it. */
+    readonly ok: boolean;
+    /** Why not; or who of several was refused. */
+    readonly problem: string | null;
+  } };
+  /** Test policy rules by cases */
+  testPolicy: { input: {
+    /** The rules would be this connection’s. */
+    readonly connection?: string;
+    /** The rules would be this tenant’s, for its connections and those below. */
+    readonly tenant?: string;
+    /** In the place of the rules that are there. Missing: those that are there. */
+    readonly draft?: {
+      readonly rules: readonly {
+        readonly name: string;
+        readonly when: string;
+        readonly decide: ("approve" | {
+          readonly require?: {
+            readonly approvals?: number;
+            readonly from?: "reviewer" | "tenant-administrator" | "system";
+            readonly configurators?: "allowed" | "refused";
+            readonly deadlineHours?: number;
+            readonly escalateTo?: "reviewer" | "tenant-administrator" | "system";
+            readonly validHours?: number;
+          };
+          readonly hold?: {
+            readonly reason: string;
+          };
+          readonly reject?: {
+            readonly reason: string;
+          };
+          readonly ignore?: {
+            readonly reason: string;
+            readonly days: number;
+          };
+        });
+      }[];
+      /** Of a tenant’s rules. Those of a connection go by its own. */
+      readonly timeZone?: string;
+    };
+    readonly cases: readonly {
+      readonly name: string;
+      readonly change: {
+        readonly kind?: "create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict";
+        readonly cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo";
+        readonly user?: {
+          readonly state?: "active" | "suspended" | "deleted";
+          readonly place?: string;
+          readonly roles?: readonly string[];
+          readonly userName?: string;
+          readonly email?: string;
+          readonly displayName?: string;
+          readonly givenName?: string;
+          readonly familyName?: string;
+          readonly jobTitle?: string;
+          readonly department?: string;
+          readonly division?: string;
+          readonly costCenter?: string;
+          readonly company?: string;
+          readonly employeeId?: string;
+          readonly employeeType?: string;
+          readonly officeLocation?: string;
+          readonly phone?: string;
+          readonly mobilePhone?: string;
+          readonly locale?: string;
+          readonly orgUnit?: string;
+          readonly userType?: string;
+          readonly manager?: string;
+          readonly custom?: { readonly [name: string]: (string | number | boolean | readonly string[]) };
+        };
+        readonly before?: {
+          readonly state?: "active" | "suspended" | "deleted";
+          readonly place?: string;
+          readonly roles?: readonly string[];
+          readonly userName?: string;
+          readonly email?: string;
+          readonly displayName?: string;
+          readonly givenName?: string;
+          readonly familyName?: string;
+          readonly jobTitle?: string;
+          readonly department?: string;
+          readonly division?: string;
+          readonly costCenter?: string;
+          readonly company?: string;
+          readonly employeeId?: string;
+          readonly employeeType?: string;
+          readonly officeLocation?: string;
+          readonly phone?: string;
+          readonly mobilePhone?: string;
+          readonly locale?: string;
+          readonly orgUnit?: string;
+          readonly userType?: string;
+          readonly manager?: string;
+          readonly custom?: { readonly [name: string]: (string | number | boolean | readonly string[]) };
+        };
+        readonly after?: {
+          readonly state?: "active" | "suspended" | "deleted";
+          readonly place?: string;
+          readonly roles?: readonly string[];
+          readonly userName?: string;
+          readonly email?: string;
+          readonly displayName?: string;
+          readonly givenName?: string;
+          readonly familyName?: string;
+          readonly jobTitle?: string;
+          readonly department?: string;
+          readonly division?: string;
+          readonly costCenter?: string;
+          readonly company?: string;
+          readonly employeeId?: string;
+          readonly employeeType?: string;
+          readonly officeLocation?: string;
+          readonly phone?: string;
+          readonly mobilePhone?: string;
+          readonly locale?: string;
+          readonly orgUnit?: string;
+          readonly userType?: string;
+          readonly manager?: string;
+          readonly custom?: { readonly [name: string]: (string | number | boolean | readonly string[]) };
+        };
+        readonly risk?: "low" | "medium" | "high";
+        readonly riskSignals?: readonly ("privileged-role-gained" | "privileged-role-lost" | "privileged-user-removed" | "protected-user" | "many-roles-lost" | "many-roles-gained" | "removed-with-roles" | "removed-by-settings" | "user-taken-over" | "tenant-move" | "other-domain" | "many-fields" | "fields-emptied" | "undoes-local-edit" | "conflict" | "not-assessed")[];
+      };
+      readonly tenant?: string;
+      readonly connection?: string;
+      readonly provider?: "entra" | "okta" | "google" | "ldap" | "scim" | "file";
+      readonly at?: string;
+      readonly expect: ("approve" | "require" | "hold" | "ignore" | "reject" | "nothing" | {
+        readonly verdict: "approve" | "require" | "hold" | "ignore" | "reject" | "nothing";
+        readonly rule?: string;
+        readonly approvals?: number;
+        readonly from?: "reviewer" | "tenant-administrator" | "system";
+        readonly configurators?: "allowed" | "refused";
+        readonly deadlineHours?: number | null;
+        readonly escalateTo?: ("reviewer" | "tenant-administrator" | "system" | null);
+        readonly validHours?: number | null;
+        readonly reason?: string;
+        readonly days?: number;
+      });
+    }[];
+  }; answer: PolicyTest };
   /** Test a sign-in provider */
   testSignInProvider: { input: { signInProvider: string }; answer: {
     readonly checks: readonly {
@@ -1725,6 +2926,13 @@ export type Operations = {
       readonly remedy: string | null;
     }[];
   } };
+  /** Propose what takes an apply back */
+  undoApply: { input: { apply: string } & {
+    /** Only these of its changes; null: all of them. */
+    readonly changes?: (readonly string[] | null);
+    /** Says what would be proposed, and proposes nothing. */
+    readonly dryRun?: boolean;
+  }; answer: ProposedUndo };
   /** Take back that a tenant owns a domain */
   unverifyDomain: { input: { tenant: string; domain: string }; answer: null };
   /** Change a connection */
@@ -1771,7 +2979,7 @@ export type Operations = {
     readonly version?: number;
   }; answer: Tenant };
   /** Verify audit logs */
-  verifyAudit: { input: { tenant?: string }; answer: {
+  verifyAudit: { input: { tenant?: string; known?: readonly string[] }; answer: {
     readonly tenants: readonly {
       readonly tenant: string;
       readonly entries: number;
@@ -1791,7 +2999,7 @@ export type Operations = {
     readonly name: string;
     readonly tenant: string;
     readonly role: "system" | "tenant-administrator" | "reviewer" | "auditor" | "support" | "application";
-    readonly permissions: readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "guards.override" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "support.read" | "support.request" | "support.decide" | "support.end")[];
+    readonly permissions: readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "guards.override" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "notifications.read" | "notifications.write" | "support.read" | "support.request" | "support.decide" | "support.end")[];
     /** The support access that the request names. */
     readonly supportAccess: (string | null);
   } };
@@ -1803,10 +3011,15 @@ export type Operations = {
 
 /** Where each operation is found, and which members of its input go into the query. */
 export const operations = {
+  addNotificationChannel: { method: 'POST', path: '/v1/notification-channels', query: [], body: true },
   addSignInProvider: { method: 'POST', path: '/v1/sign-in-providers', query: [], body: true },
+  adjustNewcomer: { method: 'POST', path: '/v1/changes/{change}/adjustment', query: [], body: true },
+  assignChanges: { method: 'POST', path: '/v1/changes/assignments', query: [], body: true },
+  cancelApply: { method: 'POST', path: '/v1/applies/{apply}/cancel', query: [], body: true },
   checkDomainClaim: { method: 'POST', path: '/v1/domain-claims/{domainClaim}/check', query: [], body: false },
   choosePairs: { method: 'POST', path: '/v1/pairs/verdicts', query: [], body: true },
   claimDomain: { method: 'POST', path: '/v1/tenants/{tenant}/domain-claims', query: [], body: true },
+  commentOnChange: { method: 'POST', path: '/v1/changes/{change}/comments', query: [], body: true },
   createConnection: { method: 'POST', path: '/v1/connections', query: [], body: true },
   createKey: { method: 'POST', path: '/v1/principals/{principal}/keys', query: [], body: true },
   createPrincipal: { method: 'POST', path: '/v1/principals', query: [], body: true },
@@ -1828,6 +3041,7 @@ export const operations = {
   endSession: { method: 'DELETE', path: '/v1/sessions/{session}', query: [], body: false },
   endSessionsOf: { method: 'DELETE', path: '/v1/sessions', query: ["principal"], body: false },
   endSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/end', query: [], body: false },
+  explainPerson: { method: 'GET', path: '/v1/connections/{connection}/explanation', query: ["externalId","address"], body: false },
   explainUser: { method: 'GET', path: '/v1/users/{user}/explanation', query: [], body: false },
   exportConfiguration: { method: 'GET', path: '/v1/configuration', query: ["tenant"], body: false },
   findUserByIdentity: { method: 'GET', path: '/v1/users/by-identity', query: ["issuer","subject","provider","externalId","connection"], body: false },
@@ -1835,8 +3049,10 @@ export const operations = {
   getAuthorization: { method: 'GET', path: '/v1/users/{user}/authorization', query: ["tenant"], body: false },
   getChange: { method: 'GET', path: '/v1/changes/{change}', query: [], body: false },
   getConnection: { method: 'GET', path: '/v1/connections/{connection}', query: [], body: false },
+  getConnectionPolicy: { method: 'GET', path: '/v1/connections/{connection}/policy', query: [], body: false },
   getDomainClaim: { method: 'GET', path: '/v1/domain-claims/{domainClaim}', query: [], body: false },
   getGuards: { method: 'GET', path: '/v1/connections/{connection}/guards', query: [], body: false },
+  getNotificationChannel: { method: 'GET', path: '/v1/notification-channels/{notificationChannel}', query: [], body: false },
   getPair: { method: 'GET', path: '/v1/pairs/{pair}', query: [], body: false },
   getPrincipal: { method: 'GET', path: '/v1/principals/{principal}', query: [], body: false },
   getProductPlan: { method: 'GET', path: '/v1/product-plans/{productPlan}', query: [], body: false },
@@ -1845,27 +3061,35 @@ export const operations = {
   getRun: { method: 'GET', path: '/v1/runs/{run}', query: [], body: false },
   getSession: { method: 'GET', path: '/v1/session', query: [], body: false },
   getSupportAccess: { method: 'GET', path: '/v1/support-accesses/{supportAccess}', query: [], body: false },
+  getTenantPolicy: { method: 'GET', path: '/v1/tenants/{tenant}/policy', query: [], body: false },
+  getTimeline: { method: 'GET', path: '/v1/users/{user}/timeline', query: ["limit"], body: false },
   getUser: { method: 'GET', path: '/v1/users/{user}', query: [], body: false },
   grantRole: { method: 'PUT', path: '/v1/users/{user}/roles/{role}', query: ["tenant"], body: false },
   grantSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/grant', query: [], body: true },
-  groupChanges: { method: 'GET', path: '/v1/changes/groups', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","search","limit","after","tenant","connection","by","state"], body: false },
+  groupChanges: { method: 'GET', path: '/v1/changes/groups', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","assignee","search","limit","after","tenant","connection","by","state"], body: false },
   invitePrincipal: { method: 'POST', path: '/v1/principals/{principal}/invitations', query: [], body: true },
   inviteSupport: { method: 'POST', path: '/v1/support-accesses/invitations', query: [], body: true },
   isAlive: { method: 'GET', path: '/healthz', query: [], body: false },
   isReady: { method: 'GET', path: '/readyz', query: [], body: false },
   keepTenant: { method: 'POST', path: '/v1/tenants/{tenant}/keep', query: [], body: false },
+  listAdjustments: { method: 'GET', path: '/v1/adjustments', query: ["limit","after","tenant","connection"], body: false },
+  listAppliedChanges: { method: 'GET', path: '/v1/applies/{apply}/changes', query: ["limit","after","outcome"], body: false },
   listApplies: { method: 'GET', path: '/v1/applies', query: ["limit","after","connection"], body: false },
   listAudit: { method: 'GET', path: '/v1/audit', query: ["tenant","supportAccess","after","limit"], body: false },
-  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","search","limit","after","tenant","connection","state"], body: false },
+  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","assignee","search","limit","after","tenant","connection","state"], body: false },
+  listComments: { method: 'GET', path: '/v1/changes/{change}/comments', query: ["limit","after"], body: false },
   listConnections: { method: 'GET', path: '/v1/connections', query: ["limit","after","tenant"], body: false },
   listDomainClaims: { method: 'GET', path: '/v1/tenants/{tenant}/domain-claims', query: [], body: false },
   listDomains: { method: 'GET', path: '/v1/tenants/{tenant}/domains', query: [], body: false },
   listEvents: { method: 'GET', path: '/v1/events', query: ["limit","after"], body: false },
   listKeys: { method: 'GET', path: '/v1/keys', query: ["limit","after","tenant"], body: false },
+  listNotificationChannels: { method: 'GET', path: '/v1/notification-channels', query: ["limit","after","tenant"], body: false },
+  listNotifications: { method: 'GET', path: '/v1/notifications', query: ["limit","after","tenant","channel","state"], body: false },
   listPairs: { method: 'GET', path: '/v1/pairs', query: ["limit","after","tenant","connection","state"], body: false },
   listPrincipals: { method: 'GET', path: '/v1/principals', query: ["limit","after","tenant"], body: false },
   listProductPlans: { method: 'GET', path: '/v1/product-plans', query: ["limit","after"], body: false },
   listProviders: { method: 'GET', path: '/v1/providers', query: [], body: false },
+  listReplayed: { method: 'POST', path: '/v1/policy-replays/changes', query: [], body: true },
   listRoles: { method: 'GET', path: '/v1/roles', query: ["limit","after","tenant"], body: false },
   listRuns: { method: 'GET', path: '/v1/runs', query: ["limit","after","connection"], body: false },
   listSessions: { method: 'GET', path: '/v1/sessions', query: ["limit","after","principal"], body: false },
@@ -1878,28 +3102,38 @@ export const operations = {
   loadConfiguration: { method: 'POST', path: '/v1/configuration/load', query: [], body: true },
   moveTenant: { method: 'POST', path: '/v1/tenants/{tenant}/move', query: [], body: true },
   overrideGuard: { method: 'POST', path: '/v1/connections/{connection}/guards/overrides', query: [], body: true },
+  pauseApply: { method: 'POST', path: '/v1/applies/{apply}/pause', query: [], body: true },
   previewMapping: { method: 'POST', path: '/v1/connections/{connection}/preview', query: [], body: true },
   refuseSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/refuse', query: [], body: false },
+  removeNotificationChannel: { method: 'DELETE', path: '/v1/notification-channels/{notificationChannel}', query: [], body: false },
   removeSignInProvider: { method: 'DELETE', path: '/v1/sign-in-providers/{signInProvider}', query: [], body: false },
+  replanRun: { method: 'GET', path: '/v1/runs/{run}/replan', query: [], body: false },
+  replayPolicy: { method: 'POST', path: '/v1/policy-replays', query: [], body: true },
   requestRun: { method: 'POST', path: '/v1/connections/{connection}/runs', query: [], body: true },
   requestSupportAccess: { method: 'POST', path: '/v1/support-accesses', query: [], body: true },
+  resumeApply: { method: 'POST', path: '/v1/applies/{apply}/resume', query: [], body: true },
   resumeTenant: { method: 'POST', path: '/v1/tenants/{tenant}/resume', query: [], body: false },
   revokeKey: { method: 'DELETE', path: '/v1/keys/{key}', query: [], body: false },
   revokeRole: { method: 'DELETE', path: '/v1/users/{user}/roles/{role}', query: ["tenant"], body: false },
   rotateKey: { method: 'POST', path: '/v1/keys/{key}/rotate', query: [], body: true },
+  setTenantPolicy: { method: 'PATCH', path: '/v1/tenants/{tenant}/policy', query: [], body: true },
   signOut: { method: 'DELETE', path: '/v1/session', query: [], body: false },
-  startApply: { method: 'POST', path: '/v1/connections/{connection}/applies', query: [], body: false },
+  startApply: { method: 'POST', path: '/v1/connections/{connection}/applies', query: [], body: true },
   summarise: { method: 'GET', path: '/v1/changes/summary', query: ["tenant","connection"], body: false },
   suspendTenant: { method: 'POST', path: '/v1/tenants/{tenant}/suspend', query: [], body: false },
+  takeBackAdjustment: { method: 'POST', path: '/v1/adjustments/{adjustment}/end', query: [], body: true },
   testConnection: { method: 'POST', path: '/v1/connections/{connection}/test', query: [], body: true },
+  testNotificationChannel: { method: 'POST', path: '/v1/notification-channels/{notificationChannel}/test', query: [], body: false },
+  testPolicy: { method: 'POST', path: '/v1/policy-tests', query: [], body: true },
   testSignInProvider: { method: 'POST', path: '/v1/sign-in-providers/{signInProvider}/test', query: [], body: false },
+  undoApply: { method: 'POST', path: '/v1/applies/{apply}/undo', query: [], body: true },
   unverifyDomain: { method: 'DELETE', path: '/v1/tenants/{tenant}/domains/{domain}', query: [], body: false },
   updateConnection: { method: 'PATCH', path: '/v1/connections/{connection}', query: [], body: true },
   updateProductPlan: { method: 'PATCH', path: '/v1/product-plans/{productPlan}', query: [], body: true },
   updateRole: { method: 'PATCH', path: '/v1/roles/{role}', query: [], body: true },
   updateSignInProvider: { method: 'PATCH', path: '/v1/sign-in-providers/{signInProvider}', query: [], body: true },
   updateTenant: { method: 'PATCH', path: '/v1/tenants/{tenant}', query: [], body: true },
-  verifyAudit: { method: 'GET', path: '/v1/audit/verification', query: ["tenant"], body: false },
+  verifyAudit: { method: 'GET', path: '/v1/audit/verification', query: ["tenant","known"], body: false },
   verifyDomain: { method: 'POST', path: '/v1/tenants/{tenant}/domains', query: [], body: true },
   whoami: { method: 'GET', path: '/v1/whoami', query: [], body: false },
   withdrawDomainClaim: { method: 'DELETE', path: '/v1/domain-claims/{domainClaim}', query: [], body: false },

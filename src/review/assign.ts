@@ -46,6 +46,7 @@ export async function assignChanges(
   const isNamed = typeof input === 'object' && input !== null && 'changes' in input;
   const request = parseInput<typeof Named | typeof ByFilter>(isNamed ? Named : ByFilter, input);
   const to = await assignee(deps, caller, request.to);
+  if (!('changes' in request)) await refuseUnknown(deps, caller, request);
   const { tenant, connection, filter = {} } = 'changes' in request ? {} : request;
   const of =
     'changes' in request
@@ -53,6 +54,18 @@ export async function assignChanges(
       : { filter: { tenant, connection, ...toStoredFilter(caller, filter) } };
   const how = { to, actor: caller.actor, at: deps.clock.now() };
   return { assigned: await deps.store.assignments.assign(caller.tenant, of, how) };
+}
+
+/** Where nothing is found because there is no such place, whoever asks hears that. */
+async function refuseUnknown(
+  { store }: AssignDeps,
+  caller: Caller,
+  { tenant, connection }: z.output<typeof ByFilter>,
+): Promise<void> {
+  if (tenant !== undefined && (await store.tenants.get(caller.tenant, tenant)) === null)
+    throw notFound('tenant');
+  if (connection !== undefined && (await store.connections.find(caller.tenant, connection)) === null)
+    throw notFound('connection');
 }
 
 async function assignee({ store }: AssignDeps, caller: Caller, to: z.output<typeof To>): Promise<Assignee> {

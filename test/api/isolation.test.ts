@@ -405,7 +405,7 @@ describe.each(attempts)('%s', (_, headersOf, whose) => {
 
 /** Which kind of id a member of this name holds. */
 function idNamed(name: string, ids: Ids): string {
-  const kind = { parent: 'tenant', into: 'tenant', plan: 'productPlan' }[name] ?? name;
+  const kind = { parent: 'tenant', into: 'tenant', plan: 'productPlan', to: 'principal' }[name] ?? name;
   const id = ids[kind as keyof Ids];
   if (id === undefined) throw new Error(`no id is known for ${name}`);
   return id;
@@ -419,7 +419,7 @@ function idsInBody({ operation }: Listed): readonly string[] {
   const isId = ([name, member]: readonly [string, Json]) =>
     JSON.stringify(member).includes('"format":"uuid"') || name in unknownIds;
   return [...new Set(members.filter(isId).map(([name]) => name))].filter(
-    (name) => !['changes', 'pairs', 'revisions'].includes(name),
+    (name) => !['changes', 'pairs', 'revisions', 'filter'].includes(name),
   );
 }
 
@@ -437,7 +437,12 @@ describe('the administrator of a child', () => {
         body: { verdict: 'approve', reason: 'why not', changes: [{ id, fingerprint: strangerFingerprint }] },
       });
     for (const id of [strangerIds.change, UNKNOWN])
-      expect((await decide(id)).body).toEqual({ decided: 0, refused: [{ id, because: 'not-found' }] });
+      expect((await decide(id)).body).toEqual({
+        ...{ decided: 0, waiting: 0 },
+        refused: [
+          { id, because: 'not-found', explanation: 'there is no such change among those that you may see' },
+        ],
+      });
   });
 
   it('decides on foreign change sets no more than on ones that do not exist', async () => {

@@ -36,6 +36,7 @@ export const unknownIds: Ids = {
   run: UNKNOWN,
   change: UNKNOWN,
   pair: UNKNOWN,
+  adjustment: UNKNOWN,
   domainClaim: UNKNOWN,
   apply: UNKNOWN,
   user: UNKNOWN,
@@ -83,6 +84,10 @@ export const usableBody: Readonly<Record<string, Json>> = {
   pauseApply: {},
   resumeApply: {},
   cancelApply: {},
+  adjustNewcomer: { fingerprint: '00'.repeat(32), roles: [], reason: 'asked for' },
+  takeBackAdjustment: { reason: 'a mistake' },
+  assignChanges: { to: 'me', connection: UNKNOWN },
+  commentOnChange: { text: 'Ask Jo.' },
   decide: { verdict: 'approve', reason: 'why not', connection: UNKNOWN, revision: 1 },
   exportEvidence: { from: '2026-01-01T00:00:00Z', to: '2026-04-01T00:00:00Z' },
   overrideGuard: {

@@ -13,6 +13,7 @@ import { addChannel } from '../../src/notifications/channels.ts';
 import { lookForChannels } from '../../src/notifications/look.ts';
 import { networks } from '../../src/notifications/reach.ts';
 import { carryOutApply, startApply } from '../../src/review/apply.ts';
+import { commentOnChange } from '../../src/review/assign.ts';
 import { listChanges } from '../../src/review/changes.ts';
 import { decide } from '../../src/review/decide.ts';
 import { overrideGuard } from '../../src/review/guards.ts';
@@ -41,6 +42,7 @@ export type Ids = Readonly<
     | 'run'
     | 'change'
     | 'pair'
+    | 'adjustment'
     | 'domainClaim'
     | 'apply'
     | 'user'
@@ -197,6 +199,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
   await carryOutApply(deps, apply, { signal: AbortSignal.timeout(30_000) });
   const user = (await listUsers(deps, caller, {})).items.find(({ tenant }) => tenant === customer.tenant);
   if (user === undefined) throw new Error('nobody was applied');
+  await commentOnChange(deps, caller, { change: second.id, text: 'Ask Jo.' });
   const plan = await createProductPlan(deps, served.operator, { name: `Plan of ${customer.tenant}` });
   const ids: Ids = {
     tenant: customer.tenant,
@@ -205,6 +208,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     change: second.id,
     domainClaim: (await claimDomain(deps, caller, { tenant: customer.tenant, domain: 'claimed.example' })).id,
     pair: await aPair(served, second.id, user.id),
+    adjustment: await anAdjustment(served, second.id),
     apply,
     user: user.id,
     principal: customer.principal,
@@ -249,6 +253,18 @@ async function aPair({ databaseUrl }: Served, change: string, user: string): Pro
       `INSERT INTO pair (id, tenant_id, connection_id, kind, external_id, auth_user_id, shares, content, fingerprint, state, revision, run_id)
        SELECT $1, tenant_id, connection_id, 'match', external_id, $3, '{address}', '', '', 'open', 1, run_id FROM change WHERE id = $2`,
       [id, change, user],
+    ),
+  );
+  return id;
+}
+
+async function anAdjustment({ databaseUrl }: Served, change: string): Promise<string> {
+  const id = v7();
+  await asOwner(databaseUrl, (client) =>
+    client.query(
+      `INSERT INTO adjustment (id, tenant_id, connection_id, external_id, roles_added, roles_removed, principal_id, actor, reason, created_at)
+       SELECT $1, tenant_id, connection_id, external_id, '{}', '{admin}', $1, '{"name": "somebody"}', 'asked for', '2026-05-01' FROM change WHERE id = $2`,
+      [id, change],
     ),
   );
   return id;
