@@ -18,6 +18,7 @@ export type Criteria = {
   readonly difference?: string;
   readonly guard?: Guard | '';
   readonly assignee?: string;
+  readonly deadline?: 'over';
   readonly search?: string;
 };
 
@@ -35,6 +36,7 @@ const OPTIONS = {
   difference: '--difference',
   guard: '--guard',
   assignee: '--assignee',
+  deadline: '--deadline',
   search: '--search',
 } as const satisfies Record<keyof Criteria, string>;
 const NAMES = Object.keys(OPTIONS) as (keyof Criteria)[];
@@ -60,6 +62,11 @@ export function addCriteria(command: Command): Command {
     .option(
       '--assignee <principal>',
       "only those that this principal is to look at, by id, or me; '' for all others",
+    )
+    .addOption(
+      new Option('--deadline <over>', 'over: only those not decided within the deadline of a policy').choices(
+        ['over'],
+      ),
     )
     .option('--search <text>', 'part of the name, address, user name or id in the directory');
 }

@@ -234,8 +234,13 @@ function whereToLook(matter: Matter): Pick<Line, 'path' | 'command' | 'of'> {
   };
   switch (matter.kind) {
     case 'pending-approvals':
-    case 'overdue-approvals':
       return listed('open');
+    case 'overdue-approvals':
+      return {
+        path: `/v1/changes?${new URLSearchParams({ connection: connection ?? '', deadline: 'over' })}`,
+        command: `rollcall changes --connection ${connection} --deadline over`,
+        of: null,
+      };
     case 'held-changes':
       return listed('held', matter.by === 'guard' ? matter.rule : '');
     case 'quarantine':

@@ -72,6 +72,10 @@ export const ChangeCriteria = z.strictObject({
     })
     .optional()
     .describe('Only those that this principal is to look at; me: the caller; empty: nobody is.'),
+  deadline: z
+    .enum(['over'])
+    .optional()
+    .describe('over: only those that were not decided within the deadline that a policy gives.'),
   search: z
     .string()
     .min(1)

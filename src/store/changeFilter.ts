@@ -16,6 +16,8 @@ export type ChangeFilter = {
   readonly guard?: Guard | '' | undefined;
   /** Who is to look at it; '': nobody was told to. */
   readonly assignee?: PrincipalId | '' | undefined;
+  /** Those that were noted to have waited for longer than a policy wants them to. */
+  readonly deadline?: 'over' | undefined;
 } & GroupFilter;
 
 /** What all changes of a group have in common. '' stands for none. */
@@ -54,7 +56,7 @@ export class Parameters {
 /** `where` speaks of `change c`; its parameters are `values`. */
 export function conditions(within: TenantId, filter: ChangeFilter): { where: string; values: unknown[] } {
   const parameters = new Parameters(within);
-  const { tenant, connection, states, search, guard, assignee } = filter;
+  const { tenant, connection, states, search, guard, assignee, deadline } = filter;
   const parts = [`c.tenant_id IN ${SUBTREE('$1::uuid')}`];
   if (tenant !== undefined) parts.push(`c.tenant_id IN ${SUBTREE(`${parameters.add(tenant)}::uuid`)}`);
   if (connection !== undefined) parts.push(`c.connection_id = ${parameters.add(connection)}::uuid`);
@@ -67,6 +69,7 @@ export function conditions(within: TenantId, filter: ChangeFilter): { where: str
   }
   if (guard !== undefined) parts.push(heldBy(guard, parameters));
   if (assignee !== undefined) parts.push(assignedTo(assignee, parameters));
+  if (deadline !== undefined) parts.push(OVERDUE);
   if (search !== undefined) parts.push(matches(search, parameters));
   return { where: parts.join(' AND '), values: parameters.values };
 }
@@ -103,6 +106,9 @@ export function heldBy(guard: string, parameters: Parameters): string {
   const held = `c.state = 'held' AND ${GUARD}`;
   return guard === '' ? `(${held} IS NOT NULL) IS NOT TRUE` : `${held} = ${parameters.add(guard)}::text`;
 }
+
+/** Of `change c`: whether it was noted that it waits past its deadline. */
+export const OVERDUE = `(c.overdue_at IS NOT NULL AND c.state IN ('open', 'held'))`;
 
 /** Of `change c`: whether this principal is to look at it; '': nobody is. */
 export function assignedTo(assignee: PrincipalId | '', parameters: Parameters): string {

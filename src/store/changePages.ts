@@ -13,6 +13,7 @@ import {
   groupConditions,
   heldBy,
   matches,
+  OVERDUE,
   Parameters,
 } from './changeFilter.ts';
 import type { Sql } from './database.ts';
@@ -122,11 +123,12 @@ export async function findConnections(
 }
 
 function readConditions(
-  { search, guard, assignee }: ChangeFilter,
+  { search, guard, assignee, deadline }: ChangeFilter,
   parameters: Parameters,
 ): readonly string[] {
   return [
     ...(assignee === undefined ? [] : [assignedTo(assignee, parameters)]),
+    ...(deadline === undefined ? [] : [OVERDUE]),
     ...(search === undefined ? [] : [matches(search, parameters)]),
     ...(guard === undefined ? [] : [heldBy(guard, parameters)]),
   ];

@@ -66,7 +66,8 @@ export class ChangeGroups {
 
   list(within: TenantId, by: Grouping, filter: ChangeFilter, page: GroupPage): Promise<GroupedChanges> {
     return this.#database.bulk(within, async (tx) => {
-      const isCounted = filter.search === undefined && filter.assignee === undefined;
+      const { search: text, assignee, deadline } = filter;
+      const isCounted = [text, assignee, deadline].every((one) => one === undefined);
       const found = isCounted ? null : await search(tx, within, filter);
       const connections = await findConnections(tx, within, filter);
       // All counts of these connections are gone over, however few PostgreSQL takes them for.

@@ -156,6 +156,7 @@ describe('A message', () => {
       'Harbor · Harbor Okta: its credential expires on 2026-06-01 00:00 UTC.',
       'Harbor: an API key expires on 2026-06-01 00:00 UTC (KEY).',
     ]);
+    expect(lines[3]?.command).toBe(`rollcall changes --connection ${id} --deadline over`);
     expect(lines[1]).toMatchObject({
       path: `/v1/changes?connection=${id}&state=held&guard=too-many-deletions`,
       command: `rollcall changes --connection ${id} --state held --guard too-many-deletions`,

@@ -160,6 +160,34 @@ describe('A channel', () => {
     );
   });
 
+  it('is told of what a rule of a policy holds, and of what was not decided within its deadline', async () => {
+    const chat = await aChat();
+    const held = {
+      name: 'no leavers',
+      when: "change.kind == 'suspend'",
+      decide: { hold: { reason: 'ask first' } },
+    };
+    const urgent = { name: 'soon', when: 'true', decide: { require: { deadlineHours: 4 } } };
+    const acme = await install.connect({
+      directory: aDirectory({ users: 3 }),
+      guards: noGuards,
+      policy: { rules: [held, urgent] },
+    });
+    await acme.syncAndApply();
+    await slackOf(chat, acme.tenant, { immediately: ['held-changes', 'overdue-approvals'] });
+    acme.directory.edit('u1', { state: 'suspended' });
+    acme.directory.edit('u2', { displayName: 'Renamed' });
+    await acme.sync();
+    await aRound();
+    expect(titles(chat)).toEqual(['1 change held by the policy rule no leavers']);
+    install.clock.advance(Math.max(0, Date.now() - install.clock.now().getTime()) + 5 * 3_600_000); // changes are dated by the database
+    await install.store.decisions.openAgain(install.clock.now());
+    await aRound();
+    expect(titles(chat).slice(1)).toEqual(['1 change not decided within the deadline']);
+    const overdue = await acme.changes({ ...({ deadline: 'over' } as object) });
+    expect(overdue.map(({ externalId }) => externalId)).toEqual(['u2']);
+  });
+
   it('is told when a connection is quarantined, once, and of an apply that failed', async () => {
     const { chat, acme } = await told(2, { immediately: ['quarantine', 'failed-apply'] });
     acme.directory.faults = { fails: { page: 1, kind: 'credentials-rejected' } };
