@@ -1,9 +1,12 @@
 /** Runs the real command in a process of its own, on data folders that are thrown away. */
-import { spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import memory from '../../bin/memory.json' with { type: 'json' };
+import type { Answer, Call } from './standing.ts';
 
 export const bin = fileURLToPath(new URL('../../bin/rollcall.js', import.meta.url));
 
@@ -83,6 +86,33 @@ export function start(
 
 export function rollcall(args: readonly string[], options: Options = {}): Promise<Ended> {
   return start(args, options).ended;
+}
+
+/** A process that carries commands out one after the other: see standing.ts. */
+export function aStandingCommand() {
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+  const child = fork(fileURLToPath(new URL('standing.ts', import.meta.url)), [main], {
+    execArgv: [],
+    env: { ...environment(), ...memory.environment, NODE_OPTIONS: memory.nodeOptions },
+  });
+  let last: Promise<unknown> = Promise.resolve();
+  const call = async (args: readonly string[], env: Readonly<Record<string, string>>): Promise<Answer> => {
+    const answer = once(child, 'message', { signal: AbortSignal.timeout(120_000) });
+    child.send({ args, env: { ...environment(), ROLLCALL_COMMAND: 'node bin/rollcall.js', ...env } } satisfies Call);
+    return (await answer)[0];
+  };
+  return {
+    run: (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Answer> => {
+      const answer = last.then(() => call(args, env));
+      last = answer.catch(() => {});
+      return answer;
+    },
+    end: async () => {
+      const ended = once(child, 'exit');
+      child.disconnect();
+      await ended;
+    },
+  };
 }
 
 /** A folder that PostgreSQL can enter when the tests run as root. */

@@ -7,7 +7,7 @@ import type { Simulator } from '../../simulators/start.ts';
 import { joinEmbeddedPostgres } from '../../src/store/embedded.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { freshDatabase } from '../support/database.ts';
-import { aFolder, type Ended, rollcall } from './command.ts';
+import { aFolder, aStandingCommand, type Ended } from './command.ts';
 
 /**
  * `embedded` comes with Rollcall: whichever process is there first starts it, the last one stops it. `held` is the same, running all
@@ -21,6 +21,7 @@ export function aCommandLine(database: Database = 'held') {
   const folder = aFolder();
   const data = join(folder.path, 'data');
   let leave = async () => {};
+  const command = aStandingCommand();
   beforeAll(async () => {
     if (database === 'held') {
       mkdirSync(data, { mode: 0o755 });
@@ -37,12 +38,13 @@ export function aCommandLine(database: Database = 'held') {
     }
   });
   afterAll(async () => {
+    await command.end();
     await leave();
     folder.remove();
   });
 
   const where = database === 'external' ? [] : ['--data', data]; // which would name the embedded one, whatever DATABASE_URL says
-  const run = (...args: string[]): Promise<Ended> => rollcall([...args, ...where], { env });
+  const run = (...args: string[]): Promise<Ended> => command.run([...args, ...where], env);
 
   /** It ends well, whatever it says. */
   async function ok(...args: string[]): Promise<Ended> {
