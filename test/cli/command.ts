@@ -98,7 +98,10 @@ export function aStandingCommand() {
   let last: Promise<unknown> = Promise.resolve();
   const call = async (args: readonly string[], env: Readonly<Record<string, string>>): Promise<Answer> => {
     const answer = once(child, 'message', { signal: AbortSignal.timeout(120_000) });
-    child.send({ args, env: { ...environment(), ROLLCALL_COMMAND: 'node bin/rollcall.js', ...env } } satisfies Call);
+    child.send({
+      args,
+      env: { ...environment(), ROLLCALL_COMMAND: 'node bin/rollcall.js', ...env },
+    } satisfies Call);
     return (await answer)[0];
   };
   return {

@@ -62,6 +62,7 @@ it('says why an approval approved nothing: held back, arrived later, or nothing 
   expect(JSON.parse((await approveAll(seen, '--json')).stdout)).toEqual({
     verdict: 'approve',
     decided: 0,
+    waiting: 0,
     refused: [],
     undecided: [{ because: 'held', changes: 2 }],
   });

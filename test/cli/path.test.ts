@@ -66,11 +66,13 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
   expect(await json('reject', first.id, '--reason', 'Not yet')).toEqual({
     verdict: 'reject',
     decided: 1,
+    waiting: 0,
     refused: [],
   });
   expect(await json('hold', second.id, '--reason', 'Asked HR')).toEqual({
     verdict: 'hold',
     decided: 1,
+    waiting: 0,
     refused: [],
   });
   const unseen = await run('approve', '--connection', 'Harbor Okta', '--all', '--reason', 'All of them');
@@ -85,7 +87,7 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
     '--reason',
     'New starters',
   );
-  expect(approved).toEqual({ verdict: 'approve', decided: 38, refused: [], byName: 0 });
+  expect(approved).toEqual({ verdict: 'approve', decided: 38, refused: [], byName: 0, left: [], waiting: 0 });
 
   const { applies } = await json('apply', '--all');
   expect(applies).toEqual([
@@ -96,7 +98,7 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
     stdout: 'Harbor Okta: nothing is approved.\n',
   });
   const again = await run('approve', items[2].id, '--reason', 'Again');
-  expect(again).toMatchObject({ code: 3, stderr: expect.stringContaining('present state') });
+  expect(again).toMatchObject({ code: 3, stderr: expect.stringContaining('applied already') });
 
   const users = await json('users', '--tenant', 'Harbor Foods', '--all');
   expect(users.items).toHaveLength(38);
