@@ -366,8 +366,8 @@ describe.each(attempts)('%s', (_, headersOf, whose) => {
     expect(withIds.length).toBeGreaterThan(30);
     await abreast(withIds, async (one) => {
       const body = hasBody(one) ? usableBody[one.operation.operationId] : undefined;
-      const said = await heard(one.method, pathWith(one.path, foreign), headers, body);
-      expect(said, nameOf(one)).toBe(await heard(one.method, pathWith(one.path, unknownIds), headers, body));
+      const said = await heard(one.method, asking(one.path, foreign), headers, body);
+      expect(said, nameOf(one)).toBe(await heard(one.method, asking(one.path, unknownIds), headers, body));
       expect(said, nameOf(one)).toMatch(/^40[34]\n/);
     });
   });
