@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Simulator, startSimulator } from '../../simulators/start.ts';
+import { aCommandLine } from './commandLine.ts';
+
+const { ok, run, file } = aCommandLine('external');
+let simulator: Simulator;
+
+const policyFile = (apply: object) => file('policy.json', JSON.stringify({ apply }));
+
+beforeAll(async () => {
+  simulator = await startSimulator('okta', { users: 6, seed: 6 });
+  const apply = { start: 'automatic', progressive: { first: { changes: 2 }, pauseMinutes: 60 } };
+  await ok('tenants', 'add', 'Harbor');
+  await ok(
+    ...['connections', 'add', 'Harbor Okta', '--tenant', 'Harbor', '--provider', 'okta'],
+    ...['--url', simulator.origin, '--ca', file('ca.pem', simulator.ca)],
+    ...['--credentials-file', file('credentials.json', JSON.stringify(simulator.credentials))],
+    ...['--policy', policyFile(apply)],
+  );
+}, 120_000);
+afterAll(() => simulator.close());
+
+async function syncAndApprove() {
+  await ok('sync', 'Harbor Okta');
+  const { items } = JSON.parse((await ok('changes', '--json')).stdout);
+  const revision = String(Math.max(...items.map((change: { revision: number }) => change.revision)));
+  return await ok(
+    ...['approve', '--connection', 'Harbor Okta', '--all', '--revision', revision, '--reason', 'Looked at'],
+  );
+}
+
+describe('rollcall applies', { timeout: 120_000 }, () => {
+  it('shows what the policy began by itself, and goes on with it', async () => {
+    const approved = await syncAndApprove();
+    expect(approved.stdout).toMatch(
+      /applied 2 of 6; paused: the first part is done; .* goes on by itself at /,
+    );
+    const { items } = JSON.parse((await ok('applies', '--json')).stdout);
+    expect(items).toMatchObject([{ state: 'paused', by: 'policy', total: 6, done: 2 }]);
+    const [{ id }] = items;
+    expect(approved.stderr).toContain(`applies resume ${id}`);
+    expect((await ok('applies')).stdout).toMatch(/Harbor Okta +paused +2\/6/);
+    expect(await run('apply', 'Harbor Okta')).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining(`Apply ${id} of this connection is paused.`),
+    });
+    expect((await ok('applies', 'resume', id)).stdout).toContain('Harbor Okta: applied 6 of 6.');
+    expect((await ok('applies', 'show', id)).stdout).toContain('finished, 6 of 6 changes done, by policy');
+    expect(await run('applies', 'pause', id)).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining(`Apply ${id} is finished: only one that is running can be paused.`),
+    });
+  });
+
+  it('says when what was approved will be applied, and lets it be cancelled and applied by hand', async () => {
+    await ok(
+      ...['connections', 'update', 'Harbor Okta'],
+      ...['--policy', policyFile({ start: 'automatic', delayMinutes: 60 })],
+    );
+    await simulator.control.hire(2);
+    const approved = await syncAndApprove();
+    expect(approved.stdout).toMatch(/Harbor Okta: 2 approved, applied by the policy at \d{4}-/);
+    const { items } = JSON.parse((await ok('applies', 'list', '--limit', '1', '--json')).stdout);
+    const [{ id }] = items;
+    expect(items).toMatchObject([{ state: 'waiting', halt: { because: 'delay' } }]);
+    const cancelled = await ok('applies', 'cancel', id, '--reason', 'Too early', '--json');
+    expect(JSON.parse(cancelled.stdout)).toMatchObject({ state: 'cancelled', halt: { reason: 'Too early' } });
+    expect((await ok('apply', 'Harbor Okta')).stdout).toContain('Harbor Okta: applied 2 of 2.');
+  });
+});
