@@ -41,7 +41,6 @@ export class PlannedLeavers {
 
   /** These are suspended and away: from now on, unless it is known since when. `told`: as for an `Absent`. */
   async stay(rows: readonly Pick<Absent, 'externalId' | 'told'>[], at: Date): Promise<void> {
-    if (rows.length === 0) return;
     await this.#note(
       rows.map(({ externalId }) => externalId),
       at,

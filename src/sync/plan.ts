@@ -97,6 +97,8 @@ async function proposeSeen(plan: Plan, mappings: Mappings, context: PlanContext,
 /** Of those who are suspended: who is back, in whatever state, and who is away although the directory names them. */
 async function noteSuspended(plan: Plan, seen: readonly Seen[], at: Date): Promise<void> {
   const suspended = seen.filter(({ linked }) => linked?.state === 'suspended');
+  if (suspended.length === 0) return;
+  await plan.stored();
   const isAway = ({ desired }: Seen) => desired.state === 'deleted';
   const idsOf = (users: readonly Seen[]) => users.map(({ externalId }) => externalId);
   await plan.leavers.back(idsOf(suspended.filter((user) => !isAway(user))));
@@ -153,11 +155,11 @@ async function proposeAbsent(plan: Plan, context: PlanContext, at: Date): Promis
   if (snapshot.kind === 'partial') return;
   for await (const rows of plan.unseen()) {
     const proposals = rows.flatMap((row) => planAbsent(row, context, snapshot) ?? []);
-    if (context.keepsLeavers)
-      await plan.leavers.stay(
-        rows.filter(({ linked }) => linked.state === 'suspended'),
-        at,
-      );
+    const suspended = rows.filter(({ linked }) => linked.state === 'suspended');
+    if (context.keepsLeavers && suspended.length > 0) {
+      await plan.stored();
+      await plan.leavers.stay(suspended, at);
+    }
     const told = new Set(rows.flatMap((row) => (row.told === null ? [] : [row.externalId])));
     for (const change of proposals) {
       const of = { seen: false, told: told.has(change.externalId), candidates: [], placeUnknown: false };

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { getTimeline } from '../../src/review/timeline.ts';
+import { undoApply } from '../../src/review/undo.ts';
 import { purgeDueUsers } from '../../src/tenancy/userPurge.ts';
 import { getUser } from '../../src/tenancy/users.ts';
 import { asOwner } from '../support/database.ts';
@@ -190,6 +192,12 @@ describe('Whoever was deleted long ago', () => {
     expect(user).toMatchObject({ purgedAt: install.clock.now(), roles: [], identities: [] });
     expect(await traces(acme.tenant, ['ada-17', 'ada obi', 'ada.obi'])).toEqual([]);
     expect((await acme.events()).at(-1)).toMatchObject({ type: 'user.purged', authUser: id });
+    const { items } = await getTimeline(install, acme.administrator, { user: id });
+    expect(items.at(-1)).toMatchObject({ what: 'by-hand', action: 'auth-user.purged' });
+    const [last] = (await acme.changes({ state: ['applied'], kind: ['delete'] })).map(({ apply }) => apply);
+    expect(await undoApply(install, acme.administrator, { apply: last })).toMatchObject({
+      items: [{ because: 'purged', name: 'purged' }],
+    });
     directory.add({ id: 'ada-17', displayName: 'Ada Obi', email: 'ada.obi@example.test' });
     await acme.sync();
     expect(await kinds(acme)).toEqual([['ada-17', 'create', 'joined']]);
