@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
-import { aFolder, environment } from '../cli/command.ts';
+import { aFolder, bin, environment } from '../cli/command.ts';
 import { freePort } from '../support/freePort.ts';
 import { documentAt } from './documents.ts';
 
@@ -58,10 +58,16 @@ function firstMissing(shown: readonly string[], said: readonly string[]): string
 
 const mark = (at: number) => `----- block ${at} of the page -----`;
 
+/** What `npx rollcall` comes to, without the second that npx takes to find it. What is to stay is started by npx itself. */
+const npx = `npx() {
+  if [[ "$1" != rollcall || "$2" == start ]]; then command npx "$@"; return; fi
+  shift; npm_command=exec npm_lifecycle_event=npx node '${bin}' "$@"
+}`;
+
 /** With job control, as a shell has it that somebody types into: each job is a process group, which `kill %1` ends as a whole. */
 function scriptOf(steps: readonly Step[]): string {
   const blocks = steps.map(({ block }, at) => `echo '${mark(at)}'\n${block}`);
-  return `set -em -o pipefail\nexec 2>&1\n${blocks.join('')}echo '${mark(steps.length)}'\n`;
+  return `set -em -o pipefail\nexec 2>&1\n${npx}\n${blocks.join('')}echo '${mark(steps.length)}'\n`;
 }
 
 /** Whatever the shell has started, by process id: all of it is in the shell's session, but for the database. */
