@@ -116,7 +116,8 @@ export class TokenKeys {
     const { store } = this.#deps;
     const found = await store.signingKeys.published(now);
     const keys = currentKey(found, now) === null ? await this.#made(now) : found;
-    const current = currentKey(keys, now);
+    // By the time of now: a key that was made meanwhile signs from then on.
+    const current = currentKey(keys, this.#deps.clock.now());
     if (current === null) throw new Error('there is no signing key although one was made');
     return { at: now.getTime(), keys, current };
   }

@@ -101,7 +101,6 @@ const lists = {
   role: { of: 'roles', by: 'a name', command: 'rollcall roles' },
   'product plan': { of: 'product plans', by: 'an id or name', command: 'rollcall product-plans' },
   user: { of: 'users', by: 'an id', command: 'rollcall users' },
-  person: { of: 'people whom the directory has', by: 'an id', command: 'rollcall pull CONNECTION' },
   'user or tenant': { of: 'users and of tenants', by: 'the ids', command: 'rollcall users' },
   run: { of: 'runs', by: 'an id', command: 'rollcall runs' },
   change: { of: 'changes', by: 'an id', command: 'rollcall changes' },

@@ -4,6 +4,7 @@ import type { AuthUserId, ConnectionId, RunId } from '../domain/ids.ts';
 import { ChangeId, ConnectionId as Connection, ExternalId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
+import { Problem } from '../domain/problem.ts';
 import { type Found, standingOf, standings } from '../domain/standing.ts';
 import { inOrder, type TimelineEntry } from '../domain/timeline.ts';
 import type { ChangeView } from '../store/changes.ts';
@@ -84,7 +85,7 @@ export async function explainPerson(
 
 async function whoHas(store: Store, caller: Caller, connection: ConnectionId, address: string) {
   const [one, ...others] = await store.histories.named(caller.tenant, connection, address);
-  if (one === undefined) throw notFound('person');
+  if (one === undefined) throw new Problem(NOBODY);
   if (others.length === 0) return one;
   const ids = [one, ...others].join(', ');
   throw invalidInput(
@@ -92,6 +93,13 @@ async function whoHas(store: Store, caller: Caller, connection: ConnectionId, ad
     `Give the external id of the one who is meant instead: ${ids}.`,
   );
 }
+
+const NOBODY = {
+  code: 'not-found',
+  message: 'Nobody in this directory, as it was last read, has this address or user name.',
+  remedy:
+    'Give the id that the directory has for them; or sync again (`rollcall sync`), if they are there since a short time ago.',
+} as const;
 
 /** Connections whose directory has, or had, somebody of this id. */
 export async function findPerson(
