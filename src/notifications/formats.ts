@@ -24,7 +24,7 @@ export type ShownLine = {
 };
 
 const STILL_SO = 'Told before, and still so:';
-const OPEN = 'Open the list';
+const OPEN = 'Open';
 
 /** Without what would begin another line or turn the direction of writing. */
 export function oneLine(text: string, longest = 500): string {
@@ -117,20 +117,20 @@ export function asHtml(shown: Shown): string {
 /** Slack reads these three in what it formats, and nothing else of them (https://api.slack.com/reference/surfaces/formatting#escaping). */
 const slack = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
+/** Slack takes no more of one; a text of 500 characters has room in it however they are written. */
+const LONGEST_SECTION = 3_000;
+
 /** As an incoming webhook takes it: a header, a section for each line (https://api.slack.com/messaging/webhooks). */
 function slackMessage(shown: Shown): object {
   const { news, known } = parts(shown);
   // verbatim: no address, channel or person is looked for in the text.
   const section = (text: string) => ({ type: 'section', text: { type: 'mrkdwn', text, verbatim: true } });
-  const written = ({ text, link, command, people }: ShownLine) =>
-    section(
-      [
-        slack(text),
-        ...people.map((name) => `• ${slack(name)}`),
-        ...(link === null ? [] : [`<${slack(link)}|${OPEN}>`]),
-        `\`${slack(command)}\``,
-      ].join('\n'),
-    );
+  const written = ({ text, link, command, people }: ShownLine) => {
+    const names = people.map((name) => `• ${slack(name)}`);
+    const rest = [...(link === null ? [] : [`<${slack(link)}|${OPEN}>`]), `\`${slack(command)}\``];
+    const all = [slack(text), ...names, ...rest].join('\n');
+    return section(all.length <= LONGEST_SECTION ? all : [slack(text), ...rest].join('\n'));
+  };
   const blocks = [
     { type: 'header', text: { type: 'plain_text', text: shown.title, emoji: false } },
     ...news.map(written),
@@ -180,7 +180,7 @@ function teamsMessage(shown: Shown): object {
   };
 }
 
-/** Teams takes no more than 28 KB; of Slack's own limits, 3,000 characters a section and 50 blocks, all are far. */
+/** Teams takes no more than 28 KB; of Slack's fifty blocks no message has half. */
 const LARGEST_BYTES = 27_000;
 
 /** What is posted: without names, and then with fewer lines, where it would be too large. */

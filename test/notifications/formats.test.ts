@@ -38,12 +38,24 @@ describe('A message', () => {
     ];
     const written = formatted.join('\n');
     expect([...written.matchAll(/<[^>]*>/g)].map(([found]) => found)).toEqual([
-      '<https://rollcall.example/v1/changes?connection=1&amp;state=open|Open the list>',
-      '<https://rollcall.example/v1/changes?connection=1&amp;state=open|Open the list>',
+      '<https://rollcall.example/v1/changes?connection=1&amp;state=open|Open>',
+      '<https://rollcall.example/v1/changes?connection=1&amp;state=open|Open>',
     ]);
     expect(written).toContain('&lt;!channel&gt; &lt;https://evil.example|click&gt; &amp;');
     for (const { text: of } of blocks) if (of?.type === 'mrkdwn') expect(of.verbatim).toBe(true);
     expect(blocks.length).toBeLessThanOrEqual(50);
+  });
+
+  it('in Slack has no section that is too long for it: names go first', () => {
+    const lines = [
+      aLine({ text: '&'.repeat(500), people: Array.from({ length: 10 }, () => '&'.repeat(80)) }),
+    ];
+    const { blocks } = JSON.parse(asPosted('slack', aShown({ lines })));
+    const longest = Math.max(
+      ...blocks.map(({ text }: { text?: { text: string } }) => text?.text.length ?? 0),
+    );
+    expect(longest).toBeLessThanOrEqual(3_000);
+    expect(JSON.stringify(blocks)).toContain('rollcall changes');
   });
 
   it('in Teams is plain text alone, with one action for our link', () => {
