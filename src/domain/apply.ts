@@ -33,6 +33,7 @@ export const haltReasons = {
   window: 'it goes on when the next window of the policy opens',
   freeze: 'a freeze period holds',
   queue: 'another apply of the connection comes first',
+  'by-hand': 'the policy applies nothing by itself any more; an apply by hand takes it along',
   'first-part': 'the first part is done; the rest follows after the pause, if all is well',
   trouble: 'too many changes failed or had moved',
   health: 'the connection is not healthy: its runs fail, or read only part of the directory',

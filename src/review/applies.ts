@@ -9,6 +9,7 @@ import {
   type Progress,
   progressOf,
 } from '../domain/apply.ts';
+import { openUntil } from '../domain/applyPolicy.ts';
 import type { Clock } from '../domain/clock.ts';
 import { ApplyId, ConnectionId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
@@ -24,7 +25,7 @@ import { DespiteFreeze, refuseInFreeze } from './freezes.ts';
 export type ApplyDeps = { readonly store: Store; readonly clock: Clock };
 
 /** An apply as it is shown. */
-export type ShownApply = Omit<ApplyView, 'runningSince' | 'doneBefore'> &
+export type ShownApply = Omit<ApplyView, 'runningSince' | 'doneBefore' | 'windows'> &
   Progress & {
     /** What is allowed now. */
     readonly actions: readonly ApplyAction[];
@@ -93,7 +94,7 @@ async function find({ store }: ApplyDeps, caller: Caller, id: string): Promise<A
   return found;
 }
 
-function shown({ runningSince, doneBefore, ...apply }: ApplyView, now: Date): ShownApply {
+function shown({ runningSince, doneBefore, windows: _, ...apply }: ApplyView, now: Date): ShownApply {
   const { applied, alreadyApplied, moved, failed, held, total, state, halt } = apply;
   const done = applied + alreadyApplied + moved + failed + held;
   const since =
@@ -151,7 +152,10 @@ export async function resumeApply(
   if ((await deps.store.tenants.standing(apply.tenant)) !== 'active') throw suspended('nothing is applied');
   await refuseInFreeze(deps, caller, apply.tenant, despiteFreeze);
   const said = { actor: caller.actor, reason };
-  const done = await deps.store.applyControl.resume(apply, said, despiteFreeze, deps.clock.now());
+  const now = deps.clock.now();
+  // Whoever says now means now, as with an apply that is started by hand.
+  const anyTime = openUntil(apply.windows, now) === null;
+  const done = await deps.store.applyControl.resume(apply, said, { despiteFreeze, anyTime }, now);
   return await after(deps, caller, apply.id, done, 'resume');
 }
 

@@ -172,7 +172,9 @@ class Batches {
   async #refuseTrouble(): Promise<void> {
     const { progressive } = this.#apply.terms;
     if (progressive === null) return;
-    if (!isTooMuchTrouble(progressive, await this.#deps.store.applying.counts(this.#apply.id))) return;
+    const { applying } = this.#deps.store;
+    if (!isTooMuchTrouble(progressive, await applying.counts(this.#apply.id))) return;
+    if (!(await applying.isLeft(this.#apply))) return; // nothing that a pause could keep back
     await pauseFor(this.#deps, this.#apply, 'trouble', null);
     throw new ApplyHalted('state');
   }

@@ -57,7 +57,8 @@ async function takeUp(deps: DueDeps, apply: DueApply): Promise<boolean> {
     return false;
   }
   if (apply.state === 'waiting') return await store.dueApplies.begin(apply, terms, now);
-  return await store.applyControl.resume(apply, { actor: ROLLCALL, reason: null }, null, now);
+  const how = { despiteFreeze: null, anyTime: false };
+  return await store.applyControl.resume(apply, { actor: ROLLCALL, reason: null }, how, now);
 }
 
 type Obstacle = { readonly because: HaltReason; readonly until: Date | null };
@@ -68,6 +69,7 @@ async function obstacleTo(
   { windows, progressive }: Terms,
   now: Date,
 ): Promise<Obstacle | null> {
+  if (apply.state === 'waiting' && !apply.automatic) return { because: 'by-hand', until: null };
   const freeze: Freeze | null =
     apply.despiteFreeze === null ? await deps.store.applyControl.freezeOver(apply.tenant, now) : null;
   if (freeze !== null) return { because: 'freeze', until: freeze.until };

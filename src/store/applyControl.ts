@@ -40,15 +40,21 @@ export class ApplyControl {
     );
   }
 
-  /** `despiteFreeze`: why it goes on in a freeze period. */
-  resume(apply: Which, said: Said, despiteFreeze: string | null, at: Date): Promise<boolean> {
+  /** `despiteFreeze`: why it goes on in a freeze period. `anyTime`: outside the windows of the policy too, from now on. */
+  resume(
+    apply: Which,
+    said: Said,
+    { despiteFreeze, anyTime }: { readonly despiteFreeze: string | null; readonly anyTime: boolean },
+    at: Date,
+  ): Promise<boolean> {
     const details = despiteFreeze === null ? {} : { despiteFreeze };
     return this.#change(apply, 'resume', said, at, details, async (tx) => {
       const counts = await count(tx, apply.id);
       return await tx.query(
         `UPDATE apply SET state = 'running', halt = NULL, resumes_at = NULL, running_since = $2, done_before = $3,
-           despite_freeze = coalesce($5, despite_freeze) WHERE id = $1 AND state = ANY ($4::text[]) RETURNING id`,
-        [apply.id, at.toISOString(), sumOf(counts), applyActions.resume, despiteFreeze],
+           despite_freeze = coalesce($5, despite_freeze), terms = CASE WHEN $6::boolean THEN jsonb_set(terms, '{windows}', '[]') ELSE terms END
+         WHERE id = $1 AND state = ANY ($4::text[]) RETURNING id`,
+        [apply.id, at.toISOString(), sumOf(counts), applyActions.resume, despiteFreeze, anyTime],
       );
     });
   }

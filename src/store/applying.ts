@@ -6,7 +6,7 @@
  */
 import { v7 } from 'uuid';
 import type { ApplyState, Halt, Outcome } from '../domain/apply.ts';
-import type { Terms } from '../domain/applyPolicy.ts';
+import type { Terms, Window } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { compileMapping, Mapping } from '../domain/mapping.ts';
@@ -50,6 +50,8 @@ export type ApplyView = ApplyCounts & {
   readonly startsAt: string | null;
   /** Why it waits, is paused, was cancelled or was given up. */
   readonly halt: Halt | null;
+  /** That it keeps to. */
+  readonly windows: readonly Window[];
   /** Of one that is paused: when it goes on by itself. */
   readonly resumesAt: string | null;
   /** Since when it has been running this time. */
@@ -251,6 +253,17 @@ export class Applying {
     });
   }
 
+  /** Whether anything is left to do. */
+  isLeft({ connection, decisions, tenant }: RunningApply): Promise<boolean> {
+    return this.#database.bulk(tenant, async (tx) => {
+      const rows = await tx.query(
+        `SELECT FROM change WHERE connection_id = $1 AND state = 'approved' AND decision_id = ANY ($2::uuid[]) LIMIT 1`,
+        [connection, decisions],
+      );
+      return rows.length > 0;
+    });
+  }
+
   /** What the changes of an apply came to, finished or not. */
   counts(id: ApplyId): Promise<ApplyCounts> {
     return this.#database.bulk(this.#database.root, (tx) => count(tx, id));
@@ -289,7 +302,7 @@ export class Applying {
         Omit<ApplyView, Moments> & { createdAt: Date } & Record<Exclude<Moments, 'createdAt'>, Date | null>
       >(
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.actor ->> 'name' AS by, a.total, a.created_at AS "createdAt",
-           a.finished_at AS "finishedAt", a.starts_at AS "startsAt", a.halt, a.resumes_at AS "resumesAt", a.running_since AS "runningSince",
+           a.finished_at AS "finishedAt", a.starts_at AS "startsAt", a.halt, a.terms -> 'windows' AS windows, a.resumes_at AS "resumesAt", a.running_since AS "runningSince",
            a.done_before AS "doneBefore", a.despite_freeze AS "despiteFreeze", n.applied, n."alreadyApplied", n.moved, n.failed, coalesce(n.held, 0) AS held
          FROM apply a, LATERAL (${COUNTED} WHERE a.counts IS NULL AND c.apply_id = a.id) c,
            LATERAL jsonb_to_record(coalesce(a.counts, to_jsonb(c))) AS n (applied int, "alreadyApplied" int, moved int, failed int, held int)

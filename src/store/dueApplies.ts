@@ -24,6 +24,8 @@ export type DueApply = Of & {
   readonly state: 'waiting' | 'paused';
   readonly terms: unknown;
   readonly despiteFreeze: string | null;
+  /** Whether the connection's policy still applies by itself. */
+  readonly automatic: boolean;
 };
 
 /**
@@ -93,14 +95,15 @@ export class DueApplies {
     });
   }
 
-  /** Those that wait and those that are paused, whose time has come, the oldest first. */
+  /** Those that wait and those that are paused, whose time has come, the oldest first; where a freeze period is in the way, it may be so no more. */
   due(only: ConnectionId | null, at: Date): Promise<readonly DueApply[]> {
     return this.#database.bulk(this.#database.root, (tx) =>
       tx.query<DueApply>(
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.terms,
-           a.despite_freeze AS "despiteFreeze"
+           a.despite_freeze AS "despiteFreeze", c.policy #>> '{apply,start}' = 'automatic' AS automatic
          FROM apply a JOIN connection c ON c.id = a.connection_id
-         WHERE (a.state = 'waiting' AND a.starts_at <= $2 OR a.state = 'paused' AND a.resumes_at <= $2)
+         WHERE (a.state = 'waiting' AND a.starts_at <= $2 OR a.state = 'paused' AND a.resumes_at <= $2
+             OR a.state IN ('waiting', 'paused') AND a.halt ->> 'because' = 'freeze')
            AND ($1::uuid IS NULL OR a.connection_id = $1) AND ${WORKS}
          ORDER BY a.id`,
         [only, at.toISOString()],
@@ -114,8 +117,9 @@ export class DueApplies {
       await tx.query(
         `UPDATE apply SET halt = $2, resumes_at = CASE WHEN state = 'paused' THEN $3::timestamptz END,
            starts_at = CASE WHEN state = 'waiting' AND $3::timestamptz IS NOT NULL THEN $3 ELSE starts_at END
-         WHERE id = $1 AND state IN ('waiting', 'paused')`,
-        [id, haltOf(because, NOBODY, at), until?.toISOString() ?? null],
+         WHERE id = $1 AND state IN ('waiting', 'paused')
+           AND (halt ->> 'because' IS DISTINCT FROM $4 OR coalesce(resumes_at, starts_at) IS DISTINCT FROM coalesce($3, starts_at))`,
+        [id, haltOf(because, NOBODY, at), until?.toISOString() ?? null, because],
       );
     });
   }

@@ -62,6 +62,13 @@ async function freeze(tenant: TenantId, forMinutes: number): Promise<void> {
   await setTenantPolicy(install, install.operator, { tenant, freezes: [{ name: 'Year end', from, until }] });
 }
 
+async function setApply(acme: Connected, apply: z.input<typeof ApplyPolicy>): Promise<void> {
+  const before = await install.store.connections.get(acme.tenant, acme.connection);
+  if (before === null) throw new Error('the connection is there');
+  const policy = { ...before.policy, apply: { ...before.policy.apply, ...apply } };
+  await updateConnection(install, install.operator, { connection: acme.connection, policy });
+}
+
 /** An hour a day, from some time after now on. */
 function anHourLater(): Window {
   const hour = (install.clock.now().getUTCHours() + 3) % 24;
@@ -167,6 +174,34 @@ describe('An automatic apply', () => {
     expect(await carryOut(waiting.id)).toMatchObject({ applied: 3 });
   });
 
+  it('goes on outside its window when somebody resumes it there', async () => {
+    const windows = [anHourLater()];
+    const acme = await connected({ start: 'automatic', windows });
+    await acme.approveAll();
+    await advance(acme);
+    const { id, startsAt } = await only(acme);
+    install.clock.advance(Date.parse(startsAt ?? '') - install.clock.now().getTime());
+    await advance(acme);
+    install.clock.advance(60 * MINUTE);
+    await carryOut(id);
+    await resumeApply(install, acme.administrator, { apply: id });
+    expect(await carryOut(id)).toMatchObject({ applied: 3 });
+  });
+
+  it('waits for a person where the policy wants no more automatic ones, and begins where it does again', async () => {
+    const acme = await connected({ start: 'automatic', delayMinutes: 60 });
+    await acme.approveAll();
+    await advance(acme);
+    const { id } = await only(acme);
+    await setApply(acme, { start: 'by-hand' });
+    install.clock.advance(60 * MINUTE);
+    expect(await advance(acme)).toEqual({ begun: [], waiting: [] });
+    expect(await applyOf(acme, id)).toMatchObject({ state: 'waiting', halt: { because: 'by-hand' } });
+    await setApply(acme, { start: 'automatic' });
+    expect((await advance(acme)).begun).toEqual([id]);
+    expect(await carryOut(id)).toMatchObject({ applied: 3 });
+  });
+
   it('is started by whoever cannot wait: all that waited comes with it', async () => {
     const windows = [anHourLater()];
     const acme = await connected({ start: 'automatic', windows });
@@ -246,7 +281,7 @@ describe('A freeze period', () => {
     expect(await advance(acme)).toMatchObject({ begun: [] });
     const waiting = await only(acme);
     expect(waiting).toMatchObject({ state: 'waiting', halt: { because: 'freeze' } });
-    install.clock.advance(60 * MINUTE);
+    await freeze(acme.tenant, 0); // it ends sooner than was said
     expect((await advance(acme)).begun).toEqual([waiting.id]);
     await freeze(acme.tenant, 30);
     expect(await carryOut(waiting.id)).toMatchObject({ applied: 0 });
@@ -306,10 +341,7 @@ describe('A progressive apply', () => {
   it('stays paused where too much had moved, until somebody has looked', async () => {
     const acme = await connected({}, 4);
     await acme.syncAndApply();
-    const [before] = [await install.store.connections.get(acme.tenant, acme.connection)];
-    if (before?.state !== 'active') throw new Error('the connection is there');
-    const policy = { ...before.policy, apply: { ...before.policy.apply, progressive } };
-    await updateConnection(install, install.operator, { connection: acme.connection, policy });
+    await setApply(acme, { progressive });
     for (let n = 1; n <= 4; n++) acme.directory.edit(`u${n}`, { department: 'Engines' });
     await acme.sync();
     await acme.approveAll();
@@ -329,8 +361,7 @@ describe('A progressive apply', () => {
     );
     await resumeApply(install, acme.administrator, { apply });
     expect(await carryOut(apply)).toMatchObject({ moved: 4 });
-    expect(await applyOf(acme, apply)).toMatchObject({ state: 'paused', halt: { because: 'trouble' } });
-    await cancelApply(install, acme.administrator, { apply });
+    expect(await applyOf(acme, apply)).toMatchObject({ state: 'finished', halt: null }); // nothing was left to keep back
   });
 
   it('does not go on while the connection is not healthy', async () => {
