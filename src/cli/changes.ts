@@ -15,9 +15,10 @@ import {
   styleOfSet,
   styleOfState,
   writeChange,
+  writeComments,
 } from './describe.ts';
 import { examples } from './examples.ts';
-import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
+import { atLeastOne, everything, type Page, pagesOf, remembered, writeItems } from './lists.ts';
 import type { Operator } from './operator.ts';
 import { countsInWords } from './sync.ts';
 import { type Cell, harmless, type Terminal } from './terminal.ts';
@@ -171,13 +172,15 @@ function suggest(cli: Cli, summary: ChangeSetSummary, options: Criteria, decidab
 async function showChange(cli: Cli, { operator }: App, id: string): Promise<void> {
   const { terminal } = cli;
   const change = await operator.getChange(id);
-  if (terminal.json) return terminal.document(change);
+  const comments = await everything((page) => operator.listComments({ change: change.id, ...page }));
+  if (terminal.json) return terminal.document({ ...change, comments });
   const [connection, tenant, known] = await Promise.all([
     operator.getConnection(change.connection),
     operator.getTenant(change.tenant),
     knownAs(operator, [change]),
   ]);
   writeChange(terminal, change, { connection: connection.name, tenant: tenant.name, known });
+  writeComments(terminal, comments);
   const next = (['approve', 'reject', 'hold'] as const).filter((action) => change.actions.includes(action));
   if (next.length > 0) cli.next(...next.map((action) => `${action} ${change.id} --reason TEXT`));
 }

@@ -170,7 +170,7 @@ type Decided = Awaited<ReturnType<App['operator']['decide']>>;
 
 function writeDecided({ terminal }: Cli, verdict: Verdict, result: Decided): void {
   const { decided, waiting, refused, left = [], byName = 0 } = result;
-  terminal.line(`${PAST[verdict]} ${counted(decided, 'change')}.`);
+  if (decided > 0 || waiting === 0) terminal.line(`${PAST[verdict]} ${counted(decided, 'change')}.`);
   if (waiting > 0)
     terminal.line(
       `Your approval of ${counted(waiting, 'change')} is noted: the policy asks for more (rollcall show CHANGE says whose).`,

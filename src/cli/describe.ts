@@ -1,5 +1,6 @@
 /** Renders the description of a change that the domain made: in one line, and in full. */
 
+import { awaitedInWords } from '../domain/approval.ts';
 import { FIELD_NAMES } from '../domain/attributes.ts';
 import type { AuthUserState, FieldValue } from '../domain/authUser.ts';
 import { type ChangeSetName, type ChangeState, causes, explainNote, setOf } from '../domain/change.ts';
@@ -10,6 +11,7 @@ import type { Operator } from './operator.ts';
 import { harmless, type Style, type Terminal } from './terminal.ts';
 
 export type ShownChange = Awaited<ReturnType<Operator['getChange']>>;
+type CommentView = Awaited<ReturnType<Operator['listComments']>>['items'][number];
 
 export const styleOfSet = {
   new: 'green',
@@ -154,6 +156,7 @@ export function writeChange(
   facts('state', change.state);
   const decision = decisionInWords(change);
   if (decision !== null) facts('decision', decision);
+  writeReview(change, facts);
   if (change.outcome !== null)
     facts('outcome', `${change.outcome}${change.outcomeReason === null ? '' : `: ${change.outcomeReason}`}`);
   if (change.note !== null) facts('note', explainNote(change.note));
@@ -177,6 +180,31 @@ export function writeChange(
   line();
   if (change.remedy !== null) facts('settled by', asTyped(change.remedy));
   facts('allowed', change.actions.join(', ') || 'nothing any more');
+}
+
+/** What the policy asks for beyond one approval, how far that has come, and who is to look at it. */
+function writeReview(
+  { state, approvals, assignee }: ShownChange,
+  facts: (label: string, text: string) => void,
+): void {
+  if (assignee !== null) facts('assigned', `to ${assignee.name}`);
+  if (approvals === null) return;
+  const { given, deadline, validHours, configurators } = approvals;
+  if (state !== 'applied' && state !== 'superseded') facts('approvals', awaitedInWords(approvals));
+  for (const { by, at, reason } of given) facts('approved', `by ${by} at ${at}: ${reason}`);
+  if (configurators === 'refused')
+    facts('not by', 'whoever has changed the configuration of the connection since its last apply');
+  if (deadline !== null) facts('deadline', `${deadline}${approvals.overdue ? ', which is over' : ''}`);
+  if (validHours !== null) facts('valid', `for ${validHours} hours once it is approved`);
+}
+
+export function writeComments(terminal: Terminal, comments: readonly CommentView[]): void {
+  if (comments.length === 0) return;
+  terminal.line();
+  for (const { by, at, text } of comments) {
+    terminal.line(`  ${terminal.style('dim', harmless(`${by}, ${at}`))}`);
+    for (const line of text.split('\n')) terminal.line(`    ${harmless(line)}`);
+  }
 }
 
 /** As the mapping lists them; what it does not list comes last. */

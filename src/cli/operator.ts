@@ -17,6 +17,7 @@ import {
   testChannel,
 } from '../notifications/channels.ts';
 import type { NotificationDeps } from '../notifications/deps.ts';
+import { adjustNewcomer, listAdjustments, takeBackAdjustment } from '../review/adjust.ts';
 import {
   cancelApply,
   getApply,
@@ -26,6 +27,7 @@ import {
   resumeApply,
 } from '../review/applies.ts';
 import { carryOutApply, startApply } from '../review/apply.ts';
+import { assignChanges, commentOnChange, listComments } from '../review/assign.ts';
 import { listAudit, verifyAudit } from '../review/audit.ts';
 import { groupChanges } from '../review/changeGroups.ts';
 import { getChange, listChanges, summarise } from '../review/changes.ts';
@@ -186,6 +188,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     getChange: bound(getChange),
     summarise: bound(summarise),
     decide: bound(decide),
+    ...workingOn(bound),
     listPairs: bound(listPairs),
     getPair: bound(getPair),
     choosePairs: bound(choosePairs),
@@ -286,6 +289,18 @@ function policies(bound: Bind) {
     testPolicy: bound(testPolicy),
     replayPolicy: bound(replayPolicy),
     listReplayed: bound(listReplayed),
+  };
+}
+
+/** Changes before they are decided on. */
+function workingOn(bound: Bind) {
+  return {
+    adjustNewcomer: bound(adjustNewcomer),
+    listAdjustments: bound(listAdjustments),
+    takeBackAdjustment: bound(takeBackAdjustment),
+    assignChanges: bound(assignChanges),
+    commentOnChange: bound(commentOnChange),
+    listComments: bound(listComments),
   };
 }
 

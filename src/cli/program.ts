@@ -2,8 +2,10 @@
 import { userInfo } from 'node:os';
 import { Command, CommanderError } from 'commander';
 import { parseConfig } from '../config.ts';
+import { addAdjustmentCommands } from './adjustments.ts';
 import { addAppliesCommands } from './applies.ts';
 import { addApplyCommand } from './apply.ts';
+import { addAssignCommands } from './assign.ts';
 import { asTyped, goOnWith } from './asTyped.ts';
 import { addAuditCommands } from './audit.ts';
 import { addChangeCommands } from './changes.ts';
@@ -79,6 +81,8 @@ export function buildProgram(cli: Cli): Command {
   addRunCommands(program, cli);
   addChangeCommands(program, cli);
   addDecisionCommands(program, cli);
+  addAdjustmentCommands(program, cli);
+  addAssignCommands(program, cli);
   addApplyCommand(program, cli);
   addAppliesCommands(program, cli);
   addUndoCommand(program, cli);
