@@ -140,14 +140,26 @@ class Undo {
 
   async carryOut(): Promise<UndoResult> {
     await this.#nameUnknown();
-    for (let after: ChangeId | null = null; ; ) {
-      const rows: readonly Row[] = await this.#page(after);
-      const last = rows.at(-1);
-      if (last === undefined) break;
-      await this.#propose(this.#inversesOf(rows));
-      after = last.change;
-    }
+    await this.#tx.query('SET LOCAL enable_seqscan = off'); // each is looked up by key, however few the statistics say there are
+    for await (const ids of this.#pages()) await this.#propose(this.#inversesOf(await this.#look(ids)));
+    await this.#tx.query('SET LOCAL enable_seqscan = on');
     return await this.#finish();
+  }
+
+  /** Those that the apply has carried out, of those that are meant. */
+  async *#pages(): AsyncGenerator<readonly ChangeId[]> {
+    const { apply, changes } = this.#request;
+    await this.#tx.query(
+      `DECLARE applied_changes NO SCROLL CURSOR FOR SELECT id FROM change
+       WHERE apply_id = $1 AND outcome = 'applied' AND state = 'applied' AND ($2::uuid[] IS NULL OR id = ANY ($2::uuid[])) ORDER BY id`,
+      [apply, changes],
+    );
+    for (;;) {
+      const rows = await this.#tx.query<{ id: ChangeId }>(`FETCH ${PAGE} FROM applied_changes`);
+      if (rows.length === 0) break;
+      yield rows.map(({ id }) => id);
+    }
+    await this.#tx.query('CLOSE applied_changes');
   }
 
   /** Those that were asked for, and that the apply has not applied. */
@@ -178,7 +190,7 @@ class Undo {
     if (this.#items.length < NAMED) this.#items.push(left);
   }
 
-  #page(after: ChangeId | null): Promise<readonly Row[]> {
+  #look(ids: readonly ChangeId[]): Promise<readonly Row[]> {
     const { apply, connection, tenant, changes } = this.#request;
     return this.#tx.query<Row>(
       `SELECT c.id AS change, c.external_id AS "externalId", c.kind, c.before, c.after, c.fields, c.roles_gained AS "rolesGained",
@@ -199,10 +211,8 @@ class Undo {
                AND ($5::uuid[] IS NULL OR f.id = ANY ($5::uuid[]))
                AND (f.before IS NULL OR f.before ->> 'state' = 'deleted' OR f.fields @> '[{"field": "email"}]'))) ELSE false END AS "addressTaken"
        FROM change c LEFT JOIN auth_user a ON a.id = c.auth_user_id
-       WHERE c.apply_id = $1 AND c.outcome = 'applied' AND c.state = 'applied'
-         AND ($5::uuid[] IS NULL OR c.id = ANY ($5::uuid[])) AND ($6::uuid IS NULL OR c.id > $6::uuid)
-       ORDER BY c.id LIMIT ${PAGE}`,
-      [apply, connection, tenant, this.#context.spread, changes, after],
+       WHERE c.id = ANY ($6::uuid[]) ORDER BY c.id`,
+      [apply, connection, tenant, this.#context.spread, changes, ids],
     );
   }
 
