@@ -7,10 +7,12 @@ import type { Config } from './config.ts';
 import { minute } from './domain/clock.ts';
 import { type Connection, type ListedConnection, unreadable } from './domain/connection.ts';
 import { EXPIRES_SOON_MS } from './domain/notice.ts';
+import type { Listed } from './domain/page.ts';
 import { Problem } from './domain/problem.ts';
 import { type Connectors, type Install, openInstall } from './install.ts';
 import type { Logger } from './log.ts';
 import { Opened } from './opened.ts';
+import type { ListedChannel } from './store/channels.ts';
 import { connectAsOwner } from './store/database.ts';
 import { knownElsewhere } from './store/dataFolder.ts';
 import { joinEmbeddedPostgres } from './store/embedded.ts';
@@ -49,6 +51,7 @@ export async function* checkUp(config: Config, connectors: Connectors, log: Logg
     const install = await openInstall(config, log, connectors);
     opened.add(() => install.close());
     yield* checkConnections(install);
+    yield* checkChannels(install);
   } catch (error) {
     yield failed('database', error);
   } finally {
@@ -240,6 +243,29 @@ async function* checkConnections({ deps }: Install): AsyncGenerator<Check> {
     yield await checkLastRun(deps, connection);
     yield* await checkHealth(deps, connection);
   }
+}
+
+/** Those of which the last message was given up, and those that this install has no mail server for. */
+async function* checkChannels({ deps: { store, outgoing } }: Install): AsyncGenerator<Check> {
+  const check = 'notifications';
+  let after: string | null = null;
+  do {
+    const page: Listed<ListedChannel> = await store.channels.list(store.root, {
+      tenant: store.root,
+      limit: 500,
+      after,
+    });
+    for (const { id, name, destination, last } of page.items) {
+      if (destination.type === 'email' && destination.server === null && outgoing.mail === null) {
+        const detail = `${name} has no mail server of its own, and this install has none.`;
+        yield { check, result: 'warn', detail, remedy: 'Set ROLLCALL_SMTP_URL and ROLLCALL_SMTP_FROM.' };
+      } else if (last?.state === 'failed') {
+        const detail = `${name} was not told: ${last.problem ?? 'the last message was given up.'}`;
+        yield { check, result: 'warn', detail, remedy: `rollcall notifications channels test ${id}` };
+      }
+    }
+    after = page.next === null ? null : (page.items.at(-1)?.id ?? null);
+  } while (after !== null);
 }
 
 /** What the last run alone does not show. */
