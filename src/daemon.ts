@@ -52,7 +52,10 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
     if (parts !== 'api') {
       const worker = await openWorker(backend, {
         syncConnection: runsOf(install, queues),
-        carryOutApply: ({ apply, signal }) => carryOutApply(install.deps, apply, { signal }),
+        carryOutApply: async ({ apply, signal }) => {
+          await carryOutApply(install.deps, apply, { signal });
+          await applyDue(install.deps, queues, null); // another of the connection may have waited for this one
+        },
         abandon: (work, reason) => abandon(install, work, reason),
         whoseOf: (work) => store.whoseWork(work),
         begunAt: (work) => store.begunAt(work),
@@ -157,8 +160,12 @@ function runsOf({ deps }: Install, queues: JobQueues): SyncConnection {
   };
 }
 
-/** What policies approved in this run need not wait for the next minute; what fails here is tried again then. */
-async function applyDue(deps: Install['deps'], queues: JobQueues, connection: ConnectionId): Promise<void> {
+/** What policies apply need not wait for the next minute; what fails here is tried again then. Of one connection, or of all. */
+async function applyDue(
+  deps: Install['deps'],
+  queues: JobQueues,
+  connection: ConnectionId | null,
+): Promise<void> {
   try {
     for (const apply of (await advanceApplies(deps, connection)).begun) await queues.enqueueApply({ apply });
   } catch (error) {

@@ -198,6 +198,47 @@ describe('changes', () => {
     const again = await post(`/v1/connections/${ids.connection}/applies`);
     expect(again.body).toEqual(started.body); // the one that is running
   });
+
+  it('are applied until somebody pauses, resumes or cancels that, and by themselves where the policy says so', async () => {
+    const { body: list } = await get(`/v1/applies?connection=${ids.connection}&limit=1`);
+    const [{ id }] = list.items;
+    const at = `/v1/applies/${id}`;
+    expect(await post(`${at}/pause`)).toMatchObject({
+      status: 200,
+      body: { state: 'paused', actions: ['resume', 'cancel'], halt: { because: 'person', reason: null } },
+    });
+    expect(await post(`/v1/connections/${ids.connection}/applies`)).toMatchObject({
+      status: 409,
+      body: { code: 'not-allowed-now', remedy: 'Resume or cancel it first.' },
+    });
+    const before = served.queued.length;
+    const resumed = await post(`${at}/resume`, { reason: 'Looked at' });
+    expect(resumed).toMatchObject({ status: 202, body: { state: 'running', halt: null } });
+    expect(served.queued.slice(before)).toEqual([id]);
+    expect(await post(`${at}/cancel`, { reason: 'Too early' })).toMatchObject({
+      status: 200,
+      body: { state: 'cancelled', done: 0, explanation: 'somebody said so' },
+    });
+    expect((await get(`${at}/changes`)).body).toEqual({ items: [], next: null });
+    expect(await post(`${at}/pause`)).toMatchObject({ status: 409, body: { code: 'not-allowed-now' } });
+
+    const policy = {
+      ...(await get(`/v1/connections/${ids.connection}`)).body.policy,
+      apply: { start: 'automatic' },
+    };
+    await served.request('PATCH', `/v1/connections/${ids.connection}`, { key, body: { policy } });
+    const [{ id: change, fingerprint: shown }] = (await get('/v1/changes?state=approved')).body.items;
+    const named = { changes: [{ id: change, fingerprint: shown }], reason: 'after all' };
+    await post('/v1/changes/decisions', { verdict: 'reject', ...named });
+    const queued = served.queued.length;
+    await post('/v1/changes/decisions', { verdict: 'approve', ...named });
+    const [apply] = served.queued.slice(queued);
+    expect((await get(`/v1/applies/${apply}`)).body).toMatchObject({
+      state: 'running',
+      by: 'policy',
+      total: 1,
+    });
+  });
 });
 
 describe('users', () => {
