@@ -1,6 +1,6 @@
 /** `rollcall assign` and `rollcall comment`: who is to look at changes, and what people say about them. */
 import type { Command } from 'commander';
-import { Problem } from '../domain/problem.ts';
+import { givenOf, refuseBoth } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
 import { addCriteria, type Criteria, criteriaFrom, optionsOf } from './criteria.ts';
 import { examples } from './examples.ts';
@@ -47,7 +47,14 @@ async function assignChanges(
   ids: readonly string[],
   options: AssignOptions,
 ): Promise<void> {
-  refuseUnused(ids, options);
+  refuseBoth('change', ids, {
+    all: options.all === true,
+    given: [
+      ...givenOf({ '--tenant': options.tenant, '--connection': options.connection }),
+      ...optionsOf(options),
+    ],
+    remedy: 'Name changes by their ids, or give --all and the options that say which.',
+  });
   const to = await assigneeFrom(operator, options.to);
   const { tenant, connection } = options;
   const { assigned } = await operator.assignChanges(
@@ -66,26 +73,6 @@ async function assignChanges(
       ? `Nobody is to look at ${counted(assigned, 'change')} any more.`
       : `Assigned ${counted(assigned, 'change')}.`,
   );
-}
-
-function refuseUnused(ids: readonly string[], options: AssignOptions): void {
-  const { all, tenant, connection } = options;
-  const usage = (message: string, remedy: string) => new Problem({ code: 'invalid-input', message, remedy });
-  if (ids.length > 0 === (all === true))
-    throw usage(
-      ids.length > 0 ? 'Changes are named and --all is given.' : 'No change is named.',
-      'Name changes by their ids, or give --all and the options that say which.',
-    );
-  const given = [
-    ...(tenant === undefined ? [] : ['--tenant']),
-    ...(connection === undefined ? [] : ['--connection']),
-    ...optionsOf(options),
-  ];
-  if (ids.length > 0 && given.length > 0)
-    throw usage(
-      `Changes are named, and ${given.join(', ')} is for all that wait.`,
-      'Leave it out, or give --all in the place of the ids.',
-    );
 }
 
 async function assigneeFrom(operator: Operator, to: string): Promise<string | null> {

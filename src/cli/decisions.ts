@@ -5,6 +5,7 @@ import { Problem } from '../domain/problem.ts';
 import { applyDue } from './apply.ts';
 import { asTyped } from './asTyped.ts';
 import { type ChangeSetSummary, waitingIn, writeSummary } from './changes.ts';
+import { givenOf, refuseBoth } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
 import { addCriteria, type Criteria, criteriaFrom, optionsOf } from './criteria.ts';
 import { examples } from './examples.ts';
@@ -91,7 +92,15 @@ async function decide(
   ids: readonly string[],
   options: DecideOptions,
 ): Promise<number> {
-  refuseUnused(ids, options);
+  const { connection, revision: seen, includeHeld } = options;
+  refuseBoth('change', ids, {
+    all: options.all === true,
+    given: [
+      ...givenOf({ '--connection': connection, '--revision': seen, '--include-held': includeHeld }),
+      ...optionsOf(options),
+    ],
+    remedy: 'Name changes by their ids, or give --connection and --all.',
+  });
   const which =
     ids.length > 0 ? await named(cli, app, verdict, ids) : await wholeSets(cli, app, verdict, options);
   if (which === null) return EXIT.notNow;
@@ -109,29 +118,6 @@ async function decide(
 }
 
 const isNothing = ({ decided, waiting, left = [] }: Decided) => decided + waiting + left.length === 0;
-
-/** What says nothing about changes that are named would look as if it had narrowed them. */
-function refuseUnused(ids: readonly string[], options: DecideOptions): void {
-  if (ids.length > 0 === (options.all === true)) {
-    throw usage(
-      ids.length > 0 ? 'Changes are named and --all is given.' : 'No change is named.',
-      'Name changes by their ids, or give --connection and --all.',
-    );
-  }
-  if (ids.length === 0) return;
-  const { connection, revision, includeHeld } = options;
-  const given = [
-    ...(connection === undefined ? [] : ['--connection']),
-    ...(revision === undefined ? [] : ['--revision']),
-    ...(includeHeld === undefined ? [] : ['--include-held']),
-    ...optionsOf(options),
-  ];
-  if (given.length > 0)
-    throw usage(
-      `Changes are named, and ${given.join(', ')} is for whole change sets.`,
-      'Leave it out: all changes that are named are decided on, held ones too. Or give --all in the place of the ids.',
-    );
-}
 
 type Sets = {
   readonly revisions: readonly { readonly connection: ConnectionId; readonly revision: number }[];

@@ -13,6 +13,7 @@ import {
 import { Problem } from '../domain/problem.ts';
 import type { PairResult } from '../review/pairs.ts';
 import { asTyped } from './asTyped.ts';
+import { givenOf, refuseBoth } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
@@ -148,10 +149,16 @@ async function choose(
   options: VerdictOptions,
 ): Promise<number> {
   const { terminal } = cli;
+  const { connection, revision: seen, shares } = options;
+  refuseBoth('pair', ids, {
+    all: options.all === true,
+    given: givenOf({ '--connection': connection, '--revision': seen, '--shares': shares }),
+    remedy: 'Name pairs by their ids, or give --connection and --all.',
+  });
   const chosen =
-    ids.length > 0 && options.all !== true
+    ids.length > 0
       ? await Promise.all([...new Set(ids)].map((id) => operator.getPair(id)))
-      : await allOf(operator, verdict, ids, options);
+      : await allOf(operator, verdict, options);
   const reason = options.reason ?? (await askForReason(cli, verdict));
   const done = { decided: 0, refused: [] as PairResult['refused'][number][] };
   for (let at = 0; at < chosen.length; at += AT_ONCE) {
@@ -182,12 +189,8 @@ const NOTHING_SHOWN = '0'.repeat(64);
 async function allOf(
   operator: App['operator'],
   verdict: PairVerdict,
-  ids: readonly string[],
-  { all, connection, revision: seen, shares = [] }: VerdictOptions,
+  { connection, revision: seen, shares = [] }: VerdictOptions,
 ): Promise<readonly Pair[]> {
-  const named = ids.length > 0 ? 'Pairs are named and --all is given.' : 'No pair is named.';
-  if (ids.length > 0 || all !== true)
-    throw usage(named, 'Name pairs by their ids, or give --connection and --all.');
   if (connection === undefined || seen === undefined)
     throw usage(
       '--all takes --connection and --revision: otherwise it would be about pairs that nobody has seen.',

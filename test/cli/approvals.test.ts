@@ -61,7 +61,7 @@ describe('Deciding with others', { timeout: 120_000 }, () => {
       'r',
     );
     expect(named).toMatchObject({ code: 2 });
-    expect(named.stderr).toContain('--connection, --cause is for whole change sets');
+    expect(named.stderr).toContain('Changes are named, and --connection, --cause says nothing about those');
     const more = await run(
       'hold',
       '--all',
