@@ -59,3 +59,11 @@ export function desiredHashOf(desired: DesiredAuthUser): string {
   if (firstValues !== undefined) wanted.push({ firstValues }); // who owns a field decides what differs
   return hash('sha256', JSON.stringify(wanted), 'hex');
 }
+
+type Side = { readonly fields: Fields; readonly roles: readonly string[] };
+const NOBODY: Side = { fields: {}, roles: [] };
+
+/** As `describeUser` made it; null: nobody. */
+export function side(described: Json | null): Side {
+  return described === null ? NOBODY : (described as unknown as Side);
+}

@@ -12,6 +12,7 @@ import {
 } from './expression.ts';
 import { seenCustom, seenList, seenText } from './expressionCost.ts';
 import type { RiskLevel, RiskSignal } from './risk.ts';
+import { type LocalTime, localTime } from './timeZone.ts';
 
 /** Of a change, what conditions see. */
 export type JudgedChange = {
@@ -31,40 +32,6 @@ export type JudgedPlace = {
   readonly tenant: { readonly id: string; readonly name: string };
   readonly connection: { readonly id: string; readonly name: string; readonly provider: string };
 };
-
-export const WEEKDAYS = [
-  'monday',
-  'tuesday',
-  'wednesday',
-  'thursday',
-  'friday',
-  'saturday',
-  'sunday',
-] as const;
-type Weekday = (typeof WEEKDAYS)[number];
-
-/** When it is judged, in some time zone. */
-export type LocalTime = {
-  readonly weekday: Weekday;
-  /** 0 to 23. */
-  readonly hour: number;
-  /** `2026-05-01` */
-  readonly date: string;
-};
-
-export function localTime(at: Date, timeZone: string): LocalTime {
-  const format = new Intl.DateTimeFormat('en-GB', {
-    ...{ timeZone, weekday: 'long', hour: '2-digit', hourCycle: 'h23' },
-    ...{ year: 'numeric', month: '2-digit', day: '2-digit' },
-  });
-  const parts = new Map(format.formatToParts(at).map(({ type, value }) => [type, value]));
-  const named = (parts.get('weekday') ?? '').toLowerCase();
-  return {
-    weekday: WEEKDAYS.find((day) => day === named) ?? 'monday',
-    hour: Number(parts.get('hour')),
-    date: `${parts.get('year')?.padStart(4, '0')}-${parts.get('month')}-${parts.get('day')}`,
-  };
-}
 
 class ExpressionChange {
   readonly of: JudgedChange;

@@ -60,10 +60,18 @@ export function groupFactsOf(change: ProposedChange, facts: RiskFacts): GroupFac
  * Of somebody new, all that their group hangs on: the same text, the same facts. A first plan has nothing but such people, and asks for
  * each of them. null: of all others.
  */
-export function newcomerKey({ kind, cause, after, rolesGained }: ProposedChange): string | null {
+export function newcomerKey(change: ProposedChange, { noticed }: RiskFacts): string | null {
+  const { kind, cause, after, rolesGained } = change;
   if (kind !== 'create' || after === null) return null;
   const { fields, tenant = '' } = after as unknown as { readonly fields: Fields; readonly tenant?: string };
-  return [cause, fields['department'], fields['orgUnit'], tenant, ...rolesGained].join('\n');
+  return [
+    cause,
+    fields['department'],
+    fields['orgUnit'],
+    tenant,
+    `${noticed.isStrange(change)}`,
+    ...rolesGained,
+  ].join('\n');
 }
 
 function fieldsIn(side: ProposedChange['after']): Fields {

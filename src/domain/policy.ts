@@ -5,6 +5,7 @@ import { Leavers } from './leavers.ts';
 import { Matching } from './matching.ts';
 import { ReviewRules } from './reviewRules.ts';
 import { RoleName } from './role.ts';
+import { UsualHours } from './timeZone.ts';
 
 const percent = z.number().min(0).max(100);
 
@@ -69,6 +70,8 @@ export const Policy = z
     leavers: Leavers,
     /** Who leaves and who comes, where they may be one person: held until somebody says so, or only shown. */
     samePerson: z.enum(['hold', 'show']).default('hold'),
+    /** In the connection's time zone. What changes at another hour is a risk; null: hours say nothing. */
+    usualHours: UsualHours.nullable().default(null),
   })
   .meta({ id: 'Policy' });
 export type Policy = z.infer<typeof Policy>;

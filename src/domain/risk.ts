@@ -2,10 +2,9 @@
  * How much a change could harm, from what is known when it is proposed: signals, each with a level. The level of a change is the highest
  * of its signals' levels; without any it is low. It explains and orders; what holds a change back are guards.
  */
-import type { Fields } from './authUser.ts';
+import { side } from './authUser.ts';
 import { isPlace, type ProposedChange } from './change.ts';
 import { domainOf, emailKey } from './email.ts';
-import type { Policy } from './policy.ts';
 
 export const RISKS = ['low', 'medium', 'high'] as const;
 export type RiskLevel = (typeof RISKS)[number];
@@ -29,6 +28,13 @@ export const riskSignals = {
   'many-fields': { level: 'medium', because: 'changes in eight fields or more' },
   'fields-emptied': { level: 'medium', because: 'loses the values of three fields or more' },
   'undoes-local-edit': { level: 'medium', because: 'was edited here, which this would undo' },
+  'manages-others': { level: 'medium', because: 'is suspended or deleted, and is the manager of others' },
+  'last-holder': { level: 'medium', because: 'is the last who has some role, and would lose it' },
+  'unusual-hour': { level: 'medium', because: 'changes at an hour at which the policy expects nothing' },
+  'broken-pattern': {
+    level: 'medium',
+    because: 'is new, with an address of a domain that the tenant has not verified beside its others',
+  },
   conflict: { level: 'medium', because: 'needs a person' },
   'not-assessed': {
     level: 'medium',
@@ -39,10 +45,36 @@ export type RiskSignal = keyof typeof riskSignals;
 
 export type Risk = { readonly level: RiskLevel; readonly signals: readonly RiskSignal[] };
 
+/** What of a policy says whom and what is to be looked after. */
+type Protecting = {
+  readonly protected: { readonly users: readonly string[]; readonly roles: readonly string[] };
+  readonly keepOneOf: readonly string[];
+};
+
+/** What is known from beside the change. */
+export type Noticed = {
+  /** Somebody else who is active has them as their manager. */
+  readonly manages: (change: ProposedChange) => boolean;
+  /** Nobody else who is active has one of these roles of theirs. Those that they keep do not count. */
+  readonly isLastHolder: (change: ProposedChange) => boolean;
+  /** New, with an address of a domain that the tenant has not verified, although it has verified others. */
+  readonly isStrange: (change: ProposedChange) => boolean;
+  /** Now. */
+  readonly isUnusualHour: () => boolean;
+};
+
+export const NOTHING_NOTICED: Noticed = {
+  manages: () => false,
+  isLastHolder: () => false,
+  isStrange: () => false,
+  isUnusualHour: () => false,
+};
+
 /** What decides whose change is a risk, and which roles are. */
 export type RiskFacts = {
   readonly isPrivileged: (role: string) => boolean;
   readonly isProtected: (change: ProposedChange) => boolean;
+  readonly noticed: Noticed;
 };
 
 const MANY_ROLES_LOST = 3;
@@ -55,10 +87,15 @@ const NAMED_SO = /admin|superuser|^(owner|root)$/i;
  * Privileged is a role that the policy protects or keeps with somebody, one with a permission for everything of a kind (`users.*`), and
  * one whose name says so. @param wide roles with such a permission
  */
-export function riskFacts({ protected: kept, keepOneOf }: Policy, wide: readonly string[]): RiskFacts {
+export function riskFacts(
+  { protected: kept, keepOneOf }: Protecting,
+  wide: readonly string[],
+  noticed: Noticed = NOTHING_NOTICED,
+): RiskFacts {
   const privileged = new Set<string>([...kept.roles, ...keepOneOf, ...wide]);
   const users = new Set(kept.users.flatMap((user) => [user, user.toLowerCase(), emailKey(user) ?? user]));
   return {
+    noticed,
     isPrivileged: (role) => privileged.has(role) || NAMED_SO.test(role),
     isProtected: ({ authUser, before }) => {
       if (users.size === 0 || authUser === null) return false;
@@ -90,6 +127,8 @@ export function riskOf(change: ProposedChange, facts: RiskFacts): Risk {
       addOfArrival(change, facts, add);
       break;
   }
+  add('unusual-hour', facts.noticed.isUnusualHour());
+  add('broken-pattern', change.kind === 'create' && facts.noticed.isStrange(change));
   const levels = new Set<RiskLevel>(signals.map((signal) => riskSignals[signal].level));
   return { level: levels.has('high') ? 'high' : levels.has('medium') ? 'medium' : 'low', signals };
 }
@@ -103,6 +142,8 @@ function addOfRemoval(change: ProposedChange, facts: RiskFacts, add: Add): void 
   add('protected-user', facts.isProtected(change));
   add('removed-with-roles', roles.length > 0 && !privileged);
   add('removed-by-settings', change.cause === 'scope-changed' || change.cause === 'out-of-scope');
+  add('manages-others', facts.noticed.manages(change));
+  add('last-holder', facts.noticed.isLastHolder(change));
 }
 
 function addOfArrival(change: ProposedChange, facts: RiskFacts, add: Add): void {
@@ -122,18 +163,11 @@ function addOfArrival(change: ProposedChange, facts: RiskFacts, add: Add): void 
     add('fields-emptied', fields.filter(({ after }) => after === null).length >= MANY_EMPTIED);
   }
   add('undoes-local-edit', change.cause === 'local-edit');
+  add('last-holder', rolesLost.length > 0 && facts.noticed.isLastHolder(change));
 }
 
 function hasOtherDomain({ field, before, after }: ProposedChange['fields'][number]): boolean {
   if (field !== 'email' && field !== 'userName') return false;
   const [from, to] = [emailKey(before as string | null), emailKey(after as string | null)];
   return from !== null && to !== null && domainOf(from) !== domainOf(to);
-}
-
-type Side = { readonly fields: Fields; readonly roles: readonly string[] };
-const NOBODY: Side = { fields: {}, roles: [] };
-
-/** As `describeUser` made it. */
-function side(described: ProposedChange['before']): Side {
-  return described === null ? NOBODY : (described as unknown as Side);
 }

@@ -1,4 +1,4 @@
-/** Names of time zones, as the IANA database has them. */
+/** Time zones by their names, as the IANA database has them, and what time it is there. */
 import { z } from 'zod';
 
 export const TimeZone = z
@@ -14,4 +14,52 @@ function isTimeZone(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+export const WEEKDAYS = [
+  'monday',
+  'tuesday',
+  'wednesday',
+  'thursday',
+  'friday',
+  'saturday',
+  'sunday',
+] as const;
+type Weekday = (typeof WEEKDAYS)[number];
+
+/** Day and hour in some time zone. */
+export type LocalTime = {
+  readonly weekday: Weekday;
+  /** 0 to 23. */
+  readonly hour: number;
+  /** `2026-05-01` */
+  readonly date: string;
+};
+
+export function localTime(at: Date, timeZone: string): LocalTime {
+  const format = new Intl.DateTimeFormat('en-GB', {
+    ...{ timeZone, weekday: 'long', hour: '2-digit', hourCycle: 'h23' },
+    ...{ year: 'numeric', month: '2-digit', day: '2-digit' },
+  });
+  const parts = new Map(format.formatToParts(at).map(({ type, value }) => [type, value]));
+  const named = (parts.get('weekday') ?? '').toLowerCase();
+  return {
+    weekday: WEEKDAYS.find((day) => day === named) ?? 'monday',
+    hour: Number(parts.get('hour')),
+    date: `${parts.get('year')?.padStart(4, '0')}-${parts.get('month')}-${parts.get('day')}`,
+  };
+}
+
+/** Of days, hours `from` to before `to`. */
+export const UsualHours = z
+  .strictObject({
+    days: z.array(z.enum(WEEKDAYS)).min(1).default(['monday', 'tuesday', 'wednesday', 'thursday', 'friday']),
+    from: z.int().min(0).max(23).default(7),
+    to: z.int().min(1).max(24).default(19),
+  })
+  .refine(({ from, to }) => from < to, { path: ['to'], message: 'is not after from' });
+export type UsualHours = z.infer<typeof UsualHours>;
+
+export function isUsual({ weekday, hour }: LocalTime, { days, from, to }: UsualHours): boolean {
+  return days.includes(weekday) && hour >= from && hour < to;
 }

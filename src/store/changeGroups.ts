@@ -67,7 +67,7 @@ export class PlannedGroups {
 
   /** The id of the group that the change belongs to. `change`s come in the order of their ids. */
   groupOf(change: ProposedChange, changeId: string): string {
-    const newcomer = newcomerKey(change);
+    const newcomer = newcomerKey(change, this.#facts);
     if (newcomer === null) return this.#describe(change, changeId);
     const known = this.#newcomers.get(newcomer) ?? this.#describe(change, changeId);
     this.#newcomers.set(newcomer, known);

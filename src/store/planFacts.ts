@@ -10,6 +10,7 @@ import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { concludedBefore, type PartialReason, type Snapshot } from '../domain/snapshot.ts';
 import { readAdjustments } from './adjustments.ts';
 import type { BulkTransaction } from './database.ts';
+import { Noticing } from './noticing.ts';
 import { isSpread, readPlaces } from './places.ts';
 import { RunTakenOver } from './staging.ts';
 
@@ -36,6 +37,7 @@ export type PlanFacts = {
   readonly adjustments: ReadonlyMap<ExternalId, Adjustment>;
   /** As they stand when the plan is stored, not when the run began. */
   readonly policy: Policy;
+  readonly noticing: Noticing;
 };
 
 /** How a run's reading ended. */
@@ -65,7 +67,8 @@ export async function readFacts(
   tx: BulkTransaction,
   run: PlannedRun,
   now: Concluded,
-): Promise<Omit<PlanFacts, 'policy'>> {
+  { policy, timeZone }: { readonly policy: Policy; readonly timeZone: string },
+): Promise<PlanFacts> {
   const [last] = await tx.query<{ readingFingerprint: string; mapping: unknown; users: number }>(
     `SELECT reading_fingerprint AS "readingFingerprint", mapping, users_read AS users FROM sync_run
      WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,
@@ -75,11 +78,16 @@ export async function readFacts(
   const adjustments = await readAdjustments(tx, run.connection);
   const placed = places || [...adjustments.values()].some(({ place }) => place !== null);
   const spread = await isSpread(tx, run, placed);
+  const snapshot = concludedBefore(now);
+  const verifiedDomains = await readVerifiedDomains(tx, run, spread);
+  const known = { verifiedDomains, usualHours: policy.usualHours, timeZone, users: last?.users ?? null };
   return {
-    snapshot: concludedBefore(now),
+    snapshot,
     spread,
+    policy,
+    noticing: new Noticing(tx, { ...known, isFull: snapshot.kind === 'complete' }),
     places: spread ? await readPlaces(tx, run.tenant) : placesBelow(run.tenant, []),
-    verifiedDomains: await readVerifiedDomains(tx, run, spread),
+    verifiedDomains,
     lastComplete: last === undefined ? null : { ...last, mapping: Mapping.parse(last.mapping) },
     unreadGroups: await readUnreadGroups(tx, run, now),
     unlistedGroups: await readUnlisted(tx, run, scopeGroups),

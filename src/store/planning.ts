@@ -128,8 +128,8 @@ export class Plan {
 
   static async begin(tx: BulkTransaction, run: TakenRun, concluded: Concluded): Promise<Plan> {
     // NO KEY: a decision or a queued run refers to the connection's key, and waits for no plan.
-    const [connection] = await tx.query<{ revision: string; policy: unknown }>(
-      `SELECT change_revision AS revision, policy FROM connection WHERE id = $1 FOR NO KEY UPDATE`,
+    const [connection] = await tx.query<{ revision: string; policy: unknown; timeZone: string }>(
+      `SELECT change_revision AS revision, policy, time_zone AS "timeZone" FROM connection WHERE id = $1 FOR NO KEY UPDATE`,
       [run.connection],
     );
     if (connection === undefined) throw new RunTakenOver(run.id);
@@ -145,12 +145,12 @@ export class Plan {
       `CREATE TEMP TABLE IF NOT EXISTS agreed (external_id text, hash bytea, version integer, before integer) ON COMMIT DELETE ROWS`,
     );
     const policy = Policy.parse(connection.policy);
-    const facts = { ...(await readFacts(tx, run, concluded)), policy };
+    const facts = await readFacts(tx, run, concluded, { policy, timeZone: connection.timeZone });
     return new Plan(tx, run, {
       revision: Number(connection.revision) + 1,
       facts,
       sought: await SoughtAddresses.begin(tx, run, facts.spread),
-      groups: new PlannedGroups(run, riskFacts(policy, await wideRoles(tx))),
+      groups: new PlannedGroups(run, riskFacts(policy, await wideRoles(tx), facts.noticing.noticed)),
       leavers: await PlannedLeavers.begin(tx, run, policy.leavers),
     });
   }
@@ -233,6 +233,7 @@ export class Plan {
 
   async propose(changes: readonly ProposedChange[]): Promise<void> {
     if (changes.length === 0) return;
+    await this.facts.noticing.look(changes);
     const ids = manyIds(changes.length);
     const fingerprints = changes.map((change) => `\\x${fingerprintOfChange(change)}`);
     const row = (change: ProposedChange, at: number) => {

@@ -31,6 +31,7 @@ type RunRow = {
   readonly unreadable: number;
   readonly finishedAt: Date;
   readonly policy: unknown;
+  readonly timeZone: string;
 };
 
 export class Replans {
@@ -53,7 +54,8 @@ export class Replans {
         const { id, connection, tenant, readingFingerprint, snapshot, reason, users, unreadable } = row;
         const run = { id, connection, tenant, readingFingerprint, mapping: Mapping.parse(row.mapping) };
         const now = { snapshot, reason, users, unreadable };
-        const facts = { ...(await readFacts(tx, run, now)), policy: Policy.parse(row.policy) };
+        const policy = Policy.parse(row.policy);
+        const facts = await readFacts(tx, run, now, { policy, timeZone: row.timeZone });
         return await work({ ...run, facts }, peopleOf(tx, row));
       },
       { ofOneMoment: true },
@@ -64,7 +66,8 @@ export class Replans {
 async function findKept(tx: BulkTransaction, id: RunId): Promise<RunRow | null> {
   const [row] = await tx.query<RunRow>(
     `SELECT r.id, r.connection_id AS connection, r.tenant_id AS tenant, r.mapping, r.reading_fingerprint AS "readingFingerprint", r.snapshot,
-       r.partial_reason AS reason, r.users_read AS users, r.unreadable_groups AS unreadable, r.finished_at AS "finishedAt", c.policy
+       r.partial_reason AS reason, r.users_read AS users, r.unreadable_groups AS unreadable, r.finished_at AS "finishedAt", c.policy,
+       c.time_zone AS "timeZone"
      FROM sync_run r JOIN connection c ON c.id = r.connection_id WHERE r.id = $1 AND r.state = 'finished'`,
     [id],
   );

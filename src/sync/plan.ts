@@ -37,7 +37,8 @@ export function plan(deps: PlanDeps, run: TakenRun): Promise<RunCounts> {
 
 /** All but the end: the plan's changes stand in the change set, and what guards found is held. `at`: when it is made. */
 export async function fill(plan: Plan, run: TakenRun, at: Date): Promise<readonly Finding[]> {
-  const { lastComplete } = plan.facts;
+  const { lastComplete, noticing } = plan.facts;
+  noticing.at(at);
   const context: PlanContext = {
     tenant: run.tenant,
     places: plan.facts.places,

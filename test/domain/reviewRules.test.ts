@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type JudgedChange, localTime } from '../../src/domain/changeExpression.ts';
+import type { JudgedChange } from '../../src/domain/changeExpression.ts';
 import { TenantId } from '../../src/domain/ids.ts';
 import {
   APPROVER_ROLES,
@@ -15,6 +15,7 @@ import {
   type Verdict,
   verdictOf,
 } from '../../src/domain/reviewRules.ts';
+import { localTime } from '../../src/domain/timeZone.ts';
 import { aChange } from '../support/builders.ts';
 
 const place = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { FieldChange, ProposedChange } from '../../src/domain/change.ts';
+import { ExternalId } from '../../src/domain/ids.ts';
 import { Policy } from '../../src/domain/policy.ts';
 import { type RiskLevel, type RiskSignal, riskFacts, riskOf, riskSignals } from '../../src/domain/risk.ts';
 import { aChange } from '../support/builders.ts';
@@ -8,7 +9,12 @@ const policy = Policy.parse({
   protected: { users: ['Boss@Example.test'], roles: ['auditor'] },
   keepOneOf: ['billing'],
 });
-const facts = riskFacts(policy, ['operator']);
+const named = (name: string) => (change: ProposedChange) => change.externalId === name;
+const facts = riskFacts(policy, ['operator'], {
+  ...{ manages: named('manager'), isLastHolder: named('last'), isStrange: named('stranger') },
+  isUnusualHour: () => false,
+});
+const externalId = (id: string) => ({ externalId: ExternalId.parse(id) });
 const withRoles = (...roles: string[]) => ({ state: 'active', fields: { email: 'ada@example.test' }, roles });
 const fields = (count: number, after: string | null = 'new'): FieldChange[] =>
   Array.from({ length: count }, (_, at) => ({ field: `custom.${at}`, before: 'old', after }));
@@ -46,6 +52,13 @@ const cases: [Partial<ProposedChange>, RiskLevel, RiskSignal[]][] = [
   ],
   [{ kind: 'link', fields: [] }, 'medium', ['user-taken-over']],
   [{ kind: 'update', cause: 'local-edit', fields: fields(1) }, 'medium', ['undoes-local-edit']],
+  [{ kind: 'suspend', before: withRoles(), ...externalId('manager') }, 'medium', ['manages-others']],
+  [{ kind: 'update', fields: fields(1), ...externalId('manager') }, 'low', []],
+  [{ kind: 'delete', before: withRoles(), ...externalId('last') }, 'medium', ['last-holder']],
+  [{ kind: 'update', rolesLost: ['a'], ...externalId('last') }, 'medium', ['last-holder']],
+  [{ kind: 'update', fields: fields(1), ...externalId('last') }, 'low', []],
+  [{ kind: 'create', before: null, ...externalId('stranger') }, 'medium', ['broken-pattern']],
+  [{ kind: 'update', fields: fields(1), ...externalId('stranger') }, 'low', []],
   [{ kind: 'conflict', cause: 'address-taken', rolesGained: ['admin'] }, 'medium', ['conflict']],
   [
     { kind: 'delete', before: { ...withRoles(), fields: { email: 'boss@EXAMPLE.test' } } },
@@ -59,9 +72,16 @@ describe('Risk', () => {
     expect(riskOf(aChange(given), facts)).toEqual({ level, signals });
   });
 
+  it('is medium for whatever changes at an hour at which nothing is expected', () => {
+    const atNight = { ...facts, noticed: { ...facts.noticed, isUnusualHour: () => true } };
+    expect(riskOf(aChange(), atNight)).toEqual({ level: 'medium', signals: ['unusual-hour'] });
+    expect(riskOf(aChange({ kind: 'delete' }), atNight).signals).toEqual(['unusual-hour']);
+  });
+
   it('has a case for every signal but that of earlier versions', () => {
     const met = new Set(cases.flatMap(([, , signals]) => signals));
     expect(Object.keys(riskSignals).filter((signal) => !met.has(signal as RiskSignal))).toEqual([
+      'unusual-hour',
       'not-assessed',
     ]);
   });

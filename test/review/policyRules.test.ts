@@ -411,3 +411,73 @@ describe('A replay', () => {
     ).rejects.toMatchObject({ code: 'not-found' });
   });
 });
+
+describe('What speaks for the risk of a change, beside what it says itself', () => {
+  const signals = async (acme: Connected) =>
+    Object.fromEntries(
+      (await acme.live()).map(({ externalId, risk }) => [
+        externalId,
+        risk.reasons.map(({ signal }) => signal),
+      ]),
+    );
+
+  it('is that somebody who leaves is the manager of others, or the last who has a role', async () => {
+    const users = [
+      { id: 'boss' },
+      { id: 'u1', manager: 'boss' },
+      { id: 'u2', manager: 'U3@example.test' },
+      { id: 'u3', email: 'u3@example.test' },
+      { id: 'u4' },
+    ];
+    const groups = [
+      { id: 'clerks', members: ['u1', 'u4'] },
+      { id: 'keepers', members: ['u4'] },
+    ];
+    const roles = [
+      { group: 'clerks', role: 'clerk' },
+      { group: 'keepers', role: 'keeper' },
+    ];
+    const acme = await install.connect({
+      directory: aDirectory({ users, groups, hasFeed: true }),
+      mapping: { roles },
+      guards: noGuards,
+    });
+    await acme.syncAndApply();
+    acme.directory.remove('boss', 'u3', 'u4');
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await signals(acme)).toEqual({
+      boss: ['manages-others'],
+      u3: ['manages-others'],
+      u4: ['removed-with-roles', 'last-holder'],
+    });
+  });
+
+  it('is that somebody new has an address of another domain than those that the tenant has verified', async () => {
+    const users = [
+      { id: 'u1', email: 'u1@acme.test' },
+      { id: 'u2', email: 'u2@elsewhere.test' },
+      { id: 'u3', email: null },
+    ];
+    const acme = await install.connect({ directory: aDirectory({ users }), verifiedDomains: ['acme.test'] });
+    await acme.sync();
+    expect(await signals(acme)).toEqual({ u1: [], u2: ['broken-pattern'], u3: [] });
+  });
+
+  it('is the hour, where the policy says which are usual, and rules can go by it', async () => {
+    const policy = {
+      usualHours: { days: ['friday' as const], from: 9, to: 10 },
+      rules: [rule('by day', 'change.risk == "low"', 'approve')],
+    };
+    const started = install.clock.now().getTime();
+    install.clock.advance(Date.parse('2026-05-01T09:59:00Z') - started);
+    const byDay = await install.connect({ directory: aDirectory({ users: 1 }), policy });
+    await byDay.sync();
+    expect(await byDay.inState('approved')).toEqual(['u1']);
+    install.clock.advance(60_000);
+    const later = await install.connect({ directory: aDirectory({ users: 1 }), policy });
+    await later.sync();
+    expect(await signals(later)).toEqual({ u1: ['unusual-hour'] });
+    expect(await later.inState('open')).toEqual(['u1']);
+    install.clock.advance(started - install.clock.now().getTime());
+  });
+});

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { FieldChange, ProposedChange } from '../../src/domain/change.ts';
-import type { RiskFacts } from '../../src/domain/risk.ts';
+import { NOTHING_NOTICED, type RiskFacts } from '../../src/domain/risk.ts';
 import type { TakenRun } from '../../src/domain/run.ts';
 import { PlannedGroups, TOLD_APART } from '../../src/store/changeGroups.ts';
 import type { BulkTransaction } from '../../src/store/database.ts';
@@ -13,7 +13,7 @@ function planned() {
   const statements: Row[][] = [];
   const query = async (_: string, [rows]: readonly [string]) => statements.push(JSON.parse(rows));
   const tx = { query } as unknown as BulkTransaction;
-  const facts: RiskFacts = { isPrivileged: () => false, isProtected: () => false };
+  const facts: RiskFacts = { isPrivileged: () => false, isProtected: () => false, noticed: NOTHING_NOTICED };
   const run = { connection: 'c1', tenant: 't1' } as unknown as TakenRun;
   return { groups: new PlannedGroups(run, facts), tx, statements };
 }
