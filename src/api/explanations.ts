@@ -20,6 +20,9 @@ const RoleReason = z
       rule: z.number().int().describe('Its place among the rules, from 1 on.'),
       group: z.string().nullable().describe('The group that the rule is about.'),
     }),
+    z
+      .object({ from: z.literal('adjustment'), by: z.string(), reason: z.string() })
+      .describe('What a person said of them before they came in.'),
   ])
   .meta({ id: 'RoleReason' });
 
@@ -122,6 +125,7 @@ const TimelineEntry = z
         }),
       ),
       rolesLost: z.array(z.string()),
+      undoes: z.uuid().nullable().describe('The change that it takes back.'),
     }),
     z.object({
       what: z.literal('decided'),
@@ -156,7 +160,33 @@ const TimelineEntry = z
       reason: z.string(),
     }),
     z.object({
-      what: z.literal('by-hand'),
+      what: z.literal('commented'),
+      ...ofChange,
+      comment: z.uuid(),
+      by: z.string(),
+      text: z.string(),
+    }),
+    z.object({
+      what: z
+        .literal('adjusted')
+        .describe('A person has said in what somebody new differs from what the mapping makes of them.'),
+      ...at,
+      connection: z.uuid(),
+      rolesAdded: z.array(z.string()),
+      rolesRemoved: z.array(z.string()),
+      place: z
+        .uuid()
+        .nullable()
+        .describe('The tenant that they belong in; null: where the mapping puts them.'),
+      by: z.string(),
+      reason: z.string(),
+    }),
+    z.object({
+      what: z
+        .literal('recorded')
+        .describe(
+          'Whatever else the audit log has of the auth user: done by hand, or by Rollcall itself in time.',
+        ),
       ...at,
       audit: z.number().int().describe('Number of the entry in the log of the auth user’s tenant.'),
       action: z.string(),
@@ -215,7 +245,7 @@ export const explanations = [
     operation: 'getTimeline',
     summary: 'What happened to an auth user, and who decided it',
     description:
-      'What the directory said, which rule fired, who decided and why, what was written and by which apply; the oldest first. What was done by hand is among it for whoever may read the audit log.',
+      'What the directory said, which rule fired, who decided and why, what was written and by which apply; the oldest first. What the audit log has beside that is among it for whoever may read the log.',
     needs: ['users.read', 'changes.read'],
     input: TimelineRequest,
     status: 200,

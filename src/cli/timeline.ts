@@ -17,11 +17,7 @@ export async function entryInWords(
 ): Promise<readonly string[]> {
   switch (entry.what) {
     case 'proposed':
-      return [
-        `proposed: ${differenceInWords(entry)}`,
-        `${await nameOf(entry.connection)}: ${causes[entry.cause]}`,
-        `change ${entry.change}, run ${entry.run}`,
-      ];
+      return proposedInWords(entry, await nameOf(entry.connection));
     case 'decided':
       return [
         `${VERDICTS[entry.verdict]}${entry.until === null ? '' : ` until ${entry.until}`}`,
@@ -43,7 +39,11 @@ export async function entryInWords(
         `${entry.by}: ${entry.reason}`,
         `pair ${entry.pair}`,
       ];
-    case 'by-hand':
+    case 'commented':
+      return ['comment', `${entry.by}: ${entry.text}`, `change ${entry.change}, comment ${entry.comment}`];
+    case 'adjusted':
+      return adjustmentInWords(entry);
+    case 'recorded':
       return [`${entry.action} ${detailsInWords(entry)}`.trim(), entry.by.name, `audit entry ${entry.audit}`];
   }
 }
@@ -58,7 +58,30 @@ export function reasonInWords(reason: RoleReason): string {
       return reason.group === null
         ? `rule ${reason.rule}`
         : `rule ${reason.rule}, as a member of ${reason.group}`;
+    case 'adjustment':
+      return `${reason.by} said so: ${reason.reason}`;
   }
+}
+
+function proposedInWords(entry: Of<'proposed'>, connection: string): readonly string[] {
+  const { change, run, undoes } = entry;
+  const leads = undoes === null ? `run ${run}` : `takes back ${undoes}`;
+  return [
+    `proposed: ${differenceInWords(entry)}`,
+    `${connection}: ${causes[entry.cause]}`,
+    `change ${change}, ${leads}`,
+  ];
+}
+
+function adjustmentInWords({
+  rolesAdded,
+  rolesRemoved,
+  place,
+  by,
+  reason,
+}: Of<'adjusted'>): readonly string[] {
+  const roles = [...rolesAdded.map((role) => `+ ${role}`), ...rolesRemoved.map((role) => `− ${role}`)];
+  return [`adjusted: ${roles.join(', ')}`, `${by}: ${reason}`, place === null ? '' : `tenant ${place}`];
 }
 
 function whoDecided({ by, madeBy, rule }: Of<'decided'>): string {
@@ -78,7 +101,7 @@ function differenceInWords({ kind, fields, rolesGained, rolesLost }: Of<'propose
   return [kind, ...parts].join(', ');
 }
 
-function detailsInWords({ details }: Of<'by-hand'>): string {
+function detailsInWords({ details }: Of<'recorded'>): string {
   const { fields, role } = details;
   if (Array.isArray(fields)) return fields.join(', ');
   return typeof role === 'string' ? role : '';

@@ -68,6 +68,8 @@ export type Different = keyof typeof differences;
 
 export type Replan = {
   readonly map: (user: DirectoryUser, groups: readonly GroupRef[], linked: StoredAuthUser | null) => Mapped;
+  /** With what people have said of them by now; it is no part of what was hashed. */
+  readonly adjust: (externalId: ExternalId, desired: DesiredAuthUser) => DesiredAuthUser;
   /** Groups could not be read: the hash that was staged is not the one of what is wanted in doubt. */
   readonly inDoubt: boolean;
   readonly context: PlanContext;
@@ -94,9 +96,8 @@ function replanSeen(person: ReplannedPerson, noted: string | null, replan: Repla
   if (!replan.inDoubt && desiredHash !== (noted ?? keptHash)) return different('content-altered');
   if (recorded?.kind === 'conflict' && recorded.isOfRun)
     return recorded.desiredHash === desiredHash ? unknown('conflict') : different('another-change');
-  return compare(person, replan.context.places, (base) =>
-    follow(person, base, { desired, desiredHash }, replan),
-  );
+  const wanted = { desired: replan.adjust(person.externalId, desired), desiredHash };
+  return compare(person, replan.context.places, (base) => follow(person, base, wanted, replan));
 }
 
 type Base = ReplannedPerson['linked'];

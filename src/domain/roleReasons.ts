@@ -7,13 +7,24 @@ import { compileRules, namesOf } from './rules.ts';
 export type RoleReason =
   | { readonly from: 'everyone' }
   | { readonly from: 'group'; readonly group: string }
-  | { readonly from: 'rule'; readonly rule: number; readonly group: string | null };
+  | { readonly from: 'rule'; readonly rule: number; readonly group: string | null }
+  /** What a person said of a newcomer. */
+  | { readonly from: 'adjustment'; readonly by: string; readonly reason: string };
+
+/** As far as roles are concerned. */
+export type AdjustedRoles = {
+  readonly rolesAdded: readonly string[];
+  readonly rolesRemoved: readonly string[];
+  readonly by: string;
+  readonly reason: string;
+};
 
 /** By role, all that gives it. A role that is not there follows from nothing. */
 export function roleReasons(
   { everyone, roles, rules = [] }: Mapping,
   user: DirectoryUser,
   groups: readonly GroupRef[],
+  adjusted: AdjustedRoles | null,
 ): ReadonlyMap<string, readonly RoleReason[]> {
   const names = namesOf(groups);
   const reasons: (readonly [role: string, reason: RoleReason])[] = [
@@ -27,9 +38,17 @@ export function roleReasons(
         const reason = { from: 'rule', rule, group: group === null ? null : nameOf(group, groups) } as const;
         return given.map((role) => [role, reason] as const);
       }),
+    ...addedBy(adjusted),
   ];
-  const byRole = Map.groupBy(reasons, ([role]) => role);
+  const left = reasons.filter(([role]) => adjusted?.rolesRemoved.includes(role) !== true);
+  const byRole = Map.groupBy(left, ([role]) => role);
   return new Map([...byRole].map(([role, found]) => [role, found.map(([, reason]) => reason)]));
+}
+
+function addedBy(adjusted: AdjustedRoles | null): readonly (readonly [role: string, reason: RoleReason])[] {
+  if (adjusted === null) return [];
+  const { by, reason } = adjusted;
+  return adjusted.rolesAdded.map((role) => [role, { from: 'adjustment', by, reason }]);
 }
 
 /** A mapping may name a group by its id. */

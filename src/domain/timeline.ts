@@ -3,7 +3,7 @@ import type { Actor } from './audit.ts';
 import type { Json } from './canonical.ts';
 import type { Cause, ChangeKind, ChangeNote, FieldChange } from './change.ts';
 import type { Finding } from './guard.ts';
-import type { ApplyId, ChangeId, ConnectionId, ExternalId, RunId } from './ids.ts';
+import type { ApplyId, ChangeId, ConnectionId, ExternalId, RunId, TenantId } from './ids.ts';
 import type { RoleReason } from './roleReasons.ts';
 
 /** Parts of the mapping of that run that give a role. `certain`: seen to hold for the person, who is still as they were read then. */
@@ -26,6 +26,8 @@ export type TimelineEntry = { readonly at: string } & (
       readonly fields: readonly FieldChange[];
       readonly rolesGained: readonly RoleGiven[];
       readonly rolesLost: readonly string[];
+      /** The change that it takes back. */
+      readonly undoes: ChangeId | null;
     }
   | {
       readonly what: 'decided';
@@ -61,7 +63,25 @@ export type TimelineEntry = { readonly at: string } & (
       readonly reason: string;
     }
   | {
-      readonly what: 'by-hand';
+      readonly what: 'commented';
+      readonly change: ChangeId;
+      readonly comment: string;
+      readonly by: string;
+      readonly text: string;
+    }
+  | {
+      /** A person has said in what somebody new differs from what the mapping makes of them. */
+      readonly what: 'adjusted';
+      readonly connection: ConnectionId;
+      readonly rolesAdded: readonly string[];
+      readonly rolesRemoved: readonly string[];
+      readonly place: TenantId | null;
+      readonly by: string;
+      readonly reason: string;
+    }
+  | {
+      /** Whatever else the audit log has of the auth user: what was done by hand, or by Rollcall itself in time. */
+      readonly what: 'recorded';
       /** Number of the entry in the audit log of the auth user's tenant. */
       readonly audit: number;
       readonly action: string;
@@ -75,10 +95,12 @@ const RANK = {
   proposed: 0,
   'told-apart': 1,
   'told-same': 1,
+  adjusted: 1,
+  commented: 2,
   decided: 2,
   'carried-out': 3,
   withdrawn: 4,
-  'by-hand': 5,
+  recorded: 5,
 } as const satisfies Record<TimelineEntry['what'], number>;
 
 type Placed = { readonly entry: TimelineEntry; readonly at: string };

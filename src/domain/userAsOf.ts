@@ -39,7 +39,7 @@ export type LaterEvent = {
   readonly stateBefore: AuthUserState | null;
 };
 
-/** State and roles are of then, all else is of now: `changedSince` names what of it may have been otherwise. */
+/** State and roles are of then, all else is of now: `changedSince` names what of it may have been otherwise; `purged`: all of it, and the roles. */
 export type UserAsOf = UserNow & { readonly changedSince: readonly string[] };
 
 /** `later`: the newest first. */
@@ -53,6 +53,7 @@ export function userAsOf(now: UserNow, later: readonly LaterEvent[]): UserAsOf {
     roles = rolesBefore(event, roles);
     for (const field of event.fields) changedSince.add(field);
     if (event.type === 'user.moved') changedSince.add('tenant');
+    if (event.type === 'user.purged') changedSince.add('purged');
   }
   return { ...now, state, roles, changedSince: [...changedSince].sort() };
 }

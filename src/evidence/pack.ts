@@ -19,7 +19,7 @@ import type { Store } from '../store/store.ts';
 import { getTenant } from '../tenancy/tenants.ts';
 import { MANIFEST, type Manifest, type PackedFile, SIGNATURE, type Signature } from './manifest.ts';
 import { PackFile } from './packFile.ts';
-import { APPLIES, AUDIT, CHANGES, DECISIONS, linesOf, ROLES, type Table, USERS } from './tables.ts';
+import { APPLIES, AUDIT, CHANGES, type Table, USERS } from './tables.ts';
 
 export type EvidenceDeps = { readonly store: Store; readonly clock: Clock; readonly tokenKeys: TokenKeys };
 
@@ -151,23 +151,23 @@ async function writeFiles(
     for (const chain of chains) if (chain.first !== null) yield* rows.audit(chain);
   };
   return [
-    ...(await writeTables(place, entries(), [AUDIT])),
-    ...(await writeTables(place, rows.changes(period), [CHANGES, DECISIONS])),
-    ...(await writeTables(place, rows.applies(period), [APPLIES])),
-    ...(await writeTables(place, rows.users(period.to), [USERS, ROLES])),
+    ...(await writeTable(place, entries(), AUDIT)),
+    ...(await writeTable(place, rows.changes(period), CHANGES)),
+    ...(await writeTable(place, rows.applies(period), APPLIES)),
+    ...(await writeTable(place, rows.users(period.to), USERS)),
   ];
 }
 
 /** One stream of rows into all files that are made of it. */
-async function writeTables<Row>(
+async function writeTable<Row>(
   { folder, signal }: Place,
   batches: AsyncIterable<readonly Row[]>,
-  tables: readonly Table<Row>[],
+  table: Table<Row>,
 ): Promise<readonly PackedFile[]> {
   const open: Open<Row>[] = [];
   const done: PackedFile[] = [];
   try {
-    for (const { name, head, lines } of tables.flatMap(linesOf)) {
+    for (const { name, head, lines } of table) {
       const file = await PackFile.create(folder, name);
       open.push({ file, lines });
       if (head !== null) await file.write(head);

@@ -1,177 +1,173 @@
 /** What the files of an evidence pack say, line by line: each as JSON for machines, and as CSV for people. */
 import type { FieldChange } from '../domain/change.ts';
-import { userAsOf } from '../domain/userAsOf.ts';
-import type { EvidentApply, EvidentChange, EvidentEntry, EvidentUser } from '../store/evidence.ts';
+import { type HeldRole, type UserAsOf, userAsOf } from '../domain/userAsOf.ts';
+import type {
+  EvidentApply,
+  EvidentChange,
+  EvidentDecision,
+  EvidentEntry,
+  EvidentUser,
+} from '../store/evidence.ts';
 import { BYTE_ORDER_MARK, type Cell, csvLine } from './csv.ts';
 
-/** `json` null: the same is among the lines of another file. `rows`: of the CSV, none or several for one. */
-export type Table<Row> = {
-  readonly name: string;
-  readonly json: ((row: Row) => object) | null;
-  readonly columns: readonly string[];
-  readonly rows: (row: Row) => readonly (readonly Cell[])[];
-};
-
-type Lines<Row> = {
+/** The files of one table: their names, their first lines, and the lines of each row. */
+export type Table<Row> = readonly {
   readonly name: string;
   readonly head: string | null;
   readonly lines: (row: Row) => readonly string[];
-};
+}[];
 
-/** The files of a table. */
-export function linesOf<Row>({ name, json, columns, rows }: Table<Row>): readonly Lines<Row>[] {
-  const csv: Lines<Row> = {
-    name: `${name}.csv`,
-    head: `${BYTE_ORDER_MARK}${csvLine(columns)}`,
-    lines: (row) => rows(row).map(csvLine),
-  };
-  if (json === null) return [csv];
-  const jsonLines = (row: Row) => [`${JSON.stringify(json(row))}\n`];
-  return [{ name: `${name}.jsonl`, head: null, lines: jsonLines }, csv];
+/** Heading, and what stands below it. */
+type Columns<Line> = readonly (readonly [heading: string, cell: (line: Line) => Cell])[];
+
+function jsonLines<Row>(name: string, json: (row: Row) => object): Table<Row>[number] {
+  return { name: `${name}.jsonl`, head: null, lines: (row) => [`${JSON.stringify(json(row))}\n`] };
 }
 
-export const AUDIT: Table<EvidentEntry> = {
-  name: 'audit',
-  json: (entry) => entry,
-  columns: [
-    'tenant',
-    'number',
-    'at',
-    'actor kind',
-    'actor',
-    'action',
-    'subject kind',
-    'subject',
-    'details',
-    'hash',
-  ],
-  rows: ({ tenant, number, at, actor, action, subject, details, hash }) => [
+/** Of a row, as many lines as `linesOf` makes of it. */
+function csv<Row, Line>(
+  name: string,
+  linesOf: (row: Row) => readonly Line[],
+  columns: Columns<Line>,
+): Table<Row>[number] {
+  return {
+    name: `${name}.csv`,
+    head: `${BYTE_ORDER_MARK}${csvLine(columns.map(([heading]) => heading))}`,
+    lines: (row) => linesOf(row).map((line) => csvLine(columns.map(([, cell]) => cell(line)))),
+  };
+}
+
+export const AUDIT: Table<EvidentEntry> = [
+  jsonLines('audit', (entry) => entry),
+  csv('audit', (entry) => [entry], [
+    ['tenant', ({ tenant }) => tenant],
+    ['number', ({ number }) => number],
+    ['at', ({ at }) => at],
+    ['actor kind', ({ actor }) => actor.kind],
+    ['actor', ({ actor }) => actor.name],
+    ['action', ({ action }) => action],
+    ['subject kind', ({ subject }) => subject.kind],
+    ['subject', ({ subject }) => subject.id],
+    ['details', ({ details }) => JSON.stringify(details)],
+    ['hash', ({ hash }) => hash],
+  ]),
+];
+
+type Decided = { readonly change: EvidentChange; readonly decision: EvidentDecision };
+
+export const CHANGES: Table<EvidentChange> = [
+  jsonLines('changes', (change) => change),
+  csv('changes', (change) => [change], [
+    ['change', ({ id }) => id],
+    ['proposed', ({ proposedAt }) => proposedAt],
+    ['tenant', ({ tenant }) => tenant],
+    ['connection', ({ connection }) => connection],
+    ['external id', ({ externalId }) => externalId],
+    ['auth user', ({ authUser }) => authUser],
+    ['name', nameOf],
+    ['kind', ({ kind }) => kind],
+    ['cause', ({ cause }) => cause],
+    ['risk', ({ risk }) => risk],
+    ['fields', ({ fields }) => fields.map(differenceInWords).join('; ')],
+    ['roles gained', ({ rolesGained }) => rolesGained.join('; ')],
+    ['roles lost', ({ rolesLost }) => rolesLost.join('; ')],
+    ['takes back', ({ undoes }) => undoes],
+    ['state', ({ state }) => state],
+    ['last decision', ({ decisions }) => decisions.at(-1)?.verdict ?? null],
+    ['by', ({ decisions }) => whoDecided(decisions.at(-1))],
+    ['reason', ({ decisions }) => decisions.at(-1)?.reason ?? null],
+    ['comments', ({ comments }) => comments.map(({ by, text }) => `${by}: ${text}`).join('; ')],
+    ['apply', ({ apply }) => apply],
+    ['outcome', ({ outcome }) => outcome],
+    ['outcome reason', ({ outcomeReason }) => outcomeReason],
+    ['closed', ({ closedAt }) => closedAt],
+  ]),
+  csv(
+    'decisions',
+    (change): readonly Decided[] => change.decisions.map((decision) => ({ change, decision })),
     [
-      tenant,
-      number,
-      at,
-      actor.kind,
-      actor.name,
-      action,
-      subject.kind,
-      subject.id,
-      JSON.stringify(details),
-      hash,
+      ['change', ({ change }) => change.id],
+      ['decision', ({ decision }) => decision.id],
+      ['at', ({ decision }) => decision.at],
+      ['verdict', ({ decision }) => decision.verdict],
+      ['made by', ({ decision }) => decision.madeBy],
+      ['by', ({ decision }) => whoDecided(decision)],
+      ['reason', ({ decision }) => decision.reason],
+      ['until', ({ decision }) => decision.until],
+      ['fingerprint', ({ decision }) => decision.fingerprint],
     ],
-  ],
-};
+  ),
+];
 
-export const CHANGES: Table<EvidentChange> = {
-  name: 'changes',
-  json: (change) => change,
-  columns: [
-    ...[
-      'change',
-      'proposed',
-      'tenant',
-      'connection',
-      'external id',
-      'auth user',
-      'kind',
-      'cause',
-      'risk',
-      'fields',
-    ],
-    ...[
-      'roles gained',
-      'roles lost',
-      'state',
-      'last decision',
-      'by',
-      'reason',
-      'apply',
-      'outcome',
-      'outcome reason',
-      'closed',
-    ],
-  ],
-  rows: (change) => {
-    const last = change.decisions.at(-1);
-    return [
-      [
-        ...[
-          change.id,
-          change.proposedAt,
-          change.tenant,
-          change.connection,
-          change.externalId,
-          change.authUser,
-        ],
-        ...[change.kind, change.cause, change.risk, change.fields.map(differenceInWords).join('; ')],
-        ...[change.rolesGained.join('; '), change.rolesLost.join('; '), change.state],
-        ...[last?.verdict ?? null, last === undefined ? null : whoDecided(last), last?.reason ?? null],
-        ...[change.apply, change.outcome, change.outcomeReason, change.closedAt],
-      ],
-    ];
-  },
-};
-
-export const DECISIONS: Table<EvidentChange> = {
-  name: 'decisions',
-  json: null,
-  columns: ['change', 'decision', 'at', 'verdict', 'made by', 'by', 'reason', 'until', 'fingerprint'],
-  rows: ({ id, decisions }) =>
-    decisions.map((one) => [
-      ...[id, one.id, one.at, one.verdict, one.madeBy],
-      ...[whoDecided(one), one.reason, one.until, one.fingerprint],
-    ]),
-};
-
-export const APPLIES: Table<EvidentApply> = {
-  name: 'applies',
-  json: (apply) => apply,
-  columns: ['apply', 'tenant', 'connection', 'started', 'finished', 'by', 'state', 'changes', 'counts'],
-  rows: ({ id, tenant, connection, createdAt, finishedAt, by, state, total, counts }) => [
-    [id, tenant, connection, createdAt, finishedAt, by.name, state, total, JSON.stringify(counts)],
-  ],
-};
+export const APPLIES: Table<EvidentApply> = [
+  jsonLines('applies', (apply) => apply),
+  csv('applies', (apply) => [apply], [
+    ['apply', ({ id }) => id],
+    ['tenant', ({ tenant }) => tenant],
+    ['connection', ({ connection }) => connection],
+    ['started', ({ createdAt }) => createdAt],
+    ['finished', ({ finishedAt }) => finishedAt],
+    ['by', ({ by }) => by.name],
+    ['state', ({ state }) => state],
+    ['changes', ({ total }) => total],
+    ['counts', ({ counts }) => JSON.stringify(counts)],
+  ]),
+];
 
 const asOf = ({ now, later }: EvidentUser) => userAsOf(now, later);
 
-export const USERS: Table<EvidentUser> = {
-  name: 'users',
-  json: asOf,
-  columns: [
-    'auth user',
-    'tenant',
-    'state',
-    'name',
-    'address',
-    'user name',
+type Held = { readonly user: UserAsOf; readonly held: HeldRole };
+
+/** For an access review, `roles.csv` has one line for each role that somebody holds. */
+export const USERS: Table<EvidentUser> = [
+  jsonLines('users', asOf),
+  csv('users', (row) => [asOf(row)], [
+    ['auth user', ({ id }) => id],
+    ['tenant', ({ tenant }) => tenant],
+    ['state', ({ state }) => state],
+    ['name', ({ displayName }) => displayName],
+    ['address', ({ email }) => email],
+    ['user name', ({ userName }) => userName],
+    ['roles', ({ roles }) => [...new Set(roles.map(({ role }) => role))].sort().join('; ')],
+    ['created', ({ createdAt }) => createdAt],
+    ['changed since', ({ changedSince }) => changedSince.join('; ')],
+  ]),
+  csv(
     'roles',
-    'created',
-    'changed since',
-  ],
-  rows: (row) => {
-    const { id, tenant, state, displayName, email, userName, roles, createdAt, changedSince } = asOf(row);
-    const names = [...new Set(roles.map(({ role }) => role))].sort();
-    return [
-      [id, tenant, state, displayName, email, userName, names.join('; '), createdAt, changedSince.join('; ')],
-    ];
-  },
-};
+    (row): readonly Held[] => {
+      const user = asOf(row);
+      return user.roles.map((held) => ({ user, held }));
+    },
+    [
+      ['role', ({ held }) => held.role],
+      ['auth user', ({ user }) => user.id],
+      ['name', ({ user }) => user.displayName],
+      ['address', ({ user }) => user.email],
+      ['state', ({ user }) => user.state],
+      ['held in', ({ held }) => held.tenant],
+      ['origin', ({ held }) => held.origin],
+      ['connection', ({ held }) => held.connection],
+      ['since', ({ held }) => held.grantedAt],
+    ],
+  ),
+];
 
-/** For an access review: one line for each role that somebody holds. */
-export const ROLES: Table<EvidentUser> = {
-  name: 'roles',
-  json: null,
-  columns: ['role', 'auth user', 'name', 'address', 'state', 'held in', 'origin', 'connection', 'since'],
-  rows: (row) => {
-    const { id, displayName, email, state, roles } = asOf(row);
-    return roles.map(({ role, tenant, origin, connection, grantedAt }) => [
-      ...[role, id, displayName, email, state, tenant, origin, connection, grantedAt],
-    ]);
-  },
-};
+function whoDecided(decision: EvidentDecision | undefined): string | null {
+  if (decision === undefined) return null;
+  return decision.rule === null ? (decision.by ?? `a ${decision.madeBy}`) : `policy rule ${decision.rule}`;
+}
 
-function whoDecided({ by, madeBy, rule }: EvidentChange['decisions'][number]): string {
-  if (rule !== null) return `policy rule ${rule}`;
-  return by ?? `a ${madeBy}`;
+/** As the change shows the person. */
+function nameOf({ before, after }: EvidentChange): string | null {
+  const sides = [after, before] as readonly ({
+    readonly fields?: Readonly<Record<string, unknown>>;
+  } | null)[];
+  const names = sides.flatMap((side) => [
+    side?.fields?.['displayName'],
+    side?.fields?.['email'],
+    side?.fields?.['userName'],
+  ]);
+  return names.find((name): name is string => typeof name === 'string') ?? null;
 }
 
 function differenceInWords({ field, before, after }: FieldChange): string {

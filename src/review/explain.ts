@@ -90,10 +90,10 @@ async function whatIsKnown(store: Store, scope: TenantId, connection: Connection
   const stored = await store.connections.get(scope, connection);
   if (stored === null) return { linked: null, reasons: null };
   const { mapping } = stored;
-  const read = await store.directoryUsers.get(scope, connection, externalId);
+  const { read, adjusted } = await store.histories.lastReading(scope, { connection, externalId });
   const linked: LinkedDirectory = { connection, mapping, read };
   if (read === null) return { linked, reasons: new Map<string, readonly RoleReason[]>() };
-  return { linked, reasons: roleReasons(mapping, read.user, read.groups) };
+  return { linked, reasons: roleReasons(mapping, read.user, read.groups, adjusted) };
 }
 
 function fieldsOf({ userName, email, displayName, attributes }: AuthUserDetails) {

@@ -1,13 +1,19 @@
 /** What happened to one person: see src/domain/timeline.ts. */
 import { z } from 'zod';
-import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
-import type { ExternalId, RunId } from '../domain/ids.ts';
+import type { ConnectionId, ExternalId } from '../domain/ids.ts';
 import { parseInput } from '../domain/input.ts';
 import type { Mapping } from '../domain/mapping.ts';
 import { authorise, type Caller, can } from '../domain/permission.ts';
 import { giversOf, roleReasons } from '../domain/roleReasons.ts';
 import { inOrder, type RoleGiven, type TimelineEntry } from '../domain/timeline.ts';
-import type { HandEntry, History, PastChange, PastDecision, Person } from '../store/histories.ts';
+import type {
+  HandEntry,
+  History,
+  LastReading,
+  PastChange,
+  PastDecision,
+  Person,
+} from '../store/histories.ts';
 import type { Store } from '../store/store.ts';
 import { getUser } from '../tenancy/users.ts';
 
@@ -40,13 +46,10 @@ export async function getTimeline(
   for (const person of user.identities)
     readings.set(keyOf(person), await store.histories.lastReading(caller.tenant, person));
   const byHand = can(caller, 'audit.read') ? await store.histories.byHand(caller.tenant, user.id, limit) : [];
-  return { items: inOrder([...entriesOf(history, readings), ...byHand.map(toHandEntry)], limit) };
+  return { items: inOrder([...entriesOf(history, readings), ...byHand.map(toRecorded)], limit) };
 }
 
-export type Reading = {
-  readonly read: { readonly user: DirectoryUser; readonly groups: readonly GroupRef[] } | null;
-  readonly readBy: RunId | null;
-};
+export type Reading = Pick<LastReading, 'read' | 'readBy' | 'adjusted'>;
 
 /** By `keyOf` a person: how they were last read. */
 export type Readings = ReadonlyMap<string, Reading>;
@@ -59,11 +62,21 @@ export function entriesOf(history: History, readings: Readings): readonly Timeli
   return [
     ...history.changes.flatMap((change) => entriesOfChange(change, history, readings)),
     ...history.decisions.map(toDecided),
+    ...history.comments.map(({ id, change, by, text, at }): TimelineEntry => {
+      return { what: 'commented', at: at.toISOString(), change, comment: id, by, text };
+    }),
+    ...[...readings].flatMap(adjustmentOf),
     ...history.verdicts.map(({ id, verdict, by, reason, at }): TimelineEntry => {
       const what = verdict === 'same' ? 'told-same' : 'told-apart';
       return { what, at: at.toISOString(), pair: id, by, reason };
     }),
   ];
+}
+
+function adjustmentOf([key, { adjusted }]: readonly [string, Reading]): readonly TimelineEntry[] {
+  if (adjusted === null) return [];
+  const [connection = ''] = key.split(' ');
+  return [{ what: 'adjusted', connection: connection as ConnectionId, ...adjusted }];
 }
 
 function entriesOfChange(change: PastChange, history: History, readings: Readings): readonly TimelineEntry[] {
@@ -76,12 +89,13 @@ function entriesOfChange(change: PastChange, history: History, readings: Reading
     rolesGained: change.rolesGained.map((role) =>
       given(
         role,
-        run,
+        change,
         history.mappings.get(run),
         readings.get(keyOf({ connection, externalId: externalId as ExternalId })),
       ),
     ),
     rolesLost,
+    undoes: change.undoes,
   };
   return [proposed, ...endOf(change)];
 }
@@ -115,14 +129,16 @@ function endOf(change: PastChange): readonly TimelineEntry[] {
  */
 function given(
   role: string,
-  run: RunId,
+  { run, proposedAt }: PastChange,
   mapping: Mapping | undefined,
   reading: Reading | undefined,
 ): RoleGiven {
-  if (mapping === undefined) return { role, because: [], certain: false };
-  const { read, readBy } = reading ?? { read: null, readBy: null };
+  if (mapping === undefined || reading === undefined) return { role, because: [], certain: false };
+  const { read, readBy } = reading;
+  const adjusted =
+    reading.adjusted !== null && reading.adjusted.at <= proposedAt.toISOString() ? reading.adjusted : null;
   if (read !== null && readBy !== null && readBy <= run) {
-    const because = roleReasons(mapping, read.user, read.groups).get(role);
+    const because = roleReasons(mapping, read.user, read.groups, adjusted).get(role);
     if (because !== undefined) return { role, because, certain: true };
   }
   return { role, because: giversOf(mapping, role), certain: false };
@@ -138,7 +154,7 @@ function toDecided(decision: PastDecision): TimelineEntry {
   };
 }
 
-function toHandEntry({ number, at, actor, action, details, role }: HandEntry): TimelineEntry {
+function toRecorded({ number, at, actor, action, details, role }: HandEntry): TimelineEntry {
   const named = role === null ? details : { ...details, role };
-  return { what: 'by-hand', at, audit: number, action, by: actor, details: named };
+  return { what: 'recorded', at, audit: number, action, by: actor, details: named };
 }

@@ -3,7 +3,6 @@
  * provider. Written as they are read, whatever becomes of the run; gone once a plan knows that they are away.
  */
 import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
-import type { ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import type { Database, Sql } from './database.ts';
@@ -134,17 +133,6 @@ export class DirectoryUsers {
         if (buckets.length === 0) return known;
         for (const { firstByte, ...bucket } of buckets) known.add(firstByte, bucket);
       }
-    });
-  }
-
-  /** null: the directory has nobody of this id, as far as was read; or `scope` does not see the connection. */
-  get(scope: TenantId, connection: ConnectionId, externalId: ExternalId): Promise<ReadUser | null> {
-    return this.#database.bulk(scope, async (tx) => {
-      const [row] = await tx.query<{ content: ReadUser }>(
-        'SELECT content FROM directory_user WHERE connection_id = $1 AND external_id = $2',
-        [connection, externalId],
-      );
-      return row?.content ?? null;
     });
   }
 }

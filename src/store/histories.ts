@@ -14,6 +14,7 @@ import type {
   TenantId,
 } from '../domain/ids.ts';
 import { Mapping } from '../domain/mapping.ts';
+import type { AdjustedRoles } from '../domain/roleReasons.ts';
 import type { StoredAuditEntry } from './audit.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { LIVE } from './planning.ts';
@@ -31,6 +32,7 @@ export type PastChange = Person & {
   readonly fields: readonly FieldChange[];
   readonly rolesGained: readonly string[];
   readonly rolesLost: readonly string[];
+  readonly undoes: ChangeId | null;
   readonly run: RunId;
   readonly proposedAt: Date;
   readonly apply: ApplyId | null;
@@ -66,11 +68,20 @@ export type PastVerdict = {
   readonly at: Date;
 };
 
+export type PastComment = {
+  readonly id: string;
+  readonly change: ChangeId;
+  readonly by: string;
+  readonly text: string;
+  readonly at: Date;
+};
+
 export type History = {
   /** The newest first. */
   readonly changes: readonly PastChange[];
   readonly decisions: readonly PastDecision[];
   readonly verdicts: readonly PastVerdict[];
+  readonly comments: readonly PastComment[];
   /** The mappings of the runs that made the changes. */
   readonly mappings: ReadonlyMap<RunId, Mapping>;
 };
@@ -82,6 +93,8 @@ export type LastReading = {
   readonly readBy: RunId | null;
   readonly authUser: AuthUserId | null;
   readonly change: ChangeId | null;
+  /** What a person has said of them. */
+  readonly adjusted: (AdjustedRoles & { readonly place: TenantId | null; readonly at: string }) | null;
   readonly noted: { readonly problem: string | null; readonly absence: string | null } | null;
   /** The last complete run of the connection; null: there was none. */
   readonly lastComplete: { readonly run: RunId; readonly at: Date } | null;
@@ -109,6 +122,7 @@ export class Histories {
         changes,
         decisions: await readDecisions(tx, changes),
         verdicts: await readVerdicts(tx, within, who.persons),
+        comments: await readComments(tx, changes),
         mappings: await readMappings(tx, changes),
       };
     });
@@ -131,11 +145,14 @@ export class Histories {
   lastReading(within: TenantId, { connection, externalId }: Person): Promise<LastReading> {
     return this.#database.bulk(within, async (tx) => {
       const [row] = await tx.query<Omit<LastReading, 'noted' | 'lastComplete'>>(
-        `SELECT d.content AS read, d.read_by AS "readBy", i.auth_user_id AS "authUser", c.id AS change
+        `SELECT d.content AS read, d.read_by AS "readBy", i.auth_user_id AS "authUser", c.id AS change,
+           CASE WHEN j.id IS NOT NULL THEN json_build_object('rolesAdded', j.roles_added, 'rolesRemoved', j.roles_removed, 'place', j.place_id,
+             'by', j.actor ->> 'name', 'reason', j.reason, 'at', to_char(j.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS adjusted
          FROM (SELECT $1::uuid AS connection, $2::text AS id) who
            LEFT JOIN directory_user d ON d.connection_id = who.connection AND d.external_id = who.id
            LEFT JOIN identity i ON i.connection_id = who.connection AND i.external_id = who.id
-           LEFT JOIN change c ON c.connection_id = who.connection AND c.external_id = who.id AND c.state IN ${LIVE}`,
+           LEFT JOIN change c ON c.connection_id = who.connection AND c.external_id = who.id AND c.state IN ${LIVE}
+           LEFT JOIN adjustment j ON j.connection_id = who.connection AND j.external_id = who.id`,
         [connection, externalId],
       );
       // Of runs whose snapshot is still there; the newest that has anything to say of this person.
@@ -149,7 +166,7 @@ export class Histories {
          WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,
         [connection],
       );
-      const none = { read: null, readBy: null, authUser: null, change: null };
+      const none = { read: null, readBy: null, authUser: null, change: null, adjusted: null };
       return { ...none, ...row, noted: noted ?? null, lastComplete: complete ?? null };
     });
   }
@@ -197,7 +214,7 @@ async function readPast(
        UNION SELECT c.id FROM who p JOIN change c ON c.connection_id = p.connection AND c.external_id = p."externalId"
          AND c.state = 'superseded' AND c.auth_user_id IS NULL)
      SELECT c.id, c.connection_id AS connection, c.external_id AS "externalId", c.kind, c.cause, c.state, c.before, c.after, c.fields,
-       c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.run_id AS run, c.created_at AS "proposedAt", c.apply_id AS apply,
+       c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.undoes, c.run_id AS run, c.created_at AS "proposedAt", c.apply_id AS apply,
        a.actor AS "appliedBy", c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.closed_at AS "closedAt", e.id AS event,
        e.user_version AS version
      FROM change c LEFT JOIN apply a ON a.id = c.apply_id LEFT JOIN event e ON e.change_id = c.id
@@ -232,6 +249,22 @@ async function readVerdicts(
        JOIN pair p ON p.connection_id = who.connection AND p.external_id = who."externalId"
      WHERE p.state IN ('same', 'different') AND p.decided_at IS NOT NULL AND p.tenant_id IN ${SUBTREE('$1::uuid')} ORDER BY p.id LIMIT 100`,
     [within, JSON.stringify(persons)],
+  );
+}
+
+/** Nobody has commented on most: looked up by the person, whose comments are few. */
+async function readComments(
+  tx: BulkTransaction,
+  changes: readonly PastChange[],
+): Promise<readonly PastComment[]> {
+  if (changes.length === 0) return [];
+  const persons = changes.map(({ connection, externalId }) => ({ connection, externalId }));
+  return await tx.query<PastComment>(
+    `SELECT m.id, m.change_id AS change, m.actor ->> 'name' AS by, m.text, m.created_at AS at
+     FROM (SELECT DISTINCT * FROM jsonb_to_recordset($1::jsonb) AS p (connection uuid, "externalId" text)) who
+       JOIN change_comment m ON m.connection_id = who.connection AND m.external_id = who."externalId"
+     WHERE m.change_id = ANY ($2::uuid[]) ORDER BY m.id LIMIT 1000`,
+    [JSON.stringify(persons), changes.map(({ id }) => id)],
   );
 }
 

@@ -1,6 +1,7 @@
 /** Makes the plan of a finished run again, from what it left, and says whether the same follows: see src/domain/replan.ts. Nothing is written. */
 import { createHash } from 'node:crypto';
 import { setImmediate as breath } from 'node:timers/promises';
+import { adjusted } from '../domain/adjustment.ts';
 import { RunId } from '../domain/ids.ts';
 import { notFound, parseId } from '../domain/input.ts';
 import { compileMapping } from '../domain/mapping.ts';
@@ -106,6 +107,10 @@ function replanOf({ facts, mapping, tenant }: KeptRun): Replan {
   return {
     map: (user, groups, linked) =>
       inDoubt === null ? compiled.map(user, groups) : inDoubt.map(user, groups, linked),
+    adjust: (externalId, desired) => {
+      const adjustment = facts.adjustments.get(externalId);
+      return adjustment === undefined ? desired : adjusted(desired, adjustment, facts.places);
+    },
     inDoubt: inDoubt !== null,
     context,
     proof: facts.snapshot.kind === 'partial' ? null : facts.snapshot,

@@ -1,9 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Mapping } from '../../src/domain/mapping.ts';
+import { adjustNewcomer } from '../../src/review/adjust.ts';
+import { carryOutApply, startApply } from '../../src/review/apply.ts';
+import { commentOnChange } from '../../src/review/assign.ts';
 import { decide } from '../../src/review/decide.ts';
 import { explainUser } from '../../src/review/explain.ts';
 import { explainPerson, findPerson } from '../../src/review/standing.ts';
 import { getTimeline } from '../../src/review/timeline.ts';
+import { undoApply } from '../../src/review/undo.ts';
+import { replanRun } from '../../src/sync/replan.ts';
+import { listRuns } from '../../src/sync/runs.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -74,7 +80,7 @@ describe('The timeline of an auth user', () => {
     expect(items.map(({ what }) => what)).toEqual([
       ...['proposed', 'decided', 'carried-out'],
       ...['proposed', 'decided', 'decided', 'carried-out'],
-      'by-hand',
+      'recorded',
     ]);
     const events = await acme.events();
     const { id } = await acme.user('u1');
@@ -147,6 +153,54 @@ describe('The timeline of an auth user', () => {
     const application = await aCaller(install, acme.tenant, 'application');
     await expect(getTimeline(install, application, { user: id })).rejects.toMatchObject({
       code: 'forbidden',
+    });
+  });
+});
+
+describe('What people said of somebody new, and took back later', () => {
+  it('is in the timeline, and the reason of a role', async () => {
+    const acme = await settled();
+    await acme.grant('u1', 'guest'); // so that there is such a role
+    acme.directory.add({ id: 'new', department: 'Engines', givenName: 'N', familyName: 'W' });
+    await acme.sync();
+    const { administrator } = acme;
+    const { id, fingerprint } = await acme.changeOf('new');
+    await commentOnChange(install, administrator, { change: id, text: 'Starts on Monday?' });
+    untilNow();
+    const edited = { change: id, fingerprint, roles: ['member', 'guest'], reason: 'Builds nothing yet' };
+    await adjustNewcomer(install, administrator, edited);
+    await acme.approve('new');
+    const { apply } = await startApply(install, administrator, { connection: acme.connection });
+    await carryOutApply(install, apply, { signal: new AbortController().signal });
+    const user = await acme.user('new');
+    const { roles } = await explainUser(install, administrator, user.id);
+    const said = { from: 'adjustment', by: administrator.actor.name, reason: 'Builds nothing yet' };
+    expect(roles.map(({ role, because }) => [role, because])).toEqual([
+      ['guest', [said]],
+      ['member', [{ from: 'everyone' }]],
+    ]);
+    untilNow();
+    await undoApply(install, administrator, { apply });
+    const items = await timeline(acme, 'new');
+    expect(items.map(({ what }) => what).sort()).toEqual([
+      ...['adjusted', 'carried-out', 'commented', 'decided', 'proposed', 'proposed', 'proposed', 'withdrawn'],
+    ]);
+    expect(items.find(({ what }) => what === 'commented')).toMatchObject({
+      change: id,
+      text: 'Starts on Monday?',
+    });
+    expect(items.find(({ what }) => what === 'adjusted')).toMatchObject({
+      rolesAdded: ['guest'],
+      rolesRemoved: ['builder'],
+      reason: 'Builds nothing yet',
+    });
+    expect(items.filter((item) => item.what === 'proposed' && item.undoes !== null)).toMatchObject([
+      { kind: 'delete', undoes: expect.any(String) },
+    ]);
+    const [run] = (await listRuns(install, administrator, { connection: acme.connection })).items;
+    expect(await replanRun(install, administrator, run?.id ?? '')).toMatchObject({
+      same: { record: 1 },
+      differences: [],
     });
   });
 });
