@@ -10,6 +10,7 @@ import {
 import { unreadable } from '../domain/connection.ts';
 import { Problem } from '../domain/problem.ts';
 import { explainVerdict, type ReviewRule, verdictOf } from '../domain/reviewRules.ts';
+import type { TenantPolicy } from '../domain/tenantPolicy.ts';
 import { testDraft } from '../review/policyDrafts.ts';
 import type { App, Cli } from './cli.ts';
 import { contentOf } from './directoryOptions.ts';
@@ -150,9 +151,14 @@ async function showPolicy(cli: Cli, app: App, { out, ...where }: Where & { out?:
   writeNotes(terminal, shown);
 }
 
-type Rules = { readonly timeZone: string; readonly rules: readonly ReviewRule[] };
+type Rules = {
+  readonly timeZone: string;
+  readonly rules: readonly ReviewRule[];
+  /** Of a tenant. */
+  readonly freezes?: TenantPolicy['freezes'];
+};
 
-function writeRules(terminal: Terminal, heading: string, { rules, timeZone }: Rules): void {
+function writeRules(terminal: Terminal, heading: string, { rules, timeZone, freezes = [] }: Rules): void {
   const zone = rules.some(({ when }) => when.includes('time.')) ? ` (${timeZone})` : '';
   terminal.line(terminal.style('bold', `Rules ${harmless(heading)}${zone}`));
   if (rules.length === 0) terminal.line('  none');
@@ -162,6 +168,8 @@ function writeRules(terminal: Terminal, heading: string, { rules, timeZone }: Ru
     );
     terminal.line(`     when ${harmless(rule.when)}`);
   }
+  for (const { name, from, until } of freezes)
+    terminal.line(`  freeze period ${harmless(name)}: nothing is applied from ${from} until ${until}`);
 }
 
 function writeNotes(

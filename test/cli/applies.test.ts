@@ -67,4 +67,24 @@ describe('rollcall applies', { timeout: 120_000 }, () => {
     expect(JSON.parse(cancelled.stdout)).toMatchObject({ state: 'cancelled', halt: { reason: 'Too early' } });
     expect((await ok('apply', 'Harbor Okta')).stdout).toContain('Harbor Okta: applied 2 of 2.');
   });
+
+  it('begins nothing in a freeze period, unless somebody says why it cannot wait', async () => {
+    await simulator.control.hire(1);
+    await syncAndApprove();
+    const [{ id }] = JSON.parse((await ok('applies', 'list', '--limit', '1', '--json')).stdout).items;
+    await ok('applies', 'cancel', id);
+    const period =
+      'freezes: [{ name: Year end, from: 2026-01-01T00:00:00+01:00, until: 2099-01-04T06:00:00+01:00 }]';
+    await ok('policy', 'set', file('freeze.yaml', period), '--tenant', 'Harbor');
+    expect((await ok('policy', 'show', '--tenant', 'Harbor')).stdout).toContain(
+      'freeze period Year end: nothing is applied from 2026-01-01T00:00:00+01:00 until 2099-01-04T06:00:00+01:00',
+    );
+    expect(await run('apply', 'Harbor Okta')).toMatchObject({
+      code: 3,
+      stdout: '',
+      stderr: expect.stringContaining('The freeze period “Year end” holds until 2099-01-04T05:00:00.000Z'),
+    });
+    const despite = await ok('apply', 'Harbor Okta', '--despite-freeze', 'Starts tomorrow');
+    expect(despite.stdout).toContain('Harbor Okta: applied 1 of 1.');
+  });
 });
