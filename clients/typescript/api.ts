@@ -62,7 +62,7 @@ export type Apply = {
   readonly held: number;
   /** Why it waits, is paused, was cancelled or was given up. */
   readonly halt: ({
-    readonly because: "delay" | "window" | "freeze" | "queue" | "first-part" | "trouble" | "health" | "person" | "started-by-hand" | "given-up";
+    readonly because: "delay" | "window" | "freeze" | "queue" | "by-hand" | "first-part" | "trouble" | "health" | "person" | "started-by-hand" | "given-up";
     /** Who said so; null: nobody did. */
     readonly by: string | null;
     /** What they said; or why it was given up. */
@@ -260,6 +260,8 @@ export type ChangeGroup = {
     readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
     /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
     readonly assignee?: (string | "me" | "");
+    /** over: only those that were not decided within the deadline that a policy gives. */
+    readonly deadline?: "over";
     /** Part of a name, address or external id, in any case. */
     readonly search?: string;
   };
@@ -292,6 +294,25 @@ export type ChangeNote = {
   readonly reason?: string;
   readonly until?: string;
 };
+
+export type ChangedDestinationInput = ({
+  readonly type: "email";
+  readonly to?: readonly string[];
+  /** With its password, as for a new one. Missing: it stays. */
+  readonly server?: (MailServerInput | null);
+} | {
+  readonly type: "slack";
+  /** Of the incoming webhook. Whoever has it can post there: written and never shown. */
+  readonly url: string;
+  /** PEM certificates to trust besides the system's. */
+  readonly ca?: (string | null);
+} | {
+  readonly type: "teams";
+  /** Of the incoming webhook. Whoever has it can post there: written and never shown. */
+  readonly url: string;
+  /** PEM certificates to trust besides the system's. */
+  readonly ca?: (string | null);
+});
 
 export type CheckStep = {
   readonly step: "reach" | "credential" | "permission" | "users" | "groups" | "members" | "look-up" | "changes";
@@ -1131,6 +1152,11 @@ export type Policy = {
     readonly purgeAfterDays: (number | null);
   };
   readonly samePerson: "hold" | "show";
+  readonly usualHours: ({
+    readonly days: readonly ("monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday")[];
+    readonly from: number;
+    readonly to: number;
+  } | null);
 };
 
 export type PolicyInput = {
@@ -1214,6 +1240,11 @@ export type PolicyInput = {
     readonly purgeAfterDays?: (number | null);
   };
   readonly samePerson?: "hold" | "show";
+  readonly usualHours?: ({
+    readonly days?: readonly ("monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday")[];
+    readonly from?: number;
+    readonly to?: number;
+  } | null);
 };
 
 export type PolicyReplay = {
@@ -1431,6 +1462,10 @@ export type RoleReason = ({
   readonly rule: number;
   /** The group that the rule is about. */
   readonly group: string | null;
+} | {
+  readonly from: "adjustment";
+  readonly by: string;
+  readonly reason: string;
 });
 
 export type Run = {
@@ -1766,6 +1801,8 @@ export type TimelineEntry = ({
     readonly certain: boolean;
   }[];
   readonly rolesLost: readonly string[];
+  /** The change that it takes back. */
+  readonly undoes: (string | null);
 } | {
   readonly what: "decided";
   readonly at: string;
@@ -1805,7 +1842,26 @@ export type TimelineEntry = ({
   readonly by: string;
   readonly reason: string;
 } | {
-  readonly what: "by-hand";
+  readonly what: "commented";
+  readonly at: string;
+  readonly change: string;
+  readonly comment: string;
+  readonly by: string;
+  readonly text: string;
+} | {
+  /** A person has said in what somebody new differs from what the mapping makes of them. */
+  readonly what: "adjusted";
+  readonly at: string;
+  readonly connection: string;
+  readonly rolesAdded: readonly string[];
+  readonly rolesRemoved: readonly string[];
+  /** The tenant that they belong in; null: where the mapping puts them. */
+  readonly place: (string | null);
+  readonly by: string;
+  readonly reason: string;
+} | {
+  /** Whatever else the audit log has of the auth user: done by hand, or by Rollcall itself in time. */
+  readonly what: "recorded";
   readonly at: string;
   /** Number of the entry in the log of the auth user’s tenant. */
   readonly audit: number;
@@ -1968,6 +2024,8 @@ export type Operations = {
       readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
       /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
       readonly assignee?: (string | "me" | "");
+      /** over: only those that were not decided within the deadline that a policy gives. */
+      readonly deadline?: "over";
       /** Part of a name, address or external id, in any case. */
       readonly search?: string;
     };
@@ -2132,6 +2190,8 @@ export type Operations = {
       readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
       /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
       readonly assignee?: (string | "me" | "");
+      /** over: only those that were not decided within the deadline that a policy gives. */
+      readonly deadline?: "over";
       /** Part of a name, address or external id, in any case. */
       readonly search?: string;
     };
@@ -2169,6 +2229,8 @@ export type Operations = {
       readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
       /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
       readonly assignee?: (string | "me" | "");
+      /** over: only those that were not decided within the deadline that a policy gives. */
+      readonly deadline?: "over";
       /** Part of a name, address or external id, in any case. */
       readonly search?: string;
     };
@@ -2351,7 +2413,7 @@ export type Operations = {
     readonly mayWrite?: boolean;
   }; answer: SupportAccess };
   /** Group changes by what they have in common */
-  groupChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; assignee?: (string | "me" | ""); search?: string; limit?: number; after?: string; tenant?: string; connection?: string; by?: "difference" | "cause" | "kind" | "risk" | "department" | "org-unit" | "role-gained" | "role-lost" | "field" | "guard" | "connection"; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "failed")[] }; answer: ChangeGroups };
+  groupChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; assignee?: (string | "me" | ""); deadline?: "over"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; by?: "difference" | "cause" | "kind" | "risk" | "department" | "org-unit" | "role-gained" | "role-lost" | "field" | "guard" | "connection"; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "failed")[] }; answer: ChangeGroups };
   /** Invite a principal to sign in */
   invitePrincipal: { input: { principal: string } & {
     readonly minutes?: number;
@@ -2403,7 +2465,7 @@ export type Operations = {
     readonly next: string | null;
   } };
   /** List changes */
-  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; assignee?: (string | "me" | ""); search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
+  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; assignee?: (string | "me" | ""); deadline?: "over"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
     readonly items: readonly Change[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
@@ -2897,7 +2959,7 @@ export type Operations = {
           readonly custom?: { readonly [name: string]: (string | number | boolean | readonly string[]) };
         };
         readonly risk?: "low" | "medium" | "high";
-        readonly riskSignals?: readonly ("privileged-role-gained" | "privileged-role-lost" | "privileged-user-removed" | "protected-user" | "many-roles-lost" | "many-roles-gained" | "removed-with-roles" | "removed-by-settings" | "user-taken-over" | "tenant-move" | "other-domain" | "many-fields" | "fields-emptied" | "undoes-local-edit" | "conflict" | "not-assessed")[];
+        readonly riskSignals?: readonly ("privileged-role-gained" | "privileged-role-lost" | "privileged-user-removed" | "protected-user" | "many-roles-lost" | "many-roles-gained" | "removed-with-roles" | "removed-by-settings" | "user-taken-over" | "tenant-move" | "other-domain" | "many-fields" | "fields-emptied" | "undoes-local-edit" | "manages-others" | "last-holder" | "unusual-hour" | "broken-pattern" | "conflict" | "not-assessed")[];
       };
       readonly tenant?: string;
       readonly connection?: string;
@@ -2949,6 +3011,17 @@ export type Operations = {
     readonly issuer?: (string | null);
     readonly state?: "active" | "paused";
   }; answer: Connection };
+  /** Change a notification channel */
+  updateNotificationChannel: { input: { notificationChannel: string } & {
+    readonly name?: string;
+    /** Of the same type as before. */
+    readonly destination?: ChangedDestinationInput;
+    readonly immediately?: readonly ("pending-approvals" | "held-changes" | "overdue-approvals" | "quarantine" | "failed-apply" | "expiring-credential")[];
+    readonly inDigest?: readonly ("pending-approvals" | "held-changes" | "overdue-approvals" | "quarantine" | "failed-apply" | "expiring-credential")[];
+    readonly schedule?: string | null;
+    readonly timeZone?: string;
+    readonly namesPeople?: boolean;
+  }; answer: NotificationChannel };
   /** Change a product plan */
   updateProductPlan: { input: { productPlan: string } & {
     readonly version?: number;
@@ -3066,7 +3139,7 @@ export const operations = {
   getUser: { method: 'GET', path: '/v1/users/{user}', query: [], body: false },
   grantRole: { method: 'PUT', path: '/v1/users/{user}/roles/{role}', query: ["tenant"], body: false },
   grantSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/grant', query: [], body: true },
-  groupChanges: { method: 'GET', path: '/v1/changes/groups', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","assignee","search","limit","after","tenant","connection","by","state"], body: false },
+  groupChanges: { method: 'GET', path: '/v1/changes/groups', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","assignee","deadline","search","limit","after","tenant","connection","by","state"], body: false },
   invitePrincipal: { method: 'POST', path: '/v1/principals/{principal}/invitations', query: [], body: true },
   inviteSupport: { method: 'POST', path: '/v1/support-accesses/invitations', query: [], body: true },
   isAlive: { method: 'GET', path: '/healthz', query: [], body: false },
@@ -3076,7 +3149,7 @@ export const operations = {
   listAppliedChanges: { method: 'GET', path: '/v1/applies/{apply}/changes', query: ["limit","after","outcome"], body: false },
   listApplies: { method: 'GET', path: '/v1/applies', query: ["limit","after","connection"], body: false },
   listAudit: { method: 'GET', path: '/v1/audit', query: ["tenant","supportAccess","after","limit"], body: false },
-  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","assignee","search","limit","after","tenant","connection","state"], body: false },
+  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","assignee","deadline","search","limit","after","tenant","connection","state"], body: false },
   listComments: { method: 'GET', path: '/v1/changes/{change}/comments', query: ["limit","after"], body: false },
   listConnections: { method: 'GET', path: '/v1/connections', query: ["limit","after","tenant"], body: false },
   listDomainClaims: { method: 'GET', path: '/v1/tenants/{tenant}/domain-claims', query: [], body: false },
@@ -3129,6 +3202,7 @@ export const operations = {
   undoApply: { method: 'POST', path: '/v1/applies/{apply}/undo', query: [], body: true },
   unverifyDomain: { method: 'DELETE', path: '/v1/tenants/{tenant}/domains/{domain}', query: [], body: false },
   updateConnection: { method: 'PATCH', path: '/v1/connections/{connection}', query: [], body: true },
+  updateNotificationChannel: { method: 'PATCH', path: '/v1/notification-channels/{notificationChannel}', query: [], body: true },
   updateProductPlan: { method: 'PATCH', path: '/v1/product-plans/{productPlan}', query: [], body: true },
   updateRole: { method: 'PATCH', path: '/v1/roles/{role}', query: [], body: true },
   updateSignInProvider: { method: 'PATCH', path: '/v1/sign-in-providers/{signInProvider}', query: [], body: true },
