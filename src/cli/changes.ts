@@ -153,8 +153,17 @@ function rowOf(change: ShownChange, connection: string | null, known: KnownAs): 
     ...(connection === null ? [] : [connection]),
     change.name,
     causes[change.cause],
-    held === null ? effectOf(change, known) : `${effectOf(change, known)} (${held})`,
+    [
+      effectOf(change, known),
+      ...[held ?? awaited(change)].flatMap((one) => (one === null ? [] : [`(${one})`])),
+    ].join(' '),
   ];
+}
+
+/** How far several approvals have come that a policy asks for; null: one is enough, or there are enough. */
+function awaited({ state, approvals }: ShownChange): string | null {
+  if (state !== 'open' || approvals === null || approvals.needed === 1) return null;
+  return `${approvals.given.length} of ${approvals.needed} approvals`;
 }
 
 /** Where there are conflicts alone, nothing can be approved: each says by itself what settles it. */

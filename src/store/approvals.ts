@@ -24,10 +24,17 @@ const DEADLINE = `${WAITING_SINCE} + make_interval(hours => v.deadline_hours)`;
 /** Of `approval a` of `change c`: it has not been used up, and knew what held or refused the change. */
 const STANDS = `a.counted_in IS NULL AND (c.state NOT IN ('held', 'rejected') OR a.despite = c.decision_id)`;
 
-/** Who has changed the configuration of the connection since its last apply. */
-const CONFIGURED = (connection: string) =>
-  `SELECT f.principal_id FROM configurator f WHERE f.connection_id = ${connection} AND f.changed_at > coalesce(
-     (SELECT max(y.created_at) FROM apply y WHERE y.connection_id = ${connection} AND y.state = 'finished'), '-infinity')`;
+/**
+ * Who has changed the configuration of the connection since its last apply, or let more through its guards; or the policy of its tenant
+ * last, if that was since.
+ */
+const CONFIGURED = (connection: string) => {
+  const since = `coalesce((SELECT max(y.created_at) FROM apply y WHERE y.connection_id = ${connection} AND y.state = 'finished'), '-infinity')`;
+  return `SELECT f.principal_id FROM configurator f WHERE f.connection_id = ${connection} AND f.changed_at > ${since}
+    UNION SELECT f.principal_id FROM guard_override f WHERE f.connection_id = ${connection} AND f.created_at > ${since}
+    UNION SELECT (f.changed_by ->> 'id')::uuid FROM tenant_policy f JOIN connection n ON n.tenant_id = f.tenant_id
+      WHERE n.id = ${connection} AND f.changed_at > ${since} AND f.changed_by ->> 'id' IS NOT NULL`;
+};
 
 /**
  * Notes which changes have waited for longer than the policy wants them to, once for each: so that people are told. From the deadline on

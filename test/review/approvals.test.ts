@@ -3,8 +3,10 @@ import type { Caller, PrincipalRole } from '../../src/domain/permission.ts';
 import type { ReviewRule } from '../../src/domain/reviewRules.ts';
 import { getChange } from '../../src/review/changes.ts';
 import { decide } from '../../src/review/decide.ts';
+import { overrideGuard } from '../../src/review/guards.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
 import { disablePrincipal } from '../../src/tenancy/principals.ts';
+import { setTenantPolicy } from '../../src/tenancy/tenantPolicy.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -185,6 +187,22 @@ describe('Whose approval counts', () => {
     install.clock.advance(60_000);
     await acme.sync();
     expect(await approve(acme, author, 'later')).toMatchObject({ decided: 1 });
+  });
+
+  it('leaves out whoever has set a guard aside, or changed the policy of the tenant', async () => {
+    const acme = await asking({ configurators: 'refused' }, 2);
+    const [one, other] = [
+      await somebody(acme, 'tenant-administrator'),
+      await somebody(acme, 'tenant-administrator'),
+    ];
+    await overrideGuard(install, one, {
+      ...{ connection: acme.connection, guard: 'too-many-changes', allowed: null, reason: 'a merger' },
+      until: new Date(install.clock.now().getTime() + 86_400_000).toISOString(),
+    });
+    await setTenantPolicy(install, other, { tenant: acme.tenant, timeZone: 'Europe/Berlin' });
+    for (const by of [one, other])
+      expect(await approve(acme, by, 'u1')).toMatchObject({ refused: [{ because: 'own-configuration' }] });
+    expect(await approve(acme, await somebody(acme), 'u1')).toMatchObject({ decided: 1 });
   });
 
   it('leaves out an approval by whoever changed the configuration after it', async () => {
