@@ -82,6 +82,7 @@ function overtaken(
   const same = (one: FieldChange) =>
     isPlace(one) ? place === user.tenant : canonical(user.fields[one.field] ?? null) === canonical(one.after);
   const already =
+    change.kind !== 'unlink' && // which is linked, or would have been sent back
     user.state === after.state &&
     change.fields.every(same) &&
     change.rolesGained.length === 0 &&

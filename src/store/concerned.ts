@@ -115,7 +115,7 @@ const ARRIVING = `SELECT c.id, c.state, CASE WHEN a.id IS NULL OR ${MOVES}
     ${LET_GO(`'too-few-seats'`, 'NULL')} AS let_go
   FROM change c LEFT JOIN auth_user a ON a.id = c.auth_user_id
   WHERE ${LOOKED} AND c.kind IN ('create', 'link', 'reactivate')
-    AND (a.id IS NULL OR a.state <> 'active') AND (c.kind <> 'link' OR c.after ->> 'state' = 'active')`;
+    AND (a.id IS NULL OR a.state <> 'active') AND (c.kind = 'create' OR c.after ->> 'state' = 'active')`;
 const SEATS = `seats_left((SELECT array_agg(DISTINCT tenant) FROM arriving)) f ON f.tenant = r.tenant`;
 
 /**

@@ -20,6 +20,8 @@ const update: Approved = {
 };
 const create: Approved = { ...update, kind: 'create', authUser: null, fields: [], baseVersion: null };
 const link: Approved = { ...update, kind: 'link' };
+const unlinked = { ...update, kind: 'unlink', fields: [], after: { state: 'active', fields: {} } } as const;
+const bareUnlink: Approved = { ...unlinked, baseVersion: 2 };
 const place = user.tenant;
 const here: Ground = {
   ...{ user, linkedTo: user.id, addressHeldByOther: false, links: 1, place, way: [] },
@@ -53,6 +55,8 @@ describe('carryOut', () => {
     ['a joiner whose address was given away', create, { ...nowhere, addressHeldByOther: true }],
     ['a link to an auth user who has got one', link, { ...free, links: 1 }],
     ['a link of somebody who is linked', link, { ...free, linkedTo: other }],
+    ['the end of a link that is no more', { ...update, kind: 'unlink' }, free],
+    ['the end of a link, of another version, that changes nothing else', bareUnlink, here],
     ['a link to another version', { ...link, baseVersion: 2 }, free],
     ['an update with a role that became a hidden one', { ...update, rolesGained: ['clerk', 'vendor'] }, here],
     ['a joiner with one', { ...create, rolesGained: ['vendor'] }, nowhere],

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { getTimeline } from '../../src/review/timeline.ts';
 import { undoApply } from '../../src/review/undo.ts';
+import { updateConnection } from '../../src/tenancy/connections.ts';
 import { purgeDueUsers } from '../../src/tenancy/userPurge.ts';
 import { getUser } from '../../src/tenancy/users.ts';
 import { asOwner } from '../support/database.ts';
@@ -133,6 +134,40 @@ describe('Whoever leaves', () => {
     expect(await kinds(acme)).toEqual([['u2', 'delete', 'grace-over']]);
   });
 
+  it('is proposed by a delta too when their time is over', async () => {
+    const acme = await settled(4, { directory: aDirectory({ users: 4, hasFeed: true }) });
+    acme.directory.remove('u1');
+    await acme.syncAndApply();
+    install.clock.advance(30 * DAY_MS - 3_600_000);
+    await acme.sync({ full: true });
+    install.clock.advance(3_600_000);
+    acme.directory.edit('u2', { department: 'Engines' });
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect((await kinds(acme)).toSorted()).toEqual([
+      ['u1', 'delete', 'grace-over'],
+      ['u2', 'update', 'edited'],
+    ]);
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await kinds(acme)).toHaveLength(2);
+  });
+
+  it('keeps their time when the policy is changed, and all go at once where none is given any more', async () => {
+    const acme = await settled(3);
+    acme.directory.remove('u1');
+    await acme.syncAndApply();
+    install.clock.advance(DAY_MS);
+    await updateConnection(install, acme.administrator, {
+      connection: acme.connection,
+      policy: { guards: noGuards, samePerson: 'show' },
+    });
+    acme.directory.remove('u2');
+    await acme.sync();
+    expect((await kinds(acme)).toSorted()).toEqual([
+      ['u1', 'delete', 'grace-over'],
+      ['u2', 'delete', 'left'],
+    ]);
+  });
+
   it('is counted by guards once, and not again when the deletion follows', async () => {
     const guards = {
       ...noGuards,
@@ -193,7 +228,7 @@ describe('Whoever was deleted long ago', () => {
     expect(await traces(acme.tenant, ['ada-17', 'ada obi', 'ada.obi'])).toEqual([]);
     expect((await acme.events()).at(-1)).toMatchObject({ type: 'user.purged', authUser: id });
     const { items } = await getTimeline(install, acme.administrator, { user: id });
-    expect(items.at(-1)).toMatchObject({ what: 'by-hand', action: 'auth-user.purged' });
+    expect(items.at(-1)).toMatchObject({ action: 'auth-user.purged' });
     const [last] = (await acme.changes({ state: ['applied'], kind: ['delete'] })).map(({ apply }) => apply);
     expect(await undoApply(install, acme.administrator, { apply: last })).toMatchObject({
       items: [{ because: 'purged', name: 'purged' }],
