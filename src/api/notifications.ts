@@ -2,7 +2,12 @@
 import { z } from 'zod';
 import { SMTP_TLS } from '../domain/channel.ts';
 import { NOTICE_KINDS } from '../domain/notice.ts';
-import { ListChannels, ListNotifications, NewChannel } from '../notifications/channelInput.ts';
+import {
+  ChangedChannel,
+  ListChannels,
+  ListNotifications,
+  NewChannel,
+} from '../notifications/channelInput.ts';
 import {
   addChannel,
   findChannel,
@@ -10,6 +15,7 @@ import {
   listNotifications,
   removeChannel,
   testChannel,
+  updateChannel,
 } from '../notifications/channels.ts';
 import { Moment, pageOf } from './page.ts';
 import { route } from './route.ts';
@@ -133,6 +139,18 @@ export const notifications = [
     status: 200,
     answer: NotificationChannel,
     handle: ({ deps, caller, input }) => findChannel(deps, caller, input.notificationChannel),
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/notification-channels/{notificationChannel}',
+    operation: 'updateNotificationChannel',
+    summary: 'Change a notification channel',
+    description: 'What is not given stays as it is, and so does what it was told.',
+    needs: 'notifications.write',
+    input: ChangedChannel,
+    status: 200,
+    answer: NotificationChannel,
+    handle: ({ deps, caller, input }) => updateChannel(deps, caller, input),
   }),
   route({
     method: 'POST',

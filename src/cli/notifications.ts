@@ -13,9 +13,7 @@ import { atLeastOne, everything, type Page, pagesOf, remembered, writeItems } fr
 import type { Operator } from './operator.ts';
 import { counted, harmless, type Terminal } from './terminal.ts';
 
-type AddOptions = {
-  readonly type: ChannelType;
-  readonly tenant?: string;
+type ChannelOptions = {
   readonly to?: string[];
   readonly serverFile?: string;
   readonly urlFile?: string;
@@ -26,6 +24,8 @@ type AddOptions = {
   readonly timeZone?: string;
   readonly namePeople?: boolean;
 };
+type AddOptions = ChannelOptions & { readonly type: ChannelType; readonly tenant?: string };
+type UpdateOptions = ChannelOptions & { readonly name?: string };
 type ListOptions = {
   readonly tenant?: string;
   readonly channel?: string;
@@ -35,6 +35,7 @@ type ListOptions = {
 };
 
 type NewChannel = Parameters<Operator['addChannel']>[0];
+type ChangedChannel = Parameters<Operator['updateChannel']>[0];
 type Notification = Awaited<ReturnType<Operator['listNotifications']>>['items'][number];
 
 export function addNotificationCommands(program: Command, cli: Cli): void {
@@ -65,21 +66,13 @@ export function addNotificationCommands(program: Command, cli: Cli): void {
 }
 
 function addMaking(channels: Command, cli: Cli): void {
-  const kinds = (flag: string, text: string) => new Option(flag, text).choices(NOTICE_KINDS);
   const add = channels
     .command('add')
     .description('add a channel; it is told what needs somebody in its tenant and all below it')
     .argument('<name>', 'what it is called')
     .addOption(new Option('--type <type>', 'by what').choices(CHANNEL_TYPES).makeOptionMandatory())
-    .option('--tenant <tenant>', 'of this tenant and what is below it; without it, of all')
-    .option('--to <address...>', 'email: who gets it')
-    .option('--server-file <file>', "email: mail server of its own, as JSON; without it, the install's")
-    .option('--url-file <file>', 'slack, teams: address of the incoming webhook')
-    .option('--ca <file>', "slack, teams: PEM certificates to trust besides the system's")
-    .addOption(kinds('--immediately <kind...>', 'told within about a minute'))
-    .addOption(kinds('--digest <kind...>', 'told in the next digest'))
-    .option('--schedule <cron>', 'when digests are sent; one without news is not')
-    .option('--time-zone <name>', 'of the schedule; without it, UTC')
+    .option('--tenant <tenant>', 'of this tenant and what is below it; without it, of all');
+  addChannelOptions(add)
     .option('--name-people', 'name a few of the people whom changes concern, instead of counts alone')
     .action((name: string, options: AddOptions) => cli.withApp((app) => addChannel(cli, app, name, options)));
   examples(
@@ -87,6 +80,35 @@ function addMaking(channels: Command, cli: Cli): void {
     "rollcall notifications channels add 'Harbor IT' --type slack --tenant Harbor --url-file webhook.txt",
     "rollcall notifications channels add Reviewers --type email --to reviewers@harbor.example --immediately quarantine failed-apply --digest pending-approvals held-changes --schedule '0 8 * * 1-5' --time-zone Europe/Rome",
   );
+  const update = channels
+    .command('update')
+    .description('change a channel; what it was told stays told')
+    .argument('<channel>', 'id or name')
+    .option('--name <name>', 'what it is called from now on');
+  addChannelOptions(update)
+    .option('--name-people', 'name a few of the people whom changes concern')
+    .option('--no-name-people', 'count them alone')
+    .action((which: string, options: UpdateOptions) =>
+      cli.withApp((app) => updateChannel(cli, app, which, options)),
+    );
+  examples(
+    update,
+    'rollcall notifications channels update Reviewers --to reviewers@harbor.example it@harbor.example',
+    "rollcall notifications channels update 'Harbor IT' --schedule '' --immediately quarantine",
+  );
+}
+
+function addChannelOptions(command: Command): Command {
+  const kinds = (flag: string, text: string) => new Option(flag, text).choices(NOTICE_KINDS);
+  return command
+    .option('--to <address...>', 'email: who gets it')
+    .option('--server-file <file>', "email: mail server of its own, as JSON; without it, the install's")
+    .option('--url-file <file>', 'slack, teams: address of the incoming webhook')
+    .option('--ca <file>', "slack, teams: PEM certificates to trust besides the system's")
+    .addOption(kinds('--immediately <kind...>', 'told within about a minute'))
+    .addOption(kinds('--digest <kind...>', 'told in the next digest'))
+    .option('--schedule <cron>', "when digests are sent; one without news is not; '' for none")
+    .option('--time-zone <name>', 'of the schedule; without it, UTC');
 }
 
 function addChannelVerbs(channels: Command, cli: Cli): void {
@@ -112,18 +134,13 @@ function addChannelVerbs(channels: Command, cli: Cli): void {
 
 async function addChannel(cli: Cli, { operator }: App, name: string, options: AddOptions): Promise<void> {
   const { terminal } = cli;
-  const { immediately, digest, schedule, timeZone, namePeople = false } = options;
   const tenant =
     options.tenant === undefined ? operator.root : (await operator.findTenant(options.tenant)).id;
   const added = await operator.addChannel({
     tenant,
     name,
     destination: destinationFrom(options),
-    ...(immediately === undefined ? {} : { immediately }),
-    ...(digest === undefined ? {} : { inDigest: digest }),
-    ...(schedule === undefined ? {} : { schedule }),
-    ...(timeZone === undefined ? {} : { timeZone }),
-    namesPeople: namePeople,
+    ...tellingFrom(options),
   });
   if (terminal.json) return terminal.document(added);
   terminal.line(`Added the notification channel ${harmless(added.name)} (${added.id}).`);
@@ -131,21 +148,74 @@ async function addChannel(cli: Cli, { operator }: App, name: string, options: Ad
   cli.next(`notifications channels test ${added.id}`);
 }
 
+async function updateChannel(
+  { terminal }: Cli,
+  { operator }: App,
+  which: string,
+  options: UpdateOptions,
+): Promise<void> {
+  const { id, destination } = await operator.findChannel(which);
+  const { name, to, serverFile, urlFile, ca } = options;
+  const isMoved = [to, serverFile, urlFile, ca].some((one) => one !== undefined);
+  const updated = await operator.updateChannel({
+    notificationChannel: id,
+    ...(name === undefined ? {} : { name }),
+    ...(isMoved ? { destination: movedFrom({ ...options, type: destination.type }) } : {}),
+    ...tellingFrom(options),
+  });
+  if (terminal.json) return terminal.document(updated);
+  terminal.line(`Updated the notification channel ${harmless(updated.name)}.`);
+}
+
+/** Without a schedule nothing is told in a digest. */
+function tellingFrom({ immediately, digest, schedule, timeZone, namePeople }: ChannelOptions) {
+  const inDigest = digest ?? (schedule === '' ? [] : undefined);
+  return {
+    ...(immediately === undefined ? {} : { immediately }),
+    ...(inDigest === undefined ? {} : { inDigest }),
+    ...(schedule === undefined ? {} : { schedule: schedule === '' ? null : schedule }),
+    ...(timeZone === undefined ? {} : { timeZone }),
+    ...(namePeople === undefined ? {} : { namesPeople: namePeople }),
+  };
+}
+
+type Moved = ChannelOptions & { readonly type: ChannelType };
+
 /** What is asked of it beyond this, the use case says. */
-function destinationFrom(options: AddOptions): NewChannel['destination'] {
-  const { type, to, serverFile, urlFile, ca } = options;
+function destinationFrom(options: Moved): NewChannel['destination'] {
+  const { type, to, serverFile } = options;
+  if (type !== 'email') return webhookFrom(type, options);
+  refuseForeign(options);
+  if (to === undefined) throw missing('Nobody is named who gets the mail.', type);
+  const server = serverFile === undefined ? null : objectIn(serverFile, '--server-file');
+  return { type, to, server } as NewChannel['destination'];
+}
+
+/** The same of one that is there: what is not given stays. */
+function movedFrom(options: Moved): NonNullable<ChangedChannel['destination']> {
+  const { type, to, serverFile } = options;
+  if (type !== 'email') return webhookFrom(type, options);
+  refuseForeign(options);
+  return {
+    type,
+    ...(to === undefined ? {} : { to }),
+    ...(serverFile === undefined ? {} : { server: objectIn(serverFile, '--server-file') }),
+  } as NonNullable<ChangedChannel['destination']>;
+}
+
+function webhookFrom(type: 'slack' | 'teams', options: Moved) {
+  refuseForeign(options);
+  const { urlFile, ca } = options;
+  if (urlFile === undefined) throw missing('The address of the webhook is not given.', type);
+  const url = contentOf(urlFile, '--url-file').trim();
+  return { type, url, ca: ca === undefined ? null : contentOf(ca, '--ca') };
+}
+
+function refuseForeign({ type, to, serverFile, urlFile, ca }: Moved): void {
   const foreign =
     type === 'email' ? { '--url-file': urlFile, '--ca': ca } : { '--to': to, '--server-file': serverFile };
   for (const [option, value] of Object.entries(foreign))
     if (value !== undefined) throw missing(`${option} says nothing of a channel of type ${type}.`, type);
-  if (type === 'email') {
-    if (to === undefined) throw missing('Nobody is named who gets the mail.', type);
-    const server = serverFile === undefined ? null : objectIn(serverFile, '--server-file');
-    return { type, to, server } as NewChannel['destination'];
-  }
-  if (urlFile === undefined) throw missing('The address of the webhook is not given.', type);
-  const url = contentOf(urlFile, '--url-file').trim();
-  return { type, url, ca: ca === undefined ? null : contentOf(ca, '--ca') };
 }
 
 function missing(message: string, type: ChannelType): Problem {

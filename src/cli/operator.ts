@@ -15,6 +15,7 @@ import {
   listNotifications,
   removeChannel,
   testChannel,
+  updateChannel,
 } from '../notifications/channels.ts';
 import type { NotificationDeps } from '../notifications/deps.ts';
 import { adjustNewcomer, listAdjustments, takeBackAdjustment } from '../review/adjust.ts';
@@ -227,6 +228,7 @@ function applying(deps: OperatorDeps, caller: Caller) {
 function telling(deps: OperatorDeps, caller: Caller) {
   return {
     addChannel: (input: Parameters<typeof addChannel>[2]) => addChannel(deps, caller, input),
+    updateChannel: (input: Parameters<typeof updateChannel>[2]) => updateChannel(deps, caller, input),
     listChannels: (input: Parameters<typeof listChannels>[2]) => listChannels(deps, caller, input),
     findChannel: (nameOrId: string) => findChannel(deps, caller, nameOrId),
     testChannel: (...[id, signal]: AfterCaller<typeof testChannel>) => testChannel(deps, caller, id, signal),

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { SMTP_TLS, type Telling } from '../domain/channel.ts';
 import { TenantId } from '../domain/ids.ts';
-import { Name } from '../domain/input.ts';
+import { invalidInput, Name } from '../domain/input.ts';
 import { NOTICE_KINDS } from '../domain/notice.ts';
 import { PageOptions, TopTenant } from '../domain/page.ts';
 import { TimeZone } from '../domain/timeZone.ts';
@@ -54,11 +54,13 @@ const chat = <Type extends 'slack' | 'teams'>(type: Type) =>
     ca: Ca,
   });
 
+const To = z.array(Address).min(1).max(20);
+
 const Destination = z
   .discriminatedUnion('type', [
     z.strictObject({
       type: z.literal('email'),
-      to: z.array(Address).min(1).max(20),
+      to: To,
       server: Server.nullable().default(null).describe("null: the install's mail server."),
     }),
     chat('slack'),
@@ -68,36 +70,68 @@ const Destination = z
 
 const Kinds = z.array(z.enum(NOTICE_KINDS)).max(NOTICE_KINDS.length);
 
-export const NewChannel = z
-  .strictObject({
-    tenant: TenantId.nullable()
-      .default(null)
-      .describe('It hears of this tenant and of all below it. null: your own.'),
-    name: Name,
-    destination: Destination,
-    immediately: Kinds.optional().describe(
-      'Told within about a minute. Without both lists: all kinds, in the digest where there is a schedule.',
-    ),
-    inDigest: Kinds.optional().describe('Told in the next digest.'),
-    schedule: Schedule.nullable()
-      .default(null)
-      .describe('When digests are sent: cron expression of five fields. One without news is not sent.'),
-    timeZone: TimeZone.default('UTC'),
-    namesPeople: z
-      .boolean()
-      .default(false)
-      .describe('Name a few of the people whom changes concern. Otherwise there are counts and ids alone.'),
-  })
-  .superRefine(({ immediately = [], inDigest, schedule }, context) => {
-    const say = (path: string, message: string) =>
-      context.addIssue({ code: 'custom', path: [path], message });
-    const twice = immediately.find((kind) => inDigest?.includes(kind));
-    if (twice !== undefined) say('inDigest', `names ${twice}, which is told immediately`);
-    if (inDigest !== undefined && inDigest.length > 0 && schedule === null)
-      say('schedule', 'is missing: it says when the digest is sent');
-    const none = inDigest === undefined ? immediately.length > 0 : inDigest.length === 0;
-    if (schedule !== null && none) say('schedule', 'is given, and nothing is told in a digest');
-  });
+export const NewChannel = z.strictObject({
+  tenant: TenantId.nullable()
+    .default(null)
+    .describe('It hears of this tenant and of all below it. null: your own.'),
+  name: Name,
+  destination: Destination,
+  immediately: Kinds.optional().describe(
+    'Told within about a minute. Without both lists: all kinds, in the digest where there is a schedule.',
+  ),
+  inDigest: Kinds.optional().describe('Told in the next digest.'),
+  schedule: Schedule.nullable()
+    .default(null)
+    .describe('When digests are sent: cron expression of five fields. One without news is not sent.'),
+  timeZone: TimeZone.default('UTC'),
+  namesPeople: z
+    .boolean()
+    .default(false)
+    .describe('Name a few of the people whom changes concern. Otherwise there are counts and ids alone.'),
+});
+
+/** What is not given stays as it is. */
+export const ChangedChannel = z.strictObject({
+  notificationChannel: z.string(),
+  name: Name.optional(),
+  destination: z
+    .discriminatedUnion('type', [
+      z.strictObject({
+        type: z.literal('email'),
+        to: To.optional(),
+        server: Server.nullable()
+          .optional()
+          .describe('With its password, as for a new one. Missing: it stays.'),
+      }),
+      chat('slack'),
+      chat('teams'),
+    ])
+    .meta({ id: 'ChangedDestination' })
+    .optional()
+    .describe('Of the same type as before.'),
+  immediately: Kinds.optional(),
+  inDigest: Kinds.optional(),
+  schedule: Schedule.nullable().optional(),
+  timeZone: TimeZone.optional(),
+  namesPeople: z.boolean().optional(),
+});
+
+/** Throws `invalid-input` for what cannot be meant. */
+export function refuseContradictions({ immediately, inDigest, schedule }: Omit<Telling, 'timeZone'>): void {
+  const twice = immediately.find((kind) => inDigest.includes(kind));
+  const wrong = [
+    ...(twice === undefined
+      ? []
+      : [{ path: 'inDigest', message: `names ${twice}, which is told immediately` }]),
+    ...(inDigest.length > 0 && schedule === null
+      ? [{ path: 'schedule', message: 'is missing: it says when the digest is sent' }]
+      : []),
+    ...(inDigest.length === 0 && schedule !== null
+      ? [{ path: 'schedule', message: 'is given, and nothing is told in a digest' }]
+      : []),
+  ];
+  if (wrong.length > 0) throw invalidInput(wrong);
+}
 
 export const ListChannels = PageOptions.extend({ tenant: TopTenant });
 

@@ -3,7 +3,7 @@ import { v7 } from 'uuid';
 import type { z } from 'zod';
 import type { AuditEntry } from '../domain/audit.ts';
 import { type Channel, ChannelId, type Destination } from '../domain/channel.ts';
-import { MOST_NAMESAKES, notFound, onlyOne, parseId, parseInput } from '../domain/input.ts';
+import { invalidInput, MOST_NAMESAKES, notFound, onlyOne, parseId, parseInput } from '../domain/input.ts';
 import type { Listed } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -11,7 +11,14 @@ import type { LastMessage } from '../store/channels.ts';
 import type { Notification } from '../store/notifications.ts';
 import { nextStart } from '../sync/startTimes.ts';
 import { getTenant } from '../tenancy/tenants.ts';
-import { kindsOf, ListChannels, ListNotifications, NewChannel } from './channelInput.ts';
+import {
+  ChangedChannel,
+  kindsOf,
+  ListChannels,
+  ListNotifications,
+  NewChannel,
+  refuseContradictions,
+} from './channelInput.ts';
 import type { NotificationDeps } from './deps.ts';
 import { oneLine } from './formats.ts';
 import { footerOf, transmit } from './transmit.ts';
@@ -28,25 +35,94 @@ export async function addChannel(
   const given = parseInput(NewChannel, input);
   const { name, schedule, timeZone, namesPeople } = given;
   const { destination, secret } = apart(given.destination);
-  if (destination.type === 'email' && destination.server === null && outgoing.mail === null)
-    throw noMailServer();
+  refuseMailless(destination, outgoing);
+  const kinds = kindsOf(given);
+  refuseContradictions({ ...kinds, schedule });
   const at = clock.now();
   const channel: Channel = {
     id: ChannelId.parse(v7()),
     tenant: given.tenant ?? caller.tenant,
     name,
     destination,
-    ...kindsOf(given),
+    ...kinds,
     schedule,
     timeZone,
     namesPeople,
-    digestAt: nextDigest({ schedule, timeZone }, at),
+    digestAt: firstDigest({ schedule, timeZone }, at),
     createdAt: at,
   };
   const entry = telling(caller, 'notification-channel.added', channel);
   if (!(await store.channels.add(caller.tenant, { ...channel, secret }, { at, entry })))
     throw notFound('tenant');
   return { ...channel, last: null };
+}
+
+/**
+ * What it was told stays told. Throws `invalid-input`, `not-found`, `name-taken`, `bad-configuration` where no mail server is known.
+ */
+export async function updateChannel(
+  { store, clock, outgoing }: NotificationDeps,
+  caller: Caller,
+  input: z.input<typeof ChangedChannel>,
+): Promise<ShownChannel> {
+  authorise(caller, 'notifications.write');
+  const { notificationChannel, destination: moved, ...given } = parseInput(ChangedChannel, input);
+  const id = parseId(ChannelId, notificationChannel);
+  const found = id === null ? null : await store.channels.get(caller.tenant, id);
+  if (found === null) throw notFound('notification channel');
+  const patch = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const { destination, secret } = movedTo(found.destination, moved);
+  const at = clock.now();
+  const { last, ...before } = found;
+  const after: Channel = { ...before, ...patch, ...kindsAfter(before, given), destination };
+  refuseMailless(destination, outgoing);
+  refuseContradictions(after);
+  const isRetimed = after.schedule !== before.schedule || after.timeZone !== before.timeZone;
+  const changed = { ...after, digestAt: isRetimed ? firstDigest(after, at) : before.digestAt };
+  const fields = [...Object.keys(patch), ...(moved === undefined ? [] : ['destination'])].sort();
+  if (fields.length === 0) return found;
+  const entry = telling(caller, 'notification-channel.updated', changed, { fields });
+  if (!(await store.channels.update(caller.tenant, changed, secret, { at, entry })))
+    throw notFound('notification channel');
+  return { ...changed, last };
+}
+
+/** A kind that one of the lists is given with leaves the other, where that is not given too. */
+function kindsAfter(
+  before: Pick<Channel, 'immediately' | 'inDigest'>,
+  { immediately, inDigest }: Pick<z.output<typeof ChangedChannel>, 'immediately' | 'inDigest'>,
+): Pick<Channel, 'immediately' | 'inDigest'> {
+  return {
+    immediately: immediately ?? before.immediately.filter((kind) => !inDigest?.includes(kind)),
+    inDigest: inDigest ?? before.inDigest.filter((kind) => !immediately?.includes(kind)),
+  };
+}
+
+/** `secret: undefined`: the one that is stored stays. A password goes to no other server than the one that it was entered for. */
+function movedTo(
+  before: Destination,
+  moved: z.output<typeof ChangedChannel>['destination'],
+): { readonly destination: Destination; readonly secret: string | null | undefined } {
+  if (moved === undefined) return { destination: before, secret: undefined };
+  if (moved.type !== before.type)
+    throw invalidInput([
+      { path: 'destination.type', message: `is ${before.type} and stays so: add another channel` },
+    ]);
+  if (moved.type !== 'email') return apart(moved);
+  const { to = [], server } = moved;
+  const stays = before.type === 'email' ? before : { to: [], server: null };
+  const recipients = moved.to === undefined ? stays.to : to;
+  if (server === undefined)
+    return { destination: { type: 'email', to: recipients, server: stays.server }, secret: undefined };
+  return apart({ type: 'email', to: [...recipients], server });
+}
+
+/** Throws `invalid-input` for a schedule that never comes (31 February). */
+function firstDigest(telling: Pick<Channel, 'schedule' | 'timeZone'>, at: Date): Date | null {
+  const first = nextDigest(telling, at);
+  if (first === null && telling.schedule !== null)
+    throw invalidInput([{ path: 'schedule', message: 'never comes' }]);
+  return first;
 }
 
 /** null: none comes. */
@@ -77,8 +153,9 @@ function apart(given: z.output<typeof NewChannel>['destination']): {
   }
 }
 
-function noMailServer(): Problem {
-  return new Problem({
+function refuseMailless(destination: Destination, { mail }: NotificationDeps['outgoing']): void {
+  if (destination.type !== 'email' || destination.server !== null || mail !== null) return;
+  throw new Problem({
     code: 'bad-configuration',
     message: 'No mail server is known: the channel names none, and this install has none.',
     remedy:

@@ -82,6 +82,34 @@ export class Channels {
     );
   }
 
+  /** `secret: undefined`: it stays. false: there is no such channel. Throws `name-taken` within the tenant. */
+  update(
+    scope: TenantId,
+    channel: Channel,
+    secret: string | null | undefined,
+    { at, entry }: Told,
+  ): Promise<boolean> {
+    const { type: _, ...settings } = channel.destination;
+    const sealed = typeof secret === 'string' ? Buffer.from(this.#box.seal(channel.id, secret)) : null;
+    return refusingTakenNames(nameTaken, () =>
+      this.#database.bulk(scope, async (tx) => {
+        const [found] = await tx.query(
+          `UPDATE notification_channel SET name = $3, settings = $4, secret = CASE WHEN $5 THEN secret ELSE $6::bytea END, immediately = $7,
+             in_digest = $8, schedule = $9, time_zone = $10, names_people = $11, digest_at = $12
+           WHERE id = $2 AND tenant_id IN ${SUBTREE('$1::uuid')} RETURNING 1`,
+          [
+            ...[scope, channel.id, channel.name, settings, secret === undefined, sealed],
+            ...[channel.immediately, channel.inDigest, channel.schedule, channel.timeZone],
+            ...[channel.namesPeople, channel.digestAt?.toISOString() ?? null],
+          ],
+        );
+        if (found === undefined) return false;
+        await appendAudit(tx, channel.tenant, at, [entry]);
+        return true;
+      }),
+    );
+  }
+
   /** Into the audit log alone. */
   note({ tenant }: Channel, { at, entry }: Told): Promise<void> {
     return this.#database.bulk(tenant, (tx) => appendAudit(tx, tenant, at, [entry]));

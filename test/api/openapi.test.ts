@@ -114,6 +114,7 @@ it('lists every route', () => {
       'DELETE /v1/tenants/{tenant}/domains/{domain}',
       'DELETE /v1/users/{user}/roles/{role}',
       'PATCH /v1/connections/{connection}',
+      'PATCH /v1/notification-channels/{notificationChannel}',
       'PATCH /v1/product-plans/{productPlan}',
       'PATCH /v1/roles/{role}',
       'PATCH /v1/sign-in-providers/{signInProvider}',

@@ -119,6 +119,7 @@ export const usableBody: Readonly<Record<string, Json>> = {
   rotateKey: {},
   addSignInProvider: { name: 'Other', issuer: 'https://id.example', clientId: 'c' },
   updateSignInProvider: { name: 'Renamed' },
+  updateNotificationChannel: { namesPeople: true },
   addNotificationChannel: {
     name: 'Elsewhere',
     destination: { type: 'slack', url: 'https://hooks.example/services/T000' },

@@ -50,6 +50,12 @@ it('A channel is added, tried, listed and removed; its webhook is shown nowhere'
   ]);
   expect(JSON.stringify(items) + listed.stdout).not.toContain('secret-part');
 
+  const update = channels('update', id, '--schedule', '', '--immediately', 'quarantine', '--name-people');
+  expect(await json(...update)).toMatchObject({
+    immediately: ['quarantine'],
+    schedule: null,
+    namesPeople: true,
+  });
   expect(await json('notifications')).toEqual({ items: [], next: null });
   expect(await run(...channels('add', 'Mail', '--type', 'email', '--url-file', url))).toMatchObject({
     code: 2,

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import type { Channel } from '../../src/domain/channel.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
-import type { Line } from '../../src/domain/notice.ts';
+import { type Line, NOTICE_KINDS } from '../../src/domain/notice.ts';
 import type { NewChannel } from '../../src/notifications/channelInput.ts';
 import {
   addChannel,
@@ -12,6 +12,7 @@ import {
   listNotifications,
   removeChannel,
   testChannel,
+  updateChannel,
 } from '../../src/notifications/channels.ts';
 import { deliverDue } from '../../src/notifications/deliver.ts';
 import type { NotificationDeps } from '../../src/notifications/deps.ts';
@@ -381,12 +382,16 @@ describe('A message', () => {
     const { chat, acme } = await told(1);
     await acme.sync();
     await lookForChannels(deps)(signal);
+    // That process goes by the time of day, and not by the clock of these tests.
+    await asOwner(install.database.url, (client) =>
+      client.query(`UPDATE notification SET due_at = '2026-01-01'`),
+    );
     chat.answers.push('never');
     const worker = startWorker(install, { tell: 'what is due' });
     await until('the message has come', async () => chat.posted.length === 1);
     await worker.kill();
     expect(await messages(acme)).toMatchObject([{ state: 'waiting', attempts: 1 }]);
-    install.clock.advance(Date.now() + 180_000 - install.clock.now().getTime()); // that process went by the time of day
+    install.clock.advance(Math.max(0, Date.now() - install.clock.now().getTime()) + 180_000);
     await lookForChannels(deps)(signal);
     await deliverDue(deps, signal);
     expect(await messages(acme)).toMatchObject([{ state: 'sent', attempts: 2 }]);
@@ -584,6 +589,57 @@ describe('What is asked of a channel', () => {
       code: 'invalid-input',
       fields: [{ path: field }],
     });
+  });
+
+  it('may be changed: what it was told stays told, and no password goes to another server', async () => {
+    const { chat, acme, channel } = await told(1);
+    await acme.sync();
+    await aRound();
+    const change = (more: object) =>
+      updateChannel(deps, install.operator, { notificationChannel: channel.id, ...more });
+    const digest = await change({ name: 'daily', inDigest: ['pending-approvals'], schedule: '0 8 * * *' });
+    expect(digest).toMatchObject({
+      name: 'daily',
+      inDigest: ['pending-approvals'],
+      digestAt: expect.any(Date),
+    });
+    expect(digest.immediately).toEqual(NOTICE_KINDS.filter((kind) => kind !== 'pending-approvals'));
+    await aRound(2 * DAY);
+    expect(chat.posted).toHaveLength(1);
+    await expect(change({ schedule: null })).rejects.toMatchObject({ fields: [{ path: 'schedule' }] });
+    await expect(change({ schedule: '0 0 31 2 *' })).rejects.toMatchObject({
+      fields: [{ path: 'schedule' }],
+    });
+    await expect(change({ destination: { type: 'email', to: ['a@b.test'] } })).rejects.toMatchObject({
+      fields: [{ path: 'destination.type' }],
+    });
+    const other = await aChat();
+    await change({ destination: { type: 'slack', url: other.url, ca: other.ca } });
+    expect(await testChannel(deps, install.operator, channel.id, signal)).toMatchObject({ ok: true });
+    expect([chat.posted.length, other.posted.length]).toEqual([1, 1]);
+
+    const server = { host: 'smtp.acme.test', from: 'a@acme.test', user: 'u', password: 'hunter2' };
+    const mail = await addChannel(deps, install.operator, {
+      tenant: acme.tenant,
+      name: 'mail',
+      destination: { type: 'email', to: ['a@acme.test'], server },
+    });
+    const moved = (destination: object) =>
+      updateChannel(deps, install.operator, {
+        notificationChannel: mail.id,
+        destination: { type: 'email', ...destination },
+      });
+    await moved({ to: ['b@acme.test'] });
+    const { store } = install;
+    expect(await store.channels.open(store.root, mail.id)).toMatchObject({
+      channel: { destination: { to: ['b@acme.test'], server: { host: 'smtp.acme.test' } } },
+      secret: 'hunter2',
+    });
+    await expect(
+      moved({ server: { host: 'elsewhere.test', from: 'a@acme.test', user: 'u' } }),
+    ).rejects.toMatchObject({ fields: [{ path: 'destination.server.password' }] });
+    await moved({ server: { host: 'elsewhere.test', from: 'a@acme.test' } });
+    expect(await store.channels.open(store.root, mail.id)).toMatchObject({ secret: null });
   });
 
   it('shows nothing secret, is audited without addresses, and takes what it was told with it', async () => {
