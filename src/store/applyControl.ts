@@ -9,6 +9,7 @@ import { type ApplyCounts, count } from './applying.ts';
 import { haltOf } from './applyStarts.ts';
 import { appendAudit } from './audit.ts';
 import { tidyCounts } from './changeGroups.ts';
+import { letExpire } from './changeNotes.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { lockForPlan } from './locks.ts';
 
@@ -31,13 +32,14 @@ export class ApplyControl {
   /** After the batches under way, which are counted. false: it is in another state by now. */
   pause(apply: Which, because: HaltReason, said: Said, resumesAt: Date | null, at: Date): Promise<boolean> {
     const halt = haltOf(because, { by: byWhom(said), reason: said.reason }, at);
-    return this.#change(apply, 'pause', said, at, { because }, (tx) =>
-      tx.query(
+    return this.#change(apply, 'pause', said, at, { because }, async (tx) => {
+      const rows = await tx.query(
         `UPDATE apply SET state = 'paused', halt = $2, resumes_at = $3, running_since = NULL
          WHERE id = $1 AND state = ANY ($4::text[]) RETURNING id`,
         [apply.id, halt, resumesAt?.toISOString() ?? null, applyActions.pause],
-      ),
-    );
+      );
+      return { done: rows.length > 0, more: [] };
+    });
   }
 
   /** `despiteFreeze`: why it goes on in a freeze period. `anyTime`: outside the windows of the policy too, from now on. */
@@ -49,13 +51,15 @@ export class ApplyControl {
   ): Promise<boolean> {
     const details = despiteFreeze === null ? {} : { despiteFreeze };
     return this.#change(apply, 'resume', said, at, details, async (tx) => {
+      const expired = await letExpire(tx, apply, at);
       const counts = await count(tx, apply.id);
-      return await tx.query(
+      const rows = await tx.query(
         `UPDATE apply SET state = 'running', halt = NULL, resumes_at = NULL, running_since = $2, done_before = $3,
            despite_freeze = coalesce($5, despite_freeze), terms = CASE WHEN $6::boolean THEN jsonb_set(terms, '{windows}', '[]') ELSE terms END
          WHERE id = $1 AND state = ANY ($4::text[]) RETURNING id`,
         [apply.id, at.toISOString(), sumOf(counts), applyActions.resume, despiteFreeze, anyTime],
       );
+      return { done: rows.length > 0, more: expired };
     });
   }
 
@@ -69,7 +73,7 @@ export class ApplyControl {
         [apply.id, at.toISOString(), halt, counts, applyActions.cancel],
       );
       if (rows.length > 0) await tidyCounts(tx, apply.connection); // each batch has added to them
-      return rows;
+      return { done: rows.length > 0, more: [] };
     });
   }
 
@@ -79,19 +83,21 @@ export class ApplyControl {
     { actor, reason }: Said,
     at: Date,
     more: { readonly [key: string]: string },
-    change: (tx: BulkTransaction) => Promise<readonly unknown[]>,
+    change: (
+      tx: BulkTransaction,
+    ) => Promise<{ readonly done: boolean; readonly more: readonly AuditEntry[] }>,
   ): Promise<boolean> {
     return this.#database.bulk(tenant, async (tx) => {
       await lockForPlan(tx, connection);
-      if ((await change(tx)).length === 0) return false;
+      const changed = await change(tx);
       const entry: AuditEntry = {
         actor,
         action: `apply.${actionAfter[action]}`,
         subject: { kind: 'apply', id },
         details: { connection, ...more, ...(reason === null ? {} : { reason }) },
       };
-      await appendAudit(tx, tenant, at, [entry]);
-      return true;
+      await appendAudit(tx, tenant, at, [...changed.more, ...(changed.done ? [entry] : [])]);
+      return changed.done;
     });
   }
 

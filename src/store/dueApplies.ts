@@ -6,6 +6,7 @@ import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { firstPart, haltOf } from './applyStarts.ts';
 import { appendAudit } from './audit.ts';
+import { letExpire } from './changeNotes.ts';
 import type { BulkTransaction, Database } from './database.ts';
 
 const POLICY: Actor = { kind: 'system', id: null, name: 'policy' };
@@ -138,8 +139,10 @@ export class DueApplies {
         await tx.query('UPDATE apply SET halt = $2 WHERE id = $1', [id, haltOf('queue', NOBODY, at)]);
         return false;
       }
+      const expired = await letExpire(tx, { connection, tenant }, at);
       const total = await this.#run(tx, { id, connection, decisions: row.decisions }, terms, at);
-      await appendAudit(tx, tenant, at, [entryOf(id, 'apply.started', { connection, changes: total })]);
+      const started = entryOf(id, 'apply.started', { connection, changes: total });
+      await appendAudit(tx, tenant, at, [...expired, started]);
       return true;
     });
   }

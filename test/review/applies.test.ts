@@ -202,6 +202,21 @@ describe('An automatic apply', () => {
     expect(await carryOut(id)).toMatchObject({ applied: 3 });
   });
 
+  it('leaves out approvals that are good no longer when its time has come', async () => {
+    const rules = [{ name: 'soon', when: 'true', decide: { require: { validHours: 1 } } }];
+    const apply = { start: 'automatic', delayMinutes: 120 } as const;
+    const directory = aDirectory({ users: 2 });
+    const acme = await install.connect({ directory, guards: noGuards, policy: { apply, rules } });
+    await acme.sync();
+    await acme.approveAll();
+    await advance(acme);
+    install.clock.advance(120 * MINUTE);
+    const { begun } = await advance(acme);
+    await carryOut(begun[0] as ApplyId);
+    expect(await applyOf(acme, begun[0] as ApplyId)).toMatchObject({ state: 'finished', total: 0, done: 0 });
+    expect(await acme.inState('open')).toEqual(['u1', 'u2']);
+  });
+
   it('is started by whoever cannot wait: all that waited comes with it', async () => {
     const windows = [anHourLater()];
     const acme = await connected({ start: 'automatic', windows });
