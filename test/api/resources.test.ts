@@ -3,6 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openServer } from '../../src/api/server.ts';
 import { getApply, listApplies } from '../../src/review/applies.ts';
 import { getChange, listChanges, listEvents } from '../../src/review/changes.ts';
+import { explainUser } from '../../src/review/explain.ts';
+import { explainPerson } from '../../src/review/standing.ts';
+import { getTimeline } from '../../src/review/timeline.ts';
+import { replanRun } from '../../src/sync/replan.ts';
 import { getRun, listRuns } from '../../src/sync/runs.ts';
 import { listKeys } from '../../src/tenancy/apiKeys.ts';
 import { getConnection, listConnections } from '../../src/tenancy/connections.ts';
@@ -51,6 +55,13 @@ it('answers with all that the use cases give, field by field', async () => {
     ['/v1/principals', listPrincipals(deps, caller)],
     ['/v1/keys', listKeys(deps, caller)],
     ['/v1/events', listEvents(deps, caller, {})],
+    [`/v1/users/${ids.user}/explanation`, explainUser(deps, caller, ids.user)],
+    [`/v1/users/${ids.user}/timeline`, getTimeline(deps, caller, { user: ids.user })],
+    [`/v1/runs/${ids.run}/replan`, replanRun(deps, caller, ids.run)],
+    [
+      `/v1/connections/${ids.connection}/explanation?externalId=nobody`,
+      explainPerson(deps, caller, { connection: ids.connection, externalId: 'nobody' }),
+    ],
   ];
   for (const [path, value] of given)
     expect((await get(path)).body, path).toEqual(JSON.parse(JSON.stringify(await value)));
@@ -300,5 +311,33 @@ describe('the audit log', () => {
     const verified = await get('/v1/audit/verification');
     expect(verified.body.tenants.length).toBeGreaterThan(1);
     for (const chain of verified.body.tenants) expect(chain).toMatchObject({ ok: true });
+    const unheardOf = `${ids.tenant}/1/${'00'.repeat(32)}`;
+    const other = await get(`/v1/audit/verification?tenant=${ids.tenant}&known=${unheardOf}`);
+    expect(other.body.tenants).toMatchObject([{ ok: false, brokenAt: 1 }]);
+    expect(await get('/v1/audit/verification?known=x')).toMatchObject({ status: 400 });
+  });
+
+  it('is exported with the evidence of a period, as one file', async () => {
+    const body = { from: '2026-01-01T00:00:00Z', to: '2027-01-01T00:00:00Z' };
+    const answer = await fetch(`${served.url}/v1/audit/evidence`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('content-type')).toBe('application/x-tar');
+    const name = /^attachment; filename="(rollcall-evidence-[0-9a-f-]{36})\.tar"$/.exec(
+      answer.headers.get('content-disposition') ?? '',
+    );
+    const tar = Buffer.from(await answer.arrayBuffer());
+    for (const file of ['audit.jsonl', 'manifest.json', 'signature.json', 'users.csv'])
+      expect(tar.includes(`${name?.[1]}/${file}`), file).toBe(true);
+    expect(await post('/v1/audit/evidence', { ...body, to: body.from })).toMatchObject({
+      status: 400,
+      body: { fields: [{ path: 'to', message: 'is not after from' }] },
+    });
+    const { reviewer } = customer.keys;
+    const refused = await served.request('POST', '/v1/audit/evidence', { key: reviewer, body });
+    expect(refused).toMatchObject({ status: 403, body: { code: 'forbidden' } });
   });
 });
