@@ -228,7 +228,7 @@ describe('Whoever was deleted long ago', () => {
     expect(await traces(acme.tenant, ['ada-17', 'ada obi', 'ada.obi'])).toEqual([]);
     expect((await acme.events()).at(-1)).toMatchObject({ type: 'user.purged', authUser: id });
     const { items } = await getTimeline(install, acme.administrator, { user: id });
-    expect(items.at(-1)).toMatchObject({ action: 'auth-user.purged' });
+    expect(items).toContainEqual(expect.objectContaining({ action: 'auth-user.purged' }));
     const [last] = (await acme.changes({ state: ['applied'], kind: ['delete'] })).map(({ apply }) => apply);
     expect(await undoApply(install, acme.administrator, { apply: last })).toMatchObject({
       items: [{ because: 'purged', name: 'purged' }],
