@@ -1,6 +1,6 @@
 /** Approving where a policy asks for more than one approval by anybody who may decide: who counts, and what keeps somebody from it. */
 import type { ChangeId } from './ids.ts';
-import { APPROVER_ROLES, type ApproverRole } from './reviewRules.ts';
+import type { ApproverRole } from './reviewRules.ts';
 
 /** What is asked for beyond the ordinary, and how far it has come. */
 export type Approvals = {
@@ -33,11 +33,6 @@ export type Refusal = {
   /** One sentence for whoever is refused, with what can be done about it. */
   readonly explanation: string;
 };
-
-/** The same as how much each role may: who has a role further down may what those above may. */
-export function approvesAs(role: string, from: ApproverRole): boolean {
-  return (APPROVER_ROLES as readonly string[]).indexOf(role) >= APPROVER_ROLES.indexOf(from);
-}
 
 export function explainHindrance(because: Hindrance, { from }: { readonly from: ApproverRole }): string {
   switch (because) {

@@ -142,10 +142,6 @@ const HINDERS: readonly (readonly [Hindrance, string])[] = [
     `NOT v.configurators AND ($1::uuid IN (${CONFIGURED('$3::uuid')}) OR EXISTS (SELECT FROM adjustment j
        WHERE j.connection_id = c.connection_id AND j.external_id = c.external_id AND j.principal_id = $1::uuid))`,
   ],
-  [
-    'approved-already',
-    `EXISTS (SELECT FROM approval a WHERE a.change_id = c.id AND a.principal_id = $1::uuid AND ${STANDS})`,
-  ],
 ];
 
 /**
@@ -185,6 +181,13 @@ export async function beginApproving(tx: BulkTransaction, by: Approver, chosen: 
        WHERE a.change_id = c.id AND ${STANDS} AND ${RANK('o.role')} >= ${RANK('v.approver_role')} AND (v.configurators OR NOT o.configured)) g
      WHERE m.asks_more AND m.hindrance IS NULL AND c.id = m.change_id`,
     [by.principal, by.role, chosen.connection, chosen.tenant, by.at.toISOString()],
+  );
+  // Where the rule asks for fewer by now, it is enough that whoever has approved says so again.
+  await tx.query(
+    `UPDATE approving m SET hindrance = 'approved-already' FROM change c
+     WHERE m.asks_more AND m.hindrance IS NULL AND NOT m.enough AND c.id = m.change_id
+       AND EXISTS (SELECT FROM approval a WHERE a.change_id = c.id AND a.principal_id = $1::uuid AND ${STANDS})`,
+    [by.principal],
   );
 }
 

@@ -83,6 +83,22 @@ describe('Where a policy asks for two approvals', () => {
     expect(await stateOf(acme)).toBe('open');
   });
 
+  it('and by now for fewer, those that were given are enough once one of them is given again', async () => {
+    const acme = await asking({ approvals: 3 });
+    const [one, other] = [await somebody(acme), await somebody(acme)];
+    await approve(acme, one, 'u1');
+    await approve(acme, other, 'u1');
+    const rules: ReviewRule[] = [
+      { name: 'all', when: 'true', decide: { require: { approvals: 2, from: 'reviewer' } } },
+    ];
+    await updateConnection(install, acme.administrator, {
+      connection: acme.connection,
+      policy: { rules, guards: noGuards },
+    });
+    await acme.sync();
+    expect(await approve(acme, one, 'u1')).toMatchObject({ decided: 1, refused: [] });
+  });
+
   it('of two who give theirs at once, exactly one completes it', async () => {
     const acme = await asking({ approvals: 2 }, 40);
     const racing = [await somebody(acme), await somebody(acme)];
