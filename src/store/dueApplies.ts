@@ -103,8 +103,8 @@ export class DueApplies {
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.terms,
            a.despite_freeze AS "despiteFreeze", c.policy #>> '{apply,start}' = 'automatic' AS automatic
          FROM apply a JOIN connection c ON c.id = a.connection_id
-         WHERE (a.state = 'waiting' AND a.starts_at <= $2 OR a.state = 'paused' AND a.resumes_at <= $2
-             OR a.state IN ('waiting', 'paused') AND a.halt ->> 'because' = 'freeze')
+         WHERE a.state IN ('waiting', 'paused')
+           AND (CASE a.state WHEN 'waiting' THEN a.starts_at ELSE a.resumes_at END <= $2 OR a.halt ->> 'because' = 'freeze')
            AND ($1::uuid IS NULL OR a.connection_id = $1) AND ${WORKS}
          ORDER BY a.id`,
         [only, at.toISOString()],
