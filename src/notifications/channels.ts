@@ -3,14 +3,15 @@ import { v7 } from 'uuid';
 import type { z } from 'zod';
 import type { AuditEntry } from '../domain/audit.ts';
 import { type Channel, ChannelId, type Destination } from '../domain/channel.ts';
+import type { TenantId } from '../domain/ids.ts';
 import { invalidInput, MOST_NAMESAKES, notFound, onlyOne, parseId, parseInput } from '../domain/input.ts';
 import type { Listed } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { LastMessage } from '../store/channels.ts';
 import type { Notification } from '../store/notifications.ts';
+import type { Store } from '../store/store.ts';
 import { nextStart } from '../sync/startTimes.ts';
-import { getTenant } from '../tenancy/tenants.ts';
 import {
   ChangedChannel,
   kindsOf,
@@ -163,6 +164,13 @@ function refuseMailless(destination: Destination, { mail }: NotificationDeps['ou
   });
 }
 
+/** null: the caller's own. Throws `not-found`. */
+async function topOf(store: Store, caller: Caller, tenant: TenantId | null): Promise<TenantId> {
+  const found = await store.tenants.get(caller.tenant, tenant ?? caller.tenant);
+  if (found === null) throw notFound('tenant');
+  return found.id;
+}
+
 /** Without what is secret. Throws `invalid-input`, `not-found` for the tenant. */
 export async function listChannels(
   { store }: Pick<NotificationDeps, 'store'>,
@@ -171,7 +179,7 @@ export async function listChannels(
 ): Promise<Listed<ShownChannel>> {
   authorise(caller, 'notifications.read');
   const { tenant, ...page } = parseInput(ListChannels, input);
-  const { id } = await getTenant({ store }, caller, tenant ?? caller.tenant);
+  const id = await topOf(store, caller, tenant);
   return await store.channels.list(caller.tenant, { ...page, tenant: id });
 }
 
@@ -241,7 +249,7 @@ export async function listNotifications(
 ): Promise<Listed<Notification>> {
   authorise(caller, 'notifications.read');
   const { tenant, channel, state, ...page } = parseInput(ListNotifications, input);
-  const { id } = await getTenant({ store }, caller, tenant ?? caller.tenant);
+  const id = await topOf(store, caller, tenant);
   const only = channel === undefined ? {} : { channel: (await findChannel({ store }, caller, channel)).id };
   return await store.notifications.list(caller.tenant, { tenant: id, ...only, state }, page);
 }
