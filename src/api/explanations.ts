@@ -64,6 +64,9 @@ const FieldSource = z
 const Explanation = z
   .object({
     user: z.uuid(),
+    purgedAt: Moment.nullable().describe(
+      'When all that was personal was removed for good; null: it was not.',
+    ),
     identities: z.array(
       z.object({
         connection: z.uuid(),
@@ -72,6 +75,11 @@ const Explanation = z
           .array(z.string())
           .nullable()
           .describe('Those that the mapping reads, by name. null: not in the directory as last read.'),
+        isAgreed: z
+          .boolean()
+          .describe(
+            'However the two differ, that is agreed on: nothing is proposed until one of them changes, as after an undo.',
+          ),
       }),
     ),
     roles: z.array(
@@ -85,7 +93,7 @@ const Explanation = z
           .array(RoleReason)
           .nullable()
           .describe(
-            'What gives it. Empty: nothing any more, and the next plan proposes to take it. null: given by hand, or the connection is out of the caller’s reach.',
+            'What gives it. Empty: nothing any more, and the next plan proposes to take it, unless that is agreed on. null: given by hand, or the connection is out of the caller’s reach.',
           ),
         givenBy: z
           .object(byHand)
@@ -95,6 +103,11 @@ const Explanation = z
           ),
       }),
     ),
+    notHeld: z
+      .array(z.object({ role: z.string(), connection: z.uuid(), because: z.array(RoleReason) }))
+      .describe(
+        'Roles that the mapping gives, and that are not held: a change waits, was refused, or was taken back.',
+      ),
     fields: z.array(FieldSource).describe('Those that have a value.'),
   })
   .meta({ id: 'Explanation' });

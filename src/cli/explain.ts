@@ -113,6 +113,9 @@ async function explainUser(
   if (terminal.json) return terminal.document({ ...explanation, timeline });
   const connectionName = remembered(async (id: ConnectionId) => (await operator.getConnection(id)).name);
   const tenantName = remembered(async (id: TenantId) => (await operator.getTenant(id)).name);
+  if (explanation.purgedAt !== null)
+    terminal.line(`All that was personal was removed for good at ${explanation.purgedAt.toISOString()}.`);
+  const agreed = new Set(explanation.identities.flatMap((one) => (one.isAgreed ? one.connection : [])));
   const rows = explanation.roles.map(async (role) => [
     role.role,
     await tenantName(role.tenant),
@@ -121,11 +124,21 @@ async function explainUser(
         ? 'by hand'
         : 'a directory above'
       : `directory ${await connectionName(role.connection)}`,
-    reasonsInWords(role),
+    reasonsInWords(role, role.connection !== null && agreed.has(role.connection)),
     role.grantedAt.toISOString().slice(0, 10),
   ]);
   if (rows.length > 0) terminal.table(['role', 'in', 'from', 'because', 'since'], await Promise.all(rows));
   else terminal.line('No roles.');
+  if (explanation.notHeld.length > 0) {
+    const missing = explanation.notHeld.map(async ({ role, connection, because }) => [
+      role,
+      `directory ${await connectionName(connection)}`,
+      because.map(reasonInWords).join('; '),
+      agreed.has(connection) ? 'that is agreed on, as after an undo' : 'a change waits or was refused',
+    ]);
+    terminal.line();
+    terminal.table(['not held', 'from', 'although', 'since'], await Promise.all(missing));
+  }
   if (explanation.fields.length > 0) {
     const fields = explanation.fields.map(async (field) => [
       field.field,
@@ -158,10 +171,13 @@ async function writeTimeline(terminal: Terminal, operator: Operator, entries: En
   terminal.table(['when (UTC)', 'what', 'who and why', 'ids'], await Promise.all(rows));
 }
 
-function reasonsInWords({ origin, because, givenBy }: Role): string {
+function reasonsInWords({ origin, because, givenBy }: Role, isAgreed: boolean): string {
   if (origin === 'manual') return givenBy === null ? 'a person gave it' : `${givenBy.by} gave it`;
   if (because === null) return 'not told here';
-  return because.map(reasonInWords).join('; ') || 'nothing any more: the next plan takes it';
+  const none = isAgreed
+    ? 'nothing any more, and that is agreed on'
+    : 'nothing any more: the next plan takes it';
+  return because.map(reasonInWords).join('; ') || none;
 }
 
 async function sourceInWords(field: Field, nameOf: NameOf): Promise<string> {

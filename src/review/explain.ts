@@ -24,7 +24,7 @@ export type ExplainedRole = {
   readonly connection: ConnectionId | null;
   readonly grantedAt: Date;
   /**
-   * What gives it. Empty: nothing does any more, and the next plan proposes to take it. null: given by hand, or by a connection of a
+   * What gives it. Empty: nothing does any more, and the next plan proposes to take it, unless that is agreed on. null: given by hand, or by a connection of a
    * tenant above, of which nothing is told here.
    */
   readonly because: readonly RoleReason[] | null;
@@ -32,15 +32,28 @@ export type ExplainedRole = {
   readonly givenBy: Omit<EditedByHand, 'from'> | null;
 };
 
+/** A role that the mapping gives, and that is not held. */
+export type RoleNotHeld = {
+  readonly role: string;
+  readonly connection: ConnectionId;
+  readonly because: readonly RoleReason[];
+};
+
 export type Explanation = {
   readonly user: string;
+  /** When all that was personal was removed for good; null: it was not. */
+  readonly purgedAt: Date | null;
   readonly identities: readonly {
     readonly connection: ConnectionId;
     readonly externalId: ExternalId;
     /** The groups that the mapping reads, by name. null: not in the directory as last read. */
     readonly groups: readonly string[] | null;
+    /** However the two differ, that is agreed on: nothing is proposed until one of them changes, as after an undo. */
+    readonly isAgreed: boolean;
   }[];
   readonly roles: readonly ExplainedRole[];
+  /** A change for them waits, was refused, or was taken back. */
+  readonly notHeld: readonly RoleNotHeld[];
   /** Those that have a value. */
   readonly fields: readonly FieldSource[];
 };
@@ -67,8 +80,9 @@ export async function explainUser(
     : [];
   return {
     user: user.id,
-    identities: known.map(({ connection, externalId, linked }) => ({
-      ...{ connection, externalId },
+    purgedAt: user.purgedAt,
+    identities: known.map(({ connection, externalId, linked, isAgreed }) => ({
+      ...{ connection, externalId, isAgreed },
       groups: linked?.read?.groups.map(({ name }) => name) ?? null,
     })),
     roles: user.roles.map(({ name, tenant, origin, connection, grantedAt }) => {
@@ -77,6 +91,12 @@ export async function explainUser(
         from?.reasons === undefined || from.reasons === null ? null : (from.reasons.get(name) ?? []);
       const givenBy = origin === 'manual' ? lastGiven(name, tenant, user, byHand) : null;
       return { role: name, tenant, origin, connection, grantedAt, because, givenBy };
+    }),
+    notHeld: known.flatMap(({ connection, reasons }) => {
+      const held = new Set(user.roles.flatMap((role) => (role.connection === connection ? role.name : [])));
+      return [...(reasons ?? [])].flatMap(([role, because]) =>
+        held.has(role) ? [] : [{ role, connection, because }],
+      );
     }),
     fields: fieldSources(
       fieldsOf(user),
@@ -88,12 +108,12 @@ export async function explainUser(
 
 async function whatIsKnown(store: Store, scope: TenantId, connection: ConnectionId, externalId: ExternalId) {
   const stored = await store.connections.get(scope, connection);
-  if (stored === null) return { linked: null, reasons: null };
+  if (stored === null) return { linked: null, reasons: null, isAgreed: false };
   const { mapping } = stored;
-  const { read, adjusted } = await store.histories.lastReading(scope, { connection, externalId });
+  const { read, adjusted, isAgreed } = await store.histories.lastReading(scope, { connection, externalId });
   const linked: LinkedDirectory = { connection, mapping, read };
-  if (read === null) return { linked, reasons: new Map<string, readonly RoleReason[]>() };
-  return { linked, reasons: roleReasons(mapping, read.user, read.groups, adjusted) };
+  if (read === null) return { linked, isAgreed, reasons: new Map<string, readonly RoleReason[]>() };
+  return { linked, isAgreed, reasons: roleReasons(mapping, read.user, read.groups, adjusted) };
 }
 
 function fieldsOf({ userName, email, displayName, attributes }: AuthUserDetails) {

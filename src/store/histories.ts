@@ -14,6 +14,7 @@ import type {
   TenantId,
 } from '../domain/ids.ts';
 import { Mapping } from '../domain/mapping.ts';
+import { hashOfAbsence } from '../domain/plan.ts';
 import type { AdjustedRoles } from '../domain/roleReasons.ts';
 import type { StoredAuditEntry } from './audit.ts';
 import type { BulkTransaction, Database } from './database.ts';
@@ -93,6 +94,8 @@ export type LastReading = {
   readonly readBy: RunId | null;
   readonly authUser: AuthUserId | null;
   readonly change: ChangeId | null;
+  /** Their directory user, as last read, and their auth user are agreed on as they are, however they differ: nothing is proposed. */
+  readonly isAgreed: boolean;
   /** What a person has said of them. */
   readonly adjusted: (AdjustedRoles & { readonly place: TenantId | null; readonly at: string }) | null;
   readonly noted: { readonly problem: string | null; readonly absence: string | null } | null;
@@ -146,14 +149,16 @@ export class Histories {
     return this.#database.bulk(within, async (tx) => {
       const [row] = await tx.query<Omit<LastReading, 'noted' | 'lastComplete'>>(
         `SELECT d.content AS read, d.read_by AS "readBy", i.auth_user_id AS "authUser", c.id AS change,
+           coalesce(i.agreed_version = a.version AND i.agreed_hash = coalesce(d.desired_hash, decode($3, 'hex')), false) AS "isAgreed",
            CASE WHEN j.id IS NOT NULL THEN json_build_object('rolesAdded', j.roles_added, 'rolesRemoved', j.roles_removed, 'place', j.place_id,
              'by', j.actor ->> 'name', 'reason', j.reason, 'at', to_char(j.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS adjusted
          FROM (SELECT $1::uuid AS connection, $2::text AS id) who
            LEFT JOIN directory_user d ON d.connection_id = who.connection AND d.external_id = who.id
            LEFT JOIN identity i ON i.connection_id = who.connection AND i.external_id = who.id
+           LEFT JOIN auth_user a ON a.id = i.auth_user_id
            LEFT JOIN change c ON c.connection_id = who.connection AND c.external_id = who.id AND c.state IN ${LIVE}
            LEFT JOIN adjustment j ON j.connection_id = who.connection AND j.external_id = who.id`,
-        [connection, externalId],
+        [connection, externalId, hashOfAbsence({ told: null })],
       );
       // Of runs whose snapshot is still there; the newest that has anything to say of this person.
       const [noted] = await tx.query<NonNullable<LastReading['noted']>>(
@@ -166,7 +171,14 @@ export class Histories {
          WHERE connection_id = $1 AND state = 'finished' AND snapshot = 'complete' ORDER BY id DESC LIMIT 1`,
         [connection],
       );
-      const none = { read: null, readBy: null, authUser: null, change: null, adjusted: null };
+      const none = {
+        read: null,
+        readBy: null,
+        authUser: null,
+        change: null,
+        isAgreed: false,
+        adjusted: null,
+      };
       return { ...none, ...row, noted: noted ?? null, lastComplete: complete ?? null };
     });
   }

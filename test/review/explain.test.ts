@@ -62,7 +62,7 @@ describe('The explanation of an auth user', () => {
       ],
     });
     expect(one.identities).toEqual([
-      { connection: acme.connection, externalId: 'u1', groups: ['Engineers', 'Welders'] },
+      { connection: acme.connection, externalId: 'u1', groups: ['Engineers', 'Welders'], isAgreed: true },
     ]);
     expect(reasons(await explained(acme, 'u2'))).toEqual({ member: [{ from: 'everyone' }] });
   });

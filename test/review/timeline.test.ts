@@ -249,6 +249,34 @@ describe('Where a field comes from', () => {
   });
 });
 
+describe('A role that the mapping gives', () => {
+  it('is named where it is not held: it waits; or somebody has taken it back, and that is agreed on', async () => {
+    const acme = await settled();
+    const { administrator, connection } = acme;
+    const explained = async () => await explainUser(install, administrator, (await acme.user('u3')).id);
+    acme.directory.edit('u3', { department: 'Engines' });
+    await acme.sync();
+    const builder = { role: 'builder', connection, because: [{ from: 'rule', rule: 1, group: null }] };
+    expect(await explained()).toMatchObject({ notHeld: [builder], identities: [{ isAgreed: false }] });
+    await acme.approve('u3');
+    const { apply } = await startApply(install, administrator, { connection });
+    await carryOutApply(install, apply, { signal: new AbortController().signal });
+    expect(await explained()).toMatchObject({ notHeld: [], identities: [{ isAgreed: true }] });
+    await undoApply(install, administrator, { apply });
+    await acme.approve('u3');
+    await acme.apply();
+    const undone = await explained();
+    expect(undone).toMatchObject({ notHeld: [builder], identities: [{ isAgreed: true }] });
+    expect(undone.fields.find(({ field }) => field === 'department')).toMatchObject({
+      value: 'Sales',
+      because: { from: 'before' },
+      wanted: { value: 'Engines' },
+    });
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
+  });
+});
+
 describe('Somebody whom a directory has, and who is no auth user', () => {
   it('is out of scope, and what the scope looks at says why', async () => {
     const acme = await settled();
