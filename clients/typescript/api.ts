@@ -626,11 +626,15 @@ export type ExplainedPerson = {
 
 export type Explanation = {
   readonly user: string;
+  /** When all that was personal was removed for good; null: it was not. */
+  readonly purgedAt: (string | null);
   readonly identities: readonly {
     readonly connection: string;
     readonly externalId: string;
     /** Those that the mapping reads, by name. null: not in the directory as last read. */
     readonly groups: (readonly string[] | null);
+    /** However the two differ, that is agreed on: nothing is proposed until one of them changes, as after an undo. */
+    readonly isAgreed: boolean;
   }[];
   readonly roles: readonly {
     readonly role: string;
@@ -639,7 +643,7 @@ export type Explanation = {
     readonly origin: "directory" | "manual";
     readonly connection: (string | null);
     readonly grantedAt: string;
-    /** What gives it. Empty: nothing any more, and the next plan proposes to take it. null: given by hand, or the connection is out of the caller’s reach. */
+    /** What gives it. Empty: nothing any more, and the next plan proposes to take it, unless that is agreed on. null: given by hand, or the connection is out of the caller’s reach. */
     readonly because: (readonly RoleReason[] | null);
     /** Who gave it by hand, with the number of the audit entry. null: nobody did, or the caller may not read the audit log. */
     readonly givenBy: ({
@@ -647,6 +651,12 @@ export type Explanation = {
       readonly at: string;
       readonly audit: number;
     } | null);
+  }[];
+  /** Roles that the mapping gives, and that are not held: a change waits, was refused, or was taken back. */
+  readonly notHeld: readonly {
+    readonly role: string;
+    readonly connection: string;
+    readonly because: readonly RoleReason[];
   }[];
   /** Those that have a value. */
   readonly fields: readonly FieldSource[];
