@@ -6,6 +6,7 @@ import { notFound, parseInput } from '../domain/input.ts';
 import { PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import type { StoredAuditEntry } from '../store/audit.ts';
+import type { ReadChain } from '../store/auditLog.ts';
 import type { Store } from '../store/store.ts';
 
 export type AuditDeps = { readonly store: Store };
@@ -62,14 +63,14 @@ export async function verifyAudit(
   const tenants: VerifiedChain[] = [];
   for (const one of new Set([...chosen, ...seen])) {
     const own = ends.filter((end) => end.tenant === one);
-    tenants.push(await verifyChain(deps, caller, one, own)); // a chain has to be read in its order
+    const verify = (chain: ReadChain) => verifyChain(chain, one, own);
+    tenants.push(await deps.store.audit.ofOneMoment(caller.tenant, one, verify)); // a chain has to be read in its order
   }
   return { tenants };
 }
 
 async function verifyChain(
-  deps: AuditDeps,
-  caller: Caller,
+  chain: ReadChain,
   tenant: TenantId,
   ends: readonly KnownEnd[],
 ): Promise<VerifiedChain> {
@@ -83,7 +84,7 @@ async function verifyChain(
     because,
   });
   for (;;) {
-    const entries = await deps.store.audit.page(caller.tenant, tenant, number, BATCH);
+    const entries = await chain.page(number, BATCH);
     for (const entry of entries) {
       const because = whatIsWrong(entry, { number, hash }, ends);
       if (because !== null) return broken(number + 1, because);
@@ -92,7 +93,7 @@ async function verifyChain(
     }
     if (entries.length < BATCH) break;
   }
-  const head = (await deps.store.audit.head(caller.tenant, tenant)) ?? { number: 0, hash: START_OF_CHAIN };
+  const head = (await chain.head()) ?? { number: 0, hash: START_OF_CHAIN };
   if (head.number > number) return broken(number + 1, 'the end of the log was cut off');
   if (head.number < number || head.hash !== hash)
     return broken(number, 'the recorded end of the log is not the one of its entries');

@@ -4,6 +4,13 @@ import type { TenantId } from '../domain/ids.ts';
 import { appendAudit, readAudit, readAuditHead, readAuditOfSupport, type StoredAuditEntry } from './audit.ts';
 import type { Database } from './database.ts';
 
+export type ReadChain = {
+  /** Those after the entry of this number. */
+  readonly page: (after: number, limit: number) => Promise<readonly StoredAuditEntry[]>;
+  /** null: nothing was audited yet. */
+  readonly head: () => Promise<{ readonly number: number; readonly hash: string } | null>;
+};
+
 export class AuditLog {
   readonly #database: Database;
 
@@ -36,8 +43,17 @@ export class AuditLog {
     return this.#database.bulk(within, (tx) => appendAudit(tx, tenant, at, [entry]));
   }
 
-  head(within: TenantId, tenant: TenantId): Promise<{ number: number; hash: string } | null> {
-    return this.#database.bulk(within, (tx) => readAuditHead(tx, tenant));
+  /** A tenant's chain as it is at one moment, page after page, and its recorded end: whatever is appended meanwhile is not looked at. */
+  ofOneMoment<T>(within: TenantId, tenant: TenantId, work: (chain: ReadChain) => Promise<T>): Promise<T> {
+    return this.#database.bulk(
+      within,
+      (tx) =>
+        work({
+          page: (after, limit) => readAudit(tx, tenant, after, limit),
+          head: () => readAuditHead(tx, tenant),
+        }),
+      { ofOneMoment: true },
+    );
   }
 
   /** Tenants of the subtree that have an audit log. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listAudit, verifyAudit } from '../../src/review/audit.ts';
+import { editUser } from '../../src/tenancy/users.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install } from '../support/install.ts';
@@ -86,6 +87,22 @@ describe('The audit log', () => {
     const acme = await withHistory();
     await tamper(sql, acme);
     expect(await verify(acme)).toMatchObject({ ok: false, ...broken });
+  });
+
+  it('is whole at every moment, also while it grows', async () => {
+    const acme = await withHistory();
+    const [user] = await acme.users();
+    const grows = async () => {
+      for (let at = 0; at < 25; at++)
+        await editUser(install, install.operator, { user: user?.id ?? '', displayName: `Name ${at}` });
+    };
+    const isVerified = async () => {
+      const found = [];
+      for (let at = 0; at < 25; at++) found.push(await verify(acme));
+      return found;
+    };
+    const [, ...found] = await Promise.all([grows(), isVerified(), isVerified()]);
+    for (const one of found.flat()) expect(one).toMatchObject({ ok: true });
   });
 
   it('refuses to be rewritten even by the owner of the database, as long as nobody switches that off', async () => {
