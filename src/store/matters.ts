@@ -80,9 +80,9 @@ export class Matters {
     return this.#database.bulk(scope, (tx) =>
       tx.query<OverdueChanges>(
         `SELECT ${OF}, count(*)::int AS changes
-         FROM policy_verdict v JOIN change x ON x.verdict_id = v.id AND x.state IN ('open', 'held') AND x.overdue_at IS NOT NULL
-           JOIN connection c ON c.id = x.connection_id JOIN tenant t ON t.id = c.tenant_id
-         WHERE v.tenant_id IN ${SUBTREE('$1::uuid')} AND v.deadline_hours IS NOT NULL GROUP BY c.id, t.id ORDER BY c.id`,
+         FROM connection c JOIN change x ON x.connection_id = c.id AND x.state IN ('open', 'held') AND x.overdue_at IS NOT NULL
+           JOIN tenant t ON t.id = c.tenant_id
+         WHERE c.tenant_id IN ${SUBTREE('$1::uuid')} GROUP BY c.id, t.id ORDER BY c.id`,
         [scope],
       ),
     );

@@ -18,6 +18,7 @@ import { deliverDue } from '../../src/notifications/deliver.ts';
 import type { NotificationDeps } from '../../src/notifications/deps.ts';
 import { lookForChannels } from '../../src/notifications/look.ts';
 import { networks } from '../../src/notifications/reach.ts';
+import { startApply } from '../../src/review/apply.ts';
 import { listChanges } from '../../src/review/changes.ts';
 import { createKey } from '../../src/tenancy/apiKeys.ts';
 import { createPrincipal } from '../../src/tenancy/principals.ts';
@@ -213,6 +214,34 @@ describe('A channel', () => {
     await aRound();
     await aRound();
     expect(titles(chat)).toEqual(['quarantined', '1 change could not be applied']);
+  });
+
+  it('is told of an apply that was given up', async () => {
+    const { chat, acme } = await told(2, { immediately: ['failed-apply'] });
+    await acme.sync();
+    await acme.approveAll();
+    const { apply } = await startApply(install, acme.administrator, { connection: acme.connection });
+    const { applying } = install.store;
+    const open = await applying.open(apply);
+    if (open !== null) await applying.abandon(open, 'worker-killed', install.clock.now());
+    await aRound();
+    await aRound();
+    expect(titles(chat)).toEqual(['an apply was given up']);
+    expect((await linesOf(acme)).map(({ command }) => command)).toEqual([`rollcall applies show ${apply}`]);
+  });
+
+  it('is told of credentials that say when they expire, a month before', async () => {
+    const { chat, acme } = await told(1, { immediately: ['expiring-credential'] });
+    const expiresAt = new Date(install.clock.now().getTime() + 31 * 86_400_000);
+    const okta = { ...install.connectors.okta, credentialExpiresAt: () => expiresAt };
+    const look = lookForChannels({ ...deps, connectors: { ...install.connectors, okta } });
+    for (const minutes of [1, DAY, DAY, DAY]) {
+      install.clock.advance(minutes * 60_000);
+      await look(signal);
+      await deliverDue(deps, signal);
+    }
+    expect(titles(chat)).toEqual([expect.stringMatching(/^its credential expires on/)]);
+    expect((await linesOf(acme)).map(({ path }) => path)).toEqual([`/v1/connections/${acme.connection}`]);
   });
 
   it('is told of API keys that expire soon and were made for long, unless another has taken their place', async () => {
