@@ -11,7 +11,7 @@ import { suspended } from '../domain/tenant.ts';
 import type { RunningApply } from '../store/applyBatch.ts';
 import { ROLLCALL } from '../store/applyControl.ts';
 import { ApplyHalted, TenantSuspended } from '../store/applyGround.ts';
-import type { ApplyCounts } from '../store/applying.ts';
+import type { ApplyCounts } from '../store/applyOutcomes.ts';
 import type { Store } from '../store/store.ts';
 import { DespiteFreeze, refuseInFreeze } from './freezes.ts';
 

@@ -9,6 +9,7 @@ import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId 
 import { areGivenOut, findHolders, type Holders } from './addressHolders.ts';
 import { endLinks, settle } from './afterApply.ts';
 import { refuseHalted } from './applyGround.ts';
+import { noteLeft } from './applyOutcomes.ts';
 import { appendToChains, type ChainedEntry, lockChains } from './auditChains.ts';
 import type { BulkTransaction } from './database.ts';
 import { holdBack } from './guardedApply.ts';
@@ -130,7 +131,6 @@ export class Batch {
     const chained = entries.map((entry): ChainedEntry => ({ chain: this.#apply.tenant, entry }));
     await appendToChains(tx, this.#at, [...chained, ...ended]);
     await this.#seeWhoWasFirst(tx, applied, given, ground);
-    this.moved = done.filter(({ result }) => result.outcome === 'moved').length;
     return done.length + held.size;
   }
 
@@ -316,6 +316,9 @@ export class Batch {
        FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, "user" uuid, outcome text, reason text) WHERE c.id = r.id`,
       [JSON.stringify(rows), this.#at.toISOString(), this.#apply.id],
     );
+    const moved = rows.filter(({ outcome }) => outcome === 'moved');
+    await noteLeft(tx, this.#apply, 'moved', moved);
+    this.moved = moved.length;
   }
 
   /** In the tenant that the auth user is in by now; whoever hears of the one that they were in before hears that they are there no more. */

@@ -5,7 +5,7 @@ import { isTooMuchTrouble, pauseEnds } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
 import type { RunningApply } from './applyBatch.ts';
-import { type ApplyCounts, count } from './applying.ts';
+import { type ApplyCounts, countOutcomes } from './applyOutcomes.ts';
 import { haltOf } from './applyStarts.ts';
 import { appendAudit } from './audit.ts';
 import { tidyCounts } from './changeGroups.ts';
@@ -52,7 +52,7 @@ export class ApplyControl {
     const details = despiteFreeze === null ? {} : { despiteFreeze };
     return this.#change(apply, 'resume', said, at, details, async (tx) => {
       const expired = await letExpire(tx, apply, at);
-      const counts = await count(tx, apply.id);
+      const counts = await countOutcomes(tx, apply.id);
       const rows = await tx.query(
         `UPDATE apply SET state = 'running', halt = NULL, resumes_at = NULL, running_since = $2, done_before = $3,
            despite_freeze = coalesce($5, despite_freeze), terms = CASE WHEN $6::boolean THEN jsonb_set(terms, '{windows}', '[]') ELSE terms END
@@ -66,7 +66,7 @@ export class ApplyControl {
   cancel(apply: Which, said: Said, at: Date): Promise<boolean> {
     const halt = haltOf('person', { by: byWhom(said), reason: said.reason }, at);
     return this.#change(apply, 'cancel', said, at, {}, async (tx) => {
-      const counts = await count(tx, apply.id);
+      const counts = await countOutcomes(tx, apply.id);
       const rows = await tx.query(
         `UPDATE apply SET state = 'cancelled', finished_at = $2, halt = $3, resumes_at = NULL, running_since = NULL, counts = $4
          WHERE id = $1 AND state = ANY ($5::text[]) RETURNING id`,
@@ -109,7 +109,7 @@ export class ApplyControl {
     const { progressive } = apply.terms;
     return this.#database.bulk(apply.tenant, async (tx) => {
       await lockForPlan(tx, apply.connection);
-      const counts = await count(tx, apply.id);
+      const counts = await countOutcomes(tx, apply.id);
       const trouble = progressive !== null && isTooMuchTrouble(progressive, counts);
       const goesOn = !trouble && (progressive === null || progressive.pauseMinutes === 0);
       const because = trouble ? 'trouble' : 'first-part';

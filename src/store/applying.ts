@@ -12,12 +12,13 @@ import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../
 import { compileMapping, Mapping } from '../domain/mapping.ts';
 import type { PageOptions } from '../domain/page.ts';
 import { AddressGivenOut, Batch, type Claim, type Late, type RunningApply } from './applyBatch.ts';
+import { type ApplyCounts, COUNTED, countOutcomes, noteLeft, readOutcomes } from './applyOutcomes.ts';
 import { firstPart, haltOf, supersedeWaiting } from './applyStarts.ts';
 import { appendAudit } from './audit.ts';
 import { tidyCounts } from './changeGroups.ts';
 import { letExpire } from './changeNotes.ts';
-import { type ChangeView, readChanges } from './changes.ts';
-import type { BulkTransaction, Database, Sql } from './database.ts';
+import type { ChangeView } from './changes.ts';
+import type { BulkTransaction, Database } from './database.ts';
 import { lockForApply, lockForPlan } from './locks.ts';
 import { isSpread } from './places.ts';
 import { LIVE } from './planning.ts';
@@ -26,15 +27,6 @@ import { SUBTREE } from './scope.ts';
 const BATCH = 1_000;
 /** Those who exchange addresses come in one batch at the end: few ever do. */
 const LAST_BATCH = 10_000;
-
-export type ApplyCounts = {
-  readonly applied: number;
-  readonly alreadyApplied: number;
-  readonly moved: number;
-  readonly failed: number;
-  /** By a guard, for things had moved since the plan. */
-  readonly held: number;
-};
 
 export type ApplyView = ApplyCounts & {
   readonly id: ApplyId;
@@ -217,7 +209,7 @@ export class Applying {
         [apply.id, at.toISOString(), apply.connection, apply.decisions],
       );
       if (rows.length === 0) return;
-      const counts = await count(tx, apply.id);
+      const counts = await countOutcomes(tx, apply.id);
       await tx.query('UPDATE apply SET counts = $2 WHERE id = $1', [apply.id, counts]);
       // Whoever asks first for what waits goes over all that was applied just now: that is better done here than in the next plan.
       const [left] = await tx.query<{ waiting: number }>(
@@ -242,7 +234,10 @@ export class Applying {
         [apply.id, at.toISOString(), haltOf('given-up', { by: null, reason: because }, at)],
       );
       if (rows.length === 0) return;
-      await tx.query('UPDATE apply SET counts = $2 WHERE id = $1', [apply.id, await count(tx, apply.id)]);
+      await tx.query('UPDATE apply SET counts = $2 WHERE id = $1', [
+        apply.id,
+        await countOutcomes(tx, apply.id),
+      ]);
       const entry: AuditEntry = {
         actor: { kind: 'system', id: null, name: 'worker' },
         action: 'apply.abandoned',
@@ -266,7 +261,7 @@ export class Applying {
 
   /** What the changes of an apply came to, finished or not. */
   counts(id: ApplyId): Promise<ApplyCounts> {
-    return this.#database.bulk(this.#database.root, (tx) => count(tx, id));
+    return this.#database.bulk(this.#database.root, (tx) => countOutcomes(tx, id));
   }
 
   /** Applies that no process may be working on any more; carrying one out again finds what is done done. */
@@ -282,13 +277,10 @@ export class Applying {
   /** Those that an apply gave their outcome, oldest first; one row more than `limit` where others follow. */
   changesOf(
     within: TenantId,
-    { apply, outcomes }: { apply: ApplyId; outcomes: readonly Outcome[] },
-    { limit, after }: PageOptions,
+    of: { apply: ApplyId; outcomes: readonly Outcome[] },
+    page: PageOptions,
   ): Promise<readonly ChangeView[]> {
-    const where = `c.apply_id = $2 AND c.outcome = ANY ($3::text[]) AND ($4::uuid IS NULL OR c.id > $4) AND c.tenant_id IN ${SUBTREE('$1::uuid')}`;
-    return this.#database.bulk(within, (tx) =>
-      readChanges(tx, where, [within, apply, outcomes, after], limit + 1),
-    );
+    return this.#database.bulk(within, (tx) => readOutcomes(tx, within, of, page));
   }
 
   /** Newest first. */
@@ -304,7 +296,7 @@ export class Applying {
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.actor ->> 'name' AS by, a.total, a.created_at AS "createdAt",
            a.finished_at AS "finishedAt", a.starts_at AS "startsAt", a.halt, a.terms -> 'windows' AS windows, a.resumes_at AS "resumesAt", a.running_since AS "runningSince",
            a.done_before AS "doneBefore", a.despite_freeze AS "despiteFreeze", n.applied, n."alreadyApplied", n.moved, n.failed, coalesce(n.held, 0) AS held
-         FROM apply a, LATERAL (${COUNTED} WHERE a.counts IS NULL AND c.apply_id = a.id) c,
+         FROM apply a LEFT JOIN LATERAL (${COUNTED('a.id')}) c ON a.counts IS NULL,
            LATERAL jsonb_to_record(coalesce(a.counts, to_jsonb(c))) AS n (applied int, "alreadyApplied" int, moved int, failed int, held int)
          WHERE a.tenant_id IN ${SUBTREE('$1::uuid')}
            AND ($2::uuid IS NULL OR a.connection_id = $2) AND ($3::uuid IS NULL OR a.id = $3) AND ($4::uuid IS NULL OR a.id < $4)
@@ -325,17 +317,6 @@ export class Applying {
 
 type Moments = 'createdAt' | 'finishedAt' | 'startsAt' | 'resumesAt' | 'runningSince';
 
-const COUNTED = `SELECT count(*) FILTER (WHERE c.outcome = 'applied')::int AS applied,
-  count(*) FILTER (WHERE c.outcome = 'already-applied')::int AS "alreadyApplied",
-  count(*) FILTER (WHERE c.outcome = 'moved')::int AS moved, count(*) FILTER (WHERE c.outcome = 'failed')::int AS failed,
-  count(*) FILTER (WHERE c.outcome = 'held')::int AS held FROM change c`;
-
-/** What the changes of an apply came to so far. */
-export async function count(sql: Sql, apply: ApplyId): Promise<ApplyCounts> {
-  const [row] = await sql.query<ApplyCounts>(`${COUNTED} WHERE c.apply_id = $1`, [apply]);
-  return row ?? { applied: 0, alreadyApplied: 0, moved: 0, failed: 0, held: 0 };
-}
-
 async function failChange(
   tx: BulkTransaction,
   apply: RunningApply,
@@ -347,6 +328,12 @@ async function failChange(
   const rows = await tx.query<{ id: ChangeId }>(
     `UPDATE change SET state = 'failed', apply_id = $4, outcome = 'failed', outcome_reason = $2, closed_at = $3 WHERE id = ANY ($1::uuid[]) AND state = 'approved' RETURNING id`,
     [ids, reason, at.toISOString(), apply.id],
+  );
+  await noteLeft(
+    tx,
+    apply,
+    'failed',
+    rows.map(({ id }) => ({ id, reason })),
   );
   const entries = rows.map(
     ({ id }): AuditEntry => ({

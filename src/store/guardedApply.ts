@@ -8,6 +8,7 @@ import { type ChangeKind, type FieldChange, isPlace } from '../domain/change.ts'
 import { explainFinding, type Finding } from '../domain/guard.ts';
 import type { ApplyId, ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { Policy } from '../domain/policy.ts';
+import { noteLeft } from './applyOutcomes.ts';
 import {
   beginConcerned,
   concernLast,
@@ -99,5 +100,13 @@ async function holdFor(tx: BulkTransaction, apply: Apply, finding: Finding): Pro
      FROM meant WHERE c.id = meant.id RETURNING c.id`,
     [v7(), apply.tenant, apply.connection, explainFinding(finding), JSON.stringify(finding), apply.id],
   );
-  return rows.map(({ id }) => id);
+  const held = rows.map(({ id }) => id);
+  const reason = explainFinding(finding);
+  await noteLeft(
+    tx,
+    apply,
+    'held',
+    held.map((id) => ({ id, reason })),
+  );
+  return held;
 }

@@ -110,6 +110,7 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   { table: 'role_assignment', where: `${OWN} AND origin = 'manual'` },
   { table: 'guard_override', where: OF_THEIR_CONNECTIONS },
   { table: 'pair', where: OF_THEIR_CONNECTIONS },
+  { table: 'apply_outcome', where: `apply_id IN (SELECT id FROM apply WHERE ${OF_THEIR_CONNECTIONS})` },
   { table: 'apply', where: OF_THEIR_CONNECTIONS },
   { table: 'decision', where: OF_THEIR_CONNECTIONS },
   { table: 'sync_run', where: OF_THEIR_CONNECTIONS },

@@ -370,12 +370,13 @@ describe('A progressive apply', () => {
     });
     install.clock.advance(24 * 60 * MINUTE);
     expect(await advance(acme)).toEqual({ begun: [], waiting: [] });
+    await acme.sync(); // proposes them afresh, which alters nothing of what became of them here
     const { items } = await listAppliedChanges(install, acme.administrator, { apply, outcome: ['moved'] });
     expect(items.map(({ outcomeReason }) => outcomeReason)).toEqual(
       Array(2).fill('the auth user was changed since this was proposed'),
     );
     await resumeApply(install, acme.administrator, { apply });
-    expect(await carryOut(apply)).toMatchObject({ moved: 4 });
+    expect(await carryOut(apply)).toMatchObject({ moved: 2 }); // what had been approved was replaced
     expect(await applyOf(acme, apply)).toMatchObject({ state: 'finished', halt: null }); // nothing was left to keep back
   });
 

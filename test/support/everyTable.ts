@@ -4,7 +4,8 @@ import { v7 } from 'uuid';
 
 /** One row for a tenant in every table that has a tenant. The owner may write everywhere. */
 export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<void> {
-  const [principal, connection, user, decision, role, provider, run, group, channel] = [
+  const [principal, connection, user, decision, role, provider, run, group, channel, apply] = [
+    v7(),
     v7(),
     v7(),
     v7(),
@@ -208,7 +209,7 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
       'apply',
       {
         ...in_connection,
-        id: v7(),
+        id: apply,
         state: 'finished',
         principal_id: principal,
         actor: {},
@@ -216,6 +217,7 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
         total: 0,
       },
     ],
+    ['apply_outcome', { ...of, apply_id: apply, change_id: v7(), outcome: 'moved' }],
     [
       'change',
       {

@@ -15,7 +15,7 @@ import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { verifyAudit } from '../../src/review/audit.ts';
 import { listChanges, listEvents, summarise } from '../../src/review/changes.ts';
 import { type DecisionResult, decide } from '../../src/review/decide.ts';
-import type { ApplyCounts } from '../../src/store/applying.ts';
+import type { ApplyCounts } from '../../src/store/applyOutcomes.ts';
 import type { ChangeView, Summary } from '../../src/store/changes.ts';
 import type { EventView } from '../../src/store/events.ts';
 import type { Store } from '../../src/store/store.ts';
