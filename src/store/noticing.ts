@@ -22,13 +22,14 @@ export type Known = {
   readonly users: number | null;
 };
 
-/** Looks only once something is taken from somebody, and once in a plan. */
+/** Looks only once something is taken from somebody; for managers once in a plan, and for each role once. */
 export class Noticing {
   readonly #sql: Sql;
   readonly #known: Known;
-  #hasLooked = false;
-  #managers: ReadonlySet<string> = new Set();
-  #lastHolders: ReadonlyMap<string, readonly string[]> = new Map();
+  #managers: ReadonlySet<string> | null = null;
+  readonly #rolesLooked = new Set<string>();
+  /** Roles of whoever is the last to have them. */
+  readonly #lastHolders = new Map<string, string[]>();
   #isUnusual = false;
   readonly noticed: Noticed;
 
@@ -37,8 +38,7 @@ export class Noticing {
     this.#known = known;
     const domains = new Set([...known.verifiedDomains.values()].flatMap((of) => [...of]));
     this.noticed = {
-      manages: (change) =>
-        this.#managers.size > 0 && namesOf(change).some((name) => this.#managers.has(name)),
+      manages: (change) => this.#isManager(change),
       isLastHolder: (change) => this.#losesLast(change),
       isStrange: domains.size === 0 ? NOTHING_NOTICED.isStrange : (change) => isOutside(change, domains),
       isUnusualHour: () => this.#isUnusual,
@@ -53,23 +53,41 @@ export class Noticing {
 
   /** Before these are assessed. */
   async look(changes: readonly ProposedChange[]): Promise<void> {
-    if (this.#hasLooked || !changes.some(takesAway)) return;
-    this.#hasLooked = true;
-    const { isFull, users } = this.#known;
-    if (isFull || (users !== null && users <= FEW_USERS)) this.#managers = await managersIn(this.#sql);
-    this.#lastHolders = await lastHoldersIn(this.#sql);
+    const taking = changes.filter(takesAway);
+    if (taking.length === 0) return;
+    this.#managers ??= await this.#lookForManagers(taking);
+    const roles = [...new Set(taking.flatMap(lostWith))].filter((role) => !this.#rolesLooked.has(role));
+    if (roles.length === 0) return;
+    for (const role of roles) this.#rolesLooked.add(role);
+    for (const { user, role } of await lastHoldersOf(this.#sql, roles))
+      this.#lastHolders.set(user, [...(this.#lastHolders.get(user) ?? []), role]);
   }
 
-  #losesLast({ kind, authUser, rolesLost }: ProposedChange): boolean {
-    const roles = authUser === null ? undefined : this.#lastHolders.get(authUser);
-    if (roles === undefined) return false;
-    return kind === 'suspend' || kind === 'delete' || roles.some((role) => rolesLost.includes(role));
+  /** null: nobody leaves yet. */
+  async #lookForManagers(taking: readonly ProposedChange[]): Promise<ReadonlySet<string> | null> {
+    if (!taking.some(removes)) return null;
+    const { isFull, users } = this.#known;
+    return isFull || (users !== null && users <= FEW_USERS) ? await managersIn(this.#sql) : new Set();
+  }
+
+  #isManager(change: ProposedChange): boolean {
+    const managers = this.#managers;
+    return managers !== null && managers.size > 0 && namesOf(change).some((name) => managers.has(name));
+  }
+
+  #losesLast(change: ProposedChange): boolean {
+    const roles = change.authUser === null ? undefined : this.#lastHolders.get(change.authUser);
+    return roles !== undefined && lostWith(change).some((role) => roles.includes(role));
   }
 }
 
-const takesAway = ({ kind, rolesLost }: ProposedChange) =>
-  kind === 'suspend' || kind === 'delete' || rolesLost.length > 0;
+const removes = ({ kind }: ProposedChange) => kind === 'suspend' || kind === 'delete';
+const takesAway = (change: ProposedChange) => removes(change) || change.rolesLost.length > 0;
 
+/** Of those that the directory gave. */
+function lostWith(change: ProposedChange): readonly string[] {
+  return removes(change) ? side(change.before).roles : change.rolesLost;
+}
 /** By what directories may name them as a manager. */
 function namesOf({ externalId, before }: ProposedChange): readonly string[] {
   const { email, userName } = side(before).fields;
@@ -85,21 +103,23 @@ function isOutside({ after }: ProposedChange, domains: ReadonlySet<string>): boo
 
 /** Of somebody active, in whatever tenant the transaction sees. */
 async function managersIn(sql: Sql): Promise<ReadonlySet<string>> {
-  const rows = await sql.query<{ manager: string }>(
-    `SELECT DISTINCT lower(attributes ->> 'manager') AS manager FROM auth_user
-     WHERE state = 'active' AND attributes ->> 'manager' IS NOT NULL`,
+  const rows = await sql.query<{ manager: string | null }>(
+    `SELECT DISTINCT m.manager FROM visible_tenants() AS v CROSS JOIN LATERAL (
+       SELECT attributes ->> 'manager' AS manager FROM auth_user WHERE tenant_id = v AND state = 'active' OFFSET 0) m`,
   );
-  return new Set(rows.map(({ manager }) => manager));
+  return new Set(rows.flatMap(({ manager }) => manager?.toLowerCase() ?? []));
 }
 
-/** Roles by whoever is the only active one to have them in what the transaction sees; a role at a time, by its index. */
-async function lastHoldersIn(sql: Sql): Promise<ReadonlyMap<string, readonly string[]>> {
-  const rows = await sql.query<{ user: string; roles: readonly string[] }>(
-    `SELECT h.users[1] AS user, array_agg(r.name) AS roles FROM role r CROSS JOIN LATERAL (
+/** Who is the only active one to have a role in what the transaction sees; looked up by role and tenant, no further than needed. */
+function lastHoldersOf(sql: Sql, roles: readonly string[]) {
+  return sql.query<{ user: string; role: string }>(
+    `SELECT h.users[1] AS user, r.name AS role FROM role r CROSS JOIN LATERAL (
        SELECT array_agg(DISTINCT id) AS users, count(*) AS rows FROM (
-         SELECT g.auth_user_id AS id FROM role_assignment g JOIN auth_user a ON a.id = g.auth_user_id
-         WHERE g.role_id = r.id AND a.state = 'active' LIMIT ${HOLDERS}) few) h
-     WHERE cardinality(h.users) = 1 AND h.rows < ${HOLDERS} GROUP BY 1`,
+         SELECT g.id FROM visible_tenants() AS v
+           CROSS JOIN LATERAL (SELECT auth_user_id AS id FROM role_assignment WHERE role_id = r.id AND tenant_id = v OFFSET 0) g
+           CROSS JOIN LATERAL (SELECT FROM auth_user WHERE id = g.id AND state = 'active' OFFSET 0) a
+         LIMIT ${HOLDERS}) few) h
+     WHERE r.name = ANY ($1::text[]) AND cardinality(h.users) = 1 AND h.rows < ${HOLDERS}`,
+    [roles],
   );
-  return new Map(rows.map(({ user, roles }) => [user, roles]));
 }
