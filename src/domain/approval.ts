@@ -45,7 +45,7 @@ export function explainHindrance(because: Hindrance, { from }: { readonly from: 
   }
 }
 
-/** What is still missing. @param more how many approvals; at least one where they are there and none is by the role of escalation */
+/** How far it has come, and whose approval is still missing. */
 export function awaitedInWords({ needed, from, given, overdue, escalateTo }: Approvals): string {
   const more = Math.max(needed - given.length, 0);
   const by = overdue && escalateTo !== null ? escalateTo : from;

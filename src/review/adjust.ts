@@ -50,6 +50,9 @@ export async function adjustNewcomer(
   const { change, fingerprint, reason, ...wanted } = parseInput(NewAdjustment, input);
   const found = await deps.store.adjustments.find(caller.tenant, change);
   if (found === null) throw notFound('change');
+  // Before anything is said of its product plan: a tenant that is not the caller's to see has none as far as they hear.
+  if (wanted.tenant !== undefined && (await deps.store.tenants.get(caller.tenant, wanted.tenant)) === null)
+    throw refused('unknown-place');
   await refuseUnknown(deps, wanted.roles ?? []);
   const named = (wanted.roles ?? []).map((name, at) => ({ name, path: `roles.${at}` }));
   await ensureMappable(deps, caller, wanted.tenant ?? found.tenant, named);
