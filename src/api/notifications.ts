@@ -182,7 +182,7 @@ export const notifications = [
     path: '/v1/notifications',
     operation: 'listNotifications',
     summary: 'List notifications',
-    description: 'What channels were told in the last thirty days, oldest first, and how each message fared.',
+    description: 'What channels were told in the last thirty days, newest first, and how each message fared.',
     needs: 'notifications.read',
     input: ListNotifications,
     status: 200,

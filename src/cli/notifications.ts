@@ -49,7 +49,9 @@ export function addNotificationCommands(program: Command, cli: Cli): void {
   );
   const list = notifications
     .command('list', { isDefault: true })
-    .description('list what channels were told in the last thirty days, and how each message fared')
+    .description(
+      'list what channels were told in the last thirty days, newest first, and how each message fared',
+    )
     .option('--tenant <tenant>', 'only of this tenant and what is below it')
     .option('--channel <channel>', 'only to this channel: id or name')
     .addOption(new Option('--state <state>', 'only in this state').choices(['waiting', 'sent', 'failed']))

@@ -241,7 +241,7 @@ export async function removeChannel(
   await store.channels.remove(caller.tenant, found, { at: clock.now(), entry });
 }
 
-/** What channels were told, and how each message fared, of the last thirty days. Throws `invalid-input`, `not-found` for the tenant. */
+/** What channels were told, and how each message fared, of the last thirty days, newest first. Throws `invalid-input`, `not-found` for the tenant. */
 export async function listNotifications(
   { store }: Pick<NotificationDeps, 'store'>,
   caller: Caller,

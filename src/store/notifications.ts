@@ -136,13 +136,13 @@ export class Notifications {
     });
   }
 
-  /** Newest last. */
+  /** Newest first. */
   list(scope: TenantId, filter: NotificationFilter, page: PageOptions): Promise<Listed<Notification>> {
     return this.#database.bulk(scope, async (tx) => {
       const rows = await tx.query<Notification>(
         `${VIEW} WHERE n.tenant_id IN ${SUBTREE('$1::uuid')} AND n.tenant_id IN ${SUBTREE('$2::uuid')}
-           AND ($3::uuid IS NULL OR n.channel_id = $3) AND ($4::text IS NULL OR n.state = $4) AND ($5::uuid IS NULL OR n.id > $5)
-         ORDER BY n.id LIMIT $6`,
+           AND ($3::uuid IS NULL OR n.channel_id = $3) AND ($4::text IS NULL OR n.state = $4) AND ($5::uuid IS NULL OR n.id < $5)
+         ORDER BY n.id DESC LIMIT $6`,
         [scope, filter.tenant, filter.channel ?? null, filter.state ?? null, page.after, page.limit + 1],
       );
       return toPage(rows, page.limit);

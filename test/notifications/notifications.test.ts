@@ -77,7 +77,7 @@ async function told(
 const titles = ({ posted }: Chat) => posted.map(({ body }) => body.text.replace(/^.*: /, ''));
 const messages = async (acme: Connected) => {
   const { items } = await listNotifications(deps, install.operator, { tenant: acme.tenant, limit: 500 });
-  return items;
+  return items.toReversed();
 };
 const linesOf = async (acme: Connected): Promise<readonly Line[]> =>
   (await messages(acme)).flatMap(({ message }) => message.lines);
@@ -386,6 +386,12 @@ describe('A message', () => {
     for (let run = 0; run < 3; run += 1) await acme.sync();
     await aRound();
     expect((await messages(acme)).map(({ state }) => state)).toEqual(['failed', 'sent']);
+    const page = await listNotifications(deps, install.operator, { tenant: acme.tenant, limit: 1 });
+    const { items: older, next } = await listNotifications(deps, install.operator, {
+      tenant: acme.tenant,
+      after: page.next,
+    });
+    expect([page.items[0]?.state, older.map(({ state }) => state), next]).toEqual(['sent', ['failed'], null]);
   });
 
   it('of a process that was killed while it sent it is sent by another, with the same key', async () => {
