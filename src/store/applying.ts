@@ -296,7 +296,7 @@ export class Applying {
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.actor ->> 'name' AS by, a.total, a.created_at AS "createdAt",
            a.finished_at AS "finishedAt", a.starts_at AS "startsAt", a.halt, a.terms -> 'windows' AS windows, a.resumes_at AS "resumesAt", a.running_since AS "runningSince",
            a.done_before AS "doneBefore", a.despite_freeze AS "despiteFreeze", n.applied, n."alreadyApplied", n.moved, n.failed, coalesce(n.held, 0) AS held
-         FROM apply a LEFT JOIN LATERAL (${COUNTED('a.id')}) c ON a.counts IS NULL,
+         FROM apply a, LATERAL (${COUNTED('CASE WHEN a.counts IS NULL THEN a.id END')}) c,
            LATERAL jsonb_to_record(coalesce(a.counts, to_jsonb(c))) AS n (applied int, "alreadyApplied" int, moved int, failed int, held int)
          WHERE a.tenant_id IN ${SUBTREE('$1::uuid')}
            AND ($2::uuid IS NULL OR a.connection_id = $2) AND ($3::uuid IS NULL OR a.id = $3) AND ($4::uuid IS NULL OR a.id < $4)
