@@ -146,6 +146,39 @@ describe('Where a policy asks for two approvals', () => {
     expect(await approve(acme, other, 'u1')).toMatchObject({ decided: 1 });
   });
 
+  it('both let go what a guard holds, knowing what it found; one given before does not', async () => {
+    const groups = [{ id: 'g', members: ['u1'], name: 'G' }];
+    const mapping = { roles: [{ group: 'G', role: 'keeper' }] };
+    const acme = await install.connect({
+      directory: aDirectory({ users: 3, groups }),
+      mapping,
+      guards: noGuards,
+    });
+    await acme.syncAndApply();
+    const rules: ReviewRule[] = [
+      { name: 'all', when: 'true', decide: { require: { approvals: 2, from: 'reviewer' } } },
+    ];
+    const policy = (keepOneOf: string[]) =>
+      updateConnection(install, acme.administrator, {
+        ...{
+          connection: acme.connection,
+          policy: { rules, guards: noGuards, keepOneOf, samePerson: 'show' as const },
+        },
+      });
+    const [one, other] = [await somebody(acme), await somebody(acme)];
+    await policy([]);
+    acme.directory.remove('u1');
+    await acme.sync();
+    expect(await approve(acme, one, 'u1')).toMatchObject({ waiting: 1 });
+    await policy(['keeper']);
+    await acme.sync();
+    expect(await acme.changeOf('u1')).toMatchObject({ state: 'held', approvals: { given: [] } });
+    expect(await approve(acme, other, 'u1')).toMatchObject({ decided: 0, waiting: 1 });
+    expect(await stateOf(acme)).toBe('held');
+    expect(await approve(acme, one, 'u1')).toMatchObject({ decided: 1 });
+    expect(await acme.apply()).toMatchObject({ applied: 1, held: 0 });
+  });
+
   it('both are of the same content: what the directory says later takes two again', async () => {
     const acme = await asking({ approvals: 2 });
     const [one, other] = [await somebody(acme), await somebody(acme)];
