@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { aCommandLine } from './commandLine.ts';
+
+const { ok, run, file, folder } = aCommandLine('external');
+
+const cases = (expected: string) =>
+  `cases:\n  - {name: an edit, change: {after: {jobTitle: Smith}}, expect: ${expected}}\n`;
+const rules = (decide: string) =>
+  `timeZone: Europe/Rome\nrules:\n  - {name: all, when: "true", decide: ${decide}}\n`;
+
+beforeAll(async () => {
+  await ok('tenants', 'add', 'Harbor');
+  const credentials = file('credentials.json', '{"kind": "api-token", "token": "00secret"}');
+  await ok(
+    ...['connections', 'add', 'Harbor Okta', '--tenant', 'Harbor', '--provider', 'okta'],
+    ...['--url', 'https://harbor.okta.example', '--credentials-file', credentials],
+  );
+}, 120_000);
+
+describe('rollcall policy', { timeout: 120_000 }, () => {
+  it('tests rules by cases, without an install, and ends with 1 where one comes out otherwise', async () => {
+    const policy = file('draft.yaml', rules('approve'));
+    const passed = await run('policy', 'test', file('good.yaml', cases('approve')), '--policy', policy);
+    expect(passed).toMatchObject({ code: 0, stdout: 'ok  an edit\n1 case as expected, 0 not.\n' });
+    const failed = await run('policy', 'test', file('bad.yaml', cases('hold')), '--policy', policy, '--json');
+    expect(failed.code).toBe(1);
+    expect(JSON.parse(failed.stdout)).toMatchObject({
+      ...{ passed: 0, failed: 1 },
+      cases: [{ passed: false, differences: ['verdict: expected hold, got approve'] }],
+    });
+    const wrong = await run(
+      'policy',
+      'test',
+      file('good.yaml', cases('approve')),
+      '--policy',
+      file('wrong.yaml', rules('aprove')),
+    );
+    expect(wrong).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/rules\.0\.decide, line 3, column \d+: has to be/),
+    });
+  });
+
+  it('takes rules over for a tenant and for a connection, shows them, and says which decide nothing', async () => {
+    await ok(
+      'policy',
+      'set',
+      file('tenant.yaml', rules('{hold: {reason: somebody looks}}')),
+      '--tenant',
+      'Harbor',
+    );
+    const own = file(
+      'own.yaml',
+      'rules:\n  - {name: titles, when: \'change.risk == "low"\', decide: approve}\n',
+    );
+    const set = await ok('policy', 'set', own, '--connection', 'Harbor Okta');
+    expect(set.stderr).toContain('“titles” decides nothing: a tenant above decides at least as strictly');
+    const shown = await ok('policy', 'show', '--connection', 'Harbor Okta');
+    expect(shown.stdout).toMatch(
+      /Rules of Harbor\n {2}1\. all: somebody looks\n.*\nRules of Harbor Okta\n {2}1\. titles: approved\n/,
+    );
+    const out = join(folder, 'out.yaml');
+    const { stdout } = await ok('policy', 'show', '--tenant', 'Harbor', '--out', out, '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ version: 1, timeZone: 'Europe/Rome' });
+    expect(readFileSync(out, 'utf8')).toContain('reason: somebody looks');
+    await ok('policy', 'set', out, '--tenant', 'Harbor');
+    expect(JSON.parse((await ok('policy', 'show', '--tenant', 'Harbor', '--json')).stdout).version).toBe(1);
+    expect((await ok('connections', 'show', 'Harbor Okta', '--json')).stdout).toContain(
+      '"deletedPercent": 10',
+    );
+  });
+
+  it('replays a draft, and says what it needs', async () => {
+    const draft = file('draft.yaml', rules('approve'));
+    const { stdout } = await ok('policy', 'replay', draft, '--connection', 'Harbor Okta', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({
+      changes: 0,
+      differences: [],
+      rules: [{ rule: 'all', changes: 0 }],
+    });
+    expect(await run('policy', 'replay', draft)).toMatchObject({
+      ...{ code: 2, stderr: expect.stringContaining('Give --connection or --tenant.') },
+    });
+    expect(await run('policy', 'replay', draft, '--tenant', 'Harbor', '--to', 'hold')).toMatchObject({
+      ...{ code: 2, stderr: expect.stringContaining('Add --list.') },
+    });
+  });
+});
