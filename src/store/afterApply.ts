@@ -1,5 +1,6 @@
 /** What follows, beside the auth users themselves, once changes of a batch are carried out: asked only where such changes are among them. */
 import { v7 } from 'uuid';
+import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ChangeKind } from '../domain/change.ts';
 import type { ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { LEAVING } from '../domain/leavers.ts';
@@ -10,7 +11,12 @@ type CarriedOut = {
   readonly change: { readonly id: ChangeId; readonly kind: ChangeKind; readonly externalId: ExternalId };
 };
 
-type Of = { readonly connection: ConnectionId; readonly tenant: TenantId; readonly at: Date };
+type Of = {
+  readonly actor: Actor;
+  readonly connection: ConnectionId;
+  readonly tenant: TenantId;
+  readonly at: Date;
+};
 
 /** The links that end. */
 export async function endLinks(sql: Sql, of: Of, applied: readonly CarriedOut[]): Promise<void> {
@@ -22,10 +28,14 @@ export async function endLinks(sql: Sql, of: Of, applied: readonly CarriedOut[])
   ]);
 }
 
-/** To be called when the changes have their outcome. */
-export async function settle(sql: Sql, of: Of, applied: readonly CarriedOut[]): Promise<void> {
+/** To be called when the changes have their outcome. Gives what is to be audited beside that. */
+export async function settle(
+  sql: Sql,
+  of: Of,
+  applied: readonly CarriedOut[],
+): Promise<readonly AuditEntry[]> {
   const unlinked = applied.filter(({ change }) => change.kind === 'unlink').map(({ change }) => change.id);
-  if (unlinked.length > 0) await refuseLinks(sql, of, unlinked);
+  const refusals = unlinked.length === 0 ? [] : await refuseLinks(sql, of, unlinked);
   const settled = externalIdsOf(applied, ['reactivate', 'unlink']);
   if (settled.length > 0)
     await sql.query('DELETE FROM leaver WHERE connection_id = $1 AND external_id = ANY ($2::text[])', [
@@ -39,6 +49,7 @@ export async function settle(sql: Sql, of: Of, applied: readonly CarriedOut[]): 
       of,
       gone.map(({ change }) => change.id),
     );
+  return refusals;
 }
 
 function externalIdsOf(applied: readonly CarriedOut[], kinds: readonly ChangeKind[]): readonly ExternalId[] {
@@ -51,9 +62,9 @@ function externalIdsOf(applied: readonly CarriedOut[], kinds: readonly ChangeKin
  */
 async function refuseLinks(
   sql: Sql,
-  { connection, tenant, at }: Of,
+  { actor, connection, tenant, at }: Of,
   ids: readonly ChangeId[],
-): Promise<void> {
+): Promise<readonly AuditEntry[]> {
   const undone = await sql.query<{ undo: ChangeId; approval: string }>(
     `SELECT u.id AS undo, u.decision_id AS approval FROM change u JOIN change o ON o.id = u.undoes
      WHERE u.id = ANY ($1::uuid[]) AND o.kind = 'link' ORDER BY u.id`,
@@ -83,6 +94,11 @@ async function refuseLinks(
      FROM undone r JOIN change u ON u.id = r.undo JOIN change o ON o.id = u.undoes`,
     [JSON.stringify(rows), connection, tenant, at.toISOString()],
   );
+  const byDecision = Map.groupBy(rows, ({ refusal }) => refusal ?? '');
+  return [...byDecision].map(([decision, { length }]): AuditEntry => {
+    const details = { decision, changes: length, because: 'link-undone' };
+    return { actor, action: 'changes.rejected', subject: { kind: 'change-set', id: connection }, details };
+  });
 }
 
 /** Those who are suspended or deleted because they have left: be it that this was undone, and that is undone again. */

@@ -120,14 +120,14 @@ export class Batch {
     await this.#writeIdentities(tx, applied);
     await this.#writeRoles(tx, applied);
     await this.#writeOutcomes(tx, done);
-    await settle(tx, { ...this.#apply, at: this.#at }, applied);
+    const refused = await settle(tx, { ...this.#apply, at: this.#at }, applied);
     await moveAlong(tx, applied);
     await this.#writeEvents(tx, applied);
     const ended = await endOwnSessions(tx, this.#apply.connection, applied, this.#at);
     // Connections of tenants below hold the ends of theirs, so that `#seeWhoWasFirst` sees what they gave.
     const below = ground.spread && given.length > 0 ? applied.map(({ tenant }) => tenant) : [];
     await lockChains(tx, [this.#apply.tenant, ...below, ...ended.map(({ chain }) => chain)]);
-    const entries = [...done.map((one) => this.#auditEntry(one)), ...held.values()];
+    const entries = [...done.map((one) => this.#auditEntry(one)), ...held.values(), ...refused];
     const chained = entries.map((entry): ChainedEntry => ({ chain: this.#apply.tenant, entry }));
     await appendToChains(tx, this.#at, [...chained, ...ended]);
     await this.#seeWhoWasFirst(tx, applied, given, ground);

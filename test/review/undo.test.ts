@@ -7,7 +7,7 @@ import { updateConnection } from '../../src/tenancy/connections.ts';
 import { listTenants, updateTenant } from '../../src/tenancy/tenants.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, type ConnectOptions, Install, noGuards } from '../support/install.ts';
-import { aCaller, aUser } from '../support/tenancy.ts';
+import { aCaller, aUser, auditOf } from '../support/tenancy.ts';
 
 let install: Install;
 beforeAll(async () => {
@@ -237,6 +237,13 @@ describe('The undo of an apply', () => {
     const now = (await acme.users()).find(({ id }) => id === user);
     expect({ ...now, version: 0 }).toEqual({ ...before, version: 0 });
     expect((await acme.events()).at(-1)).toMatchObject({ type: 'user.unlinked', authUser: user });
+    const { decision } = await acme.changeOf('ada');
+    expect(await auditOf(install.database.url, acme.tenant)).toContainEqual(
+      expect.objectContaining({
+        action: 'changes.rejected',
+        details: { decision: decision?.id, changes: 1, because: 'link-undone' },
+      }),
+    );
     await acme.sync({ full: true });
     expect(await acme.inState('rejected')).toEqual(['ada']);
     expect(await acme.pending()).toEqual([]);
