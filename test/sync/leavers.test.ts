@@ -242,7 +242,16 @@ describe('Whoever was deleted long ago', () => {
   it('is kept where they are back, where nobody has said how long, and where another directory has them too', async () => {
     const back = await settled(2, { policy: purging });
     const forever = await settled(2, { policy: {} });
-    for (const acme of [back, forever]) {
+    const shared = await settled(2, { policy: purging });
+    const keeping = await install.connect({ directory: aDirectory({ users: 0 }), tenant: shared.tenant });
+    const { id } = await shared.user('u1');
+    await asOwner(install.database.url, (client) =>
+      client.query(
+        `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version) VALUES ($1, 'x', $2, $3, '\\x00', 1)`,
+        [keeping.connection, shared.tenant, id],
+      ),
+    );
+    for (const acme of [back, forever, shared]) {
       acme.directory.remove('u1');
       await acme.syncAndApply();
     }
@@ -250,7 +259,7 @@ describe('Whoever was deleted long ago', () => {
     back.directory.add({ id: 'u1' });
     await back.sync();
     await purge();
-    for (const acme of [back, forever]) expect((await acme.user('u1')).fields).not.toEqual({});
+    for (const acme of [back, forever, shared]) expect((await acme.user('u1')).fields).not.toEqual({});
     await back.approveAll();
     await back.apply();
     await purge();
