@@ -68,7 +68,7 @@ function addShow(policy: Command, cli: Cli): void {
 
 function addSet(policy: Command, cli: Cli): void {
   const set = whose(policy.command('set'))
-    .description('take over the parts of a policy that a file names; from the next sync on')
+    .description('take over the parts of a policy that a file names')
     .argument('<file>', 'YAML or JSON; - reads standard input')
     .action((file: string, where: Where) => {
       const text = contentOf(file, 'The policy');
@@ -211,14 +211,18 @@ async function setPolicy(cli: Cli, app: App, text: string, where: Where): Promis
     const shown = await operator.getConnectionPolicy(connection);
     if (cli.terminal.json) return cli.terminal.document(shown);
     writeNotes(cli.terminal, shown);
-    cli.terminal.line(`The policy holds from the next sync of the connection on.`);
+    cli.terminal.line(
+      'The policy is stored. What waits is judged anew within a minute, or with the next sync.',
+    );
     return cli.next(`sync ${connection}`);
   }
   if (tenant === undefined) return;
   const shown = await operator.setTenantPolicy({ tenant, ...parseTenantPolicy(text) });
   if (cli.terminal.json) return cli.terminal.document(shown);
   writeNotes(cli.terminal, shown);
-  cli.terminal.line('The policy holds from the next sync of each connection on.');
+  cli.terminal.line(
+    'The policy is stored. What waits is judged anew within a minute, or with the next sync.',
+  );
 }
 
 function draftIn(text: string) {

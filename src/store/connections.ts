@@ -23,6 +23,7 @@ import { type Database, type Sql, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import type { Connection as ConnectionRow, Prisma } from './generated/client.ts';
 import { holdNamedRoles } from './heldRoles.ts';
+import { STALE } from './judging.ts';
 import { pageQuery, subtree } from './scope.ts';
 import type { SecretBox } from './secrets.ts';
 
@@ -154,7 +155,13 @@ function consequences(before: Connection, patch: ConnectionPatch): Prisma.Connec
   return {
     ...(touchesAccess(before, patch) ? { accessVersion: { increment: 1 } } : {}),
     ...(matchesOtherwise(before, patch) ? { deltaToken: null } : {}),
+    ...(isJudgedOtherwise(before, patch) ? { judgedBy: STALE } : {}),
   };
+}
+
+/** Then all that waits is judged anew. */
+function isJudgedOtherwise(before: Connection, { policy }: ConnectionPatch): boolean {
+  return policy !== undefined && !isDeepStrictEqual(policy.rules, before.policy.rules);
 }
 
 /** Then whoever waits to be linked is not matched by the rules that count: the next run looks at everybody. */

@@ -32,6 +32,7 @@ import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import { type ChangeFilter, conditions } from './changeFilter.ts';
 import { reopenDueEverywhere } from './changeNotes.ts';
 import type { BulkTransaction, Database } from './database.ts';
+import { judgeStale } from './judging.ts';
 import { SUBTREE } from './scope.ts';
 
 export type Verdict = 'approve' | 'reject' | 'hold';
@@ -125,11 +126,13 @@ export class Decisions {
   }
 
   /**
-   * Opens again, wherever it is, what was refused, held back or approved until a time that has come; gives how many changes. Notes what has
-   * waited for longer than policies want it to, and hands on what was assigned and is replaced.
+   * Opens again, wherever it is, what was refused, held back or approved until a time that has come; gives how many changes. Judges what
+   * waits by rules that have changed, notes what has waited for longer than policies want it to, and hands on what was assigned and is
+   * replaced.
    */
   async openAgain(at: Date): Promise<number> {
     const opened = await reopenDueEverywhere(this.#database, at);
+    await judgeStale(this.#database, at);
     await noteOverdue(this.#database, at);
     await new Assignments(this.#database).follow();
     return opened;

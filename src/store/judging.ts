@@ -10,8 +10,9 @@ import type { JudgedChange } from '../domain/changeExpression.ts';
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import { compileRules, explainVerdict, type Judge, outOfTime, type Verdict } from '../domain/reviewRules.ts';
 import type { RiskLevel, RiskSignal } from '../domain/risk.ts';
+import { appendAudit } from './audit.ts';
 import { copyInto } from './copy.ts';
-import type { BulkTransaction, Sql } from './database.ts';
+import type { BulkTransaction, Database, Sql } from './database.ts';
 import { type ConnectionRules, readRules } from './ruleLevels.ts';
 
 export type Judged = {
@@ -36,6 +37,46 @@ export async function judgeChanges(tx: BulkTransaction, of: Of, when: When): Pro
   if (anew)
     await tx.query('UPDATE connection SET judged_by = $2 WHERE id = $1', [of.connection, rules.digest]);
   return await judging.carryOut();
+}
+
+/** In the place of a digest: a rule has changed, and all that waits is to be judged anew. */
+export const STALE = 'stale';
+
+/**
+ * Of every connection whose rules have changed since its last plan, judges what waits. Whose change set a plan is being stored for is
+ * left to that plan, or to the next time. Gives how many changes are decided otherwise now, or are to be.
+ */
+export async function judgeStale(database: Database, at: Date): Promise<number> {
+  const stale = await database.bulk(database.root, (tx) =>
+    tx.query<Of>(
+      'SELECT id AS connection, tenant_id AS tenant FROM connection WHERE judged_by = $1 ORDER BY id',
+      [STALE],
+    ),
+  );
+  let [altered, failed]: [number, unknown[]] = [0, []];
+  for (const of of stale) {
+    try {
+      altered += await database.bulk(of.tenant, (tx) => judgeIn(tx, of, at));
+    } catch (error) {
+      failed = [...failed, error]; // one whose policy cannot be read keeps no other waiting
+    }
+  }
+  if (failed.length > 0) throw new AggregateError(failed, 'changes of some connections are not judged anew');
+  return altered;
+}
+
+async function judgeIn(tx: BulkTransaction, of: Of, at: Date): Promise<number> {
+  const [free] = await tx.query<{ revision: string }>(
+    'SELECT change_revision AS revision FROM connection WHERE id = $1 AND judged_by = $2 FOR NO KEY UPDATE SKIP LOCKED',
+    [of.connection, STALE],
+  );
+  if (free === undefined) return 0;
+  const revision = Number(free.revision) + 1;
+  const { altered, entries } = await judgeChanges(tx, of, { revision, at });
+  if (altered === 0) return 0;
+  await tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [of.connection, revision]);
+  await appendAudit(tx, of.tenant, at, entries);
+  return altered;
 }
 
 const BATCH = 1_000;

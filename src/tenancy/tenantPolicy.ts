@@ -53,7 +53,7 @@ export const ChangedTenantPolicy = z.strictObject({
   freezes: TenantPolicy.shape.freezes.unwrap().optional(),
 });
 
-/** From the next plan of each connection on, of all that waits there. Throws `invalid-input`, `not-found`, `changed-since-shown`. */
+/** All that waits is judged anew by housekeeping, or by the next plan of its connection. Throws `invalid-input`, `not-found`, `changed-since-shown`. */
 export async function setTenantPolicy(
   deps: TenantPolicyDeps,
   caller: Caller,

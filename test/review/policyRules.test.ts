@@ -219,6 +219,26 @@ describe('When rules change', () => {
     expect(await acme.revision()).toBe(quiet);
   });
 
+  it('all that waits is judged anew within a minute without any plan, once for all processes', async () => {
+    const tenant = await install.tenant();
+    const [acme, resting] = [await withRules([], tenant), await withRules([], await install.tenant(tenant))];
+    const tidy = () => install.store.decisions.openAgain(install.clock.now());
+    await tidy();
+    const seen = await acme.revision();
+    await tenantRules(tenant, [rule('u1', 'user.userName.startsWith("u1")', 'approve')]);
+    await Promise.all([tidy(), tidy()]);
+    for (const of of [acme, resting]) expect(await of.inState('approved')).toEqual(['u1']);
+    expect(await acme.revision()).toBe(seen + 1);
+    await setRules(acme, [rule('u1', 'user.userName.startsWith("u1")', hold)]);
+    await tidy();
+    expect(await acme.inState('held')).toEqual(['u1']);
+    expect(await resting.inState('approved')).toEqual(['u1']);
+    const quiet = await acme.revision();
+    await tidy();
+    await acme.sync();
+    expect(await acme.revision()).toBe(quiet);
+  });
+
   it('what the same rules say again keeps its decision', async () => {
     const acme = await withRules([approveAll]);
     const before = (await acme.changeOf('u1')).decision;
