@@ -94,8 +94,10 @@ function replanSeen(person: ReplannedPerson, noted: string | null, replan: Repla
   if (!isMapped(desired)) return different('content-altered');
   const desiredHash = desiredHashOf(desired);
   if (!replan.inDoubt && desiredHash !== (noted ?? keptHash)) return different('content-altered');
-  if (recorded?.kind === 'conflict' && recorded.isOfRun)
-    return recorded.desiredHash === desiredHash ? unknown('conflict') : different('another-change');
+  if (recorded?.kind === 'conflict') {
+    if (recorded.desiredHash === desiredHash) return unknown('conflict');
+    if (recorded.isOfRun) return different('another-change');
+  }
   const wanted = { desired: replan.adjust(person.externalId, desired), desiredHash };
   return compare(person, replan.context.places, (base) => follow(person, base, wanted, replan));
 }
