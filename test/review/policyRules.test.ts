@@ -227,7 +227,7 @@ describe('When rules change', () => {
     const seen = await acme.revision();
     await tenantRules(tenant, [rule('u1', 'user.userName.startsWith("u1")', 'approve')]);
     await Promise.all([tidy(), tidy()]);
-    for (const of of [acme, resting]) expect(await of.inState('approved')).toEqual(['u1']);
+    for (const one of [acme, resting]) expect(await one.inState('approved')).toEqual(['u1']);
     expect(await acme.revision()).toBe(seen + 1);
     await setRules(acme, [rule('u1', 'user.userName.startsWith("u1")', hold)]);
     await tidy();
