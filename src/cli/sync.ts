@@ -27,7 +27,9 @@ const POLL_MS = 500;
 export function addSyncCommands(program: Command, cli: Cli): void {
   const sync = program
     .command('sync')
-    .description('read directories and plan what would change; nothing is applied')
+    .description(
+      'read directories and plan what would change; nothing is applied, but for what a policy applies',
+    )
     .argument('[connection...]', 'ids or names')
     .option('--all', 'every connection')
     .option('--full', 'read everybody, also where the provider can name those who changed')
