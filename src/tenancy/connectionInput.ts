@@ -11,6 +11,7 @@ import { Name } from '../domain/input.ts';
 import { Mapping } from '../domain/mapping.ts';
 import { PageOptions, TopTenant } from '../domain/page.ts';
 import { Policy } from '../domain/policy.ts';
+import { ruleInAudit } from '../domain/reviewRules.ts';
 import { Issuer } from '../domain/signIn.ts';
 import { TimeZone } from '../domain/timeZone.ts';
 import type { ConnectionPatch } from '../store/connections.ts';
@@ -126,6 +127,9 @@ function limitsOf(before: Policy, after: Policy): { readonly [key: string]: Json
     ...(same(before.leavers, after.leavers)
       ? {}
       : { leavers: { before: before.leavers, after: after.leavers } }),
+    ...(same(before.rules, after.rules)
+      ? {}
+      : { rules: { before: before.rules.map(ruleInAudit), after: after.rules.map(ruleInAudit) } }),
     ...(before.samePerson === after.samePerson
       ? {}
       : { samePerson: { before: before.samePerson, after: after.samePerson } }),

@@ -230,6 +230,14 @@ describe('When rules change', () => {
     for (const one of [acme, resting]) expect(await one.inState('approved')).toEqual(['u1']);
     expect(await acme.revision()).toBe(seen + 1);
     await setRules(acme, [rule('u1', 'user.userName.startsWith("u1")', hold)]);
+    const entries = await auditOf(install.database.url, acme.tenant);
+    const changed = entries.findLast(({ action }) => action === 'connection.updated');
+    expect(changed?.details).toMatchObject({
+      rules: {
+        before: [],
+        after: [{ name: 'u1', condition: expect.stringMatching(/^[0-9a-f]{12}$/), decide: hold }],
+      },
+    });
     await tidy();
     expect(await acme.inState('held')).toEqual(['u1']);
     expect(await resting.inState('approved')).toEqual(['u1']);
