@@ -10,6 +10,7 @@ import {
   APPROVER_ROLES,
   compileRules,
   explainVerdict,
+  type Judge,
   type RuleLevel,
   VERDICTS,
   type Verdict,
@@ -166,15 +167,22 @@ function highestOf(signals: readonly RiskSignal[]): RiskLevel {
   return RISKS.findLast((level) => levels.has(level)) ?? 'low';
 }
 
-/** Levels from the root's on; `place`: what a case says otherwise counts. */
+/** Levels from the root's on; `place`: what a case says otherwise counts. `limited`: makes a judge one that comes to an end. */
 export function testCases(
   levels: readonly RuleLevel[],
   place: JudgedPlace,
   cases: readonly PolicyCase[],
+  limited: (judge: Judge) => Judge,
 ): readonly CaseResult[] {
+  const judges = new Map<string, Judge>();
+  const judgeAt = (at: JudgedPlace): Judge => {
+    const key = JSON.stringify(at);
+    const known = judges.get(key) ?? compileRules(levels, at) ?? (() => null);
+    judges.set(key, known);
+    return known;
+  };
   return cases.map((one) => {
-    const judge = compileRules(levels, placeOf(one, place));
-    const verdict = judge?.(changeOf(one), new Date(one.at)) ?? null;
+    const verdict = limited(judgeAt(placeOf(one, place)))(changeOf(one), new Date(one.at));
     const differences = differencesBetween(one.expect, verdict);
     return {
       name: one.name,

@@ -18,6 +18,7 @@ import {
 import { TimeZone } from '../domain/timeZone.ts';
 import type { OfConnection, PastChange } from '../store/replaying.ts';
 import { withDraft } from '../store/ruleLevels.ts';
+import { startTime } from '../store/ruleTime.ts';
 import type { Store } from '../store/store.ts';
 
 export type DraftDeps = { readonly store: Store; readonly clock: Clock };
@@ -60,7 +61,7 @@ const NOWHERE: JudgedPlace = {
 export function testDraft(input: Pick<z.input<typeof TestedPolicy>, 'draft' | 'cases'>): PolicyTest {
   const { draft, cases } = parseInput(TestedPolicy, input);
   const level = { tenant: null, timeZone: draft?.timeZone ?? 'UTC', rules: draft?.rules ?? [] };
-  return summed(testCases([level], NOWHERE, cases), false);
+  return summed(testCases([level], NOWHERE, cases, startTime()), false);
 }
 
 /**
@@ -82,7 +83,7 @@ export async function testPolicy(
       draft === undefined
         ? levels
         : withDraft({ ...found, levels }, { tenant: null, timeZone: found.timeZone, rules: draft.rules });
-    return summed(testCases(all, found.place, cases), levels.length < found.levels.length);
+    return summed(testCases(all, found.place, cases, startTime()), levels.length < found.levels.length);
   }
   if (tenant === undefined) return testDraft({ draft, cases });
   const over = await policiesOver(deps, caller, tenant);
@@ -92,7 +93,7 @@ export async function testPolicy(
   ];
   const at = { ...NOWHERE, tenant: { id: over.own.tenant, name: over.own.tenantName } };
   const hasHidden = over.above.some(({ isSeen, policy }) => !isSeen && policy.rules.length > 0);
-  return summed(testCases(levels, at, cases), hasHidden);
+  return summed(testCases(levels, at, cases, startTime()), hasHidden);
 }
 
 function summed(cases: readonly CaseResult[], hasHidden: boolean): PolicyTest {
@@ -171,7 +172,8 @@ export async function replayPolicy(
     const compare = comparing(request, of);
     return (batch) => {
       signal.throwIfAborted();
-      for (const change of batch) tally.add(compare(change));
+      const limited = startTime();
+      for (const change of batch) tally.add(compare(change, limited));
       return true;
     };
   });
@@ -232,8 +234,9 @@ export async function listReplayed(
       const compare = comparing(request, of);
       return (batch) => {
         signal.throwIfAborted();
+        const limited = startTime();
         for (const change of batch) {
-          const { said } = compare(change);
+          const { said } = compare(change, limited);
           if (said.from === said.to || !isMeant(said.from, from) || !isMeant(said.to, to)) continue;
           if (items.length === limit) {
             more = true;
@@ -284,15 +287,15 @@ async function draftRequest(
 
 /** `rule`: of the draft, where it is that which decides. */
 type Compared = { readonly said: ReplayedChange; readonly rule: string | null };
+type Compare = (change: PastChange, limited: ReturnType<typeof startTime>) => Compared;
 
-function comparing({ draft, level, timeZone }: Request, of: OfConnection): (change: PastChange) => Compared {
+function comparing({ draft, level, timeZone }: Request, of: OfConnection): Compare {
   const drafted = { tenant: level, timeZone: level === null ? of.timeZone : timeZone, rules: draft.rules };
-  const [present, other] = [of.levels, withDraft(of, drafted)].map(
-    (levels): Judge => compileRules(levels, of.place) ?? (() => null),
-  );
-  return (change: PastChange) => {
-    const was = present?.(change, change.createdAt) ?? null;
-    const is = other?.(change, change.createdAt) ?? null;
+  const judgeBy = (levels: readonly RuleLevel[]): Judge => compileRules(levels, of.place) ?? (() => null);
+  const [present, other] = [judgeBy(of.levels), judgeBy(withDraft(of, drafted))];
+  return (change, limited) => {
+    const was = limited(present)(change, change.createdAt);
+    const is = limited(other)(change, change.createdAt);
     const { id, connection, name, kind, cause, state } = change;
     const said: ReplayedChange = {
       ...{ change: id, connection, name, kind, cause, state, createdAt: change.createdAt.toISOString() },

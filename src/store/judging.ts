@@ -8,12 +8,13 @@ import type { AuditEntry } from '../domain/audit.ts';
 import { fingerprintOf } from '../domain/canonical.ts';
 import type { JudgedChange } from '../domain/changeExpression.ts';
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
-import { compileRules, explainVerdict, type Judge, outOfTime, type Verdict } from '../domain/reviewRules.ts';
+import { compileRules, explainVerdict, type Judge, type Verdict } from '../domain/reviewRules.ts';
 import type { RiskLevel, RiskSignal } from '../domain/risk.ts';
 import { appendAudit } from './audit.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { type ConnectionRules, readRules } from './ruleLevels.ts';
+import { startTime } from './ruleTime.ts';
 
 export type Judged = {
   /** Changes that were decided on, opened again, or of which something else is said now. */
@@ -80,8 +81,6 @@ async function judgeIn(tx: BulkTransaction, of: Of, at: Date): Promise<number> {
 }
 
 const BATCH = 1_000;
-/** The process does nothing else while a batch is judged. */
-const AT_MOST_MS = 5_000;
 /** Groups whose risk is remembered. */
 const REMEMBERED = 5_000;
 
@@ -160,7 +159,7 @@ class Judging {
   }
 
   async #note(rows: readonly Row[], judge: Judge): Promise<void> {
-    const judgeOne = inTime(judge);
+    const judgeOne = startTime()(judge);
     const risks = await this.#risks.of(rows.map(({ group }) => group));
     const lines: (string | null)[][] = [];
     for (const row of rows) {
@@ -292,12 +291,6 @@ function untilOf({ verdict, days }: Verdict, at: Date): string | null {
   return verdict === 'ignore' && days !== null
     ? new Date(at.getTime() + days * 86_400_000).toISOString()
     : null;
-}
-
-/** For one batch. Whoever comes when the time is over is held. */
-function inTime(judge: Judge): Judge {
-  const end = performance.now() + AT_MOST_MS;
-  return (change, at) => (performance.now() > end ? outOfTime(AT_MOST_MS / 1_000) : judge(change, at));
 }
 
 type Risk = { readonly risk: RiskLevel; readonly riskSignals: readonly RiskSignal[] };
