@@ -49,7 +49,7 @@ export type MadePack = {
 };
 
 /** All that a pack shows, a caller has to be allowed to see. */
-export const SHOWN_IN_PACKS = ['audit.read', 'changes.read', 'users.read'] as const;
+export const SHOWN_IN_PACKS = ['audit.read', 'changes.read', 'tenants.read', 'users.read'] as const;
 
 /**
  * Writes the pack into `folder`, which is made where it is missing and has to be empty; that it was made stands in the tenant's audit log.

@@ -166,6 +166,7 @@ export async function replayPolicy(
   input: z.input<typeof ReplayedPolicy>,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Replay> {
+  authoriseReplay(caller);
   const request = await draftRequest(deps, caller, parseInput(ReplayedPolicy, input));
   const tally = new Tally(request.draft.rules.map(({ name }) => name));
   await deps.store.replaying.each(caller.tenant, { ...request.past, after: null }, (of) => {
@@ -223,6 +224,7 @@ export async function listReplayed(
   input: z.input<typeof ReplayedChanges>,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Listed<ReplayedChange>> {
+  authoriseReplay(caller);
   const { from, to, limit, after, ...wanted } = parseInput(ReplayedChanges, input);
   const request = await draftRequest(deps, caller, wanted);
   const items: ReplayedChange[] = [];
@@ -267,13 +269,16 @@ type Request = {
   };
 };
 
+function authoriseReplay(caller: Caller): void {
+  authorise(caller, 'connections.read');
+  authorise(caller, 'changes.read');
+}
+
 async function draftRequest(
   deps: DraftDeps,
   caller: Caller,
   { connection, tenant, draft, days }: z.infer<typeof ReplayedPolicy>,
 ): Promise<Request> {
-  authorise(caller, 'connections.read');
-  authorise(caller, 'changes.read');
   const since = new Date(deps.clock.now().getTime() - days * DAY_MS);
   if (connection !== undefined) {
     const { place: at, timeZone } = await rulesOf(deps, caller, connection);
