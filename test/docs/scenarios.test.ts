@@ -51,6 +51,22 @@ it.each(headings)('names tests that are there, at line $line', ({ heading }) => 
   }
 });
 
+it('names tests that are there, of review, guards and applies', () => {
+  const rows = rowsOf(sectionOf(page, '## Review, guards and applies'), 2).slice(1) as [string, string][];
+  expect(rows.map(([line]) => Number.parseInt(line, 10))).toEqual(
+    Array.from({ length: 10 }, (_, at) => at + 24),
+  );
+  for (const [line, cell] of rows) {
+    const tests = testsIn(cell);
+    expect(tests.length, line).toBeGreaterThan(0);
+    for (const { file, rest } of tests)
+      expect(
+        titlesIn(file).some((title) => rest.startsWith(title)),
+        `${file}: ${rest}`,
+      ).toBe(true);
+  }
+});
+
 /** As they are written: with their placeholders. Short ones are left out, with which anything may begin. */
 function titlesIn(file: string): readonly string[] {
   const text = readFileSync(file, 'utf8');
