@@ -170,6 +170,12 @@ const strictnessOf = ({ verdict }: Verdict) => VERDICTS.indexOf(verdict);
 const roleRank = (role: ApproverRole) => APPROVER_ROLES.indexOf(role);
 const higher = (one: ApproverRole, other: ApproverRole) => (roleRank(one) < roleRank(other) ? other : one);
 
+/** Of two who are asked after a deadline; null: nobody is. */
+function highest(one: ApproverRole | null, other: ApproverRole | null): ApproverRole | null {
+  if (one === null || other === null) return one ?? other;
+  return higher(one, other);
+}
+
 /** The shorter; null is for ever. */
 function shorter(one: number | null, other: number | null): number | null {
   if (one === null || other === null) return one ?? other;
@@ -194,9 +200,6 @@ export function stricter(one: Verdict, other: Verdict): Verdict {
   const leading = difference > 0 || (difference === 0 && asksMore(other, one)) ? other : one;
   const second = leading === one ? other : one;
   const urgent = shorter(leading.deadlineHours, second.deadlineHours);
-  const escalated = [leading, second].find(
-    ({ deadlineHours, escalateTo }) => deadlineHours === urgent && escalateTo !== null,
-  );
   return {
     ...leading,
     approvals: Math.max(one.approvals, other.approvals),
@@ -204,7 +207,7 @@ export function stricter(one: Verdict, other: Verdict): Verdict {
     configurators:
       one.configurators === 'refused' || other.configurators === 'refused' ? 'refused' : 'allowed',
     deadlineHours: urgent,
-    escalateTo: escalated?.escalateTo ?? null,
+    escalateTo: highest(one.escalateTo, other.escalateTo),
     validHours: shorter(one.validHours, other.validHours),
     days: leading.verdict === 'ignore' ? Math.max(one.days ?? 0, other.days ?? 0) : leading.days,
   };
@@ -214,7 +217,11 @@ export function stricter(one: Verdict, other: Verdict): Verdict {
  * What the rules say of a change that is judged at this time; null: nothing. A condition that cannot be made out holds the change: nobody
  * knows what it would say.
  */
-export type Judge = (change: JudgedChange, at: Date) => Verdict | null;
+export type Judge = {
+  (change: JudgedChange, at: Date): Verdict | null;
+  /** All that any of the rules asks of whoever approves: of what is held because nobody knows which of them has the say. */
+  readonly most?: Verdict | null;
+};
 
 /** The judge of all levels, the root's first, for one connection. null where no level has rules. */
 export function compileRules(levels: readonly RuleLevel[], place: JudgedPlace): Judge | null {
@@ -229,7 +236,7 @@ export function compileRules(levels: readonly RuleLevel[], place: JudgedPlace): 
       return { level: level.tenant, rules, circumstances: circumstancesIn(place, level.timeZone) };
     });
   if (judges.length === 0) return null;
-  return (change, at) => {
+  const judge = (change: JudgedChange, at: Date) => {
     const values = valuesOf(change);
     let verdict: Verdict | null = null;
     for (const { level, rules, circumstances } of judges) {
@@ -238,6 +245,15 @@ export function compileRules(levels: readonly RuleLevel[], place: JudgedPlace): 
     }
     return verdict;
   };
+  return Object.assign(judge, { most: mostOf(judges.flatMap(({ rules }) => rules)) });
+}
+
+/** Of these rules, all that any of them asks of whoever approves. */
+function mostOf(rules: readonly Pick<CompiledRule, 'verdict'>[]): Verdict | null {
+  return rules.reduce<Verdict | null>((most, { verdict: said }) => {
+    const asked: Verdict = { ...said, verdict: 'require', days: null };
+    return most === null ? asked : stricter(most, asked);
+  }, null);
 }
 
 type CompiledRule = {
@@ -251,23 +267,26 @@ function firstOf(
   level: TenantId | null,
   values: Parameters<CompiledRule['holds']>[0],
 ): Verdict | null {
-  for (const { holds, name, verdict } of rules) {
+  for (const [at, { holds, name, verdict }] of rules.entries()) {
     const found = holds(values);
-    if (!found.ok) return unevaluable(name, level, found.problem);
+    if (!found.ok) return unevaluable(name, level, found.problem, mostOf(rules.slice(at)));
     if (found.value) return verdict;
   }
   return null;
 }
 
-function unevaluable(name: string, level: TenantId | null, problem: string): Verdict {
+/** `most`: whoever lets it go is to be whom the strictest of the rules would ask that might have had the say. */
+function unevaluable(name: string, level: TenantId | null, problem: string, most: Verdict | null): Verdict {
   const hold = { hold: { reason: `the condition of the rule cannot be evaluated for it: ${problem}` } };
-  return verdictOf({ name, decide: hold }, level);
+  const held = verdictOf({ name, decide: hold }, level);
+  return most === null ? held : stricter(held, most);
 }
 
-/** Where somebody is held because the rules took too long before it was their turn. */
-export function outOfTime(seconds: number): Verdict {
+/** Where somebody is held because the rules took too long before it was their turn. `most`: what any of them asks of whoever approves. */
+export function outOfTime(seconds: number, most: Verdict | null = null): Verdict {
   const hold = { hold: { reason: `the rules took more than ${seconds} seconds for those before it` } };
-  return verdictOf({ name: '', decide: hold }, null);
+  const held = verdictOf({ name: '', decide: hold }, null);
+  return most === null ? held : stricter(held, most);
 }
 
 /** A rule that never decides anything, because one further up is at least as strict wherever it holds. */

@@ -6,9 +6,9 @@ import { type Judge, outOfTime } from '../domain/reviewRules.ts';
 
 const AT_MOST_MS = 5_000;
 
-/** The time begins. Whatever a judge is asked when it is over, is held. */
+/** The time begins. Whatever a judge is asked when it is over, is held, for whomever the strictest of its rules asks. */
 export function startTime(): (judge: Judge) => Judge {
   const end = performance.now() + AT_MOST_MS;
   return (judge) => (change, at) =>
-    performance.now() > end ? outOfTime(AT_MOST_MS / 1_000) : judge(change, at);
+    performance.now() > end ? outOfTime(AT_MOST_MS / 1_000, judge.most) : judge(change, at);
 }

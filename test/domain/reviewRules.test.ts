@@ -7,6 +7,7 @@ import {
   compileRules,
   explainVerdict,
   idleRules,
+  outOfTime,
   type ReviewRule,
   ReviewRules,
   type RuleLevel,
@@ -104,6 +105,31 @@ describe('A condition', () => {
     );
     expect(said({}, [always(reject)], rules)).toMatchObject({ verdict: 'reject' });
   });
+
+  it('that cannot be evaluated is let go by whomever the strictest rule asks that might have had the say', () => {
+    const two = requires(2, { from: 'tenant-administrator' });
+    const unknown = rule('level', 'user.custom.level > 3', two);
+    expect(said({}, [unknown])).toMatchObject({
+      ...{ verdict: 'hold', rule: 'level', reason: expect.stringContaining('cannot be evaluated') },
+      ...{ approvals: 2, from: 'tenant-administrator', configurators: 'refused', days: null },
+    });
+    const after = [rule('level', 'user.custom.level > 3', 'approve'), always(requires(3))];
+    expect(said({}, after)).toMatchObject({ verdict: 'hold', rule: 'level', approvals: 3 });
+    const before = [rule('other', 'change.kind == "delete"', requires(3)), ...after.slice(0, 1)];
+    expect(said({}, before)).toMatchObject({ verdict: 'hold', approvals: 1 });
+  });
+
+  it('whose turn does not come in time asks all that any rule of any level asks', () => {
+    const levels = [
+      { tenant: ROOT, timeZone: 'UTC', rules: [always(requires(3, { from: 'system' }))] },
+      { tenant: null, timeZone: 'UTC', rules: [always('approve')] },
+    ];
+    expect(outOfTime(5, compileRules(levels, place)?.most)).toMatchObject({
+      ...{ verdict: 'hold', rule: '', level: null, days: null },
+      ...{ approvals: 3, from: 'system', configurators: 'refused' },
+    });
+    expect(outOfTime(5)).toMatchObject({ verdict: 'hold', approvals: 1 });
+  });
 });
 
 it('Local days and hours are those of the time zone, over the change to summer time too', () => {
@@ -165,7 +191,7 @@ describe('Several levels', () => {
       requires(3, { configurators: 'refused', deadlineHours: 24, validHours: 8 }),
       {
         ...{ verdict: 'require', approvals: 3, from: 'system', configurators: 'refused' },
-        ...{ deadlineHours: 24, escalateTo: null, validHours: 8 },
+        ...{ deadlineHours: 24, escalateTo: 'system', validHours: 8 },
       },
     ],
   ] as const)('%j above and %j below come to the strictest', (above, below, expected) => {
