@@ -21,7 +21,6 @@ import { PlannedGroups, wideRoles } from './changeGroups.ts';
 import type { BulkTransaction } from './database.ts';
 import type { ReadUser } from './directoryUsers.ts';
 import { guardAgain } from './guardedAgain.ts';
-import { judgeChanges } from './judging.ts';
 import { lockForPlan } from './locks.ts';
 import { readPlaces } from './places.ts';
 
@@ -159,8 +158,7 @@ export async function proposeAnew(
   const group = groups.groupOf(change, id);
   await groups.write(tx);
   await replace(tx, waiting, { id, change, fingerprint, group, revision, at });
-  await guardAgain(tx, { connection, tenant, policy, mapping, revision, at });
-  const { entries } = await judgeChanges(tx, { connection, tenant }, { revision, at });
+  const entries = await guardAgain(tx, { connection, tenant, policy, mapping, revision, at });
   await tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [connection, revision]);
   return { change: id, entries };
 }

@@ -78,6 +78,18 @@ describe('Somebody new who is edited before they are approved', () => {
     expect(await rolesOf(acme)).toEqual(['viewer']);
   });
 
+  it('is approved by a rule in the audit log too', async () => {
+    const rules = [{ name: 'plain', when: 'change.rolesGained == ["viewer"]', decide: 'approve' as const }];
+    const acme = await joiners(1, { policy: { rules } });
+    expect(await acme.changeOf('u1')).toMatchObject({ state: 'open' });
+    await adjust(acme, { roles: ['viewer'] });
+    expect(await acme.changeOf('u1')).toMatchObject({ state: 'approved', decision: { madeBy: 'policy' } });
+    const entries = await auditOf(install.database.url, acme.tenant);
+    expect(entries.filter(({ action }) => action === 'changes.approved')).toMatchObject([
+      { actor: { kind: 'system', name: 'policy' }, details: { changes: 1, rule: 'plain' } },
+    ]);
+  });
+
   it('is the same change to a run that comes before anybody decides, with what was decided on it', async () => {
     const acme = await joiners();
     await adjust(acme, { roles: [] });
