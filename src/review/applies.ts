@@ -155,7 +155,12 @@ export async function resumeApply(
   const now = deps.clock.now();
   // Whoever says now means now, as with an apply that is started by hand.
   const anyTime = openUntil(apply.windows, now) === null;
-  const done = await deps.store.applyControl.resume(apply, said, { despiteFreeze, anyTime }, now);
+  const done = await deps.store.applyControl.resume(
+    apply,
+    said,
+    { despiteFreeze, within: caller.tenant, anyTime },
+    now,
+  );
   return await after(deps, caller, apply.id, done, 'resume');
 }
 

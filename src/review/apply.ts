@@ -53,7 +53,7 @@ export async function startApply(
   const { principal, actor } = caller;
   const started = await deps.store.applying.start(
     of,
-    { principal, actor, terms, despiteFreeze },
+    { principal, actor, within: caller.tenant, terms, despiteFreeze },
     deps.clock.now(),
   );
   if (started?.state === 'paused') {

@@ -1,5 +1,5 @@
 /** What policies apply by themselves: makes applies of what was approved, begins those whose time has come, and goes on with paused ones. */
-import type { Freeze, HaltReason } from '../domain/apply.ts';
+import type { HaltReason } from '../domain/apply.ts';
 import { ApplyPolicy, openFrom, openUntil, startOf, Terms } from '../domain/applyPolicy.ts';
 import type { Clock } from '../domain/clock.ts';
 import { healthOf } from '../domain/health.ts';
@@ -57,8 +57,8 @@ async function takeUp(deps: DueDeps, apply: DueApply): Promise<boolean> {
     return false;
   }
   if (apply.state === 'waiting') return await store.dueApplies.begin(apply, terms, now);
-  const how = { despiteFreeze: null, anyTime: false };
-  return await store.applyControl.resume(apply, { actor: ROLLCALL, reason: null }, how, now);
+  const said = { actor: ROLLCALL, reason: null };
+  return await store.applyControl.resumeAsSeen(apply, said, apply.halt, now);
 }
 
 type Obstacle = { readonly because: HaltReason; readonly until: Date | null };
@@ -70,8 +70,7 @@ async function obstacleTo(
   now: Date,
 ): Promise<Obstacle | null> {
   if (apply.state === 'waiting' && !apply.automatic) return { because: 'by-hand', until: null };
-  const freeze: Freeze | null =
-    apply.despiteFreeze === null ? await deps.store.applyControl.freezeOver(apply.tenant, now) : null;
+  const freeze = await deps.store.applyControl.freezeOver(apply.tenant, now, apply.despiteWithin);
   if (freeze !== null) return { because: 'freeze', until: freeze.until };
   if (openUntil(windows, now) === null) return { because: 'window', until: openFrom(windows, now) };
   if (apply.state === 'paused' && progressive !== null && !(await isHealthy(deps, apply.connection, now)))

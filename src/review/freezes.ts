@@ -25,10 +25,10 @@ export async function refuseInFreeze(
   despite: string | null,
 ): Promise<void> {
   if (despite !== null) authorise(caller, 'guards.override');
-  const freeze = await store.applyControl.freezeOver(tenant, clock.now());
+  const setAside = despite === null ? null : caller.tenant;
+  const freeze = await store.applyControl.freezeOver(tenant, clock.now(), setAside);
   if (freeze === null) return;
   const own = (await store.tenants.get(caller.tenant, freeze.tenant)) !== null;
-  if (despite !== null && own) return;
   throw new Problem({
     code: 'not-allowed-now',
     message: own

@@ -1,6 +1,5 @@
 /** Pausing, resuming and cancelling applies. What an apply has done stays done; what it has not done stays approved. */
-import type { HaltReason } from '../domain/apply.ts';
-import { type ApplyAction, applyActions, type Freeze } from '../domain/apply.ts';
+import { type ApplyAction, applyActions, type Freeze, type Halt, type HaltReason } from '../domain/apply.ts';
 import { isTooMuchTrouble, pauseEnds } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
@@ -42,11 +41,38 @@ export class ApplyControl {
     });
   }
 
-  /** `despiteFreeze`: why it goes on in a freeze period. `anyTime`: outside the windows of the policy too, from now on. */
+  /**
+   * `despiteFreeze`: why it goes on in a freeze period, be it one of the tenant `within` or of those below. `anyTime`: outside the windows
+   * of the policy too, from now on.
+   */
   resume(
     apply: Which,
     said: Said,
-    { despiteFreeze, anyTime }: { readonly despiteFreeze: string | null; readonly anyTime: boolean },
+    how: { readonly despiteFreeze: string | null; readonly within: TenantId; readonly anyTime: boolean },
+    at: Date,
+  ): Promise<boolean> {
+    return this.#resume(apply, said, { ...how, seen: null }, at);
+  }
+
+  /** By itself, where it is still paused for what was `seen`: not where it has gone on since, and somebody or something has paused it again. */
+  resumeAsSeen(apply: Which, said: Said, seen: Halt | null, at: Date): Promise<boolean> {
+    return this.#resume(apply, said, { despiteFreeze: null, within: null, anyTime: false, seen }, at);
+  }
+
+  #resume(
+    apply: Which,
+    said: Said,
+    {
+      despiteFreeze,
+      within,
+      anyTime,
+      seen,
+    }: {
+      readonly despiteFreeze: string | null;
+      readonly within: TenantId | null;
+      readonly anyTime: boolean;
+      readonly seen: Halt | null;
+    },
     at: Date,
   ): Promise<boolean> {
     const details = despiteFreeze === null ? {} : { despiteFreeze };
@@ -55,9 +81,13 @@ export class ApplyControl {
       const counts = await countOutcomes(tx, apply.id);
       const rows = await tx.query(
         `UPDATE apply SET state = 'running', halt = NULL, resumes_at = NULL, running_since = $2, done_before = $3,
-           despite_freeze = coalesce($5, despite_freeze), terms = CASE WHEN $6::boolean THEN jsonb_set(terms, '{windows}', '[]') ELSE terms END
-         WHERE id = $1 AND state = ANY ($4::text[]) RETURNING id`,
-        [apply.id, at.toISOString(), sumOf(counts), applyActions.resume, despiteFreeze, anyTime],
+           despite_freeze = coalesce($5, despite_freeze), despite_within = CASE WHEN $5::text IS NULL THEN despite_within ELSE $7::uuid END,
+           terms = CASE WHEN $6::boolean THEN jsonb_set(terms, '{windows}', '[]') ELSE terms END
+         WHERE id = $1 AND state = ANY ($4::text[]) AND ($8::jsonb IS NULL OR halt = $8) RETURNING id`,
+        [
+          ...[apply.id, at.toISOString(), sumOf(counts), applyActions.resume, despiteFreeze, anyTime],
+          ...[within, seen],
+        ],
       );
       return { done: rows.length > 0, more: expired };
     });
@@ -134,12 +164,12 @@ export class ApplyControl {
     });
   }
 
-  /** The freeze period that holds for a tenant; null: none does. */
-  async freezeOver(tenant: TenantId, at: Date): Promise<Freeze | null> {
+  /** The freeze period that holds for a tenant; null: none does. `despite`: but for those of this tenant, and of all below. */
+  async freezeOver(tenant: TenantId, at: Date, despite: TenantId | null = null): Promise<Freeze | null> {
     const [found] = await this.#database.single<Freeze>(
       'freeze-over',
-      'SELECT tenant, name, until FROM freeze_over($1, $2)',
-      [tenant, at.toISOString()],
+      'SELECT tenant, name, until FROM freeze_over($1, $2, $3)',
+      [tenant, at.toISOString(), despite],
     );
     return found ?? null;
   }

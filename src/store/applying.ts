@@ -60,6 +60,8 @@ export type Start = {
   readonly actor: Actor;
   readonly terms: Terms;
   readonly despiteFreeze: string | null;
+  /** Whose freeze periods that sets aside, with those of all tenants below. */
+  readonly within: TenantId;
 };
 
 export class Applying {
@@ -99,11 +101,12 @@ export class Applying {
       const id = v7() as ApplyId;
       await tx.query(
         `INSERT INTO apply (id, tenant_id, connection_id, state, principal_id, actor, decisions, total, created_at, terms, despite_freeze,
-           first_part, running_since)
-         VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9, $10, $11, $8)`,
+           first_part, despite_within, running_since)
+         VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9, $10, $11, $12, $8)`,
         [
           ...[id, of.tenant, of.connection, by.principal, by.actor, decisions, total, at.toISOString()],
           ...[by.terms, by.despiteFreeze, await firstPart(tx, of.connection, decisions, by.terms)],
+          by.despiteFreeze === null ? null : by.within,
         ],
       );
       const superseded = await supersedeWaiting(tx, of, by.actor, at);

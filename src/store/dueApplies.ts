@@ -1,6 +1,6 @@
 /** Applies that policies make: what was approved and waits for no apply yet, and the applies whose time has come. */
 import { v7 } from 'uuid';
-import type { HaltReason } from '../domain/apply.ts';
+import type { Halt, HaltReason } from '../domain/apply.ts';
 import type { Terms } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
@@ -24,7 +24,10 @@ export type DueApply = Of & {
   readonly id: ApplyId;
   readonly state: 'waiting' | 'paused';
   readonly terms: unknown;
-  readonly despiteFreeze: string | null;
+  /** Whose freeze periods it goes on in, with those of all tenants below; null: in none. */
+  readonly despiteWithin: TenantId | null;
+  /** Why it waits or is paused, as it was seen: what others have made of it since then stands. */
+  readonly halt: Halt | null;
   /** Whether the connection's policy still applies by itself. */
   readonly automatic: boolean;
 };
@@ -101,7 +104,7 @@ export class DueApplies {
     return this.#database.bulk(this.#database.root, (tx) =>
       tx.query<DueApply>(
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.terms,
-           a.despite_freeze AS "despiteFreeze", c.policy #>> '{apply,start}' = 'automatic' AS automatic
+           a.despite_within AS "despiteWithin", a.halt, c.policy #>> '{apply,start}' = 'automatic' AS automatic
          FROM apply a JOIN connection c ON c.id = a.connection_id
          WHERE a.state IN ('waiting', 'paused')
            AND (CASE a.state WHEN 'waiting' THEN a.starts_at ELSE a.resumes_at END <= $2 OR a.halt ->> 'because' = 'freeze')
@@ -113,14 +116,14 @@ export class DueApplies {
   }
 
   /** It has to wait for something else; `until`: not to be looked at before. */
-  putOff({ id, tenant }: DueApply, because: HaltReason, until: Date | null, at: Date): Promise<void> {
+  putOff({ id, tenant, halt }: DueApply, because: HaltReason, until: Date | null, at: Date): Promise<void> {
     return this.#database.bulk(tenant, async (tx) => {
       await tx.query(
         `UPDATE apply SET halt = $2, resumes_at = CASE WHEN state = 'paused' THEN $3::timestamptz END,
            starts_at = CASE WHEN state = 'waiting' AND $3::timestamptz IS NOT NULL THEN $3 ELSE starts_at END
-         WHERE id = $1 AND state IN ('waiting', 'paused')
+         WHERE id = $1 AND state IN ('waiting', 'paused') AND halt IS NOT DISTINCT FROM $5::jsonb
            AND (halt ->> 'because' IS DISTINCT FROM $4 OR coalesce(resumes_at, starts_at) IS DISTINCT FROM coalesce($3, starts_at))`,
-        [id, haltOf(because, NOBODY, at), until?.toISOString() ?? null, because],
+        [id, haltOf(because, NOBODY, at), until?.toISOString() ?? null, because, halt],
       );
     });
   }

@@ -289,6 +289,35 @@ describe('A freeze period', () => {
     expect(await carryOut(apply)).toMatchObject({ applied: 1 });
   });
 
+  it('of a tenant above holds whatever those below lift of their own, and once it begins', async () => {
+    const above = await install.tenant();
+    const acme = await connected({ progressive: { first: { changes: 1 } } }, 3, await install.tenant(above));
+    await acme.approveAll();
+    await freeze(acme.tenant, 120); // lasts longer than that of the tenant above
+    await freeze(above, 60);
+    await expect(startByHand(acme, 'Please')).rejects.toMatchObject({
+      message: expect.stringMatching(/^A freeze period of a tenant above holds until /),
+    });
+    await freeze(above, 0);
+    const { apply } = await startByHand(acme, 'Ours');
+    expect(await carryOut(apply)).toMatchObject({ applied: 1 });
+    await freeze(above, 60);
+    install.clock.advance(15 * MINUTE);
+    expect((await advance(acme)).begun).toEqual([]);
+    expect(await applyOf(acme, apply)).toMatchObject({ state: 'paused', halt: { because: 'freeze' } });
+    const resume = { apply, despiteFreeze: 'Please' };
+    await expect(resumeApply(install, acme.administrator, resume)).rejects.toMatchObject({
+      code: 'not-allowed-now',
+    });
+    await freeze(above, 0);
+    expect((await advance(acme)).begun).toEqual([apply]);
+    await freeze(above, 60);
+    expect(await carryOut(apply)).toMatchObject({ applied: 1 }); // and a batch asks for itself
+    const ofAbove = await aCaller(install, above);
+    await resumeApply(install, ofAbove, { apply, despiteFreeze: 'Checked' });
+    expect(await carryOut(apply)).toMatchObject({ applied: 3 });
+  });
+
   it('lets an automatic apply wait, pauses one that runs, and lets both go on when it is over', async () => {
     const acme = await connected({ start: 'automatic' });
     await acme.approve('u1');
