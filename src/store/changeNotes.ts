@@ -49,7 +49,10 @@ const HAS_EXPIRED = (
 ) => `c.state = 'approved' AND v.valid_hours IS NOT NULL AND d.made_by = 'person'
   AND d.created_at + make_interval(hours => v.valid_hours) <= ${at}::timestamptz`;
 
-/** What was approved and not applied as long as the policy lets an approval wait is open again. A batch that applies some keeps those. */
+/**
+ * What was approved and not applied as long as the policy lets an approval wait is open again, or held by the guard whose decision the
+ * approval had set aside. A batch that applies some keeps those. The guards and the rules have to be asked afterwards.
+ */
 async function reopenExpired(
   tx: BulkTransaction,
   connection: ConnectionId,
@@ -58,9 +61,10 @@ async function reopenExpired(
 ): Promise<number> {
   const { rowCount } = await tx.client.query(
     `WITH due AS (
-       SELECT c.id, ${EXPIRED} AS note FROM change c JOIN decision d ON d.id = c.decision_id JOIN policy_verdict v ON v.id = c.verdict_id
+       SELECT c.id, e.overrode, ${EXPIRED} AS note FROM change c JOIN decision d ON d.id = c.decision_id JOIN policy_verdict v ON v.id = c.verdict_id
+         LEFT JOIN decision_change e ON e.decision_id = c.decision_id AND e.change_id = c.id
        WHERE c.connection_id = $1 AND v.connection_id = $1 AND ${HAS_EXPIRED('$3')} ORDER BY c.id FOR UPDATE OF c SKIP LOCKED)
-     UPDATE change c SET ${OPEN_AGAIN('$2::bigint', 'due.note')}, overdue_at = NULL FROM due WHERE c.id = due.id`,
+     UPDATE change c SET ${OPEN_AGAIN('$2::bigint', 'due.note', 'due.overrode')}, overdue_at = NULL FROM due WHERE c.id = due.id`,
     [connection, revision, at.toISOString()],
   );
   return rowCount ?? 0;
@@ -77,15 +81,13 @@ export async function letExpire(
     [connection],
   );
   if (some === undefined) return [];
-  const [row] = await tx.query<{ revision: string }>(
-    'SELECT change_revision AS revision FROM connection WHERE id = $1 AND tenant_id = $2',
-    [connection, tenant],
-  );
-  const revision = Number(row?.revision ?? 0) + 1;
+  const [row] = await tx.query<OfSet>(`${OF_SET} AND tenant_id = $2 FOR NO KEY UPDATE`, [connection, tenant]);
+  if (row === undefined) return [];
+  const revision = Number(row.revision) + 1;
   const expired = await reopenExpired(tx, connection, revision, at);
   if (expired === 0) return [];
-  await tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [connection, revision]);
-  return [openedAgain(connection, { because: 'expired', changes: expired, revision })];
+  const decided = await askAgain(tx, { connection, tenant }, row, { revision, at });
+  return [openedAgain(connection, { because: 'expired', changes: expired, revision }), ...decided];
 }
 
 /**
@@ -114,23 +116,34 @@ export async function reopenDueEverywhere(database: Database, at: Date): Promise
   return waiting;
 }
 
+type OfSet = { readonly revision: string; readonly policy: unknown; readonly mapping: unknown };
+const OF_SET = 'SELECT change_revision AS revision, policy, mapping FROM connection WHERE id = $1';
+
+/** Of what waits again. The connection's row has to be locked, and gets its new revision. */
+async function askAgain(
+  tx: BulkTransaction,
+  { connection, tenant }: Due,
+  of: OfSet,
+  { revision, at }: { readonly revision: number; readonly at: Date },
+): Promise<readonly AuditEntry[]> {
+  const policy = Policy.parse(of.policy);
+  const mapping = Mapping.parse(of.mapping);
+  const decided = await guardAgain(tx, { connection, tenant, policy, mapping, revision, at });
+  await tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [connection, revision]);
+  return decided;
+}
+
 type Due = { readonly connection: ConnectionId; readonly tenant: TenantId };
 
 async function reopenIn(tx: BulkTransaction, { connection, tenant }: Due, at: Date): Promise<number> {
-  const [free] = await tx.query<{ revision: string; policy: unknown; mapping: unknown }>(
-    'SELECT change_revision AS revision, policy, mapping FROM connection WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED',
-    [connection],
-  );
+  const [free] = await tx.query<OfSet>(`${OF_SET} FOR NO KEY UPDATE SKIP LOCKED`, [connection]);
   if (free === undefined) return 0;
   const revision = Number(free.revision) + 1;
   const timeUp = await reopenDue(tx, connection, revision, at);
   const expired = await reopenExpired(tx, connection, revision, at);
   const changes = timeUp + expired;
   if (changes === 0) return 0;
-  const policy = Policy.parse(free.policy);
-  const mapping = Mapping.parse(free.mapping);
-  const decided = await guardAgain(tx, { connection, tenant, policy, mapping, revision, at });
-  await tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [connection, revision]);
+  const decided = await askAgain(tx, { connection, tenant }, free, { revision, at });
   const opened = Object.entries({ 'time-up': timeUp, expired }).flatMap(([because, n]) =>
     n === 0 ? [] : [openedAgain(connection, { because, changes: n, revision })],
   );

@@ -349,6 +349,38 @@ describe('An approval that is good for a time', () => {
   });
 });
 
+describe('What a guard holds, and somebody let go for a time,', () => {
+  it.each(['apply', 'housekeeping'])(
+    'is held by it again when that is over, be it %s that finds it',
+    async (by) => {
+      const rules = [
+        { name: 'all', when: 'change.set == "deleted"', decide: { require: { validHours: 2 } } },
+      ] as ReviewRule[];
+      const acme = await install.connect({
+        directory: aDirectory({ users: 10 }),
+        guards: { ...noGuards, deletedPercent: 10, deletedAtLeast: 1 },
+        policy: { rules },
+      });
+      await acme.syncAndApply();
+      acme.directory.remove('u1', 'u2');
+      await acme.sync();
+      const held = await acme.changeOf('u1');
+      expect(held).toMatchObject({ state: 'held', decision: { madeBy: 'guard' } });
+      await approve(acme, acme.administrator, 'u1', 'u2');
+      expect(await stateOf(acme)).toBe('approved');
+      install.clock.advance(2 * 3_600_000);
+      if (by === 'apply') await expect(acme.apply()).rejects.toMatchObject({ code: 'not-allowed-now' });
+      else await install.store.decisions.openAgain(install.clock.now());
+      expect(await acme.changeOf('u1')).toMatchObject({
+        state: 'held',
+        decision: { id: held.decision?.id },
+        note: { because: 'expired' },
+      });
+      expect(await acme.decideAll('approve', {}, { revision: await acme.revision() })).toBe(0);
+    },
+  );
+});
+
 describe('A refusal', () => {
   it('of what is no longer true names what took its place', async () => {
     const acme = await asking({ approvals: 1 });
