@@ -425,6 +425,23 @@ describe('A progressive apply', () => {
 });
 
 describe('Pausing', () => {
+  it('stays when another process had looked at what is due before', async () => {
+    const acme = await connected({ progressive: { first: { changes: 1 } } }, 3);
+    await acme.approveAll();
+    const { apply } = await startByHand(acme);
+    await carryOut(apply);
+    install.clock.advance(15 * MINUTE);
+    const now = install.clock.now();
+    const seen = (await install.store.dueApplies.due(acme.connection, now)).find(({ id }) => id === apply);
+    if (seen === undefined) throw new Error('its pause is over');
+    expect((await advance(acme)).begun).toEqual([apply]);
+    await pauseApply(install, acme.administrator, { apply, reason: 'Looks odd' });
+    const said = { actor: { kind: 'system', id: null, name: 'worker' }, reason: null } as const;
+    expect(await install.store.applyControl.resumeAsSeen(seen, said, seen.halt, now)).toBe(false);
+    await install.store.dueApplies.putOff(seen, 'freeze', now, now);
+    expect(await applyOf(acme, apply)).toMatchObject({ state: 'paused', halt: { because: 'person' } });
+  });
+
   it('lets nothing begin until it is resumed; both are in the audit log', async () => {
     const acme = await connected({}, 3);
     await acme.approveAll();
