@@ -46,7 +46,7 @@ export type UndoGround = {
   readonly links: number;
   /** Roles that somebody gave the auth user by hand. */
   readonly rolesByHand: number;
-  /** Another auth user has the address by now, and nothing of the same apply that is taken back frees it. */
+  /** Another auth user has the address that would be given back by now, and nothing of the same apply that is taken back frees it. */
   readonly addressTaken: boolean;
   /** Another change waits for the directory user, or a refusal stands. */
   readonly otherWaits: boolean;
@@ -91,13 +91,18 @@ export function undo(done: AppliedChange, ground: UndoGround, places: Places): U
   const undone =
     done.before === null
       ? undoCreation(done, user, ground, places)
-      : undoFrom(done, done.before, user, places);
+      : undoFrom(done, done.before, { ...ground, user }, places);
   return undone.change === null && ground.undone ? leaving('undone') : undone;
 }
 
-function undoFrom(done: AppliedChange, before: Side, user: StoredAuthUser, places: Places): Undone {
+function undoFrom(
+  done: AppliedChange,
+  before: Side,
+  { user, addressTaken }: UndoGround & { readonly user: StoredAuthUser },
+  places: Places,
+): Undone {
   if (user.state !== done.after.state) return leaving('moved', ['state']);
-  const back = putBack(done, user, places);
+  const back = putBack(done, user, { addressTaken, places });
   const kind = inverseKind(done, before.state);
   const nothing = back.fields.length + back.rolesGained.length + back.rolesLost.length === 0;
   if (kind === 'update' && nothing)
@@ -134,7 +139,7 @@ function whyNot(done: AppliedChange, ground: UndoGround): LeftBecause | null {
   if (ground.otherWaits) return 'other-waits';
   const isLinked = done.kind === 'unlink' ? linkedTo === null && links === 0 : linkedTo === user.id;
   if (!isLinked) return 'linked-otherwise';
-  return ground.addressTaken ? 'address-taken' : null;
+  return ground.addressTaken && user.state === 'deleted' ? 'address-taken' : null;
 }
 
 function proposal(done: AppliedChange, user: StoredAuthUser, places: Places) {
@@ -182,21 +187,22 @@ function inverseKind({ kind, after }: AppliedChange, was: AuthUserState): Change
 }
 
 /** Field by field and role by role: whatever is still as the change has left it. */
-function putBack(done: AppliedChange, user: StoredAuthUser, places: Places) {
-  const fields: FieldChange[] = [];
-  const [moved, missing]: [string[], string[]] = [[], []];
-  const place = places.of(user.tenant) ?? null;
-  for (const { field, before, after } of done.fields) {
-    const now = isPlace({ field }) ? place : (user.fields[field] ?? null);
-    if (!same(now, after)) moved.push(field);
-    else if (isPlace({ field }) && isAway(before, places)) missing.push(field);
-    else fields.push({ field, before: after, after: before });
-  }
+function putBack(
+  done: AppliedChange,
+  user: StoredAuthUser,
+  { addressTaken, places }: Pick<UndoGround, 'addressTaken'> & { readonly places: Places },
+) {
+  const all = done.fields.map((one) => ({ ...one, because: whyKept(one, user, { addressTaken, places }) }));
   const held = done.rolesGained.filter((role) => user.roles.includes(role));
-  moved.push(...done.rolesGained.filter((role) => !held.includes(role)).map(roleName));
-  const left: Left[] = [];
-  if (moved.length > 0) left.push({ because: 'moved', what: moved });
-  if (missing.length > 0) left.push({ because: 'tenant-missing', what: missing });
+  const lost = done.rolesGained.filter((role) => !held.includes(role)).map(roleName);
+  const left = (['moved', 'tenant-missing', 'address-taken'] as const).flatMap((because): readonly Left[] => {
+    const fields = all.filter((one) => one.because === because).map(({ field }) => field);
+    const what = because === 'moved' ? [...fields, ...lost] : fields;
+    return what.length === 0 ? [] : [{ because, what }];
+  });
+  const fields = all
+    .filter(({ because }) => because === null)
+    .map(({ field, before, after }): FieldChange => ({ field, before: after, after: before }));
   return {
     fields,
     // Without its link, a directory has given nobody anything.
@@ -204,6 +210,19 @@ function putBack(done: AppliedChange, user: StoredAuthUser, places: Places) {
     rolesGained: done.rolesLost.filter((role) => !user.roles.includes(role)),
     left,
   };
+}
+
+/** null: the field is put back. */
+function whyKept(
+  { field, before, after }: FieldChange,
+  user: StoredAuthUser,
+  { addressTaken, places }: Pick<UndoGround, 'addressTaken'> & { readonly places: Places },
+): 'moved' | 'tenant-missing' | 'address-taken' | null {
+  const isMove = isPlace({ field });
+  const now = isMove ? (places.of(user.tenant) ?? null) : (user.fields[field] ?? null);
+  if (!same(now, after)) return 'moved';
+  if (isMove) return isAway(before, places) ? 'tenant-missing' : null;
+  return field === 'email' && addressTaken ? 'address-taken' : null;
 }
 
 function isAway(place: FieldValue, places: Places): boolean {

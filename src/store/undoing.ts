@@ -1,6 +1,7 @@
 /** Proposes what takes an apply back, in one transaction: a page of its changes at a time is looked at beside the auth users of now. */
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import { type ChangeKind, fingerprintOfChange, type ProposedChange } from '../domain/change.ts';
+import { emailKey } from '../domain/email.ts';
 import type { ApplyId, AuthUserId, ChangeId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { compileMapping, Mapping } from '../domain/mapping.ts';
 import type { Places } from '../domain/place.ts';
@@ -121,6 +122,16 @@ type Row = Omit<AppliedChange, 'tenant'> &
     readonly live: { readonly id: ChangeId; readonly gives: 'way' | 'undo' | 'other' } | null;
   } & Pick<UndoGround, 'linkedTo' | 'links' | 'rolesByHand' | 'addressTaken' | 'undone'>;
 
+/**
+ * SQL: whether anybody but `user` has an address, and keeps it although the changes `$5` of the apply `$1` (null: all) are taken back. `$3`:
+ * the tenant of the connection; `$4`: it may put people below that.
+ */
+const takenFromThem = (key: string, user: string) => `EXISTS (
+  SELECT FROM auth_user h WHERE h.email_key = ${key} AND h.id <> ${user} AND h.state <> 'deleted' AND ($4 OR h.tenant_id = $3)
+    AND NOT EXISTS (SELECT FROM change f WHERE f.apply_id = $1 AND f.auth_user_id = h.id AND f.outcome = 'applied'
+      AND ($5::uuid[] IS NULL OR f.id = ANY ($5::uuid[]))
+      AND (f.before IS NULL OR f.before ->> 'state' = 'deleted' OR f.fields @> '[{"field": "email"}]')))`;
+
 /** A change that takes another back, with what it takes the place of. */
 type Inverse = { readonly change: ProposedChange; readonly row: Row; readonly id: string };
 
@@ -190,9 +201,9 @@ class Undo {
     if (this.#items.length < NAMED) this.#items.push(left);
   }
 
-  #look(ids: readonly ChangeId[]): Promise<readonly Row[]> {
+  async #look(ids: readonly ChangeId[]): Promise<readonly Row[]> {
     const { apply, connection, tenant, changes } = this.#request;
-    return this.#tx.query<Row>(
+    const rows = await this.#tx.query<Row>(
       `SELECT c.id AS change, c.external_id AS "externalId", c.kind, c.before, c.after, c.fields, c.roles_gained AS "rolesGained",
          c.roles_lost AS "rolesLost", c.run_id AS run, ${NAME} AS name, a.id, a.tenant_id, a.state, a.version, a.user_name, a.email,
          a.display_name, a.attributes, a.purged_at IS NOT NULL AS purged,
@@ -205,15 +216,29 @@ class Undo {
             WHEN c.kind = 'unlink' AND l.kind = 'link' AND l.state = 'rejected' THEN 'way' ELSE 'other' END) FROM change l
           WHERE l.connection_id = $2 AND l.external_id = c.external_id AND l.state IN ${LIVE}) AS live,
          EXISTS (SELECT FROM change u WHERE u.undoes = c.id AND u.outcome = 'applied') AS undone,
-         CASE WHEN a.state = 'deleted' THEN EXISTS (
-           SELECT FROM auth_user h WHERE h.email_key = a.email_key AND h.id <> a.id AND h.state <> 'deleted' AND ($4 OR h.tenant_id = $3)
-             AND NOT EXISTS (SELECT FROM change f WHERE f.apply_id = $1 AND f.auth_user_id = h.id AND f.outcome = 'applied'
-               AND ($5::uuid[] IS NULL OR f.id = ANY ($5::uuid[]))
-               AND (f.before IS NULL OR f.before ->> 'state' = 'deleted' OR f.fields @> '[{"field": "email"}]'))) ELSE false END AS "addressTaken"
+         a.state = 'deleted' AND ${takenFromThem('a.email_key', 'a.id')} AS "addressTaken"
        FROM change c LEFT JOIN auth_user a ON a.id = c.auth_user_id
        WHERE c.id = ANY ($6::uuid[]) ORDER BY c.id`,
       [apply, connection, tenant, this.#context.spread, changes, ids],
     );
+    const taken = await this.#takenSince(rows);
+    return rows.map((row) => (taken.has(row.change) ? { ...row, addressTaken: true } : row));
+  }
+
+  /** Of those who have another address by the change, and hold it still: whose old one is another's by now. */
+  async #takenSince(rows: readonly Row[]): Promise<ReadonlySet<ChangeId>> {
+    const given = rows.flatMap(({ change, id, state, fields }) => {
+      const email = fields.find(({ field }) => field === 'email')?.before;
+      const key = typeof email === 'string' && state !== 'deleted' ? emailKey(email) : null;
+      return key === null || id === null ? [] : [{ change, user: id, key }];
+    });
+    if (given.length === 0) return new Set();
+    const { apply, tenant, changes } = this.#request;
+    const taken = await this.#tx.query<{ change: ChangeId }>(
+      `SELECT g.change FROM jsonb_to_recordset($2::jsonb) AS g (change uuid, "user" uuid, key text) WHERE ${takenFromThem('g.key', 'g."user"')}`,
+      [apply, JSON.stringify(given), tenant, this.#context.spread, changes],
+    );
+    return new Set(taken.map(({ change }) => change));
   }
 
   #inversesOf(rows: readonly Row[]): readonly Inverse[] {

@@ -119,12 +119,26 @@ describe('An undo', () => {
     ['who was purged', { user: { ...asNow(aStoredUser()), purged: true } }, 'purged'],
     ['who is gone', { user: null }, 'gone'],
     ['who is linked otherwise', { linkedTo: null }, 'linked-otherwise'],
-    ['whose address another has', { addressTaken: true }, 'address-taken'],
     ['for whom something else waits', { otherWaits: true }, 'other-waits'],
   ])('leaves alone %s', (_, given, because) => {
     const user = asNow(aStoredUser({ state: 'suspended' }));
     const done = changeBetween({ ...user, state: 'active' }, user);
     expect(undo(done, ground(user, given), places)).toEqual({ change: null, left: [{ because, what: [] }] });
+  });
+
+  it('leaves a deletion alone where another has the address, and of an update the address alone', () => {
+    const user = asNow(aStoredUser({ state: 'deleted' }));
+    const deletion = changeBetween({ ...user, state: 'active' }, user);
+    const taken = { because: 'address-taken', what: [] };
+    expect(undo(deletion, ground(user, { addressTaken: true }), places)).toEqual({
+      change: null,
+      left: [taken],
+    });
+    const now = asNow(aStoredUser());
+    const before = { ...now, fields: { ...now.fields, email: 'before@example.test', displayName: 'Before' } };
+    const back = undo(changeBetween(before, now), ground(now, { addressTaken: true }), places);
+    expect(back.change?.fields.map(({ field }) => field)).toEqual(['displayName']);
+    expect(back.left).toEqual([{ ...taken, what: ['email'] }]);
   });
 
   it('deletes somebody new only as long as nobody has made more of them', () => {

@@ -313,6 +313,40 @@ describe('The undo of an apply', () => {
     expect((await acme.user('u3')).fields).toMatchObject({ email: 'u3@example.test' });
   });
 
+  it('leaves an address alone that another has taken since, and puts all else back', async () => {
+    const acme = await settled(3);
+    acme.directory.edit('u1', { email: 'new@example.test', department: 'Engines' });
+    acme.directory.edit('u2', { email: 'newer@example.test' });
+    const apply = await syncedAndApplied(acme);
+    acme.directory.add({ id: 'u4', email: 'U1@example.test' });
+    acme.directory.edit('u3', { email: 'u2@example.test' });
+    await acme.syncAndApply();
+    expect(await undo(acme, apply)).toMatchObject({
+      proposed: 1,
+      left: 2,
+      items: expect.arrayContaining([
+        expect.objectContaining({ externalId: 'u1', because: 'address-taken', what: ['email'] }),
+        expect.objectContaining({ externalId: 'u2', because: 'address-taken', proposed: null }),
+      ]),
+    });
+    await acme.approveAll();
+    expect(await acme.apply()).toMatchObject({ applied: 1, moved: 0 });
+    const { fields } = await acme.user('u1');
+    expect(fields).toMatchObject({ email: 'new@example.test' });
+    expect(fields).not.toHaveProperty('department', 'Engines');
+  });
+
+  it('puts addresses back that two have exchanged', async () => {
+    const acme = await settled(2);
+    acme.directory.edit('u1', { email: 'u2@example.test' });
+    acme.directory.edit('u2', { email: 'u1@example.test' });
+    const apply = await syncedAndApplied(acme);
+    expect(await undo(acme, apply)).toMatchObject({ proposed: 2, left: 0 });
+    await acme.approveAll();
+    expect(await acme.apply()).toMatchObject({ applied: 2 });
+    expect((await acme.user('u1')).fields).toMatchObject({ email: 'u1@example.test' });
+  });
+
   it('is refused until the apply has ended', async () => {
     const acme = await install.connect({ directory: aDirectory({ users: 1 }) });
     await acme.sync();
