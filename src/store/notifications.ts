@@ -90,10 +90,11 @@ export class Notifications {
           `INSERT INTO notification (id, tenant_id, channel_id, message, state, due_at, created_at) VALUES ($1, $2, $3, $4, 'waiting', $5, $5)`,
           [v7(), channel.tenant, channel.id, message, at.toISOString()],
         );
-      await tx.query('UPDATE notification_channel SET digest_at = $2 WHERE id = $1', [
-        channel.id,
-        digestAt?.toISOString() ?? null,
-      ]);
+      // Unless the schedule was changed meanwhile.
+      await tx.query(
+        'UPDATE notification_channel SET digest_at = $2 WHERE id = $1 AND digest_at IS NOT DISTINCT FROM $3',
+        [channel.id, digestAt?.toISOString() ?? null, channel.digestAt?.toISOString() ?? null],
+      );
       return messages.length;
     });
   }

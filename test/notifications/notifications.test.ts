@@ -329,6 +329,16 @@ describe('A digest', () => {
     const { items } = await listChannels(deps, install.operator, { tenant: acme.tenant });
     expect(items[0]?.digestAt?.toISOString()).toMatch(/T0[67]:00:00/); // eight in Rome, in summer or winter
   });
+
+  it('comes when the schedule says that it was given while somebody looked', async () => {
+    const { channel } = await told(0, { inDigest: ['pending-approvals'], schedule: '0 8 1 1 *' });
+    const looked = { at: install.clock.now(), digestAt: channel.digestAt };
+    const change = { notificationChannel: channel.id, schedule: '0 8 * * *' };
+    const { digestAt } = await updateChannel(deps, install.operator, change);
+    const nothing = { opened: [], closed: [], shrunk: [], now: null, digest: null };
+    await install.store.notifications.note(channel, looked, () => nothing);
+    expect(await findChannel(deps, install.operator, channel.id)).toMatchObject({ digestAt });
+  });
 });
 
 describe('A message', () => {
