@@ -80,8 +80,8 @@ export class UserPurge {
        FROM leaver l JOIN auth_user a ON a.id = l.auth_user_id AND a.state = 'deleted'
        WHERE l.connection_id = $1 AND l.deleted_at <= $2
          AND NOT EXISTS (SELECT FROM change w WHERE w.auth_user_id = a.id AND w.state IN ${LIVE})
-         AND NOT EXISTS (SELECT FROM identity i JOIN connection n ON n.id = i.connection_id
-           WHERE i.auth_user_id = a.id AND n.id <> $1
+         AND NOT EXISTS (SELECT FROM identity i LEFT JOIN connection n ON n.id = i.connection_id -- one of a tenant above says nothing here
+           WHERE i.auth_user_id = a.id AND i.connection_id <> $1
              AND coalesce(l.deleted_at > $3::timestamptz - make_interval(days => (n.policy #>> '{leavers,purgeAfterDays}')::int), true))
        ORDER BY l.deleted_at, a.id LIMIT ${TOGETHER} FOR UPDATE OF a`,
       [connection, new Date(now.getTime() - afterDays * DAY_MS).toISOString(), now.toISOString()],
@@ -105,7 +105,9 @@ async function removeTraces(tx: BulkTransaction, users: readonly AuthUserId[]): 
     `DELETE FROM adjustment WHERE (connection_id, external_id) IN (${theirs})`,
     `DELETE FROM pair WHERE auth_user_id = ANY ($1::uuid[])`,
     `DELETE FROM directory_user WHERE (connection_id, external_id) IN (${theirs})`,
-    `UPDATE event SET data = data - 'externalId' WHERE auth_user_id = ANY ($1::uuid[]) AND data ? 'externalId'`,
+    // Each found by a key of its own: the events are everybody's.
+    `UPDATE event e SET data = data - 'externalId' FROM change c WHERE c.auth_user_id = ANY ($1::uuid[]) AND e.change_id = c.id`,
+    `UPDATE event SET data = data - 'externalId' WHERE auth_user_id = ANY ($1::uuid[]) AND change_id IS NULL`,
     'DELETE FROM role_assignment WHERE auth_user_id = ANY ($1::uuid[])',
     'DELETE FROM leaver WHERE auth_user_id = ANY ($1::uuid[])',
     'DELETE FROM identity WHERE auth_user_id = ANY ($1::uuid[])',

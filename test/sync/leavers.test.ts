@@ -243,15 +243,19 @@ describe('Whoever was deleted long ago', () => {
     const back = await settled(2, { policy: purging });
     const forever = await settled(2, { policy: {} });
     const shared = await settled(2, { policy: purging });
-    const keeping = await install.connect({ directory: aDirectory({ users: 0 }), tenant: shared.tenant });
-    const { id } = await shared.user('u1');
-    await asOwner(install.database.url, (client) =>
-      client.query(
-        `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version) VALUES ($1, 'x', $2, $3, '\\x00', 1)`,
-        [keeping.connection, shared.tenant, id],
-      ),
-    );
-    for (const acme of [back, forever, shared]) {
+    const above = await install.tenant();
+    const below = await settled(2, { policy: purging, tenant: await install.tenant(above) });
+    for (const [acme, tenant] of [[shared, shared.tenant] as const, [below, above] as const]) {
+      const keeping = await install.connect({ directory: aDirectory({ users: 0 }), tenant });
+      const { id } = await acme.user('u1');
+      await asOwner(install.database.url, (client) =>
+        client.query(
+          `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version) VALUES ($1, 'x', $2, $3, '\\x00', 1)`,
+          [keeping.connection, acme.tenant, id],
+        ),
+      );
+    }
+    for (const acme of [back, forever, shared, below]) {
       acme.directory.remove('u1');
       await acme.syncAndApply();
     }
@@ -259,7 +263,7 @@ describe('Whoever was deleted long ago', () => {
     back.directory.add({ id: 'u1' });
     await back.sync();
     await purge();
-    for (const acme of [back, forever, shared]) expect((await acme.user('u1')).fields).not.toEqual({});
+    for (const acme of [back, forever, shared, below]) expect((await acme.user('u1')).fields).not.toEqual({});
     await back.approveAll();
     await back.apply();
     await purge();
