@@ -20,6 +20,7 @@ import { suspended } from '../domain/tenant.ts';
 import type { ApplyView } from '../store/applying.ts';
 import type { ChangeView } from '../store/changes.ts';
 import type { Store } from '../store/store.ts';
+import { refusePaused } from './apply.ts';
 import { DespiteFreeze, refuseInFreeze } from './freezes.ts';
 
 export type ApplyDeps = { readonly store: Store; readonly clock: Clock };
@@ -149,6 +150,8 @@ export async function resumeApply(
     parseInput(ResumeApply, input),
     'resume',
   );
+  const connection = await deps.store.connections.get(caller.tenant, apply.connection);
+  if (connection !== null) refusePaused(connection);
   if ((await deps.store.tenants.standing(apply.tenant)) !== 'active') throw suspended('nothing is applied');
   await refuseInFreeze(deps, caller, apply.tenant, despiteFreeze);
   const said = { actor: caller.actor, reason };

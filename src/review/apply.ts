@@ -37,13 +37,7 @@ export async function startApply(
   const { connection: id, despiteFreeze } = parseInput(StartApply, input);
   const connection = await deps.store.connections.get(caller.tenant, id);
   if (connection === null) throw notFound('connection');
-  if (connection.state === 'paused') {
-    throw new Problem({
-      code: 'not-allowed-now',
-      message: 'The connection is paused.',
-      remedy: 'Set its state to active first.',
-    });
-  }
+  refusePaused(connection);
   if ((await deps.store.tenants.standing(connection.tenant)) !== 'active')
     throw suspended('nothing is applied');
   await refuseInFreeze(deps, caller, connection.tenant, despiteFreeze);
@@ -68,6 +62,16 @@ export async function startApply(
     code: 'not-allowed-now',
     message: 'Nothing is approved and waiting to be applied for this connection.',
     remedy: 'Approve changes first.',
+  });
+}
+
+/** Whose connection rests, of them nothing is applied, and nothing goes on. Throws `not-allowed-now`. */
+export function refusePaused({ state }: { readonly state: 'active' | 'paused' }): void {
+  if (state !== 'paused') return;
+  throw new Problem({
+    code: 'not-allowed-now',
+    message: 'The connection is paused.',
+    remedy: 'Set its state to active first.',
   });
 }
 

@@ -17,17 +17,26 @@ export type Advanced = {
   readonly waiting: readonly ApplyId[];
 };
 
-/** Of one connection, or of all. May run in several processes at once, and be repeated as often as wanted. */
+/**
+ * Of one connection, or of all. May run in several processes at once, and be repeated as often as wanted. One that fails keeps no other
+ * waiting: what failed is thrown when all were looked at, and what has begun by then is unfinished work.
+ */
 export async function advanceApplies(deps: DueDeps, only: ConnectionId | null = null): Promise<Advanced> {
   const { store, clock } = deps;
+  const failed: unknown[] = [];
+  const each = async <One>(all: readonly One[], advance: (one: One) => Promise<void>) => {
+    for (const one of all) await advance(one).catch((error: unknown) => failed.push(error));
+  };
   const planned = new Set<ApplyId>();
-  for (const approved of await store.dueApplies.unplanned(only)) {
+  await each(await store.dueApplies.unplanned(only), async (approved) => {
     const apply = await plan(deps, approved);
     if (apply !== null) planned.add(apply);
-  }
+  });
   const begun: ApplyId[] = [];
-  for (const apply of await store.dueApplies.due(only, clock.now()))
+  await each(await store.dueApplies.due(only, clock.now()), async (apply) => {
     if (await takeUp(deps, apply)) begun.push(apply.id);
+  });
+  if (failed.length > 0) throw new AggregateError(failed, 'applies of some connections do not go on');
   return { begun, waiting: [...planned].filter((id) => !begun.includes(id)) };
 }
 

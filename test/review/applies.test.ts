@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { ApplyPolicy, Window } from '../../src/domain/applyPolicy.ts';
 import type { ApplyId, TenantId } from '../../src/domain/ids.ts';
 import type { Caller } from '../../src/domain/permission.ts';
+import type { ReviewRule } from '../../src/domain/reviewRules.ts';
 import {
   cancelApply,
   getApply,
@@ -101,6 +102,29 @@ describe('An automatic apply', () => {
       'apply.started system policy',
       'apply.finished system policy',
     ]);
+  });
+
+  it('begins although that of another connection cannot', async () => {
+    const rules = [{ name: 'all', when: 'true', decide: { require: { validHours: 1 } } }] as ReviewRule[];
+    const apply = { start: 'automatic', delayMinutes: 120 } as const;
+    const broken = await install.connect({
+      ...{ directory: aDirectory({ users: 1 }), guards: noGuards },
+      policy: { apply, rules },
+    });
+    await broken.sync();
+    await broken.approveAll();
+    expect(await advance(broken)).toMatchObject({ begun: [], waiting: [expect.any(String)] });
+    await asOwner(install.database.url, (sql) =>
+      sql.query('UPDATE connection SET mapping = $2 WHERE id = $1', [broken.connection, '{"rules": 5}']),
+    );
+    install.clock.advance(120 * MINUTE);
+    const acme = await connected({ start: 'automatic' });
+    await acme.approveAll();
+    await expect(advanceApplies(install)).rejects.toThrow('applies of some connections do not go on');
+    expect(await only(acme)).toMatchObject({ state: 'running' });
+    await asOwner(install.database.url, (sql) =>
+      sql.query('UPDATE connection SET mapping = $2 WHERE id = $1', [broken.connection, '{}']),
+    );
   });
 
   it('is begun once, however many ask at the same time', async () => {
@@ -425,6 +449,22 @@ describe('A progressive apply', () => {
 });
 
 describe('Pausing', () => {
+  it('does not end while the connection is paused', async () => {
+    const acme = await connected({}, 3);
+    await acme.approveAll();
+    const { apply } = await startByHand(acme);
+    await pauseApply(install, acme.administrator, { apply });
+    const set = (state: 'active' | 'paused') =>
+      updateConnection(install, install.operator, { connection: acme.connection, state });
+    await set('paused');
+    await expect(resumeApply(install, acme.administrator, { apply })).rejects.toMatchObject({
+      code: 'not-allowed-now',
+      message: 'The connection is paused.',
+    });
+    await set('active');
+    expect(await resumeApply(install, acme.administrator, { apply })).toMatchObject({ state: 'running' });
+  });
+
   it('stays when another process had looked at what is due before', async () => {
     const acme = await connected({ progressive: { first: { changes: 1 } } }, 3);
     await acme.approveAll();
