@@ -128,14 +128,25 @@ export class Decisions {
   /**
    * Opens again, wherever it is, what was refused, held back or approved until a time that has come; gives how many changes. Judges what
    * waits by rules that have changed, notes what has waited for longer than policies want it to, and hands on what was assigned and is
-   * replaced.
+   * replaced. Each is done whatever fails in another: one connection whose policy cannot be read keeps nobody else waiting.
    */
   async openAgain(at: Date): Promise<number> {
-    const opened = await reopenDueEverywhere(this.#database, at);
-    await judgeStale(this.#database, at);
-    await noteOverdue(this.#database, at);
-    await new Assignments(this.#database).follow();
-    return opened;
+    const steps = [
+      () => reopenDueEverywhere(this.#database, at),
+      () => judgeStale(this.#database, at),
+      () => noteOverdue(this.#database, at),
+      () => new Assignments(this.#database).follow(),
+    ];
+    const [done, failed]: [unknown[], unknown[]] = [[], []];
+    for (const step of steps) {
+      try {
+        done.push(await step());
+      } catch (error) {
+        failed.push(error);
+      }
+    }
+    if (failed.length > 0) throw new AggregateError(failed, 'not all that waits was looked after');
+    return Number(done[0]);
   }
 
   /**

@@ -308,6 +308,26 @@ describe('A change past its deadline', () => {
     expect(await noted()).toEqual(once);
     expect(await noted()).toEqual(once);
   });
+
+  it('is noted although what another connection put off cannot be opened', async () => {
+    const acme = await asking({ deadlineHours: 4 });
+    const broken = await asking({ validHours: 4 });
+    await broken.approve('u1');
+    install.clock.advance(4 * 3_600_000);
+    await overdue(acme);
+    const mapped = (mapping: string) =>
+      asOwner(install.database.url, (sql) =>
+        sql.query('UPDATE connection SET mapping = $2 WHERE id = $1', [broken.connection, mapping]),
+      );
+    await mapped('{"rules": 5}');
+    await expect(install.store.decisions.openAgain(install.clock.now())).rejects.toThrow(
+      'not all that waits',
+    );
+    await mapped('{}');
+    expect(await install.store.decisions.openAgain(install.clock.now())).toBe(1);
+    const actions = (await auditOf(install.database.url, acme.tenant)).map(({ action }) => action);
+    expect(actions).toContain('changes.overdue');
+  });
 });
 
 describe('An approval that is good for a time', () => {
