@@ -46,7 +46,7 @@ export const undo = [
     summary: 'Propose what takes an apply back',
     description:
       'Whoever was made is deleted, whoever was linked is unlinked, fields, roles, tenant and state go back, as far as they still are as the apply has left them; what has moved since is named and left alone. They wait for a decision like all other changes, and are undone like them.',
-    needs: 'changes.apply',
+    needs: ['changes.apply', 'changes.read'],
     input: UndoApply,
     status: 200,
     answer: ProposedUndo,

@@ -53,6 +53,7 @@ export function userAsOf(now: UserNow, later: readonly LaterEvent[]): UserAsOf {
     roles = rolesBefore(event, roles);
     for (const field of event.fields) changedSince.add(field);
     if (event.type === 'user.moved') changedSince.add('tenant');
+    if (event.type === 'user.linked' || event.type === 'user.unlinked') changedSince.add('identities');
     if (event.type === 'user.purged') changedSince.add('purged');
   }
   return { ...now, state, roles, changedSince: [...changedSince].sort() };

@@ -30,6 +30,7 @@ export type ProposedUndo = UndoResult & { readonly connection: ConnectionId };
  */
 export async function undoApply(deps: UndoDeps, caller: Caller, input: unknown): Promise<ProposedUndo> {
   authorise(caller, 'changes.apply');
+  authorise(caller, 'changes.read'); // it names people
   const { apply: id, changes, dryRun } = parseInput(UndoApply, input);
   const [apply] = await deps.store.applying.list(
     caller.tenant,

@@ -52,6 +52,13 @@ describe('An auth user as of an earlier moment', () => {
     expect(userAsOf(now, [])).toEqual({ ...now, changedSince: [] });
   });
 
+  it('says so where the links to directories may have been others', () => {
+    const linked = anEvent({ type: 'user.linked', ...by(CONNECTION) });
+    const unlinked = anEvent({ type: 'user.unlinked', ...by(CONNECTION) });
+    for (const event of [linked, unlinked])
+      expect(userAsOf(aUser({}), [event]).changedSince).toEqual(['identities']);
+  });
+
   it('says so where the state of then, or the place, is not known', () => {
     const above = anEvent({ type: 'user.deleted', ofDirectory: true });
     const moved = anEvent({ type: 'user.moved', ofDirectory: true });

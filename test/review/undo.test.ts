@@ -365,3 +365,14 @@ it('is not for somebody of another tenant', async () => {
     code: 'not-found',
   });
 });
+
+it('is not for a key that may apply and not look: it names people', async () => {
+  const acme = await settled(1);
+  acme.directory.edit('u1', { department: 'Engines' });
+  const apply = await syncedAndApplied(acme);
+  const { administrator } = acme;
+  const key = { ...administrator, permissions: ['changes.apply'] } as typeof administrator;
+  await expect(undoApply(install, key, { apply, dryRun: true })).rejects.toMatchObject({
+    code: 'forbidden',
+  });
+});
