@@ -89,6 +89,8 @@ export class UserPurge {
   }
 }
 
+/** More of one connection are tidied away: see `Staging.forgetOlder`. */
+const KEPT_RUNS = 100;
 /** What stands in the place of the directory's id. */
 const PURGED = 'purged' as ExternalId;
 
@@ -104,6 +106,12 @@ async function removeTraces(tx: BulkTransaction, users: readonly AuthUserId[]): 
     `DELETE FROM change_comment WHERE (connection_id, external_id) IN (${theirs})`,
     `DELETE FROM adjustment WHERE (connection_id, external_id) IN (${theirs})`,
     `DELETE FROM pair WHERE auth_user_id = ANY ($1::uuid[])`,
+    // Of runs that have ended: what the next one reads, it reads anew.
+    `WITH theirs AS MATERIALIZED (${theirs}), kept AS MATERIALIZED (
+       SELECT r.id, r.connection_id FROM (SELECT DISTINCT connection_id FROM theirs) c CROSS JOIN LATERAL (
+         SELECT id, connection_id FROM sync_run WHERE connection_id = c.connection_id AND NOT tidied AND state IN ('finished', 'failed')
+         ORDER BY id DESC LIMIT ${KEPT_RUNS}) r)
+     DELETE FROM staged_user s USING kept k JOIN theirs t USING (connection_id) WHERE s.run_id = k.id AND s.external_id = t.external_id`,
     `DELETE FROM directory_user WHERE (connection_id, external_id) IN (${theirs})`,
     // Each found by a key of its own: the events are everybody's.
     `UPDATE event e SET data = data - 'externalId' FROM change c WHERE c.auth_user_id = ANY ($1::uuid[]) AND e.change_id = c.id`,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { getTimeline } from '../../src/review/timeline.ts';
 import { undoApply } from '../../src/review/undo.ts';
+import { replanRun } from '../../src/sync/replan.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
 import { purgeDueUsers } from '../../src/tenancy/userPurge.ts';
 import { getUser } from '../../src/tenancy/users.ts';
@@ -237,6 +238,21 @@ describe('Whoever was deleted long ago', () => {
     await acme.sync();
     expect(await kinds(acme)).toEqual([['ada-17', 'create', 'joined']]);
     expect(await install.auditIsWhole()).toBe(true);
+  });
+
+  it('is purged of what the last runs have read of them too, and these can be planned again', async () => {
+    const acme = await settled(2, { policy: purging });
+    acme.directory.edit('u1', { state: 'deprovisioned' });
+    await acme.syncAndApply();
+    install.clock.advance(91 * DAY_MS);
+    const { run } = (await acme.sync({ full: true })) as { run: string };
+    await purge();
+    expect((await acme.users()).filter(({ fields }) => fields['email'] === undefined)).toHaveLength(1);
+    const staged = await asOwner(install.database.url, (client) =>
+      client.query('SELECT external_id FROM staged_user WHERE run_id = $1', [run]),
+    );
+    expect(staged.rows).toEqual([{ external_id: 'u2' }]);
+    expect(await replanRun(install, acme.administrator, run)).toMatchObject({ ok: true, people: 1 });
   });
 
   it('is kept where they are back, where nobody has said how long, and where another directory has them too', async () => {
