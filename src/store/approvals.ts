@@ -211,11 +211,14 @@ export async function noteApprovals(tx: BulkTransaction, by: Approver, decision:
   );
 }
 
-/** Somebody refuses, or holds back, what others had begun to approve: they would have to do so again. */
-export async function forgetApprovals(tx: BulkTransaction, { where, values }: Chosen): Promise<void> {
+/**
+ * Somebody refuses, or holds back, what others had begun to approve: they would have to do so again. To be called when the decision holds
+ * the changes locked: whoever was approving one meanwhile is done, and is seen.
+ */
+export async function forgetApprovals(tx: BulkTransaction, decision: string): Promise<void> {
   await tx.query(
-    `DELETE FROM approval a USING change c WHERE a.change_id = c.id AND a.counted_in IS NULL AND ${where}`,
-    values,
+    `DELETE FROM approval a USING decision_change e WHERE e.decision_id = $1 AND a.change_id = e.change_id AND a.counted_in IS NULL`,
+    [decision],
   );
 }
 

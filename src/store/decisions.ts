@@ -271,8 +271,9 @@ async function record(
   if (!(await anyAsksMore(tx, chosen.connection)))
     return { ...(await write(tx, ruling, chosen, { decision, asked, moving: 'true' })), hindered: [] };
   if (ruling.verdict !== 'approve') {
-    await forgetApprovals(tx, chosen);
-    return { ...(await write(tx, ruling, chosen, { decision, asked, moving: 'true' })), hindered: [] };
+    const written = await write(tx, ruling, chosen, { decision, asked, moving: 'true' });
+    await forgetApprovals(tx, decision);
+    return { ...written, hindered: [] };
   }
   const by = { principal: ruling.principal, role: ruling.role, at: ruling.at };
   await beginApproving(tx, by, chosen);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Caller, PrincipalRole } from '../../src/domain/permission.ts';
 import type { ReviewRule } from '../../src/domain/reviewRules.ts';
 import { getChange } from '../../src/review/changes.ts';
@@ -133,6 +133,40 @@ describe('Where a policy asks for two approvals', () => {
     expect(await approve(acme, other, 'u1')).toMatchObject({ decided: 0, waiting: 1 });
     expect(await stateOf(acme)).toBe('rejected');
     expect(await approve(acme, one, 'u1')).toMatchObject({ decided: 1 });
+  });
+
+  it('a refusal of all makes them begin anew too who were just approving', async () => {
+    const acme = await asking({ approvals: 2 });
+    const one = await somebody(acme);
+    const { id } = await acme.changeOf('u1');
+    const revision = await acme.revision();
+    const refusing = await asOwner(install.database.url, async (sql) => {
+      await sql.query('BEGIN');
+      await sql.query('SELECT FROM change WHERE id = $1 FOR UPDATE', [id]);
+      await sql.query(
+        `INSERT INTO approval (decision_id, change_id, tenant_id, connection_id, principal_id, created_at)
+         SELECT gen_random_uuid(), id, tenant_id, connection_id, $2, now() FROM change WHERE id = $1`,
+        [id, one.principal],
+      );
+      const rejection = {
+        verdict: 'reject',
+        reason: 'not now',
+        connection: acme.connection,
+        revision,
+      };
+      const refused = decide(install, acme.administrator, rejection);
+      await vi.waitFor(async () => {
+        const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+        expect((await sql.query(waiting)).rowCount).toBe(1);
+      }, 5_000);
+      await sql.query('COMMIT');
+      return await refused;
+    });
+    expect(refusing).toMatchObject({ decided: 1 });
+    const given = await asOwner(install.database.url, (sql) =>
+      sql.query('SELECT FROM approval WHERE change_id = $1', [id]),
+    );
+    expect(given.rowCount).toBe(0);
   });
 
   it('what was approved and taken back takes two again', async () => {
