@@ -27,6 +27,15 @@ beforeAll(async () => {
   key = first.keys.system;
   const { body: me } = await served.request('GET', '/v1/whoami', { key });
   for (let more = 3; more > 0; more--) await aSession(served, me.principal);
+  await asOwner(served.databaseUrl, (client) =>
+    client.query(
+      `INSERT INTO apply_outcome (apply_id, change_id, tenant_id, outcome)
+       SELECT $1, id, tenant_id, 'moved' FROM change WHERE connection_id = $2 AND apply_id IS NULL`,
+      [ids.apply, ids.connection],
+    ),
+  );
+  for (const text of ['Asked HR', 'They know'])
+    await served.request('POST', `/v1/changes/${ids.change}/comments`, { key, body: { text } });
   lists = (await operationsOf(served))
     .filter((listed) => parametersOf(listed, 'query').some(({ name }) => name === 'after'))
     .map(({ path }) => ({ path: pathWith(path, ids) }));
