@@ -163,7 +163,7 @@ export class Histories {
       // Of runs whose snapshot is still there; the newest that has anything to say of this person.
       const [noted] = await tx.query<NonNullable<LastReading['noted']>>(
         `SELECT s.problem, s.absence FROM sync_run r JOIN staged_user s ON s.run_id = r.id AND s.external_id = $2
-         WHERE r.connection_id = $1 AND r.state = 'finished' ORDER BY r.id DESC LIMIT 1`,
+         WHERE r.connection_id = $1 AND r.state = 'finished' AND NOT r.tidied ORDER BY r.id DESC LIMIT 1`,
         [connection, externalId],
       );
       const [complete] = await tx.query<{ run: RunId; at: Date }>(

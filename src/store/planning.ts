@@ -2,6 +2,7 @@
  * The plan of one run, in one transaction: streams the rows that differ out, takes the proposed changes in, and merges them into
  * the connection's living change set. What a difference means is decided in src/domain; this finds and stores, by sets.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { v7 } from 'uuid';
 import type { Contest } from '../domain/addresses.ts';
 import type { AuditEntry } from '../domain/audit.ts';
@@ -48,8 +49,8 @@ import { finishRun } from './runs.ts';
 import { rememberParts } from './shrinkingParts.ts';
 import { RunTakenOver } from './staging.ts';
 
-/** How many rows are in memory at once. */
-const BATCH = 1_000;
+/** How many rows are in memory at once, and how many of them are thought about at once. */
+const [BATCH, AT_ONCE] = [1_000, 250];
 /** Up to here, looking each row up by key costs less than going over everybody. */
 const FEW = 5_000;
 
@@ -224,7 +225,10 @@ export class Plan {
         if (batch.length === 0) return;
         coming = fetch(); // PostgreSQL looks for the next rows while we think about these
         coming.catch(() => {}); // awaited in the next round, or the transaction has failed for another reason
-        yield batch;
+        for (let at = 0; at < batch.length; at += AT_ONCE) {
+          yield batch.slice(at, at + AT_ONCE);
+          await nextTurn(); // what is being stored goes on meanwhile
+        }
       }
     } finally {
       await this.#tx.query('CLOSE plan_rows').catch(() => {}); // fails when the transaction has failed, which is reported then

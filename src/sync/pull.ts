@@ -3,6 +3,7 @@
  * linked and not listed. Each page is stored with the cursor that follows it, so that a run whose process died goes on where it
  * stopped. While a page is stored, the next is being fetched.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   ConnectorError,
   type Cursor,
@@ -13,7 +14,7 @@ import {
 import type { CompiledMapping } from '../domain/mapping.ts';
 import type { TakenRun } from '../domain/run.ts';
 import { KnownContents } from '../store/directoryUsers.ts';
-import type { GroupToRead, StagedMembers, StagedPage } from '../store/staging.ts';
+import type { GroupToRead, StagedMembers, StagedPage, StagedUser } from '../store/staging.ts';
 import { Batches } from './batches.ts';
 import { lookUpTouched, type PullDeps } from './lookUp.ts';
 import { compileInTime } from './mappingTime.ts';
@@ -182,6 +183,12 @@ async function* membersOf(
 
 const CLOSED_GROUP: ReadonlySet<FailureKind> = new Set<FailureKind>(['not-found', 'permission-missing']);
 
+/**
+ * So many records are thought about before it is heard whether the database or the provider has answered: whole pages at once would let
+ * both wait for this process.
+ */
+const AT_ONCE = 100;
+
 async function pullUsers(
   deps: PullDeps,
   run: TakenRun,
@@ -201,14 +208,18 @@ async function pullUsers(
       signal.throwIfAborted(); // the next pages may have come before
       const groupsOf = (record: UserRecord) =>
         (record.kind === 'user' && page.groups.get(record.user.externalId)) || [];
-      const rowsBy = (contents: KnownContents) =>
-        page.records.flatMap((record) => stager.stage(record, groupsOf(record), contents));
-      const users = rowsBy(known);
+      const users: StagedUser[] = [];
+      for (let at = 0; at < page.records.length; at += AT_ONCE) {
+        const some = page.records.slice(at, at + AT_ONCE);
+        users.push(...some.flatMap((record) => stager.stage(record, groupsOf(record), known)));
+        await nextTurn();
+      }
       const nameless = page.records.length - users.length;
       // The end of the chain is a state of its own: a run that dies after its last page must not take it for the first one.
       parts.add(page.records);
       const next = { phase: 'users' as const, cursor: page.next ?? END_OF_CHAIN, ...parts.sizes };
-      const anew = () => rowsBy(KnownContents.none);
+      const anew = () =>
+        page.records.flatMap((record) => stager.stage(record, groupsOf(record), KnownContents.none));
       await staged.add({ users, anew, nameless, next });
       progress.page('users', users.length);
     }
