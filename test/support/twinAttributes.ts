@@ -28,7 +28,8 @@ export function attributed(
 ): Values | 'out-of-scope' | 'unreadable' {
   const isIn = (group: string) => groups.includes(group);
   const mayFail = user.state !== 'active';
-  const within = orFailed(() => SCOPES[mapping.scope ?? '']?.(asExpressionsSee(user), isIn) ?? true);
+  const inScope = () => SCOPES[mapping.scope ?? '']?.(asExpressionsSee(user), isIn) ?? true;
+  const within = user.state === 'deprovisioned' || orFailed(inScope); // whoever has left is asked about nothing more
   if (within === false) return 'out-of-scope';
   if (within === FAILED && !mayFail) return 'unreadable';
   const fields: Record<string, Value> = {};

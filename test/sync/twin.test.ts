@@ -242,7 +242,8 @@ class Pair {
   }
 
   async #decide({ approves, rejects }: Pick<Round, 'approves' | 'rejects'>): Promise<void> {
-    const waiting = (await this.real.changes({ state: ['open', 'held'] })).map((one) => one.externalId);
+    const listed = await this.real.changes({ state: ['open', 'held'] });
+    const waiting = listed.map((one) => one.externalId).sort(); // by list, a life would not be the same twice
     const every = (nth: number) => waiting.filter((_, at) => nth > 0 && at % nth === 0);
     if (every(approves).length > 0) await this.real.approve(...every(approves));
     for (const externalId of every(approves)) this.twin.decide(externalId, 'approved');
