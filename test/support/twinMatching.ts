@@ -19,14 +19,11 @@ export function named(users: readonly TwinUser[], wanted: Values, known: Knowled
   const asked = known.matching.some(({ by }) => by === 'email');
   const rules: Rules = asked ? known.matching : [...known.matching, { by: 'email', confidence: 'likely' }];
   const isFree = (user: TwinUser) => user.externalId === null && !user.linkedElsewhere;
-  const hits = (rule: Rule) =>
-    users.filter(
-      (user) =>
-        user.state !== 'deleted' &&
-        (rule.by === 'email' || isFree(user)) &&
-        key(rule.by, wanted) !== null &&
-        key(rule.by, user.fields) === key(rule.by, wanted),
-    );
+  const sharing = ({ by }: Rule) => {
+    const said = key(by, wanted);
+    return users.filter((user) => user.state !== 'deleted' && said !== null && key(by, user.fields) === said);
+  };
+  const hits = (rule: Rule) => sharing(rule).filter((user) => rule.by === 'email' || isFree(user));
   const first = rules.find((rule) => hits(rule).length > 0);
   if (first === undefined) return null;
   const weighty = rules.filter(
@@ -48,6 +45,9 @@ export function named(users: readonly TwinUser[], wanted: Values, known: Knowled
   };
   const hitting = rules.filter((rule) => hits(rule).includes(only));
   const believed = hitting.find(({ by, confidence }) => confidence === 'certain' && isSafe(by, only));
+  const others = users.filter((user) => !isFree(user) && rules.some((rule) => sharing(rule).includes(user)));
+  if (believed !== undefined && others.length > 0)
+    return { cause: 'several-candidates', candidates: [...candidates, ...others] };
   if (believed !== undefined)
     return { cause: believed.by === 'email' ? 'matched-by-email' : 'matched-by-rule', user: only };
   const isMail = hitting.every(({ by, confidence }) => by === 'email' && confidence === 'certain');
