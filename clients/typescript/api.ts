@@ -216,6 +216,8 @@ export type Change = {
   readonly note: (ChangeNote | null);
   /** The change that it takes back; null: none. */
   readonly undoes: (string | null);
+  /** Why somebody wants it taken back; null: nobody said. */
+  readonly undoReason: string | null;
   readonly revision: number;
   readonly createdAt: string;
 };
@@ -770,6 +772,8 @@ export type ForeseenChange = {
   readonly note: (ChangeNote | null);
   /** The change that it takes back; null: none. */
   readonly undoes: (string | null);
+  /** Why somebody wants it taken back; null: nobody said. */
+  readonly undoReason: string | null;
 };
 
 export type GuardFinding = {
@@ -1813,6 +1817,8 @@ export type TimelineEntry = ({
   readonly rolesLost: readonly string[];
   /** The change that it takes back. */
   readonly undoes: (string | null);
+  /** Why somebody wanted that. */
+  readonly undoReason: string | null;
 } | {
   readonly what: "decided";
   readonly at: string;
@@ -3002,6 +3008,8 @@ export type Operations = {
   undoApply: { input: { apply: string } & {
     /** Only these of its changes; null: all of them. */
     readonly changes?: (readonly string[] | null);
+    /** Why, for whoever asks later. */
+    readonly reason?: (string | null);
     /** Says what would be proposed, and proposes nothing. */
     readonly dryRun?: boolean;
   }; answer: ProposedUndo };

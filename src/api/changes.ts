@@ -134,6 +134,7 @@ export const Change = z
     outcomeReason: z.string().nullable(),
     note: ChangeNote.nullable().describe('Why it is gone, or waits again.'),
     undoes: z.uuid().nullable().describe('The change that it takes back; null: none.'),
+    undoReason: z.string().nullable().describe('Why somebody wants it taken back; null: nobody said.'),
     revision: count,
     createdAt: moment,
   })

@@ -139,6 +139,7 @@ const TimelineEntry = z
       ),
       rolesLost: z.array(z.string()),
       undoes: z.uuid().nullable().describe('The change that it takes back.'),
+      undoReason: z.string().nullable().describe('Why somebody wanted that.'),
     }),
     z.object({
       what: z.literal('decided'),

@@ -160,7 +160,8 @@ export function writeChange(
   if (change.outcome !== null)
     facts('outcome', `${change.outcome}${change.outcomeReason === null ? '' : `: ${change.outcomeReason}`}`);
   if (change.note !== null) facts('note', explainNote(change.note));
-  if (change.undoes !== null) facts('undoes', change.undoes);
+  if (change.undoes !== null)
+    facts('undoes', `${change.undoes}${change.undoReason === null ? '' : `: ${change.undoReason}`}`);
   const effect = effectOf({ ...change, fields: [], rolesGained: [], rolesLost: [] }, names.known);
   if (effect !== '') facts('effect', effect);
   if (change.fields.length > 0) {

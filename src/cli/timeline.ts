@@ -64,11 +64,11 @@ export function reasonInWords(reason: RoleReason): string {
 }
 
 function proposedInWords(entry: Of<'proposed'>, connection: string): readonly string[] {
-  const { change, run, undoes } = entry;
+  const { change, run, undoes, undoReason } = entry;
   const leads = undoes === null ? `run ${run}` : `takes back ${undoes}`;
   return [
     `proposed: ${differenceInWords(entry)}`,
-    `${connection}: ${causes[entry.cause]}`,
+    `${connection}: ${causes[entry.cause]}${undoReason === null ? '' : `: ${undoReason}`}`,
     `change ${change}, ${leads}`,
   ];
 }

@@ -7,7 +7,11 @@ import { EXIT } from './failure.ts';
 import type { Operator } from './operator.ts';
 import { counted, grouped } from './terminal.ts';
 
-type UndoOptions = { readonly change?: readonly string[]; readonly dryRun?: boolean };
+type UndoOptions = {
+  readonly change?: readonly string[];
+  readonly reason?: string;
+  readonly dryRun?: boolean;
+};
 
 type Undone = Awaited<ReturnType<Operator['undoApply']>>;
 
@@ -17,6 +21,7 @@ export function addUndoCommand(program: Command, cli: Cli): void {
     .description('propose what takes an apply back; it waits for a decision like any other change')
     .argument('<apply>', 'id, as `rollcall applies` lists it')
     .option('--change <change...>', 'only these of its changes')
+    .option('--reason <text>', 'why, for whoever decides on it, and whoever asks later')
     .option('--dry-run', 'say what would be proposed, and propose nothing')
     .action((apply: string, options: UndoOptions) =>
       cli.withApp((app) => undoApply(cli, app, apply, options)),
@@ -24,6 +29,7 @@ export function addUndoCommand(program: Command, cli: Cli): void {
   examples(
     undo,
     'rollcall undo 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --dry-run',
+    "rollcall undo 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --reason 'The mapping was wrong'",
     'rollcall undo 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --change 019ab0c4-6a01-7b2c-9d3e-1f2a3b4c5d6e --json',
   );
 }
@@ -32,12 +38,13 @@ async function undoApply(
   cli: Cli,
   { operator }: App,
   apply: string,
-  { change, dryRun = false }: UndoOptions,
+  { change, reason, dryRun = false }: UndoOptions,
 ): Promise<number> {
   const { terminal } = cli;
   const undone = await operator.undoApply({
     apply,
     changes: change === undefined ? null : [...change],
+    reason: reason ?? null,
     dryRun,
   });
   if (terminal.json) terminal.document(undone);

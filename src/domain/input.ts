@@ -166,6 +166,9 @@ export const Reason = z
   .min(1, 'says why, for whoever asks later')
   .max(1_000, 'is longer than 1000 characters');
 
+/** The same where nobody has to say. */
+export const OptionalReason = Reason.nullable().default(null).describe('Why, for whoever asks later.');
+
 /** A moment as text. */
 export const Until = z.iso.datetime({ offset: true });
 

@@ -120,7 +120,7 @@ export type Verdict = {
   readonly deadlineHours: number | null;
   readonly escalateTo: ApproverRole | null;
   readonly validHours: number | null;
-  /** Of a hold, a rejection and what is ignored. */
+  /** Of a hold, a rejection, what is ignored, and an undo that a rule would have approved. */
   readonly reason: string | null;
   /** How long it is ignored. */
   readonly days: number | null;
@@ -243,9 +243,18 @@ export function compileRules(levels: readonly RuleLevel[], place: JudgedPlace): 
       const said = firstOf(rules, level, { ...values, ...circumstances(at) });
       if (said !== null) verdict = verdict === null ? said : stricter(verdict, said);
     }
-    return verdict;
+    return verdict === null ? null : seenBySomebody(change, verdict);
   };
   return Object.assign(judge, { most: mostOf(judges.flatMap(({ rules }) => rules)) });
+}
+
+/**
+ * Rules speak of what a directory has said. That a person takes back what was decided is no routine of these: no rule approves it, whatever
+ * else they ask of it holds.
+ */
+function seenBySomebody({ cause }: JudgedChange, verdict: Verdict): Verdict {
+  if (cause !== 'undo' || verdict.verdict !== 'approve') return verdict;
+  return { ...verdict, verdict: 'require', reason: 'no rule approves what takes something back' };
 }
 
 /** Of these rules, all that any of them asks of whoever approves. */
@@ -325,7 +334,7 @@ export function explainVerdict(verdict: Verdict): string {
     case 'approve':
       return `${by}approved`;
     case 'require':
-      return `${by}${inApprovals(verdict)}`;
+      return `${by}${inApprovals(verdict)}${verdict.reason === null ? '' : `: ${verdict.reason}`}`;
     case 'hold':
       return `${by}${verdict.reason}`;
     case 'reject':

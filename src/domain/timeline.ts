@@ -28,6 +28,8 @@ export type TimelineEntry = { readonly at: string } & (
       readonly rolesLost: readonly string[];
       /** The change that it takes back. */
       readonly undoes: ChangeId | null;
+      /** Why somebody wanted that. */
+      readonly undoReason: string | null;
     }
   | {
       readonly what: 'decided';

@@ -72,6 +72,7 @@ export const CHANGES: Table<EvidentChange> = [
     ['roles gained', ({ rolesGained }) => rolesGained.join('; ')],
     ['roles lost', ({ rolesLost }) => rolesLost.join('; ')],
     ['takes back', ({ undoes }) => undoes],
+    ['taken back because', ({ undoReason }) => undoReason],
     ['state', ({ state }) => state],
     ['last decision', ({ decisions }) => decisions.at(-1)?.verdict ?? null],
     ['by', ({ decisions }) => whoDecided(decisions.at(-1))],

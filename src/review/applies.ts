@@ -12,7 +12,7 @@ import {
 import { openUntil } from '../domain/applyPolicy.ts';
 import type { Clock } from '../domain/clock.ts';
 import { ApplyId, ConnectionId } from '../domain/ids.ts';
-import { notFound, parseId, parseInput } from '../domain/input.ts';
+import { notFound, OptionalReason, parseId, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions, toPage } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -108,16 +108,7 @@ function shown({ runningSince, doneBefore, windows: _, ...apply }: ApplyView, no
   };
 }
 
-const Reason = z
-  .string()
-  .trim()
-  .min(1, 'says why, for whoever asks later')
-  .max(1_000)
-  .nullable()
-  .default(null)
-  .describe('Why, for whoever asks later.');
-
-export const StopApply = z.strictObject({ apply: z.string(), reason: Reason });
+export const StopApply = z.strictObject({ apply: z.string(), reason: OptionalReason });
 export const ResumeApply = StopApply.extend({ despiteFreeze: DespiteFreeze });
 
 /** The batches under way are carried out; nothing begins after them until it is resumed. Throws `not-found`, `not-allowed-now`. */

@@ -96,6 +96,7 @@ function entriesOfChange(change: PastChange, history: History, readings: Reading
     ),
     rolesLost,
     undoes: change.undoes,
+    undoReason: change.undoReason,
   };
   return [proposed, ...endOf(change)];
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import { ApplyId, ChangeId, type ConnectionId } from '../domain/ids.ts';
-import { notFound, parseInput } from '../domain/input.ts';
+import { notFound, OptionalReason, parseInput } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Store } from '../store/store.ts';
@@ -19,6 +19,7 @@ export const UndoApply = z.strictObject({
     .nullable()
     .default(null)
     .describe('Only these of its changes; null: all of them.'),
+  reason: OptionalReason,
   dryRun: z.boolean().default(false).describe('Says what would be proposed, and proposes nothing.'),
 });
 
@@ -31,7 +32,7 @@ export type ProposedUndo = UndoResult & { readonly connection: ConnectionId };
 export async function undoApply(deps: UndoDeps, caller: Caller, input: unknown): Promise<ProposedUndo> {
   authorise(caller, 'changes.apply');
   authorise(caller, 'changes.read'); // it names people
-  const { apply: id, changes, dryRun } = parseInput(UndoApply, input);
+  const { apply: id, changes, reason, dryRun } = parseInput(UndoApply, input);
   const [apply] = await deps.store.applying.list(
     caller.tenant,
     { connection: undefined, id },
@@ -39,7 +40,7 @@ export async function undoApply(deps: UndoDeps, caller: Caller, input: unknown):
   );
   if (apply === undefined) throw notFound('apply');
   const { tenant, connection } = apply;
-  const of = { apply: id, tenant, connection, changes, dryRun };
+  const of = { apply: id, tenant, connection, changes, reason, dryRun };
   const proposed = await deps.store.undoing.propose({ ...of, actor: caller.actor, at: deps.clock.now() });
   if (proposed !== null) return { connection, ...proposed };
   throw new Problem({

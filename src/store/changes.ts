@@ -92,6 +92,8 @@ export type ChangeView = {
   readonly note: ChangeNote | null;
   /** The change that it takes back. */
   readonly undoes: ChangeId | null;
+  /** Why somebody wants it taken back. */
+  readonly undoReason: string | null;
   readonly revision: number;
   readonly createdAt: string;
 };
@@ -121,7 +123,7 @@ const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.exte
   coalesce(c.candidates, '[]') AS candidates, encode(c.fingerprint, 'hex') AS fingerprint, c.base_version AS "baseVersion", c.state,
   CASE WHEN d.id IS NULL THEN NULL ELSE json_build_object('id', d.id, 'verdict', d.verdict, 'madeBy', d.made_by, 'by', d.actor ->> 'name', 'reason', d.reason,
     'finding', d.finding, 'until', to_char(d.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS decision,
-  c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.undoes, c.revision::int AS revision, c.created_at AS "createdAt",
+  c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.undoes, c.undo_reason AS "undoReason", c.revision::int AS revision, c.created_at AS "createdAt",
   CASE WHEN v.id IS NOT NULL THEN ${APPROVALS} END AS approvals,
   CASE WHEN s.change_id IS NOT NULL THEN json_build_object('id', s.principal_id, 'name', s.name) END AS assignee,
   json_build_object('level', g.risk, 'signals', g.risk_signals) AS risk, g.difference_key AS difference`;

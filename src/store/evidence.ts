@@ -64,6 +64,7 @@ export type EvidentChange = {
   readonly comments: readonly { readonly at: string; readonly by: string; readonly text: string }[];
   /** The change that it takes back. */
   readonly undoes: ChangeId | null;
+  readonly undoReason: string | null;
   readonly apply: ApplyId | null;
   readonly outcome: string | null;
   readonly outcomeReason: string | null;
@@ -154,7 +155,7 @@ export class EvidenceRows {
       `SELECT c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.external_id AS "externalId", c.auth_user_id AS "authUser",
          c.kind, c.cause, c.before, c.after, c.fields, c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", g.risk,
          g.risk_signals AS "riskSignals", encode(c.fingerprint, 'hex') AS fingerprint, c.run_id AS run, ${MOMENT('c.created_at')} AS "proposedAt",
-         c.state, c.undoes, coalesce(made.decisions, '[]') AS decisions,
+         c.state, c.undoes, c.undo_reason AS "undoReason", coalesce(made.decisions, '[]') AS decisions,
          coalesce((SELECT json_agg(json_build_object('at', ${MOMENT('m.created_at')}, 'by', m.actor ->> 'name', 'text', m.text) ORDER BY m.id)
            FROM change_comment m WHERE m.connection_id = c.connection_id AND m.external_id = c.external_id AND m.change_id = c.id), '[]') AS comments, c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason",
          ${MOMENT('c.closed_at')} AS "closedAt"

@@ -34,6 +34,7 @@ export type PastChange = Person & {
   readonly rolesGained: readonly string[];
   readonly rolesLost: readonly string[];
   readonly undoes: ChangeId | null;
+  readonly undoReason: string | null;
   readonly run: RunId;
   readonly proposedAt: Date;
   readonly apply: ApplyId | null;
@@ -226,7 +227,7 @@ async function readPast(
        UNION SELECT c.id FROM who p JOIN change c ON c.connection_id = p.connection AND c.external_id = p."externalId"
          AND c.state = 'superseded' AND c.auth_user_id IS NULL)
      SELECT c.id, c.connection_id AS connection, c.external_id AS "externalId", c.kind, c.cause, c.state, c.before, c.after, c.fields,
-       c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.undoes, c.run_id AS run, c.created_at AS "proposedAt", c.apply_id AS apply,
+       c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost", c.undoes, c.undo_reason AS "undoReason", c.run_id AS run, c.created_at AS "proposedAt", c.apply_id AS apply,
        a.actor AS "appliedBy", c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.closed_at AS "closedAt", e.id AS event,
        e.user_version AS version
      FROM change c LEFT JOIN apply a ON a.id = c.apply_id LEFT JOIN event e ON e.change_id = c.id

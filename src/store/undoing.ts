@@ -57,6 +57,8 @@ export type UndoRequest = {
   readonly connection: ConnectionId;
   /** null: all of the apply. */
   readonly changes: readonly ChangeId[] | null;
+  /** Why somebody wants it. */
+  readonly reason: string | null;
   /** Nothing is written. */
   readonly dryRun: boolean;
   readonly actor: Actor;
@@ -296,16 +298,16 @@ class Undo {
       );
     await this.#tx.query(
       `INSERT INTO change (id, tenant_id, connection_id, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained,
-         roles_lost, fingerprint, desired_hash, base_version, found_tenants, group_id, state, revision, run_id, undoes)
+         roles_lost, fingerprint, desired_hash, base_version, found_tenants, group_id, state, revision, run_id, undoes, undo_reason)
        SELECT r.id, $2, $3, r.external_id, r.auth_user_id, r.kind, r.cause, r.before, r.after, r.fields, r.roles_gained, r.roles_lost,
-         r.fingerprint, '', r.base_version, r.found_tenants, r.group_id, 'open', $4, r.run_id, r.undoes
+         r.fingerprint, '', r.base_version, r.found_tenants, r.group_id, 'open', $4, r.run_id, r.undoes, $5
        FROM jsonb_populate_recordset(NULL::change, $1::jsonb) AS r`,
-      [JSON.stringify(rows), this.#request.tenant, this.#request.connection, revision],
+      [JSON.stringify(rows), this.#request.tenant, this.#request.connection, revision, this.#request.reason],
     );
   }
 
   async #finish(): Promise<UndoResult> {
-    const { apply, connection, tenant, actor, at, dryRun } = this.#request;
+    const { apply, connection, tenant, reason, actor, at, dryRun } = this.#request;
     const { revision, policy, mapping } = this.#context;
     const proposed = Object.values(this.#kinds).reduce((sum, count) => sum + count, 0);
     const result = { kinds: this.#kinds, proposed, left: this.#left, items: this.#items };
@@ -316,7 +318,8 @@ class Undo {
       [connection, revision],
     );
     await this.#tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [connection, revision]);
-    const details = { connection, revision, changes: proposed, left: this.#left };
+    const why = reason === null ? {} : { reason };
+    const details = { connection, revision, changes: proposed, left: this.#left, ...why };
     const subject = { kind: 'apply', id: apply } as const;
     const entry: AuditEntry = { actor, action: 'apply.undo-proposed', subject, details };
     await appendAudit(this.#tx, tenant, at, [entry, ...decided]);

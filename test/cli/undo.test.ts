@@ -25,9 +25,16 @@ describe('rollcall undo', { timeout: 120_000 }, () => {
     expect(applied).toBeGreaterThan(0);
     const dry = await ok('undo', apply, '--dry-run');
     expect(dry.stdout).toBe(`Would propose ${applied} changes: ${applied} delete.\n`);
-    const undone = await ok('undo', apply);
+    const undone = await ok('undo', apply, '--reason', 'Read the wrong list');
     expect(undone.stdout).toMatch(`Proposed ${applied} changes: ${applied} delete.\n`);
     const next = /(approve --connection .*) --reason TEXT/.exec(undone.stderr)?.[1]?.split(' ') ?? [];
+    const { items } = await json('changes', '--cause', 'undo');
+    expect(items[0]).toMatchObject({ undoes: expect.any(String), undoReason: 'Read the wrong list' });
+    const shown = (await ok('show', items[0].id)).stdout;
+    expect(shown).toContain(`undoes      ${items[0].undoes}: Read the wrong list\n`);
+    expect((await ok('explain', items[0].authUser)).stdout).toMatch(
+      /takes back what was .*: Read the wrong list/,
+    );
     const again = await run('undo', apply, '--json');
     expect(again.code).toBe(3);
     expect(JSON.parse(again.stdout)).toMatchObject({ proposed: 0, left: applied });

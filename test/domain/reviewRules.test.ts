@@ -198,6 +198,20 @@ describe('Several levels', () => {
     expect(said({}, [always(above)], [always(below)])).toMatchObject(expected);
   });
 
+  it('approve no undo, whatever level would: somebody has to; all else that rules say holds for it', () => {
+    const undo = { cause: 'undo' } as const;
+    const seen = said(undo, [always('approve')], [always('approve')]);
+    expect(seen).toMatchObject({ verdict: 'require', approvals: 1, from: 'reviewer' });
+    expect(seen === null ? '' : explainVerdict(seen)).toMatch(
+      /: needs one approval from reviewer: no rule approves what takes/,
+    );
+    for (const decide of [requires(2), hold, ignore, reject])
+      expect(said(undo, [always('approve')], [always(decide)])).toEqual(
+        said({}, [always('approve')], [always(decide)]),
+      );
+    expect(said(undo, [rule('r', 'false', 'approve')])).toBeNull();
+  });
+
   it('leave out one whose rules say nothing, and name the level of the rule that decides', () => {
     expect(said({}, [rule('a', 'false', hold)], [always('approve')])).toMatchObject({
       ...{ verdict: 'approve', level: null },

@@ -180,7 +180,7 @@ describe('What people said of somebody new, and took back later', () => {
       ['member', [{ from: 'everyone' }]],
     ]);
     untilNow();
-    await undoApply(install, administrator, { apply });
+    await undoApply(install, administrator, { apply, reason: 'Hired by mistake' });
     const items = await timeline(acme, 'new');
     expect(items.map(({ what }) => what).sort()).toEqual([
       ...['adjusted', 'carried-out', 'commented', 'decided', 'proposed', 'proposed', 'proposed', 'withdrawn'],
@@ -195,7 +195,7 @@ describe('What people said of somebody new, and took back later', () => {
       reason: 'Builds nothing yet',
     });
     expect(items.filter((item) => item.what === 'proposed' && item.undoes !== null)).toMatchObject([
-      { kind: 'delete', undoes: expect.any(String) },
+      { kind: 'delete', undoes: expect.any(String), undoReason: 'Hired by mistake' },
     ]);
     const [run] = (await listRuns(install, administrator, { connection: acme.connection })).items;
     expect(await replanRun(install, administrator, run?.id ?? '')).toMatchObject({

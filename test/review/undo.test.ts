@@ -192,7 +192,7 @@ describe('The undo of an apply', () => {
     const apply = await syncedAndApplied(acme);
     const [first, second] = await acme.changes({ state: ['applied'], kind: ['update'] });
     const changes = [first?.id, second?.id];
-    expect(await undo(acme, apply, { dryRun: true })).toMatchObject({ proposed: 3, held: 0 });
+    expect(await undo(acme, apply, { dryRun: true, reason: 'x' })).toMatchObject({ proposed: 3, held: 0 });
     expect(await acme.pending()).toEqual([]);
     const elsewhere = await acme.changes({ state: ['applied'], kind: ['create'] });
     const unknown = '01a20115-dead-71f6-a218-fc3bfeae2c2f';
@@ -201,6 +201,39 @@ describe('The undo of an apply', () => {
     expect(result.items.map(({ because }) => because).sort()).toEqual(['not-applied', 'not-found']);
     const proposed = await acme.changes();
     expect(proposed.map(({ undoes, cause }) => [undoes, cause])).toEqual(changes.map((id) => [id, 'undo']));
+  });
+
+  it('is approved by no rule that would approve such a change of a directory, and held by one that holds it', async () => {
+    const when = 'change.cause == "undo" && before.department == "Heads"';
+    const rules = [
+      { name: 'heads', when, decide: { hold: { reason: 'ask them' } } },
+      { name: 'all', when: 'true', decide: 'approve' as const },
+    ];
+    const acme = await settled(2, { policy: { rules } });
+    acme.directory.edit('u1', { department: 'Engines' });
+    acme.directory.edit('u2', { department: 'Heads' });
+    await acme.sync();
+    expect(await acme.inState('approved')).toEqual(['u1', 'u2']);
+    expect(await undo(acme, await applied(acme))).toMatchObject({ proposed: 2, held: 1 });
+    expect(await acme.inState('held')).toEqual(['u2']);
+    expect(await acme.changeOf('u1')).toMatchObject({ cause: 'undo', state: 'open', decision: null });
+    await acme.approve('u1');
+    expect(await acme.inState('approved')).toEqual(['u1']);
+  });
+
+  it('keeps why somebody wants it, for reviewers and in the audit log', async () => {
+    const acme = await settled(1);
+    acme.directory.edit('u1', { department: 'Engines' });
+    const apply = await syncedAndApplied(acme);
+    await expect(undo(acme, apply, { reason: 'x'.repeat(1_001) })).rejects.toMatchObject({
+      code: 'invalid-input',
+    });
+    await undo(acme, apply, { reason: ' Wrong list ' });
+    expect(await acme.changeOf('u1')).toMatchObject({ cause: 'undo', undoReason: 'Wrong list' });
+    const [entry] = (await auditOf(install.database.url, acme.tenant)).filter(
+      ({ action }) => action === 'apply.undo-proposed',
+    );
+    expect(entry?.details).toMatchObject({ changes: 1, reason: 'Wrong list' });
   });
 
   it('leaves alone for whom another change waits, and gives way to what a run finds for the same user', async () => {
