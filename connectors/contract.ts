@@ -250,6 +250,9 @@ export type Abilities = {
   readonly notifications: boolean;
 };
 
+/** Of an ID token, what has the external id of the directory user, and which scope has to be asked for so that it is there. */
+export type IdClaim = { readonly claim: string; readonly scope: string };
+
 /** One line of the registry: all that the rest of Rollcall knows about a provider. */
 export type ConnectorDefinition<Settings = unknown, Credentials = unknown> = {
   readonly provider: Provider;
@@ -261,10 +264,12 @@ export type ConnectorDefinition<Settings = unknown, Credentials = unknown> = {
   /** Secret: encrypted at rest, write-only in the API, never logged. */
   readonly credentials: z.ZodType<Credentials>;
   /**
-   * The `iss` of the ID tokens that users of this directory get, whose subjects are then the external ids; null where the settings do
-   * not say. Left out where the provider signs nobody in.
+   * The `iss` of the ID tokens that users of this directory get, whose subjects are then the external ids, unless `idClaimOf` names another
+   * claim; null where the settings do not say. Left out where the provider signs nobody in.
    */
   issuerOf?(settings: Settings): string | null;
+  /** Where ID tokens have the external id besides the subject; null: not an issuer of the provider. Left out where the subject is it. */
+  idClaimOf?(issuer: string): IdClaim | null;
   /** When the credentials end, where they say so themselves; null: these do not. Left out where none of the provider's do. */
   credentialExpiresAt?(credentials: Credentials): Date | null;
   /** Opens no connection yet: the first fetch does. `breaker`: the connection's, where there is one; else the connector's own. */

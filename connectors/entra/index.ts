@@ -5,6 +5,7 @@ import {
   type Connector,
   type ConnectorDefinition,
   type Cursor,
+  type IdClaim,
   Network,
   type Page,
   type UserRecord,
@@ -35,10 +36,21 @@ const CLOUDS = {
  * The `iss` of version 2.0 tokens ("ID token claims reference"); the claim with the user's id is `oid`. In China it is not the address
  * that tokens are asked for at ("National cloud deployments": its metadata document says so).
  */
-function issuerOf({ directoryId, cloud }: EntraSettings): string | null {
+function issuerOf({ directoryId, cloud }: Pick<EntraSettings, 'directoryId' | 'cloud'>): string | null {
   if (!z.guid().safeParse(directoryId).success) return null; // a domain name: tokens carry the id all the same
   const authority = cloud === 'china' ? 'https://login.partner.microsoftonline.cn' : CLOUDS[cloud].authority;
   return `${authority}/${directoryId.toLowerCase()}/v2.0`;
+}
+
+/**
+ * The subject is another to each application; the object id is the same everywhere, and comes with the scope `profile` ("ID token claims
+ * reference": `sub`, `oid`).
+ */
+function idClaimOf(issuer: string): IdClaim | null {
+  const directoryId = issuer.split('/')[3] ?? '';
+  const clouds = Object.keys(CLOUDS) as (keyof typeof CLOUDS)[];
+  const own = clouds.some((cloud) => issuerOf({ directoryId, cloud }) === issuer);
+  return own ? { claim: 'oid', scope: 'profile' } : null;
 }
 
 const SHARED_AUTHORITIES = ['common', 'organizations', 'consumers'];
@@ -202,6 +214,7 @@ export const entraDefinitionWith = (
   settings: EntraSettings,
   credentials: EntraCredentials,
   issuerOf,
+  idClaimOf,
   credentialExpiresAt: expiryOf,
   open: ({ breaker, ...options }) => openEntra(options, { breaker }, machine),
   check: checkEntra,

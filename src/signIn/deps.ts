@@ -1,5 +1,7 @@
 /** What signing in takes. */
+import type { ConnectorDefinition } from '../../connectors/contract.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { Provider } from '../domain/directory.ts';
 import { Problem } from '../domain/problem.ts';
 import type { SessionLimits } from '../domain/signIn.ts';
 import type { Store } from '../store/store.ts';
@@ -9,6 +11,8 @@ import type { Discoveries } from './openId.ts';
 export type SignInDeps = {
   readonly store: Store;
   readonly clock: Clock;
+  /** They know how ID tokens name the users of their directories. */
+  readonly connectors: Readonly<Record<Provider, ConnectorDefinition>>;
   readonly sessionLimits: SessionLimits;
   /** Where browsers reach us, without a slash at the end; null: not known, and nobody can sign in. */
   readonly publicUrl: () => string | null;

@@ -4,6 +4,7 @@
  *   begun (sealed cookie, ten minutes) --the browser goes to the provider and comes back--> vouched for
  *   vouched for --bound to a principal, or by this invitation--> session      otherwise: refused, audited, nothing kept
  */
+import type { IdClaim } from '../../connectors/contract.ts';
 import type { AuditEntry } from '../domain/audit.ts';
 import { TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
@@ -13,7 +14,14 @@ import { ownSuspended } from '../domain/tenant.ts';
 import type { SignInRefusal } from '../store/signIn.ts';
 import type { OpenedProvider } from '../store/signInProviders.ts';
 import { publicUrlFrom, type SignInDeps } from './deps.ts';
-import { authorizationUrl, type Configuration, newChallenge, subjectOf, withProvider } from './openId.ts';
+import {
+  authorizationUrl,
+  type Configuration,
+  newChallenge,
+  type Vouched,
+  vouchedBy,
+  withProvider,
+} from './openId.ts';
 import { redirectUriOf } from './providers.ts';
 import { hashOf } from './secret.ts';
 import { type Browser, type CameIn, ended, endReplaced, newSession, opened } from './sessions.ts';
@@ -44,7 +52,7 @@ export async function beginSignIn(
   const begin = async () => {
     const provider = await openProvider(deps, wanted.provider);
     const onward = (found: Configuration) =>
-      authorizationUrl(found, challenge, redirectUriOf(publicUrl, provider.id));
+      authorizationUrl(found, challenge, redirectUriOf(publicUrl, provider.id), idClaimOf(deps, provider));
     return { provider, location: await withProvider(provider, onward, deps.discoveries) };
   };
   const { provider, location } = await begin().catch((error) => {
@@ -59,6 +67,18 @@ export async function beginSignIn(
     expiresAt: deps.clock.now().getTime() + ATTEMPT_MS,
   });
   return { location, attempt };
+}
+
+/** null: the subject is the directory's id of a person, or no connector knows the issuer. */
+function idClaimOf(
+  { connectors }: Pick<SignInDeps, 'connectors'>,
+  { issuer }: OpenedProvider,
+): IdClaim | null {
+  for (const { idClaimOf } of Object.values(connectors)) {
+    const claim = idClaimOf?.(issuer) ?? null;
+    if (claim !== null) return claim;
+  }
+  return null;
 }
 
 async function openProvider({ store }: SignInDeps, id: unknown): Promise<OpenedProvider> {
@@ -81,13 +101,14 @@ export async function finishSignIn(
   const attempt = attemptOf(deps, back);
   const provider = await openProvider(deps, attempt.provider);
   const answer = new URL(`${redirectUriOf(publicUrlFrom(deps), provider.id)}${back.query}`);
-  const subject = await vouchedFor(deps, provider, answer, attempt, browser);
+  const { subject, externalId } = await vouchedFor(deps, provider, answer, attempt, browser);
   const { clock, store } = deps;
   const at = clock.now();
   const { cookie, session } = newSession(deps, 'openid-connect', browser.userAgent, at);
   const result = await store.signIn.signIn({
     provider,
     subject,
+    externalId,
     invitation: attempt.invitation === null ? null : hashOf(attempt.invitation),
     session,
     at,
@@ -137,9 +158,14 @@ async function vouchedFor(
   answer: URL,
   attempt: Attempt,
   browser: Browser,
-): Promise<string> {
+): Promise<Vouched> {
+  const idClaim = idClaimOf(deps, provider);
   try {
-    return await withProvider(provider, (found) => subjectOf(found, answer, attempt), deps.discoveries);
+    return await withProvider(
+      provider,
+      (found) => vouchedBy(found, answer, attempt, idClaim),
+      deps.discoveries,
+    );
   } catch (error) {
     await recordRefusal(deps, provider, browser, { because: 'provider-failed', principal: null });
     throw error;

@@ -1,9 +1,10 @@
 /** OpenID Connect's code flow at one provider: what it says of itself, where it is asked, what its answer is worth. */
 import * as openid from 'openid-client';
 import type { Dispatcher } from 'undici';
+import type { IdClaim } from '../../connectors/contract.ts';
 import { dispatcherFor, faultOf, readAnswer } from '../../connectors/transport.ts';
 import type { Clock } from '../domain/clock.ts';
-import { isStorable } from '../domain/ids.ts';
+import { type ExternalId, isExternalId, isStorable } from '../domain/ids.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Attempt, SignInProvider } from '../domain/signIn.ts';
 
@@ -133,10 +134,11 @@ export async function authorizationUrl(
   provider: openid.Configuration,
   { state, nonce, verifier }: Pick<Attempt, 'state' | 'nonce' | 'verifier'>,
   redirectUri: string,
+  idClaim: IdClaim | null,
 ): Promise<string> {
   const url = openid.buildAuthorizationUrl(provider, {
     redirect_uri: redirectUri,
-    scope: 'openid',
+    scope: idClaim === null ? 'openid' : `openid ${idClaim.scope}`,
     state,
     nonce,
     code_challenge: await openid.calculatePKCECodeChallenge(verifier),
@@ -145,22 +147,32 @@ export async function authorizationUrl(
   return url.href;
 }
 
-/** Who has come back, by the provider's immutable id of them. @param answer the redirect URI with what the provider added to it */
-export async function subjectOf(
+/** Who has come back, by the provider's immutable ids of them. */
+export type Vouched = {
+  readonly subject: string;
+  /** Of the directory user; null: not said, or the subject is it. */
+  readonly externalId: ExternalId | null;
+};
+
+/** @param answer the redirect URI with what the provider added to it */
+export async function vouchedBy(
   provider: openid.Configuration,
   answer: URL,
   { state, nonce, verifier }: Pick<Attempt, 'state' | 'nonce' | 'verifier'>,
-): Promise<string> {
+  idClaim: IdClaim | null,
+): Promise<Vouched> {
   const tokens = await openid.authorizationCodeGrant(provider, answer, {
     expectedState: state,
     expectedNonce: nonce,
     pkceCodeVerifier: verifier,
     idTokenExpected: true,
   });
-  const subject = tokens.claims()?.sub ?? '';
+  const claims = tokens.claims();
+  const subject = claims?.sub ?? '';
   if (subject === '' || subject.length > LONGEST_SUBJECT || !isStorable(subject))
     throw new TypeError('the subject cannot be stored');
-  return subject;
+  const externalId = idClaim === null ? null : claims?.[idClaim.claim];
+  return { subject, externalId: isExternalId(externalId) ? externalId : null };
 }
 
 /** What the provider says of the client when it is shown a code that nobody got: that alone tells whether it knows the secret. */

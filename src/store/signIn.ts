@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { v7 } from 'uuid';
 import type { AuditEntry } from '../domain/audit.ts';
-import { PrincipalId, type TenantId } from '../domain/ids.ts';
+import { type ExternalId, PrincipalId, type TenantId } from '../domain/ids.ts';
 import type { Principal } from '../domain/principal.ts';
 import { Attempt, type SessionId, type SignInProvider } from '../domain/signIn.ts';
 import { appendAudit } from './audit.ts';
@@ -35,6 +35,8 @@ export type SignedIn =
 export type ProviderSignIn = {
   readonly provider: Pick<SignInProvider, 'id' | 'tenant'>;
   readonly subject: string;
+  /** The directory's id of them, where it is not the subject; null: not known, what was known stays. */
+  readonly externalId: ExternalId | null;
   readonly invitation: Hash | null;
   readonly session: NewSession;
   readonly at: Date;
@@ -313,7 +315,7 @@ async function goodInvitation(tx: OrdinaryTransaction, hash: Hash, now: Date) {
 type PrincipalRow = Parameters<typeof toPrincipal>[0];
 
 async function signInWith(tx: OrdinaryTransaction, root: TenantId, who: ProviderSignIn): Promise<SignedIn> {
-  const { provider, subject, session, at, audit, ended } = who;
+  const { provider, subject, externalId, session, at, audit, ended } = who;
   // What ends logins and sessions (a move, the removal of the provider, disabling) has ended them by now, or waits and ends this too.
   await holdTree(sqlOf(tx));
   if (!(await holdProvider(tx, provider.id))) return { refused: 'login-unknown', principal: null };
@@ -340,7 +342,7 @@ async function signInWith(tx: OrdinaryTransaction, root: TenantId, who: Provider
     await endSessions(tx, root, { principals: [principal.id], method: 'openid-connect' }, ended);
   await tx.principalLogin.updateMany({
     where: { providerId: provider.id, subject },
-    data: { lastUsedAt: at },
+    data: { lastUsedAt: at, ...(externalId === null ? {} : { externalId }) },
   });
   await insertSession(tx, principal, session, at);
   await appendAudit(sqlOf(tx), principal.tenant, at, audit({ principal, bound }));

@@ -20,8 +20,8 @@ type Applied = {
 const WORKER = { kind: 'system', id: null, name: 'worker' } as const;
 
 /**
- * Ends the sessions of those who administer Rollcall and sign in as people who are signed out: with the issuer of the connection's directory, and
- * as a subject that is the directory's id of them. Only of the connection's tenant and those below. Gives what is to be audited.
+ * Ends the sessions of those who administer Rollcall and sign in as people who are signed out: with the issuer of the connection's directory,
+ * whose token named the directory's id of them, as the subject or besides. Only of the connection's tenant and those below. Gives what is to be audited.
  */
 export async function endOwnSessions(
   sql: Sql,
@@ -37,7 +37,7 @@ export async function endOwnSessions(
     `UPDATE session s SET ended_at = $3 FROM connection c
        JOIN sign_in_provider p ON p.issuer = c.issuer
        JOIN principal_login l ON l.provider_id = p.id
-       JOIN jsonb_to_recordset($2::jsonb) AS r ("externalId" text, "user" uuid) ON r."externalId" = l.subject
+       JOIN jsonb_to_recordset($2::jsonb) AS r ("externalId" text, "user" uuid) ON r."externalId" = coalesce(l.external_id, l.subject)
      WHERE c.id = $1 AND s.principal_id = l.principal_id AND s.ended_at IS NULL
      RETURNING s.id AS session, s.tenant_id AS tenant, r."user"`,
     [connection, JSON.stringify(people), at.toISOString()],

@@ -60,7 +60,7 @@ export type Ids = Readonly<
 
 export type Served = Awaited<ReturnType<typeof serve>>;
 
-export async function serve(now = '2026-05-01T09:00:00Z') {
+export async function serve(now = '2026-05-01T09:00:00Z', known = connectors) {
   const fresh = await freshStore();
   const lines: string[] = [];
   const queued: string[] = [];
@@ -69,7 +69,7 @@ export async function serve(now = '2026-05-01T09:00:00Z') {
   const deps = {
     store: fresh.store,
     clock: clockAt(now),
-    connectors,
+    connectors: known,
     log,
     supportMinutes: 8 * 60,
     txtRecords: async () => ({ kind: 'none' as const }),

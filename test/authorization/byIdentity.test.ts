@@ -61,6 +61,8 @@ describe('the issuer of a connection', () => {
     );
     expect(await issuerOf(entra({ settings: { ...settings, directoryId: 'harbor.example' } }))).toBe(null);
     expect(await issuerOf(okta('https://harbor.okta.com'))).toBe('https://harbor.okta.com');
+    expect(connectors.entra.idClaimOf?.(ISSUER)).toEqual({ claim: 'oid', scope: 'profile' });
+    expect(connectors.entra.idClaimOf?.('https://harbor.okta.com')).toBe(null);
     expect(connectors.google.issuerOf?.({})).toBe('https://accounts.google.com');
   });
 

@@ -28,7 +28,12 @@ const eventsOf = async (acme: Connected, externalId: string) => {
 };
 
 /** A session of an administrator of this tenant who signs in there, with this issuer and as this subject. */
-async function signedIn(tenant: TenantId, issuer: string, subject: string): Promise<string> {
+async function signedIn(
+  tenant: TenantId,
+  issuer: string,
+  subject: string,
+  externalId: string | null = null,
+): Promise<string> {
   const { principal } = await aCaller(install, tenant);
   const [provider, session] = [v7(), v7()];
   await asOwner(install.database.url, async (client) => {
@@ -37,8 +42,8 @@ async function signedIn(tenant: TenantId, issuer: string, subject: string): Prom
       [provider, tenant, issuer, provider],
     );
     await client.query(
-      'INSERT INTO principal_login (provider_id, subject, tenant_id, principal_id) VALUES ($1, $2, $3, $4)',
-      [provider, subject, tenant, principal],
+      `INSERT INTO principal_login (provider_id, subject, tenant_id, principal_id, external_id) VALUES ($1, $2, $3, $4, $5)`,
+      [provider, subject, tenant, principal, externalId],
     );
     await client.query(
       `INSERT INTO session (id, tenant_id, principal_id, secret_hash, method, expires_at)
@@ -86,17 +91,23 @@ describe('Sessions', () => {
     );
     const own = await signedIn(acme.tenant, issuer, 'u1');
     const below = await signedIn(await install.tenant(acme.tenant), issuer, 'u1');
+    const byObject = await signedIn(acme.tenant, issuer, 'pairwise', 'u1');
     const others = [
+      await signedIn(acme.tenant, issuer, 'u1', 'u9'),
+      await signedIn(await install.tenant(), issuer, 'pairwise', 'u1'),
       await signedIn(acme.tenant, issuer, 'u2'),
       await signedIn(acme.tenant, `${issuer}/other`, 'u1'),
       await signedIn(await install.tenant(), issuer, 'u1'),
     ];
     acme.directory.edit('u1', { state: 'suspended' });
     await acme.syncAndApply();
-    expect([await isOpen(own), await isOpen(below)]).toEqual([false, false]);
+    expect([await isOpen(own), await isOpen(below), await isOpen(byObject)]).toEqual([false, false, false]);
     for (const session of others) expect(await isOpen(session)).toBe(true);
     const { id: user } = await acme.user('u1');
-    expect((await auditOf(install.database.url, acme.tenant)).at(-2)).toMatchObject({
+    const audit = await auditOf(install.database.url, acme.tenant);
+    const ended = audit.filter(({ action }) => action === 'session.ended');
+    expect(ended.map(({ subject }) => subject.id).sort()).toEqual([own, byObject].sort());
+    expect(ended.find(({ subject }) => subject.id === own)).toMatchObject({
       actor: { kind: 'system' },
       action: 'session.ended',
       subject: { kind: 'session', id: own },

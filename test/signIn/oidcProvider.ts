@@ -30,8 +30,13 @@ export async function startOidcProvider() {
     adapter: adapterOver(clients),
     findAccount: (_context, accountId) => ({
       accountId,
-      claims: async () => ({ sub: accountId, email: 'ada@example.com', email_verified: true }),
+      claims: async () => ({
+        ...{ sub: accountId, email: 'ada@example.com', email_verified: true },
+        oid: `object ${accountId}`,
+      }),
     }),
+    claims: { profile: ['oid'] },
+    conformIdTokenClaims: false, // like Entra ID: what a scope asks for is in the ID token
     pkce: { required: () => true },
     cookies: { keys: ['a key of the test provider'] },
     features: { devInteractions: { enabled: true } },

@@ -410,6 +410,27 @@ describe('the sign-in page', () => {
   });
 });
 
+it('keeps the directory’s id of somebody whose subject is another to each application, from the first sign-in that tells it', async () => {
+  const { issuer } = stage.oidc;
+  const principal = await stage.principal('Object');
+  const known = () =>
+    asOwner(stage.served.databaseUrl, async (client) => {
+      const { rows } = await client.query('SELECT external_id FROM principal_login WHERE principal_id = $1', [
+        principal,
+      ]);
+      return rows.map(({ external_id }) => external_id);
+    });
+  await stage.accept(await stage.invite(principal), 'pairwise');
+  expect(await known()).toEqual([null]);
+  stage.idClaims.set(issuer, { claim: 'oid', scope: 'profile' });
+  await stage.signIn('pairwise');
+  expect(await known()).toEqual(['object pairwise']);
+  stage.idClaims.set(issuer, { claim: 'none', scope: 'profile' });
+  expect(said((await stage.signIn('pairwise')).page)).toContain('You are signed in as Object');
+  expect(await known()).toEqual(['object pairwise']);
+  stage.idClaims.clear();
+});
+
 it('nothing that lets somebody in is stored readable, and nothing of it is logged', async () => {
   const link = await stage.invite(await stage.principal('Secretive'));
   const { browser } = await stage.accept(link, 'secretive');

@@ -1,5 +1,7 @@
 /** A served API with a tenant whose administrators sign in with a real provider. */
 import { expect } from 'vitest';
+import type { IdClaim } from '../../connectors/contract.ts';
+import { connectors } from '../../connectors/registry.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
 import { addCustomer, type Json, type Served, serve } from '../api/served.ts';
 import { aTenant } from '../support/tenancy.ts';
@@ -11,13 +13,17 @@ export const SECRET = 'the client secret of the test';
 export type Stage = Awaited<ReturnType<typeof openStage>>;
 
 export async function openStage() {
-  const [served, oidc] = await Promise.all([serve(), startOidcProvider()]);
+  const idClaims = new Map<string, IdClaim>();
+  const entra = { ...connectors.entra, idClaimOf: (issuer: string) => idClaims.get(issuer) ?? null };
+  const [served, oidc] = await Promise.all([serve(undefined, { ...connectors, entra }), startOidcProvider()]);
   const key = (await addCustomer(served, 'Elsewhere')).keys.system;
   const harbor = await aTenant(served.deps, { name: 'Harbor' });
   const provider = await addProvider(served, oidc, key, { tenant: harbor, name: 'Harbor ID' });
   const stage = { served, oidc, key, harbor, provider };
   return {
     ...stage,
+    /** By issuer, where tokens name people besides the subject. */
+    idClaims,
     addProvider: (wanted: { tenant: string; name: string }) => addProvider(served, oidc, key, wanted),
     /** A principal of Harbor, unless another tenant is named. */
     principal: (name: string, { role = 'reviewer', tenant = harbor as string } = {}) =>
