@@ -340,10 +340,11 @@ async function signInWith(tx: OrdinaryTransaction, root: TenantId, who: Provider
   const bound = login === null ? await bind(tx, principal, who) : 'no';
   if (bound === 'again')
     await endSessions(tx, root, { principals: [principal.id], method: 'openid-connect' }, ended);
-  await tx.principalLogin.updateMany({
-    where: { providerId: provider.id, subject },
-    data: { lastUsedAt: at, ...(externalId === null ? {} : { externalId }) },
-  });
+  await sqlOf(tx).query(
+    `UPDATE principal_login SET last_used_at = $3::timestamptz, external_id = coalesce($4, external_id)
+     WHERE provider_id = $1::uuid AND subject = $2`,
+    [provider.id, subject, at.toISOString(), externalId],
+  );
   await insertSession(tx, principal, session, at);
   await appendAudit(sqlOf(tx), principal.tenant, at, audit({ principal, bound }));
   return { refused: null, principal };
