@@ -161,7 +161,7 @@ export const runs = [
     operation: 'replanRun',
     summary: 'Make the plan of a finished run again, and say whether the same follows',
     description:
-      'From what the run has read and left, by its mapping; nothing is written. Only of the last complete run of a connection, and of the last one that read whom the provider named as changed, is that kept. By the policy, verified domains and tenants of this moment.',
+      'From what the run has read and left, by its mapping; nothing is written. Only of the last complete run of a connection, and of the last one that read whom the provider named as changed, is that kept. By the mapping, matching rules and grace period of that time, and by the verified domains and tenants of this moment: of whom these decide, having changed since, it cannot be said.',
     needs: ['runs.read', 'changes.read'],
     input: z.object({ run: z.uuid() }),
     status: 200,

@@ -3,7 +3,8 @@
  * read, by the mapping of the run, upon the auth user as it is; or, where it is not as it was then, as the change itself says that it was.
  */
 import { type DesiredAuthUser, desiredHashOf, type StoredAuthUser } from './authUser.ts';
-import { fingerprintOfChange, type ProposedChange } from './change.ts';
+import { canonical, type Json } from './canonical.ts';
+import { fingerprintOfChange, isPlace, type ProposedChange } from './change.ts';
 import type { DirectoryUser, GroupRef } from './directory.ts';
 import type { ExternalId } from './ids.ts';
 import { isMapped, type Mapped } from './mapping.ts';
@@ -47,10 +48,19 @@ export type Replanned =
   | { readonly result: 'unknown'; readonly because: Unknown }
   | { readonly result: 'different'; readonly because: Different };
 
+/** Parts of a policy that decide what a plan proposes: a run keeps them. */
+export const DECIDES_PLANS = ['matching', 'leavers'] as const;
+
+/** What else decides it, is not kept with a run, and was changed since: as far as the audit log has it. */
+export type ChangedSince = 'domains-since' | 'tenants-since' | 'adjustments-since';
+
 export const unknowns = {
   unread: 'nothing could be made of their record',
   'read-since': 'a later run has read them otherwise, and what was read before is not kept',
   'moved-since': 'the auth user was changed since, and nothing says how it was',
+  'domains-since': 'verified domains have changed since, and may have decided it',
+  'tenants-since': 'tenants have changed since, and decide where somebody is',
+  'adjustments-since': 'what people had said of somebody new was taken back since',
   conflict:
     'who else was there at the time is not kept: only the desired state was compared, and is the same',
 } as const satisfies Record<string, string>;
@@ -74,6 +84,7 @@ export type Replan = {
   readonly inDoubt: boolean;
   readonly context: PlanContext;
   readonly proof: CompleteSnapshot | NamedSnapshot | null;
+  readonly changedSince: ReadonlySet<ChangedSince>;
 };
 
 export function replanOne(person: ReplannedPerson, replan: Replan): Replanned {
@@ -99,7 +110,7 @@ function replanSeen(person: ReplannedPerson, noted: string | null, replan: Repla
     if (recorded.isOfRun) return different('another-change');
   }
   const wanted = { desired: replan.adjust(person.externalId, desired), desiredHash };
-  return compare(person, replan.context.places, (base) => follow(person, base, wanted, replan));
+  return compare(person, replan, (base) => follow(person, base, wanted, replan));
 }
 
 type Base = ReplannedPerson['linked'];
@@ -121,12 +132,13 @@ function follow(
   return planSeen({ externalId, desired, desiredHash, linked: base, sameAddress: [] }, context);
 }
 
-function replanAway(person: ReplannedPerson, { context, proof, map }: Replan): Replanned {
+function replanAway(person: ReplannedPerson, replan: Replan): Replanned {
+  const { context, proof, map } = replan;
   const { externalId, staged, content } = person;
   const told = staged?.absence ?? null;
   if (told === 'excluded' && content !== null && isMapped(map(content.user, content.groups, null)))
     return different('content-altered');
-  return compare(person, context.places, (linked) => {
+  return compare(person, replan, (linked) => {
     if (linked === null || proof === null) return null;
     if (person.recorded?.cause === 'grace-over') return planGraceOver({ externalId, linked }, context);
     if (isAgreed(linked, hashOfAbsence({ told }))) return null;
@@ -140,17 +152,18 @@ function isAgreed({ agreedHash, agreedVersion, version }: NonNullable<Base>, has
 
 type FollowsFrom = (base: Base) => ProposedChange | null;
 
-function compare(person: ReplannedPerson, places: Places, followsFrom: FollowsFrom): Replanned {
+function compare(person: ReplannedPerson, replan: Replan, followsFrom: FollowsFrom): Replanned {
   const { recorded, linked, hasMoved } = person;
-  if (recorded !== null) return compareWith(recorded, person, places, followsFrom);
-  if (followsFrom(linked) === null) return { result: 'nothing' };
-  return hasMoved ? unknown('moved-since') : different('not-recorded');
+  if (recorded !== null) return compareWith(recorded, person, replan, followsFrom);
+  const follows = followsFrom(linked);
+  if (follows === null) return { result: 'nothing' };
+  return hasMoved ? unknown('moved-since') : differing('not-recorded', null, follows, replan);
 }
 
 function compareWith(
   recorded: RecordedChange,
   { linked, hasMoved }: ReplannedPerson,
-  places: Places,
+  replan: Replan,
   followsFrom: FollowsFrom,
 ): Replanned {
   const { isOfRun, baseVersion, fingerprint } = recorded;
@@ -161,10 +174,50 @@ function compareWith(
   const now = isAsThen ? followsFrom(linked) : null;
   if (isSame(now)) return { result: 'same', from: 'now', fingerprint };
   if (!isOfRun && now === null) return { result: 'nothing' };
-  const then = followsFrom(asRecorded(recorded, places));
+  const then = followsFrom(asRecorded(recorded, replan.context.places));
   if (isSame(then)) return { result: 'same', from: 'record', fingerprint };
-  if (!isOfRun) return hasMoved ? unknown('moved-since') : different('not-recorded');
-  return different(then === null ? 'nothing-follows' : 'another-change');
+  if (!isOfRun) return hasMoved ? unknown('moved-since') : differing('not-recorded', null, now, replan);
+  return differing(then === null ? 'nothing-follows' : 'another-change', recorded, then, replan);
+}
+
+/** Whether something that was changed since accounts for all that is different: then nobody can say whether it follows. */
+function differing(
+  because: Different,
+  recorded: ProposedChange | null,
+  follows: ProposedChange | null,
+  { changedSince }: Replan,
+): Replanned {
+  for (const since of changedSince)
+    if (withoutWhat[since](recorded) === withoutWhat[since](follows)) return unknown(since);
+  // A place that is not there any more.
+  if (changedSince.has('tenants-since') && follows?.kind === 'conflict') return unknown('tenants-since');
+  return different(because);
+}
+
+const NEWCOMERS: ReadonlySet<string> = new Set(['create', 'link', 'conflict']);
+
+/** Of a change, what does not hang on this; the same text for two that differ in nothing else. */
+const withoutWhat = {
+  'domains-since': (change) => (change !== null && NEWCOMERS.has(change.kind) ? 'new' : contentOf(change)),
+  'tenants-since': (change) => (change === null ? NOTHING : contentOf(withoutPlace(change))),
+  'adjustments-since': (change) =>
+    change === null ? NOTHING : contentOf({ ...withoutPlace(change), rolesGained: [], rolesLost: [] }),
+} as const satisfies Record<ChangedSince, (change: ProposedChange | null) => string>;
+
+type Content = Pick<ProposedChange, 'kind' | 'fields' | 'rolesGained' | 'rolesLost'>;
+
+/** A change is nothing when it changes nothing else. */
+function contentOf(change: Content | null): string {
+  if (change === null) return NOTHING;
+  const { kind, fields, rolesGained, rolesLost } = change;
+  const isNothing = kind === 'update' && fields.length + rolesGained.length + rolesLost.length === 0;
+  return isNothing ? NOTHING : canonical({ kind, fields, rolesGained, rolesLost } as unknown as Json);
+}
+
+const NOTHING = 'nothing';
+
+function withoutPlace(change: ProposedChange): Content {
+  return { ...change, fields: change.fields.filter((one) => !isPlace(one)) };
 }
 
 /** The auth user as the change says that it was. null: there was none. */

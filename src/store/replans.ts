@@ -4,11 +4,17 @@ import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
 import type { ConnectionId, ExternalId, RunId, TenantId } from '../domain/ids.ts';
 import { Mapping } from '../domain/mapping.ts';
 import { Policy } from '../domain/policy.ts';
-import type { RecordedChange, ReplannedPerson } from '../domain/replan.ts';
+import {
+  type ChangedSince,
+  DECIDES_PLANS,
+  type RecordedChange,
+  type ReplannedPerson,
+} from '../domain/replan.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { type PlanFacts, readFacts } from './planFacts.ts';
 import { type AuthUserRow, toStoredAuthUser } from './rows.ts';
+import { EVER_WITHIN } from './scope.ts';
 import { LAST_WITH_TOKEN } from './staging.ts';
 
 /** How many people are in memory at once. */
@@ -17,6 +23,7 @@ const BATCH = 1_000;
 /** A run whose snapshot is still there. */
 export type KeptRun = Pick<TakenRun, 'id' | 'connection' | 'tenant' | 'mapping' | 'readingFingerprint'> & {
   readonly facts: PlanFacts;
+  readonly changedSince: ReadonlySet<ChangedSince>;
 };
 
 type RunRow = {
@@ -30,7 +37,10 @@ type RunRow = {
   readonly users: number;
   readonly unreadable: number;
   readonly finishedAt: Date;
-  readonly policy: unknown;
+  /** As it is now. */
+  readonly policy: object;
+  /** Parts of it as they were. */
+  readonly plannedBy: object | null;
   readonly timeZone: string;
 };
 
@@ -54,19 +64,43 @@ export class Replans {
         const { id, connection, tenant, readingFingerprint, snapshot, reason, users, unreadable } = row;
         const run = { id, connection, tenant, readingFingerprint, mapping: Mapping.parse(row.mapping) };
         const now = { snapshot, reason, users, unreadable };
-        const policy = Policy.parse(row.policy);
+        const policy = Policy.parse(asPlannedBy(row));
         const facts = await readFacts(tx, run, now, { policy, timeZone: row.timeZone });
-        return await work({ ...run, facts }, peopleOf(tx, row));
+        const changedSince = await readChangedSince(tx, row);
+        return await work({ ...run, facts, changedSince }, peopleOf(tx, row));
       },
       { ofOneMoment: true },
     );
   }
 }
 
+/** A part that was not there then is not there. */
+function asPlannedBy({ policy, plannedBy }: RunRow): object {
+  if (plannedBy === null) return policy;
+  const others = Object.entries(policy).filter(([key]) => !DECIDES_PLANS.some((part) => part === key));
+  return { ...Object.fromEntries(others), ...plannedBy };
+}
+
+/** What of the tenant and those below it was changed after the run. */
+async function readChangedSince(
+  tx: BulkTransaction,
+  { tenant, finishedAt }: RunRow,
+): Promise<ReadonlySet<ChangedSince>> {
+  const rows = await tx.query<{ since: ChangedSince }>(
+    `SELECT DISTINCT CASE WHEN action LIKE 'domain.%' THEN 'domains-since' WHEN action LIKE 'tenant.%' THEN 'tenants-since'
+       ELSE 'adjustments-since' END AS since
+     FROM audit_entry WHERE tenant_id IN (${EVER_WITHIN('$1::uuid')}) AND at >= $2 AND (action LIKE 'domain.%' AND action <> 'domain.claimed'
+       OR action LIKE 'tenant.%' AND action NOT IN ('tenant.policy-changed', 'tenant.updated') OR action = 'adjustment.taken-back')
+     ORDER BY since`,
+    [tenant, finishedAt.toISOString()],
+  );
+  return new Set(rows.map(({ since }) => since));
+}
+
 async function findKept(tx: BulkTransaction, id: RunId): Promise<RunRow | null> {
   const [row] = await tx.query<RunRow>(
     `SELECT r.id, r.connection_id AS connection, r.tenant_id AS tenant, r.mapping, r.reading_fingerprint AS "readingFingerprint", r.snapshot,
-       r.partial_reason AS reason, r.users_read AS users, r.unreadable_groups AS unreadable, r.finished_at AS "finishedAt", c.policy,
+       r.partial_reason AS reason, r.users_read AS users, r.unreadable_groups AS unreadable, r.finished_at AS "finishedAt", c.policy, r.planned_by AS "plannedBy",
        c.time_zone AS "timeZone"
      FROM sync_run r JOIN connection c ON c.id = r.connection_id WHERE r.id = $1 AND r.state = 'finished'`,
     [id],

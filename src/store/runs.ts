@@ -11,6 +11,7 @@ import {
   type TenantId,
 } from '../domain/ids.ts';
 import { Mapping } from '../domain/mapping.ts';
+import { DECIDES_PLANS } from '../domain/replan.ts';
 import type {
   PartSizes,
   ProviderUsage,
@@ -305,6 +306,10 @@ async function failRun(tx: OrdinaryTransaction, id: string, failure: RunFailure,
   await tx.syncRun.update({ where: { id }, data: { state: 'failed', failure, finishedAt: at } });
 }
 
+/** Of the policy, which the transaction of a plan holds locked, what decides what a plan proposes. */
+const PLANNED_BY = `(SELECT coalesce(jsonb_object_agg(p.key, p.value), '{}') FROM connection n, jsonb_each(n.policy) p
+  WHERE n.id = sync_run.connection_id AND p.key = ANY ('{${DECIDES_PLANS.join(',')}}'))`;
+
 /** Ends a planned run within the transaction that stores its plan. */
 export async function finishRun(
   sql: Sql,
@@ -314,7 +319,7 @@ export async function finishRun(
 ): Promise<void> {
   await auditRecovery(sql, { ...run, run: run.id }, at);
   const rows = await sql.query(
-    `UPDATE sync_run SET state = 'finished', counts = $3, finished_at = $4, missed_by_deltas = $5, findings = $6,
+    `UPDATE sync_run SET state = 'finished', counts = $3, finished_at = $4, missed_by_deltas = $5, findings = $6, planned_by = ${PLANNED_BY},
        problems = CASE WHEN unreadable = 0 THEN '[]' ELSE ${PROBLEMS} END
      WHERE id = $1 AND worker = $2 AND state = 'planning' RETURNING id`,
     [run.id, run.worker, JSON.stringify(counts), at.toISOString(), missed, JSON.stringify(findings)],

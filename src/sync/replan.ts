@@ -92,7 +92,7 @@ async function replanAll(
   return tally.of(run);
 }
 
-function replanOf({ facts, mapping, tenant }: KeptRun): Replan {
+function replanOf({ facts, mapping, tenant, changedSince }: KeptRun): Replan {
   const compiled = compileMapping(mapping);
   const inDoubt = compiled.inDoubt(facts.unreadGroups);
   const context: PlanContext = {
@@ -113,6 +113,7 @@ function replanOf({ facts, mapping, tenant }: KeptRun): Replan {
     },
     inDoubt: inDoubt !== null,
     context,
+    changedSince,
     proof: facts.snapshot.kind === 'partial' ? null : facts.snapshot,
   };
 }

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Mapping } from '../../src/domain/mapping.ts';
 import { replanRun } from '../../src/sync/replan.ts';
+import { updateConnection } from '../../src/tenancy/connections.ts';
+import { listTenants, unverifyDomain, updateTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
-import { aCaller } from '../support/tenancy.ts';
+import { aCaller, aUser } from '../support/tenancy.ts';
 
 let install: Install;
 beforeAll(async () => {
@@ -104,6 +106,69 @@ describe('A run that is planned again', () => {
     expect(await replanned(acme, run)).toMatchObject({
       ok: true,
       unknown: { conflict: 2, unread: 1, 'read-since': 1 },
+    });
+  });
+
+  it('goes by the policy and mapping of its time: whoever was suspended to be deleted later still is', async () => {
+    const acme = await acmeWith(3);
+    const { connection } = acme;
+    const policyOf = (graceDays: number, more: object = {}) => ({
+      ...{ samePerson: 'show' as const, leavers: { graceDays } },
+      guards: { ...noGuards, ...more },
+    });
+    await updateConnection(install, install.operator, { connection, policy: policyOf(30) });
+    await synced(acme);
+    await acme.approveAll();
+    await acme.apply();
+    acme.directory.remove('u1');
+    const run = await synced(acme);
+    expect((await acme.changeOf('u1')).kind).toBe('suspend');
+    const before = await replanned(acme, run);
+    expect(before).toMatchObject({ ok: true, nothing: 2, same: { now: 1 } });
+    const policy = policyOf(0, { deletedPercent: 1, deletedAtLeast: 1 });
+    await updateConnection(install, install.operator, { connection, policy, mapping: { groups: null } });
+    expect(await replanned(acme, run)).toEqual(before);
+  });
+
+  it('says of whom it cannot tell because verified domains or tenants have changed since, and of no other', async () => {
+    const directory = aDirectory({ users: 0 });
+    directory.add({ id: 'u1', email: 'u1@other.test', officeLocation: 'Rome' });
+    const rules = [{ tenant: '{officeLocation}', create: true }];
+    const acme = await install.connect({
+      ...{ directory, mapping: Mapping.parse({ rules, groups: null }), guards: noGuards },
+      verifiedDomains: ['acme.example'],
+    });
+    directory.add({ id: 'u2', email: 'u2@other.test', officeLocation: 'Oslo' });
+    await synced(acme);
+    await acme.approveAll();
+    await acme.apply();
+    const known = await aUser(install.database.url, acme.tenant, { email: 'ada@acme.example' });
+    directory.edit('u1', { officeLocation: 'Oslo' });
+    directory.edit('u2', { jobTitle: 'Smith' });
+    directory.add({ id: 'ada', email: 'ada@acme.example' });
+    const run = await synced(acme);
+    expect(await acme.changeOf('ada')).toMatchObject({ kind: 'link', authUser: known });
+    expect(await replanned(acme, run)).toMatchObject({ ok: true, same: { now: 2, record: 1 }, unknown: {} });
+    await unverifyDomain(install, install.operator, { tenant: acme.tenant, domain: 'acme.example' });
+    expect(await replanned(acme, run)).toMatchObject({
+      ...{ ok: true, same: { now: 2 }, unknown: { 'domains-since': 1 }, differences: [] },
+    });
+    const { items } = await listTenants(install, acme.administrator, { parent: null });
+    const oslo = items.find(({ name }) => name === 'Oslo');
+    await updateTenant(install, install.operator, { tenant: oslo?.id ?? '', name: 'Christiania' });
+    const { ok, unknown, same, different } = await replanned(acme, run);
+    expect({ ok, unknown, same, different }).toEqual({
+      ...{ ok: true, same: { now: 1, record: 0 }, different: 0 },
+      unknown: { 'domains-since': 1, 'tenants-since': 1 },
+    });
+    await asOwner(install.database.url, (client) =>
+      client.query(
+        `UPDATE change SET after = jsonb_set(after, '{fields,jobTitle}', '"Board"') WHERE connection_id = $1 AND external_id = 'u2'`,
+        [acme.connection],
+      ),
+    );
+    expect(await replanned(acme, run)).toMatchObject({
+      differences: [{ externalId: 'u2', because: 'change-altered' }],
     });
   });
 
