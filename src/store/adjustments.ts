@@ -72,10 +72,11 @@ export async function storeAdjustment(
   }
   const { rolesAdded, rolesRemoved, place } = adjustment;
   const [row] = await tx.query<{ id: AdjustmentId }>(
-    `INSERT INTO adjustment AS j (id, tenant_id, connection_id, external_id, roles_added, roles_removed, place_id, principal_id, actor, reason, created_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    `INSERT INTO adjustment AS j (id, tenant_id, connection_id, external_id, roles_added, roles_removed, place_id, principal_id, editors, actor, reason, created_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, ARRAY[$8::uuid], $9, $10, $11)
      ON CONFLICT (connection_id, external_id) DO UPDATE SET roles_added = excluded.roles_added, roles_removed = excluded.roles_removed,
-       place_id = excluded.place_id, principal_id = excluded.principal_id, actor = excluded.actor, reason = excluded.reason,
+       place_id = excluded.place_id, principal_id = excluded.principal_id,
+       editors = array_remove(j.editors, excluded.principal_id) || excluded.principal_id, actor = excluded.actor, reason = excluded.reason,
        created_at = excluded.created_at
      RETURNING j.id`,
     [

@@ -7,7 +7,7 @@ import type { AuditEntry } from '../domain/audit.ts';
 import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { APPROVER_ROLES, type ApproverRole } from '../domain/reviewRules.ts';
 import { appendAudit } from './audit.ts';
-import type { Audited } from './audited.ts';
+import { CONFIGURED, HAD_PART } from './configurators.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 
 /** Of `policy_verdict v`: one approval by anybody who may decide is not enough. */
@@ -23,18 +23,6 @@ const DEADLINE = `${WAITING_SINCE} + make_interval(hours => v.deadline_hours)`;
 
 /** Of `approval a` of `change c`: it has not been used up, and knew what held or refused the change. */
 const STANDS = `a.counted_in IS NULL AND (c.state NOT IN ('held', 'rejected') OR a.despite = c.decision_id)`;
-
-/**
- * Who has changed the configuration of the connection since its last apply, or let more through its guards; or the policy of its tenant
- * last, if that was since.
- */
-const CONFIGURED = (connection: string) => {
-  const since = `coalesce((SELECT max(y.created_at) FROM apply y WHERE y.connection_id = ${connection} AND y.state = 'finished'), '-infinity')`;
-  return `SELECT f.principal_id FROM configurator f WHERE f.connection_id = ${connection} AND f.changed_at > ${since}
-    UNION SELECT f.principal_id FROM guard_override f WHERE f.connection_id = ${connection} AND f.created_at > ${since}
-    UNION SELECT (f.changed_by ->> 'id')::uuid FROM tenant_policy f JOIN connection n ON n.tenant_id = f.tenant_id
-      WHERE n.id = ${connection} AND f.changed_at > ${since} AND f.changed_by ->> 'id' IS NOT NULL`;
-};
 
 /**
  * Notes which changes have waited for longer than the policy wants them to, once for each: so that people are told. From the deadline on
@@ -87,20 +75,6 @@ const IS_OVERDUE = (
 ) => `c.state IN ('open', 'held') AND c.overdue_at IS NULL AND v.deadline_hours IS NOT NULL
   AND c.created_at <= ${at}::timestamptz - make_interval(hours => v.deadline_hours) AND ${DEADLINE} <= ${at}::timestamptz`;
 
-/** Somebody changes the configuration of a connection. Whoever does so by a support access approves nothing that asks for more. */
-export async function noteConfigurator(
-  sql: Sql,
-  of: { readonly connection: ConnectionId; readonly tenant: TenantId },
-  { at, entry: { actor } }: Audited,
-): Promise<void> {
-  if (actor.id === null || actor.kind === 'support') return;
-  await sql.query(
-    `INSERT INTO configurator (connection_id, principal_id, tenant_id, changed_at) VALUES ($1::uuid, $2::uuid, $3::uuid, $4::timestamptz)
-     ON CONFLICT (connection_id, principal_id) DO UPDATE SET changed_at = excluded.changed_at`,
-    [of.connection, actor.id, of.tenant, at.toISOString()],
-  );
-}
-
 /** A column of `change c`, beside its `policy_verdict v`. See `Approvals`. */
 export const APPROVALS = `CASE WHEN ${ASKS_MORE} OR v.deadline_hours IS NOT NULL OR v.valid_hours IS NOT NULL THEN json_build_object(
   'needed', v.approvals, 'from', v.approver_role, 'configurators', CASE WHEN v.configurators THEN 'allowed' ELSE 'refused' END,
@@ -112,7 +86,7 @@ export const APPROVALS = `CASE WHEN ${ASKS_MORE} OR v.deadline_hours IS NOT NULL
     FROM (SELECT DISTINCT ON (a.principal_id) n.actor ->> 'name' AS by, n.reason, a.created_at AS at
           FROM approval a JOIN decision n ON n.id = a.decision_id CROSS JOIN LATERAL principal_above(a.principal_id, c.tenant_id) p
           WHERE a.change_id = c.id AND (a.counted_in = c.decision_id OR ${STANDS} AND ${RANK('p.role')} >= ${RANK('v.approver_role')}
-            AND (v.configurators OR a.principal_id NOT IN (${CONFIGURED('c.connection_id')})))
+            AND (v.configurators OR a.principal_id NOT IN (${CONFIGURED('c.connection_id')}) AND NOT ${HAD_PART('a.principal_id')}))
           ORDER BY a.principal_id, a.created_at) g), '[]')) END`;
 
 /** Whether any verdict on changes of the connection asks for more: one cheap look. */
@@ -139,8 +113,7 @@ const HINDERS: readonly (readonly [Hindrance, string])[] = [
   ['needs-role', `coalesce(${RANK('$2::text')} < ${RANK('v.approver_role')}, true)`],
   [
     'own-configuration',
-    `NOT v.configurators AND ($1::uuid IN (${CONFIGURED('$3::uuid')}) OR EXISTS (SELECT FROM adjustment j
-       WHERE j.connection_id = c.connection_id AND j.external_id = c.external_id AND j.principal_id = $1::uuid))`,
+    `NOT v.configurators AND ($1::uuid IN (${CONFIGURED('$3::uuid')}) OR ${HAD_PART('$1::uuid')})`,
   ],
 ];
 
@@ -178,7 +151,8 @@ export async function beginApproving(tx: BulkTransaction, by: Approver, chosen: 
        SELECT count(DISTINCT o.id) AS others, coalesce(bool_or(${RANK('o.role')} >= ${RANK('v.escalate_to')}), false) AS escalated
        FROM approval a JOIN other o ON o.id = a.principal_id
          JOIN decision_change e ON e.decision_id = a.decision_id AND e.change_id = a.change_id AND e.fingerprint = c.fingerprint
-       WHERE a.change_id = c.id AND ${STANDS} AND ${RANK('o.role')} >= ${RANK('v.approver_role')} AND (v.configurators OR NOT o.configured)) g
+       WHERE a.change_id = c.id AND ${STANDS} AND ${RANK('o.role')} >= ${RANK('v.approver_role')} 
+         AND (v.configurators OR NOT o.configured AND NOT ${HAD_PART('o.id')})) g
      WHERE m.asks_more AND m.hindrance IS NULL AND c.id = m.change_id`,
     [by.principal, by.role, chosen.connection, chosen.tenant, by.at.toISOString()],
   );

@@ -17,8 +17,8 @@ import { Mapping, rolesIn } from '../domain/mapping.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { Policy } from '../domain/policy.ts';
 import { Problem } from '../domain/problem.ts';
-import { noteConfigurator } from './approvals.ts';
 import { type Audited, record } from './audited.ts';
+import { noteConfigurator } from './configurators.ts';
 import { type Database, type Sql, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import type { Connection as ConnectionRow, Prisma } from './generated/client.ts';
@@ -115,7 +115,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
               createdAt: audit.at,
             },
           });
-          await noteConfigurator(sqlOf(tx), { connection: id, tenant }, audit);
+          await noteConfigurator(sqlOf(tx), id, { actor: audit.entry.actor, at: audit.at });
           await record(tx, tenant, audit);
           return toConnection(row);
         }),
@@ -137,7 +137,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
           });
           if (row === undefined) return null;
           const connection = toConnection(row);
-          await noteConfigurator(sqlOf(tx), { connection: id, tenant: connection.tenant }, audit);
+          await noteConfigurator(sqlOf(tx), id, { actor: audit.entry.actor, at: audit.at });
           await record(tx, connection.tenant, audit);
           return connection;
         }),
@@ -159,8 +159,10 @@ function consequences(before: Connection, patch: ConnectionPatch): Prisma.Connec
   };
 }
 
-/** Then all that waits is judged anew. */
-function isJudgedOtherwise(before: Connection, { policy }: ConnectionPatch): boolean {
+/** Then all that waits is judged anew: by other rules, or by rules that see another name or another hour. */
+function isJudgedOtherwise(before: Connection, { policy, name, timeZone }: ConnectionPatch): boolean {
+  const [named, at] = [name ?? before.name, timeZone ?? before.timeZone];
+  if (named !== before.name || at !== before.timeZone) return true;
   return policy !== undefined && !isDeepStrictEqual(policy.rules, before.policy.rules);
 }
 

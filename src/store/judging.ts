@@ -15,6 +15,7 @@ import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { type ConnectionRules, readRules } from './ruleLevels.ts';
 import { startTime } from './ruleTime.ts';
+import { OF_TENANTS, type Reach } from './scope.ts';
 
 export type Judged = {
   /** Changes that were decided on, opened again, or of which something else is said now. */
@@ -42,6 +43,18 @@ export async function judgeChanges(tx: BulkTransaction, of: Of, when: When): Pro
 
 /** In the place of a digest: a rule has changed, and all that waits is to be judged anew. */
 export const STALE = 'stale';
+
+/**
+ * By what the connections of these tenants are judged is not what it was. Whose change set a plan is being stored for is passed over: its
+ * next plan sees that.
+ */
+export async function markStale(sql: Sql, tenant: TenantId, reach: Reach): Promise<void> {
+  await sql.query(
+    `UPDATE connection SET judged_by = $2 WHERE id IN (
+       SELECT id FROM connection WHERE tenant_id IN ${OF_TENANTS[reach]('$1::uuid')} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)`,
+    [tenant, STALE],
+  );
+}
 
 /**
  * Of every connection whose rules have changed since its last plan, judges what waits. Whose change set a plan is being stored for is

@@ -58,3 +58,12 @@ export function pageQuery({ limit, after }: PageOptions) {
     order: { orderBy: { id: 'asc' as const }, take: limit + 1 },
   };
 }
+
+/** Of tenants, those that are meant. own: it alone. subtree: all below it too. */
+export type Reach = 'own' | 'subtree';
+
+/** What `tenant_id IN` takes. `id`: SQL that gives the tenant. */
+export const OF_TENANTS = {
+  own: (id: string) => `(${id})`,
+  subtree: SUBTREE,
+} as const satisfies Record<Reach, (id: string) => string>;

@@ -4,8 +4,9 @@ import { canonical, type Json } from '../domain/canonical.ts';
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import { TenantPolicy } from '../domain/tenantPolicy.ts';
 import { appendAudit } from './audit.ts';
+import { noteConfigurators } from './configurators.ts';
 import type { Database, Sql } from './database.ts';
-import { STALE } from './judging.ts';
+import { markStale } from './judging.ts';
 import { type ConnectionRules, readRules } from './ruleLevels.ts';
 import { SUBTREE } from './scope.ts';
 
@@ -101,7 +102,8 @@ export class TenantPolicies {
            changed_by = excluded.changed_by`,
         [tenant, policy as Json, before.version + 1, by.at.toISOString(), by.actor],
       );
-      if (judgesOtherwise(before.policy, policy)) await markStale(tx, tenant);
+      if (judgesOtherwise(before.policy, policy)) await markStale(tx, tenant, 'subtree');
+      await noteConfigurators(tx, tenant, 'subtree', by);
       await appendAudit(tx, tenant, by.at, [change.entry(before.policy, policy)]);
       return await readOwn(tx, scope, tenant);
     });
@@ -111,15 +113,6 @@ export class TenantPolicies {
 function judgesOtherwise(before: TenantPolicy, after: TenantPolicy): boolean {
   const said = ({ rules, timeZone }: TenantPolicy) => canonical({ rules, timeZone } as Json);
   return said(before) !== said(after);
-}
-
-/** All that waits is judged anew. Whose change set a plan is being stored for is passed over: its next plan sees that the rules are others. */
-async function markStale(sql: Sql, tenant: TenantId): Promise<void> {
-  await sql.query(
-    `UPDATE connection SET judged_by = $2 WHERE id IN (
-       SELECT id FROM connection WHERE tenant_id IN ${SUBTREE('$1::uuid')} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)`,
-    [tenant, STALE],
-  );
 }
 
 async function readOwn(sql: Sql, scope: TenantId, tenant: TenantId): Promise<StoredTenantPolicy | null> {

@@ -1,5 +1,5 @@
 /** Tenants and their verified domains. Moves and deletions are in files of their own. */
-import type { AuditEntry } from '../domain/audit.ts';
+import type { Actor, AuditEntry } from '../domain/audit.ts';
 import { TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
@@ -14,10 +14,12 @@ import {
 } from '../domain/tenant.ts';
 import { appendAudit } from './audit.ts';
 import { type Audited, record } from './audited.ts';
-import { type Database, type OrdinaryTransaction, sqlOf } from './database.ts';
+import { noteConfigurators } from './configurators.ts';
+import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import { type TenantEvent, writeTenantEvents } from './events.ts';
 import type { Prisma } from './generated/client.ts';
+import { markStale } from './judging.ts';
 import { holdTree, lockTree } from './locks.ts';
 import { disagreeOnPlaces } from './places.ts';
 import { EVER_WITHIN, isWithin, SUBTREE, subtree } from './scope.ts';
@@ -126,7 +128,7 @@ function writing(database: Database): Pick<TenantStore, 'insert' | 'update'> {
             data: columnsOf(patch),
           });
           if (count === 0) return null;
-          if (patch.name !== undefined) await disagreeOnPlaces(sql, id);
+          if (patch.name !== undefined) await nameElsewhere(sql, id, { actor: entries[0]?.actor, at });
           const tenant = await readTenant(sql, scope, id);
           await writeTenantEvents(sql, at, events);
           await appendAudit(sql, id, at, entries);
@@ -134,6 +136,17 @@ function writing(database: Database): Pick<TenantStore, 'insert' | 'update'> {
         }),
       ),
   };
+}
+
+/** Changes that place somebody there, and policy rules, go by the name. */
+async function nameElsewhere(
+  sql: Sql,
+  id: TenantId,
+  { actor, at }: { readonly actor: Actor | undefined; readonly at: Date },
+): Promise<void> {
+  await disagreeOnPlaces(sql, id);
+  await markStale(sql, id, 'own');
+  if (actor !== undefined) await noteConfigurators(sql, id, 'own', { actor, at });
 }
 
 function columnsOf({ plan, ...patch }: TenantPatch): Prisma.TenantUncheckedUpdateManyInput {

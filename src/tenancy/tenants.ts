@@ -168,7 +168,7 @@ export async function updateTenant(
       telling(deps, caller, before, { action: 'tenant.updated', details, event: 'tenant.updated', data }),
     );
   }
-  return await storeChange(deps, caller, before, given, {
+  return await storeChange(deps, caller, before, { name, ...rest }, {
     at: deps.clock.now(),
     entries: told.flatMap(({ entries }) => entries),
     events: told.flatMap(({ events }) => events),

@@ -176,6 +176,26 @@ describe('Somebody new who is edited before they are approved', () => {
     });
   });
 
+  it('is approved by none of those who edited them, one after the other', async () => {
+    const rules = [
+      { name: 'all', when: 'true', decide: { require: { approvals: 1, configurators: 'refused' as const } } },
+    ];
+    const acme = await joiners(1, { policy: { rules } });
+    await adjust(acme, { roles: ['viewer'] });
+    const other = await aCaller(install, acme.tenant, 'tenant-administrator');
+    const edited = await acme.changeOf('u1');
+    const roles = ['viewer', 'editor'];
+    await adjustNewcomer(install, other, {
+      ...{ change: edited.id, fingerprint: edited.fingerprint, reason: 'and this', roles },
+    });
+    const { id, fingerprint } = await acme.changeOf('u1');
+    const ruling = { verdict: 'approve', reason: 'checked', changes: [{ id, fingerprint }] };
+    for (const by of [acme.administrator, other])
+      expect(await decide(install, by, ruling)).toMatchObject({
+        refused: [{ because: 'own-configuration' }],
+      });
+  });
+
   it('cannot be given a role that does not exist, nor a tenant that is not below, and not by a reviewer', async () => {
     const acme = await joiners();
     const other = await install.tenant();

@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { TenantId } from '../../src/domain/ids.ts';
 import type { Caller, PrincipalRole } from '../../src/domain/permission.ts';
 import type { ReviewRule } from '../../src/domain/reviewRules.ts';
 import { getChange } from '../../src/review/changes.ts';
 import { decide } from '../../src/review/decide.ts';
 import { overrideGuard } from '../../src/review/guards.ts';
+import { choosePairs, listPairs } from '../../src/review/pairs.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
 import { disablePrincipal } from '../../src/tenancy/principals.ts';
+import { moveTenant } from '../../src/tenancy/tenantLife.ts';
 import { setTenantPolicy } from '../../src/tenancy/tenantPolicy.ts';
+import { getTenant, updateTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -21,10 +25,11 @@ afterAll(() => install.close());
 type Require = Exclude<ReviewRule['decide'], 'approve'>['require'];
 
 /** Joiners u1 to u<users>, of whom the policy says what it takes to approve them. */
-async function asking(require: Partial<Require>, users = 1): Promise<Connected> {
+async function asking(require: Partial<Require>, users = 1, tenant?: TenantId): Promise<Connected> {
   const rules = [{ name: 'all', when: 'true', decide: { require } }] as ReviewRule[];
   const directory = aDirectory({ users });
-  const acme = await install.connect({ directory, guards: noGuards, policy: { rules } });
+  const where = tenant === undefined ? {} : { tenant };
+  const acme = await install.connect({ directory, guards: noGuards, policy: { rules }, ...where });
   await acme.sync();
   return acme;
 }
@@ -286,6 +291,79 @@ describe('Whose approval counts', () => {
     for (const by of [one, other])
       expect(await approve(acme, by, 'u1')).toMatchObject({ refused: [{ because: 'own-configuration' }] });
     expect(await approve(acme, await somebody(acme), 'u1')).toMatchObject({ decided: 1 });
+  });
+
+  it('leaves out each who has changed a policy that the connection goes by, of tenants above too, and nobody for one elsewhere', async () => {
+    const [parent, elsewhere] = [await install.tenant(), await install.tenant()];
+    const require = { configurators: 'refused' } as const;
+    const acme = await asking(require, 1, await install.tenant(parent));
+    const authorOf = (tenant: TenantId) => aCaller(install, tenant, 'tenant-administrator');
+    const [first, last, above] = [
+      await somebody(acme, 'tenant-administrator'),
+      await authorOf(acme.tenant),
+      await authorOf(parent),
+    ];
+    await setTenantPolicy(install, first, { tenant: acme.tenant, timeZone: 'Europe/Berlin' });
+    await setTenantPolicy(install, last, { tenant: acme.tenant, timeZone: 'Europe/Paris' });
+    await setTenantPolicy(install, above, { tenant: parent, timeZone: 'Europe/Rome' });
+    for (const by of [first, last, above])
+      expect(await approve(acme, by, 'u1')).toMatchObject({ refused: [{ because: 'own-configuration' }] });
+    const free = await aCaller(install, parent, 'tenant-administrator');
+    await setTenantPolicy(install, install.operator, { tenant: elsewhere, timeZone: 'Europe/Rome' });
+    await setTenantPolicy(install, free, { tenant: await install.tenant(parent), timeZone: 'Europe/Rome' });
+    expect(await approve(acme, free, 'u1')).toMatchObject({ decided: 1 });
+    await acme.apply();
+    install.clock.advance(60_000);
+    acme.directory.add({ id: 'later' });
+    await acme.sync();
+    expect(await approve(acme, first, 'later')).toMatchObject({ decided: 1 });
+  });
+
+  it('leaves out whoever has moved or renamed the tenant, of whose connections alone', async () => {
+    const [parent, other] = [await install.tenant(), await install.tenant()];
+    const above = await asking({ configurators: 'refused' }, 1, parent);
+    const acme = await asking({ configurators: 'refused' }, 1, await install.tenant(parent));
+    const system = () => aCaller(install, install.store.root, 'system');
+    const [namer, mover] = [await system(), await system()];
+    const { version } = await getTenant(install, namer, parent);
+    await updateTenant(install, namer, { tenant: parent, version, name: `renamed ${parent}` });
+    await moveTenant(install, mover, { tenant: acme.tenant, parent: other });
+    const refused = { refused: [{ because: 'own-configuration' }] };
+    expect(await approve(above, namer, 'u1')).toMatchObject(refused);
+    expect(await approve(acme, mover, 'u1')).toMatchObject(refused);
+    expect(await approve(above, mover, 'u1')).toMatchObject({ decided: 1 });
+    expect(await approve(acme, namer, 'u1')).toMatchObject({ decided: 1 });
+  });
+
+  it('leaves out whoever has said of the very change that it is about somebody else than a guard took it for', async () => {
+    const rules = [
+      { name: 'all', when: 'true', decide: { require: { configurators: 'refused' } } },
+    ] as ReviewRule[];
+    const ada = { id: 'old', displayName: 'Ada Obi', employeeId: 'E-7' };
+    const acme = await install.connect({
+      directory: aDirectory({ users: [ada] }),
+      guards: noGuards,
+      policy: { samePerson: 'hold', rules },
+    });
+    const [one, other] = [await somebody(acme), await somebody(acme)];
+    await acme.sync();
+    await approve(acme, one, 'old');
+    await acme.apply();
+    install.clock.advance(60_000);
+    acme.directory.remove('old');
+    acme.directory.add({ ...ada, id: 'new' });
+    acme.directory.add({ id: 'third' });
+    await acme.sync();
+    const { items } = await listPairs(install, one, { connection: acme.connection });
+    const pairs = items.map(({ id, fingerprint }) => ({ id, fingerprint: fingerprint ?? '' }));
+    await choosePairs(install, one, { verdict: 'different', reason: 'HR says so', pairs });
+    for (const changed of ['new', 'old']) {
+      expect(await approve(acme, one, changed)).toMatchObject({
+        refused: [{ because: 'own-configuration' }],
+      });
+      expect(await approve(acme, other, changed)).toMatchObject({ decided: 1 });
+    }
+    expect(await approve(acme, one, 'third')).toMatchObject({ decided: 1 });
   });
 
   it('leaves out an approval by whoever changed the configuration after it', async () => {

@@ -7,6 +7,7 @@ import { listReplayed, replayPolicy, testPolicy } from '../../src/review/policyD
 import { updateConnection } from '../../src/tenancy/connections.ts';
 import { moveTenant } from '../../src/tenancy/tenantLife.ts';
 import { getConnectionPolicy, getTenantPolicy, setTenantPolicy } from '../../src/tenancy/tenantPolicy.ts';
+import { updateTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -217,6 +218,43 @@ describe('When rules change', () => {
     const quiet = await acme.revision();
     await acme.sync();
     expect(await acme.revision()).toBe(quiet);
+  });
+
+  it.each(['moved', 'renamed'] as const)(
+    'all that waits is judged anew within a minute once the tenant is %s, what was approved before too',
+    async (done) => {
+      const [parent, strict] = [await install.tenant(), await install.tenant()];
+      const acme = await withRules(
+        [rule('by name', '!tenant.name.startsWith("Other")', 'approve')],
+        await install.tenant(parent),
+      );
+      const below = await withRules([approveAll], await install.tenant(acme.tenant));
+      await tenantRules(strict, [rule('look', 'true', hold)]);
+      for (const one of [acme, below]) expect(await one.inState('approved')).toEqual(['u1', 'u2', 'u3']);
+      if (done === 'moved')
+        await moveTenant(install, install.operator, { tenant: acme.tenant, parent: strict });
+      else
+        await updateTenant(install, install.operator, { tenant: acme.tenant, name: `Other ${acme.tenant}` });
+      await install.store.decisions.openAgain(install.clock.now());
+      expect(await acme.inState(done === 'moved' ? 'held' : 'open')).toEqual(['u1', 'u2', 'u3']);
+      expect(await below.inState(done === 'moved' ? 'held' : 'approved')).toEqual(['u1', 'u2', 'u3']);
+      expect(await install.auditIsWhole()).toBe(true);
+    },
+  );
+
+  it('all that waits is judged anew within a minute once the connection is called otherwise, or has another time zone', async () => {
+    const acme = await withRules([rule('by name', '!connection.name.startsWith("Other")', 'approve')]);
+    await updateConnection(install, install.operator, { connection: acme.connection, name: 'Other' });
+    await install.store.decisions.openAgain(install.clock.now());
+    expect(await acme.inState('open')).toEqual(['u1', 'u2', 'u3']);
+    const nine = await withRules([rule('morning', 'time.hour == 9', 'approve')]);
+    expect(await nine.inState('approved')).toEqual(['u1', 'u2', 'u3']);
+    await updateConnection(install, install.operator, {
+      connection: nine.connection,
+      timeZone: 'Asia/Tokyo',
+    });
+    await install.store.decisions.openAgain(install.clock.now());
+    expect(await nine.inState('open')).toEqual(['u1', 'u2', 'u3']);
   });
 
   it('all that waits is judged anew within a minute without any plan, once for all processes', async () => {

@@ -1,0 +1,52 @@
+/**
+ * Who has configured a connection: where a policy asks for it, they approve none of its changes until an apply of it has finished. And who has
+ * had a part in one of its changes.
+ */
+import type { Actor } from '../domain/audit.ts';
+import type { ConnectionId, TenantId } from '../domain/ids.ts';
+import type { Sql } from './database.ts';
+import { OF_TENANTS, type Reach } from './scope.ts';
+
+const LAST_APPLY = (connection: string) =>
+  `coalesce((SELECT max(y.created_at) FROM apply y WHERE y.connection_id = ${connection} AND y.state = 'finished'), '-infinity')`;
+
+/**
+ * Who has changed the configuration of the connection since its last apply, or let more through its guards; or a policy that it goes by, or what
+ * policies go by.
+ */
+export const CONFIGURED = (connection: string) => {
+  const since = LAST_APPLY(connection);
+  return `SELECT f.principal_id FROM configurator f WHERE f.connection_id = ${connection} AND f.changed_at > ${since}
+    UNION SELECT f.principal_id FROM guard_override f WHERE f.connection_id = ${connection} AND f.created_at > ${since}`;
+};
+
+/**
+ * Whether the principal has said what is to be otherwise in the change `c`; or let it go, since the last apply, by saying that it is about somebody
+ * else than whom a guard took it for.
+ */
+export const HAD_PART = (principal: string) => `(EXISTS (SELECT FROM adjustment j
+    WHERE j.connection_id = c.connection_id AND j.external_id = c.external_id AND ${principal} = ANY (j.editors))
+  OR EXISTS (SELECT FROM pair q WHERE q.connection_id = c.connection_id AND q.state = 'different' AND q.principal_id = ${principal}
+    AND q.decided_at > ${LAST_APPLY('c.connection_id')} AND c.external_id IN (q.external_id, q.former_external_id)))`;
+
+type By = { readonly actor: Actor; readonly at: Date };
+
+/** Somebody changes the configuration of a connection. Whoever does so by a support access approves nothing that asks for more. */
+export async function noteConfigurator(sql: Sql, connection: ConnectionId, by: By): Promise<void> {
+  await note(sql, 'n.id = $1::uuid', connection, by);
+}
+
+/** Somebody changes by what all connections of a tenant are judged. */
+export async function noteConfigurators(sql: Sql, tenant: TenantId, reach: Reach, by: By): Promise<void> {
+  await note(sql, `n.tenant_id IN ${OF_TENANTS[reach]('$1::uuid')}`, tenant, by);
+}
+
+async function note(sql: Sql, which: string, id: string, { actor, at }: By): Promise<void> {
+  if (actor.id === null || actor.kind === 'support') return;
+  await sql.query(
+    `INSERT INTO configurator AS f (connection_id, principal_id, tenant_id, changed_at)
+     SELECT n.id, $2::uuid, n.tenant_id, $3::timestamptz FROM connection n WHERE ${which} ORDER BY n.id
+     ON CONFLICT (connection_id, principal_id) DO UPDATE SET changed_at = greatest(f.changed_at, excluded.changed_at)`,
+    [id, actor.id, at.toISOString()],
+  );
+}
