@@ -101,7 +101,10 @@ async function refuseLinks(
   });
 }
 
-/** Those who are suspended or deleted because they have left: be it that this was undone, and that is undone again. */
+/**
+ * Those who are suspended because they have left: be it that this was undone, and that is undone again; and all who are deleted, be it
+ * that they should not have been made.
+ */
 async function noteLeavers(
   sql: Sql,
   { connection, tenant, at }: Of,
@@ -114,7 +117,7 @@ async function noteLeavers(
      INSERT INTO leaver (connection_id, external_id, tenant_id, auth_user_id, since, deleted_at)
      SELECT $2, c.external_id, $3, c.auth_user_id, $4::timestamptz, CASE c.kind WHEN 'delete' THEN $4::timestamptz END
      FROM back b JOIN change c ON c.id = b.gone
-     WHERE b.undoes IS NULL AND b.cause = ANY ($5::text[])
+     WHERE b.undoes IS NULL AND (c.kind = 'delete' OR b.cause = ANY ($5::text[]))
      ON CONFLICT (connection_id, external_id) DO UPDATE SET auth_user_id = excluded.auth_user_id, deleted_at = excluded.deleted_at,
        since = CASE WHEN excluded.deleted_at IS NULL THEN excluded.since ELSE leaver.since END`,
     [ids, connection, tenant, at.toISOString(), [...LEAVING, 'grace-over']],

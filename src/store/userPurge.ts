@@ -72,7 +72,10 @@ export class UserPurge {
     });
   }
 
-  /** Nobody for whom a change waits or a refusal stands: they may be back; nor whom another directory's policy keeps. */
+  /**
+   * Nobody for whom a change waits or a refusal stands: they may be back; nor whom another directory's policy keeps; nor who was taken back
+   * and is there still: after a purge they would be somebody new, whom nobody has taken back.
+   */
   #due(tx: Sql, { connection, afterDays }: Purging, now: Date): Promise<readonly Due[]> {
     return tx.query<Due>(
       `SELECT a.id AS user, a.tenant_id AS tenant, a.version,
@@ -80,6 +83,9 @@ export class UserPurge {
        FROM leaver l JOIN auth_user a ON a.id = l.auth_user_id AND a.state = 'deleted'
        WHERE l.connection_id = $1 AND l.deleted_at <= $2
          AND NOT EXISTS (SELECT FROM change w WHERE w.auth_user_id = a.id AND w.state IN ${LIVE})
+         AND NOT (EXISTS (SELECT FROM directory_user d WHERE d.connection_id = l.connection_id AND d.external_id = l.external_id)
+           AND EXISTS (SELECT FROM change u WHERE u.auth_user_id = a.id AND u.connection_id = l.connection_id AND u.kind = 'delete'
+             AND u.undoes IS NOT NULL AND u.outcome = 'applied' AND u.closed_at >= l.deleted_at))
          AND NOT EXISTS (SELECT FROM identity i LEFT JOIN connection n ON n.id = i.connection_id -- one of a tenant above says nothing here
            WHERE i.auth_user_id = a.id AND i.connection_id <> $1
              AND coalesce(l.deleted_at > $3::timestamptz - make_interval(days => (n.policy #>> '{leavers,purgeAfterDays}')::int), true))

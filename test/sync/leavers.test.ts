@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { getTimeline } from '../../src/review/timeline.ts';
 import { undoApply } from '../../src/review/undo.ts';
 import { replanRun } from '../../src/sync/replan.ts';
@@ -192,6 +193,36 @@ describe('Whoever leaves', () => {
     await acme.sync();
     expect(await acme.inState('held')).toEqual(['u4']);
   });
+
+  it('waits anew when another directory had them active meanwhile, and suspended again', async () => {
+    const tenant = await install.tenant();
+    const first = await settled(2, { tenant });
+    const { id } = await first.user('u1');
+    const second = await install.connect({ directory: aDirectory({ users: 0 }), tenant, guards: noGuards });
+    first.directory.remove('u1');
+    await first.syncAndApply();
+    await asOwner(install.database.url, (client) =>
+      client.query(
+        `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version) VALUES ($1, 'x', $2, $3, '\\x00', 1)`,
+        [second.connection, tenant, id],
+      ),
+    );
+    install.clock.advance(10 * DAY_MS);
+    second.directory.add({ id: 'x' });
+    await second.syncAndApply();
+    expect((await first.user('u1')).state).toBe('active');
+    second.directory.edit('x', { state: 'suspended' });
+    await second.syncAndApply();
+    install.clock.advance(20 * DAY_MS);
+    await first.sync({ full: true });
+    expect([(await first.user('u1')).state, await kinds(first)]).toEqual(['suspended', []]);
+    install.clock.advance(29 * DAY_MS);
+    await first.sync({ full: true });
+    expect(await kinds(first)).toEqual([]);
+    install.clock.advance(DAY_MS);
+    await first.sync({ full: true });
+    expect(await kinds(first)).toEqual([['u1', 'delete', 'grace-over']]);
+  });
 });
 
 describe('Whoever was deleted long ago', () => {
@@ -253,6 +284,34 @@ describe('Whoever was deleted long ago', () => {
     );
     expect(staged.rows).toEqual([{ external_id: 'u2' }]);
     expect(await replanRun(install, acme.administrator, run)).toMatchObject({ ok: true, people: 1 });
+  });
+
+  it('is purged also where an undo has deleted them, once the directory names them no more', async () => {
+    const acme = await settled(1, { policy: purging });
+    acme.directory.add({ id: 'ada-17' });
+    await acme.sync();
+    await acme.approveAll();
+    const { apply } = await startApply(install, acme.administrator, { connection: acme.connection });
+    await carryOutApply(install, apply, { signal: new AbortController().signal });
+    await undoApply(install, acme.administrator, { apply });
+    await acme.approveAll();
+    await acme.apply();
+    const { id, state } = await acme.user('ada-17');
+    expect(state).toBe('deleted');
+    install.clock.advance(91 * DAY_MS);
+    await purge();
+    await acme.sync({ full: true });
+    expect([(await getUser(install, acme.administrator, id)).purgedAt, await kinds(acme)]).toEqual([
+      null,
+      [],
+    ]);
+    acme.directory.remove('ada-17');
+    await acme.sync({ full: true });
+    await purge();
+    expect(await getUser(install, acme.administrator, id)).toMatchObject({
+      ...{ state: 'deleted', displayName: null, identities: [] },
+      purgedAt: install.clock.now(),
+    });
   });
 
   it('is kept where they are back, where nobody has said how long, and where another directory has them too', async () => {
