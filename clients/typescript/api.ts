@@ -186,6 +186,10 @@ export type Change = {
   } | null);
   /** What the policy asks for; null: one approval by anybody who may decide is enough. */
   readonly approvals: ({
+    /** Of the policy, which asks for it; null: the most that any of the rules asks. */
+    readonly rule: string | null;
+    /** Whose rule it is: that of the connection, of its tenant, or of a tenant above. */
+    readonly level: "connection" | "tenant" | "above";
     readonly needed: number;
     /** The role that approves; whoever may do more does too. */
     readonly from: "reviewer" | "tenant-administrator" | "system";
@@ -745,6 +749,10 @@ export type ForeseenChange = {
   readonly remedy: string | null;
   /** What the policy asks for; null: one approval by anybody who may decide is enough. */
   readonly approvals: ({
+    /** Of the policy, which asks for it; null: the most that any of the rules asks. */
+    readonly rule: string | null;
+    /** Whose rule it is: that of the connection, of its tenant, or of a tenant above. */
+    readonly level: "connection" | "tenant" | "above";
     readonly needed: number;
     /** The role that approves; whoever may do more does too. */
     readonly from: "reviewer" | "tenant-administrator" | "system";
@@ -1833,6 +1841,13 @@ export type TimelineEntry = ({
   /** Of the guard. */
   readonly finding: unknown;
   readonly until: (string | null);
+  /** One of several that the policy asks for; null: it decided by itself. */
+  readonly approval: ({
+    readonly number: number;
+    readonly of: number;
+    /** With it, it was approved. */
+    readonly last: boolean;
+  } | null);
 } | {
   readonly what: "carried-out";
   readonly at: string;

@@ -1,6 +1,6 @@
 /** Pending changes: looked at, counted, decided on. */
 import { z } from 'zod';
-import { HINDRANCES, REFUSALS } from '../domain/approval.ts';
+import { HINDRANCES, REFUSALS, RULE_OWNERS } from '../domain/approval.ts';
 import { CHANGE_KINDS, CHANGE_SETS, CHANGE_STATES } from '../domain/change.ts';
 import { GROUPINGS } from '../domain/changeGroup.ts';
 import { APPROVER_ROLES } from '../domain/reviewRules.ts';
@@ -99,6 +99,13 @@ export const Change = z
       .nullable(),
     approvals: z
       .object({
+        rule: z
+          .string()
+          .nullable()
+          .describe('Of the policy, which asks for it; null: the most that any of the rules asks.'),
+        level: z
+          .enum(RULE_OWNERS)
+          .describe('Whose rule it is: that of the connection, of its tenant, or of a tenant above.'),
         needed: count,
         from: z.enum(APPROVER_ROLES).describe('The role that approves; whoever may do more does too.'),
         configurators: z

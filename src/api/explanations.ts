@@ -152,6 +152,14 @@ const TimelineEntry = z
       reason: z.string(),
       finding: z.unknown().describe('Of the guard.'),
       until: z.iso.datetime().nullable(),
+      approval: z
+        .object({
+          number: z.number().int(),
+          of: z.number().int(),
+          last: z.boolean().describe('With it, it was approved.'),
+        })
+        .nullable()
+        .describe('One of several that the policy asks for; null: it decided by itself.'),
     }),
     z.object({
       what: z.literal('carried-out'),

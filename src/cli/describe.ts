@@ -1,6 +1,6 @@
 /** Renders the description of a change that the domain made: in one line, and in full. */
 
-import { awaitedInWords } from '../domain/approval.ts';
+import { awaitedInWords, ruleInWords } from '../domain/approval.ts';
 import { FIELD_NAMES } from '../domain/attributes.ts';
 import type { AuthUserState, FieldValue } from '../domain/authUser.ts';
 import { type ChangeSetName, type ChangeState, causes, explainNote, setOf } from '../domain/change.ts';
@@ -192,6 +192,7 @@ function writeReview(
   if (approvals === null) return;
   const { given, deadline, validHours, configurators } = approvals;
   if (state !== 'applied' && state !== 'superseded') facts('approvals', awaitedInWords(approvals));
+  facts('asked by', ruleInWords(approvals));
   for (const { by, at, reason } of given) facts('approved', `by ${by} at ${at}: ${reason}`);
   if (configurators === 'refused')
     facts('not by', 'whoever has changed the configuration of the connection since its last apply');

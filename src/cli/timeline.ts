@@ -20,7 +20,7 @@ export async function entryInWords(
       return proposedInWords(entry, await nameOf(entry.connection));
     case 'decided':
       return [
-        `${VERDICTS[entry.verdict]}${entry.until === null ? '' : ` until ${entry.until}`}`,
+        `${verdictInWords(entry)}${entry.until === null ? '' : ` until ${entry.until}`}`,
         `${whoDecided(entry)}: ${entry.finding === null ? entry.reason : explainFinding(entry.finding)}`,
         `change ${entry.change}, decision ${entry.decision}`,
       ];
@@ -46,6 +46,12 @@ export async function entryInWords(
     case 'recorded':
       return [`${entry.action} ${detailsInWords(entry)}`.trim(), entry.by.name, `audit entry ${entry.audit}`];
   }
+}
+
+function verdictInWords({ verdict, approval }: Of<'decided'>): string {
+  if (approval === null) return VERDICTS[verdict];
+  const which = `approval ${approval.number} of ${approval.of}`;
+  return approval.last ? `${VERDICTS[verdict]}: ${which}` : which;
 }
 
 export function reasonInWords(reason: RoleReason): string {

@@ -4,6 +4,10 @@ import type { ApproverRole } from './reviewRules.ts';
 
 /** What is asked for beyond the ordinary, and how far it has come. */
 export type Approvals = {
+  /** Of the policy, which asks for it; null: nobody knows which rule would, and this is the most that any asks. */
+  readonly rule: string | null;
+  /** Whose rule it is. `above`: of a tenant above the connection's. */
+  readonly level: RuleOwner;
   readonly needed: number;
   /** Or somebody who may do more. */
   readonly from: ApproverRole;
@@ -19,6 +23,9 @@ export type Approvals = {
   /** How long it may wait to be applied once it is approved; then it is open again. null: for ever. */
   readonly validHours: number | null;
 };
+
+export const RULE_OWNERS = ['connection', 'tenant', 'above'] as const;
+export type RuleOwner = (typeof RULE_OWNERS)[number];
 
 /** Why an approval does not count, of somebody who may decide otherwise. */
 export const HINDRANCES = ['needs-role', 'own-configuration', 'approved-already'] as const;
@@ -43,6 +50,17 @@ export function explainHindrance(because: Hindrance, { from }: { readonly from: 
     case 'approved-already':
       return 'you have approved it already: it waits for somebody else';
   }
+}
+
+const OWNERS = {
+  connection: 'of the connection',
+  tenant: 'of the tenant',
+  above: 'of a tenant above',
+} as const satisfies Record<RuleOwner, string>;
+
+/** Which rule asks for it. */
+export function ruleInWords({ rule, level }: Pick<Approvals, 'rule' | 'level'>): string {
+  return rule === null ? 'policy rules, whichever of them holds' : `policy rule “${rule}” ${OWNERS[level]}`;
 }
 
 /** How far it has come, and whose approval is still missing. */

@@ -13,6 +13,9 @@ export type RoleGiven = {
   readonly certain: boolean;
 };
 
+/** Which of the approvals of a change it was. With the last of them it is approved. */
+export type ApprovalNumber = { readonly number: number; readonly of: number; readonly last: boolean };
+
 export type TimelineEntry = { readonly at: string } & (
   | {
       /** The directory, by the mapping, differed from what was here. */
@@ -43,6 +46,8 @@ export type TimelineEntry = { readonly at: string } & (
       readonly reason: string;
       readonly finding: Finding | null;
       readonly until: string | null;
+      /** One of several that the policy asks for; null: it decides by itself. */
+      readonly approval: ApprovalNumber | null;
     }
   | {
       /** What an apply did with it, or could not do. */

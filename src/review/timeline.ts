@@ -146,11 +146,11 @@ function given(
 }
 
 function toDecided(decision: PastDecision): TimelineEntry {
-  const { change, id, verdict, madeBy, by, rule, reason, finding, until, at } = decision;
+  const { change, id, verdict, madeBy, by, rule, reason, finding, until, approval, at } = decision;
   return {
     what: 'decided',
     at: at.toISOString(),
-    ...{ change, decision: id, verdict, madeBy, by, rule, reason, finding },
+    ...{ change, decision: id, verdict, madeBy, by, rule, reason, finding, approval },
     until: until?.toISOString() ?? null,
   };
 }

@@ -77,6 +77,7 @@ const IS_OVERDUE = (
 
 /** A column of `change c`, beside its `policy_verdict v`. See `Approvals`. */
 export const APPROVALS = `CASE WHEN ${ASKS_MORE} OR v.deadline_hours IS NOT NULL OR v.valid_hours IS NOT NULL THEN json_build_object(
+  'rule', nullif(v.rule, ''), 'level', CASE WHEN v.level_tenant IS NULL THEN 'connection' WHEN v.level_tenant = v.tenant_id THEN 'tenant' ELSE 'above' END,
   'needed', v.approvals, 'from', v.approver_role, 'configurators', CASE WHEN v.configurators THEN 'allowed' ELSE 'refused' END,
   'escalateTo', v.escalate_to, 'validHours', v.valid_hours,
   'deadline', to_char((${DEADLINE}) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),

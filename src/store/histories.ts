@@ -16,6 +16,7 @@ import type {
 import { Mapping } from '../domain/mapping.ts';
 import { hashOfAbsence } from '../domain/plan.ts';
 import type { AdjustedRoles } from '../domain/roleReasons.ts';
+import type { ApprovalNumber } from '../domain/timeline.ts';
 import type { StoredAuditEntry } from './audit.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { LIVE } from './planning.ts';
@@ -58,6 +59,7 @@ export type PastDecision = {
   readonly reason: string;
   readonly finding: Finding | null;
   readonly until: Date | null;
+  readonly approval: ApprovalNumber | null;
   readonly at: Date;
 };
 
@@ -236,6 +238,10 @@ async function readPast(
   );
 }
 
+/** Of `approval a`: how many different people had approved with it, of those that count together. */
+const NUMBER = `(SELECT count(DISTINCT b.principal_id)::int FROM approval b
+  WHERE b.change_id = a.change_id AND b.decision_id <= a.decision_id AND b.counted_in IS NOT DISTINCT FROM a.counted_in)`;
+
 async function readDecisions(
   tx: BulkTransaction,
   changes: readonly PastChange[],
@@ -243,8 +249,10 @@ async function readDecisions(
   if (changes.length === 0) return [];
   return await tx.query<PastDecision>(
     `SELECT e.change_id AS change, d.id, d.verdict, d.made_by AS "madeBy", d.actor ->> 'name' AS by, v.rule, d.reason, d.finding, d.until,
-       d.created_at AS at
+       d.created_at AS at, CASE WHEN w.approvals > 1 OR a.counted_in IS DISTINCT FROM d.id AND a.change_id IS NOT NULL THEN json_build_object('number', ${NUMBER}, 'of', w.approvals, 'last', a.counted_in IS NOT DISTINCT FROM d.id) END AS approval
      FROM decision_change e JOIN decision d ON d.id = e.decision_id LEFT JOIN policy_verdict v ON v.id = d.verdict_id
+       LEFT JOIN approval a ON a.decision_id = d.id AND a.change_id = e.change_id LEFT JOIN change c ON c.id = a.change_id
+       LEFT JOIN policy_verdict w ON w.id = c.verdict_id
      WHERE e.change_id = ANY ($1::uuid[]) ORDER BY d.id`,
     [changes.map(({ id }) => id)],
   );

@@ -168,11 +168,17 @@ export async function updateTenant(
       telling(deps, caller, before, { action: 'tenant.updated', details, event: 'tenant.updated', data }),
     );
   }
-  return await storeChange(deps, caller, before, { name, ...rest }, {
-    at: deps.clock.now(),
-    entries: told.flatMap(({ entries }) => entries),
-    events: told.flatMap(({ events }) => events),
-  });
+  return await storeChange(
+    deps,
+    caller,
+    before,
+    { name, ...rest },
+    {
+      at: deps.clock.now(),
+      entries: told.flatMap(({ entries }) => entries),
+      events: told.flatMap(({ events }) => events),
+    },
+  );
 }
 
 type Given = { readonly [Key in 'name' | 'inheritsRoles' | 'plan']?: Tenant[Key] | undefined };

@@ -40,11 +40,14 @@ describe('Deciding with others', { timeout: 120_000 }, () => {
     const shown = await ok('show', ada.id);
     expect(shown.stdout).toMatch(/approvals +1 of 2 approvals; 1 more by reviewer or above/);
     expect(shown.stdout).toMatch(/approved +by operator:.*: Checked/);
+    expect(shown.stdout).toMatch(/asked by +policy rule “two” of the connection\n/);
+    const explained = await ok('explain', ada.externalId, '--connection', 'Payroll');
+    expect(explained.stdout).toMatch(/ approval 1 of 2 +operator:.*: Checked/);
     const again = await run('approve', ada.id, '--reason', 'Checked');
     expect(again).toMatchObject({ code: 3 });
     expect(again.stderr).toContain('you have approved it already: it waits for somebody else');
     expect(await json('show', ada.id)).toMatchObject({
-      approvals: { needed: 2, given: [{ reason: 'Checked' }] },
+      approvals: { rule: 'two', level: 'connection', needed: 2, given: [{ reason: 'Checked' }] },
     });
   });
 

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type Approvals, awaitedInWords, explainHindrance } from '../../src/domain/approval.ts';
+import { type Approvals, awaitedInWords, explainHindrance, ruleInWords } from '../../src/domain/approval.ts';
 
 const given = (...by: string[]) =>
   by.map((name) => ({ by: name, at: '2026-05-01T09:00:00.000Z', reason: 'r' }));
 const asked = (more: Partial<Approvals> = {}): Approvals => ({
+  rule: 'two',
+  level: 'connection',
   needed: 2,
   from: 'reviewer',
   configurators: 'refused',
@@ -22,6 +24,12 @@ describe('What several approvals wait for', () => {
       '1 of 2 approvals; 1 more by reviewer or above',
     );
     expect(awaitedInWords(asked({ given: given('Jo', 'Bo') }))).toBe('2 of 2 approvals');
+  });
+
+  it('names the rule that asks, and whose it is', () => {
+    expect(ruleInWords(asked())).toBe('policy rule “two” of the connection');
+    expect(ruleInWords(asked({ level: 'above' }))).toBe('policy rule “two” of a tenant above');
+    expect(ruleInWords(asked({ rule: null }))).toBe('policy rules, whichever of them holds');
   });
 
   it('is the role of escalation once the deadline is over, also where there are as many', () => {

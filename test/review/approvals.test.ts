@@ -6,6 +6,7 @@ import { getChange } from '../../src/review/changes.ts';
 import { decide } from '../../src/review/decide.ts';
 import { overrideGuard } from '../../src/review/guards.ts';
 import { choosePairs, listPairs } from '../../src/review/pairs.ts';
+import { getTimeline } from '../../src/review/timeline.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
 import { disablePrincipal } from '../../src/tenancy/principals.ts';
 import { moveTenant } from '../../src/tenancy/tenantLife.ts';
@@ -68,6 +69,12 @@ describe('Where a policy asks for two approvals', () => {
     expect(approved).toMatchObject({ state: 'approved', decision: { by: other.actor.name } });
     expect(approved.approvals?.given.map(({ by }) => by)).toEqual([one.actor.name, other.actor.name]);
     expect(await acme.apply()).toMatchObject({ applied: 1 });
+    const { id: user } = await acme.user('u1');
+    const { items } = await getTimeline(install, acme.administrator, { user });
+    expect(items.filter(({ what }) => what === 'decided')).toMatchObject([
+      { by: one.actor.name, approval: { number: 1, of: 2, last: false } },
+      { by: other.actor.name, approval: { number: 2, of: 2, last: true } },
+    ]);
     const actions = (await auditOf(install.database.url, acme.tenant)).map(({ action }) => action);
     expect(actions).toEqual(expect.arrayContaining(['changes.approval-given', 'changes.approved']));
   });
