@@ -632,12 +632,14 @@ export type ExplainedPerson = {
 
 export type Explanation = {
   readonly user: string;
+  /** Permissions that the caller has not. Where there are any, what mappings and directories say is not shown: groups, why roles are held, roles not held, where fields come from. */
+  readonly notShownWithout: readonly ("tenants.read" | "tenants.write" | "connections.read" | "connections.write" | "runs.read" | "runs.start" | "changes.read" | "changes.decide" | "changes.apply" | "guards.override" | "users.read" | "users.write" | "roles.read" | "roles.write" | "principals.read" | "principals.write" | "audit.read" | "events.read" | "authorization.read" | "tokens.create" | "sign-in.read" | "sign-in.write" | "notifications.read" | "notifications.write" | "support.read" | "support.request" | "support.decide" | "support.end")[];
   /** When all that was personal was removed for good; null: it was not. */
   readonly purgedAt: (string | null);
   readonly identities: readonly {
     readonly connection: string;
     readonly externalId: string;
-    /** Those that the mapping reads, by name. null: not in the directory as last read. */
+    /** Those that the mapping reads, by name. null: not in the directory as last read, or not shown. */
     readonly groups: (readonly string[] | null);
     /** However the two differ, that is agreed on: nothing is proposed until one of them changes, as after an undo. */
     readonly isAgreed: boolean;
@@ -649,7 +651,7 @@ export type Explanation = {
     readonly origin: "directory" | "manual";
     readonly connection: (string | null);
     readonly grantedAt: string;
-    /** What gives it. Empty: nothing any more, and the next plan proposes to take it, unless that is agreed on. null: given by hand, or the connection is out of the caller’s reach. */
+    /** What gives it. Empty: nothing any more, and the next plan proposes to take it, unless that is agreed on. null: given by hand, the connection is out of the caller’s reach, or not shown. */
     readonly because: (readonly RoleReason[] | null);
     /** Who gave it by hand, with the number of the audit entry. null: nobody did, or the caller may not read the audit log. */
     readonly givenBy: ({
@@ -671,8 +673,8 @@ export type Explanation = {
 export type FieldSource = {
   readonly field: string;
   readonly value: (string | number | boolean | readonly string[] | null);
-  /** hand: a person gave the value; only told to whom the audit log is. before: it was given earlier, by what is otherwise by now. */
-  readonly because: ({
+  /** hand: a person gave the value; only told to whom the audit log is. before: it was given earlier, by what is otherwise by now. null: not shown. */
+  readonly because: (({
     readonly from: "attribute";
     readonly attribute: string;
     /** The mapping does more than take it over. */
@@ -689,7 +691,7 @@ export type FieldSource = {
     readonly audit: number;
   } | {
     readonly from: "before";
-  });
+  }) | null);
   /** Whose directory gives it; null: none does. */
   readonly connection: (string | null);
   /** Who decides what it holds; first: whoever gives it a value first. null: no directory sets it. */

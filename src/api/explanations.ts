@@ -1,6 +1,7 @@
 /** Why somebody has what they have, or is nobody here; and what happened to them. */
 import { z } from 'zod';
 import { CHANGE_KINDS } from '../domain/change.ts';
+import { ACTIONS } from '../domain/permission.ts';
 import { type Standing, standings } from '../domain/standing.ts';
 import { explainUser } from '../review/explain.ts';
 import { explainPerson, PersonRequest } from '../review/standing.ts';
@@ -44,8 +45,9 @@ const FieldSource = z
         z.object({ from: z.literal('hand'), ...byHand }),
         z.object({ from: z.literal('before') }),
       ])
+      .nullable()
       .describe(
-        'hand: a person gave the value; only told to whom the audit log is. before: it was given earlier, by what is otherwise by now.',
+        'hand: a person gave the value; only told to whom the audit log is. before: it was given earlier, by what is otherwise by now. null: not shown.',
       ),
     connection: z.uuid().nullable().describe('Whose directory gives it; null: none does.'),
     owner: z
@@ -64,6 +66,11 @@ const FieldSource = z
 const Explanation = z
   .object({
     user: z.uuid(),
+    notShownWithout: z
+      .array(z.enum(ACTIONS))
+      .describe(
+        'Permissions that the caller has not. Where there are any, what mappings and directories say is not shown: groups, why roles are held, roles not held, where fields come from.',
+      ),
     purgedAt: Moment.nullable().describe(
       'When all that was personal was removed for good; null: it was not.',
     ),
@@ -74,7 +81,9 @@ const Explanation = z
         groups: z
           .array(z.string())
           .nullable()
-          .describe('Those that the mapping reads, by name. null: not in the directory as last read.'),
+          .describe(
+            'Those that the mapping reads, by name. null: not in the directory as last read, or not shown.',
+          ),
         isAgreed: z
           .boolean()
           .describe(
@@ -93,7 +102,7 @@ const Explanation = z
           .array(RoleReason)
           .nullable()
           .describe(
-            'What gives it. Empty: nothing any more, and the next plan proposes to take it, unless that is agreed on. null: given by hand, or the connection is out of the caller’s reach.',
+            'What gives it. Empty: nothing any more, and the next plan proposes to take it, unless that is agreed on. null: given by hand, the connection is out of the caller’s reach, or not shown.',
           ),
         givenBy: z
           .object(byHand)
@@ -254,7 +263,8 @@ export const explanations = [
     path: '/v1/users/{user}/explanation',
     operation: 'explainUser',
     summary: 'Where the roles and fields of an auth user come from',
-    description: 'By the mappings of this moment, and the directories as last read.',
+    description:
+      'By the mappings of this moment, and the directories as last read. What these say is shown to whoever may read connections and changes too (`notShownWithout`).',
     needs: 'users.read',
     input: z.object({ user: z.uuid() }),
     status: 200,

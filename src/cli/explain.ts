@@ -115,6 +115,10 @@ async function explainUser(
   const tenantName = remembered(async (id: TenantId) => (await operator.getTenant(id)).name);
   if (explanation.purgedAt !== null)
     terminal.line(`All that was personal was removed for good at ${explanation.purgedAt.toISOString()}.`);
+  if (explanation.notShownWithout.length > 0)
+    terminal.line(
+      `Not shown, what mappings and directories say: needs ${explanation.notShownWithout.join(', ')}.`,
+    );
   const agreed = new Set(explanation.identities.flatMap((one) => (one.isAgreed ? one.connection : [])));
   const rows = explanation.roles.map(async (role) => [
     role.role,
@@ -151,7 +155,11 @@ async function explainUser(
   const identities = explanation.identities.map(async ({ connection, externalId, groups }) => [
     await connectionName(connection),
     externalId,
-    groups === null ? 'not there as last read' : groups.join(', ') || 'in none that the mapping reads',
+    groups === null
+      ? explanation.notShownWithout.length > 0
+        ? 'not told here'
+        : 'not there as last read'
+      : groups.join(', ') || 'in none that the mapping reads',
   ]);
   if (identities.length > 0) {
     terminal.line();
@@ -186,7 +194,9 @@ async function sourceInWords(field: Field, nameOf: NameOf): Promise<string> {
   const kept = owner === 'first' ? ', kept from now on' : '';
   const other =
     wanted === null ? '' : `; ${await nameOf(wanted.connection)} has ${valueInWords(wanted.value)}`;
-  switch (because.from) {
+  switch (because?.from) {
+    case undefined:
+      return 'not told here';
     case 'attribute':
       return `${because.changed ? 'made of ' : ''}${because.attribute}${of}${kept}`;
     case 'expression':

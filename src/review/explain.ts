@@ -9,7 +9,7 @@ import {
   type LinkedDirectory,
 } from '../domain/fieldSources.ts';
 import type { ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
-import { authorise, type Caller, can } from '../domain/permission.ts';
+import { type Action, authorise, type Caller, can } from '../domain/permission.ts';
 import { type RoleReason, roleReasons } from '../domain/roleReasons.ts';
 import type { HandEntry } from '../store/histories.ts';
 import type { Store } from '../store/store.ts';
@@ -25,7 +25,7 @@ export type ExplainedRole = {
   readonly grantedAt: Date;
   /**
    * What gives it. Empty: nothing does any more, and the next plan proposes to take it, unless that is agreed on. null: given by hand, or by a connection of a
-   * tenant above, of which nothing is told here.
+   * tenant above, of which nothing is told here; or not shown.
    */
   readonly because: readonly RoleReason[] | null;
   /** Who gave it by hand; null: nobody did, the caller may not read the audit log, or it was before there was one. */
@@ -39,14 +39,27 @@ export type RoleNotHeld = {
   readonly because: readonly RoleReason[];
 };
 
+/** `because` null: not shown. */
+export type ExplainedField = Omit<FieldSource, 'because'> & {
+  readonly because: FieldSource['because'] | null;
+};
+
+/**
+ * What a mapping makes of somebody whom a directory has, and in which of its groups they are, is for those who may read both connections and
+ * changes, as everywhere else.
+ */
+const TELLING = ['connections.read', 'changes.read'] as const satisfies readonly Action[];
+
 export type Explanation = {
   readonly user: string;
+  /** Of `TELLING`, what the caller may not. Where that is anything, what mappings and directories say is not shown: groups, reasons, roles not held, where fields come from. */
+  readonly notShownWithout: readonly Action[];
   /** When all that was personal was removed for good; null: it was not. */
   readonly purgedAt: Date | null;
   readonly identities: readonly {
     readonly connection: ConnectionId;
     readonly externalId: ExternalId;
-    /** The groups that the mapping reads, by name. null: not in the directory as last read. */
+    /** The groups that the mapping reads, by name. null: not in the directory as last read, or not shown. */
     readonly groups: readonly string[] | null;
     /** However the two differ, that is agreed on: nothing is proposed until one of them changes, as after an undo. */
     readonly isAgreed: boolean;
@@ -55,7 +68,7 @@ export type Explanation = {
   /** A change for them waits, was refused, or was taken back. */
   readonly notHeld: readonly RoleNotHeld[];
   /** Those that have a value. */
-  readonly fields: readonly FieldSource[];
+  readonly fields: readonly ExplainedField[];
 };
 
 /** So many of the last things that were done to somebody by hand are looked at. */
@@ -75,24 +88,27 @@ export async function explainUser(
       ...(await whatIsKnown(store, caller.tenant, connection, externalId)),
     })),
   );
+  const notShownWithout = TELLING.filter((action) => !can(caller, action));
+  const told = notShownWithout.length === 0 ? known : known.map(untold);
   const byHand = can(caller, 'audit.read')
     ? await store.histories.byHand(caller.tenant, user.id, BY_HAND)
     : [];
   return {
     user: user.id,
+    notShownWithout,
     purgedAt: user.purgedAt,
-    identities: known.map(({ connection, externalId, linked, isAgreed }) => ({
+    identities: told.map(({ connection, externalId, linked, isAgreed }) => ({
       ...{ connection, externalId, isAgreed },
       groups: linked?.read?.groups.map(({ name }) => name) ?? null,
     })),
     roles: user.roles.map(({ name, tenant, origin, connection, grantedAt }) => {
-      const from = known.find((identity) => identity.connection === connection);
+      const from = told.find((identity) => identity.connection === connection);
       const because =
         from?.reasons === undefined || from.reasons === null ? null : (from.reasons.get(name) ?? []);
       const givenBy = origin === 'manual' ? lastGiven(name, tenant, user, byHand) : null;
       return { role: name, tenant, origin, connection, grantedAt, because, givenBy };
     }),
-    notHeld: known.flatMap(({ connection, reasons }) => {
+    notHeld: told.flatMap(({ connection, reasons }) => {
       const held = new Set(user.roles.flatMap((role) => (role.connection === connection ? role.name : [])));
       return [...(reasons ?? [])].flatMap(([role, because]) =>
         held.has(role) ? [] : [{ role, connection, because }],
@@ -100,10 +116,14 @@ export async function explainUser(
     }),
     fields: fieldSources(
       fieldsOf(user),
-      known.flatMap(({ linked }) => linked ?? []),
+      told.flatMap(({ linked }) => linked ?? []),
       editsOf(byHand),
-    ),
+    ).map((field) => (notShownWithout.length === 0 ? field : { ...field, because: null })),
   };
+}
+
+function untold<T extends Awaited<ReturnType<typeof whatIsKnown>>>(known: T): T {
+  return { ...known, linked: null, reasons: null };
 }
 
 async function whatIsKnown(store: Store, scope: TenantId, connection: ConnectionId, externalId: ExternalId) {

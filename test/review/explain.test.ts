@@ -92,6 +92,35 @@ describe('The explanation of an auth user', () => {
     expect(reasons(one)).toEqual({ member: [] });
   });
 
+  it('shows nothing of mapping and groups to whoever may not read connections and changes, and says what it takes', async () => {
+    const acme = await settled();
+    acme.directory.edit('u1', { displayName: 'Somebody else by now' });
+    acme.directory.edit('u2', { department: 'Engines' });
+    await acme.sync();
+    const whole = await explained(acme, 'u1');
+    expect(whole).toMatchObject({ notShownWithout: [], identities: [{ groups: ['Engineers', 'Welders'] }] });
+    expect(whole.fields.find(({ field }) => field === 'displayName')?.wanted).not.toBe(null);
+    expect((await explained(acme, 'u2')).notHeld).not.toEqual([]);
+    const application = await aCaller(install, acme.tenant, 'application');
+    for (const externalId of ['u1', 'u2']) {
+      const seen = await explained(acme, externalId, application);
+      expect(seen.notShownWithout).toEqual(['connections.read', 'changes.read']);
+      expect(seen.identities).toEqual([{ ...seen.identities[0], externalId, groups: null }]);
+      expect(seen.roles.map(({ role }) => role)).toContain('member');
+      expect(new Set(Object.values(reasons(seen)))).toEqual(new Set([null]));
+      expect(seen.notHeld).toEqual([]);
+      expect(seen.fields.map(({ field }) => field)).toContain('displayName');
+      for (const { because, connection, wanted } of seen.fields)
+        expect({ because, connection, wanted }).toEqual({ because: null, connection: null, wanted: null });
+      expect(JSON.stringify(seen)).not.toMatch(/Engineers|Welders|Somebody else/);
+    }
+    const auditor = await aCaller(install, acme.tenant, 'auditor');
+    const permissions = auditor.permissions.filter((action) => action !== 'changes.read');
+    expect(await explained(acme, 'u1', { ...auditor, permissions })).toMatchObject({
+      ...{ notShownWithout: ['changes.read'], identities: [{ groups: null }], notHeld: [] },
+    });
+  });
+
   it('tells the administrators of a tenant nothing of the directory of one above, and a neighbour nothing at all', async () => {
     const directory = aDirectory({
       users: 1,
