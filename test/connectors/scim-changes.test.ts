@@ -171,6 +171,24 @@ describe('changes cannot be told, and a full pull follows, where', () => {
   });
 });
 
+it('changes of the very second in which the last reading began are named, also where times are whole seconds', async () => {
+  const second = new Date(Math.floor(Date.now() / 1_000) * 1_000);
+  const user = { id: 'u1', meta: { lastModified: second.toISOString() } };
+  const service = await aService((asked) => {
+    const query = queryOf(asked);
+    const [, since] = /^meta\.lastModified gt "([^"]+)"/.exec(query.get('filter') ?? '') ?? [];
+    const isThere = asked.path.includes('/Users');
+    const isListed = isThere && (since === undefined || second > new Date(since));
+    const records = isListed && (query.get('startIndex') ?? '1') === '1' ? [user] : [];
+    return { headers: { date: second.toUTCString() }, ...listResponse(isListed ? 1 : 0, records) };
+  });
+  const connector = service.connect();
+  const token = await feedOf(connector).begin(never);
+  const { users, token: next } = await read(connector, token);
+  expect(users).toEqual(['u1']);
+  expect((await read(connector, next)).users).toEqual(['u1']); // once more rather than never
+});
+
 describe('groups that have changed', () => {
   type Groups = Readonly<Record<string, readonly unknown[] | number>>;
   const recent = { lastModified: new Date().toISOString() };

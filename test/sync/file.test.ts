@@ -62,6 +62,21 @@ it('people come out of a file with their roles, and the same file again proposes
   expect(await acme.pending('delete')).toEqual(['4']);
 });
 
+it('people whose names are spelled otherwise, by blanks, zero-width characters or decomposed letters, are as they were', async () => {
+  const acme = await settled();
+  write(['1,zo\u00eb@acme.example,Staff', ...PEOPLE.slice(1)]);
+  await acme.syncAndApply();
+  for (const [mail, team] of [
+    ['zoe\u0308@acme.example', 'Staff'],
+    [' zo\u200b\u00eb@acme.example\ufeff ', ' St\u200baff '],
+    ['zo\u00eb@acme.example', 'Staff'],
+  ]) {
+    write([`1,${mail},${team}`, ...PEOPLE.slice(1)]);
+    expect(await acme.sync()).toMatchObject({ result: 'finished', snapshot: 'complete' });
+    expect(await acme.pending()).toEqual([]);
+  }
+});
+
 it.each([
   [
     'is empty',

@@ -23,6 +23,10 @@ async function settled(users: readonly SomeDirectoryUser[], verifiedDomains: rea
 }
 
 const ada = (id: string) => ({ id, email: 'ada@example.test' });
+const longNames = (long: string) => {
+  const email = `${long}@example.test`;
+  return { displayName: long, userName: email, email, employeeId: long };
+};
 
 describe('The same address with another id', () => {
   it.each([
@@ -58,6 +62,22 @@ describe('The same address with another id', () => {
     expect(after.id).not.toBe(before.id);
     expect(after).toMatchObject({ state: 'active', manualRoles: [] });
     expect(await acme.user('old')).toMatchObject({ id: before.id, state: 'deleted' });
+  });
+
+  it('waits also where the new one comes before the old one leaves, who keeps what is theirs till then', async () => {
+    const acme = await settled([ada('old'), { id: 'u1' }], ['example.test']);
+    acme.directory.add(ada('new'));
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ new: 'conflict' });
+    expect(await acme.approveAll()).toBe(0);
+    expect(await acme.user('old')).toMatchObject({ state: 'active', version: 1 });
+    acme.directory.remove('old');
+    await acme.sync();
+    expect(await kinds(acme)).toEqual({ old: 'delete', new: 'conflict' });
+    await acme.syncAndApply();
+    expect(await acme.syncAndApply()).toMatchObject({ applied: 1 });
+    expect((await acme.user('new')).id).not.toBe((await acme.user('old')).id);
+    expect(await acme.user('old')).toMatchObject({ state: 'deleted' });
   });
 
   it('of two joiners makes no account until a person has told them apart, in whatever order they are listed', async () => {
@@ -362,14 +382,18 @@ describe('A directory that is renamed', () => {
 });
 
 describe('Users without or with strange values', () => {
+  const long = 'x'.repeat(10_240);
   it.each<[string, Omit<SomeDirectoryUser, 'id'>]>([
     ['neither address nor name', { email: null, userName: null, displayName: null }],
-    ['an attribute of 10 kB', { custom: { note: 'x'.repeat(10_240) } }],
+    ['an attribute of 10 kB', { custom: { note: long } }],
+    ['a name, a sign-in name, a number and an address of 10 kB', longNames(long)],
     ['blanks, tabs and NUL', { displayName: '  a\t\u0000b ' }],
-    ['decomposed letters', { displayName: 'Zoe\u0308' }],
-    ['the Turkish i', { email: '\u0130brahim@example.test' }],
+    ['decomposed letters', { displayName: 'Zoe\u0308', email: 'zoe\u0308@example.test' }],
+    ['zero-width characters', { displayName: 'A\u200bda', email: ' a\u200bda@example.test\ufeff' }],
+    ['the Turkish i', { email: '\u0130brahim@example.test', displayName: '\u0130brahim Ad\u0131' }],
     ['a guest name', { userName: 'ada_example.org#EXT#@example.test', userType: 'guest' }],
     ['a domain beyond ASCII', { email: 'ada@b\u00fccher.test' }],
+    ['a domain in punycode', { email: 'ada@xn--bcher-kva.test' }],
     ['a tagged address', { email: 'Ada+tag@Example.Test' }],
     ['backslashes and quotes', { displayName: '\\N "quoted" \\. \'' }],
     ['emoji', { displayName: '👩‍🚒 🇮🇹' }],
@@ -380,10 +404,13 @@ describe('Users without or with strange values', () => {
     expect(await acme.syncAndApply()).toMatchObject({ applied: 1 });
     await acme.sync();
     expect(await acme.pending()).toEqual([]);
-    const wanted = directory.users[0];
-    const { displayName, userName, email } = wanted ?? {};
-    const owned = Object.entries({ displayName, userName, email }).filter(([, value]) => value !== null);
+    const { displayName, userName, email, employeeId, custom } = directory.users[0] ?? {};
+    const wanted = { displayName, userName, email, employeeId, 'custom.note': custom?.['note'] ?? null };
+    const owned = Object.entries(wanted).filter(([, value]) => value !== null);
     expect((await acme.user('u1')).fields).toMatchObject(Object.fromEntries(owned));
+    await acme.edit('u1', { attributes: { desk: '7' } }); // now they are compared value by value
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
   });
 
   it('whose attribute turns from text into a list are updated once', async () => {
@@ -417,8 +444,15 @@ describe('What happened to a user', () => {
   });
 
   it('is undone when they come back, as the account they had', async () => {
-    const acme = await settled([{ id: 'u1' }, { id: 'u2' }, { id: 'u3' }]);
-    const before = await acme.user('u1');
+    const groups = [{ id: 'g', members: ['u1', 'u2'] }];
+    const acme = await install.connect({
+      directory: aDirectory({ users: 3, groups }),
+      mapping: { roles: [{ group: 'g', role: 'engineer' }] },
+      guards: noGuards,
+    });
+    await acme.syncAndApply();
+    for (const id of ['u1', 'u2']) await acme.grant(id, 'by hand');
+    const before = [await acme.user('u1'), await acme.user('u2')];
     acme.directory.edit('u1', { state: 'suspended' });
     acme.directory.remove('u2');
     await acme.syncAndApply();
@@ -429,11 +463,16 @@ describe('What happened to a user', () => {
     expect(await kinds(acme)).toEqual({ u1: 'reactivate', u2: 'reactivate' });
     await acme.approveAll();
     await acme.apply();
-    expect(await acme.user('u1')).toMatchObject({
-      id: before.id,
-      state: 'active',
-      fields: { displayName: 'Back again' },
-    });
+    for (const [at, id] of ['u1', 'u2'].entries())
+      expect(await acme.user(id)).toMatchObject({
+        id: before[at]?.id,
+        state: 'active',
+        fields: { displayName: id === 'u1' ? 'Back again' : 'User u2' },
+        roles: ['engineer'],
+        manualRoles: ['by hand'],
+      });
+    await acme.sync();
+    expect(await acme.pending()).toEqual([]);
   });
 
   it('flips on every run, and each time one change waits, never two', async () => {
