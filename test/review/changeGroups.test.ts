@@ -5,6 +5,7 @@ import { type ChangeGroup, groupChanges } from '../../src/review/changeGroups.ts
 import { listChanges } from '../../src/review/changes.ts';
 import { decide } from '../../src/review/decide.ts';
 import type { ChangeView } from '../../src/store/changes.ts';
+import { costOf } from '../support/cost.ts';
 import { expectTrueCounts } from '../support/counts.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
@@ -397,7 +398,7 @@ describe('Counts', () => {
 });
 
 describe('A list of very many changes', () => {
-  it('has each of those that are rare once, oldest first, however far apart they are', async () => {
+  it('has each of those that are rare once, oldest first, however far apart they are, and costs what it shows', async () => {
     const users = Array.from({ length: 2_600 }, (_, at) => ({
       id: `u${at}`,
       department: at % 650 === 649 ? 'Rare' : 'Usual',
@@ -414,6 +415,22 @@ describe('A list of very many changes', () => {
     expect(await lines(of, 'department')).toEqual(['2596 Usual', '4 Rare']);
     expect(await of.approveAll({ department: 'Rare' })).toBe(4);
     expect(await lines(of, 'department', { state: ['approved'] })).toEqual(['4 Rare']);
+
+    // By what is shown of them and not by how many there are; approved in a few passes, and none of them comes here.
+    const { url } = install.database;
+    await asOwner(url, (client) => client.query('ANALYZE'));
+    const page = { connection: of.connection, limit: 50 };
+    const costs = [await costOf(url, () => listChanges(install, of.administrator, page))];
+    for (const by of GROUPINGS) costs.push(await costOf(url, () => groups(of, by)));
+    for (const { rowsRead, mostRows } of costs) {
+      expect(rowsRead).toBeLessThan(1_300);
+      expect(mostRows).toBeLessThan(100);
+    }
+    const approving = await costOf(url, () => of.approveAll());
+    expect(await of.inState('open')).toEqual([]);
+    expect(approving.statements).toBeLessThan(30);
+    expect(approving.mostRows).toBeLessThan(10);
+    expect(approving.rowsRead).toBeLessThan(20 * 2_600);
   });
 });
 

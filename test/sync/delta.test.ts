@@ -322,6 +322,28 @@ describe('Everybody is read instead of a delta', () => {
     },
   );
 
+  it('where the feed expires on a later page: nothing follows from the pages before it', async () => {
+    const acme = await settled();
+    acme.directory.remove('u4', 'u5'); // on the first page of the feed
+    for (const id of ['u1', 'u2', 'u3']) acme.directory.edit(id, { displayName: 'Edited' });
+    const beforePage = (list: string) => {
+      if (list !== 'changes') return;
+      // From the next page on; and of the users that are listed then, the second page is missing.
+      acme.directory.faults = { hasFeed: true, feed: 'expired', fails: { page: 2 } };
+    };
+    acme.directory.faults = { hasFeed: true, beforePage };
+    expect(await acme.sync()).toMatchObject({
+      kind: 'full',
+      snapshot: 'partial',
+      partialReason: 'page-failed',
+    });
+    expect(acme.directory.requests.filter(({ list }) => list === 'changes')).toHaveLength(2);
+    expect(await acme.pending()).toEqual(['u1', 'u2', 'u3']);
+    acme.directory.faults = { hasFeed: true };
+    expect(await acme.sync()).toMatchObject({ kind: 'delta' });
+    expect(await acme.pending()).toEqual(['u1', 'u2', 'u3', 'u4', 'u5']);
+  });
+
   it.each(['refused', 'silent', 'contradictory'] as const)(
     'where look-ups are %s, and then nobody is deleted',
     async (lookUps) => {

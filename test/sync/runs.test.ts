@@ -1,13 +1,15 @@
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApply } from '../../src/review/apply.ts';
 import { getRun, listRuns, requestRun } from '../../src/sync/runs.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
 import { aCompleteSnapshot } from '../support/builders.ts';
+import { costOf } from '../support/cost.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
-import { type Connected, Install } from '../support/install.ts';
+import { type Connected, Install, noGuards } from '../support/install.ts';
 import { auditOf } from '../support/tenancy.ts';
-import { until } from '../support/waiting.ts';
+import { until, untilWaiting } from '../support/waiting.ts';
 
 let install: Install;
 beforeAll(async () => {
@@ -300,6 +302,65 @@ describe('A connection that is paused', () => {
     expect(await acme.users()).toEqual([]);
     await setState(acme, 'active');
     expect(await acme.apply()).toMatchObject({ applied: 6 });
+  });
+});
+
+describe('What a connection costs', () => {
+  const PAGE = 100;
+
+  /** What becomes of so many people: their first run, its approval and apply, a full run after one in a hundred has changed. */
+  async function costsOf(count: number) {
+    const { url } = install.database;
+    const members = Array.from({ length: count / 2 }, (_, at) => `u${2 * at + 1}`);
+    const directory = aDirectory({
+      users: count,
+      groups: [{ id: 'g', members }],
+      pageSize: PAGE,
+      hasFeed: true,
+    });
+    const mapping = { roles: [{ group: 'g', role: 'engineer' }], everyone: ['member'] };
+    const acme = await install.connect({ directory, mapping, guards: noGuards });
+    const first = await costOf(url, () => acme.sync());
+    const approval = await costOf(url, () => acme.approveAll());
+    const apply = await costOf(url, async () => expect(await acme.apply()).toMatchObject({ applied: count }));
+    for (let at = 1; at <= count / 100; at++) directory.edit(`u${at}`, { displayName: 'Edited' });
+    const full = await costOf(url, () => acme.sync({ full: true }));
+    directory.edit('u1', { displayName: 'Edited again' });
+    const delta = await costOf(url, async () => expect(await acme.sync()).toMatchObject({ kind: 'delta' }));
+    expect(await acme.pending()).toHaveLength(count / 100);
+    return { parts: { first, approval, apply, full }, delta, requests: directory.requests.length };
+  }
+
+  it('grows no more than its people do; sessions, and what is in memory of an answer, do not grow, nor does a delta', async () => {
+    const [few, many] = [400, 4_800];
+    const small = await costsOf(few);
+    const large = await costsOf(many);
+    const times = many / few;
+    for (const part of ['first', 'approval', 'apply', 'full'] as const) {
+      const [less, more] = [small.parts[part], large.parts[part]];
+      expect(more.rowsRead / less.rowsRead, part).toBeLessThan(2 * times); // squared it would be 144 times
+      expect(more.statements / less.statements, part).toBeLessThan(times / 2);
+      expect(more.mostRows, part).toBeLessThanOrEqual(1_000);
+      expect(more.sessions, part).toBeLessThanOrEqual(5);
+    }
+    expect(large.delta.statements).toBeLessThan(small.delta.statements + 20);
+    expect(large.delta.rowsRead).toBeLessThan(small.delta.rowsRead + many / 2);
+    expect(large.requests / small.requests).toBeLessThan(times);
+  });
+
+  it('is not read further than it can be stored: of all its people a thousand or two are in memory', async () => {
+    const acme = await install.connect({ directory: aDirectory({ users: 6_000, pageSize: PAGE }) });
+    await asOwner(install.database.url, async (client) => {
+      await client.query('BEGIN');
+      await client.query('LOCK TABLE staged_user IN SHARE MODE'); // nobody can store anybody
+      const run = acme.sync();
+      await untilWaiting(client, 1);
+      for (let turn = 0; turn < 1_000; turn += 1) await setImmediate(); // long enough to read them all
+      const asked = acme.directory.requests.filter(({ list }) => list === 'users').length;
+      await client.query('COMMIT');
+      expect(await run).toMatchObject({ result: 'finished', snapshot: 'complete', counts: { new: 6_000 } });
+      expect(asked * PAGE).toBeLessThanOrEqual(1_500);
+    });
   });
 });
 
