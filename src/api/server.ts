@@ -9,6 +9,7 @@ import { invalidInput } from '../domain/input.ts';
 import type { Caller } from '../domain/permission.ts';
 import { Problem, type ProblemCode } from '../domain/problem.ts';
 import { publicUrlOf } from '../domain/signIn.ts';
+import { removeLeftovers } from '../evidence/stream.ts';
 import { Failures } from '../signIn/failures.ts';
 import { Discoveries } from '../signIn/openId.ts';
 import { acceptCookies } from './cookies.ts';
@@ -97,6 +98,7 @@ export async function openServer(
   );
   serveReference(app);
   serveSignIn(app, deps);
+  await removeLeftovers();
   await listen(app, config);
   return { url: urlOf(app.server.address() as AddressInfo), close: () => app.close() };
 }

@@ -1,13 +1,22 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TokenKeys } from '../../src/authorization/tokenKeys.ts';
 import type { Caller } from '../../src/domain/permission.ts';
 import { checkEvidence } from '../../src/evidence/check.ts';
 import { exportEvidence, type MadePack } from '../../src/evidence/pack.ts';
-import { sendEvidence } from '../../src/evidence/stream.ts';
+import { removeLeftovers, sendEvidence } from '../../src/evidence/stream.ts';
 import { listAudit, verifyAudit } from '../../src/review/audit.ts';
 import { decide } from '../../src/review/decide.ts';
 import { asOwner } from '../support/database.ts';
@@ -66,6 +75,9 @@ beforeAll(async () => {
   await acme.grant('u2', 'guest');
   made = await exported(acme.administrator, pack);
 }, 60_000);
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 afterAll(async () => {
   rmSync(top, { recursive: true });
   await install.close();
@@ -242,18 +254,44 @@ describe('An evidence pack', () => {
     await expect(foreign).rejects.toMatchObject({ code: 'not-found' });
   });
 
-  it('can be sent as one file, of which nothing stays behind', async () => {
-    const before = readdirSync(tmpdir()).filter((name) => name.startsWith('rollcall-evidence-'));
+  it('can be sent as one file, of which nothing is left in the file system once it is made', async () => {
+    const own = mkdtempSync(join(top, 'tmp-'));
+    vi.stubEnv('TMPDIR', own);
     const deps = { ...install, store: install.store, tokenKeys: new TokenKeys(install) };
     const input = { from: '2026-01-01T00:00:00Z', to: end };
     const { stream } = await sendEvidence(deps, acme.administrator, input, never);
+    expect(readdirSync(own)).toEqual([]);
     const tar = Buffer.concat(await stream.toArray());
     expect(tar.length % 512).toBe(0);
     const files = unpacked(tar);
     const folder = mkdtempSync(join(top, 'unpacked-'));
     for (const [name, content] of files) writeFileSync(join(folder, name), content);
     expect(await checkEvidence(folder, made.thumbprint)).toMatchObject({ ok: true });
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('rollcall-evidence-'))).toEqual(before);
+    const unread = await sendEvidence(deps, acme.administrator, input, never);
+    unread.stream.destroy();
+    const stranger = sendEvidence(deps, acme.administrator, { ...input, tenant: neighbour.tenant }, never);
+    await expect(stranger).rejects.toMatchObject({ code: 'not-found' });
+    expect(readdirSync(own)).toEqual([]);
+  });
+
+  it('that a killed process has left is removed once nothing was written for hours, and nothing else is', async () => {
+    const own = mkdtempSync(join(top, 'tmp-'));
+    vi.stubEnv('TMPDIR', own);
+    const long = new Date(Date.now() - 7 * 3_600_000);
+    const made = (name: string, written: Date) => {
+      mkdirSync(join(own, name));
+      writeFileSync(join(own, name, 'users.csv'), 'ada@harbor.example');
+      utimesSync(join(own, name, 'users.csv'), written, written);
+      utimesSync(join(own, name), long, long);
+    };
+    made('rollcall-evidence-aB3xYz', long);
+    made('rollcall-evidence-being0', new Date());
+    made('rollcall-evidence-of-somebody', long);
+    symlinkSync(join(own, 'rollcall-evidence-of-somebody'), join(own, 'rollcall-evidence-link00'));
+    await removeLeftovers();
+    const left = ['rollcall-evidence-being0', 'rollcall-evidence-link00', 'rollcall-evidence-of-somebody'];
+    expect(readdirSync(own).sort()).toEqual(left);
+    expect(readdirSync(join(own, 'rollcall-evidence-of-somebody'))).toEqual(['users.csv']);
   });
 });
 
