@@ -2,6 +2,7 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { type Hindrance, keyOf, type Position } from '../domain/configuration.ts';
+import { type ExpressionError, withinExpression } from '../domain/expression.ts';
 import { Problem } from '../domain/problem.ts';
 import { ConfigurationFile } from './schema.ts';
 import { contentIn, TOO_DEEP } from './yamlContent.ts';
@@ -11,12 +12,15 @@ export const LARGEST_FILE = 32 * 1024 * 1024;
 /** So many mistakes are told at once. */
 const MOST_TOLD = 50;
 
+/** `word`: where the name of the position stands, and not what it is. Or where in the expression that stands there. */
+type At = 'word' | 'value' | Pick<ExpressionError, 'line' | 'column'>;
+
 export type ParsedFile = {
   readonly content: ConfigurationFile;
   /** What is named twice: told with whatever else is wrong with what the file says. */
   readonly twice: readonly Hindrance[];
   /** `line 3, column 7` */
-  readonly locate: (position: Position, atWord?: boolean) => string;
+  readonly locate: (position: Position, at?: At) => string;
 };
 
 /** YAML 1.2, of which JSON is a part. `longest`: in UTF-16 code units. Throws `invalid-input`. */
@@ -51,7 +55,14 @@ export function parseAs<S extends z.ZodType>(
         ({ pos, message }) => `${at(pos[0])}: is not YAML as it is read here (${message}): correct it`,
       ),
     );
-  const locate: ParsedFile['locate'] = (position, atWord = false) => at(offsetOf(document, position, atWord));
+  const locate: ParsedFile['locate'] = (position, where = 'value') => {
+    const { node, offset } = placeOf(document, position, where === 'word');
+    if (typeof where === 'string') return at(offset);
+    const inside = offsetWithin(text, node, where);
+    return inside === null
+      ? `${at(offset)}, in line ${where.line}, column ${where.column} of the expression`
+      : at(inside);
+  };
   const content = contentIn(document);
   if (content.mistakes.length > 0)
     throw unusable(content.mistakes.map(({ offset, message }) => `${at(offset)}: ${message}`));
@@ -98,7 +109,7 @@ function unusable(messages: readonly string[], cause?: Error): Problem {
 }
 
 /** `atWord`: the word itself is wrong, and not what follows it. */
-export type Mistake = Hindrance & { readonly atWord?: true };
+export type Mistake = Hindrance & { readonly atWord?: true; readonly within?: ExpressionError };
 
 /** What stands at a position, as the schema reads it; null with what is wrong with it, which repeats no value. */
 export function readAs<S extends z.ZodType>(
@@ -141,7 +152,10 @@ function inWords(issue: z.core.$ZodRawIssue): string | undefined {
 
 function mistakesOf(issue: z.core.$ZodIssue, above: Position): readonly Mistake[] {
   const position = [...above, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
-  if (issue.code !== 'unrecognized_keys') return [{ position, message: issue.message }];
+  if (issue.code !== 'unrecognized_keys') {
+    const within = withinExpression(issue);
+    return [{ position, message: issue.message, ...(within === null ? {} : { within }) }];
+  }
   return issue.keys.map((key) => {
     const message = 'is not known here: correct the word, or leave it out';
     return { position: [...position, key], message, atWord: true };
@@ -150,8 +164,9 @@ function mistakesOf(issue: z.core.$ZodIssue, above: Position): readonly Mistake[
 
 /** `invalid-input` that names for each hindrance line, column and field, what is wrong and what to do about it. */
 export function refused(hindrances: readonly Mistake[], locate: ParsedFile['locate']): Problem {
-  const told = hindrances.slice(0, MOST_TOLD).map(({ position, message, atWord }) => {
-    return { path: position.join('.'), message: `${locate(position, atWord)}: ${message}` };
+  const told = hindrances.slice(0, MOST_TOLD).map(({ position, message, atWord, within }) => {
+    const where = locate(position, within ?? (atWord === true ? 'word' : 'value'));
+    return { path: position.join('.'), message: `${where}: ${within?.message ?? message}` };
   });
   const more = hindrances.length - told.length;
   const [first] = told;
@@ -205,19 +220,34 @@ function duplicatesIn(content: ConfigurationFile, locate: ParsedFile['locate']):
   });
 }
 
+/** Where in a text that stands in the file as it is, in one line; null: what is meant is written otherwise there. */
+function offsetWithin(
+  text: string,
+  node: Node | null,
+  { line, column }: Pick<ExpressionError, 'line' | 'column'>,
+): number | null {
+  if (!isScalar(node) || typeof node.value !== 'string' || !node.range || line !== 1) return null;
+  const [from, end] = node.range;
+  const quotes = node.type === 'PLAIN' ? 0 : 1;
+  if (text.slice(from + quotes, end - quotes) !== node.value) return null;
+  return from + quotes + [...node.value].slice(0, column - 1).join('').length;
+}
+
+type Found = { readonly node: Node | null; readonly offset: number };
+
 /** Where a position begins, or the word that names it; of what is missing, where it should be. */
-function offsetOf(document: Document.Parsed, position: Position, atWord: boolean): number {
+function placeOf(document: Document.Parsed, position: Position, atWord: boolean): Found {
   let node: Node | null = document.contents;
   let offset = node?.range?.[0] ?? 0;
   for (const [depth, step] of position.entries()) {
     const inner: Node | null = isAlias(node) ? (node.resolve(document) ?? null) : node;
     const found = stepInto(inner, step);
-    if (found === null) return offset;
+    if (found === null) return { node: null, offset };
     node = found.value;
     const first = atWord && depth === position.length - 1 ? found.key : found.value;
     offset = first?.range?.[0] ?? found.key?.range?.[0] ?? offset;
   }
-  return offset;
+  return { node, offset };
 }
 
 function stepInto(node: Node | null, step: string | number): { value: Node | null; key: Node | null } | null {

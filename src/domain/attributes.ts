@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { Fields, FieldValue } from './authUser.ts';
 import { CustomValue, type DirectoryUser, TEXT_ATTRIBUTES } from './directory.ts';
-import type { Evaluated } from './expression.ts';
+import { type Evaluated, expressionIssue, withinExpression } from './expression.ts';
 import { cleanText } from './normalise.ts';
 import { AttributeName, attributeOf } from './place.ts';
 import {
@@ -82,8 +82,8 @@ export const FieldName = z
 /** By field. */
 export const Attributes = z.record(FieldName, Attribute).superRefine((attributes, context) => {
   for (const [field, attribute] of Object.entries(attributes))
-    for (const { key, message } of wrongFor(field, attribute))
-      context.addIssue({ code: 'custom', path: [field, key], message });
+    for (const { key, ...issue } of wrongFor(field, attribute))
+      context.addIssue({ code: 'custom', ...issue, path: [field, key] });
 });
 export type Attributes = z.infer<typeof Attributes>;
 
@@ -100,11 +100,15 @@ function wrongFor(field: string, { owner, default: otherwise, value }: Attribute
     wrong.push({ key: 'default', message: 'would be the same for everybody' });
   if (otherwise !== undefined && isText(field) && typeof otherwise !== 'string')
     wrong.push({ key: 'default', message: 'is not text, as this field is' });
-  if (value !== undefined) {
-    const parsed = UserExpression(kindOf(field)).safeParse(value);
-    for (const { message } of parsed.error?.issues ?? []) wrong.push({ key: 'value', message });
-  }
-  return wrong;
+  return value === undefined ? wrong : [...wrong, ...wrongInValue(field, value)];
+}
+
+function wrongInValue(field: string, value: string) {
+  const { error } = UserExpression(kindOf(field)).safeParse(value);
+  return (error?.issues ?? []).map((issue) => {
+    const within = withinExpression(issue);
+    return { key: 'value', ...(within === null ? { message: issue.message } : expressionIssue(within)) };
+  });
 }
 
 /** All but custom ones. */

@@ -8,6 +8,7 @@ import {
   describeExpressionError,
   type Evaluated,
   type ExpressionError,
+  expressionIssue,
   expressionsOver,
 } from './expression.ts';
 import { seenCustom, seenList, seenText } from './expressionCost.ts';
@@ -190,8 +191,7 @@ const compile = expressionsOver<ChangeValues>({
 /** As text, which is checked as it is parsed: the issue says line and column. */
 export const ChangeExpression = z.string().superRefine((text, context) => {
   const compiled = compile(text, 'truth');
-  const refuse = (error: ExpressionError) =>
-    context.addIssue({ code: 'custom', message: describeExpressionError(error) });
+  const refuse = (error: ExpressionError) => context.addIssue(expressionIssue(error));
   if (!compiled.ok) return refuse(compiled.error);
   for (const use of compiled.expression.uses)
     if (use.path[0] === 'custom' && use.path.length === 1)

@@ -370,3 +370,16 @@ function positionAt(text: string, offset: number): { readonly line: number; read
 export function describeExpressionError({ message, line, column }: ExpressionError): string {
   return `line ${line}, column ${column}: ${message}`;
 }
+
+/** The same for a schema. Whoever knows where the expression stands in a file finds the place in that: see `withinExpression`. */
+export function expressionIssue(error: ExpressionError) {
+  const { message, line, column } = error;
+  const within: ExpressionError = { message, line, column };
+  return { code: 'custom', message: describeExpressionError(error), params: { within } } as const;
+}
+
+/** Of an issue that `expressionIssue` has made; null: it is about something else. */
+export function withinExpression(issue: object): ExpressionError | null {
+  const { params } = issue as { readonly params?: { readonly within?: ExpressionError } };
+  return params?.within ?? null;
+}

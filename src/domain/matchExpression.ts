@@ -2,7 +2,12 @@
 import { z } from 'zod';
 import type { Fields, FieldValue } from './authUser.ts';
 import { TEXT_ATTRIBUTES } from './directory.ts';
-import { describeExpressionError, type ExpressionError, expressionsOver } from './expression.ts';
+import {
+  describeExpressionError,
+  type ExpressionError,
+  expressionIssue,
+  expressionsOver,
+} from './expression.ts';
 import { seenCustom, seenText } from './expressionCost.ts';
 
 const TEXTS = [...TEXT_ATTRIBUTES, 'userType', 'manager'] as const;
@@ -48,8 +53,7 @@ const compile = expressionsOver<{ readonly user: Person; readonly candidate: Per
 /** As text, which is checked as it is parsed: the issue says line and column. */
 export const MatchExpression = z.string().superRefine((text, context) => {
   const compiled = compile(text, 'truth');
-  const refuse = (error: ExpressionError) =>
-    context.addIssue({ code: 'custom', message: describeExpressionError(error) });
+  const refuse = (error: ExpressionError) => context.addIssue(expressionIssue(error));
   if (!compiled.ok) refuse(compiled.error);
   else
     for (const use of compiled.expression.uses)

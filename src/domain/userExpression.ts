@@ -1,7 +1,13 @@
 /** Expressions about a directory user: what they may name, and what they need of the directory. */
 import { z } from 'zod';
 import { type DirectoryUser, type GroupRef, TEXT_ATTRIBUTES } from './directory.ts';
-import { describeExpressionError, type Expression, expressionsOver, type Use } from './expression.ts';
+import {
+  describeExpressionError,
+  type Expression,
+  expressionIssue,
+  expressionsOver,
+  type Use,
+} from './expression.ts';
 import {
   LONGEST_IN_LIST,
   LONGEST_LIST,
@@ -66,18 +72,17 @@ export function UserExpression(wanted: Wanted) {
   return z.string().superRefine((text, context) => {
     const compiled = compile(text, wanted);
     if (!compiled.ok) {
-      context.addIssue({ code: 'custom', message: describeExpressionError(compiled.error) });
+      context.addIssue(expressionIssue(compiled.error));
       return;
     }
     for (const use of compiled.expression.uses.filter(isAnyCustom))
-      context.addIssue({
-        code: 'custom',
-        message: describeExpressionError({
+      context.addIssue(
+        expressionIssue({
           ...use,
           message:
             'user.custom is used without the name of an attribute: write user.custom.NAME or user.custom["NAME"]',
         }),
-      });
+      );
   });
 }
 

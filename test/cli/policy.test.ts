@@ -43,6 +43,22 @@ describe('rollcall policy', { timeout: 120_000 }, () => {
     });
   });
 
+  it('says where in the file an expression is wrong, once', async () => {
+    const told = async (...when: readonly string[]) => {
+      const rule = ['rules:', '  - name: titles', ...when, '    decide: approve', ''];
+      const { stderr } = await run('policy', 'set', file('own.yaml', rule.join('\n')), '--tenant', 'Harbor');
+      return /rules\.0\.when, (.*?): no such key/.exec(stderr)?.[1];
+    };
+    expect(await told('    when: change.kin == "update"')).toBe('line 3, column 18');
+    expect(await told(`    when: 'user.department == "Ä😀" && change.kin == "a"'`)).toBe('line 3, column 47');
+    expect(await told('    when: |', '      true &&', '      change.kin == "a"')).toBe(
+      'line 3, column 11, in line 2, column 8 of the expression',
+    );
+    expect(await told('    when: "change.kin == \\"a\\""')).toBe(
+      'line 3, column 11, in line 1, column 8 of the expression',
+    );
+  });
+
   it('takes rules over for a tenant and for a connection, shows them, and says which decide nothing', async () => {
     await ok(
       'policy',

@@ -64,9 +64,9 @@ describe('what cannot be loaded is refused as a whole, each place by line and co
       'connections.0.mapping.rules.0.roles.0: line 2, column 109: the role "everyone" is automatic',
     ],
     [
-      'an expression that cannot work, which says its own line and column too',
+      'an expression that cannot work, at its place in the file',
       'connections:\n  - tenant: .\n    name: A\n    provider: okta\n    settings: {orgUrl: https://a.okta.com}\n    mapping:\n      scope: user.dept == "x"',
-      'connections.0.mapping.scope: line 7, column 14: line 1, column 6: no such key: dept',
+      'connections.0.mapping.scope: line 7, column 19: no such key: dept',
     ],
     [
       'a connection that there is not',
