@@ -264,6 +264,8 @@ export type ChangeGroup = {
     readonly difference?: string;
     /** Only those that this guard holds; empty: that none does. */
     readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+    /** Only those that the policy rule of this name has the say on, whatever became of them; empty: no rule has. */
+    readonly rule?: string;
     /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
     readonly assignee?: (string | "me" | "");
     /** over: only those that were not decided within the deadline that a policy gives. */
@@ -2055,6 +2057,8 @@ export type Operations = {
       readonly difference?: string;
       /** Only those that this guard holds; empty: that none does. */
       readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+      /** Only those that the policy rule of this name has the say on, whatever became of them; empty: no rule has. */
+      readonly rule?: string;
       /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
       readonly assignee?: (string | "me" | "");
       /** over: only those that were not decided within the deadline that a policy gives. */
@@ -2221,6 +2225,8 @@ export type Operations = {
       readonly difference?: string;
       /** Only those that this guard holds; empty: that none does. */
       readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+      /** Only those that the policy rule of this name has the say on, whatever became of them; empty: no rule has. */
+      readonly rule?: string;
       /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
       readonly assignee?: (string | "me" | "");
       /** over: only those that were not decided within the deadline that a policy gives. */
@@ -2260,6 +2266,8 @@ export type Operations = {
       readonly difference?: string;
       /** Only those that this guard holds; empty: that none does. */
       readonly guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | "";
+      /** Only those that the policy rule of this name has the say on, whatever became of them; empty: no rule has. */
+      readonly rule?: string;
       /** Only those that this principal is to look at; me: the caller; empty: nobody is. */
       readonly assignee?: (string | "me" | "");
       /** over: only those that were not decided within the deadline that a policy gives. */
@@ -2446,7 +2454,7 @@ export type Operations = {
     readonly mayWrite?: boolean;
   }; answer: SupportAccess };
   /** Group changes by what they have in common */
-  groupChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; assignee?: (string | "me" | ""); deadline?: "over"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; by?: "difference" | "cause" | "kind" | "risk" | "department" | "org-unit" | "role-gained" | "role-lost" | "field" | "guard" | "connection"; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "failed")[] }; answer: ChangeGroups };
+  groupChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; rule?: string; assignee?: (string | "me" | ""); deadline?: "over"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; by?: "difference" | "cause" | "kind" | "risk" | "department" | "org-unit" | "role-gained" | "role-lost" | "field" | "guard" | "connection"; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "failed")[] }; answer: ChangeGroups };
   /** Invite a principal to sign in */
   invitePrincipal: { input: { principal: string } & {
     readonly minutes?: number;
@@ -2498,7 +2506,7 @@ export type Operations = {
     readonly next: string | null;
   } };
   /** List changes */
-  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; assignee?: (string | "me" | ""); deadline?: "over"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
+  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; rule?: string; assignee?: (string | "me" | ""); deadline?: "over"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
     readonly items: readonly Change[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
@@ -3174,7 +3182,7 @@ export const operations = {
   getUser: { method: 'GET', path: '/v1/users/{user}', query: [], body: false },
   grantRole: { method: 'PUT', path: '/v1/users/{user}/roles/{role}', query: ["tenant"], body: false },
   grantSupportAccess: { method: 'POST', path: '/v1/support-accesses/{supportAccess}/grant', query: [], body: true },
-  groupChanges: { method: 'GET', path: '/v1/changes/groups', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","assignee","deadline","search","limit","after","tenant","connection","by","state"], body: false },
+  groupChanges: { method: 'GET', path: '/v1/changes/groups', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","rule","assignee","deadline","search","limit","after","tenant","connection","by","state"], body: false },
   invitePrincipal: { method: 'POST', path: '/v1/principals/{principal}/invitations', query: [], body: true },
   inviteSupport: { method: 'POST', path: '/v1/support-accesses/invitations', query: [], body: true },
   isAlive: { method: 'GET', path: '/healthz', query: [], body: false },
@@ -3184,7 +3192,7 @@ export const operations = {
   listAppliedChanges: { method: 'GET', path: '/v1/applies/{apply}/changes', query: ["limit","after","outcome"], body: false },
   listApplies: { method: 'GET', path: '/v1/applies', query: ["limit","after","connection"], body: false },
   listAudit: { method: 'GET', path: '/v1/audit', query: ["tenant","supportAccess","after","limit"], body: false },
-  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","assignee","deadline","search","limit","after","tenant","connection","state"], body: false },
+  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","rule","assignee","deadline","search","limit","after","tenant","connection","state"], body: false },
   listComments: { method: 'GET', path: '/v1/changes/{change}/comments', query: ["limit","after"], body: false },
   listConnections: { method: 'GET', path: '/v1/connections', query: ["limit","after","tenant"], body: false },
   listDomainClaims: { method: 'GET', path: '/v1/tenants/{tenant}/domain-claims', query: [], body: false },

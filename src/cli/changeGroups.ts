@@ -2,8 +2,9 @@
 import { type ChangeState, setOf } from '../domain/change.ts';
 import type { Grouping } from '../domain/changeGroup.ts';
 import { RISKS } from '../domain/risk.ts';
+import { shellWord } from '../domain/shellWord.ts';
 import type { Cli } from './cli.ts';
-import { criteriaAsTyped, quoted } from './criteria.ts';
+import { criteriaAsTyped } from './criteria.ts';
 import { styleOfSet } from './describe.ts';
 import { type Page, pagesOf } from './lists.ts';
 import type { Operator } from './operator.ts';
@@ -87,7 +88,7 @@ type Known = Pick<Asked, 'by' | 'where' | 'state'> &
 /** With the largest group as the example. A decision is about one connection's change set. */
 function suggest(cli: Cli, { by, where, state, revisions, largest }: Known): void {
   if (largest === undefined) return;
-  const whose = Object.entries(where).map(([what, id]) => ` --${what} ${quoted(id)}`);
+  const whose = Object.entries(where).map(([what, id]) => ` --${what} ${shellWord(id)}`);
   const [only, ...others] = revisions;
   cli.terminal.note('');
   const states = state === undefined ? '' : ` --state ${state.join(' ')}`;

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { CHANGE_KINDS, CHANGE_SETS, type ChangeKind, type ChangeSetName, causes } from '../domain/change.ts';
 import { GUARDS, type Guard } from '../domain/guard.ts';
 import { RISKS, type RiskLevel } from '../domain/risk.ts';
+import { shellWord } from '../domain/shellWord.ts';
 import { present } from './directoryOptions.ts';
 
 export type Criteria = {
@@ -17,6 +18,7 @@ export type Criteria = {
   readonly roleLost?: string[];
   readonly difference?: string;
   readonly guard?: Guard | '';
+  readonly rule?: string;
   readonly assignee?: string;
   readonly deadline?: 'over';
   readonly search?: string;
@@ -35,6 +37,7 @@ const OPTIONS = {
   roleLost: '--role-lost',
   difference: '--difference',
   guard: '--guard',
+  rule: '--rule',
   assignee: '--assignee',
   deadline: '--deadline',
   search: '--search',
@@ -58,6 +61,10 @@ export function addCriteria(command: Command): Command {
         ...GUARDS,
         '',
       ]),
+    )
+    .option(
+      '--rule <name>',
+      "only those that this policy rule has the say on, whatever became of them; '' for those of no rule",
     )
     .option(
       '--assignee <principal>',
@@ -89,12 +96,7 @@ export function criteriaAsTyped(
   const parts = NAMES.map((name) => {
     const value = options[name];
     if (value === undefined) return '';
-    return ` ${OPTIONS[name]} ${typeof value === 'string' ? quoted(value) : value.map(quoted).join(' ')}`;
+    return ` ${OPTIONS[name]} ${typeof value === 'string' ? shellWord(value) : value.map(shellWord).join(' ')}`;
   });
   return parts.join('');
-}
-
-/** For a shell. */
-export function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

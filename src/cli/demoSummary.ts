@@ -1,8 +1,8 @@
 /** What the demo shows at its end: per company what waits and why, and what to type next. */
 import { causes, setOf } from '../domain/change.ts';
+import { shellWord } from '../domain/shellWord.ts';
 import { asTyped } from './asTyped.ts';
 import type { ChangeSetSummary } from './changes.ts';
-import { quoted } from './criteria.ts';
 import type { Company } from './demoDirectories.ts';
 import { effectOf, type ShownChange, styleOfSet } from './describe.ts';
 import { countsInWords } from './sync.ts';
@@ -81,7 +81,7 @@ function writeNext(terminal: Terminal, { results, seconds, apiKey, url, stays }:
     line(`  ${style('cyan', asTyped(command))}\n      ${style('dim', what)}`);
   if (strange !== undefined)
     say(
-      `rollcall changes --tenant ${quoted(strange.company.tenant)}`,
+      `rollcall changes --tenant ${shellWord(strange.company.tenant)}`,
       'two people in five are gone from this directory: nobody loses access until a person has looked',
     );
   if (puzzle !== undefined) say(`rollcall show ${puzzle.id}`, 'a change that only a person can decide on');

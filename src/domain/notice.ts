@@ -7,6 +7,7 @@
  */
 import { minute } from './clock.ts';
 import type { ApplyId, ConnectionId, TenantId } from './ids.ts';
+import { shellWord } from './shellWord.ts';
 
 export const NOTICE_KINDS = [
   'pending-approvals',
@@ -135,6 +136,8 @@ export type Line = {
     readonly connection: ConnectionId;
     readonly state: 'open' | 'held';
     readonly guard: string | null;
+    /** Of the policy; missing in messages that were written before there was this. */
+    readonly rule?: string | null;
   } | null;
   /** false: it was told before, and still stands. */
   readonly isNew: boolean;
@@ -220,16 +223,14 @@ function lineOf(matter: Matter, isNew: boolean): Line {
 /** The same filter for the API and for the command line. */
 function whereToLook(matter: Matter): Pick<Line, 'path' | 'command' | 'of'> {
   const connection = matter.connection?.id;
-  const listed = (state: 'open' | 'held', guard: string | null = null) => {
-    const query = new URLSearchParams({
-      connection: connection ?? '',
-      state,
-      ...(guard === null ? {} : { guard }),
-    });
+  const listed = (state: 'open' | 'held', held: { readonly guard?: string; readonly rule?: string } = {}) => {
+    const query = new URLSearchParams({ connection: connection ?? '', state, ...held });
+    const options = Object.entries(held).map(([name, value]) => ` --${name} ${shellWord(value)}`);
+    const { guard = null, rule = null } = held;
     return {
       path: `/v1/changes?${query}`,
-      command: `rollcall changes --connection ${connection} --state ${state}${guard === null ? '' : ` --guard ${guard === '' ? "''" : guard}`}`,
-      of: connection === undefined ? null : { connection, state, guard },
+      command: `rollcall changes --connection ${connection} --state ${state}${options.join('')}`,
+      of: connection === undefined ? null : { connection, state, guard, rule },
     };
   };
   switch (matter.kind) {
@@ -242,7 +243,10 @@ function whereToLook(matter: Matter): Pick<Line, 'path' | 'command' | 'of'> {
         of: null,
       };
     case 'held-changes':
-      return listed('held', matter.by === 'guard' ? matter.rule : '');
+      return listed(
+        'held',
+        matter.by === 'guard' ? { guard: matter.rule } : { guard: '', rule: matter.rule },
+      );
     case 'quarantine':
       return {
         path: `/v1/connections/${connection}`,

@@ -93,7 +93,7 @@ async function shownTo(
       ? []
       : await store.matters.people(
           channel.tenant,
-          { ...of, guard: (of.guard ?? undefined) as Guard | '' | undefined },
+          { ...of, guard: (of.guard ?? undefined) as Guard | '' | undefined, rule: of.rule ?? undefined },
           NAMED_PEOPLE,
         );
   const people = await Promise.all(message.lines.map(namesOf));

@@ -66,6 +66,13 @@ export const ChangeCriteria = z.strictObject({
     .enum([...GUARDS, ''])
     .optional()
     .describe('Only those that this guard holds; empty: that none does.'),
+  rule: z
+    .string()
+    .max(100)
+    .optional()
+    .describe(
+      'Only those that the policy rule of this name has the say on, whatever became of them; empty: no rule has.',
+    ),
   assignee: z
     .union([PrincipalId, z.enum(['me', ''])], {
       error: 'is neither the id of a principal, nor me, nor empty',

@@ -14,6 +14,8 @@ export type ChangeFilter = {
   readonly search?: string | undefined;
   /** The guard that holds it; '': none does. */
   readonly guard?: Guard | '' | undefined;
+  /** The rule of a policy that has the say on it; '': none has. */
+  readonly rule?: string | undefined;
   /** Who is to look at it; '': nobody was told to. */
   readonly assignee?: PrincipalId | '' | undefined;
   /** Those that were noted to have waited for longer than a policy wants them to. */
@@ -56,7 +58,7 @@ export class Parameters {
 /** `where` speaks of `change c`; its parameters are `values`. */
 export function conditions(within: TenantId, filter: ChangeFilter): { where: string; values: unknown[] } {
   const parameters = new Parameters(within);
-  const { tenant, connection, states, search, guard, assignee, deadline } = filter;
+  const { tenant, connection, states, search, guard, rule, assignee, deadline } = filter;
   const parts = [`c.tenant_id IN ${SUBTREE('$1::uuid')}`];
   if (tenant !== undefined) parts.push(`c.tenant_id IN ${SUBTREE(`${parameters.add(tenant)}::uuid`)}`);
   if (connection !== undefined) parts.push(`c.connection_id = ${parameters.add(connection)}::uuid`);
@@ -68,6 +70,7 @@ export function conditions(within: TenantId, filter: ChangeFilter): { where: str
     parts.push(`c.group_id IN (SELECT g.id FROM change_group g WHERE ${ofGroup.join(' AND ')})`);
   }
   if (guard !== undefined) parts.push(heldBy(guard, parameters));
+  if (rule !== undefined) parts.push(judgedBy(rule, parameters));
   if (assignee !== undefined) parts.push(assignedTo(assignee, parameters));
   if (deadline !== undefined) parts.push(OVERDUE);
   if (search !== undefined) parts.push(matches(search, parameters));
@@ -105,6 +108,12 @@ const GUARD = `(SELECT d.finding ->> 'guard' FROM decision d WHERE d.id = c.deci
 export function heldBy(guard: string, parameters: Parameters): string {
   const held = `c.state = 'held' AND ${GUARD}`;
   return guard === '' ? `(${held} IS NOT NULL) IS NOT TRUE` : `${held} = ${parameters.add(guard)}::text`;
+}
+
+/** Of `change c`: whether this rule of a policy has the say on it, at whatever level it stands; '': no rule has. */
+export function judgedBy(rule: string, parameters: Parameters): string {
+  const judged = 'EXISTS (SELECT FROM policy_verdict v WHERE v.id = c.verdict_id AND v.rule';
+  return rule === '' ? `NOT ${judged} <> '')` : `${judged} = ${parameters.add(rule)}::text)`;
 }
 
 /** Of `change c`: whether it was noted that it waits past its deadline. */

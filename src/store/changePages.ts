@@ -12,6 +12,7 @@ import {
   conditions,
   groupConditions,
   heldBy,
+  judgedBy,
   matches,
   OVERDUE,
   Parameters,
@@ -123,7 +124,7 @@ export async function findConnections(
 }
 
 function readConditions(
-  { search, guard, assignee, deadline }: ChangeFilter,
+  { search, guard, rule, assignee, deadline }: ChangeFilter,
   parameters: Parameters,
 ): readonly string[] {
   return [
@@ -131,6 +132,7 @@ function readConditions(
     ...(deadline === undefined ? [] : [OVERDUE]),
     ...(search === undefined ? [] : [matches(search, parameters)]),
     ...(guard === undefined ? [] : [heldBy(guard, parameters)]),
+    ...(rule === undefined ? [] : [judgedBy(rule, parameters)]),
   ];
 }
 

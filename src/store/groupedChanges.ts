@@ -52,7 +52,7 @@ const keys = {
   connection: { column: 'k.connection_id::text' },
 } as const satisfies Record<Grouping, { readonly column: string; readonly each?: true }>;
 
-/** What is looked at of those whom only a search finds, or who is to look at them. */
+/** What is looked at of those whom only a search finds, a rule has the say on, or somebody is to look at. */
 const PAGES = 2;
 const OF_A_PAGE = 4_000;
 const SHOWN = 3;
@@ -66,8 +66,8 @@ export class ChangeGroups {
 
   list(within: TenantId, by: Grouping, filter: ChangeFilter, page: GroupPage): Promise<GroupedChanges> {
     return this.#database.bulk(within, async (tx) => {
-      const { search: text, assignee, deadline } = filter;
-      const isCounted = [text, assignee, deadline].every((one) => one === undefined);
+      const { search: text, rule, assignee, deadline } = filter;
+      const isCounted = [text, rule, assignee, deadline].every((one) => one === undefined);
       const found = isCounted ? null : await search(tx, within, filter);
       const connections = await findConnections(tx, within, filter);
       // All counts of these connections are gone over, however few PostgreSQL takes them for.

@@ -140,6 +140,7 @@ export class Matters {
       readonly connection: ConnectionId;
       readonly state: 'open' | 'held';
       readonly guard: Guard | '' | undefined;
+      readonly rule: string | undefined;
     },
     limit: number,
   ): Promise<readonly string[]> {
@@ -147,6 +148,7 @@ export class Matters {
       connection: of.connection,
       states: [of.state],
       guard: of.guard,
+      rule: of.rule,
     });
     return this.#database.bulk(scope, async (tx) => {
       const rows = await tx.query<{ name: string }>(

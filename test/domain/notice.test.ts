@@ -162,8 +162,8 @@ describe('A message', () => {
       command: `rollcall changes --connection ${id} --state held --guard too-many-deletions`,
     });
     expect(lines[2]).toMatchObject({
-      path: `/v1/changes?connection=${id}&state=held&guard=`,
-      command: `rollcall changes --connection ${id} --state held --guard ''`,
+      path: `/v1/changes?connection=${id}&state=held&guard=&rule=no+contractors`,
+      command: `rollcall changes --connection ${id} --state held --guard '' --rule 'no contractors'`,
     });
   });
 

@@ -182,6 +182,8 @@ describe('A channel', () => {
     await acme.sync();
     await aRound();
     expect(titles(chat)).toEqual(['1 change held by the policy rule no leavers']);
+    const listed = await acme.changes({ ...({ guard: '', rule: 'no leavers' } as object), state: ['held'] });
+    expect(listed.map(({ externalId }) => externalId)).toEqual(['u1']);
     install.clock.advance(Math.max(0, Date.now() - install.clock.now().getTime()) + 5 * 3_600_000); // changes are dated by the database
     await install.store.decisions.openAgain(install.clock.now());
     await aRound();

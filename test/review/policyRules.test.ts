@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../src/domain/ids.ts';
 import type { ReviewRule } from '../../src/domain/reviewRules.ts';
+import { groupChanges } from '../../src/review/changeGroups.ts';
 import { decide } from '../../src/review/decide.ts';
 import { overrideGuard } from '../../src/review/guards.ts';
 import { listReplayed, replayPolicy, testPolicy } from '../../src/review/policyDrafts.ts';
@@ -545,5 +546,32 @@ describe('What speaks for the risk of a change, beside what it says itself', () 
     expect(await signals(later)).toEqual({ u1: ['unusual-hour'] });
     expect(await later.inState('open')).toEqual(['u1']);
     install.clock.advance(started - install.clock.now().getTime());
+  });
+});
+
+describe('Changes that a rule has the say on', () => {
+  it('are listed, grouped and decided on by its name, at whatever level it stands, and those of none too', async () => {
+    const tenant = await install.tenant();
+    await tenantRules(tenant, [rule('look', 'user.userName.startsWith("u1")', hold)]);
+    const acme = await withRules([rule('look', 'user.userName.startsWith("u2")', hold)], tenant);
+    const idsOf = async (filter: object) => (await acme.changes(filter)).map(({ externalId }) => externalId);
+    expect(await idsOf({ rule: 'look' })).toEqual(['u1', 'u2']);
+    expect(await idsOf({ rule: 'look', kind: ['update'] })).toEqual([]);
+    expect(await idsOf({ rule: '' })).toEqual(['u3']);
+    expect(await idsOf({ rule: "loo' OR true --" })).toEqual([]);
+    const groups = await groupChanges(install, acme.administrator, { by: 'kind', rule: 'look' });
+    expect(groups).toMatchObject({
+      changes: 2,
+      items: [{ key: 'create', changes: 2, filter: { rule: 'look' } }],
+    });
+    const done = await decide(install, acme.administrator, {
+      ...{ verdict: 'approve', reason: 'seen', connection: acme.connection, includeHeld: true },
+      ...{ revision: await acme.revision(), filter: { rule: 'look' } },
+    });
+    expect(done).toMatchObject({ decided: 2 });
+    expect(await acme.inState('approved')).toEqual(['u1', 'u2']);
+    expect((await auditOf(install.database.url, tenant)).at(-1)?.details).toMatchObject({
+      filter: { rule: 'look' },
+    });
   });
 });
