@@ -2786,7 +2786,7 @@ export type Operations = {
   resumeApply: { input: { apply: string } & {
     /** Why, for whoever asks later. */
     readonly reason?: (string | null);
-    /** Why it goes on although a freeze period holds. Needs `guards.override`. */
+    /** Why it goes on although a freeze period holds: in those that hold now, in none that is declared, begins or is prolonged later. Needs `guards.override`. */
     readonly despiteFreeze?: (string | null);
   }; answer: Apply };
   /** Resume a suspended tenant */
@@ -2847,7 +2847,7 @@ export type Operations = {
   signOut: { input: Record<string, never>; answer: null };
   /** Apply what was approved */
   startApply: { input: { connection: string } & {
-    /** Why it goes on although a freeze period holds. Needs `guards.override`. */
+    /** Why it goes on although a freeze period holds: in those that hold now, in none that is declared, begins or is prolonged later. Needs `guards.override`. */
     readonly despiteFreeze?: (string | null);
   }; answer: {
     readonly apply: string;

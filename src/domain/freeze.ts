@@ -1,5 +1,6 @@
 /** Periods in which no apply of a tenant, nor of those below it, begins or goes on. */
 import { z } from 'zod';
+import type { TenantId } from './ids.ts';
 
 const Moment = z.iso.datetime({ offset: true });
 
@@ -17,3 +18,9 @@ export const Freezes = z
       }),
   )
   .max(100);
+
+/** One that holds, of the tenant that has declared it. */
+export type FreezePeriod = z.infer<typeof Freezes>[number] & { readonly tenant: TenantId };
+
+/** Why an apply goes on although these hold. Not in another, nor in one of these that was prolonged since. */
+export type DespiteFreezes = { readonly reason: string; readonly periods: readonly FreezePeriod[] };

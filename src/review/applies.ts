@@ -144,17 +144,12 @@ export async function resumeApply(
   const connection = await deps.store.connections.get(caller.tenant, apply.connection);
   if (connection !== null) refusePaused(connection);
   if ((await deps.store.tenants.standing(apply.tenant)) !== 'active') throw suspended('nothing is applied');
-  await refuseInFreeze(deps, caller, apply.tenant, despiteFreeze);
+  const despite = await refuseInFreeze(deps, caller, apply.tenant, despiteFreeze);
   const said = { actor: caller.actor, reason };
   const now = deps.clock.now();
   // Whoever says now means now, as with an apply that is started by hand.
   const anyTime = openUntil(apply.windows, now) === null;
-  const done = await deps.store.applyControl.resume(
-    apply,
-    said,
-    { despiteFreeze, within: caller.tenant, anyTime },
-    now,
-  );
+  const done = await deps.store.applyControl.resume(apply, said, { despite, anyTime }, now);
   return await after(deps, caller, apply.id, done, 'resume');
 }
 

@@ -40,16 +40,12 @@ export async function startApply(
   refusePaused(connection);
   if ((await deps.store.tenants.standing(connection.tenant)) !== 'active')
     throw suspended('nothing is applied');
-  await refuseInFreeze(deps, caller, connection.tenant, despiteFreeze);
+  const despite = await refuseInFreeze(deps, caller, connection.tenant, despiteFreeze);
   const of = { connection: connection.id, tenant: connection.tenant };
   const { progressive } = connection.policy.apply;
   const terms = { windows: [], progressive }; // windows are for what begins by itself
   const { principal, actor } = caller;
-  const started = await deps.store.applying.start(
-    of,
-    { principal, actor, within: caller.tenant, terms, despiteFreeze },
-    deps.clock.now(),
-  );
+  const started = await deps.store.applying.start(of, { principal, actor, terms, despite }, deps.clock.now());
   if (started?.state === 'paused') {
     throw new Problem({
       code: 'not-allowed-now',

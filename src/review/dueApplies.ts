@@ -79,7 +79,7 @@ async function obstacleTo(
   now: Date,
 ): Promise<Obstacle | null> {
   if (apply.state === 'waiting' && !apply.automatic) return { because: 'by-hand', until: null };
-  const freeze = await deps.store.applyControl.freezeOver(apply.tenant, now, apply.despiteWithin);
+  const freeze = await deps.store.applyControl.freezeOver(apply.tenant, now, apply.despiteFreezes);
   if (freeze !== null) return { because: 'freeze', until: freeze.until };
   if (openUntil(windows, now) === null) return { because: 'window', until: openFrom(windows, now) };
   if (apply.state === 'paused' && progressive !== null && !(await isHealthy(deps, apply.connection, now)))

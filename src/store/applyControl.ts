@@ -2,6 +2,7 @@
 import { type ApplyAction, applyActions, type Freeze, type Halt, type HaltReason } from '../domain/apply.ts';
 import { isTooMuchTrouble, pauseEnds } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { DespiteFreezes, FreezePeriod } from '../domain/freeze.ts';
 import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
 import type { RunningApply } from './applyBatch.ts';
 import { type ApplyCounts, countOutcomes } from './applyOutcomes.ts';
@@ -11,6 +12,7 @@ import { tidyCounts } from './changeGroups.ts';
 import { letExpire } from './changeNotes.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { lockForPlan } from './locks.ts';
+import { SUBTREE } from './scope.ts';
 
 export const ROLLCALL: Actor = { kind: 'system', id: null, name: 'worker' };
 
@@ -42,13 +44,13 @@ export class ApplyControl {
   }
 
   /**
-   * `despiteFreeze`: why it goes on in a freeze period, be it one of the tenant `within` or of those below. `anyTime`: outside the windows
-   * of the policy too, from now on.
+   * `despite`: in which freeze periods it goes on, in the place of those before; null: these stay. `anyTime`: outside the windows of the policy
+   * too, from now on.
    */
   resume(
     apply: Which,
     said: Said,
-    how: { readonly despiteFreeze: string | null; readonly within: TenantId; readonly anyTime: boolean },
+    how: { readonly despite: DespiteFreezes | null; readonly anyTime: boolean },
     at: Date,
   ): Promise<boolean> {
     return this.#resume(apply, said, { ...how, seen: null }, at);
@@ -56,37 +58,42 @@ export class ApplyControl {
 
   /** By itself, where it is still paused for what was `seen`: not where it has gone on since, and somebody or something has paused it again. */
   resumeAsSeen(apply: Which, said: Said, seen: Halt | null, at: Date): Promise<boolean> {
-    return this.#resume(apply, said, { despiteFreeze: null, within: null, anyTime: false, seen }, at);
+    return this.#resume(apply, said, { despite: null, anyTime: false, seen }, at);
   }
 
   #resume(
     apply: Which,
     said: Said,
     {
-      despiteFreeze,
-      within,
+      despite,
       anyTime,
       seen,
     }: {
-      readonly despiteFreeze: string | null;
-      readonly within: TenantId | null;
+      readonly despite: DespiteFreezes | null;
       readonly anyTime: boolean;
       readonly seen: Halt | null;
     },
     at: Date,
   ): Promise<boolean> {
-    const details = despiteFreeze === null ? {} : { despiteFreeze };
+    const details = despite === null ? {} : { despiteFreeze: despite.reason };
     return this.#change(apply, 'resume', said, at, details, async (tx) => {
       const expired = await letExpire(tx, apply, at);
       const counts = await countOutcomes(tx, apply.id);
       const rows = await tx.query(
         `UPDATE apply SET state = 'running', halt = NULL, resumes_at = NULL, running_since = $2, done_before = $3,
-           despite_freeze = coalesce($5, despite_freeze), despite_within = CASE WHEN $5::text IS NULL THEN despite_within ELSE $7::uuid END,
+           despite_freeze = coalesce($5, despite_freeze), despite_freezes = coalesce($7::jsonb, despite_freezes),
            terms = CASE WHEN $6::boolean THEN jsonb_set(terms, '{windows}', '[]') ELSE terms END
          WHERE id = $1 AND state = ANY ($4::text[]) AND ($8::jsonb IS NULL OR halt = $8) RETURNING id`,
         [
-          ...[apply.id, at.toISOString(), sumOf(counts), applyActions.resume, despiteFreeze, anyTime],
-          ...[within, seen],
+          ...[
+            apply.id,
+            at.toISOString(),
+            sumOf(counts),
+            applyActions.resume,
+            despite?.reason ?? null,
+            anyTime,
+          ],
+          ...[despite === null ? null : JSON.stringify(despite.periods), seen],
         ],
       );
       return { done: rows.length > 0, more: expired };
@@ -164,12 +171,30 @@ export class ApplyControl {
     });
   }
 
-  /** The freeze period that holds for a tenant; null: none does. `despite`: but for those of this tenant, and of all below. */
-  async freezeOver(tenant: TenantId, at: Date, despite: TenantId | null = null): Promise<Freeze | null> {
+  /** Those that hold for a tenant, of `within` and the tenants below that. */
+  freezesWithin(within: TenantId, tenant: TenantId, at: Date): Promise<readonly FreezePeriod[]> {
+    return this.#database.bulk(within, (tx) =>
+      tx.query<FreezePeriod>(
+        `SELECT p.tenant_id AS tenant, f ->> 'name' AS name, f ->> 'from' AS "from", f ->> 'until' AS until
+         FROM tenant t JOIN tenant_policy p ON p.tenant_id = ANY (string_to_array(rtrim(t.path, '/'), '/')::uuid[])
+           CROSS JOIN LATERAL jsonb_array_elements(coalesce(p.policy -> 'freezes', '[]'::jsonb)) AS f
+         WHERE t.id = $1 AND p.tenant_id IN ${SUBTREE('$2::uuid')}
+           AND (f ->> 'from')::timestamptz <= $3 AND (f ->> 'until')::timestamptz > $3`,
+        [tenant, within, at.toISOString()],
+      ),
+    );
+  }
+
+  /** The freeze period that holds for a tenant; null: none does. `despite`: but for these, as long as they are not prolonged. */
+  async freezeOver(
+    tenant: TenantId,
+    at: Date,
+    despite: readonly FreezePeriod[] | null = null,
+  ): Promise<Freeze | null> {
     const [found] = await this.#database.single<Freeze>(
       'freeze-over',
       'SELECT tenant, name, until FROM freeze_over($1, $2, $3)',
-      [tenant, at.toISOString(), despite],
+      [tenant, at.toISOString(), despite === null ? null : JSON.stringify(despite)],
     );
     return found ?? null;
   }

@@ -6,7 +6,7 @@ import type { Sql } from './database.ts';
 export async function refuseHalted(sql: Sql, apply: { readonly id: ApplyId }, at: Date): Promise<void> {
   const [row] = await sql.query<{ standing: string; state: string; frozen: boolean }>(
     `SELECT tenant_standing(a.tenant_id) AS standing, a.state,
-       EXISTS (SELECT FROM freeze_over(a.tenant_id, $2, a.despite_within)) AS frozen FROM apply a WHERE a.id = $1`,
+       EXISTS (SELECT FROM freeze_over(a.tenant_id, $2, a.despite_freezes)) AS frozen FROM apply a WHERE a.id = $1`,
     [apply.id, at.toISOString()],
   );
   if (row?.state !== 'running') throw new ApplyHalted('state');

@@ -8,6 +8,7 @@ import { v7 } from 'uuid';
 import type { ApplyState, Halt, Outcome } from '../domain/apply.ts';
 import type { Terms, Window } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { DespiteFreezes } from '../domain/freeze.ts';
 import type { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { compileMapping, Mapping } from '../domain/mapping.ts';
 import type { PageOptions } from '../domain/page.ts';
@@ -59,9 +60,7 @@ export type Start = {
   readonly principal: PrincipalId;
   readonly actor: Actor;
   readonly terms: Terms;
-  readonly despiteFreeze: string | null;
-  /** Whose freeze periods that sets aside, with those of all tenants below. */
-  readonly within: TenantId;
+  readonly despite: DespiteFreezes | null;
 };
 
 export class Applying {
@@ -101,12 +100,12 @@ export class Applying {
       const id = v7() as ApplyId;
       await tx.query(
         `INSERT INTO apply (id, tenant_id, connection_id, state, principal_id, actor, decisions, total, created_at, terms, despite_freeze,
-           first_part, despite_within, running_since)
+           first_part, despite_freezes, running_since)
          VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9, $10, $11, $12, $8)`,
         [
           ...[id, of.tenant, of.connection, by.principal, by.actor, decisions, total, at.toISOString()],
-          ...[by.terms, by.despiteFreeze, await firstPart(tx, of.connection, decisions, by.terms)],
-          by.despiteFreeze === null ? null : by.within,
+          ...[by.terms, by.despite?.reason ?? null, await firstPart(tx, of.connection, decisions, by.terms)],
+          by.despite === null ? null : JSON.stringify(by.despite.periods),
         ],
       );
       const superseded = await supersedeWaiting(tx, of, by.actor, at);
@@ -116,7 +115,7 @@ export class Applying {
         subject: { kind: 'apply', id },
         details: {
           ...{ connection: of.connection, changes: total },
-          ...(by.despiteFreeze === null ? {} : { despiteFreeze: by.despiteFreeze }),
+          ...(by.despite === null ? {} : { despiteFreeze: by.despite.reason }),
         },
       };
       await appendAudit(tx, of.tenant, at, [...expired, ...superseded, entry]);

@@ -3,6 +3,7 @@ import { v7 } from 'uuid';
 import type { Halt, HaltReason } from '../domain/apply.ts';
 import type { Terms } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
+import type { FreezePeriod } from '../domain/freeze.ts';
 import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { firstPart, haltOf } from './applyStarts.ts';
 import { appendAudit } from './audit.ts';
@@ -24,8 +25,8 @@ export type DueApply = Of & {
   readonly id: ApplyId;
   readonly state: 'waiting' | 'paused';
   readonly terms: unknown;
-  /** Whose freeze periods it goes on in, with those of all tenants below; null: in none. */
-  readonly despiteWithin: TenantId | null;
+  /** Freeze periods that it goes on in. */
+  readonly despiteFreezes: readonly FreezePeriod[] | null;
   /** Why it waits or is paused, as it was seen: what others have made of it since then stands. */
   readonly halt: Halt | null;
   /** Whether the connection's policy still applies by itself. */
@@ -104,7 +105,7 @@ export class DueApplies {
     return this.#database.bulk(this.#database.root, (tx) =>
       tx.query<DueApply>(
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.terms,
-           a.despite_within AS "despiteWithin", a.halt, c.policy #>> '{apply,start}' = 'automatic' AS automatic
+           a.despite_freezes AS "despiteFreezes", a.halt, c.policy #>> '{apply,start}' = 'automatic' AS automatic
          FROM apply a JOIN connection c ON c.id = a.connection_id
          WHERE a.state IN ('waiting', 'paused')
            AND (CASE a.state WHEN 'waiting' THEN a.starts_at ELSE a.resumes_at END <= $2 OR a.halt ->> 'because' = 'freeze')

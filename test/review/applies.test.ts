@@ -342,6 +342,48 @@ describe('A freeze period', () => {
     expect(await carryOut(apply)).toMatchObject({ applied: 3 });
   });
 
+  it('that is declared or prolonged after another was set aside, or begins after it, stops the apply again; a shorter one does not', async () => {
+    const acme = await connected({ progressive: { first: { changes: 1 } } }, 3);
+    const period = (name: string, fromMinutes: number, untilMinutes: number) => {
+      const at = (minutes: number) => new Date(start + minutes * MINUTE).toISOString();
+      return { name, from: at(fromMinutes), until: at(untilMinutes) };
+    };
+    const start = install.clock.now().getTime();
+    const declare = (...freezes: ReturnType<typeof period>[]) =>
+      setTenantPolicy(install, install.operator, { tenant: acme.tenant, freezes });
+    const goesOn = async () => (await advance(acme)).begun.length === 1;
+    const [set, other] = [period('Year end', -1, 600), period('Audit', 0, 300)];
+    await acme.approveAll();
+    await declare(set, period('Next', 30, 60));
+    const { apply } = await startByHand(acme, 'Leaver with keys');
+    expect(await carryOut(apply)).toMatchObject({ applied: 1 });
+    const stopped = async () => {
+      expect(await carryOut(apply)).toMatchObject({ applied: 1 }); // a batch asks for itself
+      expect(await applyOf(acme, apply)).toMatchObject({ state: 'paused', halt: { because: 'freeze' } });
+      expect(await goesOn()).toBe(false);
+    };
+    install.clock.advance(15 * MINUTE);
+    expect(await goesOn()).toBe(true);
+    await declare(set, other);
+    await stopped();
+    await declare(period('Year end', 0, 500));
+    expect(await goesOn()).toBe(true);
+    await declare(period('Year end', -1, 601));
+    await stopped();
+    await declare({ ...set, name: 'Of the same time' });
+    expect(await goesOn()).toBe(false);
+    await declare(set, period('Next', 30, 60));
+    expect(await goesOn()).toBe(true);
+    install.clock.advance(20 * MINUTE);
+    await stopped();
+    await expect(resumeApply(install, acme.administrator, { apply })).rejects.toMatchObject({
+      code: 'not-allowed-now',
+    });
+    await resumeApply(install, acme.administrator, { apply, despiteFreeze: 'Both' });
+    expect(await carryOut(apply)).toMatchObject({ applied: 3 });
+    expect(await applyOf(acme, apply)).toMatchObject({ state: 'finished', despiteFreeze: 'Both' });
+  });
+
   it('lets an automatic apply wait, pauses one that runs, and lets both go on when it is over', async () => {
     const acme = await connected({ start: 'automatic' });
     await acme.approve('u1');
