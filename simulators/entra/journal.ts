@@ -14,15 +14,17 @@ export type GroupChange = {
   readonly removed: readonly number[];
 };
 
-type Known = { readonly revision: number; readonly state: State };
+type KnownGroup = { readonly name: string; readonly members: readonly number[] };
 
 export class Journal {
   /** Serials of people, each time that something about them had changed. */
   readonly users: number[] = [];
   readonly groups: GroupChange[] = [];
   readonly #directory: Directory;
-  #people: Known[] | null = null;
-  #groups: { readonly name: string; readonly members: readonly number[] }[] = [];
+  /** By serial, as last looked at: of a million people nothing is made anew each time. */
+  readonly #revisions: number[] = [];
+  readonly #states: State[] = [];
+  readonly #groups: KnownGroup[] = [];
   #version = -1;
 
   constructor(directory: Directory) {
@@ -33,27 +35,34 @@ export class Journal {
   catchUp(): void {
     const { people, groups, version } = this.#directory;
     if (version === this.#version) return;
+    const looksOnly = this.#version === -1;
     this.#version = version;
-    const before = this.#people;
-    if (before !== null) {
-      for (const person of people)
-        if (hasChanged(person, before[person.serial])) this.users.push(person.serial);
-      for (const group of groups) this.#compare(group);
+    for (const person of people) if (this.#isNews(person) && !looksOnly) this.users.push(person.serial);
+    for (const group of groups) {
+      const change = this.#news(group);
+      if (change !== null && !looksOnly) this.groups.push(change);
     }
-    this.#people = people.map(({ revision, state }) => ({ revision, state }));
-    this.#groups = groups.map(({ name, members }) => ({ name, members: [...members] }));
   }
 
-  #compare({ serial: group, name, members }: Group): void {
+  #isNews({ serial, revision, state }: Person): boolean {
+    if (this.#revisions[serial] === revision && this.#states[serial] === state) return false;
+    this.#revisions[serial] = revision;
+    this.#states[serial] = state;
+    return true;
+  }
+
+  #news({ serial: group, name, members }: Group): GroupChange | null {
     const known = this.#groups[group];
-    const before = new Set(known?.members);
     const renamed = known?.name !== name;
+    if (!renamed && areSame(known.members, members)) return null;
+    this.#groups[group] = { name, members: [...members] };
+    const before = new Set(known?.members);
     const added = members.filter((serial) => !before.delete(serial));
     const removed = [...before];
-    if (renamed || added.length + removed.length > 0) this.groups.push({ group, renamed, added, removed });
+    return renamed || added.length + removed.length > 0 ? { group, renamed, added, removed } : null;
   }
 }
 
-function hasChanged(person: Person, before: Known | undefined): boolean {
-  return before?.revision !== person.revision || before.state !== person.state;
+function areSame(some: readonly number[], others: readonly number[]): boolean {
+  return some.length === others.length && some.every((serial, at) => serial === others[at]);
 }

@@ -20,9 +20,9 @@ import { tidyCounts } from './changeGroups.ts';
 import { letExpire } from './changeNotes.ts';
 import type { ChangeView } from './changes.ts';
 import type { BulkTransaction, Database } from './database.ts';
+import { LIVE } from './livingChanges.ts';
 import { lockForApply, lockForPlan } from './locks.ts';
 import { isSpread } from './places.ts';
-import { LIVE } from './planning.ts';
 import { SUBTREE } from './scope.ts';
 
 const BATCH = 1_000;

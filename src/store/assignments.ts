@@ -4,7 +4,7 @@ import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/id
 import { appendToChains } from './auditChains.ts';
 import { type ChangeFilter, conditions } from './changeFilter.ts';
 import type { BulkTransaction, Database } from './database.ts';
-import { LIVE } from './planning.ts';
+import { LIVE } from './livingChanges.ts';
 
 /** null: nobody is to look at them. */
 export type Assignee = { readonly id: PrincipalId; readonly name: string } | null;

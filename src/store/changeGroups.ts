@@ -8,6 +8,7 @@ import { type GroupFacts, groupFactsOf, newcomerKey } from '../domain/changeGrou
 import { type Difference, differenceKey, type FieldDifference, withoutValues } from '../domain/difference.ts';
 import type { RiskFacts } from '../domain/risk.ts';
 import type { BulkTransaction, Sql } from './database.ts';
+import { avoiding } from './planner.ts';
 
 /** Rows that counts may have beyond one for each group, state and guard, before they are put together again. */
 const LOOSE = 1_000;
@@ -34,13 +35,14 @@ export async function tidyCounts(sql: Sql, connection: string): Promise<void> {
  * makes groups: the connection is locked by it.
  */
 export async function removeEmptyGroups(sql: Sql, connection: string): Promise<void> {
-  await sql.query('SET LOCAL enable_nestloop = off'); // each change is looked at once, and not for each group
-  await sql.query(
-    `DELETE FROM change_group g WHERE g.connection_id = $1
-       AND NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.group_id = g.id)`,
-    [connection],
+  // Each change is looked at once, and not for each group.
+  await avoiding('nestloop', sql, () =>
+    sql.query(
+      `DELETE FROM change_group g WHERE g.connection_id = $1
+         AND NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.group_id = g.id)`,
+      [connection],
+    ),
   );
-  await sql.query('SET LOCAL enable_nestloop = on');
 }
 
 /** Groups that are remembered, so that they are described and stored once; beyond that, once more. */

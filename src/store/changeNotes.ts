@@ -8,10 +8,9 @@ import type { BulkTransaction, Database } from './database.ts';
 import { guardAgain } from './guardedAgain.ts';
 import { OPEN_AGAIN } from './guards.ts';
 
-/** Of `change c`, in a plan whose changes are in `planned` and whose run is `$2`. See `ChangeNote`. */
+/** Of `change c`, in a plan whose run is `$2`; `p` is the change of the same person that the plan proposes, if any. See `ChangeNote`. */
 export const WHY_GONE = `CASE
-  WHEN EXISTS (SELECT FROM planned p WHERE p.external_id = c.external_id)
-  THEN (SELECT jsonb_build_object('because', 'replaced', 'by', p.id) FROM planned p WHERE p.external_id = c.external_id LIMIT 1)
+  WHEN p.id IS NOT NULL THEN jsonb_build_object('because', 'replaced', 'by', p.id)
   WHEN EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id AND s.absence IS NULL)
   THEN '{"because": "agrees"}'::jsonb ELSE '{"because": "away"}'::jsonb END`;
 

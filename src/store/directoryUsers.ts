@@ -6,6 +6,7 @@ import type { DirectoryUser, GroupRef } from '../domain/directory.ts';
 import type { TakenRun } from '../domain/run.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import type { Database, Sql } from './database.ts';
+import { avoiding } from './planner.ts';
 
 /** Groups are those that the mapping of that time read. */
 export type ReadUser = { readonly user: DirectoryUser; readonly groups: readonly GroupRef[] };
@@ -37,13 +38,15 @@ export async function forgetAway(sql: Sql, run: TakenRun, snapshot: Snapshot['ki
     );
     return;
   }
-  await sql.query('SET LOCAL enable_nestloop = off'); // all are compared, however few the statistics say there are
-  await sql.query(
-    `DELETE FROM directory_user d WHERE d.connection_id = $1
-       AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = d.external_id AND ${NAMED_BY_DIRECTORY})`,
-    [run.connection, run.id],
+  // All are compared, however few the statistics say there are; but by their ids: what was read of them is most of the table.
+  await avoiding('nestloop', sql, () =>
+    sql.query(
+      `DELETE FROM directory_user WHERE connection_id = $1 AND external_id = ANY (ARRAY(
+         SELECT d.external_id FROM directory_user d WHERE d.connection_id = $1
+           AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = d.external_id AND ${NAMED_BY_DIRECTORY})))`,
+      [run.connection, run.id],
+    ),
   );
-  await sql.query('SET LOCAL enable_nestloop = on');
 }
 
 /** So much of a hash is kept of each content. Of a million, no two are equal by chance, nor by anybody's patience. */

@@ -17,6 +17,7 @@ import { beginConcerned, concernLast, concernSeatless, NOBODY_LAST, watchedRoles
 import type { BulkTransaction } from './database.ts';
 import { concernPairs } from './pairs.ts';
 import type { PlanFacts } from './planFacts.ts';
+import { avoiding } from './planner.ts';
 import { concernScope } from './scopeEmptied.ts';
 import { concernParts } from './shrinkingParts.ts';
 import { unknownRoles } from './unknownNames.ts';
@@ -100,8 +101,9 @@ export async function countForGuards(
   const { lastComplete, policy, snapshot } = facts;
   const all = { connection: run.connection, among: null };
   await beginConcerned(tx);
-  const [{ deletions, lost, moves, losers, changes, away } = NONE] = await tx.query<typeof NONE>(
-    `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
+  const count = () =>
+    tx.query<typeof NONE>(
+      `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
        count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
        count(*) FILTER (WHERE ${concernedBy['too-many-moves']} AND state <> 'rejected')::int AS moves,
        count(*) FILTER (WHERE ${LOSES} AND state <> 'rejected')::int AS losers,
@@ -109,16 +111,16 @@ export async function countForGuards(
        (count(*) FILTER (WHERE kind IN ('suspend', 'delete') AND cause = ANY ($2::text[]) AND state = 'rejected')
          + (SELECT count(*) FROM leaver l JOIN auth_user a ON a.id = l.auth_user_id AND a.state = 'suspended' WHERE l.connection_id = $1))::int AS away
      FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
-    [run.connection, LEAVING],
-  );
+      [run.connection, LEAVING],
+    );
+  const [{ deletions, lost, moves, losers, changes, away } = NONE] = await avoiding('seqscan', tx, count);
   // What was proposed a moment ago has no statistics: looked up one by one, many changes would each go over all who have a role.
   const many = deletions + lost + moves > FEW;
-  if (many) await tx.query('SET LOCAL enable_nestloop = off');
-  const one = {
+  const oneByOne = async () => ({
     protectedUsers: await concernProtected(tx, run, policy.protected),
     ...(losers === 0 ? NOBODY_LAST : await concernLast(tx, all, await watchedRoles(tx, policy.keepOneOf))),
-  };
-  if (many) await tx.query('SET LOCAL enable_nestloop = on');
+  });
+  const one = await (many ? avoiding('nestloop', tx, oneByOne) : oneByOne());
   const counted = {
     deletions,
     ...one,
@@ -147,22 +149,24 @@ export async function countForGuards(
   return { ...counted, linkedUsers, usersBefore, usersNow: snapshot.users };
 }
 
-/** Counts no further than `enough`. Looked up one by one up to there, which costs nothing where that is little. */
+/**
+ * Auth users that are linked and not deleted, counted no further than `enough`: as links, by an index alone, less those of the deleted,
+ * who are few.
+ */
 async function countLinked(tx: BulkTransaction, run: Guarded, enough: number): Promise<number> {
   if (enough === 0) return 0;
-  const few = enough <= FEW_LINKED;
-  if (!few) await tx.query('SET LOCAL enable_nestloop = off'); // however few the statistics say there are
-  const [all] = await tx.query<{ linked: number }>(
-    `SELECT count(*)::int AS linked FROM (
-       SELECT FROM identity i, LATERAL (SELECT FROM auth_user WHERE id = i.auth_user_id AND state <> 'deleted' ${few ? 'OFFSET 0' : ''}) a
-       WHERE i.connection_id = $1 LIMIT $2) linked`,
-    [run.connection, Number.isFinite(enough) ? enough : null],
+  const [gone] = await tx.query<{ users: number }>(
+    `SELECT count(*)::int AS users FROM auth_user a JOIN identity i ON i.auth_user_id = a.id AND i.connection_id = $1
+     WHERE a.state = 'deleted'`,
+    [run.connection],
   );
-  if (!few) await tx.query('SET LOCAL enable_nestloop = on');
-  return all?.linked ?? 0;
+  const deleted = gone?.users ?? 0;
+  const [all] = await tx.query<{ links: number }>(
+    'SELECT count(*)::int AS links FROM (SELECT FROM identity WHERE connection_id = $1 LIMIT $2) linked',
+    [run.connection, Number.isFinite(enough) ? enough + deleted : null],
+  );
+  return (all?.links ?? 0) - deleted;
 }
-
-const FEW_LINKED = 10_000;
 
 const NOBODY = { users: 0, deleted: 0 };
 const earlier = (at: Date, hours: number) => new Date(at.getTime() - hours * 3_600_000);
@@ -182,11 +186,13 @@ async function countLeft(tx: BulkTransaction, run: Guarded, since: Date): Promis
 }
 
 async function countBlanked(tx: BulkTransaction, run: Guarded): Promise<ReadonlyMap<string, number>> {
-  const blanked = await tx.query<{ field: string; users: number }>(
-    `SELECT f ->> 'field' AS field, count(*)::int AS users FROM change c, jsonb_array_elements(c.fields) f
-     WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind IN ('update', 'reactivate')
-       AND f -> 'after' = 'null' AND f ->> 'field' <> 'tenant' GROUP BY 1`,
-    [run.connection],
+  const blanked = await avoiding('seqscan', tx, () =>
+    tx.query<{ field: string; users: number }>(
+      `SELECT f ->> 'field' AS field, count(*)::int AS users FROM change c, jsonb_array_elements(c.fields) f
+       WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind IN ('update', 'reactivate')
+         AND f -> 'after' = 'null' AND f ->> 'field' <> 'tenant' GROUP BY 1`,
+      [run.connection],
+    ),
   );
   return new Map(blanked.map((found) => [found.field, found.users]));
 }

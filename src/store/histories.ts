@@ -19,7 +19,7 @@ import type { AdjustedRoles } from '../domain/roleReasons.ts';
 import type { ApprovalNumber } from '../domain/timeline.ts';
 import type { StoredAuditEntry } from './audit.ts';
 import type { BulkTransaction, Database } from './database.ts';
-import { LIVE } from './planning.ts';
+import { LIVE } from './livingChanges.ts';
 import { SUBTREE } from './scope.ts';
 
 export type Person = { readonly connection: ConnectionId; readonly externalId: ExternalId };

@@ -13,9 +13,10 @@ import { type ChangeView, readChanges } from './changes.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import type { ReadUser } from './directoryUsers.ts';
 import { PROBLEMS } from './leftRows.ts';
+import { LIVE } from './livingChanges.ts';
 import { lockForPlan } from './locks.ts';
 import { countPending } from './planFacts.ts';
-import { LIVE, Plan } from './planning.ts';
+import { Plan } from './planning.ts';
 import type { StagedUser } from './staging.ts';
 
 /** How many directory users are in memory at once. */

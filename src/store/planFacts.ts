@@ -147,15 +147,17 @@ const GROUPS_IN_DOUBT: ReadonlySet<string> = new Set<PartialReason>([
   'evidence-missing',
 ]);
 
-/** The changes of the connection that wait, by set. */
+/** The changes of the connection that wait, by set: as counted with every statement that proposes, decides or applies. */
 export async function countPending(tx: BulkTransaction, run: TakenRun): Promise<RunCounts> {
+  const sum = (which: string) => `coalesce(sum(n.changes) FILTER (WHERE ${which}), 0)::int`;
   const [counts] = await tx.query<RunCounts>(
-    `SELECT count(*) FILTER (WHERE kind IN ('create', 'link', 'reactivate'))::int AS new,
-       count(*) FILTER (WHERE kind IN ('update', 'unlink'))::int AS changed,
-       count(*) FILTER (WHERE kind IN ('suspend', 'delete'))::int AS deleted,
-       count(*) FILTER (WHERE kind = 'conflict')::int AS conflicts,
-       count(*) FILTER (WHERE state = 'held')::int AS held
-     FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'failed')`,
+    `SELECT ${sum(`g.kind IN ('create', 'link', 'reactivate')`)} AS new,
+       ${sum(`g.kind IN ('update', 'unlink')`)} AS changed,
+       ${sum(`g.kind IN ('suspend', 'delete')`)} AS deleted,
+       ${sum(`g.kind = 'conflict'`)} AS conflicts,
+       ${sum(`n.state = 'held'`)} AS held
+     FROM change_count n JOIN change_group g ON g.id = n.group_id
+     WHERE n.connection_id = $1 AND n.state IN ('open', 'held', 'approved', 'failed')`,
     [run.connection],
   );
   return counts ?? { new: 0, changed: 0, deleted: 0, conflicts: 0, held: 0 };

@@ -16,21 +16,23 @@ import type { RunCounts, TakenRun } from '../domain/run.ts';
 import { findAlike, type Sought } from './alike.ts';
 import { appendAudit } from './audit.ts';
 import { PlannedGroups, removeEmptyGroups, tidyCounts, wideRoles } from './changeGroups.ts';
-import { reopenDue, WHY_GONE } from './changeNotes.ts';
-import { CONTESTED, SAME, SoughtAddresses, spokenOf } from './contested.ts';
+import { reopenDue } from './changeNotes.ts';
+import { CONTESTED, SoughtAddresses } from './contested.ts';
 import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { forgetAway } from './directoryUsers.ts';
 import { activeOverrides } from './guardOverrides.ts';
-import { countForGuards, holdFound, OPEN_AGAIN } from './guards.ts';
+import { countForGuards, holdFound } from './guards.ts';
 import { manyIds } from './ids.ts';
 import { judgeChanges } from './judging.ts';
 import { PlannedLeavers } from './leavers.ts';
 import { type LeftRow, leaveExcluded, leaveRows } from './leftRows.ts';
+import { LIVE, mergePlanned } from './livingChanges.ts';
 import { lockForPlan } from './locks.ts';
 import { countMissed } from './missed.ts';
 import { pairUp } from './pairs.ts';
 import { type Concluded, countPending, type PlanFacts, readConcluded, readFacts } from './planFacts.ts';
+import { avoiding } from './planner.ts';
 import {
   AWAY,
   type AwaySql,
@@ -53,9 +55,6 @@ import { RunTakenOver } from './staging.ts';
 const [BATCH, AT_ONCE] = [1_000, 250];
 /** Up to here, looking each row up by key costs less than going over everybody. */
 const FEW = 5_000;
-
-/** States in which a change waits or is remembered; all others are history. */
-export const LIVE = `('open', 'approved', 'rejected', 'held', 'moved', 'failed')`;
 
 export class Planning {
   readonly #database: Database;
@@ -215,9 +214,8 @@ export class Plan {
     values: readonly unknown[],
     rows: 'few' | 'many' = 'many',
   ): AsyncGenerator<readonly Row[]> {
-    if (rows === 'many') await this.#tx.query('SET LOCAL enable_nestloop = off');
-    await this.#tx.query(`DECLARE plan_rows NO SCROLL CURSOR FOR ${select}`, values);
-    if (rows === 'many') await this.#tx.query('SET LOCAL enable_nestloop = on');
+    const declare = () => this.#tx.query(`DECLARE plan_rows NO SCROLL CURSOR FOR ${select}`, values);
+    await (rows === 'many' ? avoiding('nestloop', this.#tx, declare) : declare());
     try {
       const fetch = () => this.#tx.query<Row>(`FETCH ${BATCH} FROM plan_rows`);
       for (let coming = fetch(); ; ) {
@@ -289,55 +287,23 @@ export class Plan {
     );
   }
 
-  async #alter(statement: string, values: readonly unknown[]): Promise<void> {
-    const { rowCount } = await this.#tx.client.query(statement, [...values]);
-    this.#altered += rowCount ?? 0;
-  }
-
   /** Merges what was proposed into the change set: the same content keeps its decision, other content is a new change. */
   async merge(): Promise<void> {
-    const { connection, id: run } = this.#run;
     await this.stored();
     await this.#tx.query(`ANALYZE planned (external_id, fingerprint)`); // what it is joined by; the others are large
     await this.#tx.query(
       `UPDATE identity i SET agreed_hash = g.hash, agreed_version = g.version FROM agreed g
        WHERE i.connection_id = $1 AND i.external_id = g.external_id AND i.agreed_version = g.before`,
-      [connection],
+      [this.#run.connection],
     );
     this.#missed = await countMissed(this.#tx, this.#run, LIVE);
     const losing = await rememberParts(this.#tx, this.#run);
     await forgetAway(this.#tx, this.#run, this.facts.snapshot.kind);
-    // A change is no longer true when its user was seen (or is known to be absent) and nothing of that content was proposed.
-    // Users whom this run did not see, or could not read, keep what was known about them.
-    await this.#alter(
-      `UPDATE change c SET state = 'superseded', closed_at = now(), note = ${WHY_GONE}
-       WHERE c.connection_id = $1 AND c.state IN ${LIVE}
-         AND NOT EXISTS (SELECT FROM planned p WHERE ${SAME('p', 'c')})
-         AND (c.undoes IS NULL OR EXISTS (SELECT FROM planned p WHERE p.external_id = c.external_id)) -- a person asked for an undo
-         AND ${spokenOf('c.external_id', '$2', '$3::text')}`,
-      [connection, run, this.facts.snapshot.kind],
-    );
-    await this.#alter(
-      `UPDATE change c SET base_version = p.base_version FROM planned p
-       WHERE c.connection_id = $1 AND c.state IN ${LIVE} AND ${SAME('p', 'c')}
-         AND c.base_version IS DISTINCT FROM p.base_version`,
-      [connection],
-    );
-    await this.#alter(
-      `UPDATE change c SET ${OPEN_AGAIN('$2')} FROM planned p
-       WHERE c.connection_id = $1 AND c.state IN ('moved', 'failed') AND ${SAME('p', 'c')}`,
-      [connection, this.#revision],
-    );
-    await this.#alter(
-      `INSERT INTO change (id, tenant_id, connection_id, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained,
-         roles_lost, candidates, fingerprint, desired_hash, base_version, found_tenants, group_id, state, revision, run_id,
-         parts)
-       SELECT id, tenant_id, $1, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained, roles_lost, candidates,
-         fingerprint, desired_hash, base_version, found_tenants, group_id, 'open', $2, $3, ${losing > 0 ? 'parts' : 'NULL'}
-       FROM planned p ${losing > 0 ? 'LEFT JOIN losing_parts USING (external_id)' : ''}
-       WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = p.external_id AND c.state IN ${LIVE})`,
-      [connection, this.#revision, run],
-    );
+    this.#altered += await mergePlanned(this.#tx, this.#run, {
+      kind: this.facts.snapshot.kind,
+      revision: this.#revision,
+      areLosing: losing > 0,
+    });
     this.#altered += await pairUp(this.#tx, this.#run, {
       revision: this.#revision,
       snapshot: this.facts.snapshot,

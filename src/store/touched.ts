@@ -3,8 +3,9 @@ import type { ExternalId } from '../domain/ids.ts';
 import type { TakenRun } from '../domain/run.ts';
 import { OF_THE_MAPPING } from '../domain/written.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
+import { LIVE } from './livingChanges.ts';
 import { FoundPlaces } from './places.ts';
-import { LIVE } from './planning.ts';
+import { avoiding } from './planner.ts';
 import { PERMISSIONS_BEFORE } from './runs.ts';
 import { advance, insertTouched, LAST_WITH_TOKEN, type Progress, update } from './staging.ts';
 
@@ -165,11 +166,11 @@ export class Touched {
        LIMIT $2::int + 1`,
       [run.connection, limit],
     );
-    await tx.query('SET LOCAL enable_seqscan = off'); // statistics of an hour ago know nothing of who was edited since
-    const edited = await tx.query<{ id: ExternalId }>(EDITED_SINCE, [run.connection, limit]);
-    await tx.query('SET LOCAL enable_nestloop = off'); // many may come, and many have been edited
-    const rivals = await tx.query<{ id: ExternalId }>(RIVALS_SINCE, [run.connection, limit]);
-    await tx.query('SET LOCAL enable_nestloop = on; SET LOCAL enable_seqscan = on');
+    const asked = (statement: string) => tx.query<{ id: ExternalId }>(statement, [run.connection, limit]);
+    const [edited, rivals] = await avoiding('seqscan', tx, async () => [
+      await asked(EDITED_SINCE),
+      await avoiding('nestloop', tx, () => asked(RIVALS_SINCE)), // many may come, and many have been edited
+    ]);
     const welcome = await whoseTenantIsThere(tx, run, limit);
     const told = await tx.query<{ id: ExternalId }>(
       `SELECT external_id AS id FROM pair WHERE connection_id = $1 AND state = 'different'
@@ -229,11 +230,13 @@ export class Touched {
       const found = await tx.query<{ address: string }>(ADDRESSES_LOOKED_UP, [run.id, run.connection]);
       if (found.length === 0) return 0;
       const addresses = found.map(({ address }) => address);
-      const rivals = await tx.query<{ id: ExternalId }>(
-        `SELECT c.external_id AS id FROM change c
-         WHERE ${COMES(`c`)} AND ${ADDRESS('c')} = ANY ($3::text[])
-           AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id) LIMIT $4::int + 1`,
-        [run.connection, run.id, addresses, limit],
+      const rivals = await avoiding('seqscan', tx, () =>
+        tx.query<{ id: ExternalId }>(
+          `SELECT c.external_id AS id FROM change c
+           WHERE ${COMES(`c`)} AND ${ADDRESS('c')} = ANY ($3::text[])
+             AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id) LIMIT $4::int + 1`,
+          [run.connection, run.id, addresses, limit],
+        ),
       );
       const ids = rivals.map(({ id }) => id);
       await insertTouched(tx, run, ids);

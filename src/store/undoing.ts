@@ -14,9 +14,9 @@ import { PlannedGroups, wideRoles } from './changeGroups.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { guardAgain } from './guardedAgain.ts';
 import { manyIds } from './ids.ts';
+import { LIVE } from './livingChanges.ts';
 import { lockForPlan } from './locks.ts';
 import { isSpread, readPlaces } from './places.ts';
-import { LIVE } from './planning.ts';
 import { type AuthUserRow, toStoredAuthUser } from './rows.ts';
 
 /** How many changes are in memory at once. */

@@ -8,8 +8,8 @@ import type { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/i
 import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { manyIds } from './ids.ts';
+import { LIVE } from './livingChanges.ts';
 import { tryLockForPlan } from './locks.ts';
-import { LIVE } from './planning.ts';
 
 /** Users that one transaction purges. */
 const TOGETHER = 1_000;
