@@ -172,14 +172,14 @@ describe('Users whom the directory does not have', () => {
     const acme = await settled(20);
     const other = await install.connect({
       tenant: acme.tenant,
-      directory: aDirectory({ users: names(1, 30).map((id) => ({ id: `o-${id}` })) }),
+      directory: aDirectory({ users: names(1, 60).map((id) => ({ id: `o-${id}` })) }),
       guards: noGuards,
     });
     await other.syncAndApply();
     const { url } = install.database;
     const local = await aUser(url, acme.tenant, { email: 'local@example.test' });
     const service = await aUser(url, acme.tenant, { userName: 'svc-backup' });
-    acme.directory.remove(...names(1, 6)); // of 20 linked users five may go; of all 52 it would be as many
+    acme.directory.remove(...names(1, 6)); // of 20 linked users five may go; of all 82 it would be eight
     await acme.sync();
     expect(await held(acme)).toHaveLength(6);
     await acme.decideAll('approve', {}, { includeHeld: true });
@@ -190,7 +190,7 @@ describe('Users whom the directory does not have', () => {
     expect(touched).toHaveLength(6);
     for (const id of [local, service])
       expect(users.find((user) => user.id === id)).toMatchObject({ state: 'active', version: 1 });
-    expect((await other.users()).filter(({ externalId }) => externalId !== null)).toHaveLength(30);
+    expect((await other.users()).filter(({ externalId }) => externalId !== null)).toHaveLength(60);
   });
 });
 
