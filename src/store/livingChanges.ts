@@ -57,8 +57,9 @@ const OF_CONNECTION = `SELECT * FROM change WHERE connection_id = $1 AND state I
 /**
  * A change is no longer true when its user was seen (or is known to be absent) and nothing of that content was proposed. Users whom this
  * run did not see, or could not read, keep what was known about them. Where only some were looked at, each is looked up.
+ * `$1` is the connection, `$2` the run, `$3` the kind of its snapshot.
  */
-const TAKE_BACK = (kind: Snapshot['kind']) => {
+export const TAKE_BACK = (kind: Snapshot['kind']) => {
   const named = `staged_user u CROSS JOIN LATERAL (${OF_CONNECTION} AND external_id = u.external_id OFFSET 0) c`;
   return `WITH gone AS MATERIALIZED (
       SELECT c.id, ${WHY_GONE} AS note
