@@ -3,9 +3,8 @@
  * had a part in one of its changes.
  */
 import type { Actor } from '../domain/audit.ts';
-import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import type { Sql } from './database.ts';
-import { OF_TENANTS, type Reach } from './scope.ts';
+import { type SomeConnections, theConnections } from './scope.ts';
 
 const LAST_APPLY = (connection: string) =>
   `coalesce((SELECT max(y.created_at) FROM apply y WHERE y.connection_id = ${connection} AND y.state = 'finished'), '-infinity')`;
@@ -31,21 +30,13 @@ export const HAD_PART = (principal: string) => `(EXISTS (SELECT FROM adjustment 
 
 type By = { readonly actor: Actor; readonly at: Date };
 
-/** Somebody changes the configuration of a connection. Whoever does so by a support access approves nothing that asks for more. */
-export async function noteConfigurator(sql: Sql, connection: ConnectionId, by: By): Promise<void> {
-  await note(sql, 'n.id = $1::uuid', connection, by);
-}
-
-/** Somebody changes by what all connections of a tenant are judged. */
-export async function noteConfigurators(sql: Sql, tenant: TenantId, reach: Reach, by: By): Promise<void> {
-  await note(sql, `n.tenant_id IN ${OF_TENANTS[reach]('$1::uuid')}`, tenant, by);
-}
-
-async function note(sql: Sql, which: string, id: string, { actor, at }: By): Promise<void> {
+/** Somebody changes the configuration of connections. Whoever does so by a support access approves nothing that asks for more. */
+export async function noteConfigurator(sql: Sql, some: SomeConnections, { actor, at }: By): Promise<void> {
   if (actor.id === null || actor.kind === 'support') return;
+  const { where, id } = theConnections(some);
   await sql.query(
     `INSERT INTO configurator AS f (connection_id, principal_id, tenant_id, changed_at)
-     SELECT n.id, $2::uuid, n.tenant_id, $3::timestamptz FROM connection n WHERE ${which} ORDER BY n.id
+     SELECT n.id, $2::uuid, n.tenant_id, $3::timestamptz FROM connection n WHERE ${where} ORDER BY n.id
      ON CONFLICT (connection_id, principal_id) DO UPDATE SET changed_at = greatest(f.changed_at, excluded.changed_at)`,
     [id, actor.id, at.toISOString()],
   );

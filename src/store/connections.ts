@@ -23,7 +23,7 @@ import { type Database, type Sql, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import type { Connection as ConnectionRow, Prisma } from './generated/client.ts';
 import { holdNamedRoles } from './heldRoles.ts';
-import { STALE } from './judging.ts';
+import { markToJudge } from './judging.ts';
 import { pageQuery, subtree } from './scope.ts';
 import type { SecretBox } from './secrets.ts';
 
@@ -115,7 +115,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
               createdAt: audit.at,
             },
           });
-          await noteConfigurator(sqlOf(tx), id, { actor: audit.entry.actor, at: audit.at });
+          await noteConfigurator(sqlOf(tx), { connection: id }, { actor: audit.entry.actor, at: audit.at });
           await record(tx, tenant, audit);
           return toConnection(row);
         }),
@@ -137,7 +137,9 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
           });
           if (row === undefined) return null;
           const connection = toConnection(row);
-          await noteConfigurator(sqlOf(tx), id, { actor: audit.entry.actor, at: audit.at });
+          if (isJudgedOtherwise(toConnection(before), patch))
+            await markToJudge(sqlOf(tx), { connection: id }, audit.at);
+          await noteConfigurator(sqlOf(tx), { connection: id }, { actor: audit.entry.actor, at: audit.at });
           await record(tx, connection.tenant, audit);
           return connection;
         }),
@@ -155,7 +157,6 @@ function consequences(before: Connection, patch: ConnectionPatch): Prisma.Connec
   return {
     ...(touchesAccess(before, patch) ? { accessVersion: { increment: 1 } } : {}),
     ...(matchesOtherwise(before, patch) ? { deltaToken: null } : {}),
-    ...(isJudgedOtherwise(before, patch) ? { judgedBy: STALE } : {}),
   };
 }
 

@@ -32,7 +32,7 @@ import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import { type ChangeFilter, conditions } from './changeFilter.ts';
 import { reopenDueEverywhere } from './changeNotes.ts';
 import type { BulkTransaction, Database } from './database.ts';
-import { judgeStale } from './judging.ts';
+import { judgeMarked } from './judging.ts';
 import { SUBTREE } from './scope.ts';
 
 export type Verdict = 'approve' | 'reject' | 'hold';
@@ -133,7 +133,7 @@ export class Decisions {
   async openAgain(at: Date): Promise<number> {
     const steps = [
       () => reopenDueEverywhere(this.#database, at),
-      () => judgeStale(this.#database, at),
+      () => judgeMarked(this.#database, at),
       () => noteOverdue(this.#database, at),
       () => new Assignments(this.#database).follow(),
     ];

@@ -15,7 +15,7 @@ import { copyInto } from './copy.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { type ConnectionRules, readRules } from './ruleLevels.ts';
 import { startTime } from './ruleTime.ts';
-import { OF_TENANTS, type Reach } from './scope.ts';
+import { type SomeConnections, theConnections } from './scope.ts';
 
 export type Judged = {
   /** Changes that were decided on, opened again, or of which something else is said now. */
@@ -41,34 +41,30 @@ export async function judgeChanges(tx: BulkTransaction, of: Of, when: When): Pro
   return await judging.carryOut();
 }
 
-/** In the place of a digest: a rule has changed, and all that waits is to be judged anew. */
-export const STALE = 'stale';
-
 /**
- * By what the connections of these tenants are judged is not what it was. Whose change set a plan is being stored for is passed over: its
- * next plan sees that.
+ * The rules that these connections go by, or what these look at, is not what it was: what waits is to be judged anew. Waits for no plan. Whoever
+ * is judging by what was there before is waited for, and the mark is seen after them.
  */
-export async function markStale(sql: Sql, tenant: TenantId, reach: Reach): Promise<void> {
+export async function markToJudge(sql: Sql, some: SomeConnections, at: Date): Promise<void> {
+  const { where, id } = theConnections(some);
   await sql.query(
-    `UPDATE connection SET judged_by = $2 WHERE id IN (
-       SELECT id FROM connection WHERE tenant_id IN ${OF_TENANTS[reach]('$1::uuid')} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)`,
-    [tenant, STALE],
+    `INSERT INTO to_judge (connection_id, tenant_id, marked_at)
+     SELECT n.id, n.tenant_id, $2::timestamptz FROM connection n WHERE ${where} ORDER BY n.id
+     ON CONFLICT (connection_id) DO UPDATE SET tenant_id = excluded.tenant_id, marked_at = excluded.marked_at`,
+    [id, at.toISOString()],
   );
 }
 
 /**
- * Of every connection whose rules have changed since its last plan, judges what waits. Whose change set a plan is being stored for is
- * left to that plan, or to the next time. Gives how many changes are decided otherwise now, or are to be.
+ * Of every connection that is marked, judges what waits, if a plan has not done so since. Whose change set a plan is being stored for is left
+ * to the next time. Gives how many changes are decided otherwise now, or are to be.
  */
-export async function judgeStale(database: Database, at: Date): Promise<number> {
-  const stale = await database.bulk(database.root, (tx) =>
-    tx.query<Of>(
-      'SELECT id AS connection, tenant_id AS tenant FROM connection WHERE judged_by = $1 ORDER BY id',
-      [STALE],
-    ),
+export async function judgeMarked(database: Database, at: Date): Promise<number> {
+  const marked = await database.bulk(database.root, (tx) =>
+    tx.query<Of>('SELECT connection_id AS connection, tenant_id AS tenant FROM to_judge ORDER BY 1'),
   );
   let [altered, failed]: [number, unknown[]] = [0, []];
-  for (const of of stale) {
+  for (const of of marked) {
     try {
       altered += await database.bulk(of.tenant, (tx) => judgeIn(tx, of, at));
     } catch (error) {
@@ -81,10 +77,15 @@ export async function judgeStale(database: Database, at: Date): Promise<number> 
 
 async function judgeIn(tx: BulkTransaction, of: Of, at: Date): Promise<number> {
   const [free] = await tx.query<{ revision: string }>(
-    'SELECT change_revision AS revision FROM connection WHERE id = $1 AND judged_by = $2 FOR NO KEY UPDATE SKIP LOCKED',
-    [of.connection, STALE],
+    'SELECT change_revision AS revision FROM connection WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED',
+    [of.connection],
   );
   if (free === undefined) return 0;
+  // Before the rules are read: whoever is changing them just now is waited for here, or marks it again.
+  const marked = await tx.query('DELETE FROM to_judge WHERE connection_id = $1 RETURNING true', [
+    of.connection,
+  ]);
+  if (marked.length === 0) return 0;
   const revision = Number(free.revision) + 1;
   const { altered, entries } = await judgeChanges(tx, of, { revision, at });
   if (altered === 0) return 0;

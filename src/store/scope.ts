@@ -1,5 +1,5 @@
 /** Narrows a query to what the caller may see, besides row-level security, which holds the same underneath. */
-import type { TenantId } from '../domain/ids.ts';
+import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
 import type { PageOptions } from '../domain/page.ts';
 import type { OrdinaryTransaction } from './database.ts';
@@ -59,11 +59,14 @@ export function pageQuery({ limit, after }: PageOptions) {
   };
 }
 
-/** Of tenants, those that are meant. own: it alone. subtree: all below it too. */
-export type Reach = 'own' | 'subtree';
+/** One, or those of a tenant. own: of it alone. subtree: of all below it too. */
+export type SomeConnections =
+  | { readonly connection: ConnectionId }
+  | { readonly tenant: TenantId; readonly reach: 'own' | 'subtree' };
 
-/** What `tenant_id IN` takes. `id`: SQL that gives the tenant. */
-export const OF_TENANTS = {
-  own: (id: string) => `(${id})`,
-  subtree: SUBTREE,
-} as const satisfies Record<Reach, (id: string) => string>;
+/** Which of `connection n` are meant; `id` is the statement's first parameter. */
+export function theConnections(some: SomeConnections): { readonly where: string; readonly id: string } {
+  if ('connection' in some) return { where: 'n.id = $1::uuid', id: some.connection };
+  const tenants = some.reach === 'own' ? '($1::uuid)' : SUBTREE('$1::uuid');
+  return { where: `n.tenant_id IN ${tenants}`, id: some.tenant };
+}

@@ -11,11 +11,11 @@ import type { ProductPlanId } from '../domain/productPlan.ts';
 import { decidedAbove, isGoing, type Tenant } from '../domain/tenant.ts';
 import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import { type DoneByHand, type RoleByHand, tellByHand } from './byHand.ts';
-import { noteConfigurators } from './configurators.ts';
+import { noteConfigurator } from './configurators.ts';
 import { type Database, type Sql, seeAll } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import { writeTenantEvents } from './events.ts';
-import { markStale } from './judging.ts';
+import { markToJudge } from './judging.ts';
 import { removeLeftLinks } from './leftLinks.ts';
 import { lockForPlan, lockTree } from './locks.ts';
 import { disagreeOnPlaces } from './places.ts';
@@ -63,8 +63,9 @@ export function tenantMoves(database: Database): TenantMoves {
           await refuseDeletedByOthers(tx, move);
           await passOnSuspensions(tx, move);
           await disagreeOnPlaces(tx, move.id);
-          await markStale(tx, move.id, 'subtree');
-          await noteConfigurators(tx, move.id, 'subtree', { actor: move.by, at: move.at });
+          const moving = { tenant: move.id, reach: 'subtree' } as const;
+          await markToJudge(tx, moving, move.at);
+          await noteConfigurator(tx, moving, { actor: move.by, at: move.at });
           const tenant = await readTenant(tx, scope, move.id);
           await tellOfMove(tx, ends, move, tenant.dataKey);
           await writeDown(tx, database.root, move.at, [

@@ -4,9 +4,9 @@ import { canonical, type Json } from '../domain/canonical.ts';
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import { TenantPolicy } from '../domain/tenantPolicy.ts';
 import { appendAudit } from './audit.ts';
-import { noteConfigurators } from './configurators.ts';
+import { noteConfigurator } from './configurators.ts';
 import type { Database, Sql } from './database.ts';
-import { markStale } from './judging.ts';
+import { markToJudge } from './judging.ts';
 import { type ConnectionRules, readRules } from './ruleLevels.ts';
 import { SUBTREE } from './scope.ts';
 
@@ -102,8 +102,9 @@ export class TenantPolicies {
            changed_by = excluded.changed_by`,
         [tenant, policy as Json, before.version + 1, by.at.toISOString(), by.actor],
       );
-      if (judgesOtherwise(before.policy, policy)) await markStale(tx, tenant, 'subtree');
-      await noteConfigurators(tx, tenant, 'subtree', by);
+      const governed = { tenant, reach: 'subtree' } as const;
+      if (judgesOtherwise(before.policy, policy)) await markToJudge(tx, governed, by.at);
+      await noteConfigurator(tx, governed, by);
       await appendAudit(tx, tenant, by.at, [change.entry(before.policy, policy)]);
       return await readOwn(tx, scope, tenant);
     });

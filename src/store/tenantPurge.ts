@@ -117,6 +117,7 @@ const HELD: readonly { readonly table: string; readonly where: string }[] = [
   { table: 'policy_verdict', where: OF_THEIR_CONNECTIONS },
   { table: 'approval', where: OF_THEIR_CONNECTIONS },
   { table: 'configurator', where: OF_THEIR_CONNECTIONS },
+  { table: 'to_judge', where: OF_THEIR_CONNECTIONS },
   { table: 'assignment', where: OF_THEIR_CONNECTIONS },
   { table: 'change_comment', where: OF_THEIR_CONNECTIONS },
   { table: 'adjustment', where: OF_THEIR_CONNECTIONS },

@@ -14,12 +14,12 @@ import {
 } from '../domain/tenant.ts';
 import { appendAudit } from './audit.ts';
 import { type Audited, record } from './audited.ts';
-import { noteConfigurators } from './configurators.ts';
+import { noteConfigurator } from './configurators.ts';
 import { type Database, type OrdinaryTransaction, type Sql, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import { type TenantEvent, writeTenantEvents } from './events.ts';
 import type { Prisma } from './generated/client.ts';
-import { markStale } from './judging.ts';
+import { markToJudge } from './judging.ts';
 import { holdTree, lockTree } from './locks.ts';
 import { disagreeOnPlaces } from './places.ts';
 import { EVER_WITHIN, isWithin, SUBTREE, subtree } from './scope.ts';
@@ -145,8 +145,9 @@ async function nameElsewhere(
   { actor, at }: { readonly actor: Actor | undefined; readonly at: Date },
 ): Promise<void> {
   await disagreeOnPlaces(sql, id);
-  await markStale(sql, id, 'own');
-  if (actor !== undefined) await noteConfigurators(sql, id, 'own', { actor, at });
+  const own = { tenant: id, reach: 'own' } as const;
+  await markToJudge(sql, own, at);
+  if (actor !== undefined) await noteConfigurator(sql, own, { actor, at });
 }
 
 function columnsOf({ plan, ...patch }: TenantPatch): Prisma.TenantUncheckedUpdateManyInput {

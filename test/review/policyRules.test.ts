@@ -13,6 +13,7 @@ import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aCaller, auditOf } from '../support/tenancy.ts';
+import { oneThenOther } from '../support/waiting.ts';
 
 let install: Install;
 beforeAll(async () => {
@@ -257,6 +258,36 @@ describe('When rules change', () => {
     await install.store.decisions.openAgain(install.clock.now());
     expect(await nine.inState('open')).toEqual(['u1', 'u2', 'u3']);
   });
+
+  it('while a plan has the change set, nobody waits for that, and what waits is judged anew after it', async () => {
+    const acme = await withRules([]);
+    const tidy = () => install.store.decisions.openAgain(install.clock.now());
+    await asOwner(install.database.url, async (client) => {
+      await client.query('BEGIN');
+      await client.query('SELECT FROM connection WHERE id = $1 FOR NO KEY UPDATE', [acme.connection]);
+      await tenantRules(acme.tenant, [approveAll]);
+      await tidy();
+      expect(await acme.inState('approved')).toEqual([]);
+      await client.query('COMMIT');
+    });
+    await tidy();
+    expect(await acme.inState('approved')).toEqual(['u1', 'u2', 'u3']);
+  });
+
+  it.each(['judging', 'changing'] as const)(
+    'at the moment of judging, the last of them counts in the end: %s first',
+    async (first) => {
+      const acme = await withRules([]);
+      const tidy = () => install.store.decisions.openAgain(install.clock.now());
+      await tenantRules(acme.tenant, [approveAll]);
+      const change = () => tenantRules(acme.tenant, [rule('look', 'true', hold)]);
+      const [one, other] = first === 'judging' ? [tidy, change] : [change, tidy];
+      await oneThenOther<unknown, unknown>(install.database.url, acme.tenant, one, other);
+      await tidy();
+      expect(await acme.inState('held')).toEqual(['u1', 'u2', 'u3']);
+      expect(await install.auditIsWhole()).toBe(true);
+    },
+  );
 
   it('all that waits is judged anew within a minute without any plan, once for all processes', async () => {
     const tenant = await install.tenant();
