@@ -25,8 +25,14 @@ export const CONFIGURED = (connection: string) => {
  */
 export const HAD_PART = (principal: string) => `(EXISTS (SELECT FROM adjustment j
     WHERE j.connection_id = c.connection_id AND j.external_id = c.external_id AND ${principal} = ANY (j.editors))
-  OR EXISTS (SELECT FROM pair q WHERE q.connection_id = c.connection_id AND q.state = 'different' AND q.principal_id = ${principal}
-    AND q.decided_at > ${LAST_APPLY('c.connection_id')} AND c.external_id IN (q.external_id, q.former_external_id)))`;
+  OR ${CALLED_DIFFERENT('external_id', principal)} OR ${CALLED_DIFFERENT('former_external_id', principal)})`;
+
+const CALLED_DIFFERENT = (
+  side: 'external_id' | 'former_external_id',
+  principal: string,
+) => `EXISTS (SELECT FROM pair q
+    WHERE q.connection_id = c.connection_id AND q.${side} = c.external_id AND q.state = 'different' AND q.principal_id = ${principal}
+      AND q.decided_at > ${LAST_APPLY('c.connection_id')})`;
 
 type By = { readonly actor: Actor; readonly at: Date };
 
