@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConnectionId } from '../../src/domain/ids.ts';
 import { aDirectory, type SomeDirectoryUser } from '../support/directory.ts';
@@ -23,9 +24,33 @@ async function settled(users: readonly SomeDirectoryUser[], verifiedDomains: rea
 }
 
 const ada = (id: string) => ({ id, email: 'ada@example.test' });
-const longNames = (long: string) => {
-  const email = `${long}@example.test`;
-  return { displayName: long, userName: email, email, employeeId: long };
+/** 10 kB that do not compress, as no index would take them. */
+const LONG = Array.from({ length: 160 }, (_, at) => hash('sha256', `${at}`)).join('');
+const LONG_TEXTS = {
+  ...{
+    displayName: LONG,
+    givenName: LONG,
+    familyName: LONG,
+    jobTitle: LONG,
+    department: LONG,
+    division: LONG,
+  },
+  ...{
+    costCenter: LONG,
+    company: LONG,
+    employeeId: LONG,
+    employeeType: LONG,
+    officeLocation: LONG,
+    phone: LONG,
+  },
+  ...{
+    mobilePhone: LONG,
+    locale: LONG,
+    orgUnit: `/${LONG}`,
+    manager: LONG,
+    aliases: [`${LONG}@example.test`],
+  },
+  ...{ userName: `${LONG}@example.test`, email: `${LONG}@example.test` },
 };
 
 describe('The same address with another id', () => {
@@ -382,11 +407,10 @@ describe('A directory that is renamed', () => {
 });
 
 describe('Users without or with strange values', () => {
-  const long = 'x'.repeat(10_240);
   it.each<[string, Omit<SomeDirectoryUser, 'id'>]>([
     ['neither address nor name', { email: null, userName: null, displayName: null }],
-    ['an attribute of 10 kB', { custom: { note: long } }],
-    ['a name, a sign-in name, a number and an address of 10 kB', longNames(long)],
+    ['an attribute of 10 kB', { custom: { note: LONG } }],
+    ['10 kB of every attribute', LONG_TEXTS],
     ['blanks, tabs and NUL', { displayName: '  a\t\u0000b ' }],
     ['decomposed letters', { displayName: 'Zoe\u0308', email: 'zoe\u0308@example.test' }],
     ['zero-width characters', { displayName: 'A\u200bda', email: ' a\u200bda@example.test\ufeff' }],
