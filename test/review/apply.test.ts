@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { getApply } from '../../src/review/applies.ts';
 import { carryOutApply, startApply } from '../../src/review/apply.ts';
+import { deleteRole } from '../../src/tenancy/roles.ts';
 import { updateTenant } from '../../src/tenancy/tenants.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
@@ -264,9 +265,8 @@ describe('A bad row', () => {
     const acme = await install.connect({ directory: aDirectory({ users: 6, groups }), mapping });
     await acme.sync();
     await acme.approveAll();
-    await asOwner(install.database.url, (client) =>
-      client.query(`DELETE FROM role WHERE name = 'short-lived'`),
-    );
+    await install.remap(acme.connection, {});
+    await deleteRole(install, install.operator, 'short-lived');
     expect(await acme.apply()).toMatchObject({ applied: 4, failed: 2 });
     expect((await acme.users()).map(({ externalId }) => externalId).sort()).toEqual(['u3', 'u4', 'u5', 'u6']);
     expect((await acme.changeOf('u1')).outcomeReason).toBe(

@@ -1,10 +1,12 @@
 import { v7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../src/domain/ids.ts';
+import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { decide } from '../../src/review/decide.ts';
 import { createProductPlan } from '../../src/tenancy/productPlans.ts';
 import { updateRole } from '../../src/tenancy/roles.ts';
 import { updateTenant } from '../../src/tenancy/tenants.ts';
+import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aUser, auditOf } from '../support/tenancy.ts';
@@ -213,6 +215,27 @@ describe('The last who administers a tenant', () => {
     const left = (await acme.users()).find(({ id }) => id === glass);
     expect(left).toMatchObject({ state: 'active', externalId: null, manualRoles: ['admin'] });
   });
+});
+
+it('A policy that cannot be read any more lets no apply begin, nor one that has begun carry anything out', async () => {
+  const tenant = await install.tenant();
+  const acme = await directoryOf(tenant, ['u1', 'u2', 'u3'], 'engineer', ['engineer']);
+  await approvedToLeave(acme, 'u2');
+  const { connection, administrator } = acme;
+  const damaged = (policy: string) =>
+    asOwner(install.database.url, (client) =>
+      client.query('UPDATE connection SET policy = $2::jsonb WHERE id = $1', [connection, policy]),
+    );
+  await damaged('{"keepOneOf": 7}');
+  await expect(acme.apply()).rejects.toMatchObject({ code: 'unreadable-connection' });
+  await damaged('{}');
+  const { apply } = await startApply(install, administrator, { connection });
+  await damaged('{"keepOneOf": 7}');
+  const { signal } = new AbortController();
+  await expect(carryOutApply(install, apply, { signal })).rejects.toThrow();
+  expect(await active(acme, 'u2')).toBe(true);
+  await damaged('{}');
+  expect(await carryOutApply(install, apply, { signal })).toMatchObject({ applied: 1 });
 });
 
 describe('An apply that would let somebody in beyond the seats, since others have come meanwhile', () => {
