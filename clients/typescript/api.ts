@@ -65,12 +65,14 @@ export type Apply = {
     readonly because: "delay" | "window" | "freeze" | "queue" | "by-hand" | "first-part" | "trouble" | "health" | "person" | "started-by-hand" | "given-up";
     /** Who said so; null: nobody did. */
     readonly by: string | null;
-    /** What they said; or why it was given up. */
+    /** What they said; why it was given up; or, of a pause that keeps the rest back, what was found, with its figures. */
     readonly reason: string | null;
     readonly at: string;
   } | null);
   /** `halt` in words. */
   readonly explanation: string | null;
+  /** Of one that keeps the rest back until somebody has looked: what to do. */
+  readonly remedy: string | null;
   /** Of one that waits: not before. */
   readonly startsAt: (string | null);
   /** Of one that is paused: when it goes on by itself; null: when somebody says so. */

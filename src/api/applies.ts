@@ -44,12 +44,21 @@ const Apply = z
       .object({
         because: z.enum(Object.keys(haltReasons) as [HaltReason, ...HaltReason[]]),
         by: z.string().nullable().describe('Who said so; null: nobody did.'),
-        reason: z.string().nullable().describe('What they said; or why it was given up.'),
+        reason: z
+          .string()
+          .nullable()
+          .describe(
+            'What they said; why it was given up; or, of a pause that keeps the rest back, what was found, with its figures.',
+          ),
         at: moment,
       })
       .nullable()
       .describe('Why it waits, is paused, was cancelled or was given up.'),
     explanation: z.string().nullable().describe('`halt` in words.'),
+    remedy: z
+      .string()
+      .nullable()
+      .describe('Of one that keeps the rest back until somebody has looked: what to do.'),
     startsAt: moment.nullable().describe('Of one that waits: not before.'),
     resumesAt: moment
       .nullable()

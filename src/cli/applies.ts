@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { haltReasons, OUTCOMES } from '../domain/apply.ts';
 import type { ConnectionId } from '../domain/ids.ts';
 import { carryOut, writeApplied } from './apply.ts';
+import { asTyped } from './asTyped.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
@@ -141,13 +142,15 @@ function writeApply({ terminal, next }: Cli, apply: Apply, connection: string): 
   if (apply.actions.length > 0) next(...apply.actions.map((action) => `applies ${action} ${apply.id}`));
 }
 
-function standingOf({ halt, rate, secondsLeft, startsAt, resumesAt, state, despiteFreeze }: Apply): string[] {
+function standingOf(apply: Apply): string[] {
+  const { halt, remedy, rate, secondsLeft, startsAt, resumesAt, state, despiteFreeze } = apply;
   const lines: string[] = [];
   if (halt !== null) {
     const who = halt.by === null ? '' : `, by ${harmless(halt.by)}`;
     const said = halt.reason === null ? '' : `: ${harmless(halt.reason)}`;
     lines.push(`${haltReasons[halt.because]} (${halt.at}${who}${said})`);
   }
+  if (remedy !== null) lines.push(harmless(asTyped(remedy)));
   if (state === 'waiting' && startsAt !== null) lines.push(`begins ${startsAt} at the earliest`);
   if (resumesAt !== null) lines.push(`goes on by itself at ${resumesAt}`);
   if (rate !== null && secondsLeft !== null)

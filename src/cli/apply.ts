@@ -40,12 +40,21 @@ type Applied = {
   readonly error?: object;
 } & Pick<
   ShownApply,
-  'total' | 'applied' | 'alreadyApplied' | 'moved' | 'failed' | 'held' | 'halt' | 'explanation' | 'resumesAt'
+  | 'total'
+  | 'applied'
+  | 'alreadyApplied'
+  | 'moved'
+  | 'failed'
+  | 'held'
+  | 'halt'
+  | 'explanation'
+  | 'remedy'
+  | 'resumesAt'
 > & { readonly state: ShownApply['state'] | null };
 
 const NOTHING = {
   ...{ apply: null, state: null, total: 0, applied: 0, alreadyApplied: 0, moved: 0, failed: 0, held: 0 },
-  ...{ halt: null, explanation: null, resumesAt: null },
+  ...{ halt: null, explanation: null, remedy: null, resumesAt: null },
 };
 
 async function applyApproved(
@@ -168,6 +177,7 @@ export async function carryOut(cli: Cli, { operator }: App, apply: ApplyId): Pro
 
 export function writeApplied(cli: Cli, one: Applied): void {
   cli.terminal.line(appliedInWords(one));
+  if (one.remedy !== null) cli.terminal.line(harmless(asTyped(one.remedy)));
   if (one.state === 'paused') cli.next(`applies resume ${one.apply}`, `applies cancel ${one.apply}`);
 }
 

@@ -64,7 +64,7 @@ async function assignChanges(
           to,
           ...(tenant === undefined ? {} : { tenant: (await operator.findTenant(tenant)).id }),
           ...(connection === undefined ? {} : { connection: (await operator.findConnection(connection)).id }),
-          filter: criteriaFrom(options),
+          filter: await criteriaFrom(operator, options),
         },
   );
   if (cli.terminal.json) return cli.terminal.document({ assigned });

@@ -75,7 +75,11 @@ async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions)
     ...(tenant === undefined ? {} : { tenant: (await operator.findTenant(tenant)).id }),
     ...(connection === undefined ? {} : { connection: (await operator.findConnection(connection)).id }),
   };
-  const filter = { ...where, ...criteriaFrom(options), ...(state === undefined ? {} : { state }) };
+  const filter = {
+    ...where,
+    ...(await criteriaFrom(operator, options)),
+    ...(state === undefined ? {} : { state }),
+  };
   if (options.groupBy !== undefined)
     return await listGroups(cli, operator, { by: options.groupBy, filter, where, ...options });
   const fetch = (page: Page) => operator.listChanges({ ...filter, ...page });

@@ -2,9 +2,12 @@
 import { type Command, Option } from 'commander';
 import { CHANGE_KINDS, CHANGE_SETS, type ChangeKind, type ChangeSetName, causes } from '../domain/change.ts';
 import { GUARDS, type Guard } from '../domain/guard.ts';
+import { PrincipalId } from '../domain/ids.ts';
+import { parseId } from '../domain/input.ts';
 import { RISKS, type RiskLevel } from '../domain/risk.ts';
 import { shellWord } from '../domain/shellWord.ts';
 import { present } from './directoryOptions.ts';
+import type { Operator } from './operator.ts';
 
 export type Criteria = {
   readonly set?: ChangeSetName;
@@ -68,7 +71,7 @@ export function addCriteria(command: Command): Command {
     )
     .option(
       '--assignee <principal>',
-      "only those that this principal is to look at, by id, or me; '' for all others",
+      "only those that this principal is to look at, by id or name, or me; '' for all others",
     )
     .addOption(
       new Option('--deadline <over>', 'over: only those not decided within the deadline of a policy').choices(
@@ -83,8 +86,16 @@ export function optionsOf(options: Criteria): readonly string[] {
   return NAMES.filter((name) => options[name] !== undefined).map((name) => OPTIONS[name]);
 }
 
-export function criteriaFrom(options: Criteria): Record<string, unknown> {
-  return present(Object.fromEntries(NAMES.map((name) => [name, options[name]])));
+/** Throws `not-found`, and `invalid-input` with the ids to choose from, of a principal that is named. */
+export async function criteriaFrom(
+  operator: Pick<Operator, 'findPrincipal'>,
+  options: Criteria,
+): Promise<Record<string, unknown>> {
+  const { assignee } = options;
+  const isName =
+    assignee !== undefined && !['', 'me'].includes(assignee) && parseId(PrincipalId, assignee) === null;
+  const meant = isName ? (await operator.findPrincipal(assignee)).id : assignee;
+  return present({ ...Object.fromEntries(NAMES.map((name) => [name, options[name]])), assignee: meant });
 }
 
 /** As they were typed, to be repeated in a command that is shown. */

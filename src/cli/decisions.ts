@@ -202,7 +202,7 @@ async function wholeSets(
   }
   const ids: ConnectionId[] = [];
   for (const name of names) ids.push((await operator.findConnection(name)).id);
-  const set = { filter: criteriaFrom(options), includeHeld: options.includeHeld === true };
+  const set = { filter: await criteriaFrom(operator, options), includeHeld: options.includeHeld === true };
   if (seen !== undefined) return { ...set, revisions: paired(ids, seen) };
   const summaries: ChangeSetSummary[] = [];
   for (const connection of ids) summaries.push(...(await operator.summarise({ connection })));

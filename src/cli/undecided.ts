@@ -28,9 +28,10 @@ export async function whyNothing(
   criteria: Criteria,
 ): Promise<readonly Undecided[]> {
   const kinds = criteria.kind ?? CHANGE_KINDS;
+  const meant = await criteriaFrom(operator, criteria);
   const count = async (state: string, kind: readonly string[]) => {
     if (kind.length === 0) return 0;
-    const filter = { ...criteriaFrom(criteria), connection, state: [state], kind };
+    const filter = { ...meant, connection, state: [state], kind };
     return Math.min((await operator.groupChanges({ ...filter, by: 'kind' })).changes, COUNTED);
   };
   const others = kinds.filter((kind) => kind !== 'conflict');

@@ -6,7 +6,7 @@
  *   running --nothing is left, or it is given up--> finished          waiting, running, paused --somebody cancels it--> cancelled
  */
 
-import type { TenantId } from './ids.ts';
+import type { ApplyId, ConnectionId, TenantId } from './ids.ts';
 
 export const APPLY_STATES = ['waiting', 'running', 'paused', 'finished', 'cancelled'] as const;
 export type ApplyState = (typeof APPLY_STATES)[number];
@@ -47,11 +47,27 @@ export type Halt = {
   readonly because: HaltReason;
   /** Who said so; null: the policy, or Rollcall itself. */
   readonly by: string | null;
-  /** What somebody said, or why it was given up. */
+  /** What somebody said, or why it was given up; of a pause that keeps the rest back, what was found. */
   readonly reason: string | null;
   /** ISO 8601. */
   readonly at: string;
 };
+
+/** What somebody has to do so that it goes on; null: nothing, or it is over. */
+export function haltRemedy(of: {
+  readonly id: ApplyId;
+  readonly connection: ConnectionId;
+  readonly state: ApplyState;
+  readonly halt: Halt | null;
+}): string | null {
+  const { id, connection, state, halt } = of;
+  if (halt === null || state !== 'paused') return null;
+  const then = `go on with \`rollcall applies resume ${id}\`, or leave the rest with \`rollcall applies cancel ${id}\`.`;
+  if (halt.because === 'trouble')
+    return `See what became of each change (\`rollcall applies show ${id}\`), and mend the cause; then ${then}`;
+  if (halt.because !== 'health') return null;
+  return `Mend that (\`rollcall connections show ${connection}\`), and see a run end well (\`rollcall sync ${connection}\`); then ${then}`;
+}
 
 export type Progress = {
   /** Changes that have their outcome. */

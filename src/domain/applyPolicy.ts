@@ -110,6 +110,15 @@ export type Trouble = {
   readonly failed: number;
 };
 
+/** How much that is, and how much is allowed: `2 failed and 1 had moved of 10 carried out: 30 %, more than the 10 % of the policy`. */
+export function troubleInWords({ troublePercent }: Progressive, counts: Trouble): string {
+  const { applied, alreadyApplied, moved, failed } = counts;
+  const all = applied + alreadyApplied + moved + failed;
+  const percent = Math.round(((moved + failed) * 1_000) / Math.max(1, all)) / 10;
+  const parts = `${failed} failed and ${moved} had moved of ${all} carried out`;
+  return `${parts}: ${percent} %, more than the ${troublePercent} % of the policy`;
+}
+
 /** Whether more failed, or had moved, than an apply goes on with. What a guard held is not counted: that is its work. */
 export function isTooMuchTrouble({ troublePercent }: Progressive, counts: Trouble): boolean {
   const { applied, alreadyApplied, moved, failed } = counts;

@@ -5,6 +5,7 @@ import {
   actionsOn,
   applyActions,
   haltReasons,
+  haltRemedy,
   OUTCOMES,
   type Progress,
   progressOf,
@@ -32,6 +33,8 @@ export type ShownApply = Omit<ApplyView, 'runningSince' | 'doneBefore' | 'window
     readonly actions: readonly ApplyAction[];
     /** `halt` in words. */
     readonly explanation: string | null;
+    /** What somebody has to do so that it goes on; null: nothing. */
+    readonly remedy: string | null;
   };
 
 export const ListApplies = PageOptions.extend({
@@ -105,6 +108,7 @@ function shown({ runningSince, doneBefore, windows: _, ...apply }: ApplyView, no
     ...progressOf(done, total, since, now),
     actions: actionsOn(state),
     explanation: halt === null ? null : haltReasons[halt.because],
+    remedy: haltRemedy(apply),
   };
 }
 

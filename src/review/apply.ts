@@ -1,7 +1,7 @@
 /** Carrying out what was approved. */
 import { z } from 'zod';
 import type { HaltReason } from '../domain/apply.ts';
-import { isTooMuchTrouble, openFrom, openUntil } from '../domain/applyPolicy.ts';
+import { isTooMuchTrouble, openFrom, openUntil, troubleInWords } from '../domain/applyPolicy.ts';
 import type { Clock } from '../domain/clock.ts';
 import { type ApplyId, type ChangeId, ConnectionId } from '../domain/ids.ts';
 import { notFound, parseInput } from '../domain/input.ts';
@@ -173,9 +173,10 @@ class Batches {
     const { progressive } = this.#apply.terms;
     if (progressive === null) return;
     const { applying } = this.#deps.store;
-    if (!isTooMuchTrouble(progressive, await applying.counts(this.#apply.id))) return;
+    const counts = await applying.counts(this.#apply.id);
+    if (!isTooMuchTrouble(progressive, counts)) return;
     if (!(await applying.isLeft(this.#apply))) return; // nothing that a pause could keep back
-    await pauseFor(this.#deps, this.#apply, 'trouble', null);
+    await pauseFor(this.#deps, this.#apply, 'trouble', null, troubleInWords(progressive, counts));
     throw new ApplyHalted('state');
   }
 }
@@ -185,8 +186,9 @@ async function pauseFor(
   apply: RunningApply,
   because: HaltReason,
   resumesAt: Date | null,
+  reason: string | null = null,
 ): Promise<void> {
-  await store.applyControl.pause(apply, because, { actor: ROLLCALL, reason: null }, resumesAt, clock.now());
+  await store.applyControl.pause(apply, because, { actor: ROLLCALL, reason }, resumesAt, clock.now());
 }
 
 /** Without a freeze by now it goes on as soon as somebody looks at what is due. */

@@ -62,7 +62,7 @@ async function takeUp(deps: DueDeps, apply: DueApply): Promise<boolean> {
   if (terms === undefined) return false;
   const obstacle = await obstacleTo(deps, apply, terms, now);
   if (obstacle !== null) {
-    await store.dueApplies.putOff(apply, obstacle.because, obstacle.until, now);
+    await store.dueApplies.putOff(apply, obstacle, now);
     return false;
   }
   if (apply.state === 'waiting') return await store.dueApplies.begin(apply, terms, now);
@@ -70,7 +70,8 @@ async function takeUp(deps: DueDeps, apply: DueApply): Promise<boolean> {
   return await store.applyControl.resumeAsSeen(apply, said, apply.halt, now);
 }
 
-type Obstacle = { readonly because: HaltReason; readonly until: Date | null };
+/** `reason`: what was found. */
+type Obstacle = { readonly because: HaltReason; readonly until: Date | null; readonly reason?: string };
 
 async function obstacleTo(
   deps: DueDeps,
@@ -82,12 +83,15 @@ async function obstacleTo(
   const freeze = await deps.store.applyControl.freezeOver(apply.tenant, now, apply.despiteFreezes);
   if (freeze !== null) return { because: 'freeze', until: freeze.until };
   if (openUntil(windows, now) === null) return { because: 'window', until: openFrom(windows, now) };
-  if (apply.state === 'paused' && progressive !== null && !(await isHealthy(deps, apply.connection, now)))
-    return { because: 'health', until: null };
-  return null;
+  if (apply.state !== 'paused' || progressive === null) return null;
+  const reason = await whatAils(deps, apply.connection, now);
+  return reason === null ? null : { because: 'health', until: null, reason };
 }
 
-async function isHealthy({ store }: DueDeps, connection: ConnectionId, now: Date): Promise<boolean> {
+/** null: its last run has read everything. */
+async function whatAils({ store }: DueDeps, connection: ConnectionId, now: Date): Promise<string | null> {
   const history = (await store.runs.histories(store.root, [connection], now)).get(connection);
-  return history === undefined || healthOf(history, null, now).state === 'active';
+  if (history === undefined) return null;
+  const { state, because, remedy } = healthOf(history, null, now);
+  return state === 'active' ? null : [`${state}.`, because, remedy].filter((text) => text !== null).join(' ');
 }

@@ -1,6 +1,6 @@
 /** Pausing, resuming and cancelling applies. What an apply has done stays done; what it has not done stays approved. */
 import { type ApplyAction, applyActions, type Freeze, type Halt, type HaltReason } from '../domain/apply.ts';
-import { isTooMuchTrouble, pauseEnds } from '../domain/applyPolicy.ts';
+import { isTooMuchTrouble, pauseEnds, troubleInWords } from '../domain/applyPolicy.ts';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { DespiteFreezes, FreezePeriod } from '../domain/freeze.ts';
 import type { ApplyId, ConnectionId, TenantId } from '../domain/ids.ts';
@@ -151,7 +151,8 @@ export class ApplyControl {
       const goesOn = !trouble && (progressive === null || progressive.pauseMinutes === 0);
       const because = trouble ? 'trouble' : 'first-part';
       const resumesAt = trouble || progressive === null ? null : pauseEnds(progressive, at);
-      const halt = haltOf(because, { by: null, reason: null }, at);
+      const reason = trouble ? troubleInWords(progressive, counts) : null;
+      const halt = haltOf(because, { by: null, reason }, at);
       const rows = await tx.query(
         `UPDATE apply SET first_part = '{}', state = CASE WHEN $2::boolean THEN 'running' ELSE 'paused' END,
            halt = CASE WHEN NOT $2::boolean THEN $3::jsonb END, resumes_at = CASE WHEN NOT $2::boolean THEN $4::timestamptz END,

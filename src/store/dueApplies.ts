@@ -117,14 +117,14 @@ export class DueApplies {
   }
 
   /** It has to wait for something else; `until`: not to be looked at before. */
-  putOff({ id, tenant, halt }: DueApply, because: HaltReason, until: Date | null, at: Date): Promise<void> {
+  putOff({ id, tenant, halt }: DueApply, { because, until, reason = null }: PutOff, at: Date): Promise<void> {
     return this.#database.bulk(tenant, async (tx) => {
       await tx.query(
         `UPDATE apply SET halt = $2, resumes_at = CASE WHEN state = 'paused' THEN $3::timestamptz END,
            starts_at = CASE WHEN state = 'waiting' AND $3::timestamptz IS NOT NULL THEN $3 ELSE starts_at END
          WHERE id = $1 AND state IN ('waiting', 'paused') AND halt IS NOT DISTINCT FROM $5::jsonb
            AND (halt ->> 'because' IS DISTINCT FROM $4 OR coalesce(resumes_at, starts_at) IS DISTINCT FROM coalesce($3, starts_at))`,
-        [id, haltOf(because, NOBODY, at), until?.toISOString() ?? null, because, halt],
+        [id, haltOf(because, { by: null, reason }, at), until?.toISOString() ?? null, because, halt],
       );
     });
   }
@@ -167,6 +167,8 @@ export class DueApplies {
     return row?.total ?? 0;
   }
 }
+
+type PutOff = { readonly because: HaltReason; readonly until: Date | null; readonly reason?: string | null };
 
 const NOBODY = { by: null, reason: null };
 

@@ -87,4 +87,33 @@ describe('rollcall applies', { timeout: 120_000 }, () => {
     const despite = await ok('apply', 'Harbor Okta', '--despite-freeze', 'Starts tomorrow');
     expect(despite.stdout).toContain('Harbor Okta: applied 1 of 1.');
   });
+
+  it('keeps the rest back where too much had moved, and says how much that was and what to do', async () => {
+    const progressive = { first: { changes: 1 }, pauseMinutes: 0, troublePercent: 5 };
+    await ok(
+      'connections',
+      'update',
+      'Harbor Okta',
+      '--policy',
+      policyFile({ start: 'by-hand', progressive }),
+    );
+    await simulator.control.move(3);
+    await syncAndApprove();
+    await ok('roles', 'add', 'guest');
+    for (const { id } of JSON.parse((await ok('users', '--tenant', 'Harbor', '--json')).stdout).items)
+      await ok('users', 'grant', id, 'guest');
+    const kept = await run('apply', 'Harbor Okta', '--despite-freeze', 'A test');
+    const found = '0 failed and 1 had moved of 1 carried out: 100 %, more than the 5 % of the policy';
+    expect(kept.stdout).toContain(`paused: too many changes failed or had moved (${found})`);
+    const [{ id }] = JSON.parse((await ok('applies', 'list', '--limit', '1', '--json')).stdout).items;
+    const shown = (await ok('applies', 'show', id)).stdout;
+    for (const one of [kept.stdout, shown])
+      expect(one).toMatch(
+        new RegExp(
+          `See what became of each change \\(.*applies show ${id}.*; then go on with .*applies resume ${id}`,
+        ),
+      );
+    expect(shown).toContain(found);
+    await ok('applies', 'cancel', id);
+  });
 });

@@ -93,6 +93,18 @@ describe('Deciding with others', { timeout: 120_000 }, () => {
       'Assigned 1 change.\n',
     );
     const { items } = await json('changes', '--assignee', 'me');
+    const operator = items[0].assignee.name;
+    for (const who of [operator, items[0].assignee.id])
+      expect((await json('changes', '--assignee', who)).items).toEqual(items);
+    expect(await run('changes', '--assignee', 'Nobody')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('principal “Nobody”'),
+    });
+    const ids: string[] = [];
+    for (const tenant of [['--tenant', 'Harbor'], []])
+      ids.push((await json('keys', 'add', 'Jo', '--role', 'reviewer', ...tenant)).principal.id);
+    const several = await run('changes', '--assignee', 'Jo');
+    for (const id of ids) expect(several.stderr).toContain(id);
     const [ada] = items;
     await ok('comment', ada.id, 'Ask \u001b[31mJo');
     const done = await json('adjust', ada.id, '--roles', 'viewer', '--reason', 'A trainee');

@@ -460,7 +460,12 @@ describe('A progressive apply', () => {
     expect(await carryOut(apply)).toMatchObject({ moved: 2, applied: 0 });
     expect(await applyOf(acme, apply)).toMatchObject({
       state: 'paused',
-      halt: { because: 'trouble' },
+      halt: {
+        because: 'trouble',
+        reason: '0 failed and 2 had moved of 2 carried out: 100 %, more than the 20 % of the policy',
+      },
+      explanation: 'too many changes failed or had moved',
+      remedy: expect.stringContaining(`rollcall applies resume ${apply}`),
       resumesAt: null,
     });
     install.clock.advance(24 * 60 * MINUTE);
@@ -472,7 +477,7 @@ describe('A progressive apply', () => {
     );
     await resumeApply(install, acme.administrator, { apply });
     expect(await carryOut(apply)).toMatchObject({ moved: 2 }); // what had been approved was replaced
-    expect(await applyOf(acme, apply)).toMatchObject({ state: 'finished', halt: null }); // nothing was left to keep back
+    expect(await applyOf(acme, apply)).toMatchObject({ state: 'finished', halt: null, remedy: null }); // nothing was left to keep back
   });
 
   it('does not go on while the connection is not healthy', async () => {
@@ -484,7 +489,10 @@ describe('A progressive apply', () => {
     await acme.sync().catch(() => {});
     install.clock.advance(15 * MINUTE);
     expect(await advance(acme)).toMatchObject({ begun: [] });
-    expect(await applyOf(acme, apply)).toMatchObject({ state: 'paused', halt: { because: 'health' } });
+    const paused = await applyOf(acme, apply);
+    expect(paused).toMatchObject({ state: 'paused', halt: { because: 'health', by: null } });
+    expect(paused.halt?.reason).toMatch(/^degraded\. The last run failed: /);
+    expect(paused.remedy).toContain(`rollcall sync ${acme.connection}`);
     await resumeApply(install, acme.administrator, { apply });
     expect(await carryOut(apply)).toMatchObject({ applied: 10 });
   });
@@ -520,7 +528,7 @@ describe('Pausing', () => {
     await pauseApply(install, acme.administrator, { apply, reason: 'Looks odd' });
     const said = { actor: { kind: 'system', id: null, name: 'worker' }, reason: null } as const;
     expect(await install.store.applyControl.resumeAsSeen(seen, said, seen.halt, now)).toBe(false);
-    await install.store.dueApplies.putOff(seen, 'freeze', now, now);
+    await install.store.dueApplies.putOff(seen, { because: 'freeze', until: now }, now);
     expect(await applyOf(acme, apply)).toMatchObject({ state: 'paused', halt: { because: 'person' } });
   });
 
