@@ -138,7 +138,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
           if (row === undefined) return null;
           const connection = toConnection(row);
           if (isJudgedOtherwise(toConnection(before), patch))
-            await markToJudge(sqlOf(tx), { connection: id }, audit.at);
+            await markToJudge(sqlOf(tx), { connection: id });
           await noteConfigurator(sqlOf(tx), { connection: id }, { actor: audit.entry.actor, at: audit.at });
           await record(tx, connection.tenant, audit);
           return connection;

@@ -41,17 +41,13 @@ export async function judgeChanges(tx: BulkTransaction, of: Of, when: When): Pro
   return await judging.carryOut();
 }
 
-/**
- * The rules that these connections go by, or what these look at, is not what it was: what waits is to be judged anew. Waits for no plan. Whoever
- * is judging by what was there before is waited for, and the mark is seen after them.
- */
-export async function markToJudge(sql: Sql, some: SomeConnections, at: Date): Promise<void> {
+/** The rules that these connections go by, or what these look at, is not what it was: what waits is to be judged anew. Waits for no plan. */
+export async function markToJudge(sql: Sql, some: SomeConnections): Promise<void> {
   const { where, id } = theConnections(some);
   await sql.query(
-    `INSERT INTO to_judge (connection_id, tenant_id, marked_at)
-     SELECT n.id, n.tenant_id, $2::timestamptz FROM connection n WHERE ${where} ORDER BY n.id
-     ON CONFLICT (connection_id) DO UPDATE SET tenant_id = excluded.tenant_id, marked_at = excluded.marked_at`,
-    [id, at.toISOString()],
+    `INSERT INTO to_judge (connection_id, tenant_id) SELECT n.id, n.tenant_id FROM connection n WHERE ${where} ORDER BY n.id
+     ON CONFLICT (connection_id) DO UPDATE SET tenant_id = excluded.tenant_id, mark = excluded.mark`,
+    [id],
   );
 }
 
@@ -61,12 +57,16 @@ export async function markToJudge(sql: Sql, some: SomeConnections, at: Date): Pr
  */
 export async function judgeMarked(database: Database, at: Date): Promise<number> {
   const marked = await database.bulk(database.root, (tx) =>
-    tx.query<Of>('SELECT connection_id AS connection, tenant_id AS tenant FROM to_judge ORDER BY 1'),
+    tx.query<Of & { readonly mark: string }>(
+      'SELECT connection_id AS connection, tenant_id AS tenant, mark FROM to_judge ORDER BY 1',
+    ),
   );
   let [altered, failed]: [number, unknown[]] = [0, []];
-  for (const of of marked) {
+  for (const { mark, ...of } of marked) {
     try {
-      altered += await database.bulk(of.tenant, (tx) => judgeIn(tx, of, at));
+      const judged = await database.bulk(of.tenant, (tx) => judgeIn(tx, of, at));
+      if (judged !== null) await database.bulk(of.tenant, (tx) => unmark(tx, of, mark));
+      altered += judged ?? 0;
     } catch (error) {
       failed = [...failed, error]; // one whose policy cannot be read keeps no other waiting
     }
@@ -75,23 +75,24 @@ export async function judgeMarked(database: Database, at: Date): Promise<number>
   return altered;
 }
 
-async function judgeIn(tx: BulkTransaction, of: Of, at: Date): Promise<number> {
+/** null: somebody else has the change set. */
+async function judgeIn(tx: BulkTransaction, of: Of, at: Date): Promise<number | null> {
   const [free] = await tx.query<{ revision: string }>(
     'SELECT change_revision AS revision FROM connection WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED',
     [of.connection],
   );
-  if (free === undefined) return 0;
-  // Before the rules are read: whoever is changing them just now is waited for here, or marks it again.
-  const marked = await tx.query('DELETE FROM to_judge WHERE connection_id = $1 RETURNING true', [
-    of.connection,
-  ]);
-  if (marked.length === 0) return 0;
+  if (free === undefined) return null;
   const revision = Number(free.revision) + 1;
   const { altered, entries } = await judgeChanges(tx, of, { revision, at });
   if (altered === 0) return 0;
   await tx.query('UPDATE connection SET change_revision = $2 WHERE id = $1', [of.connection, revision]);
   await appendAudit(tx, of.tenant, at, entries);
   return altered;
+}
+
+/** In a transaction of its own, where it holds nothing that others wait for. Who has marked it again since then was not seen: that stays. */
+async function unmark(sql: Sql, { connection }: Of, mark: string): Promise<void> {
+  await sql.query('DELETE FROM to_judge WHERE connection_id = $1 AND mark = $2', [connection, mark]);
 }
 
 const BATCH = 1_000;

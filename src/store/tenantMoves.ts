@@ -64,7 +64,7 @@ export function tenantMoves(database: Database): TenantMoves {
           await passOnSuspensions(tx, move);
           await disagreeOnPlaces(tx, move.id);
           const moving = { tenant: move.id, reach: 'subtree' } as const;
-          await markToJudge(tx, moving, move.at);
+          await markToJudge(tx, moving);
           await noteConfigurator(tx, moving, { actor: move.by, at: move.at });
           const tenant = await readTenant(tx, scope, move.id);
           await tellOfMove(tx, ends, move, tenant.dataKey);

@@ -103,7 +103,7 @@ export class TenantPolicies {
         [tenant, policy as Json, before.version + 1, by.at.toISOString(), by.actor],
       );
       const governed = { tenant, reach: 'subtree' } as const;
-      if (judgesOtherwise(before.policy, policy)) await markToJudge(tx, governed, by.at);
+      if (judgesOtherwise(before.policy, policy)) await markToJudge(tx, governed);
       await noteConfigurator(tx, governed, by);
       await appendAudit(tx, tenant, by.at, [change.entry(before.policy, policy)]);
       return await readOwn(tx, scope, tenant);

@@ -146,7 +146,7 @@ async function nameElsewhere(
 ): Promise<void> {
   await disagreeOnPlaces(sql, id);
   const own = { tenant: id, reach: 'own' } as const;
-  await markToJudge(sql, own, at);
+  await markToJudge(sql, own);
   if (actor !== undefined) await noteConfigurator(sql, own, { actor, at });
 }
 

@@ -289,6 +289,27 @@ describe('When rules change', () => {
     },
   );
 
+  it('all at once, with moves, other names and plans, none stops another, and what came last counts', async () => {
+    const [top, other] = [await install.tenant(), await install.tenant()];
+    const middle = await install.tenant(top);
+    const all = [await withRules([], top), await withRules([], middle), await withRules([], middle)];
+    for (const round of [1, 2, 3]) {
+      const rules = [round === 3 ? rule('look', 'true', hold) : approveAll];
+      await Promise.all([
+        ...[top, middle].map((tenant) => tenantRules(tenant, rules)),
+        moveTenant(install, install.operator, { tenant: middle, parent: round === 2 ? top : other }),
+        ...all.map(({ connection }, at) =>
+          updateConnection(install, install.operator, { connection, name: `${round} ${at} ${connection}` }),
+        ),
+        install.store.decisions.openAgain(install.clock.now()),
+        ...all.map((one) => one.sync()),
+      ]);
+    }
+    await install.store.decisions.openAgain(install.clock.now());
+    for (const one of all) expect(await one.inState('held')).toEqual(['u1', 'u2', 'u3']);
+    expect(await install.auditIsWhole()).toBe(true);
+  });
+
   it('all that waits is judged anew within a minute without any plan, once for all processes', async () => {
     const tenant = await install.tenant();
     const [acme, resting] = [await withRules([], tenant), await withRules([], await install.tenant(tenant))];

@@ -157,7 +157,7 @@ export async function fillEveryTable(owner: pg.Client, tenant: string): Promise<
       },
     ],
     ['configurator', { ...in_connection, principal_id: principal, changed_at: '2026-01-01' }],
-    ['to_judge', { ...in_connection, marked_at: '2026-01-01' }],
+    ['to_judge', { ...in_connection }],
     [
       'assignment',
       { ...in_connection, change_id: v7(), principal_id: principal, name: 'n', assigned_at: '2026-01-01' },
