@@ -53,8 +53,8 @@ import { RunTakenOver } from './staging.ts';
 
 /** How many rows are in memory at once, and how many of them are thought about at once. */
 const [BATCH, AT_ONCE] = [1_000, 250];
-/** Up to here, looking each row up by key costs less than going over everybody. */
-const FEW = 5_000;
+/** Up to so many, and up to this share of all, looking each row up by key costs less than going over everybody. */
+const [FEW, FEW_OF_ALL] = [5_000, 0.02];
 
 export class Planning {
   readonly #database: Database;
@@ -200,12 +200,13 @@ export class Plan {
 
   /** Whether so few staged rows have to be looked at that it costs less to look each up than to go over all auth users. */
   async #areFew(): Promise<boolean> {
+    const few = Math.max(FEW, (this.facts.lastComplete?.users ?? 0) * FEW_OF_ALL);
     const [counted] = await this.#tx.query<{ rows: number }>(
       `SELECT count(*)::int AS rows FROM (
-         SELECT FROM staged_user WHERE run_id = $1 AND desired_hash IS NOT NULL LIMIT ${FEW + 1}) AS differing`,
-      [this.#run.id],
+         SELECT FROM staged_user WHERE run_id = $1 AND desired_hash IS NOT NULL LIMIT $2::int + 1) AS differing`,
+      [this.#run.id, Math.floor(few)],
     );
-    return (counted?.rows ?? 0) <= FEW;
+    return (counted?.rows ?? 0) <= few;
   }
 
   /** Rows that were staged a moment ago have no statistics: PostgreSQL has to be told whether there are few or many. */
