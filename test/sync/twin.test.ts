@@ -97,6 +97,8 @@ const life = fc.record({
   rules: fc.constantFrom<readonly object[]>([], rules, placing, [...rules, ...placing]),
   mapping: fc.oneof(fc.constant(mapping), mappings),
   matching,
+  /** All that the first run proposes, conflicts aside, is applied before anything else happens: then there is something to lose. */
+  isSettled: fc.boolean(),
   rounds: fc.array(round, { minLength: 3, maxLength: 6 }),
 });
 type Life = typeof life extends fc.Arbitrary<infer T> ? T : never;
@@ -157,6 +159,13 @@ class Pair {
       await pair.#addLocal(`local ${at}`, { ...local, place, tenant: below.get(place ?? '') ?? real.tenant });
     }
     return pair;
+  }
+
+  /** Everybody whom nothing keeps out is let in. */
+  async settle(): Promise<void> {
+    await this.live({
+      round: { edits: [], faults: {}, approves: 1, rejects: 0, localEdits: [], renames: [], applies: true },
+    });
   }
 
   async #addTenants(paths: readonly string[]): Promise<ReadonlyMap<string, TenantId>> {
@@ -339,6 +348,7 @@ describe('plan and apply, beside their twin', () => {
       await fc.assert(
         fc.asyncProperty(life, async (given) => {
           const pair = await Pair.begin(given);
+          if (given.isSettled) await pair.settle();
           for (const one of given.rounds) await pair.live({ round: one });
         }),
         { numRuns: RUNS, endOnFailure: true },
@@ -362,7 +372,7 @@ describe('plan and apply, beside their twin', () => {
             await bringsAllUsers(pair);
           }
         }),
-        { numRuns: RUNS / 2, endOnFailure: true, seed: -596158809, path: '0' },
+        { numRuns: RUNS / 2, endOnFailure: true },
       );
     },
     12_000 * RUNS,
@@ -389,7 +399,7 @@ describe('plan and apply, beside their twin', () => {
           }
           expect(changes[1]).toEqual(changes[0]);
         }),
-        { numRuns: RUNS / 2, endOnFailure: true, seed: -596158809, path: '0' },
+        { numRuns: RUNS / 2, endOnFailure: true },
       );
     },
     12_000 * RUNS,
