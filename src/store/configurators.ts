@@ -3,6 +3,7 @@
  * had a part in one of its changes.
  */
 import type { Actor } from '../domain/audit.ts';
+import type { ConnectionId } from '../domain/ids.ts';
 import type { Sql } from './database.ts';
 import { type SomeConnections, theConnections } from './scope.ts';
 
@@ -45,5 +46,15 @@ export async function noteConfigurator(sql: Sql, some: SomeConnections, { actor,
      SELECT n.id, $2::uuid, n.tenant_id, $3::timestamptz FROM connection n WHERE ${where} ORDER BY n.id
      ON CONFLICT (connection_id, principal_id) DO UPDATE SET changed_at = greatest(f.changed_at, excluded.changed_at)`,
     [id, actor.id, at.toISOString()],
+  );
+}
+
+/** Of a connection that is new: whoever has last changed each of the policies that it goes by has configured it too, although it was not there yet. */
+export async function noteAuthorsOfPolicies(sql: Sql, connection: ConnectionId): Promise<void> {
+  await sql.query(
+    `INSERT INTO configurator AS f (connection_id, principal_id, tenant_id, changed_at)
+     SELECT n.id, p.principal_id, n.tenant_id, p.changed_at FROM connection n CROSS JOIN LATERAL policy_authors_over(n.tenant_id) p WHERE n.id = $1::uuid
+     ON CONFLICT (connection_id, principal_id) DO UPDATE SET changed_at = greatest(f.changed_at, excluded.changed_at)`,
+    [connection],
   );
 }

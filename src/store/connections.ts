@@ -18,7 +18,7 @@ import { type Listed, type PageOptions, toPage } from '../domain/page.ts';
 import { Policy } from '../domain/policy.ts';
 import { Problem } from '../domain/problem.ts';
 import { type Audited, record } from './audited.ts';
-import { noteConfigurator } from './configurators.ts';
+import { noteAuthorsOfPolicies, noteConfigurator } from './configurators.ts';
 import { type Database, type Sql, sqlOf } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import type { Connection as ConnectionRow, Prisma } from './generated/client.ts';
@@ -116,6 +116,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
             },
           });
           await noteConfigurator(sqlOf(tx), { connection: id }, { actor: audit.entry.actor, at: audit.at });
+          await noteAuthorsOfPolicies(sqlOf(tx), id);
           await record(tx, tenant, audit);
           return toConnection(row);
         }),

@@ -13,12 +13,15 @@ const DAY_MS = 86_400_000;
 /** Whom it concerns, as auth users of the connection. */
 export type Leaver = Pick<Absent, 'externalId' | 'linked'>;
 
-/** Of a `leaver`: something other than its connection has made them active since; whoever is suspended again waits from then on. */
-const WAS_BACK = (leaver: string) => `(
+/**
+ * Of a `leaver`: something other than its connection has made them active since then; whoever is suspended, or deleted, again is so from a
+ * later time on.
+ */
+export const WAS_BACK = (leaver: string, then: 'since' | 'deleted_at') => `(
   EXISTS (SELECT FROM event e WHERE e.auth_user_id = ${leaver}.auth_user_id AND e.change_id IS NULL AND e.type = 'user.reactivated'
-    AND e.created_at > ${leaver}.since)
+    AND e.created_at > ${leaver}.${then})
   OR EXISTS (SELECT FROM change b WHERE b.auth_user_id = ${leaver}.auth_user_id AND b.kind = 'reactivate' AND b.outcome = 'applied'
-    AND b.closed_at > ${leaver}.since))`;
+    AND b.closed_at > ${leaver}.${then}))`;
 
 /** The leavers of one connection, within the transaction of a plan. */
 export class PlannedLeavers {
@@ -71,8 +74,9 @@ export class PlannedLeavers {
       `INSERT INTO leaver (connection_id, external_id, tenant_id, auth_user_id, since)
        SELECT $1, i.external_id, $3, i.auth_user_id, $4 FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
        WHERE i.connection_id = $1 AND i.external_id = ANY ($2::text[]) AND a.state = 'suspended'
-       ON CONFLICT (connection_id, external_id) DO UPDATE SET auth_user_id = excluded.auth_user_id, since = excluded.since
-         WHERE leaver.auth_user_id <> excluded.auth_user_id OR ${WAS_BACK('leaver')}`,
+       ON CONFLICT (connection_id, external_id) DO UPDATE SET auth_user_id = excluded.auth_user_id, since = excluded.since,
+           deleted_at = NULL
+         WHERE leaver.auth_user_id <> excluded.auth_user_id OR ${WAS_BACK('leaver', 'since')}`,
       [this.#run.connection, users, this.#run.tenant, at.toISOString()],
     );
   }
@@ -100,7 +104,7 @@ export class PlannedLeavers {
             WHERE g.auth_user_id = a.id AND g.connection_id = $1) AS roles
          FROM leaver l JOIN identity i ON i.connection_id = $1 AND i.external_id = l.external_id AND i.auth_user_id = l.auth_user_id
            JOIN auth_user a ON a.id = l.auth_user_id AND a.state = 'suspended'
-         WHERE l.connection_id = $1 AND l.since <= $3 AND l.external_id > $4 AND NOT ${WAS_BACK('l')}
+         WHERE l.connection_id = $1 AND l.since <= $3 AND l.external_id > $4 AND NOT ${WAS_BACK('l', 'since')}
            AND NOT EXISTS (SELECT FROM planned p WHERE p.external_id = l.external_id)
            AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = l.external_id AND s.problem IS NOT NULL)
          ORDER BY l.external_id LIMIT ${PAGE}`,

@@ -8,6 +8,7 @@ import type { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/i
 import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { manyIds } from './ids.ts';
+import { WAS_BACK } from './leavers.ts';
 import { LIVE } from './livingChanges.ts';
 import { tryLockForPlan } from './locks.ts';
 
@@ -73,15 +74,16 @@ export class UserPurge {
   }
 
   /**
-   * Nobody for whom a change waits or a refusal stands: they may be back; nor whom another directory's policy keeps; nor who was taken back
-   * and is there still: after a purge they would be somebody new, whom nobody has taken back.
+   * Nobody for whom a change waits or a refusal stands: they may be back; nor whom another directory's policy keeps; nor who was active
+   * again since, and was deleted by another directory: that counts; nor who was taken back and is there still: after a purge they would be
+   * somebody new, whom nobody has taken back.
    */
   #due(tx: Sql, { connection, afterDays }: Purging, now: Date): Promise<readonly Due[]> {
     return tx.query<Due>(
       `SELECT a.id AS user, a.tenant_id AS tenant, a.version,
          to_char(l.deleted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "deletedAt"
        FROM leaver l JOIN auth_user a ON a.id = l.auth_user_id AND a.state = 'deleted'
-       WHERE l.connection_id = $1 AND l.deleted_at <= $2
+       WHERE l.connection_id = $1 AND l.deleted_at <= $2 AND NOT ${WAS_BACK('l', 'deleted_at')}
          AND NOT EXISTS (SELECT FROM change w WHERE w.auth_user_id = a.id AND w.state IN ${LIVE})
          AND NOT (EXISTS (SELECT FROM directory_user d WHERE d.connection_id = l.connection_id AND d.external_id = l.external_id)
            AND EXISTS (SELECT FROM change u WHERE u.auth_user_id = a.id AND u.connection_id = l.connection_id AND u.kind = 'delete'

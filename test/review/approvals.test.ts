@@ -326,6 +326,26 @@ describe('Whose approval counts', () => {
     expect(await approve(acme, first, 'later')).toMatchObject({ decided: 1 });
   });
 
+  it('leaves out whoever last changed a policy before there was the connection, of tenants above too, until its first apply', async () => {
+    const parent = await install.tenant();
+    const tenant = await install.tenant(parent);
+    const [own, above] = [
+      await aCaller(install, tenant, 'tenant-administrator'),
+      await aCaller(install, parent, 'tenant-administrator'),
+    ];
+    await setTenantPolicy(install, above, { tenant: parent, timeZone: 'Europe/Rome' });
+    await setTenantPolicy(install, own, { tenant, timeZone: 'Europe/Berlin' });
+    const acme = await asking({ configurators: 'refused' }, 1, tenant);
+    for (const by of [own, above])
+      expect(await approve(acme, by, 'u1')).toMatchObject({ refused: [{ because: 'own-configuration' }] });
+    expect(await approve(acme, await somebody(acme), 'u1')).toMatchObject({ decided: 1 });
+    install.clock.advance(60_000);
+    await acme.apply();
+    acme.directory.add({ id: 'later' });
+    await acme.sync();
+    expect(await approve(acme, above, 'later')).toMatchObject({ decided: 1 });
+  });
+
   it('leaves out whoever has moved or renamed the tenant, of whose connections alone', async () => {
     const [parent, other] = [await install.tenant(), await install.tenant()];
     const above = await asking({ configurators: 'refused' }, 1, parent);

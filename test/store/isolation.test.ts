@@ -267,6 +267,7 @@ describe('functions that look past row-level security', () => {
       'place_tenant',
       'plan_in_tenant',
       'policies_over',
+      'policy_authors_over',
       'principal_above',
       'read_anew',
       'seats_left',

@@ -314,6 +314,37 @@ describe('Whoever was deleted long ago', () => {
     });
   });
 
+  it('is kept for as long as their last deletion asks, not by an earlier one that did not last', async () => {
+    const tenant = await install.tenant();
+    const first = await settled(2, { tenant, policy: purging });
+    const { id } = await first.user('u1');
+    const second = await install.connect({
+      ...{ directory: aDirectory({ users: 0 }), tenant, guards: noGuards, policy: purging },
+    });
+    first.directory.remove('u1');
+    await first.syncAndApply();
+    await asOwner(install.database.url, (client) =>
+      client.query(
+        `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version) VALUES ($1, 'x', $2, $3, '\\x00', 1)`,
+        [second.connection, tenant, id],
+      ),
+    );
+    install.clock.advance(10 * DAY_MS);
+    second.directory.add({ id: 'x' });
+    await second.syncAndApply();
+    expect((await first.user('u1')).state).toBe('active');
+    install.clock.advance(90 * DAY_MS);
+    second.directory.edit('x', { state: 'deprovisioned' });
+    await second.syncAndApply();
+    expect((await first.user('u1')).state).toBe('deleted');
+    const purgedAt = async () => (await getUser(install, first.administrator, id)).purgedAt;
+    await purge();
+    expect(await purgedAt()).toBeNull();
+    install.clock.advance(90 * DAY_MS);
+    await purge();
+    expect(await purgedAt()).toEqual(install.clock.now());
+  });
+
   it('is kept where they are back, where nobody has said how long, and where another directory has them too', async () => {
     const back = await settled(2, { policy: purging });
     const forever = await settled(2, { policy: {} });
