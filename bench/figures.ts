@@ -1,5 +1,6 @@
 /** From what was measured to what is printed: value, floor, ratio and limit of each figure. */
 import type { Reads } from './authorization.ts';
+import { type Crowd, type FairTimes, GREEDY } from './fairness.ts';
 import type { Beside, ReviewTimes } from './review.ts';
 import type { Part, TreeTimes } from './tenancy.ts';
 import type { Report } from './worker.ts';
@@ -140,6 +141,33 @@ export function pullFigures(users: number, pulled: Report): readonly Figure[] {
 function megabytes(name: string, bytes: number, limit: number): Figure {
   const value = bytes / 1e6;
   return { name, value, unit: 'MB', floor: null, ratio: null, limit, ok: value <= limit };
+}
+
+/** The floor of what is waited is what is fair; the bare work is that of one round. */
+export function fairFigures({ tenants, users }: Crowd, times: FairTimes): readonly Figure[] {
+  const beside = (name: string, ms: number, floorMs: number, limit: number): Figure => {
+    const [value, floor] = [ms / 1_000, floorMs / 1_000];
+    return {
+      name,
+      value,
+      unit: 's',
+      floor,
+      ratio: value / floor,
+      limit: limit * floor,
+      ok: value <= limit * floor,
+    };
+  };
+  return [
+    beside(
+      `longest wait of ${tenants} tenants of ${users} users each, all due at once`,
+      times.longest,
+      times.round,
+      1.5,
+    ),
+    beside('that, beside the bare work of as many runs', times.longest, times.bareRound, 1.5),
+    beside(`until the ${GREEDY} runs of the customer before them have ended`, times.all, times.work, 1.5),
+    megabytes(HIGHEST, times.peakMemory, 300),
+  ];
 }
 
 /** How both answer the same reads. The ratio is of processor time, and of what one waits: how many times the floor's. */

@@ -11,8 +11,11 @@ import { parseArgs } from 'node:util';
 import { joinEmbeddedPostgres } from '../src/store/embedded.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { measureReads } from './authorization.ts';
+import { say } from './children.ts';
+import { measureFairness } from './fairness.ts';
 import {
   type Figure,
+  fairFigures,
   figures,
   pullFigures,
   readFigures,
@@ -23,7 +26,7 @@ import {
 } from './figures.ts';
 import { populate } from './population.ts';
 import { measureReview } from './review.ts';
-import { measureDirectory, measureLarge, measurePull, say } from './sync.ts';
+import { measureDirectory, measureLarge, measurePull } from './sync.ts';
 import { measureTree } from './tenancy.ts';
 
 const HELP = `npm run bench -- [SECTION …] [--users N] [--tenants N] [--seconds N] [--pull] [--out FILE]
@@ -32,16 +35,19 @@ const HELP = `npm run bench -- [SECTION …] [--users N] [--tenants N] [--second
   large           the same in a directory ten times as large, and what a hundred changes and one cost there
   authorization   reading what a user may do, over HTTP, with the key of an application that sees all tenants
   review          listing, filtering, grouping and approving very many open changes
+  fair            one worker's runs of very many tenants, all due at the same moment, and of a customer with many connections
   tenants         moving a part of the tree while others read of it, and saying what is below the root
   Without a section: all.
 
-  --users N    how many there are (default 100000 in the directory, 1000000 elsewhere; of large, in the large one; of review, 200000 changes)
-  --tenants N  that they are spread over, eight deep (default 10000)
+  --users N    how many there are (default 100000 in the directory, 1000000 elsewhere; of large, in the large one; of review, 200000 changes;
+               of fair, 1000 in the directory of each tenant)
+  --tenants N  that they are spread over, eight deep (default 10000); of fair, that are due (default 1000)
   --seconds N  for each measurement of reads (default 10)
   --pull       of sync, only the first pull: how long it takes, and how much memory the worker needs for it
   --out FILE   also write the figures as a JSON array of {name, value, unit, floor, ratio, limit, ok}
 
 The limits of sync are those of 100,000 users; with another size they are in proportion. What is moved is a tenth as large as the rest.
+Of fair, few tenants or small directories show what it takes to warm up.
 `;
 
 const sections = {
@@ -49,6 +55,7 @@ const sections = {
   large: largeFigures,
   authorization: () => withPostgres(authorizationFigures),
   review: () => withPostgres(reviewing),
+  fair: () => withPostgres(fairnessFigures),
   tenants: () => withPostgres(tenantFigures),
 } as const;
 
@@ -56,7 +63,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     users: { type: 'string' },
-    tenants: { type: 'string', default: '10000' },
+    tenants: { type: 'string' },
     seconds: { type: 'string', default: '10' },
     pull: { type: 'boolean', default: false },
     out: { type: 'string' },
@@ -102,7 +109,7 @@ async function largeFigures(): Promise<readonly Figure[]> {
 }
 
 async function authorizationFigures(url: string): Promise<readonly Figure[]> {
-  const population = { users: Number(values.users ?? 1_000_000), tenants: Number(values.tenants) };
+  const population = { users: Number(values.users ?? 1_000_000), tenants: Number(values.tenants ?? 10_000) };
   say(`${population.users} users in ${population.tenants} tenants`);
   await populate(url, population);
   const secretKey = randomBytes(32).toString('base64');
@@ -120,8 +127,13 @@ async function reviewing(url: string): Promise<readonly Figure[]> {
   return reviewFigures(changes, await measureReview(url, changes));
 }
 
+async function fairnessFigures(url: string): Promise<readonly Figure[]> {
+  const crowd = { tenants: Number(values.tenants ?? 1_000), users: Number(values.users ?? 1_000) };
+  return fairFigures(crowd, await measureFairness(url, crowd));
+}
+
 async function tenantFigures(url: string): Promise<readonly Figure[]> {
-  const population = { users: Number(values.users ?? 1_000_000), tenants: Number(values.tenants) };
+  const population = { users: Number(values.users ?? 1_000_000), tenants: Number(values.tenants ?? 10_000) };
   say(`${population.users} users in ${population.tenants} tenants`);
   await populate(url, population);
   const part = { tenants: Math.ceil(population.tenants / 10), users: Math.ceil(population.users / 10) };

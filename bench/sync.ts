@@ -1,16 +1,12 @@
 /** Syncs of a simulated Entra ID directory by a worker in a process of its own, and the floor in another. */
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import memory from '../bin/memory.json' with { type: 'json' };
 import { spawnSimulator } from '../simulators/start.ts';
+import { answer, forkWorker, say } from './children.ts';
 import type { Floor, Large, Measured } from './figures.ts';
 import type { Order, Report, Setup } from './worker.ts';
-
-export function say(text: string): void {
-  process.stderr.write(`${text}\n`);
-}
 
 type Stage = {
   readonly worker: Awaited<ReturnType<typeof startWorker>>;
@@ -90,14 +86,7 @@ async function firstSync(worker: Stage['worker'], edit: Stage['edit'], users: nu
 }
 
 async function startWorker(setup: Setup) {
-  // As bin/rollcall.js starts it: with its memory settings, and with compiled code that is kept from one start to the next.
-  const env = {
-    NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/rollcall'),
-    ...memory.environment,
-    ...process.env,
-    NODE_OPTIONS: memory.nodeOptions,
-  };
-  const child = fork(join(import.meta.dirname, 'worker.ts'), { env });
+  const child = forkWorker('worker.ts');
   child.send(setup);
   await answer(child);
   return {
@@ -116,16 +105,4 @@ async function measureFloor(directory: object, url: string) {
   const child = fork(join(import.meta.dirname, 'floor.ts'));
   child.send({ directory, url });
   return (await answer(child)) as Floor;
-}
-
-/** What the child says next; its end without a word is an error. */
-async function answer(child: ChildProcess): Promise<unknown> {
-  const heard = new AbortController();
-  const ended = once(child, 'exit', { signal: heard.signal }).then(([code]) => {
-    throw new Error(`${child.spawnfile} ${child.spawnargs.at(-1)} ended with ${code}`);
-  });
-  ended.catch(() => {}); // its later end is what we ask for
-  const [message] = (await Promise.race([once(child, 'message'), ended])) as [unknown];
-  heard.abort();
-  return message;
 }
