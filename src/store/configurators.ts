@@ -21,8 +21,8 @@ export const CONFIGURED = (connection: string) => {
 };
 
 /**
- * Whether the principal has said what is to be otherwise in the change `c`; or let it go, since the last apply, by saying that it is about somebody
- * else than whom a guard took it for.
+ * Whether the principal has said what is to be otherwise in the change `c`; or let it go by saying that it is about somebody else than whom a
+ * guard took it for: this very change, whatever was applied since; or one of the same people, since the last apply.
  */
 export const HAD_PART = (principal: string) => `(EXISTS (SELECT FROM adjustment j
     WHERE j.connection_id = c.connection_id AND j.external_id = c.external_id AND ${principal} = ANY (j.editors))
@@ -33,7 +33,7 @@ const CALLED_DIFFERENT = (
   principal: string,
 ) => `EXISTS (SELECT FROM pair q
     WHERE q.connection_id = c.connection_id AND q.${side} = c.external_id AND q.state = 'different' AND q.principal_id = ${principal}
-      AND q.decided_at > ${LAST_APPLY('c.connection_id')})`;
+      AND (q.decided_at > c.created_at OR q.decided_at > ${LAST_APPLY('c.connection_id')}))`;
 
 type By = { readonly actor: Actor; readonly at: Date };
 

@@ -388,9 +388,19 @@ describe('Whose approval counts', () => {
       expect(await approve(acme, one, changed)).toMatchObject({
         refused: [{ because: 'own-configuration' }],
       });
-      expect(await approve(acme, other, changed)).toMatchObject({ decided: 1 });
     }
     expect(await approve(acme, one, 'third')).toMatchObject({ decided: 1 });
+    await asOwner(install.database.url, (client) =>
+      client.query(`UPDATE change SET created_at = '2026-01-01' WHERE connection_id = $1`, [acme.connection]),
+    );
+    install.clock.advance(60_000);
+    await acme.apply();
+    for (const changed of ['new', 'old']) {
+      expect(await approve(acme, one, changed), 'an apply of others alters nothing').toMatchObject({
+        refused: [{ because: 'own-configuration' }],
+      });
+      expect(await approve(acme, other, changed)).toMatchObject({ decided: 1 });
+    }
   });
 
   it('leaves out an approval by whoever changed the configuration after it', async () => {
