@@ -8,9 +8,9 @@ import { openLogger } from '../src/log.ts';
 /** What it is sent first; whatever comes next ends it. */
 export type FairSetup = { readonly url: string; readonly secretKey: string };
 
-/** `at`: milliseconds since 1970. Memory in bytes, the highest since the process began; when it is `ready`, until then. */
+/** `at`: milliseconds since 1970. Memory in bytes, the highest since the process began. */
 export type FairWord =
-  | { readonly said: 'ready'; readonly slots: number; readonly memory: number }
+  | { readonly said: 'ready' }
   | { readonly said: 'began' | 'ended' | 'failed'; readonly connection: string; readonly at: number }
   | { readonly said: 'closed'; readonly memory: number };
 
@@ -28,9 +28,6 @@ function listen(line: string): void {
   else if (level === 'warn' || level === 'error') process.stderr.write(line);
 }
 
-/** `maxRSS` is in kilobytes. */
-const memory = () => process.resourceUsage().maxRSS * 1024;
-
 process.once('disconnect', () => process.exit()); // also where the parent is gone
 process.once('message', async ({ url, secretKey }: FairSetup) => {
   const config = parseConfig({ DATABASE_URL: url, ROLLCALL_SECRET_KEY: secretKey });
@@ -39,7 +36,8 @@ process.once('message', async ({ url, secretKey }: FairSetup) => {
   const daemon = await openDaemon(config, await openInstall(config, log, connectors), 'worker');
   process.once('message', async () => {
     await daemon.close();
-    process.send?.({ said: 'closed', memory: memory() } satisfies FairWord, () => process.disconnect());
+    const memory = process.resourceUsage().maxRSS * 1024; // kilobytes
+    process.send?.({ said: 'closed', memory } satisfies FairWord, () => process.disconnect());
   });
-  tell({ said: 'ready', slots: config.concurrency, memory: memory() });
+  tell({ said: 'ready' });
 });

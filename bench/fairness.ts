@@ -9,7 +9,7 @@
  * hands as the worker has slots. What a tenant really waits is from the moment at which all are due until its own run is done. Longer than the
  * round makes it each slot that stands idle, each moment that the worker spends between runs, and each run that the customer has while others had none
  * yet. Runs that hinder each other make both longer; so there is the bare work too: runs like these, as many side by side, without queue and
- * turns.
+ * turns, before and after.
  *
  * A run is counted from the worker's word that it has begun to its word that all is stored. (The database notes the end of a run
  * within the transaction that stores its plan, some time before its commit.)
@@ -22,6 +22,7 @@ import pg from 'pg';
 import { connectors } from '../connectors/registry.ts';
 import { openQueues } from '../jobs/queue.ts';
 import { type SimulatorAccess, spawnSimulator } from '../simulators/start.ts';
+import { parseConfig } from '../src/config.ts';
 import type { ConnectionId, TenantId } from '../src/domain/ids.ts';
 import type { Caller } from '../src/domain/permission.ts';
 import { openLogger } from '../src/log.ts';
@@ -82,24 +83,29 @@ async function onStage(
   setup: FairSetup,
   { tenants, users, simulator }: Crowd & { simulator: SimulatorAccess },
 ): Promise<FairTimes> {
-  const sample = Math.max(20, Math.ceil(tenants / 20));
+  const slots = parseConfig({}).concurrency; // unless told otherwise, and nobody tells the worker
   say(`${tenants} tenants with a directory of ${users} users each, and a customer with ${GREEDY}`);
   const customer = (await createTenant(bench, bench.operator, { name: 'customer' })).id;
   const connect = (count: number, kind: string, parent: TenantId | null = null) =>
     connectMany(bench, simulator, { count, kind, parent });
   const greedy = await connect(GREEDY, 'part', customer);
   const single = await connect(tenants, 'tenant');
-  const samples = await connect(sample, 'sample');
-
-  const due = new Date(Math.ceil(Date.now() / 1_000 + 15 + 0.03 * tenants) * 1_000);
-  await setDue(bench, setup.url, [...greedy, ...single], due);
   const all = [...greedy, ...single];
-  const { runs, slots, memory } = await atWork(setup, (worker) => watch(worker, all, due), due);
+  const sample = Math.max(GREEDY, Math.ceil(tenants / 20));
+  const bare = async (kind: string) => {
+    say(`the bare work: ${sample} runs of others, ${slots} at a time`);
+    return await bareRun(bench, await connect(sample, kind), slots);
+  };
+  await bare('warming up');
+  const before = await bare('before');
+  const due = new Date(Math.ceil(Date.now() / 1_000 + 15 + 0.03 * tenants) * 1_000);
+  await setDue(bench, setup.url, all, due);
+  say(`all due at ${due.toISOString()}, for one worker with ${slots} slots`);
+  const { runs, memory } = await atWork(setup, (worker) => watch(worker, all, due), due);
   await ensureStored(bench.client, runs.length, due);
-  say(`the bare work: ${sample} runs of others, ${slots} at a time`);
-  const bareRun = await measureBare(bench, samples, slots);
+  const after = await bare('after');
   const times = timesOf(runs, new Set(single), slots);
-  return { ...times, bareRound: bareRun * (tenants + 1), peakMemory: memory };
+  return { ...times, bareRound: ((before + after) / 2) * (tenants + 1), peakMemory: memory };
 }
 
 /** With a worker that is there before the runs are due, and gone when they are done. */
@@ -107,22 +113,18 @@ async function atWork(
   setup: FairSetup,
   watched: (worker: ChildProcess) => Promise<readonly Run[]>,
   due: Date,
-): Promise<{ readonly runs: readonly Run[]; readonly slots: number; readonly memory: number }> {
+): Promise<{ readonly runs: readonly Run[]; readonly memory: number }> {
   const worker = forkWorker('fairWorker.ts');
   try {
     worker.send(setup);
     const ready = (await answer(worker)) as FairWord;
     if (ready.said !== 'ready' || Date.now() > due.getTime())
       throw new Error('The runs were due before the worker was there.');
-    const { slots } = ready;
-    say(
-      `all due at ${due.toISOString()}; one worker, with ${slots} slots and ${megabytes(ready.memory)} so far`,
-    );
     const runs = await watched(worker);
     worker.send('end');
     const [closed] = (await Promise.all([answer(worker), once(worker, 'exit')])) as [FairWord, unknown];
     if (closed.said !== 'closed') throw new Error('There was another run than those due.');
-    return { runs, slots, memory: closed.memory };
+    return { runs, memory: closed.memory };
   } finally {
     worker.kill();
   }
@@ -153,8 +155,6 @@ async function connectMany(
   }
   return made;
 }
-
-const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
 
 /** By their schedules, which have a second here so that nothing spreads them, and in this order in the line. */
 async function setDue(bench: Bench, url: string, due: readonly ConnectionId[], at: Date): Promise<void> {
@@ -234,29 +234,23 @@ function mostAtOnce(runs: readonly Run[]): number {
 }
 
 /** What one more run takes, in milliseconds, where so many always run. */
-async function measureBare(bench: Bench, sample: readonly ConnectionId[], slots: number): Promise<number> {
+async function bareRun(bench: Bench, sample: readonly ConnectionId[], slots: number): Promise<number> {
   const deps = {
     ...bench,
     log: { info: () => {}, warn: () => {} },
     openConnector: (id: ConnectionId) => openStoredConnector(bench, id),
   };
   const left = [...sample];
-  const hand = async (until: number) => {
-    for (let next = left.shift(); next !== undefined; next = left.length > until ? left.shift() : undefined) {
-      const signal = new AbortController().signal;
+  const hand = async () => {
+    for (let connection = left.shift(); connection !== undefined; connection = left.shift()) {
       const { result } = await syncConnection(deps, {
-        connection: next,
-        trigger: 'demand',
-        requestedBy: 'bench',
-        signal,
+        ...{ connection, trigger: 'demand', requestedBy: 'bench' },
+        signal: new AbortController().signal,
       });
       if (result !== 'finished') throw new Error('A run failed.');
     }
   };
-  const hands = (until: number) => Promise.all(Array.from({ length: slots }, () => hand(until)));
-  await hands(Math.floor(sample.length / 2)); // warmed up
   const began = performance.now();
-  const measured = left.length;
-  await hands(0);
-  return (performance.now() - began) / measured;
+  await Promise.all(Array.from({ length: slots }, hand));
+  return (performance.now() - began) / sample.length;
 }
