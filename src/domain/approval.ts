@@ -46,7 +46,7 @@ export function explainHindrance(because: Hindrance, { from }: { readonly from: 
     case 'needs-role':
       return `the policy asks for an approval by somebody with the role ${from}`;
     case 'own-configuration':
-      return 'the policy asks for somebody who has changed neither the configuration of the connection since its last apply nor this change: ask another reviewer';
+      return 'the policy asks for somebody who has changed neither the configuration of the connection since the last apply before this change nor the change itself: ask another reviewer';
     case 'approved-already':
       return 'you have approved it already: it waits for somebody else';
   }

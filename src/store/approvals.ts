@@ -7,7 +7,7 @@ import type { AuditEntry } from '../domain/audit.ts';
 import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { APPROVER_ROLES, type ApproverRole } from '../domain/reviewRules.ts';
 import { appendAudit } from './audit.ts';
-import { CONFIGURED, HAD_PART } from './configurators.ts';
+import { HAD_PART, HAS_CONFIGURED } from './configurators.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 
 /** Of `policy_verdict v`: one approval by anybody who may decide is not enough. */
@@ -87,7 +87,7 @@ export const APPROVALS = `CASE WHEN ${ASKS_MORE} OR v.deadline_hours IS NOT NULL
     FROM (SELECT DISTINCT ON (a.principal_id) n.actor ->> 'name' AS by, n.reason, a.created_at AS at
           FROM approval a JOIN decision n ON n.id = a.decision_id CROSS JOIN LATERAL principal_above(a.principal_id, c.tenant_id) p
           WHERE a.change_id = c.id AND (a.counted_in = c.decision_id OR ${STANDS} AND ${RANK('p.role')} >= ${RANK('v.approver_role')}
-            AND (v.configurators OR a.principal_id NOT IN (${CONFIGURED('c.connection_id')}) AND NOT ${HAD_PART('a.principal_id')}))
+            AND (v.configurators OR NOT ${HAS_CONFIGURED('a.principal_id')} AND NOT ${HAD_PART('a.principal_id')}))
           ORDER BY a.principal_id, a.created_at) g), '[]')) END`;
 
 /** Whether any verdict on changes of the connection asks for more: one cheap look. */
@@ -109,13 +109,10 @@ export type Chosen = {
   readonly values: readonly unknown[];
 };
 
-/** What keeps the approver, `$1` with the role `$2`, from approving a change of the connection `$3`. The first that holds is told. */
+/** What keeps the approver, `$1` with the role `$2`, from approving a change of `change c`. The first that holds is told. */
 const HINDERS: readonly (readonly [Hindrance, string])[] = [
   ['needs-role', `coalesce(${RANK('$2::text')} < ${RANK('v.approver_role')}, true)`],
-  [
-    'own-configuration',
-    `NOT v.configurators AND ($1::uuid IN (${CONFIGURED('$3::uuid')}) OR ${HAD_PART('$1::uuid')})`,
-  ],
+  ['own-configuration', `NOT v.configurators AND (${HAS_CONFIGURED('$1::uuid')} OR ${HAD_PART('$1::uuid')})`],
 ];
 
 /**
@@ -139,23 +136,23 @@ export async function beginApproving(tx: BulkTransaction, by: Approver, chosen: 
   await tx.query(
     `UPDATE approving m SET hindrance = CASE ${hinders} END
      FROM change c JOIN policy_verdict v ON v.id = c.verdict_id WHERE m.asks_more AND c.id = m.change_id`,
-    [by.principal, by.role, chosen.connection],
+    [by.principal, by.role],
   );
   await tx.query(
     `WITH other AS MATERIALIZED (
-       SELECT o.id, p.role, o.id IN (${CONFIGURED('$3::uuid')}) AS configured
+       SELECT o.id, p.role
        FROM (SELECT DISTINCT a.principal_id AS id FROM approval a JOIN approving m ON m.change_id = a.change_id) o
-         CROSS JOIN LATERAL principal_above(o.id, $4::uuid) p WHERE o.id <> $1::uuid)
+         CROSS JOIN LATERAL principal_above(o.id, $3::uuid) p WHERE o.id <> $1::uuid)
      UPDATE approving m SET enough = g.others + 1 >= v.approvals AND (
-         v.escalate_to IS NULL OR ${DEADLINE} > $5::timestamptz OR g.escalated OR ${RANK('$2::text')} >= ${RANK('v.escalate_to')})
+         v.escalate_to IS NULL OR ${DEADLINE} > $4::timestamptz OR g.escalated OR ${RANK('$2::text')} >= ${RANK('v.escalate_to')})
      FROM change c JOIN policy_verdict v ON v.id = c.verdict_id CROSS JOIN LATERAL (
        SELECT count(DISTINCT o.id) AS others, coalesce(bool_or(${RANK('o.role')} >= ${RANK('v.escalate_to')}), false) AS escalated
        FROM approval a JOIN other o ON o.id = a.principal_id
          JOIN decision_change e ON e.decision_id = a.decision_id AND e.change_id = a.change_id AND e.fingerprint = c.fingerprint
        WHERE a.change_id = c.id AND ${STANDS} AND ${RANK('o.role')} >= ${RANK('v.approver_role')} 
-         AND (v.configurators OR NOT o.configured AND NOT ${HAD_PART('o.id')})) g
+         AND (v.configurators OR NOT ${HAS_CONFIGURED('o.id')} AND NOT ${HAD_PART('o.id')})) g
      WHERE m.asks_more AND m.hindrance IS NULL AND c.id = m.change_id`,
-    [by.principal, by.role, chosen.connection, chosen.tenant, by.at.toISOString()],
+    [by.principal, by.role, chosen.tenant, by.at.toISOString()],
   );
   // Where the rule asks for fewer by now, it is enough that whoever has approved says so again.
   await tx.query(

@@ -1,5 +1,5 @@
 /**
- * Who has configured a connection: where a policy asks for it, they approve none of its changes until an apply of it has finished. And who has
+ * Who has configured a connection: where a policy asks for it, they approve none of the changes that may have come of it. And who has
  * had a part in one of its changes.
  */
 import type { Actor } from '../domain/audit.ts';
@@ -7,22 +7,22 @@ import type { ConnectionId } from '../domain/ids.ts';
 import type { Sql } from './database.ts';
 import { type SomeConnections, theConnections } from './scope.ts';
 
-const LAST_APPLY = (connection: string) =>
-  `coalesce((SELECT max(y.created_at) FROM apply y WHERE y.connection_id = ${connection} AND y.state = 'finished'), '-infinity')`;
+/** When the last apply began that had finished before `change c` was proposed: whoever has configured something since may have caused it. */
+const SINCE = `coalesce((SELECT y.created_at FROM apply y WHERE y.connection_id = c.connection_id AND y.state = 'finished' AND y.id < c.id
+    ORDER BY y.id DESC LIMIT 1), '-infinity')`;
 
 /**
- * Who has changed the configuration of the connection since its last apply, or let more through its guards; or a policy that it goes by, or what
- * policies go by.
+ * Whether the principal has configured the connection of `change c` since the last apply before it: has changed its configuration, or a policy
+ * that it goes by, or what policies go by, or has let more through its guards. Applies of others do not make them a stranger to what waits.
  */
-export const CONFIGURED = (connection: string) => {
-  const since = LAST_APPLY(connection);
-  return `SELECT f.principal_id FROM configurator f WHERE f.connection_id = ${connection} AND f.changed_at > ${since}
-    UNION SELECT f.principal_id FROM guard_override f WHERE f.connection_id = ${connection} AND f.created_at > ${since}`;
-};
+export const HAS_CONFIGURED = (principal: string) => `(EXISTS (SELECT FROM configurator f
+    WHERE f.connection_id = c.connection_id AND f.principal_id = ${principal} AND f.changed_at > ${SINCE})
+  OR EXISTS (SELECT FROM guard_override f
+    WHERE f.connection_id = c.connection_id AND f.principal_id = ${principal} AND f.created_at > ${SINCE}))`;
 
 /**
- * Whether the principal has said what is to be otherwise in the change `c`; or let it go by saying that it is about somebody else than whom a
- * guard took it for: this very change, whatever was applied since; or one of the same people, since the last apply.
+ * Whether the principal has said what is to be otherwise in the change `c`; or let it go, since the last apply before it, by saying that it is
+ * about somebody else than whom a guard took it for.
  */
 export const HAD_PART = (principal: string) => `(EXISTS (SELECT FROM adjustment j
     WHERE j.connection_id = c.connection_id AND j.external_id = c.external_id AND ${principal} = ANY (j.editors))
@@ -33,7 +33,7 @@ const CALLED_DIFFERENT = (
   principal: string,
 ) => `EXISTS (SELECT FROM pair q
     WHERE q.connection_id = c.connection_id AND q.${side} = c.external_id AND q.state = 'different' AND q.principal_id = ${principal}
-      AND (q.decided_at > c.created_at OR q.decided_at > ${LAST_APPLY('c.connection_id')}))`;
+      AND q.decided_at > ${SINCE})`;
 
 type By = { readonly actor: Actor; readonly at: Date };
 
