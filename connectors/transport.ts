@@ -27,8 +27,7 @@ export class TimedOut extends Error {
  * come about; behind a proxy these are the proxy itself, its answer, and the host.
  */
 export function dispatcherFor(network: Network, connectMs = 10_000): Dispatcher {
-  const secureContext = tls.createSecureContext({ ca: trusted(network.ca) });
-  const connect = { secureContext, timeout: connectMs };
+  const connect = { secureContext: trusting(network.ca), timeout: connectMs };
   const pool = { connections: 8, pipelining: 1, keepAliveTimeout: 15_000 };
   if (network.proxy === null) return new Agent({ ...pool, connect });
   const { uri, token } = proxyOf(network.proxy);
@@ -36,6 +35,22 @@ export function dispatcherFor(network: Network, connectMs = 10_000): Dispatcher 
   const clientFactory = (origin: URL, options: object) =>
     new Pool(origin, { ...options, headersTimeout: connectMs });
   return new ProxyAgent({ ...pool, uri, ...token, requestTls: connect, proxyTls: connect, clientFactory });
+}
+
+const CONTEXTS_AT_MOST = 50;
+const contexts = new Map<string | null, tls.SecureContext>();
+
+/**
+ * One context for all who trust the same: with every authority in it, each takes about a megabyte that the garbage collector does not see,
+ * and milliseconds to make. `own`: PEM; null: none besides those of this machine.
+ */
+export function trusting(own: string | null): tls.SecureContext {
+  const context = contexts.get(own) ?? tls.createSecureContext({ ca: trusted(own) });
+  contexts.delete(own);
+  contexts.set(own, context); // whoever was used last is the last to go
+  const [oldest = null] = contexts.keys();
+  if (contexts.size > CONTEXTS_AT_MOST) contexts.delete(oldest);
+  return context;
 }
 
 /** The operating system's authorities as well as Node's own: an inspecting proxy's CA is usually installed there. */

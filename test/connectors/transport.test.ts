@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseJson } from '../../connectors/answer.ts';
 import { openSession } from '../../connectors/session.ts';
-import { dispatcherFor, faultOf } from '../../connectors/transport.ts';
+import { dispatcherFor, faultOf, trusting } from '../../connectors/transport.ts';
 import { openKeys } from '../../simulators/certificates.ts';
 import { aClock, answering, failing, opened, SECRET } from './aSession.ts';
 import { aHost, aProxy, aSilentProxy, listening } from './httpsHost.ts';
@@ -44,6 +44,20 @@ describe('what cannot be reached or trusted', () => {
     expect(failure.message).not.toContain('times');
     expect(failure.remedy).toContain('network.ca');
     expect(host.asked).toEqual([]);
+  });
+
+  it('is trusted by whoever gives its CA and by nobody else, though all who trust the same share what that takes', async () => {
+    const host = await answering();
+    const { ca } = host.network;
+    await opened(host).get('/');
+    const context = trusting(ca);
+    expect(trusting(ca)).toBe(context);
+    expect(trusting(null)).not.toBe(context);
+    await failing(opened(host, { network: { ...host.network, ca: null } }).get('/'));
+    expect(host.asked).toHaveLength(1);
+    for (let others = 1; others <= 50; others++) trusting(`${ca}${'\n'.repeat(others)}`);
+    expect(trusting(ca)).not.toBe(context); // so much is kept, and no more
+    await opened(host).get('/');
   });
 
   it('says that a host does not speak TLS', async () => {
