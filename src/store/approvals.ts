@@ -7,7 +7,7 @@ import type { AuditEntry } from '../domain/audit.ts';
 import type { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { APPROVER_ROLES, type ApproverRole } from '../domain/reviewRules.ts';
 import { appendAudit } from './audit.ts';
-import { HAD_PART, HAS_CONFIGURED } from './configurators.ts';
+import { CONFIGURED, HAD_PART } from './configurators.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 
 /** Of `policy_verdict v`: one approval by anybody who may decide is not enough. */
@@ -87,7 +87,7 @@ export const APPROVALS = `CASE WHEN ${ASKS_MORE} OR v.deadline_hours IS NOT NULL
     FROM (SELECT DISTINCT ON (a.principal_id) n.actor ->> 'name' AS by, n.reason, a.created_at AS at
           FROM approval a JOIN decision n ON n.id = a.decision_id CROSS JOIN LATERAL principal_above(a.principal_id, c.tenant_id) p
           WHERE a.change_id = c.id AND (a.counted_in = c.decision_id OR ${STANDS} AND ${RANK('p.role')} >= ${RANK('v.approver_role')}
-            AND (v.configurators OR NOT ${HAS_CONFIGURED('a.principal_id')} AND NOT ${HAD_PART('a.principal_id')}))
+            AND (v.configurators OR NOT EXISTS (SELECT FROM (${CONFIGURED('c.connection_id')}) f WHERE f.principal_id = a.principal_id AND c.id < f.until) AND NOT ${HAD_PART('a.principal_id')}))
           ORDER BY a.principal_id, a.created_at) g), '[]')) END`;
 
 /** Whether any verdict on changes of the connection asks for more: one cheap look. */
@@ -109,7 +109,11 @@ export type Chosen = {
   readonly values: readonly unknown[];
 };
 
-/** What keeps the approver, `$1` with the role `$2`, from approving a change of `change c`. The first that holds is told. */
+/** Of `change c`, beside `configured`. */
+const HAS_CONFIGURED = (principal: string) =>
+  `EXISTS (SELECT FROM configured f WHERE f.principal_id = ${principal} AND c.id < f.until)`;
+
+/** What keeps the approver, `$1` with the role `$2`, from approving `change c`. The first that holds is told. */
 const HINDERS: readonly (readonly [Hindrance, string])[] = [
   ['needs-role', `coalesce(${RANK('$2::text')} < ${RANK('v.approver_role')}, true)`],
   ['own-configuration', `NOT v.configurators AND (${HAS_CONFIGURED('$1::uuid')} OR ${HAD_PART('$1::uuid')})`],
@@ -134,12 +138,13 @@ export async function beginApproving(tx: BulkTransaction, by: Approver, chosen: 
   // Statements of their own: what others wrote while the rows were waited for is seen from here on.
   const hinders = HINDERS.map(([name, holds]) => `WHEN ${holds} THEN '${name}'`).join(' ');
   await tx.query(
-    `UPDATE approving m SET hindrance = CASE ${hinders} END
+    `WITH configured AS MATERIALIZED (${CONFIGURED('$3::uuid')})
+     UPDATE approving m SET hindrance = CASE ${hinders} END
      FROM change c JOIN policy_verdict v ON v.id = c.verdict_id WHERE m.asks_more AND c.id = m.change_id`,
-    [by.principal, by.role],
+    [by.principal, by.role, chosen.connection],
   );
   await tx.query(
-    `WITH other AS MATERIALIZED (
+    `WITH configured AS MATERIALIZED (${CONFIGURED('$5::uuid')}), other AS MATERIALIZED (
        SELECT o.id, p.role
        FROM (SELECT DISTINCT a.principal_id AS id FROM approval a JOIN approving m ON m.change_id = a.change_id) o
          CROSS JOIN LATERAL principal_above(o.id, $3::uuid) p WHERE o.id <> $1::uuid)
@@ -152,7 +157,7 @@ export async function beginApproving(tx: BulkTransaction, by: Approver, chosen: 
        WHERE a.change_id = c.id AND ${STANDS} AND ${RANK('o.role')} >= ${RANK('v.approver_role')} 
          AND (v.configurators OR NOT ${HAS_CONFIGURED('o.id')} AND NOT ${HAD_PART('o.id')})) g
      WHERE m.asks_more AND m.hindrance IS NULL AND c.id = m.change_id`,
-    [by.principal, by.role, chosen.tenant, by.at.toISOString()],
+    [by.principal, by.role, chosen.tenant, by.at.toISOString(), chosen.connection],
   );
   // Where the rule asks for fewer by now, it is enough that whoever has approved says so again.
   await tx.query(

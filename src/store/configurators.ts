@@ -11,14 +11,19 @@ import { type SomeConnections, theConnections } from './scope.ts';
 const SINCE = `coalesce((SELECT y.created_at FROM apply y WHERE y.connection_id = c.connection_id AND y.state = 'finished' AND y.id < c.id
     ORDER BY y.id DESC LIMIT 1), '-infinity')`;
 
+/** What is proposed after this apply is nobody's who configured something before it. Ids rise with time; `f`: what was done, at its moment. */
+const UNTIL = (moment: string) => `coalesce((SELECT y.id FROM apply y
+    WHERE y.connection_id = f.connection_id AND y.state = 'finished' AND y.created_at >= ${moment} ORDER BY y.id LIMIT 1), '${LAST_ID}'::uuid)`;
+
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
 /**
- * Whether the principal has configured the connection of `change c` since the last apply before it: has changed its configuration, or a policy
- * that it goes by, or what policies go by, or has let more through its guards. Applies of others do not make them a stranger to what waits.
+ * Who has changed the configuration of the connection, or a policy that it goes by, or what policies go by, or has let more through its guards:
+ * whoever did is no stranger to any change whose id is before `until`. Applies of other changes do not make them one.
  */
-export const HAS_CONFIGURED = (principal: string) => `(EXISTS (SELECT FROM configurator f
-    WHERE f.connection_id = c.connection_id AND f.principal_id = ${principal} AND f.changed_at > ${SINCE})
-  OR EXISTS (SELECT FROM guard_override f
-    WHERE f.connection_id = c.connection_id AND f.principal_id = ${principal} AND f.created_at > ${SINCE}))`;
+export const CONFIGURED = (connection: string) => `SELECT f.principal_id, ${UNTIL('f.changed_at')} AS until
+    FROM configurator f WHERE f.connection_id = ${connection}
+  UNION ALL SELECT f.principal_id, ${UNTIL('f.created_at')} FROM guard_override f WHERE f.connection_id = ${connection}`;
 
 /**
  * Whether the principal has said what is to be otherwise in the change `c`; or let it go, since the last apply before it, by saying that it is
