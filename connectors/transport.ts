@@ -45,7 +45,7 @@ const contexts = new Map<string | null, tls.SecureContext>();
  * and milliseconds to make. `own`: PEM; null: none besides those of this machine.
  */
 export function trusting(own: string | null): tls.SecureContext {
-  const context = contexts.get(own) ?? tls.createSecureContext({ ca: trusted(own) });
+  const context = contexts.get(own) ?? tls.createSecureContext({ ca: trusted(own), minVersion: 'TLSv1.2' });
   contexts.delete(own);
   contexts.set(own, context); // whoever was used last is the last to go
   const [oldest = null] = contexts.keys();
@@ -54,7 +54,7 @@ export function trusting(own: string | null): tls.SecureContext {
 }
 
 /** The operating system's authorities as well as Node's own: an inspecting proxy's CA is usually installed there. */
-export function trusted(own: string | null): string[] {
+function trusted(own: string | null): string[] {
   const all = new Set([...tls.getCACertificates('default'), ...tls.getCACertificates('system')]);
   if (own !== null) for (const certificate of certificatesIn(own)) all.add(certificate);
   return [...all];

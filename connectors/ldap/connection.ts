@@ -19,7 +19,7 @@ export type ConnectionOptions = {
   readonly endpoint: Endpoint;
   /** The address that the host's name stood for when it was first reached: all connections go to one server. */
   readonly address: string | null;
-  readonly trusted: readonly string[];
+  readonly trusted: tls.SecureContext;
   /** Of one request with its whole answer, and of connecting. */
   readonly timeoutMs: number;
   readonly meter: Meter;
@@ -236,7 +236,7 @@ export class Connection {
 /** What the server has to prove: to be the host that was asked for, whatever address that leads to. */
 function identity({ endpoint, trusted }: ConnectionOptions): tls.ConnectionOptions {
   const name = net.isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {};
-  return { ca: [...trusted], minVersion: 'TLSv1.2', ...name };
+  return { secureContext: trusted, ...name };
 }
 
 async function ready(

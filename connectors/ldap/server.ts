@@ -7,12 +7,13 @@
  * Work that fails by the server's pace or by a broken line is tried again, a bounded number of times, each after a longer pause.
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import type { SecureContext } from 'node:tls';
 import { joined } from '../abort.ts';
 import { BREAKER, Breaker, type Pass } from '../breaker.ts';
 import { type CircuitBreaker, ConnectorError, type Network, type Usage } from '../contract.ts';
 import { backOffMs } from '../retry.ts';
 import type { SessionTuning } from '../session.ts';
-import { trusted } from '../transport.ts';
+import { trusting } from '../transport.ts';
 import { Connection, type Endpoint } from './connection.ts';
 import { BUSY, type Judged, judge, Refused } from './failures.ts';
 import type { LdapCredentials, LdapSettings } from './settings.ts';
@@ -35,7 +36,7 @@ export class DirectoryServer {
   readonly #credentials: LdapCredentials;
   readonly #endpoint: Endpoint;
   readonly #host: string;
-  readonly #trusted: readonly string[];
+  readonly #trusted: SecureContext;
   readonly #idle: Connection[] = [];
   readonly #closed = new AbortController();
   readonly #usage = { requests: 0, retries: 0, throttled: 0, waitedMs: 0, bytes: 0 };
@@ -52,7 +53,7 @@ export class DirectoryServer {
     this.#credentials = credentials;
     this.#endpoint = endpointOf(settings);
     this.#host = `${settings.url.replace(/^ldaps?:\/\//, '')}`;
-    this.#trusted = trusted(network.ca);
+    this.#trusted = trusting(network.ca);
     this.#timeoutMs = tuning.timeoutMs ?? 60_000;
     this.#maxRetries = tuning.maxRetries ?? 3;
     this.#sleep = tuning.sleep ?? ((ms, signal) => wait(ms, undefined, { signal }));

@@ -1,7 +1,7 @@
 /** Handing mail in by SMTP: over TLS, or not at all, unless the server is this very machine. */
 import { type BlockList, isIP } from 'node:net';
 import { createTransport } from 'nodemailer';
-import { faultOf, trusted } from '../../connectors/transport.ts';
+import { faultOf, trusting } from '../../connectors/transport.ts';
 import type { MailServer } from '../domain/channel.ts';
 import { isLoopback } from '../domain/signIn.ts';
 import { asHtml, asText, type Shown } from './formats.ts';
@@ -38,7 +38,7 @@ export async function send(
       secure: tls === 'implicit',
       requireTLS: tls === 'starttls' && !isLoopback(host),
       ...(user === null ? {} : { auth: { user, pass: password ?? '' } }),
-      tls: { ca: trusted(ca), minVersion: 'TLSv1.2', ...(isIP(host) === 0 ? { servername: host } : {}) },
+      tls: { secureContext: trusting(ca), ...(isIP(host) === 0 ? { servername: host } : {}) },
       connectionTimeout: 10_000,
       greetingTimeout: 10_000,
       socketTimeout: 30_000,

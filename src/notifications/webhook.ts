@@ -1,7 +1,7 @@
 /** Posting to a webhook of Slack or Teams: https, no redirect, and of the answer only its status counts. */
 import type { BlockList } from 'node:net';
 import { Agent, request } from 'undici';
-import { faultOf, trusted } from '../../connectors/transport.ts';
+import { faultOf, trusting } from '../../connectors/transport.ts';
 import { addressOf, Unreachable } from './reach.ts';
 import type { Sent } from './sent.ts';
 
@@ -22,7 +22,7 @@ export async function post(
     const family = address.includes(':') ? 6 : 4;
     const dispatcher = new Agent({
       connect: {
-        ca: trusted(ca),
+        secureContext: trusting(ca),
         timeout: 10_000,
         // The very address that was looked at.
         lookup: (_host, { all }, done) =>
