@@ -27,11 +27,11 @@ import type { ConnectionId, TenantId } from '../src/domain/ids.ts';
 import type { Caller } from '../src/domain/permission.ts';
 import { openLogger } from '../src/log.ts';
 import { openStore, type Store } from '../src/store/store.ts';
-import { syncConnection } from '../src/sync/sync.ts';
-import { type ConnectionDeps, createConnection, openStoredConnector } from '../src/tenancy/connections.ts';
+import { type ConnectionDeps, createConnection } from '../src/tenancy/connections.ts';
 import { ensureOperator } from '../src/tenancy/principals.ts';
 import { createTenant } from '../src/tenancy/tenants.ts';
 import { answer, forkWorker, say } from './children.ts';
+import type { BareSetup } from './fairBare.ts';
 import type { FairSetup, FairWord } from './fairWorker.ts';
 import { MAPPED_GROUP } from './floor.ts';
 
@@ -93,10 +93,11 @@ async function onStage(
   const all = [...greedy, ...single];
   const sample = Math.max(GREEDY, Math.ceil(tenants / 20));
   const bare = async (kind: string) => {
+    const connections = await connect(GREEDY + sample, kind);
     say(`the bare work: ${sample} runs of others, ${slots} at a time`);
-    return await bareRun(bench, await connect(sample, kind), slots);
+    const [first, others] = [connections.slice(0, GREEDY), connections.slice(GREEDY)];
+    return await bareRun({ ...setup, slots, first, others });
   };
-  await bare('warming up');
   const before = await bare('before');
   const due = new Date(Math.ceil(Date.now() / 1_000 + 15 + 0.03 * tenants) * 1_000);
   await setDue(bench, setup.url, all, due);
@@ -234,23 +235,9 @@ function mostAtOnce(runs: readonly Run[]): number {
 }
 
 /** What one more run takes, in milliseconds, where so many always run. */
-async function bareRun(bench: Bench, sample: readonly ConnectionId[], slots: number): Promise<number> {
-  const deps = {
-    ...bench,
-    log: { info: () => {}, warn: () => {} },
-    openConnector: (id: ConnectionId) => openStoredConnector(bench, id),
-  };
-  const left = [...sample];
-  const hand = async () => {
-    for (let connection = left.shift(); connection !== undefined; connection = left.shift()) {
-      const { result } = await syncConnection(deps, {
-        ...{ connection, trigger: 'demand', requestedBy: 'bench' },
-        signal: new AbortController().signal,
-      });
-      if (result !== 'finished') throw new Error('A run failed.');
-    }
-  };
-  const began = performance.now();
-  await Promise.all(Array.from({ length: slots }, hand));
-  return (performance.now() - began) / sample.length;
+async function bareRun(setup: BareSetup): Promise<number> {
+  const child = forkWorker('fairBare.ts');
+  child.send(setup);
+  const [ms] = (await Promise.all([answer(child), once(child, 'exit')])) as [number, unknown];
+  return ms;
 }
