@@ -2610,7 +2610,7 @@ export type Operations = {
           };
         });
       }[];
-      /** Of a tenant’s rules. Those of a connection go by its own. */
+      /** Of a tenant’s rules alone: those of a connection go by its own. */
       readonly timeZone?: string;
     };
     /** How far back. */
@@ -2759,7 +2759,7 @@ export type Operations = {
           };
         });
       }[];
-      /** Of a tenant’s rules. Those of a connection go by its own. */
+      /** Of a tenant’s rules alone: those of a connection go by its own. */
       readonly timeZone?: string;
     };
     /** How far back. */
@@ -2918,7 +2918,7 @@ export type Operations = {
           };
         });
       }[];
-      /** Of a tenant’s rules. Those of a connection go by its own. */
+      /** Of a tenant’s rules alone: those of a connection go by its own. */
       readonly timeZone?: string;
     };
     readonly cases: readonly {

@@ -225,9 +225,17 @@ async function setPolicy(cli: Cli, app: App, text: string, where: Where): Promis
   );
 }
 
-function draftIn(text: string) {
-  const { rules = [], timeZone } = parseTenantPolicy(text);
-  return { rules, ...(timeZone === undefined ? {} : { timeZone }) };
+/** Of a file that could be set there. */
+function draftIn(text: string, { connection }: Where) {
+  const said: { rules?: readonly ReviewRule[]; timeZone?: string } =
+    connection === undefined ? parseTenantPolicy(text) : parseConnectionPolicy(text);
+  const { rules, timeZone } = said;
+  if (rules !== undefined) return { rules: [...rules], ...(timeZone === undefined ? {} : { timeZone }) };
+  throw new Problem({
+    code: 'invalid-input',
+    message: 'The policy names no rules, and rules are what is tried.',
+    remedy: 'Add them to the file; `rules: []` stands for none.',
+  });
 }
 
 /** Without an install where rules alone are tested, as in a check before they are merged. */
@@ -237,7 +245,7 @@ async function testCases(
   { policy, ...where }: Where & { policy?: string },
 ): Promise<void> {
   const cases = parseCases(contentOf(file, 'The file of cases'));
-  const draft = policy === undefined ? {} : { draft: draftIn(contentOf(policy, 'The policy')) };
+  const draft = policy === undefined ? {} : { draft: draftIn(contentOf(policy, 'The policy'), where) };
   if (where.connection === undefined && where.tenant === undefined) {
     if (policy === undefined) one(where);
     return await cli.run(async () => tell(cli, testDraft({ ...draft, cases })));
@@ -278,7 +286,7 @@ async function replayDraft(cli: Cli, app: App, text: string, options: ReplayOpti
     });
   }
   const request = {
-    ...{ ...(await idsOf(app, one(where))), draft: draftIn(text) },
+    ...{ ...(await idsOf(app, one(where))), draft: draftIn(text, where) },
     ...(days === undefined ? {} : { days }),
   };
   if (!list) {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { JudgedPlace } from '../domain/changeExpression.ts';
 import type { Clock } from '../domain/clock.ts';
 import { type ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
-import { notFound, parseId, parseInput } from '../domain/input.ts';
+import { invalidInput, notFound, parseId, parseInput } from '../domain/input.ts';
 import { cursorOf, type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { type CaseResult, NOTHING, PolicyCases, testCases } from '../domain/policyCases.ts';
@@ -25,7 +25,7 @@ export type DraftDeps = { readonly store: Store; readonly clock: Clock };
 
 const Draft = z.strictObject({
   rules: ReviewRules,
-  timeZone: TimeZone.optional().describe('Of a tenant’s rules. Those of a connection go by its own.'),
+  timeZone: TimeZone.optional().describe('Of a tenant’s rules alone: those of a connection go by its own.'),
 });
 
 const place = {
@@ -76,7 +76,7 @@ export async function testPolicy(
   authorise(caller, 'connections.read');
   const { connection, tenant, draft, cases } = parseInput(TestedPolicy, input);
   if (connection !== undefined) {
-    const found = await rulesOf(deps, caller, connection);
+    const found = await rulesOf(deps, caller, connection, draft);
     const seen = new Set(found.path.slice(found.path.indexOf(caller.tenant)));
     const levels = found.levels.filter((level) => level.tenant === null || seen.has(level.tenant));
     const all =
@@ -281,7 +281,7 @@ async function draftRequest(
 ): Promise<Request> {
   const since = new Date(deps.clock.now().getTime() - days * DAY_MS);
   if (connection !== undefined) {
-    const { place: at, timeZone } = await rulesOf(deps, caller, connection);
+    const { place: at, timeZone } = await rulesOf(deps, caller, connection, draft);
     const past = { connection: ConnectionId.parse(at.connection.id), tenant: caller.tenant, since };
     return { draft, level: null, timeZone, past };
   }
@@ -318,7 +318,15 @@ function outcomeOf(verdict: Verdict | null): string {
     : verdict.verdict;
 }
 
-async function rulesOf({ store }: Pick<DraftDeps, 'store'>, caller: Caller, connection: string) {
+/** Throws `invalid-input` for what could not be set as a connection's. */
+async function rulesOf(
+  { store }: Pick<DraftDeps, 'store'>,
+  caller: Caller,
+  connection: string,
+  draft: z.infer<typeof Draft> | undefined,
+) {
+  if (draft?.timeZone !== undefined)
+    throw invalidInput([{ path: 'draft.timeZone', message: 'belongs to the policy of a tenant' }]);
   const id = parseId(ConnectionId, connection);
   const found = id === null ? null : await store.tenantPolicies.rulesOf(caller.tenant, id);
   if (found === null) throw notFound('connection');

@@ -88,8 +88,36 @@ describe('rollcall policy', { timeout: 120_000 }, () => {
     );
   });
 
+  it('takes the shipped example for a tenant; of a connection set and replay refuse alike what only a tenant has', async () => {
+    const example = join(import.meta.dirname, '..', '..', 'examples', 'policy.yaml');
+    await ok('tenants', 'add', 'Example');
+    await ok('policy', 'set', example, '--tenant', 'Example');
+    await ok('policy', 'replay', example, '--tenant', 'Example');
+    const freezes = file('freezes.yaml', 'freezes: []\n');
+    const tenantOnly = expect.stringMatching(
+      /(timeZone|freezes), line \d+, column 1: belongs to a tenant's policy: set it with --tenant/,
+    );
+    for (const command of [
+      ['set', example],
+      ['replay', example],
+      ['set', freezes],
+      ['test', file('good.yaml', cases('approve')), '--policy', example],
+    ])
+      expect(await run('policy', ...command, '--connection', 'Harbor Okta')).toMatchObject({
+        ...{ code: 2, stderr: tenantOnly },
+      });
+    const guards = file('guards.yaml', 'guards: {deletedPercent: 5}\n');
+    expect((await run('policy', 'set', guards, '--tenant', 'Example')).stderr).toContain(
+      "guards, line 1, column 1: belongs to a connection's policy: set it with --connection",
+    );
+    const empty = file('empty.yaml', '# nothing\n');
+    expect(await run('policy', 'set', empty, '--tenant', 'Example')).toMatchObject({
+      ...{ code: 2, stderr: expect.stringContaining('`rules: []` takes all rules away') },
+    });
+  });
+
   it('replays a draft, and says what it needs', async () => {
-    const draft = file('draft.yaml', rules('approve'));
+    const draft = file('draft.yaml', rules('approve').replace(/^timeZone.*\n/, ''));
     const { stdout } = await ok('policy', 'replay', draft, '--connection', 'Harbor Okta', '--json');
     expect(JSON.parse(stdout)).toMatchObject({
       changes: 0,

@@ -23,9 +23,7 @@ it('A policy file names what it changes and nothing else; what is wrong in it is
   expect(Object.keys(parseConnectionPolicy('guards: {deletedPercent: 5}'))).toEqual(['guards']);
   expect(Object.keys(parseTenantPolicy('rules: []'))).toEqual(['rules']);
   const wrong = `rules:\n  - name: a\n    when: change.kin == "x"\n    decide: approve\n`;
-  expect(() => parseTenantPolicy(wrong)).toThrow(
-    /rules\.0\.when, line 3, column 11: line 1, column 8: no such key: kin/,
-  );
+  expect(() => parseTenantPolicy(wrong)).toThrow(/rules\.0\.when, line 3, column 18: no such key: kin/);
   expect(() => parseTenantPolicy('rules: [{name: a, when: "true", decide: {requires: {}}}]')).toThrow(
     /decide/,
   );

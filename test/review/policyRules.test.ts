@@ -493,6 +493,10 @@ describe('A replay', () => {
     expect(await replayPolicy(install, acme.administrator, request)).toMatchObject({ changes: 1 });
     const further = { ...request, days: 92 };
     expect(await replayPolicy(install, acme.administrator, further)).toMatchObject({ changes: 3 });
+    const notItsOwn = { ...request, draft: { rules, timeZone: 'Asia/Tokyo' } };
+    await expect(replayPolicy(install, acme.administrator, notItsOwn)).rejects.toMatchObject({
+      fields: [{ path: 'draft.timeZone' }],
+    });
   });
 
   it('lists the differences page by page, those asked for, over all connections of a tenant and those below', async () => {
