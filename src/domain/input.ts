@@ -7,9 +7,22 @@ type Field = { readonly path: string; readonly message: string };
 
 /** Throws `invalid-input` with every wrong field by its path (`settings.clientId`). Values, which may be secrets, are not repeated. */
 export function parseInput<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
+  const nul = pathOfNul(input, []);
+  if (nul !== null) throw invalidInput([{ path: nul.join('.'), message: 'contains the character NUL' }]);
   const parsed = schema.safeParse(input, { error: inOurWords });
   if (parsed.success) return parsed.data;
   throw invalidInput(parsed.error.issues.flatMap(fieldsOf));
+}
+
+/** No text of a database has it, and nobody types it. */
+function pathOfNul(input: unknown, path: readonly string[]): readonly string[] | null {
+  if (typeof input === 'string') return input.includes('\0') ? path : null;
+  if (typeof input !== 'object' || input === null) return null;
+  for (const [name, value] of Object.entries(input)) {
+    const found = pathOfNul(value, [...path, name]);
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 /** What a schema does not say by itself. undefined: as the library says it. */

@@ -13,6 +13,7 @@ import { ROLLCALL } from '../store/applyControl.ts';
 import { ApplyHalted, TenantSuspended } from '../store/applyGround.ts';
 import type { ApplyCounts } from '../store/applyOutcomes.ts';
 import type { Store } from '../store/store.ts';
+import { goByRulesOfNow } from './decide.ts';
 import { DespiteFreeze, refuseInFreeze } from './freezes.ts';
 
 export type ApplyDeps = { readonly store: Store; readonly clock: Clock };
@@ -41,6 +42,7 @@ export async function startApply(
   if ((await deps.store.tenants.standing(connection.tenant)) !== 'active')
     throw suspended('nothing is applied');
   const despite = await refuseInFreeze(deps, caller, connection.tenant, despiteFreeze);
+  await goByRulesOfNow(deps, caller.tenant, { connections: [connection.id] });
   const of = { connection: connection.id, tenant: connection.tenant };
   const { progressive } = connection.policy.apply;
   const terms = { windows: [], progressive }; // windows are for what begins by itself

@@ -3,11 +3,12 @@ import { z } from 'zod';
 import type { Refusal } from '../domain/approval.ts';
 import type { Json } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
-import { ChangeId, ConnectionId } from '../domain/ids.ts';
+import { ChangeId, ConnectionId, type TenantId } from '../domain/ids.ts';
 import { invalidInput, notFound, parseInput, Reason, Until } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { Left, ShownSet } from '../store/decisions.ts';
+import type { Meant } from '../store/judging.ts';
 import type { Store } from '../store/store.ts';
 import { ChangeCriteria, toStoredFilter } from './changes.ts';
 
@@ -103,6 +104,14 @@ export async function decide(deps: DecideDeps, caller: Caller, input: unknown): 
     actor: caller.actor,
     at: deps.clock.now(),
   };
+  const meant =
+    'changes' in request
+      ? { changes: request.changes.map(({ id }) => id) }
+      : {
+          connections:
+            'revisions' in request ? request.revisions.map((of) => of.connection) : [request.connection],
+        };
+  if (verdict === 'approve') await goByRulesOfNow(deps, caller.tenant, meant);
   if ('changes' in request) return await deps.store.decisions.onShown(caller.tenant, ruling, request.changes);
   const { includeHeld } = request;
   const sets = await shownSets(deps, caller, 'revisions' in request ? request.revisions : [request]);
@@ -113,6 +122,23 @@ export async function decide(deps: DecideDeps, caller: Caller, input: unknown): 
     asked: toAudited(request.filter),
   };
   return { ...(await deps.store.decisions.onFilter(caller.tenant, ruling, of)), refused: [] };
+}
+
+/**
+ * An approval is given, and carried out, by the rules that stand: where they have changed since the plan, what waits is judged first.
+ * Throws `not-allowed-now` while a plan has the change set.
+ */
+export async function goByRulesOfNow(
+  { store, clock }: DecideDeps,
+  within: TenantId,
+  meant: Meant,
+): Promise<void> {
+  if (await store.decisions.byRulesOfNow(within, meant, clock.now())) return;
+  throw new Problem({
+    code: 'not-allowed-now',
+    message: 'The rules of the policy have changed, and what waits is being judged by them.',
+    remedy: 'Try again in a moment, when the sync that is under way has ended.',
+  });
 }
 
 /** The audit log keeps no names: what was searched for is seen by which changes were found. */

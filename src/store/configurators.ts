@@ -3,7 +3,6 @@
  * had a part in one of its changes.
  */
 import type { Actor } from '../domain/audit.ts';
-import type { ConnectionId } from '../domain/ids.ts';
 import type { Sql } from './database.ts';
 import { type SomeConnections, theConnections } from './scope.ts';
 
@@ -54,12 +53,21 @@ export async function noteConfigurator(sql: Sql, some: SomeConnections, { actor,
   );
 }
 
-/** Of a connection that is new: whoever has last changed each of the policies that it goes by has configured it too, although it was not there yet. */
-export async function noteAuthorsOfPolicies(sql: Sql, connection: ConnectionId): Promise<void> {
+/**
+ * Of connections that are new, or that a move has put below others: whoever has last changed each of the policies that they go by has
+ * configured them too, although they were not there yet. `since`: the moment from which that counts; null: when the policy was changed.
+ */
+export async function noteAuthorsOfPolicies(
+  sql: Sql,
+  some: SomeConnections,
+  since: Date | null,
+): Promise<void> {
+  const { where, id } = theConnections(some);
   await sql.query(
     `INSERT INTO configurator AS f (connection_id, principal_id, tenant_id, changed_at)
-     SELECT n.id, p.principal_id, n.tenant_id, p.changed_at FROM connection n CROSS JOIN LATERAL policy_authors_over(n.tenant_id) p WHERE n.id = $1::uuid
+     SELECT n.id, p.principal_id, n.tenant_id, coalesce($2::timestamptz, p.changed_at)
+     FROM connection n CROSS JOIN LATERAL policy_authors_over(n.tenant_id) p WHERE ${where} ORDER BY n.id
      ON CONFLICT (connection_id, principal_id) DO UPDATE SET changed_at = greatest(f.changed_at, excluded.changed_at)`,
-    [connection],
+    [id, since === null ? null : since.toISOString()],
   );
 }

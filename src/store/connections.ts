@@ -116,7 +116,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
             },
           });
           await noteConfigurator(sqlOf(tx), { connection: id }, { actor: audit.entry.actor, at: audit.at });
-          await noteAuthorsOfPolicies(sqlOf(tx), id);
+          await noteAuthorsOfPolicies(sqlOf(tx), { connection: id }, null);
           await record(tx, tenant, audit);
           return toConnection(row);
         }),

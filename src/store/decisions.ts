@@ -32,7 +32,7 @@ import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import { type ChangeFilter, conditions } from './changeFilter.ts';
 import { reopenDueEverywhere } from './changeNotes.ts';
 import type { BulkTransaction, Database } from './database.ts';
-import { judgeMarked } from './judging.ts';
+import { judgeMarked, judgeMeant, type Meant } from './judging.ts';
 import { SUBTREE } from './scope.ts';
 
 export type Verdict = 'approve' | 'reject' | 'hold';
@@ -123,6 +123,11 @@ export class Decisions {
       await appendToChains(tx, ruling.at, entries);
       return { decided, waiting, refused };
     });
+  }
+
+  /** Whether what waits of these is judged by the rules of now; judges it where they have changed since, and nobody has the change set. */
+  byRulesOfNow(within: TenantId, meant: Meant, at: Date): Promise<boolean> {
+    return judgeMeant(this.#database, within, meant, at);
   }
 
   /**

@@ -41,8 +41,8 @@ const UNPLANNED = `SELECT h.decision_id AS id FROM (SELECT DISTINCT decision_id 
   WHERE NOT EXISTS (SELECT FROM apply a WHERE a.connection_id = $1 AND h.decision_id = ANY (a.decisions)
     AND (a.state <> 'finished' OR a.halt ->> 'because' = 'given-up' AND a.halt ->> 'reason' <> 'tenant-suspended'))`;
 
-/** Where policies may start something: neither the connection nor its tenant rests. */
-const WORKS = `c.state = 'active' AND tenant_standing(c.tenant_id) = 'active'`;
+/** Where policies may start something: neither the connection nor its tenant rests, and what waits is judged by the rules of now. */
+const WORKS = `c.state = 'active' AND tenant_standing(c.tenant_id) = 'active' AND NOT EXISTS (SELECT FROM to_judge j WHERE j.connection_id = c.id)`;
 
 export class DueApplies {
   readonly #database: Database;

@@ -7,7 +7,7 @@ import { v7 } from 'uuid';
 import type { AuditEntry } from '../domain/audit.ts';
 import { fingerprintOf } from '../domain/canonical.ts';
 import type { JudgedChange } from '../domain/changeExpression.ts';
-import type { ConnectionId, TenantId } from '../domain/ids.ts';
+import type { ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { compileRules, explainVerdict, type Judge, type Verdict } from '../domain/reviewRules.ts';
 import type { RiskLevel, RiskSignal } from '../domain/risk.ts';
 import { appendAudit } from './audit.ts';
@@ -56,23 +56,53 @@ export async function markToJudge(sql: Sql, some: SomeConnections): Promise<void
  * to the next time. Gives how many changes are decided otherwise now, or are to be.
  */
 export async function judgeMarked(database: Database, at: Date): Promise<number> {
-  const marked = await database.bulk(database.root, (tx) =>
-    tx.query<Of & { readonly mark: string }>(
-      'SELECT connection_id AS connection, tenant_id AS tenant, mark FROM to_judge ORDER BY 1',
-    ),
-  );
+  const marked = await database.bulk(database.root, (tx) => tx.query<Marked>(`${MARKED} ORDER BY 1`));
   let [altered, failed]: [number, unknown[]] = [0, []];
-  for (const { mark, ...of } of marked) {
+  for (const one of marked) {
     try {
-      const judged = await database.bulk(of.tenant, (tx) => judgeIn(tx, of, at));
-      if (judged !== null) await database.bulk(of.tenant, (tx) => unmark(tx, of, mark));
-      altered += judged ?? 0;
+      altered += (await judgeOne(database, one, at)) ?? 0;
     } catch (error) {
       failed = [...failed, error]; // one whose policy cannot be read keeps no other waiting
     }
   }
   if (failed.length > 0) throw new AggregateError(failed, 'changes of some connections are not judged anew');
   return altered;
+}
+
+/** Whose rules have to be those of now before something follows. */
+export type Meant =
+  | { readonly changes: readonly ChangeId[] }
+  | { readonly connections: readonly ConnectionId[] };
+
+/**
+ * The same of these connections, or of those that these changes are of, as far as `within` sees them. Gives whether all of them go by the
+ * rules of now: false where a plan or somebody else has the change set at this moment.
+ */
+export async function judgeMeant(
+  database: Database,
+  within: TenantId,
+  meant: Meant,
+  at: Date,
+): Promise<boolean> {
+  const [ids, of] =
+    'changes' in meant
+      ? [meant.changes, 'IN (SELECT connection_id FROM change WHERE id = ANY ($1::uuid[]))']
+      : [meant.connections, '= ANY ($1::uuid[])'];
+  const marked = await database.bulk(within, (tx) =>
+    tx.query<Marked>(`${MARKED} WHERE connection_id ${of} ORDER BY 1`, [ids]),
+  );
+  let areJudged = true;
+  for (const one of marked) if ((await judgeOne(database, one, at)) === null) areJudged = false;
+  return areJudged;
+}
+
+type Marked = Of & { readonly mark: string };
+const MARKED = 'SELECT connection_id AS connection, tenant_id AS tenant, mark FROM to_judge';
+
+async function judgeOne(database: Database, { mark, ...of }: Marked, at: Date): Promise<number | null> {
+  const judged = await database.bulk(of.tenant, (tx) => judgeIn(tx, of, at));
+  if (judged !== null) await database.bulk(of.tenant, (tx) => unmark(tx, of, mark));
+  return judged;
 }
 
 /** null: somebody else has the change set. */

@@ -11,7 +11,7 @@ import type { ProductPlanId } from '../domain/productPlan.ts';
 import { decidedAbove, isGoing, type Tenant } from '../domain/tenant.ts';
 import { appendToChains, type ChainedEntry } from './auditChains.ts';
 import { type DoneByHand, type RoleByHand, tellByHand } from './byHand.ts';
-import { noteConfigurator } from './configurators.ts';
+import { noteAuthorsOfPolicies, noteConfigurator } from './configurators.ts';
 import { type Database, type Sql, seeAll } from './database.ts';
 import { refusingTakenNames } from './duplicates.ts';
 import { writeTenantEvents } from './events.ts';
@@ -66,6 +66,7 @@ export function tenantMoves(database: Database): TenantMoves {
           const moving = { tenant: move.id, reach: 'subtree' } as const;
           await markToJudge(tx, moving);
           await noteConfigurator(tx, moving, { actor: move.by, at: move.at });
+          await noteAuthorsOfPolicies(tx, moving, move.at);
           const tenant = await readTenant(tx, scope, move.id);
           await tellOfMove(tx, ends, move, tenant.dataKey);
           await writeDown(tx, database.root, move.at, [

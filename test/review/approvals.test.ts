@@ -357,7 +357,7 @@ describe('Whose approval counts', () => {
     expect(await approve(acme, above, 'later')).toMatchObject({ decided: 1 });
   });
 
-  it('leaves out whoever has moved or renamed the tenant, of whose connections alone', async () => {
+  it('leaves out whoever has moved or renamed the tenant, or written the policies that it came under, of whose connections alone', async () => {
     const [parent, other] = [await install.tenant(), await install.tenant()];
     const above = await asking({ configurators: 'refused' }, 1, parent);
     const acme = await asking({ configurators: 'refused' }, 1, await install.tenant(parent));
@@ -365,8 +365,12 @@ describe('Whose approval counts', () => {
     const [namer, mover] = [await system(), await system()];
     const { version } = await getTenant(install, namer, parent);
     await updateTenant(install, namer, { tenant: parent, version, name: `renamed ${parent}` });
+    const author = await aCaller(install, other, 'tenant-administrator');
+    await setTenantPolicy(install, author, { tenant: other, timeZone: 'Europe/Rome' });
+    install.clock.advance(60_000);
     await moveTenant(install, mover, { tenant: acme.tenant, parent: other });
     const refused = { refused: [{ because: 'own-configuration' }] };
+    expect(await approve(acme, author, 'u1')).toMatchObject(refused);
     expect(await approve(above, namer, 'u1')).toMatchObject(refused);
     expect(await approve(acme, mover, 'u1')).toMatchObject(refused);
     expect(await approve(above, mover, 'u1')).toMatchObject({ decided: 1 });

@@ -3,6 +3,7 @@ import type { TenantId } from '../../src/domain/ids.ts';
 import type { ReviewRule } from '../../src/domain/reviewRules.ts';
 import { groupChanges } from '../../src/review/changeGroups.ts';
 import { decide } from '../../src/review/decide.ts';
+import { advanceApplies } from '../../src/review/dueApplies.ts';
 import { overrideGuard } from '../../src/review/guards.ts';
 import { listReplayed, replayPolicy, testPolicy } from '../../src/review/policyDrafts.ts';
 import { updateConnection } from '../../src/tenancy/connections.ts';
@@ -257,6 +258,52 @@ describe('When rules change', () => {
     });
     await install.store.decisions.openAgain(install.clock.now());
     expect(await nine.inState('open')).toEqual(['u1', 'u2', 'u3']);
+  });
+
+  it('an approval given before anybody has judged anew goes by the new ones, by name and by filter', async () => {
+    const acme = await withRules([]);
+    await setRules(acme, [
+      rule('two', 'user.userName.startsWith("u1")', {
+        require: { approvals: 2, from: 'reviewer', configurators: 'allowed' },
+      }),
+      rule('u3', 'user.userName.startsWith("u3")', hold),
+    ]);
+    expect(await acme.decide('approve', 'u1')).toMatchObject({ decided: 0, waiting: 1 });
+    await setRules(acme, [rule('u2', 'user.userName.startsWith("u2")', hold)]);
+    expect(await acme.decideAll('approve', {})).toBe(1); // u3 was held when that was shown
+    expect(await acme.inState('approved')).toEqual(['u1']);
+    expect(await acme.inState('held')).toEqual(['u2']);
+    expect(await acme.inState('open')).toEqual(['u3']);
+  });
+
+  it('what earlier ones had approved is not applied any more, neither by hand nor by itself', async () => {
+    const acme = await withRules([approveAll]);
+    const apply = { start: 'automatic' } as const;
+    const policy = { samePerson: 'show' as const, guards: noGuards };
+    await updateConnection(install, install.operator, {
+      connection: acme.connection,
+      policy: { ...policy, apply, rules: [rule('u1', 'user.userName.startsWith("u1")', hold)] },
+    });
+    expect(await advanceApplies(install, acme.connection)).toEqual({ begun: [], waiting: [] });
+    await expect(acme.apply()).rejects.toMatchObject({ code: 'not-allowed-now' });
+    expect(await acme.inState('held')).toEqual(['u1']);
+    expect(await acme.inState('open')).toEqual(['u2', 'u3']);
+  });
+
+  it('nobody approves or applies while a plan has the change set and they are not looked at yet', async () => {
+    const acme = await withRules([approveAll]);
+    await asOwner(install.database.url, async (client) => {
+      await client.query('BEGIN');
+      await client.query('SELECT FROM connection WHERE id = $1 FOR NO KEY UPDATE', [acme.connection]);
+      await tenantRules(acme.tenant, [rule('look', 'true', hold)]);
+      await expect(acme.apply()).rejects.toMatchObject({
+        code: 'not-allowed-now',
+        message: expect.stringContaining('rules'),
+      });
+      await client.query('ROLLBACK');
+    });
+    await expect(acme.apply()).rejects.toMatchObject({ code: 'not-allowed-now' });
+    expect(await acme.inState('held')).toEqual(['u1', 'u2', 'u3']);
   });
 
   it('while a plan has the change set, nobody waits for that, and what waits is judged anew after it', async () => {
