@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // The command `rollcall`. Runs src/main.ts with a Node that can run TypeScript: this one, or the one that came with
 // `npm install` (the package `node`), and with the memory settings of memory.json: left to itself, Node lets garbage pile up to
-// half a gigabyte before it looks, and glibc keeps what each thread has freed for that thread alone. What the environment says wins. Written so that an old Node can read it and say what is wrong.
+// half a gigabyte before it looks, and glibc keeps what each thread has freed for that thread alone, and pages of a provider's answers as
+// long as it likes. What the environment says wins. Written so that an old Node can read it and say what is wrong.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
