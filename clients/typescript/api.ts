@@ -195,7 +195,7 @@ export type Change = {
     readonly needed: number;
     /** The role that approves; whoever may do more does too. */
     readonly from: "reviewer" | "tenant-administrator" | "system";
-    /** Whether whoever has changed the connection's configuration since its last apply counts. */
+    /** Whether whoever has changed the connection's configuration since the last apply before the change counts. */
     readonly configurators: "allowed" | "refused";
     /** Those that count now, by different people, oldest first. */
     readonly given: readonly {
@@ -762,7 +762,7 @@ export type ForeseenChange = {
     readonly needed: number;
     /** The role that approves; whoever may do more does too. */
     readonly from: "reviewer" | "tenant-administrator" | "system";
-    /** Whether whoever has changed the connection's configuration since its last apply counts. */
+    /** Whether whoever has changed the connection's configuration since the last apply before the change counts. */
     readonly configurators: "allowed" | "refused";
     /** Those that count now, by different people, oldest first. */
     readonly given: readonly {
@@ -1321,7 +1321,7 @@ export type PolicyVerdict = {
   readonly approvals: number;
   /** Or somebody who may do more. */
   readonly from: "reviewer" | "tenant-administrator" | "system";
-  /** Whoever has changed the connection’s configuration since its last apply. */
+  /** Whoever has changed the connection’s configuration since the last apply before the change. */
   readonly configurators: "allowed" | "refused";
   readonly deadlineHours: number | null;
   readonly escalateTo: ("reviewer" | "tenant-administrator" | "system" | null);

@@ -111,7 +111,7 @@ export const Change = z
         configurators: z
           .enum(['allowed', 'refused'])
           .describe(
-            "Whether whoever has changed the connection's configuration since its last apply counts.",
+            "Whether whoever has changed the connection's configuration since the last apply before the change counts.",
           ),
         given: z
           .array(z.object({ by: z.string(), at: moment, reason: z.string() }))

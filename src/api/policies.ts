@@ -64,7 +64,7 @@ const Verdict = z
     from: z.enum(APPROVER_ROLES).describe('Or somebody who may do more.'),
     configurators: z
       .enum(['allowed', 'refused'])
-      .describe('Whoever has changed the connection’s configuration since its last apply.'),
+      .describe('Whoever has changed the connection’s configuration since the last apply before the change.'),
     deadlineHours: count.nullable(),
     escalateTo: z.enum(APPROVER_ROLES).nullable(),
     validHours: count.nullable(),

@@ -195,7 +195,10 @@ function writeReview(
   facts('asked by', ruleInWords(approvals));
   for (const { by, at, reason } of given) facts('approved', `by ${by} at ${at}: ${reason}`);
   if (configurators === 'refused')
-    facts('not by', 'whoever has changed the configuration of the connection since its last apply');
+    facts(
+      'not by',
+      'whoever has changed the configuration of the connection since the last apply before this change',
+    );
   if (deadline !== null) facts('deadline', `${deadline}${approvals.overdue ? ', which is over' : ''}`);
   if (validHours !== null) facts('valid', `for ${validHours} hours once it is approved`);
 }

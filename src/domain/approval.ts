@@ -11,7 +11,7 @@ export type Approvals = {
   readonly needed: number;
   /** Or somebody who may do more. */
   readonly from: ApproverRole;
-  /** Whether whoever has changed the connection's configuration since its last apply counts. */
+  /** Whether whoever has changed the connection's configuration since the last apply before the change counts. */
   readonly configurators: 'allowed' | 'refused';
   /** Those that count now, by different people, oldest first. */
   readonly given: readonly { readonly by: string; readonly at: string; readonly reason: string }[];

@@ -26,7 +26,7 @@ const Require = z
   .strictObject({
     approvals: z.int().min(1).max(10).default(1),
     from: z.enum(APPROVER_ROLES).default('reviewer'),
-    /** Whoever has changed the connection's configuration since its last apply. By default refused where there are several approvals. */
+    /** Whoever has changed the connection's configuration since the last apply before the change. By default refused where there are several approvals. */
     configurators: z.enum(['allowed', 'refused']).optional(),
     deadlineHours: hours.optional(),
     /** Who may approve instead after the deadline. */
@@ -354,7 +354,9 @@ function inApprovals({
 }: Verdict): string {
   const parts = [
     `needs ${approvals === 1 ? 'one approval' : `${approvals} approvals`} from ${from}`,
-    configurators === 'refused' ? 'not from whoever changed the configuration since the last apply' : null,
+    configurators === 'refused'
+      ? 'not from whoever changed the configuration since the last apply before the change'
+      : null,
     deadlineHours === null ? null : `within ${deadlineHours} hours`,
     escalateTo === null ? null : `then from ${escalateTo}`,
     validHours === null ? null : `good for ${validHours} hours`,
