@@ -15,7 +15,7 @@ import { Opened } from './opened.ts';
 import type { ListedChannel } from './store/channels.ts';
 import { connectAsOwner } from './store/database.ts';
 import { knownElsewhere } from './store/dataFolder.ts';
-import { joinEmbeddedPostgres } from './store/embedded.ts';
+import { hasEmbeddedPostgres, joinEmbeddedPostgres } from './store/embedded.ts';
 import { openStoredConnector } from './tenancy/connections.ts';
 import { oneWithHealth } from './tenancy/health.ts';
 
@@ -48,7 +48,7 @@ export async function* checkUp(config: Config, connectors: Connectors, log: Logg
     yield* checks;
     yield await checkQueues(config, url, log);
     if (!usable) return;
-    const install = await openInstall(config, log, connectors);
+    const install = await openInstall(config, log, connectors, { begins: false });
     opened.add(() => install.close());
     yield* checkConnections(install);
     yield* checkChannels(install);
@@ -95,17 +95,18 @@ function checkFolder({ dataFolder, databaseUrl: url, secretKey }: Config): Check
     };
   }
   if (url !== null) return { check, result: 'ok', detail: dataFolder };
-  if (nearest === dataFolder) {
-    const elsewhere = knownElsewhere(dataFolder, { keyElsewhere: secretKey !== null });
+  const keyElsewhere = secretKey !== null;
+  if (hasEmbeddedPostgres(dataFolder, { keyElsewhere })) {
+    const elsewhere = knownElsewhere(dataFolder, { keyElsewhere });
     const database = elsewhere === null ? '' : `; its PostgreSQL, which cannot enter it, is in ${elsewhere}`;
     return { check, result: 'ok', detail: `${dataFolder}${database}` };
   }
   return {
     check,
     result: 'warn',
-    detail: `${dataFolder} is not there yet, so there is no database to look at.`,
+    detail: `There is no install in ${dataFolder}, so there is no database to look at.`,
     remedy:
-      'Nothing: the first command makes it. If there should be one, name its folder in ROLLCALL_DATA or with --data.',
+      'If there should be one, name its folder in ROLLCALL_DATA or with --data. `rollcall start` makes a new one.',
   };
 }
 
@@ -192,6 +193,11 @@ async function checkMigrations(owner: Owner): Promise<Check> {
   if (foreign.length > 0) {
     const remedy = 'Start the newer version of Rollcall that migrated it, or use another database.';
     return { check, result: 'fail', detail: `This version does not know ${foreign.join(', ')}.`, remedy };
+  }
+  if (applied.size === 0) {
+    const remedy =
+      'If there should be one, name its database in DATABASE_URL, or its folder with --data. `rollcall start` makes a new one.';
+    return { check, result: 'warn', detail: 'The database is empty: there is no install in it.', remedy };
   }
   if (due.length === 0) return { check, result: 'ok', detail: `All ${known.length} applied.` };
   const remedy = 'Nothing: the next start or command applies them.';

@@ -13,7 +13,7 @@ import type { Outgoing } from './notifications/deps.ts';
 import { networks } from './notifications/reach.ts';
 import { Opened } from './opened.ts';
 import { connectAsOwner } from './store/database.ts';
-import { joinEmbeddedPostgres } from './store/embedded.ts';
+import { hasEmbeddedPostgres, joinEmbeddedPostgres } from './store/embedded.ts';
 import { migrate } from './store/migrate.ts';
 import { keyFromFolder } from './store/secrets.ts';
 import { openStore, type Store } from './store/store.ts';
@@ -45,13 +45,23 @@ export type Install = {
   close(): Promise<void>;
 };
 
-/** Starts or joins the embedded PostgreSQL unless there is another database, brings the schema up to date, opens the store. */
-export async function openInstall(config: Config, log: Logger, connectors: Connectors): Promise<Install> {
+/**
+ * Starts or joins the embedded PostgreSQL unless there is another database, brings the schema up to date, opens the store. With
+ * `begins: false` nothing is made where there is no install: throws `bad-configuration`.
+ */
+export async function openInstall(
+  config: Config,
+  log: Logger,
+  connectors: Connectors,
+  { begins = true }: { readonly begins?: boolean } = {},
+): Promise<Install> {
   const opened = new Opened();
   try {
-    const { url: databaseUrl, folder: databaseFolder } = await databaseOf(config, opened);
+    const { url: databaseUrl, folder: databaseFolder } = await databaseOf(config, opened, begins);
+    const migrated = await migrate(databaseUrl, begins);
+    if (migrated === null) throw noInstall(config);
+    const { applied, wasEmpty: isNew } = migrated;
     const secretKey = secretKeyOf(config); // not before: a key in the folder says that there is an install
-    const { applied, wasEmpty: isNew } = await migrate(databaseUrl);
     if (applied.length > 0) log.info({ event: 'database.migrated', migrations: applied.length, isNew });
     const store = await openStore(databaseUrl, secretKey);
     opened.add(() => store.close());
@@ -88,11 +98,28 @@ export async function openInstall(config: Config, log: Logger, connectors: Conne
   }
 }
 
-async function databaseOf({ databaseUrl, dataFolder, secretKey }: Config, opened: Opened) {
+async function databaseOf(config: Config, opened: Opened, begins: boolean) {
+  const { databaseUrl, dataFolder, secretKey } = config;
   if (databaseUrl !== null) return { url: databaseUrl, folder: null };
-  const postgres = await joinEmbeddedPostgres(dataFolder, { keyElsewhere: secretKey !== null });
+  const keyElsewhere = secretKey !== null;
+  if (!begins && !hasEmbeddedPostgres(dataFolder, { keyElsewhere })) throw noInstall(config);
+  const postgres = await joinEmbeddedPostgres(dataFolder, { keyElsewhere });
   opened.add(() => postgres.leave());
   return postgres;
+}
+
+function noInstall({ databaseUrl, dataFolder }: Config): Problem {
+  const place =
+    databaseUrl === null ? `the folder ${dataFolder}` : 'the database that DATABASE_URL names: it is empty';
+  const other =
+    databaseUrl === null
+      ? 'Name the folder of the one that is meant with --data or in ROLLCALL_DATA, or its database in DATABASE_URL'
+      : 'Name the database of the one that is meant in DATABASE_URL';
+  return new Problem({
+    code: 'bad-configuration',
+    message: `There is no install in ${place}.`,
+    remedy: `${other}. To make a new one there: \`rollcall start\`, or \`rollcall tenants add NAME\`.`,
+  });
 }
 
 function secretKeyOf({ secretKey, dataFolder }: Config): string {

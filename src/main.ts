@@ -7,7 +7,11 @@ import { openLogger } from './log.ts';
 import { makeFolder } from './store/makeFolder.ts';
 
 /** Loaded when they are first needed: the vendors' libraries take longer to load than most commands take to run. */
-async function openParts(config: Config, log: ReturnType<typeof openLogger>) {
+async function openParts(
+  config: Config,
+  log: ReturnType<typeof openLogger>,
+  how: { readonly begins?: boolean } = {},
+) {
   const [{ openInstall }, { connectorsWith }] = await Promise.all([
     import('./install.ts'),
     import('../connectors/registry.ts'),
@@ -16,6 +20,7 @@ async function openParts(config: Config, log: ReturnType<typeof openLogger>) {
     config,
     log,
     connectorsWith({ root: config.fileRoot, keyed: true }, config.machine, config.googleMachine),
+    how,
   );
 }
 
@@ -27,9 +32,9 @@ function commandLog({ logLevel }: Config) {
 
 const installation: Installation = {
   version: packageJson.version,
-  openApp: async (config, operator) => {
+  openApp: async (config, operator, how) => {
     const { openOperator } = await import('./cli/operator.ts');
-    const install = await openParts(config, commandLog(config));
+    const install = await openParts(config, commandLog(config), how);
     try {
       const { isNew, databaseFolder, close } = install;
       return { operator: await openOperator(install.deps, operator), config, isNew, databaseFolder, close };

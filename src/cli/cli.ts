@@ -30,7 +30,8 @@ export type ConnectorInput = {
 export type Installation = {
   readonly version: string;
   /** `operator`: the user of the operating system, in whose name everything is done and audited. */
-  openApp(config: Config, operator: string): Promise<App>;
+  /** `begins`: where there is no install it makes one. Otherwise it throws `bad-configuration` then, and makes nothing. */
+  openApp(config: Config, operator: string, how: { readonly begins: boolean }): Promise<App>;
   /** The log goes to standard output unless a destination is given. */
   openDaemon(config: Config, parts: DaemonParts, destination?: NodeJS.WritableStream): Promise<Daemon>;
   /** With those above it. Throws what the system says. */
@@ -51,8 +52,9 @@ export type Cli = {
   config(dataFolder?: string): Config;
   /** As --data was typed. */
   dataOption(): string | undefined;
+  /** Where there is no install it makes one. */
   openApp(config: Config): Promise<App>;
-  /** Opens the database for `work` and closes it whatever happens. */
+  /** Opens the database for `work` and closes it whatever happens. Only a command that something begins with makes an install. */
   withApp(work: (app: App) => Promise<Ending>): Promise<void>;
   /** For people: which command comes next, as it can be typed. Not with --json. */
   next(...commands: readonly string[]): void;

@@ -1,4 +1,4 @@
-/** What is said when there was no install until now: a command in another folder than the one that was meant makes one as well. */
+/** What is said when there was no install until now: whoever begins in another folder than the one that was meant hears it. */
 import type { App } from './cli.ts';
 import { harmless, type Terminal } from './terminal.ts';
 

@@ -1,7 +1,7 @@
 /** The command `rollcall`: its commands, its options, and how it ends. What each command does is in the file named after it. */
 import { userInfo } from 'node:os';
 import { Command, CommanderError } from 'commander';
-import { parseConfig } from '../config.ts';
+import { type Config, parseConfig } from '../config.ts';
 import { addAdjustmentCommands } from './adjustments.ts';
 import { addAppliesCommands } from './applies.ts';
 import { addApplyCommand } from './apply.ts';
@@ -39,6 +39,9 @@ import { addUserCommands } from './users.ts';
 
 /** commander's name for a word too many. */
 const EXCESS = 'commander.excessArguments';
+
+/** What an install can begin with: the last word of these commands. All others have nothing to work on where there is none. */
+const BEGINS: ReadonlySet<string> = new Set(['add', 'load', 'invite', 'set-up-link']);
 
 const EXIT_CODES = `
 Exit codes: 0 done; 1 failed; 2 wrong command, input or configuration; 3 not possible as things stand, or only in part;
@@ -129,9 +132,11 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
   const terminal = openTerminal(argv.includes('--json'));
   const signals = listenForSignals(terminal);
   const ended: { code: number } = { code: EXIT.ok };
+  const carriedOut = { name: '' };
   const dataOption = () => program.opts<{ data?: string }>().data;
   const config: Cli['config'] = (dataFolder = dataOption()) => parseConfig(environmentOf(dataFolder));
-  const openApp: Cli['openApp'] = (of) => installation.openApp(of, operatingSystemUser());
+  const openApp = (of: Config, begins: boolean) =>
+    installation.openApp(of, operatingSystemUser(), { begins });
   const run = async (work: () => Promise<Ending>) => {
     ended.code = (await work()) ?? EXIT.ok;
   };
@@ -141,12 +146,12 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
     signal: signals.signal,
     config,
     dataOption,
-    openApp,
+    openApp: (of) => openApp(of, true),
     next: (...commands) => writeNext(terminal, commands),
     run,
     withApp: (work) =>
       run(async () => {
-        const app = await openApp(config());
+        const app = await openApp(config(), BEGINS.has(carriedOut.name));
         try {
           noteNewInstall(terminal, app);
           signals.signal.throwIfAborted();
@@ -156,7 +161,8 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
         }
       }),
   };
-  const program = buildProgram(cli).hook('preAction', () => {
+  const program = buildProgram(cli).hook('preAction', (_, command) => {
+    carriedOut.name = command.name();
     const data = dataOption();
     if (data !== undefined) goOnWith(data);
   });

@@ -28,7 +28,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { Problem } from '../domain/problem.ts';
 import { copyForOthers } from './copyForOthers.ts';
-import { folderElsewhere, SYSTEM_FOLDER, writeOnce } from './dataFolder.ts';
+import { folderElsewhere, knownElsewhere, SYSTEM_FOLDER, writeOnce } from './dataFolder.ts';
 import { makeFolder } from './makeFolder.ts';
 
 const run = promisify(execFile);
@@ -51,6 +51,22 @@ export type EmbeddedOptions = {
   /** The install's secret key comes from the environment; otherwise it is in the data folder. */
   readonly keyElsewhere?: boolean;
 };
+
+/** Whether this data folder has a server's files, or is being given them just now. Makes nothing. */
+export function hasEmbeddedPostgres(
+  dataFolder: string,
+  { keyElsewhere = false }: Pick<EmbeddedOptions, 'keyElsewhere'> = {},
+): boolean {
+  const isMade = (folder: string) =>
+    existsSync(join(folder, 'ready')) || existsSync(join(folder, 'initialising'));
+  if (isMade(join(dataFolder, 'postgres'))) return true;
+  try {
+    const elsewhere = knownElsewhere(dataFolder, { keyElsewhere });
+    return elsewhere !== null && isMade(elsewhere);
+  } catch (error) {
+    throw unusable(dataFolder, reasonOf(error), 'Give this user the right to read it.', error);
+  }
+}
 
 /** Starts or joins the server of this data folder. Throws `data-folder-unusable` with what PostgreSQL said. */
 export async function joinEmbeddedPostgres(

@@ -28,11 +28,14 @@ export type Migrated = {
   readonly wasEmpty: boolean;
 };
 
-/** Brings the database at `url` (its owner's) to this version's schema. */
-export async function migrate(url: string): Promise<Migrated> {
+/** Brings the database at `url` (its owner's) to this version's schema. `begins` false: null for one that is empty, and it stays so. */
+export async function migrate(url: string): Promise<Migrated>;
+export async function migrate(url: string, begins: boolean): Promise<Migrated | null>;
+export async function migrate(url: string, begins = true): Promise<Migrated | null> {
   const client = await connectAsOwner(url);
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
+    if (!begins && !(await isInstall(client))) return null;
     await client.query(`CREATE TABLE IF NOT EXISTS _prisma_migrations (
       id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, migration_name varchar(255) NOT NULL,
       logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count integer NOT NULL DEFAULT 0)`);
@@ -47,6 +50,13 @@ export async function migrate(url: string): Promise<Migrated> {
   } finally {
     await client.end(); // gives the lock back
   }
+}
+
+async function isInstall(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('_prisma_migrations') IS NOT NULL AS there`,
+  );
+  return rows[0]?.there === true;
 }
 
 async function readMigrations(): Promise<readonly Migration[]> {

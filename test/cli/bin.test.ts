@@ -58,7 +58,7 @@ it.each([
   const folder = aFolder();
   try {
     const named = await rollcall(['sync', '--data', folder.path], { env });
-    expect(named.stderr).toContain(`\`${command} --data ${folder.path} connections\` lists them`);
+    expect(named.stderr).toContain(`\`${command} --data ${folder.path} start\``);
     expect((await rollcall(['sync', '--help'], { env })).stdout).toContain(`  $ ${command} sync --all`);
   } finally {
     folder.remove();

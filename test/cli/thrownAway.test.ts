@@ -54,8 +54,16 @@ it('An install is gone with its folder: the next one at the same path is new, an
   expect(again.stderr).not.toContain('new');
 
   rmSync(data, { recursive: true });
-  const asked = await run('tenants', 'suspend', 'Meridian');
-  expect(asked).toMatchObject({ code: 2, stderr: expect.stringContaining('a new, empty install') });
+  for (const reads of [['changes'], ['tenants', 'suspend', 'Meridian'], ['sync', '--all']])
+    expect(await run(...reads)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        new RegExp(`There is no install in the folder ${data}\\.[^]*with --data[^]*--data ${data} start\``),
+      ),
+    });
+  expect((await run('doctor')).stdout).toContain(`There is no install in ${data}`);
+  expect(existsSync(data)).toBe(false);
+  expect(await run('tenants', 'add', 'Brightwater')).toMatchObject({ code: 0 });
   expect(await names()).not.toContain('Meridian');
 });
 
@@ -68,7 +76,7 @@ it('Two commands that start at once make one install', async () => {
 it.runIf(isRoot)('A start that was killed before it had made a database is gone on with', async () => {
   await run('doctor'); // the folder is not there yet, and stays so
   expect(existsSync(data)).toBe(false);
-  await run('tenants');
+  await run('tenants', 'add', 'Meridian');
   const folder = remember() ?? '';
   rmSync(folder, { recursive: true });
   rmSync(join(data, 'secret.key'));
@@ -79,7 +87,10 @@ it.runIf(isRoot)('A start that was killed before it had made a database is gone 
 it.runIf(process.platform === 'linux')(
   'Where no folder can be made, the command says so and ends',
   async () => {
-    for (const args of [['tenants'], ['demo', '--exit']]) {
+    for (const args of [
+      ['tenants', 'add', 'Meridian'],
+      ['demo', '--exit'],
+    ]) {
       const ended = await rollcall([...args, '--data', '/proc/rollcall']);
       expect(ended).toMatchObject({
         code: 1,
