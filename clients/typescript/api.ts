@@ -1616,6 +1616,12 @@ export type Summary = {
   /** Remembered refusals; not among those before. */
   readonly rejected: number;
   readonly heldBecause: readonly string[];
+  /** The freeze period that holds now: nothing is applied. */
+  readonly freeze: ({
+    /** null: of a tenant above, which you do not see. */
+    readonly name: string | null;
+    readonly until: string;
+  } | null);
 };
 
 export type SupportAccess = {
@@ -2501,8 +2507,8 @@ export type Operations = {
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
   } };
-  /** List the audit log of a tenant, oldest first */
-  listAudit: { input: { tenant?: string; supportAccess?: string; after?: number; limit?: number }; answer: {
+  /** List the audit log of a tenant */
+  listAudit: { input: { tenant?: string; order?: "newest" | "oldest"; action?: string; actor?: string; from?: string; to?: string; supportAccess?: string; after?: number; limit?: number }; answer: {
     readonly items: readonly AuditEntry[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
@@ -3100,6 +3106,8 @@ export type Operations = {
   verifyAudit: { input: { tenant?: string; known?: readonly string[] }; answer: {
     readonly tenants: readonly {
       readonly tenant: string;
+      /** null: it was deleted. */
+      readonly tenantName: string | null;
       readonly entries: number;
       readonly ok: boolean;
       /** Number of the first entry that is not what it was. */
@@ -3193,7 +3201,7 @@ export const operations = {
   listAdjustments: { method: 'GET', path: '/v1/adjustments', query: ["limit","after","tenant","connection"], body: false },
   listAppliedChanges: { method: 'GET', path: '/v1/applies/{apply}/changes', query: ["limit","after","outcome"], body: false },
   listApplies: { method: 'GET', path: '/v1/applies', query: ["limit","after","connection"], body: false },
-  listAudit: { method: 'GET', path: '/v1/audit', query: ["tenant","supportAccess","after","limit"], body: false },
+  listAudit: { method: 'GET', path: '/v1/audit', query: ["tenant","order","action","actor","from","to","supportAccess","after","limit"], body: false },
   listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","rule","assignee","deadline","search","limit","after","tenant","connection","state"], body: false },
   listComments: { method: 'GET', path: '/v1/changes/{change}/comments', query: ["limit","after"], body: false },
   listConnections: { method: 'GET', path: '/v1/connections', query: ["limit","after","tenant"], body: false },

@@ -30,7 +30,7 @@ export const audit = [
     method: 'GET',
     path: '/v1/audit',
     operation: 'listAudit',
-    summary: 'List the audit log of a tenant, oldest first',
+    summary: 'List the audit log of a tenant',
     needs: 'audit.read',
     input: AuditFilter,
     status: 200,
@@ -52,6 +52,7 @@ export const audit = [
       tenants: z.array(
         z.object({
           tenant: z.uuid(),
+          tenantName: z.string().nullable().describe('null: it was deleted.'),
           entries: z.number().int(),
           ok: z.boolean(),
           brokenAt: z

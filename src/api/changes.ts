@@ -163,6 +163,13 @@ const Summary = z
     approved: count,
     rejected: count.describe('Remembered refusals; not among those before.'),
     heldBecause: z.array(z.string()),
+    freeze: z
+      .object({
+        name: z.string().nullable().describe('null: of a tenant above, which you do not see.'),
+        until: moment,
+      })
+      .nullable()
+      .describe('The freeze period that holds now: nothing is applied.'),
   })
   .meta({ id: 'Summary' });
 

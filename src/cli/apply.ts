@@ -99,7 +99,10 @@ async function applyOrFail(
   } catch (error) {
     if (cli.signal.aborted) throw error;
     const { exit: _, ...told } = toldOf(error);
-    if (!cli.terminal.json) tell(error, cli.terminal);
+    if (!cli.terminal.json) {
+      const { name } = await app.operator.getTenant(connection.tenant);
+      tell(error, cli.terminal, `${connection.name} of ${name}`);
+    }
     return [{ ...NOTHING, connection: connection.id, name: connection.name, error: told }];
   }
 }

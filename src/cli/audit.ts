@@ -4,10 +4,11 @@ import { TenantId } from '../domain/ids.ts';
 import { parseId } from '../domain/input.ts';
 import { Problem } from '../domain/problem.ts';
 import type { App, Cli } from './cli.ts';
+import { present } from './directoryOptions.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
 import { atLeastOne, type Page, pagesOf, writeItems } from './lists.ts';
-import { momentTyped } from './moment.ts';
+import { pastMomentTyped } from './moment.ts';
 import type { Operator } from './operator.ts';
 import { grouped, harmless } from './terminal.ts';
 
@@ -18,7 +19,16 @@ type ExportOptions = {
   readonly to: string;
   readonly out: string;
 };
-type ListOptions = { readonly tenant: string; readonly limit: number; readonly all?: boolean };
+type ListOptions = {
+  readonly tenant: string;
+  readonly oldest?: boolean;
+  readonly action?: string;
+  readonly actor?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly limit: number;
+  readonly all?: boolean;
+};
 
 export function addAuditCommands(program: Command, cli: Cli): void {
   const audit = program.command('audit').description('the log of everything that was done');
@@ -39,8 +49,12 @@ export function addAuditCommands(program: Command, cli: Cli): void {
       'write the evidence of a period into a folder: audit entries, changes with their decisions, applies, users with their roles at its end; hashed and signed',
     )
     .option('--tenant <tenant>', 'of this tenant and what is below it; without it of all')
-    .requiredOption('--from <moment>', 'beginning of the period, such as 2026-01-01', momentTyped)
-    .requiredOption('--to <moment>', 'its end, which is not part of it any more', momentTyped)
+    .requiredOption(
+      '--from <moment>',
+      'beginning of the period: 2026-01-01, or how long ago, such as 90d',
+      pastMomentTyped,
+    )
+    .requiredOption('--to <moment>', 'its end, which is not part of it any more; 0d: now', pastMomentTyped)
     .requiredOption('--out <folder>', 'empty, or not there yet; only you can read what is written')
     .action((options: ExportOptions) => cli.withApp((app) => exportPack(cli, app, options)));
   examples(
@@ -58,12 +72,22 @@ export function addAuditCommands(program: Command, cli: Cli): void {
   examples(check, 'rollcall audit check evidence', 'rollcall audit check evidence --json');
   const list = audit
     .command('list')
-    .description("list one tenant's entries, the oldest first")
+    .description("list one tenant's entries, the newest first")
     .requiredOption('--tenant <tenant>', 'id or name')
+    .option('--oldest', 'the oldest first')
+    .option('--action <action>', 'only this one, such as changes.approved, or all that begin so: changes')
+    .option('--actor <actor>', 'only what they have done: id, or name as it stands under who')
+    .option('--from <moment>', 'only since then: 2026-01-01, or how long ago, such as 7d', pastMomentTyped)
+    .option('--to <moment>', 'only before then, likewise', pastMomentTyped)
     .option('--limit <number>', 'at most so many', atLeastOne, 50)
     .option('--all', 'all of them')
     .action((options: ListOptions) => cli.withApp((app) => listEntries(cli, app, options)));
-  examples(list, 'rollcall audit list --tenant Harbor', 'rollcall audit list --tenant Harbor --all --json');
+  examples(
+    list,
+    'rollcall audit list --tenant Harbor',
+    'rollcall audit list --tenant Harbor --action changes.approved --from 30d',
+    'rollcall audit list --tenant Harbor --all --json',
+  );
 }
 
 async function verifyChains(cli: Cli, { operator }: App, options: VerifyOptions): Promise<number> {
@@ -76,13 +100,13 @@ async function verifyChains(cli: Cli, { operator }: App, options: VerifyOptions)
     terminal.document({ ok, tenants });
     return ok ? EXIT.ok : EXIT.failed;
   }
-  const rows = tenants.map(async (one) => [
+  const rows = tenants.map((one) => [
     { text: one.ok ? 'ok' : 'BROKEN', style: one.ok ? ('green' as const) : ('red' as const) },
-    await nameOf(operator, one.tenant),
+    one.tenantName ?? `${one.tenant} (deleted)`,
     grouped(one.entries),
     one.ok ? '' : `at entry ${one.brokenAt ?? '?'}: ${one.because ?? 'unknown reason'}`,
   ]);
-  terminal.table(['chain', 'tenant', 'entries', 'finding'], await Promise.all(rows));
+  terminal.table(['chain', 'tenant', 'entries', 'finding'], rows);
   if (!ok)
     terminal.note(
       'Somebody changed the database past Rollcall: compare with a backup and with who had access.',
@@ -160,9 +184,16 @@ async function checkPack(cli: Cli, folder: string, thumbprint: string | undefine
 async function listEntries(cli: Cli, { operator }: App, options: ListOptions): Promise<void> {
   const { terminal } = cli;
   const tenant = await logOf(operator, options.tenant);
-  const fetch = (page: Page<number>) => operator.listAudit({ tenant, ...page });
+  const { oldest, action, actor, from, to } = options;
+  const meant = present({ action, actor, from, to });
+  const order = oldest === true ? 'oldest' : 'newest';
+  const fetch = (page: Page<number>) => operator.listAudit({ tenant, order, ...meant, ...page });
   if (terminal.json) return await writeItems(terminal, fetch, options);
+  const seen = { found: 0, next: null as number | null };
   for await (const page of pagesOf(fetch, options)) {
+    seen.next = page.next;
+    if (page.items.length === 0) continue;
+    seen.found += page.items.length;
     terminal.table(
       ['no', 'when (UTC)', 'who', 'what', 'subject', 'details'],
       page.items.map((entry) => [
@@ -175,18 +206,11 @@ async function listEntries(cli: Cli, { operator }: App, options: ListOptions): P
       ]),
     );
   }
+  if (seen.found === 0) terminal.note('No such entry.');
+  else if (seen.next !== null) terminal.note('\nThere are more: --limit or --all.');
 }
 
 /** By id also that of a deleted tenant, which has no name any more. */
 async function logOf(operator: Operator, nameOrId: string): Promise<TenantId> {
   return parseId(TenantId, nameOrId) ?? (await operator.findTenant(nameOrId)).id;
-}
-
-async function nameOf(operator: Operator, tenant: TenantId): Promise<string> {
-  try {
-    return (await operator.getTenant(tenant)).name;
-  } catch (error) {
-    if (error instanceof Problem && error.code === 'not-found') return `${tenant} (deleted)`;
-    throw error;
-  }
 }

@@ -146,6 +146,12 @@ export function writeSummary(terminal: Terminal, summary: ChangeSetSummary): voi
     `${title}  ${countsInWords(summary, terminal.style)}${approved}  ${terminal.style('dim', `revision ${summary.revision}`)}`,
   );
   for (const reason of summary.heldBecause) terminal.line(`  held: ${harmless(reason)}`);
+  if (summary.freeze !== null) terminal.line(`  frozen: ${harmless(freezeInWords(summary.freeze))}`);
+}
+
+function freezeInWords({ name, until }: NonNullable<ChangeSetSummary['freeze']>): string {
+  const which = name === null ? 'a freeze period of a tenant above' : `the freeze period “${name}”`;
+  return `${which} holds until ${until}; nothing is applied`;
 }
 
 function rowOf(change: ShownChange, connection: string | null, known: KnownAs): Cell[] {
@@ -172,12 +178,12 @@ function awaited({ state, approvals }: ShownChange): string | null {
 
 /** Where there are conflicts alone, nothing can be approved: each says by itself what settles it. */
 function suggest(cli: Cli, summary: ChangeSetSummary, options: Criteria, decidable: boolean): void {
-  const { connection, revision } = summary;
+  const { connection, revision, freeze } = summary;
   const criteria = criteriaAsTyped(options);
   cli.terminal.note('');
   const deciding = [
     `approve --connection ${connection} --all${criteria} --revision ${revision} --reason TEXT`,
-    `apply ${connection}`,
+    ...(freeze === null ? [`apply ${connection}`] : []),
   ];
   cli.next('show CHANGE', ...(decidable ? deciding : []));
 }

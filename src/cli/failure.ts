@@ -80,13 +80,15 @@ export function failureLines(failure: Pick<ConnectorFailure, 'message' | 'remedy
   ];
 }
 
-/** Says on standard error what broke, and with --json on standard output as well. Gives the exit code. */
-export function tell(error: unknown, terminal: Terminal): number {
+/** Says on standard error what broke, and with --json on standard output as well. `where`: at which of several. Gives the exit code. */
+export function tell(error: unknown, terminal: Terminal, where = ''): number {
   if (error instanceof ReaderGone) return EXIT.ok;
   if (error instanceof CommanderError) return tellUsage(error, terminal);
   const told = toldOf(error);
   const { exit, ...shown } = told;
-  terminal.note(`${terminal.noteStyle('red', 'error')}: ${harmless(told.message)}`);
+  terminal.note(
+    `${terminal.noteStyle('red', 'error')}: ${where === '' ? '' : harmless(`${where}: `)}${harmless(told.message)}`,
+  );
   for (const field of told.fields ?? [])
     terminal.note(harmless(`  ${field.path || 'input'}: ${field.message}`));
   terminal.note(`  can be mended by: ${whoIs[told.who]}`);

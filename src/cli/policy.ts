@@ -68,7 +68,9 @@ function addShow(policy: Command, cli: Cli): void {
 
 function addSet(policy: Command, cli: Cli): void {
   const set = whose(policy.command('set'))
-    .description('take over the parts of a policy that a file names')
+    .description(
+      'take over the parts of a policy that a file names. Of a tenant: timeZone, rules, freezes (periods in which nothing is applied). Of a connection: rules, guards, protected, keepOneOf, matching, apply, leavers, samePerson, usualHours; its time zone is an option of connections update',
+    )
     .argument('<file>', 'YAML or JSON; - reads standard input')
     .action((file: string, where: Where) => {
       const text = contentOf(file, 'The policy');
@@ -169,8 +171,13 @@ function writeRules(terminal: Terminal, heading: string, { rules, timeZone, free
     terminal.line(`     when ${harmless(rule.when)}`);
   }
   for (const { name, from, until } of freezes)
-    terminal.line(`  freeze period ${harmless(name)}: nothing is applied from ${from} until ${until}`);
+    terminal.line(
+      `  freeze period ${harmless(name)}: nothing is applied from ${from} until ${until}${isOver(until) ? ', which is over' : ''}`,
+    );
 }
+
+/** It is stored all the same: files are kept, and set again. */
+const isOver = (until: string) => Date.parse(until) <= Date.now();
 
 function writeNotes(
   terminal: Terminal,
@@ -220,6 +227,11 @@ async function setPolicy(cli: Cli, app: App, text: string, where: Where): Promis
   const shown = await operator.setTenantPolicy({ tenant, ...parseTenantPolicy(text) });
   if (cli.terminal.json) return cli.terminal.document(shown);
   writeNotes(cli.terminal, shown);
+  for (const { name, until } of shown.freezes)
+    if (isOver(until))
+      cli.terminal.note(
+        `${cli.terminal.noteStyle('yellow', 'warning')}: the freeze period “${harmless(name)}” is over since ${until}: it keeps nothing back.`,
+      );
   cli.terminal.line(
     'The policy is stored. What waits is judged anew within a minute, or with the next sync.',
   );

@@ -1,6 +1,6 @@
 /** The command `rollcall`: its commands, its options, and how it ends. What each command does is in the file named after it. */
 import { userInfo } from 'node:os';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help } from 'commander';
 import { type Config, parseConfig } from '../config.ts';
 import { addAdjustmentCommands } from './adjustments.ts';
 import { addAppliesCommands } from './applies.ts';
@@ -64,7 +64,13 @@ export function buildProgram(cli: Cli): Command {
       throw error.code === EXCESS ? (unknownCommand(program) ?? error) : error;
     })
     .showSuggestionAfterError()
-    .configureHelp({ helpWidth: 100, showGlobalOptions: true })
+    .configureHelp({
+      ...{ helpWidth: 100, showGlobalOptions: true },
+      optionDescription: (option) => {
+        const said = new Help().optionDescription(option);
+        return option.mandatory ? `${said} (required)` : said;
+      },
+    })
     .configureOutput({
       outputError: (text, write) => {
         const meant = text.includes('too many arguments') ? unknownCommand(program) : null;

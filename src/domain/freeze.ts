@@ -2,7 +2,10 @@
 import { z } from 'zod';
 import type { TenantId } from './ids.ts';
 
-const Moment = z.iso.datetime({ offset: true });
+const Moment = z.iso.datetime({
+  offset: true,
+  error: 'is no moment with its time zone, such as 2026-12-20T00:00:00+01:00',
+});
 
 export const Freezes = z
   .array(

@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import { chainHash, START_OF_CHAIN } from '../domain/audit.ts';
 import { TenantId } from '../domain/ids.ts';
-import { notFound, parseInput } from '../domain/input.ts';
+import { notFound, parseInput, Until } from '../domain/input.ts';
 import { PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
-import type { StoredAuditEntry } from '../store/audit.ts';
+import type { AuditRows, StoredAuditEntry } from '../store/audit.ts';
 import type { ReadChain } from '../store/auditLog.ts';
 import type { Store } from '../store/store.ts';
 
@@ -16,6 +16,8 @@ const BATCH = 5_000;
 
 export type VerifiedChain = {
   readonly tenant: TenantId;
+  /** null: it was deleted. */
+  readonly tenantName: string | null;
   readonly entries: number;
   readonly ok: boolean;
   /** Number of the first entry that is not what it was, and what is wrong with it. */
@@ -64,7 +66,9 @@ export async function verifyAudit(
   for (const one of new Set([...chosen, ...seen])) {
     const own = ends.filter((end) => end.tenant === one);
     const verify = (chain: ReadChain) => verifyChain(chain, one, own);
-    tenants.push(await deps.store.audit.ofOneMoment(caller.tenant, one, verify)); // a chain has to be read in its order
+    const found = await deps.store.audit.ofOneMoment(caller.tenant, one, verify); // a chain has to be read in its order
+    const { name = null } = (await deps.store.tenants.get(caller.tenant, one)) ?? {};
+    tenants.push({ ...found, tenantName: name });
   }
   return { tenants };
 }
@@ -73,7 +77,7 @@ async function verifyChain(
   chain: ReadChain,
   tenant: TenantId,
   ends: readonly KnownEnd[],
-): Promise<VerifiedChain> {
+): Promise<Omit<VerifiedChain, 'tenantName'>> {
   let number = 0;
   let hash = START_OF_CHAIN;
   const broken = (brokenAt: number, because: string) => ({
@@ -115,31 +119,49 @@ function whatIsWrong(entry: StoredAuditEntry, before: Link, ends: readonly Known
   return isAnother ? 'the log up to here is another one than was seen earlier' : null;
 }
 
-export const AuditFilter = z.strictObject({
-  tenant: TenantId.optional().describe('Of this tenant alone; without it of your own.'),
-  supportAccess: z.uuid().optional().describe('Only what was done during this support access.'),
-  after: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .default(0)
-    .describe('`next` of the page before: the number of its last entry.'),
-  limit: PageOptions.shape.limit,
-});
+export const AuditFilter = z
+  .strictObject({
+    tenant: TenantId.optional().describe('Of this tenant alone; without it of your own.'),
+    order: z
+      .enum(['newest', 'oldest'])
+      .default('newest')
+      .describe('`oldest` goes on behind `after` as the log grows, for whoever keeps a copy of it.'),
+    action: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('Only this action, such as `changes.approved`, or all that begin so: `changes`.'),
+    actor: z
+      .string()
+      .min(1)
+      .max(320)
+      .optional()
+      .describe('Only what this actor has done: id or name, as `actor` has them.'),
+    from: Until.optional().describe('Only what was done since then.'),
+    to: Until.optional().describe('Only what was done before.'),
+    supportAccess: z.uuid().optional().describe('Only what was done during this support access.'),
+    after: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .optional()
+      .describe(
+        '`next` of the page before. So many entries are looked at for one page: it may be short, or empty, and `next` says that there are more.',
+      ),
+    limit: PageOptions.shape.limit,
+  })
+  .refine(({ from, to }) => from === undefined || to === undefined || Date.parse(from) < Date.parse(to), {
+    path: ['to'],
+    message: 'is not after from',
+  });
 
-export type ListedAudit = { readonly items: readonly StoredAuditEntry[]; readonly next: number | null };
-
-/** One tenant's log (the caller's own, if none is named), oldest first. */
-export async function listAudit(deps: AuditDeps, caller: Caller, input: unknown): Promise<ListedAudit> {
+/** One tenant's log (the caller's own, if none is named), the newest first unless asked otherwise. */
+export async function listAudit(deps: AuditDeps, caller: Caller, input: unknown): Promise<AuditRows> {
   authorise(caller, 'audit.read');
-  const { tenant, supportAccess, after, limit } = parseInput(AuditFilter, input);
+  const { tenant, after = null, ...page } = parseInput(AuditFilter, input);
   const chosen = tenant === undefined ? caller.tenant : await known(deps, caller, tenant);
-  const rows =
-    supportAccess === undefined
-      ? await deps.store.audit.page(caller.tenant, chosen, after, limit + 1)
-      : await deps.store.audit.duringSupport(caller.tenant, chosen, supportAccess, after, limit + 1);
-  const items = rows.slice(0, limit);
-  return { items, next: rows.length > limit ? (items.at(-1)?.number ?? null) : null };
+  return deps.store.audit.page(caller.tenant, chosen, { ...page, after });
 }
 
 /** Also one that was deleted: its log stays. Throws `not-found`. */

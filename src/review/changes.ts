@@ -10,6 +10,7 @@ import {
   setOf,
 } from '../domain/change.ts';
 import { LONGEST_NAME } from '../domain/changeGroup.ts';
+import type { Clock } from '../domain/clock.ts';
 import { GUARDS } from '../domain/guard.ts';
 import { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
@@ -144,12 +145,12 @@ export async function getChange(deps: ReviewDeps, caller: Caller, id: string): P
 
 /** Pending changes by set, one line a connection. */
 export async function summarise(
-  deps: ReviewDeps,
+  deps: ReviewDeps & { readonly clock: Clock },
   caller: Caller,
   input: unknown,
 ): Promise<readonly Summary[]> {
   authorise(caller, 'changes.read');
-  return await deps.store.changes.summarise(caller.tenant, parseInput(Whose, input));
+  return await deps.store.changes.summarise(caller.tenant, parseInput(Whose, input), deps.clock.now());
 }
 
 /** Events of the caller's subtree after a cursor, in the order in which they were committed. */

@@ -1,7 +1,15 @@
 /** Reads the audit log. Appending is part of what is audited: see audit.ts. */
 import type { AuditEntry } from '../domain/audit.ts';
 import type { TenantId } from '../domain/ids.ts';
-import { appendAudit, readAudit, readAuditHead, readAuditOfSupport, type StoredAuditEntry } from './audit.ts';
+import {
+  type AuditPage,
+  type AuditRows,
+  appendAudit,
+  findAudit,
+  readAudit,
+  readAuditHead,
+  type StoredAuditEntry,
+} from './audit.ts';
 import type { Database } from './database.ts';
 
 export type ReadChain = {
@@ -18,24 +26,8 @@ export class AuditLog {
     this.#database = database;
   }
 
-  page(
-    within: TenantId,
-    tenant: TenantId,
-    after: number,
-    limit: number,
-  ): Promise<readonly StoredAuditEntry[]> {
-    return this.#database.bulk(within, (tx) => readAudit(tx, tenant, after, limit));
-  }
-
-  /** The same of what was done during one support access. */
-  duringSupport(
-    within: TenantId,
-    tenant: TenantId,
-    supportAccess: string,
-    after: number,
-    limit: number,
-  ): Promise<readonly StoredAuditEntry[]> {
-    return this.#database.bulk(within, (tx) => readAuditOfSupport(tx, tenant, supportAccess, after, limit));
+  page(within: TenantId, tenant: TenantId, page: AuditPage): Promise<AuditRows> {
+    return this.#database.bulk(within, (tx) => findAudit(tx, tenant, page));
   }
 
   /** Of what has no other transaction. */

@@ -116,6 +116,13 @@ export type Summary = {
   readonly rejected: number;
   /** Why changes are held, each reason once. */
   readonly heldBecause: readonly string[];
+  /** The freeze period that holds now, because of which nothing is applied. `name` null: one of a tenant above that may not be seen. */
+  readonly freeze: { readonly name: string | null; readonly until: string } | null;
+};
+
+type SummaryRow = Omit<Summary, 'freeze'> & {
+  readonly frozenUntil: Date | null;
+  readonly frozenBy: string | null;
 };
 
 const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.external_id AS "externalId", c.auth_user_id AS "authUser",
@@ -164,9 +171,10 @@ export class Changes {
   summarise(
     within: TenantId,
     filter: Pick<ChangeFilter, 'tenant' | 'connection'>,
+    now: Date,
   ): Promise<readonly Summary[]> {
-    return this.#database.bulk(within, (tx) =>
-      tx.query<Summary>(
+    return this.#database.bulk(within, async (tx) => {
+      const rows = await tx.query<SummaryRow>(
         `WITH counted AS (
            SELECT connection_id,
              count(*) FILTER (WHERE pending AND kind IN ('create', 'link', 'reactivate'))::int AS new,
@@ -183,13 +191,19 @@ export class Changes {
            n.change_revision::int AS revision, coalesce(c.new, 0) AS new, coalesce(c.changed, 0) AS changed,
            coalesce(c.deleted, 0) AS deleted, coalesce(c.conflicts, 0) AS conflicts, coalesce(c.held, 0) AS held,
            coalesce(c.approved, 0) AS approved, coalesce(c.rejected, 0) AS rejected,
-           coalesce((SELECT array_agg(DISTINCT d.reason) FROM decision d WHERE d.id = ANY (c.holding)), '{}') AS "heldBecause"
+           coalesce((SELECT array_agg(DISTINCT d.reason) FROM decision d WHERE d.id = ANY (c.holding)), '{}') AS "heldBecause",
+           f.until AS "frozenUntil", CASE WHEN f.tenant IN ${SUBTREE('$1::uuid')} THEN f.name END AS "frozenBy"
          FROM connection n JOIN tenant t ON t.id = n.tenant_id LEFT JOIN counted c ON c.connection_id = n.id
+           LEFT JOIN LATERAL freeze_over(n.tenant_id, $4) f ON true
          WHERE n.tenant_id IN ${SUBTREE('$1::uuid')} AND ($2::uuid IS NULL OR n.tenant_id IN ${SUBTREE('$2::uuid')})
            AND ($3::uuid IS NULL OR n.id = $3::uuid) ORDER BY n.id`,
-        [within, filter.tenant ?? null, filter.connection ?? null],
-      ),
-    );
+        [within, filter.tenant ?? null, filter.connection ?? null, now.toISOString()],
+      );
+      return rows.map(({ frozenUntil, frozenBy, ...row }) => ({
+        ...row,
+        freeze: frozenUntil === null ? null : { name: frozenBy, until: frozenUntil.toISOString() },
+      }));
+    });
   }
 }
 

@@ -68,7 +68,9 @@ const during = (access: string, method: string, path: string, body?: unknown) =>
 
 /** The tenant's audit log, the newest last. */
 async function log(filter = ''): Promise<readonly Json[]> {
-  const { body } = await served.request('GET', `/v1/audit?limit=500${filter}`, { key: administrator });
+  const { body } = await served.request('GET', `/v1/audit?limit=500&order=oldest${filter}`, {
+    key: administrator,
+  });
   return body.items;
 }
 

@@ -75,14 +75,22 @@ describe('rollcall applies', { timeout: 120_000 }, () => {
     await ok('applies', 'cancel', id);
     const period =
       'freezes: [{ name: Year end, from: 2026-01-01T00:00:00+01:00, until: 2099-01-04T06:00:00+01:00 }]';
+    expect((await ok('changes', '--connection', 'Harbor Okta')).stderr).toMatch(/Next:.* apply /s);
     await ok('policy', 'set', file('freeze.yaml', period), '--tenant', 'Harbor');
+    const frozen = await ok('changes', '--connection', 'Harbor Okta');
+    expect(frozen.stdout).toContain(
+      'frozen: the freeze period “Year end” holds until 2099-01-04T05:00:00.000Z',
+    );
+    expect(frozen.stderr).not.toMatch(/ apply /);
     expect((await ok('policy', 'show', '--tenant', 'Harbor')).stdout).toContain(
       'freeze period Year end: nothing is applied from 2026-01-01T00:00:00+01:00 until 2099-01-04T06:00:00+01:00',
     );
     expect(await run('apply', 'Harbor Okta')).toMatchObject({
       code: 3,
       stdout: '',
-      stderr: expect.stringContaining('The freeze period “Year end” holds until 2099-01-04T05:00:00.000Z'),
+      stderr: expect.stringContaining(
+        'Harbor Okta of Harbor: The freeze period “Year end” holds until 2099-01-04T05:00:00.000Z',
+      ),
     });
     const despite = await ok('apply', 'Harbor Okta', '--despite-freeze', 'Starts tomorrow');
     expect(despite.stdout).toContain('Harbor Okta: applied 1 of 1.');

@@ -116,6 +116,22 @@ describe('rollcall policy', { timeout: 120_000 }, () => {
     });
   });
 
+  it('takes freeze periods with their time zone, and says which are over', async () => {
+    const freeze = (from: string, until: string) =>
+      file('freeze.yaml', `freezes: [{ name: Year end, from: ${from}, until: ${until} }]`);
+    const day = freeze('2020-12-20', '2021-01-04');
+    expect(await run('policy', 'set', day, '--tenant', 'Harbor')).toMatchObject({
+      ...{
+        code: 2,
+        stderr: expect.stringContaining('with its time zone, such as 2026-12-20T00:00:00+01:00'),
+      },
+    });
+    const over = freeze('2020-12-20T00:00:00+01:00', '2021-01-04T00:00:00+01:00');
+    const { stderr } = await ok('policy', 'set', over, '--tenant', 'Harbor');
+    expect(stderr).toContain('“Year end” is over since 2021-01-04T00:00:00+01:00: it keeps nothing back');
+    expect((await ok('policy', 'show', '--tenant', 'Harbor')).stdout).toContain('which is over');
+  });
+
   it('replays a draft, and says what it needs', async () => {
     const draft = file('draft.yaml', rules('approve').replace(/^timeZone.*\n/, ''));
     const { stdout } = await ok('policy', 'replay', draft, '--connection', 'Harbor Okta', '--json');

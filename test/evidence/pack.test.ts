@@ -103,7 +103,7 @@ describe('An evidence pack', () => {
       ],
       ...['manifest.json', 'roles.csv', 'signature.json', 'users.csv', 'users.jsonl'],
     ]);
-    const { items } = await listAudit(install, acme.administrator, { limit: 500 });
+    const { items } = await listAudit(install, acme.administrator, { limit: 500, order: 'oldest' });
     const within = items.filter(({ at }) => at < end).map((entry) => ({ ...entry, tenant: acme.tenant }));
     expect(lines('audit.jsonl')).toEqual(within);
     expect(lines('changes.jsonl').filter(({ kind }) => kind === 'create')).toHaveLength(4);
@@ -153,7 +153,7 @@ describe('An evidence pack', () => {
   });
 
   it('is noted in the audit log, and verified offline with the key that has signed it', async () => {
-    const { items } = await listAudit(install, acme.administrator, { limit: 500 });
+    const { items } = await listAudit(install, acme.administrator, { limit: 500, order: 'oldest' });
     expect(items.find(({ action }) => action === 'evidence.exported')).toMatchObject({
       actor: acme.administrator.actor,
       details: { id: made.id, manifest: made.manifest, thumbprint: made.thumbprint },

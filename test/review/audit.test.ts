@@ -113,6 +113,63 @@ describe('The audit log', () => {
     await expect(rewrite).rejects.toThrow('never changed or removed');
   });
 
+  it('is listed the newest first or the oldest first, and by action, actor and time; pages go on where the last ended', async () => {
+    const acme = await withHistory();
+    const list = async (input: object) => {
+      const numbers: number[] = [];
+      let after: number | null = null;
+      do {
+        const page = { limit: 3, ...input, ...(after === null ? {} : { after }) };
+        const found = await listAudit(install, acme.administrator, page);
+        numbers.push(...found.items.map(({ number }) => number));
+        after = found.next;
+        if (numbers.length === 3) await acme.sync(); // what is added meanwhile moves nothing
+      } while (after !== null);
+      return numbers;
+    };
+    const { items } = await listAudit(install, acme.administrator, { limit: 500, order: 'oldest' });
+    const numbers = items.map(({ number }) => number);
+    expect(await list({})).toEqual(numbers.toReversed());
+    expect((await list({ order: 'oldest' })).slice(0, numbers.length)).toEqual(numbers);
+    const last = numbers.at(-1) ?? 0;
+    const meant = async (input: object) => (await list(input)).filter((one) => one <= last).toReversed();
+    const of = (chosen: (entry: (typeof items)[number]) => boolean) =>
+      items.flatMap((entry) => (chosen(entry) ? [entry.number] : []));
+    const moment = items.at(-1)?.at ?? '';
+    expect(await meant({ to: moment })).toEqual(of(({ at }) => at < moment));
+    expect(await meant({ from: moment })).toEqual(of(({ at }) => at >= moment));
+    expect(await meant({ to: '2001-01-01T00:00:00Z' })).toEqual([]);
+    const applied = of(({ action }) => action === 'change.applied');
+    expect(applied).toHaveLength(5);
+    expect(await meant({ action: 'change.applied' })).toEqual(applied);
+    expect(await meant({ action: 'change' })).toEqual(applied);
+    expect(await meant({ action: 'chang' })).toEqual([]);
+    const decider = items.find(({ action }) => action === 'changes.approved')?.actor;
+    const own = of(({ actor }) => actor.name === decider?.name);
+    expect(await meant({ actor: decider?.name })).toEqual(own);
+    expect(await meant({ actor: 'nobody' })).toEqual([]);
+    await expect(list({ from: moment, to: moment })).rejects.toMatchObject({ code: 'invalid-input' });
+  });
+
+  it('goes on behind the entries that were looked at for a page, although none of them is meant', async () => {
+    const acme = await withHistory();
+    const last = (await listAudit(install, acme.administrator, { limit: 1 })).items[0]?.number ?? 0;
+    await tamper(
+      `INSERT INTO audit_entry (tenant_id, number, at, actor, action, subject, details, hash)
+       SELECT tenant_id, number + n, at, actor, 'filled', subject, details, hash FROM audit_entry, generate_series(1, 25000) n
+       WHERE tenant_id = $1 AND number = (SELECT max(number) FROM audit_entry WHERE tenant_id = $1)`,
+      acme,
+    );
+    await tamper('UPDATE audit_head SET number = number + 25000 WHERE tenant_id = $1', acme);
+    const page = { action: 'apply.finished', limit: 1 };
+    const { items, next } = await listAudit(install, acme.administrator, page);
+    expect([items, next]).toEqual([[], last + 25_000 - 20_000 + 1]);
+    const behind = await listAudit(install, acme.administrator, { ...page, after: next });
+    expect(behind).toMatchObject({ items: [{ action: 'apply.finished' }] });
+    const oldest = await listAudit(install, acme.administrator, { ...page, order: 'oldest', after: last });
+    expect(oldest).toEqual({ items: [], next: last + 20_000 });
+  });
+
   it('is for those who may read it, and of one tenant only', async () => {
     const [acme, other] = [await withHistory(), await withHistory()];
     const reviewer = await aCaller(install, acme.tenant, 'reviewer');

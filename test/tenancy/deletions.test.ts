@@ -95,7 +95,7 @@ describe('A deletion at once', () => {
     ])
       await expect(attempt()).rejects.toMatchObject({ code: 'not-found' });
     await expect(createTenant(install, admin, { name, parent })).resolves.toMatchObject({ name });
-    const { items } = await listAudit(install, admin, { tenant: id });
+    const { items } = await listAudit(install, admin, { tenant: id, order: 'oldest' });
     expect(items.map(({ action }) => action)).toEqual([
       'tenant.created',
       'principal.created',
