@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { ConnectorError } from '../connectors/contract.ts';
 import { openQueues } from '../jobs/queue.ts';
 import type { Config } from './config.ts';
 import { minute } from './domain/clock.ts';
@@ -70,7 +71,8 @@ function whichInstall({ databaseUrl, redisUrl, dataFolder }: Config): string {
 }
 
 function failed(check: string, error: unknown): Check {
-  if (error instanceof Problem) return { check, result: 'fail', detail: error.message, remedy: error.remedy };
+  const told = error instanceof ConnectorError ? error.failure : error instanceof Problem ? error : null;
+  if (told !== null) return { check, result: 'fail', detail: told.message, remedy: told.remedy };
   const detail = error instanceof Error ? error.message : String(error);
   return {
     check,

@@ -41,6 +41,22 @@ const PAST = { approve: 'Approved', reject: 'Rejected', hold: 'Held' } as const 
   string
 >;
 
+const EXAMPLES = {
+  approve: [
+    "019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --reason 'Confirmed by HR'",
+    "--connection 'Harbor Okta' --all --set new --revision 3 --reason 'New starters'",
+    "--connection 'Harbor Okta' 'Harbor Google' --all --cause left --revision 3 12 --reason 'Confirmed by HR'",
+  ],
+  reject: [
+    "019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --reason 'Still works for us until June' --until 2027-06-30",
+    "--connection 'Harbor Okta' --all --set deleted --search Matteo --revision 3 --reason 'Left by mistake'",
+  ],
+  hold: [
+    "019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --reason 'HR is asked' --until 7d",
+    "--connection 'Harbor Okta' --all --cause left --revision 3 --reason 'HR is asked who of them leaves'",
+  ],
+} as const satisfies Record<Verdict, readonly string[]>;
+
 export function addDecisionCommands(program: Command, cli: Cli): void {
   for (const verdict of ['approve', 'reject', 'hold'] as const) {
     const command = program
@@ -67,12 +83,7 @@ export function addDecisionCommands(program: Command, cli: Cli): void {
     addCriteria(command).action((ids: string[], options: DecideOptions) =>
       cli.withApp((app) => decide(cli, app, verdict, ids, options)),
     );
-    examples(
-      command,
-      `rollcall ${verdict} 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --reason 'Confirmed by HR'`,
-      `rollcall ${verdict} --connection 'Harbor Okta' --all --set new --revision 3 --reason 'New starters'`,
-      `rollcall ${verdict} --connection 'Harbor Okta' 'Harbor Google' --all --cause left --revision 3 12 --reason 'Confirmed by HR'`,
-    );
+    examples(command, ...EXAMPLES[verdict].map((example) => `rollcall ${verdict} ${example}`));
   }
 }
 

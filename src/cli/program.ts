@@ -81,6 +81,12 @@ export function buildProgram(cli: Cli): Command {
         else cli.terminal.write(text);
       },
     });
+  program.on('beforeAllHelp', () => {
+    const meant = unknownCommand(program);
+    if (meant === null) return;
+    cli.terminal.note(meant.message);
+    throw meant;
+  });
   addStartCommand(program, cli);
   addSetUpLinkCommand(program, cli);
   addDemoCommand(program, cli);
@@ -115,14 +121,16 @@ export function buildProgram(cli: Cli): Command {
 }
 
 /**
- * `tenants lst`: commander hands the word to the command that stands for `tenants` alone, which has no use for it. This is what it
- * says of a word that is no command, with what may have been meant; null where there is no such word.
+ * `tenants lst`: commander hands the word to the command that stands for `tenants` alone, which has no use for it; and with `--help` or
+ * after `help` it passes over a word that it does not know. This is what it says of a word that is no command, with what may have been
+ * meant; null where there is no such word.
  */
-function unknownCommand(program: Command): CommanderError | null {
-  const group = program.commands.find((one) => one.name() === program.args[0]);
-  const word = group?.args[0];
-  if (group === undefined || word === undefined || word.startsWith('-')) return null;
-  if (group.commands.length === 0 || group.commands.some((one) => one.name() === word)) return null;
+function unknownCommand(group: Command): CommanderError | null {
+  const [first, second] = group.args;
+  const word = first === 'help' ? second : first;
+  if (word === undefined || word.startsWith('-') || group.commands.length === 0) return null;
+  const known = group.commands.find((one) => one.name() === word);
+  if (known !== undefined) return unknownCommand(known);
   const plain = new Command(group.name()).exitOverride().configureOutput({ outputError: () => {} });
   for (const one of group.commands) plain.command(one.name());
   try {

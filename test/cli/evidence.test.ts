@@ -55,6 +55,17 @@ it('explain says where roles and fields come from and what happened, or why some
   expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining('--connection') });
 });
 
+it('doctor tells of a connection that cannot be opened what mends it', async () => {
+  const { ROLLCALL_FILE_ROOT: root = '' } = env;
+  env['ROLLCALL_FILE_ROOT'] = '';
+  const { code, stdout } = await run('doctor');
+  env['ROLLCALL_FILE_ROOT'] = root;
+  expect(code).toBe(1);
+  expect(stdout).toMatch(
+    /^fail {2}credentials +Payroll: This install lets no connection read files\.\n +remedy: .* ROLLCALL_FILE_ROOT/m,
+  );
+});
+
 it('runs replan says whether the same follows', async () => {
   const [{ id }] = (await json('runs', '--connection', 'Payroll')).items;
   expect(await said('runs', 'replan', id)).toMatch(

@@ -149,6 +149,17 @@ describe('a command is not carried out', { timeout: 60_000 }, () => {
     const below = await run('tenants', 'lst');
     expect(below).toMatchObject({ code: 2, stdout: '' });
     expect(below.stderr).toBe("error: unknown command 'lst'\n(Did you mean list?)\n");
+    const unknown = [
+      ['nonsense', '--help'],
+      ['help', 'nonsense'],
+      ['notifications', 'channels', 'nonsense', 'IT'],
+    ];
+    for (const typed of unknown)
+      expect(await run(...typed)).toMatchObject({
+        ...{ code: 2, stdout: '', stderr: "error: unknown command 'nonsense'\n" },
+      });
+    const lists = await run('tenants', 'lst', '--help', '--json');
+    expect([lists.code, JSON.parse(lists.stdout).error.code]).toEqual([2, 'invalid-input']);
     expect(await run('runs', '--limit', 'many')).toMatchObject({ code: 2, stdout: '' });
     expect(await run('sync')).toMatchObject({ code: 2, stderr: expect.stringContaining('--all') });
   });
