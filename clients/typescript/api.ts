@@ -296,13 +296,16 @@ export type ChangeGroups = {
 };
 
 export type ChangeNote = {
-  /** replaced: something else is proposed. agrees, away: nothing is left to be done. time-up: a refusal, or the holding back, has ended. expired: it was approved, and not applied for as long as the policy lets an approval wait. */
-  readonly because: "replaced" | "agrees" | "away" | "time-up" | "expired";
+  /** replaced: something else is proposed. agrees, away: nothing is left to be done. same-person: of a pair, somebody said that both are one. time-up: a refusal, or the holding back, has ended. expired: it was approved, and not applied for as long as the policy lets an approval wait. */
+  readonly because: "replaced" | "agrees" | "away" | "same-person" | "time-up" | "expired";
   /** The change that is proposed instead; or who had decided. */
   readonly by?: string;
   readonly was?: "rejected" | "held";
   readonly reason?: string;
   readonly until?: string;
+  readonly pair?: string;
+  /** The auth user who goes on. */
+  readonly user?: string;
 };
 
 export type ChangedDestinationInput = ({
@@ -2564,7 +2567,7 @@ export type Operations = {
     readonly next: string | null;
   } };
   /** List those who come and may be auth users that are there */
-  listPairs: { input: { limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "same" | "different" | "superseded")[] }; answer: {
+  listPairs: { input: { limit?: number; after?: string; tenant?: string; connection?: string; change?: string; state?: readonly ("open" | "same" | "different" | "superseded")[] }; answer: {
     readonly items: readonly Pair[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
@@ -3211,7 +3214,7 @@ export const operations = {
   listKeys: { method: 'GET', path: '/v1/keys', query: ["limit","after","tenant"], body: false },
   listNotificationChannels: { method: 'GET', path: '/v1/notification-channels', query: ["limit","after","tenant"], body: false },
   listNotifications: { method: 'GET', path: '/v1/notifications', query: ["limit","after","tenant","channel","state"], body: false },
-  listPairs: { method: 'GET', path: '/v1/pairs', query: ["limit","after","tenant","connection","state"], body: false },
+  listPairs: { method: 'GET', path: '/v1/pairs', query: ["limit","after","tenant","connection","change","state"], body: false },
   listPrincipals: { method: 'GET', path: '/v1/principals', query: ["limit","after","tenant"], body: false },
   listProductPlans: { method: 'GET', path: '/v1/product-plans', query: ["limit","after"], body: false },
   listProviders: { method: 'GET', path: '/v1/providers', query: [], body: false },

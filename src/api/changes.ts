@@ -19,14 +19,16 @@ const count = z.number().int();
 export const ChangeNote = z
   .object({
     because: z
-      .enum(['replaced', 'agrees', 'away', 'time-up', 'expired'])
+      .enum(['replaced', 'agrees', 'away', 'same-person', 'time-up', 'expired'])
       .describe(
-        'replaced: something else is proposed. agrees, away: nothing is left to be done. time-up: a refusal, or the holding back, has ended. expired: it was approved, and not applied for as long as the policy lets an approval wait.',
+        'replaced: something else is proposed. agrees, away: nothing is left to be done. same-person: of a pair, somebody said that both are one. time-up: a refusal, or the holding back, has ended. expired: it was approved, and not applied for as long as the policy lets an approval wait.',
       ),
     by: z.string().optional().describe('The change that is proposed instead; or who had decided.'),
     was: z.enum(['rejected', 'held']).optional(),
     reason: z.string().optional(),
     until: moment.optional(),
+    pair: z.uuid().optional(),
+    user: z.uuid().optional().describe('The auth user who goes on.'),
   })
   .meta({ id: 'ChangeNote' });
 

@@ -70,8 +70,12 @@ async function assignChanges(
   if (cli.terminal.json) return cli.terminal.document({ assigned });
   cli.terminal.line(
     to === null
-      ? `Nobody is to look at ${counted(assigned, 'change')} any more.`
-      : `Assigned ${counted(assigned, 'change')}.`,
+      ? assigned === 0
+        ? 'Nobody was to look at any of them.'
+        : `Nobody is to look at ${counted(assigned, 'change')} any more.`
+      : assigned === 0
+        ? 'Assigned nothing: no change that waits is meant.'
+        : `Assigned ${counted(assigned, 'change')}.`,
   );
 }
 

@@ -93,13 +93,19 @@ function suggest(cli: Cli, { by, where, state, revisions, largest }: Known): voi
   cli.terminal.note('');
   const states = state === undefined ? '' : ` --state ${state.join(' ')}`;
   const list = `changes${by === 'connection' ? '' : whose.join('')} ${openedBy(by, largest)}${states}`;
-  cli.next(list, ...(only !== undefined && others.length === 0 ? approving(only, largest) : []));
+  cli.next(list, ...(only !== undefined && others.length === 0 ? deciding(by, only, largest) : []));
 }
 
-/** None where nothing of it waits for a decision. */
-function approving({ connection, revision }: Listed['revisions'][number], group: Group): string[] {
-  const { open = 0, held = 0 } = group.states;
-  if (open + held === 0 || Object.keys(group.kinds).every((kind) => kind === 'conflict')) return [];
-  const criteria = `${criteriaAsTyped(group.filter)}${open === 0 ? ' --include-held' : ''}`;
-  return [`approve --connection ${connection} --all${criteria} --revision ${revision} --reason TEXT`];
+/** None where nothing of it waits for a decision; what is held is to be looked at, not let go together. */
+function deciding(
+  by: Grouping,
+  { connection, revision }: Listed['revisions'][number],
+  group: Group,
+): string[] {
+  const { open = 0 } = group.states;
+  if (open === 0) return by === 'guard' && group.key !== '' ? [`guards show ${connection}`] : [];
+  if (Object.keys(group.kinds).every((kind) => kind === 'conflict')) return [];
+  return [
+    `approve --connection ${connection} --all${criteriaAsTyped(group.filter)} --revision ${revision} --reason TEXT`,
+  ];
 }

@@ -2,7 +2,9 @@
 import { type Command, Option } from 'commander';
 import { CHANGE_STATES, type ChangeState, causes } from '../domain/change.ts';
 import { GROUPINGS, type Grouping } from '../domain/changeGroup.ts';
+import { explainFinding } from '../domain/guard.ts';
 import type { ConnectionId } from '../domain/ids.ts';
+import type { Pair } from '../domain/pair.ts';
 import { listGroups } from './changeGroups.ts';
 import type { App, Cli } from './cli.ts';
 import { addCriteria, type Criteria, criteriaAsTyped, criteriaFrom } from './criteria.ts';
@@ -14,12 +16,14 @@ import {
   type ShownChange,
   styleOfSet,
   styleOfState,
+  whoHolds,
   writeChange,
   writeComments,
 } from './describe.ts';
 import { examples } from './examples.ts';
 import { atLeastOne, everything, type Page, pagesOf, remembered, writeItems } from './lists.ts';
 import type { Operator } from './operator.ts';
+import { verdictsOn, writePairs } from './pairs.ts';
 import { countsInWords } from './sync.ts';
 import { type Cell, harmless, type Terminal } from './terminal.ts';
 
@@ -89,7 +93,7 @@ async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions)
     (one) => waitingIn(one) > 0 || connection !== undefined,
   );
   for (const one of summaries) writeSummary(terminal, one);
-  const { found, decidable, next } = await writeRows(
+  const { found, decidable, approved, next } = await writeRows(
     cli,
     operator,
     pagesOf(fetch, options),
@@ -98,18 +102,20 @@ async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions)
   if (found === 0) return terminal.note('No such change waits.');
   if (next !== null) terminal.note('\nThere are more: --limit or --all.');
   const [only, ...others] = summaries;
-  if (only !== undefined && others.length === 0) suggest(cli, only, options, decidable || next !== null);
+  if (only !== undefined && others.length === 0) suggest(cli, only, options, { decidable, approved });
 }
 
 type Pages = AsyncIterable<{ readonly items: readonly ShownChange[]; readonly next: string | null }>;
 
 async function writeRows({ terminal }: Cli, operator: Operator, pages: Pages, withConnection: boolean) {
   const nameOf = remembered(async (id: ConnectionId) => (await operator.getConnection(id)).name);
-  const seen: { found: number; decidable: boolean; next: string | null } = {
+  const seen: { found: number; decidable: boolean; approved: boolean; next: string | null } = {
     found: 0,
     decidable: false,
+    approved: false,
     next: null,
   };
+  const held = new Set<string>();
   const headings = [
     'change',
     'kind',
@@ -124,14 +130,26 @@ async function writeRows({ terminal }: Cli, operator: Operator, pages: Pages, wi
     if (page.items.length === 0) continue;
     if (seen.found === 0) terminal.line();
     seen.found += page.items.length;
-    seen.decidable ||= page.items.some(({ kind }) => kind !== 'conflict');
+    seen.decidable ||= page.items.some(({ kind, state }) => kind !== 'conflict' && state === 'open');
+    seen.approved ||= page.items.some(({ state }) => state === 'approved');
+    for (const why of page.items.flatMap(heldInWords)) held.add(why);
     const known = await knownAs(operator, page.items);
     const rows = page.items.map(async (change) =>
       rowOf(change, withConnection ? await nameOf(change.connection) : null, known),
     );
     terminal.table(headings, await Promise.all(rows));
   }
+  if (held.size > 0) terminal.line();
+  for (const why of held) terminal.line(`  ${harmless(why)}`);
   return seen;
+}
+
+/** Once below a table whose lines say only who holds them. */
+function heldInWords(change: ShownChange): string[] {
+  const why = change.state === 'held' ? decisionInWords(change) : null;
+  if (why === null) return [];
+  const finding = change.decision?.finding ?? null;
+  return [finding === null ? why : `${whoHolds(change)}: ${explainFinding(finding)}`];
 }
 
 export function waitingIn(summary: ChangeSetSummary): number {
@@ -155,7 +173,7 @@ function freezeInWords({ name, until }: NonNullable<ChangeSetSummary['freeze']>)
 }
 
 function rowOf(change: ShownChange, connection: string | null, known: KnownAs): Cell[] {
-  const held = change.state === 'held' ? decisionInWords(change) : null;
+  const held = change.state === 'held' ? whoHolds(change) : null;
   return [
     change.id,
     { text: change.kind, style: styleOfSet[change.set] },
@@ -176,30 +194,53 @@ function awaited({ state, approvals }: ShownChange): string | null {
   return `${approvals.given.length} of ${approvals.needed} approvals`;
 }
 
-/** Where there are conflicts alone, nothing can be approved: each says by itself what settles it. */
-function suggest(cli: Cli, summary: ChangeSetSummary, options: Criteria, decidable: boolean): void {
+/** Of what was listed alone: conflicts say each by itself what settles them, and what is held is to be looked at. */
+function suggest(
+  cli: Cli,
+  summary: ChangeSetSummary,
+  options: Criteria,
+  { decidable, approved }: { readonly decidable: boolean; readonly approved: boolean },
+): void {
   const { connection, revision, freeze } = summary;
   const criteria = criteriaAsTyped(options);
   cli.terminal.note('');
-  const deciding = [
-    `approve --connection ${connection} --all${criteria} --revision ${revision} --reason TEXT`,
-    ...(freeze === null ? [`apply ${connection}`] : []),
-  ];
-  cli.next('show CHANGE', ...(decidable ? deciding : []));
+  const approve = `approve --connection ${connection} --all${criteria} --revision ${revision} --reason TEXT`;
+  cli.next(
+    'show CHANGE',
+    ...(decidable ? [approve] : []),
+    ...((decidable || approved) && freeze === null ? [`apply ${connection}`] : []),
+  );
 }
 
 async function showChange(cli: Cli, { operator }: App, id: string): Promise<void> {
   const { terminal } = cli;
   const change = await operator.getChange(id);
-  const comments = await everything((page) => operator.listComments({ change: change.id, ...page }));
-  if (terminal.json) return terminal.document({ ...change, comments });
+  const [comments, { items: pairs }] = await Promise.all([
+    everything((page) => operator.listComments({ change: change.id, ...page })),
+    operator.listPairs({ connection: change.connection, change: change.id, limit: PAIRS_SHOWN }),
+  ]);
+  if (terminal.json) return terminal.document({ ...change, comments, pairs });
   const [connection, tenant, known] = await Promise.all([
     operator.getConnection(change.connection),
     operator.getTenant(change.tenant),
     knownAs(operator, [change]),
   ]);
   writeChange(terminal, change, { connection: connection.name, tenant: tenant.name, known });
+  writePairs(terminal, pairs);
   writeComments(terminal, comments);
-  const next = (['approve', 'reject', 'hold'] as const).filter((action) => change.actions.includes(action));
-  if (next.length > 0) cli.next(...next.map((action) => `${action} ${change.id} --reason TEXT`));
+  const next = nextOf(change, pairs);
+  if (next.length > 0) cli.next(...next);
+}
+
+const PAIRS_SHOWN = 10;
+
+/** Somebody who may be somebody else is neither made nor deleted before that is said. */
+function nextOf(change: ShownChange, pairs: readonly Pair[]): readonly string[] {
+  const verdicts = pairs.flatMap((pair) => verdictsOn(pair).map((verdict) => `${verdict} ${pair.id}`));
+  const deciding = (['approve', 'reject', 'hold'] as const).filter((one) => change.actions.includes(one));
+  const asked = verdicts.length > 0 ? verdicts : deciding.map((action) => `${action} ${change.id}`);
+  return [
+    ...(change.actions.includes('apply') ? [`apply ${change.connection}`] : []),
+    ...asked.map((command) => `${command} --reason TEXT`),
+  ];
 }

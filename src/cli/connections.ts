@@ -305,7 +305,9 @@ async function updateConnection(
   if (cli.terminal.json) return cli.terminal.document(connection);
   cli.terminal.line(`Changed ${Object.keys(changes).join(', ')} of ${harmless(connection.name)}.`);
   const reachedAnew = 'settings' in changes || 'credentials' in changes || 'network' in changes;
-  cli.next(`${reachedAnew ? 'connections test' : 'sync'} ${connection.id}`);
+  if (reachedAnew) cli.next(`connections test ${connection.id}`);
+  else if (connection.state === 'paused') cli.next(`connections update ${connection.id} --resume`);
+  else cli.next(`sync ${connection.id}`);
 }
 
 const nothingRead = {

@@ -8,6 +8,7 @@ import { type ChangeSetSummary, waitingIn, writeSummary } from './changes.ts';
 import { givenOf, refuseBoth } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
 import { addCriteria, type Criteria, criteriaFrom, optionsOf } from './criteria.ts';
+import type { ShownChange } from './describe.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
 import { momentTyped } from './moment.ts';
@@ -72,7 +73,7 @@ export function addDecisionCommands(program: Command, cli: Cli): void {
       )
       .option('--reason <text>', 'why, for whoever asks later');
     if (verdict === 'approve') {
-      command.option('--include-held', 'with --all: also what a guard or a person holds back');
+      command.option('--include-held', 'with --all: also what a guard, a policy or a person holds back');
     } else {
       command.option(
         '--until <time>',
@@ -112,9 +113,10 @@ async function decide(
     ],
     remedy: 'Name changes by their ids, or give --connection and --all.',
   });
-  const which =
+  const meant =
     ids.length > 0 ? await named(cli, app, verdict, ids) : await wholeSets(cli, app, verdict, options);
-  if (which === null) return EXIT.notNow;
+  if (meant === null) return EXIT.notNow;
+  const { which, of } = meant;
   const { until = null, reason = await askForReason(cli, verdict) } = options;
   const result = await app.operator.decide({ verdict, reason, until, ...which });
   if (verdict === 'approve' && 'revisions' in which && isNothing(result))
@@ -124,7 +126,7 @@ async function decide(
   const applies = approved ? await applyDue(cli, app, null) : [];
   if (cli.terminal.json)
     cli.terminal.document({ verdict, ...result, ...(applies.length === 0 ? {} : { applies }) });
-  if (approved && applies.length === 0) cli.next(`apply ${toApply(which)}`);
+  if (approved && applies.length === 0) cli.next(`apply ${[...new Set(of)].join(' ')}`);
   return result.refused.length + (result.left ?? []).length === 0 ? EXIT.ok : EXIT.notNow;
 }
 
@@ -135,11 +137,6 @@ type Sets = {
   readonly filter: Record<string, unknown>;
   readonly includeHeld: boolean;
 };
-
-function toApply(which: Sets | object): string {
-  if (!('revisions' in which)) return 'CONNECTION';
-  return which.revisions.map(({ connection }) => connection).join(' ');
-}
 
 async function approvedNothing(
   { terminal }: Cli,
@@ -167,7 +164,8 @@ type Decided = Awaited<ReturnType<App['operator']['decide']>>;
 
 function writeDecided({ terminal }: Cli, verdict: Verdict, result: Decided): void {
   const { decided, waiting, refused, left = [], byName = 0 } = result;
-  if (decided > 0 || waiting === 0) terminal.line(`${PAST[verdict]} ${counted(decided, 'change')}.`);
+  if (decided > 0) terminal.line(`${PAST[verdict]} ${counted(decided, 'change')}.`);
+  else if (waiting === 0) terminal.line(`${PAST[verdict]} nothing.`);
   if (waiting > 0)
     terminal.line(
       `Your approval of ${counted(waiting, 'change')} is noted: the policy asks for more (rollcall show CHANGE says whose).`,
@@ -183,18 +181,19 @@ function writeDecided({ terminal }: Cli, verdict: Verdict, result: Decided): voi
 }
 
 /** A change's content never changes under its id, so the id is as good as the fingerprint that is sent with it. */
+function toDecide({ id, fingerprint, decision }: ShownChange) {
+  return { id, fingerprint, decision: decision?.id ?? null };
+}
+
 async function named({ terminal }: Cli, { operator }: App, verdict: Verdict, ids: readonly string[]) {
-  const changes: { id: string; fingerprint: string; decision: string | null }[] = [];
+  const changes: ShownChange[] = [];
   for (const id of new Set(ids)) {
     const change = await operator.getChange(id);
     if (verdict === 'approve' && change.state === 'held' && change.decision !== null)
       terminal.note(`${id} is held: ${harmless(change.decision.reason)}`); // since the list was read, it may be
-    changes.push({
-      ...{ id: change.id, fingerprint: change.fingerprint },
-      decision: change.decision?.id ?? null,
-    });
+    changes.push(change);
   }
-  return { changes };
+  return { which: { changes: changes.map(toDecide) }, of: changes.map(({ connection }) => connection) };
 }
 
 /** null: a person was asked and said no. */
@@ -203,7 +202,7 @@ async function wholeSets(
   { operator }: App,
   verdict: Verdict,
   options: DecideOptions,
-): Promise<Sets | null> {
+): Promise<{ readonly which: Sets; readonly of: readonly ConnectionId[] } | null> {
   const { connection: names = [], revision: seen } = options;
   if (names.length === 0) {
     throw usage(
@@ -214,7 +213,7 @@ async function wholeSets(
   const ids: ConnectionId[] = [];
   for (const name of names) ids.push((await operator.findConnection(name)).id);
   const set = { filter: await criteriaFrom(operator, options), includeHeld: options.includeHeld === true };
-  if (seen !== undefined) return { ...set, revisions: paired(ids, seen) };
+  if (seen !== undefined) return { which: { ...set, revisions: paired(ids, seen) }, of: ids };
   const summaries: ChangeSetSummary[] = [];
   for (const connection of ids) summaries.push(...(await operator.summarise({ connection })));
   if (!cli.terminal.interactive) {
@@ -224,7 +223,10 @@ async function wholeSets(
     );
   }
   if (await confirmed(cli, verdict, summaries, set))
-    return { ...set, revisions: summaries.map(({ connection, revision }) => ({ connection, revision })) };
+    return {
+      which: { ...set, revisions: summaries.map(({ connection, revision }) => ({ connection, revision })) },
+      of: ids,
+    };
   cli.terminal.note('Nothing was decided.');
   return null;
 }

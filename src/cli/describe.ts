@@ -128,6 +128,13 @@ export function decisionInWords(change: ShownChange): string | null {
   return `${verdict}${until} by ${who}: ${why}`;
 }
 
+/** In a word, where the sentence stands once for many. */
+export function whoHolds({ decision }: ShownChange): string {
+  return decision?.finding == null
+    ? `held by ${decision?.by ?? `a ${decision?.madeBy ?? 'person'}`}`
+    : `held: ${decision.finding.guard}`;
+}
+
 function riskInWords({ risk }: ShownChange): string {
   const reasons = risk.reasons.map(({ because }) => because);
   return reasons.length === 0 ? risk.level : `${risk.level}: ${reasons.join('; ')}`;

@@ -18,7 +18,7 @@ import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
 import { atLeastOne, everything, type Page, pagesOf, writeItems } from './lists.ts';
-import { type Cell, counted } from './terminal.ts';
+import { type Cell, counted, harmless, type Terminal } from './terminal.ts';
 
 type PairsOptions = {
   readonly tenant?: string;
@@ -108,7 +108,7 @@ async function listPairs(cli: Cli, { operator }: App, options: PairsOptions): Pr
   for await (const { items, next } of pagesOf(fetch, options)) {
     found += items.length;
     more = next !== null;
-    for (const verdict of items.flatMap(allowed)) verdicts.add(verdict);
+    for (const verdict of items.flatMap(verdictsOn)) verdicts.add(verdict);
     if (items.length > 0)
       terminal.table(
         ['pair', 'kind', ...(withState ? ['state'] : []), 'who comes', 'may be', 'shares', 'revision'],
@@ -120,7 +120,8 @@ async function listPairs(cli: Cli, { operator }: App, options: PairsOptions): Pr
   cli.next(...[...verdicts].map((verdict) => `${verdict} PAIR --reason TEXT`));
 }
 
-function allowed({ state, fingerprint }: Pair): PairVerdict[] {
+/** Those that may be given now. */
+export function verdictsOn({ state, fingerprint }: Pair): PairVerdict[] {
   if (fingerprint === null) return [];
   return VERDICTS.filter((verdict) => (verdictAllowedIn[verdict] as readonly PairState[]).includes(state));
 }
@@ -139,6 +140,14 @@ function rowOf(
     shares.join(', '),
     `${seen}`,
   ];
+}
+
+/** The people of a change that may be one. */
+export function writePairs(terminal: Terminal, pairs: readonly Pair[]): void {
+  for (const { id, kind, joiner, authUser, shares } of pairs)
+    terminal.line(
+      `  pair        ${id}: ${harmless(`${joiner.name} (${joiner.externalId}) may be ${authUser.name} (${authUser.state}), who ${PAIR_KINDS[kind]}: shares ${shares.join(', ')}`)}`,
+    );
 }
 
 async function choose(

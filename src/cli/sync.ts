@@ -78,9 +78,15 @@ async function readAndPlan(
   if (terminal.json)
     terminal.document({ runs: ended.map(documentOf), ...(applies.length === 0 ? {} : { applies }) });
   if (ended.some(({ run }) => run === null || run.state !== 'finished' || run.snapshot === 'partial'))
-    return EXIT.failed;
+    return options.detailedExitcode !== true && ended.every(isWholeOrNotNow) ? EXIT.notNow : EXIT.failed;
   const open = ended.some(({ run }) => run !== null && run.counts !== null && total(run.counts) > 0);
   return options.detailedExitcode === true && open ? EXIT.changesWait : EXIT.ok;
+}
+
+/** Nothing of it broke: what was not run may not run as things stand. */
+function isWholeOrNotNow({ run, error }: Ended): boolean {
+  if (run === null) return toldOf(error).exit === EXIT.notNow;
+  return run.state === 'finished' && run.snapshot !== 'partial';
 }
 
 async function applyWhatPoliciesApproved(cli: Cli, app: App, ended: readonly Ended[]): Promise<object[]> {

@@ -53,7 +53,7 @@ export function undecidedInWords({ because, changes }: Undecided, { connection, 
   const many = `${counted(changes, 'change')}${changes < COUNTED ? '' : ' or more'}`;
   switch (because) {
     case 'held':
-      return `${many} held back by a guard or a person: --include-held approves what is held too.`;
+      return `${many} held back by a guard, a policy or a person: --include-held approves what is held too.`;
     case 'by-name':
       return `${many} held because of whom they concern (protected users, last holders, last administrators): approve those by their ids.`;
     case 'arrived-later':

@@ -143,7 +143,7 @@ export function explainNotAllowed(
 /** What settles a conflict, by its cause. The next run then proposes something that can be decided. */
 export const settledBy = {
   'address-taken':
-    'Apply the change that frees the address first, such as the deletion of somebody who left; if there is none, correct the address in the directory or of the auth user who has it. Then sync again.',
+    'Where both may be the same person, and are a pair, say first whether they are. Otherwise apply the change that frees the address first, such as the deletion of somebody else who left; if there is none, correct the address in the directory or of the auth user who has it. Then sync again.',
   'address-shared':
     'Correct the addresses in the directory, so that only one of those people comes with this one. Then sync again.',
   'address-unverified':
@@ -177,6 +177,14 @@ export type ChangeNote =
   | { readonly because: 'agrees' }
   /** The directory has nobody of this id any more, and nothing is left to take from anybody. */
   | { readonly because: 'away' }
+  /** Somebody said of the pair that both are one person: whoever comes goes on with this auth user. */
+  | {
+      readonly because: 'same-person';
+      readonly by: string;
+      readonly reason: string;
+      readonly pair: string;
+      readonly user: AuthUserId;
+    }
   /** A refusal, or the holding back, stood until then. */
   | {
       readonly because: 'time-up';
@@ -196,6 +204,8 @@ export function explainNote(note: ChangeNote): string {
       return 'no longer true: the directory and the auth user agree by now, or this user is left alone';
     case 'away':
       return 'no longer true: the user is not in the directory any more, and nothing is left to be done about them';
+    case 'same-person':
+      return `settled: ${note.by} said that both are the same person (${note.reason}; pair ${note.pair}), who goes on with the auth user ${note.user}: what still differs the next run proposes`;
     case 'time-up':
       return `waits again: ${note.by} had ${note.was} it until ${note.until} (${note.reason})`;
     case 'expired':

@@ -79,6 +79,15 @@ export type UnreadableConnection = Pick<Connection, 'id' | 'tenant' | 'name' | '
   readonly problem: string;
 };
 
+/** What a connection that rests is asked for. */
+export function paused(id: ConnectionId): Problem {
+  return new Problem({
+    code: 'not-allowed-now',
+    message: 'The connection is paused.',
+    remedy: `Set its state to active first (rollcall connections update ${id} --resume).`,
+  });
+}
+
 export function unreadable({ id, problem }: UnreadableConnection): Problem {
   return new Problem({
     code: 'unreadable-connection',

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { HaltReason } from '../domain/apply.ts';
 import { isTooMuchTrouble, openFrom, openUntil, troubleInWords } from '../domain/applyPolicy.ts';
 import type { Clock } from '../domain/clock.ts';
+import { type Connection, paused } from '../domain/connection.ts';
 import { type ApplyId, type ChangeId, ConnectionId } from '../domain/ids.ts';
 import { notFound, parseInput } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
@@ -64,13 +65,8 @@ export async function startApply(
 }
 
 /** Whose connection rests, of them nothing is applied, and nothing goes on. Throws `not-allowed-now`. */
-export function refusePaused({ state }: { readonly state: 'active' | 'paused' }): void {
-  if (state !== 'paused') return;
-  throw new Problem({
-    code: 'not-allowed-now',
-    message: 'The connection is paused.',
-    remedy: 'Set its state to active first.',
-  });
+export function refusePaused({ id, state }: Pick<Connection, 'id' | 'state'>): void {
+  if (state === 'paused') throw paused(id);
 }
 
 export type HowToApply = {

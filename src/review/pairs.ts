@@ -1,7 +1,7 @@
 /** People who may be one: looked at, and chosen by a person. */
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
-import { ConnectionId, TenantId } from '../domain/ids.ts';
+import { ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
 import { PAIR_STATES, type Pair } from '../domain/pair.ts';
@@ -12,6 +12,7 @@ import type { Store } from '../store/store.ts';
 export const PairFilter = PageOptions.extend({
   tenant: TenantId.optional().describe('Only of this tenant and those below it.'),
   connection: ConnectionId.optional().describe('Only of this connection.'),
+  change: ChangeId.optional().describe('Only of the people whom this change is about.'),
   state: z
     .array(z.enum(PAIR_STATES))
     .default(['open'])
@@ -24,8 +25,9 @@ export async function listPairs(
   input: unknown,
 ): Promise<Listed<Pair>> {
   authorise(caller, 'changes.read');
-  const { limit, after, tenant, connection, state } = parseInput(PairFilter, input);
-  return await store.pairs.list(caller.tenant, { tenant, connection, states: state }, { limit, after });
+  const { limit, after, tenant, connection, change, state } = parseInput(PairFilter, input);
+  const filter = { tenant, connection, change, states: state };
+  return await store.pairs.list(caller.tenant, filter, { limit, after });
 }
 
 /** Throws `not-found`. */

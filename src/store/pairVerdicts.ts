@@ -34,6 +34,8 @@ export type PairFilter = {
   readonly connection: ConnectionId | undefined;
   readonly tenant: TenantId | undefined;
   readonly states: readonly PairState[];
+  /** Of the people whom this change is about. */
+  readonly change?: ChangeId | undefined;
 };
 
 export type ShownPair = { readonly id: string; readonly fingerprint: string };
@@ -78,15 +80,17 @@ export class Pairs {
 
   list(
     within: TenantId,
-    { connection, tenant, states }: PairFilter,
+    { connection, tenant, states, change }: PairFilter,
     page: PageOptions,
   ): Promise<Listed<Pair>> {
     return this.#database.bulk(within, async (tx) => {
       const rows = await tx.query<Pair>(
         `${VIEW} ${FROM} WHERE p.tenant_id IN ${SUBTREE('$1::uuid')} AND ($2::uuid IS NULL OR p.connection_id = $2)
            AND p.state = ANY ($3::text[]) AND ($4::uuid IS NULL OR p.id > $4) AND ($6::uuid IS NULL OR p.tenant_id IN ${SUBTREE('$6::uuid')})
+           AND ($7::uuid IS NULL OR EXISTS (SELECT FROM change c WHERE c.id = $7 AND c.connection_id = p.connection_id
+             AND (c.external_id IN (p.external_id, p.former_external_id) OR c.auth_user_id = p.auth_user_id)))
          ORDER BY p.id LIMIT $5::int`,
-        [within, connection ?? null, states, page.after, page.limit + 1, tenant ?? null],
+        [within, connection ?? null, states, page.after, page.limit + 1, tenant ?? null, change ?? null],
       );
       return toPage(rows, page.limit);
     });
@@ -214,7 +218,7 @@ async function carryOutVerdict(
            AND (q.external_id = c.external_id OR q.auth_user_id = c.auth_user_id))`,
       [rows, set?.revision],
     );
-  } else await handOver(tx, { connection, rows, asRows, at, pairs });
+  } else await handOver(tx, { connection, rows, asRows, at, pairs, by: actor.name, reason });
   return pairs.map(
     (pair): ChainedEntry => ({
       chain: pair.tenant,
@@ -242,12 +246,14 @@ type HandOver = {
   readonly asRows: string;
   readonly at: Date;
   readonly pairs: readonly Found[];
+  readonly by: string;
+  readonly reason: string;
 };
 
 /** The next run, be it a delta, finds that the auth user agrees with nothing yet: no hash is that of no state at all. */
 async function handOver(
   tx: BulkTransaction,
-  { connection, rows, asRows, at, pairs }: HandOver,
+  { connection, rows, asRows, at, pairs, by, reason }: HandOver,
 ): Promise<void> {
   await tx.query(
     `UPDATE auth_user a SET version = a.version + 1, updated_at = $2 FROM ${asRows} WHERE a.id = r."user"`,
@@ -265,9 +271,10 @@ async function handOver(
     [rows, connection],
   );
   await tx.query(
-    `UPDATE change c SET state = 'superseded', closed_at = $2
-     WHERE c.id IN (SELECT unnest(ARRAY[r.joins, r.leaves]) FROM ${asRows})`,
-    [rows, at.toISOString()],
+    `UPDATE change c SET state = 'superseded', closed_at = $2,
+       note = jsonb_build_object('because', 'same-person', 'by', $3::text, 'reason', $4::text, 'pair', r.id, 'user', r."user")
+     FROM ${asRows} WHERE c.id IN (r.joins, r.leaves)`,
+    [rows, at.toISOString(), by, reason],
   );
   await tx.query(
     `UPDATE pair q SET state = 'superseded', closed_at = $3 FROM ${asRows}

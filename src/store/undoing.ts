@@ -214,7 +214,7 @@ class Undo {
          (SELECT count(*)::int FROM role_assignment g WHERE g.auth_user_id = a.id AND g.origin = 'manual') AS "rolesByHand",
          (SELECT count(*)::int FROM identity i WHERE i.auth_user_id = a.id) AS links,
          (SELECT i.auth_user_id FROM identity i WHERE i.connection_id = $2 AND i.external_id = c.external_id) AS "linkedTo",
-         (SELECT json_build_object('id', l.id, 'gives', CASE WHEN l.undoes = c.id THEN CASE l.state WHEN 'moved' THEN 'way' ELSE 'undo' END
+         (SELECT json_build_object('id', l.id, 'gives', CASE WHEN l.undoes = c.id THEN CASE WHEN l.state IN ('moved', 'rejected') THEN 'way' ELSE 'undo' END
             WHEN c.kind = 'unlink' AND l.kind = 'link' AND l.state = 'rejected' THEN 'way' ELSE 'other' END) FROM change l
           WHERE l.connection_id = $2 AND l.external_id = c.external_id AND l.state IN ${LIVE}) AS live,
          EXISTS (SELECT FROM change u WHERE u.undoes = c.id AND u.outcome = 'applied') AS undone,

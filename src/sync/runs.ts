@@ -1,11 +1,11 @@
 /** Asking for runs, and looking at them. */
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
+import { paused } from '../domain/connection.ts';
 import { ConnectionId, ExternalId, RunId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
 import { type Listed, PageOptions, toPage } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
-import { Problem } from '../domain/problem.ts';
 import type { RunView } from '../domain/run.ts';
 import { suspended } from '../domain/tenant.ts';
 import type { Store } from '../store/store.ts';
@@ -46,13 +46,7 @@ export async function requestRun(
   const { connection: id, full, users } = parseInput(RunRequest, input);
   const connection = await deps.store.connections.get(caller.tenant, id);
   if (connection === null) throw notFound('connection');
-  if (connection.state === 'paused') {
-    throw new Problem({
-      code: 'not-allowed-now',
-      message: 'The connection is paused.',
-      remedy: 'Set its state to active first.',
-    });
-  }
+  if (connection.state === 'paused') throw paused(connection.id);
   if ((await deps.store.tenants.standing(connection.tenant)) !== 'active') throw suspended('no run starts');
   const work = { connection: connection.id, tenant: connection.tenant };
   const reading = { ...readingOf(connection), full, users: full ? null : users };

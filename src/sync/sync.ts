@@ -7,7 +7,7 @@
 import { type Connector, ConnectorError, type Evidence } from '../../connectors/contract.ts';
 import { fingerprintOf } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Connection } from '../domain/connection.ts';
+import { type Connection, paused } from '../domain/connection.ts';
 import { quarantineOf } from '../domain/health.ts';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
 import { notFound } from '../domain/input.ts';
@@ -101,7 +101,7 @@ async function runLocked(deps: SyncDeps, request: SyncRequest, connection: Conne
   const { run, resumed } = taken;
   deps.log.info({ event: resumed ? 'run.resumed' : 'run.started', run: run.id, ...work });
   try {
-    if (connection.state === 'paused') throw new Problem(PAUSED);
+    if (connection.state === 'paused') throw paused(connection.id);
     if (!works) throw suspended('no run starts');
     const longestMs = deps.longestRunMs ?? LONGEST_RUN_MS;
     const time = { clock: deps.clock, longestMs, startedAt: run.startedAt };
@@ -136,12 +136,6 @@ async function quarantinedUntil(
   const quarantine = history === undefined ? null : quarantineOf(history);
   return quarantine !== null && clock.now() < quarantine.until ? quarantine.until : null;
 }
-
-const PAUSED = {
-  code: 'not-allowed-now',
-  message: 'The connection is paused.',
-  remedy: 'Set its state to active, then start a run.',
-} as const;
 
 /** What a run's record says of an error that ends it. null: the run is not at fault, and is gone on with later. */
 function failureOf(error: unknown): RunFailure | null {

@@ -84,7 +84,7 @@ describe('Deciding with others', { timeout: 120_000 }, () => {
     const held = await ok('hold', '--all', ...both, '--search', 'bob', '--reason', 'Asked HR');
     expect(held.stdout).toBe('Held 2 changes.\n');
     const none = await ok('approve', '--all', ...both, '--search', 'bob', '--reason', 'r');
-    expect(none.stderr.match(/held back by a guard or a person/g)).toHaveLength(2);
+    expect(none.stderr.match(/held back by a guard, a policy or a person/g)).toHaveLength(2);
   });
 
   it('assigns, comments on and edits what waits', async () => {

@@ -58,7 +58,9 @@ it('says why an approval approved nothing: held back, arrived later, or nothing 
   const seen = await revision();
   await run('hold', '--connection', 'Payroll', '--all', '--revision', String(seen), '--reason', 'Asked HR');
   const held = await approveAll(seen);
-  expect(held.stderr).toContain('2 changes held back by a guard or a person: --include-held approves');
+  expect(held.stderr).toContain(
+    '2 changes held back by a guard, a policy or a person: --include-held approves',
+  );
   expect(JSON.parse((await approveAll(seen, '--json')).stdout)).toEqual({
     verdict: 'approve',
     decided: 0,

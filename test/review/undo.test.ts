@@ -236,6 +236,21 @@ describe('The undo of an apply', () => {
     expect(entry?.details).toMatchObject({ changes: 1, reason: 'Wrong list' });
   });
 
+  it('is proposed again where it was refused, in the place of what was', async () => {
+    const acme = await settled(1);
+    acme.directory.edit('u1', { department: 'Engines' });
+    const apply = await syncedAndApplied(acme);
+    await undo(acme, apply);
+    const refused = await acme.changeOf('u1');
+    await acme.decide('reject', 'u1');
+    expect(await undo(acme, apply, { dryRun: true })).toMatchObject({ proposed: 1, left: 0 });
+    expect(await undo(acme, apply, { reason: 'Again' })).toMatchObject({ proposed: 1, left: 0 });
+    const again = await acme.changeOf('u1');
+    expect(again).toMatchObject({ cause: 'undo', state: 'open', undoReason: 'Again' });
+    const [gone] = await acme.changes({ state: ['superseded'] });
+    expect(gone).toMatchObject({ id: refused.id, note: { because: 'replaced', by: again.id } });
+  });
+
   it('leaves alone for whom another change waits, and gives way to what a run finds for the same user', async () => {
     const acme = await settled(3);
     for (const id of ['u1', 'u2', 'u3']) acme.directory.edit(id, { department: 'Engines' });

@@ -133,8 +133,19 @@ describe('whom a person calls the same', () => {
     connected.directory.remove('old');
     connected.directory.add({ ...ada, id: 'new', displayName: 'Ada Obi-Bell' });
     await connected.sync();
+    const both = [(await connected.changeOf('old')).id, (await connected.changeOf('new')).id];
+    const [pair] = await pairs(connected);
+    for (const change of both)
+      expect((await listPairs(install, connected.administrator, { change })).items).toEqual([pair]);
+    const applied = await connected.changes({ state: ['applied'] });
+    const change = applied.find(({ externalId }) => externalId === 'bob')?.id;
+    expect((await listPairs(install, connected.administrator, { change })).items).toEqual([]);
     expect(await choose(connected, 'same')).toEqual({ decided: 1, refused: [] });
     expect(await connected.live()).toEqual([]);
+    const gone = await connected.changes({ state: ['superseded'] });
+    expect(gone.map(({ id }) => id).toSorted()).toEqual(both.toSorted());
+    const note = { because: 'same-person', reason: 'HR says so', pair: pair?.id, user: before.id };
+    for (const change of gone) expect(change.note).toMatchObject({ ...note, by: expect.any(String) });
     expect(await connected.user('new')).toMatchObject({
       id: before.id,
       state: 'active',

@@ -278,7 +278,10 @@ describe('A connection that is paused', () => {
   };
   const setState = (acme: Connected, state: 'active' | 'paused') =>
     updateConnection(install, acme.administrator, { connection: acme.connection, state });
-  const refusal = { code: 'not-allowed-now', remedy: 'Set its state to active first.' };
+  const refusal = {
+    code: 'not-allowed-now',
+    remedy: expect.stringMatching(/connections update \S+ --resume/),
+  };
 
   it('refuses runs, and one that comes all the same fails before it asks anything of the provider', async () => {
     const acme = await paused();
