@@ -650,6 +650,13 @@ export type Explanation = {
     readonly groups: (readonly string[] | null);
     /** However the two differ, that is agreed on: nothing is proposed until one of them changes, as after an undo. */
     readonly isAgreed: boolean;
+    /** What waits for them there, or was refused; null: nothing, or not shown. */
+    readonly change: ({
+      readonly id: string;
+      readonly kind: "create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict";
+      readonly state: "open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded";
+      readonly rolesLost: readonly string[];
+    } | null);
   }[];
   readonly roles: readonly {
     readonly role: string;
@@ -1387,6 +1394,17 @@ export type ProposedUndo = {
   readonly kinds: { readonly [name: string]: number };
   /** Of those proposed: by guards. */
   readonly held: number;
+  /** Up to 500 of those that are proposed, or would be. */
+  readonly takenBack: readonly {
+    /** Of the apply. */
+    readonly change: string;
+    readonly authUser: (string | null);
+    readonly externalId: string;
+    /** What to call the person. */
+    readonly name: string;
+    /** Of the change that takes it back. */
+    readonly kind: "create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict";
+  }[];
   /** What was left alone, be it in part. */
   readonly left: number;
   /** Up to 500 of what was left alone. */
@@ -2517,7 +2535,7 @@ export type Operations = {
     readonly next: string | null;
   } };
   /** List changes */
-  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; rule?: string; assignee?: (string | "me" | ""); deadline?: "over"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
+  listChanges: { input: { set?: "new" | "changed" | "deleted" | "conflict"; kind?: readonly ("create" | "link" | "reactivate" | "update" | "unlink" | "suspend" | "delete" | "conflict")[]; cause?: "joined" | "matched-by-email" | "matched-by-rule" | "returned" | "edited" | "group-membership" | "mapping-changed" | "local-edit" | "suspended" | "deprovisioned" | "left" | "out-of-scope" | "scope-changed" | "address-taken" | "address-shared" | "address-unverified" | "placed" | "tenant-missing" | "tenant-unknown" | "match-unsure" | "several-candidates" | "grace-over" | "undo"; risk?: readonly ("low" | "medium" | "high")[]; field?: readonly string[]; department?: string; orgUnit?: string; roleGained?: readonly string[]; roleLost?: readonly string[]; difference?: string; guard?: "protected-users" | "last-administrator" | "last-holder" | "too-few-seats" | "policy-in-doubt" | "scope-emptied" | "too-many-deletions" | "too-many-deletions-in-window" | "shrunken-directory" | "shrunken-domain" | "shrunken-org-unit" | "shrunken-group" | "too-many-lost-roles" | "too-many-moves" | "bulk-blanking" | "too-many-changes" | "same-person" | ""; rule?: string; assignee?: (string | "me" | ""); deadline?: "over"; search?: string; limit?: number; after?: string; tenant?: string; connection?: string; apply?: string; state?: readonly ("open" | "approved" | "rejected" | "held" | "moved" | "applied" | "failed" | "superseded")[] }; answer: {
     readonly items: readonly Change[];
     /** `after` of the following page; null: this was the last one. */
     readonly next: string | null;
@@ -3205,7 +3223,7 @@ export const operations = {
   listAppliedChanges: { method: 'GET', path: '/v1/applies/{apply}/changes', query: ["limit","after","outcome"], body: false },
   listApplies: { method: 'GET', path: '/v1/applies', query: ["limit","after","connection"], body: false },
   listAudit: { method: 'GET', path: '/v1/audit', query: ["tenant","order","action","actor","from","to","supportAccess","after","limit"], body: false },
-  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","rule","assignee","deadline","search","limit","after","tenant","connection","state"], body: false },
+  listChanges: { method: 'GET', path: '/v1/changes', query: ["set","kind","cause","risk","field","department","orgUnit","roleGained","roleLost","difference","guard","rule","assignee","deadline","search","limit","after","tenant","connection","apply","state"], body: false },
   listComments: { method: 'GET', path: '/v1/changes/{change}/comments', query: ["limit","after"], body: false },
   listConnections: { method: 'GET', path: '/v1/connections', query: ["limit","after","tenant"], body: false },
   listDomainClaims: { method: 'GET', path: '/v1/tenants/{tenant}/domain-claims', query: [], body: false },

@@ -1,6 +1,6 @@
 /** Why somebody has what they have, or is nobody here; and what happened to them. */
 import { z } from 'zod';
-import { CHANGE_KINDS } from '../domain/change.ts';
+import { CHANGE_KINDS, CHANGE_STATES } from '../domain/change.ts';
 import { ACTIONS } from '../domain/permission.ts';
 import { type Standing, standings } from '../domain/standing.ts';
 import { explainUser } from '../review/explain.ts';
@@ -89,6 +89,15 @@ const Explanation = z
           .describe(
             'However the two differ, that is agreed on: nothing is proposed until one of them changes, as after an undo.',
           ),
+        change: z
+          .object({
+            id: z.uuid(),
+            kind: z.enum(CHANGE_KINDS),
+            state: z.enum(CHANGE_STATES),
+            rolesLost: z.array(z.string()),
+          })
+          .nullable()
+          .describe('What waits for them there, or was refused; null: nothing, or not shown.'),
       }),
     ),
     roles: z.array(

@@ -14,6 +14,17 @@ const ProposedUndo = z
     proposed: count.describe('Changes that take something back. Each has `undoes`.'),
     kinds: z.partialRecord(z.enum(CHANGE_KINDS), count),
     held: count.describe('Of those proposed: by guards.'),
+    takenBack: z
+      .array(
+        z.object({
+          change: z.uuid().describe('Of the apply.'),
+          authUser: z.uuid().nullable(),
+          externalId: z.string(),
+          name: z.string().describe('What to call the person.'),
+          kind: z.enum(CHANGE_KINDS).describe('Of the change that takes it back.'),
+        }),
+      )
+      .describe('Up to 500 of those that are proposed, or would be.'),
     left: count.describe('What was left alone, be it in part.'),
     items: z
       .array(

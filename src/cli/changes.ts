@@ -5,6 +5,7 @@ import { GROUPINGS, type Grouping } from '../domain/changeGroup.ts';
 import { explainFinding } from '../domain/guard.ts';
 import type { ConnectionId } from '../domain/ids.ts';
 import type { Pair } from '../domain/pair.ts';
+import { Problem } from '../domain/problem.ts';
 import { listGroups } from './changeGroups.ts';
 import type { App, Cli } from './cli.ts';
 import { addCriteria, type Criteria, criteriaAsTyped, criteriaFrom } from './criteria.ts';
@@ -30,6 +31,7 @@ import { type Cell, harmless, type Terminal } from './terminal.ts';
 type ChangesOptions = Criteria & {
   readonly tenant?: string;
   readonly connection?: string;
+  readonly apply?: string;
   readonly state?: ChangeState[];
   readonly limit: number;
   readonly all?: boolean;
@@ -44,6 +46,7 @@ export function addChangeCommands(program: Command, cli: Cli): void {
     .description('list what waits: new, changed, deleted, conflicts')
     .option('--tenant <tenant>', 'only of this tenant and what is below it')
     .option('--connection <connection>', 'only of this connection')
+    .option('--apply <apply>', 'what this apply did and did not do, as `rollcall applies` lists it')
     .addOption(
       new Option('--state <state...>', 'only in these states, instead of those that wait').choices(
         CHANGE_STATES,
@@ -74,22 +77,14 @@ export function addChangeCommands(program: Command, cli: Cli): void {
 
 async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions): Promise<void> {
   const { terminal } = cli;
-  const { tenant, connection, state } = options;
-  const where = {
-    ...(tenant === undefined ? {} : { tenant: (await operator.findTenant(tenant)).id }),
-    ...(connection === undefined ? {} : { connection: (await operator.findConnection(connection)).id }),
-  };
-  const filter = {
-    ...where,
-    ...(await criteriaFrom(operator, options)),
-    ...(state === undefined ? {} : { state }),
-  };
+  const { connection, apply } = options;
+  const { where, filter } = await wantedFrom(operator, options);
   if (options.groupBy !== undefined)
     return await listGroups(cli, operator, { by: options.groupBy, filter, where, ...options });
   const fetch = (page: Page) => operator.listChanges({ ...filter, ...page });
   if (terminal.json) return await writeItems(terminal, fetch, options);
   // Before the list: what arrives while it is read is then not within the revision that is shown.
-  const summaries = (await operator.summarise(where)).filter(
+  const summaries = (apply === undefined ? await operator.summarise(where) : []).filter(
     (one) => waitingIn(one) > 0 || connection !== undefined,
   );
   for (const one of summaries) writeSummary(terminal, one);
@@ -99,11 +94,33 @@ async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions)
     pagesOf(fetch, options),
     summaries.length > 1,
   );
-  if (found === 0) return terminal.note('No such change waits.');
+  if (found === 0) return terminal.note(apply === undefined ? 'No such change waits.' : 'No such change.');
   if (next !== null) terminal.note('\nThere are more: --limit or --all.');
   const [only, ...others] = summaries;
   if (only !== undefined && others.length === 0) suggest(cli, only, options, { decidable, approved });
 }
+
+async function wantedFrom(operator: Operator, options: ChangesOptions) {
+  const { tenant, connection, apply, state, groupBy } = options;
+  if (groupBy !== undefined && apply !== undefined) throw new Problem(NOT_TOGETHER);
+  const where = {
+    ...(tenant === undefined ? {} : { tenant: (await operator.findTenant(tenant)).id }),
+    ...(connection === undefined ? {} : { connection: (await operator.findConnection(connection)).id }),
+  };
+  const filter = {
+    ...where,
+    ...(await criteriaFrom(operator, options)),
+    ...(state === undefined ? {} : { state }),
+    ...(apply === undefined ? {} : { apply: (await operator.getApply(apply)).id }),
+  };
+  return { where, filter };
+}
+
+const NOT_TOGETHER = {
+  code: 'invalid-input',
+  message: '--group-by is about what waits, and --apply about what was done.',
+  remedy: 'Leave one of the two out.',
+} as const;
 
 type Pages = AsyncIterable<{ readonly items: readonly ShownChange[]; readonly next: string | null }>;
 

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { ConnectionId } from '../domain/ids.ts';
 import { Problem } from '../domain/problem.ts';
 import { applyDue } from './apply.ts';
+import { askForReason } from './askForReason.ts';
 import { asTyped } from './asTyped.ts';
 import { type ChangeSetSummary, waitingIn, writeSummary } from './changes.ts';
 import { givenOf, refuseBoth } from './chosen.ts';
@@ -256,12 +257,4 @@ async function confirmed(
   const at = summaries.map(({ revision }) => revision).join(', ');
   const question = `${verdict} ${narrowed} ${counted(sum(waitingIn), 'change')} of revision ${at}${except}? Type yes: `;
   return (await cli.terminal.ask(question, cli.signal)).toLowerCase() === 'yes';
-}
-
-async function askForReason({ terminal, signal }: Cli, verdict: Verdict): Promise<string> {
-  if (terminal.interactive) return await terminal.ask('Reason: ', signal);
-  throw usage(
-    'There is no reason.',
-    `Say why with --reason: rollcall ${verdict} … --reason 'Confirmed by HR'.`,
-  );
 }

@@ -113,6 +113,7 @@ async function explainUser(
   if (terminal.json) return terminal.document({ ...explanation, timeline });
   const connectionName = remembered(async (id: ConnectionId) => (await operator.getConnection(id)).name);
   const tenantName = remembered(async (id: TenantId) => (await operator.getTenant(id)).name);
+  await writeHeader(terminal, operator, explanation, tenantName);
   if (explanation.purgedAt !== null)
     terminal.line(`All that was personal was removed for good at ${explanation.purgedAt.toISOString()}.`);
   if (explanation.notShownWithout.length > 0)
@@ -128,7 +129,10 @@ async function explainUser(
         ? 'by hand'
         : 'a directory above'
       : `directory ${await connectionName(role.connection)}`,
-    reasonsInWords(role, role.connection !== null && agreed.has(role.connection)),
+    reasonsInWords(role, {
+      isAgreed: role.connection !== null && agreed.has(role.connection),
+      waits: explanation.identities.find((one) => one.connection === role.connection)?.change ?? null,
+    }),
     role.grantedAt.toISOString().slice(0, 10),
   ]);
   if (rows.length > 0) terminal.table(['role', 'in', 'from', 'because', 'since'], await Promise.all(rows));
@@ -179,13 +183,45 @@ async function writeTimeline(terminal: Terminal, operator: Operator, entries: En
   terminal.table(['when (UTC)', 'what', 'who and why', 'ids'], await Promise.all(rows));
 }
 
-function reasonsInWords({ origin, because, givenBy }: Role, isAgreed: boolean): string {
+type Waiting = Explanation['identities'][number]['change'];
+
+/** Who it is, and what waits for them. */
+async function writeHeader(
+  terminal: Terminal,
+  operator: Operator,
+  { user: id, identities }: Explanation,
+  tenantName: (id: TenantId) => Promise<string>,
+): Promise<void> {
+  const { displayName, email, userName, state, tenant } = await operator.getUser(id);
+  const address = email ?? userName;
+  const name = terminal.style('bold', harmless(displayName ?? address ?? id));
+  const known = displayName === null || address === null ? '' : ` <${harmless(address)}>`;
+  terminal.line(`${name}${known}: ${state}, in ${harmless(await tenantName(tenant))}.`);
+  for (const { change } of identities)
+    if (change !== null)
+      terminal.line(
+        change.state === 'rejected'
+          ? `  refused was: ${change.kind}, change ${change.id}`
+          : `  waits: ${change.kind}, ${change.state}, change ${change.id}`,
+      );
+  terminal.line();
+}
+
+function reasonsInWords(
+  { role, origin, because, givenBy }: Role,
+  { isAgreed, waits }: { readonly isAgreed: boolean; readonly waits: Waiting },
+): string {
   if (origin === 'manual') return givenBy === null ? 'a person gave it' : `${givenBy.by} gave it`;
   if (because === null) return 'not told here';
-  const none = isAgreed
-    ? 'nothing any more, and that is agreed on'
-    : 'nothing any more: the next plan takes it';
-  return because.map(reasonInWords).join('; ') || none;
+  return because.map(reasonInWords).join('; ') || `nothing any more${whatBecomes(role, isAgreed, waits)}`;
+}
+
+/** Of a role that nothing gives. */
+function whatBecomes(role: string, isAgreed: boolean, waits: Waiting): string {
+  if (waits?.state === 'rejected') return ', and the change was refused';
+  if (waits?.rolesLost.includes(role) === true) return ': the change that waits takes it';
+  if (waits !== null) return `: a change waits, ${waits.kind}`;
+  return isAgreed ? ', and that is agreed on' : ': the next plan takes it';
 }
 
 async function sourceInWords(field: Field, nameOf: NameOf): Promise<string> {

@@ -12,6 +12,7 @@ import {
 } from '../domain/pair.ts';
 import { Problem } from '../domain/problem.ts';
 import type { PairResult } from '../review/pairs.ts';
+import { askForReason } from './askForReason.ts';
 import { asTyped } from './asTyped.ts';
 import { givenOf, refuseBoth } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
@@ -209,14 +210,6 @@ async function allOf(
   const [state] = verdictAllowedIn[verdict];
   const found = await everything((page) => operator.listPairs({ connection: id, state: [state], ...page }));
   return found.filter((pair) => pair.revision <= seen && shares.every((what) => pair.shares.includes(what)));
-}
-
-async function askForReason({ terminal, signal }: Cli, verdict: PairVerdict): Promise<string> {
-  if (terminal.interactive) return await terminal.ask('Reason: ', signal);
-  throw usage(
-    'There is no reason.',
-    `Say why with --reason: rollcall ${verdict} … --reason 'Confirmed by HR'.`,
-  );
 }
 
 function usage(message: string, remedy: string): Problem {

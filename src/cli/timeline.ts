@@ -100,7 +100,8 @@ function differenceInWords({ kind, fields, rolesGained, rolesLost }: Of<'propose
     ...fields.map(({ field, before, after }) => `${field}: ${valueInWords(before)} → ${valueInWords(after)}`),
     ...rolesGained.map(({ role, because, certain }) => {
       const why = because.map(reasonInWords).join('; ');
-      return why === '' ? `+ ${role}` : `+ ${role} (${certain ? '' : 'perhaps: '}${why})`;
+      const kept = certain ? '' : 'what was read of them then is not kept; may come from: ';
+      return why === '' ? `+ ${role}` : `+ ${role} (${kept}${why})`;
     }),
     ...rolesLost.map((role) => `− ${role}`),
   ];

@@ -1,6 +1,8 @@
 /** `rollcall undo`: proposes what takes an apply back. */
 import type { Command } from 'commander';
 import { leftBecause } from '../domain/undo.ts';
+import { askForReason } from './askForReason.ts';
+import { asTyped } from './asTyped.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
@@ -30,7 +32,7 @@ export function addUndoCommand(program: Command, cli: Cli): void {
     undo,
     'rollcall undo 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --dry-run',
     "rollcall undo 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --reason 'The mapping was wrong'",
-    'rollcall undo 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --change 019ab0c4-6a01-7b2c-9d3e-1f2a3b4c5d6e --json',
+    'rollcall undo 019ab0c4-5d2e-7c3f-8a1b-2c3d4e5f6a7b --change 019ab0c4-6a01-7b2c-9d3e-1f2a3b4c5d6e --reason Wrong --json',
   );
 }
 
@@ -44,11 +46,11 @@ async function undoApply(
   const undone = await operator.undoApply({
     apply,
     changes: change === undefined ? null : [...change],
-    reason: reason ?? null,
+    reason: reason ?? (dryRun ? null : await askForReason(cli, 'undo')),
     dryRun,
   });
   if (terminal.json) terminal.document(undone);
-  else write(cli, undone, dryRun);
+  else write(cli, apply, undone, dryRun);
   if (!dryRun && undone.proposed > 0) {
     const { connection, revision } = undone;
     cli.next(
@@ -60,11 +62,25 @@ async function undoApply(
   return undone.left === 0 ? EXIT.ok : EXIT.notNow;
 }
 
-function write({ terminal }: Cli, undone: Undone, dryRun: boolean): void {
-  const { proposed, kinds, held, left, items } = undone;
+const SHOWN = 20;
+
+function write({ terminal }: Cli, apply: string, undone: Undone, dryRun: boolean): void {
+  const { proposed, kinds, held, takenBack, left, items } = undone;
   const each = Object.entries(kinds).map(([kind, count]) => `${grouped(count)} ${kind}`);
   const ofThem = each.length === 0 ? '' : `: ${each.join(', ')}`;
   terminal.line(`${dryRun ? 'Would propose' : 'Proposed'} ${counted(proposed, 'change')}${ofThem}.`);
+  if (dryRun && takenBack.length > 0) {
+    terminal.table(
+      ['change', 'name', 'taken back by'],
+      takenBack.slice(0, SHOWN).map((one) => [one.change, one.name, one.kind]),
+    );
+    if (proposed > SHOWN)
+      terminal.note(
+        asTyped(
+          `And ${grouped(proposed - SHOWN)} more: \`rollcall changes --apply ${apply}\` lists all that it did.`,
+        ),
+      );
+  }
   if (held > 0)
     terminal.line(
       `${grouped(held)} of them ${held === 1 ? 'is' : 'are'} held: \`rollcall changes\` says why.`,

@@ -12,7 +12,7 @@ import {
 import { LONGEST_NAME } from '../domain/changeGroup.ts';
 import type { Clock } from '../domain/clock.ts';
 import { GUARDS } from '../domain/guard.ts';
-import { ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
+import { ApplyId, ChangeId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
 import { FeedOptions, type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
@@ -96,10 +96,13 @@ export type ChangeCriteria = z.infer<typeof ChangeCriteria>;
 export const ChangeFilter = ChangeCriteria.extend({
   ...PageOptions.shape,
   ...Whose.shape,
+  apply: ApplyId.optional().describe('Only those that this apply carried out, or was to.'),
   state: z
     .array(z.enum(CHANGE_STATES))
-    .default([...PENDING])
-    .describe('Only those in these states; without it those in which a change still waits.'),
+    .optional()
+    .describe(
+      'Only those in these states; without it those in which a change still waits, and of an apply all.',
+    ),
 });
 
 /** Oldest first. */
@@ -109,8 +112,9 @@ export async function listChanges(
   input: unknown,
 ): Promise<Listed<ChangeView>> {
   authorise(caller, 'changes.read');
-  const { limit, after, tenant, connection, state, ...criteria } = parseInput(ChangeFilter, input);
-  const filter = { tenant, connection, states: state, ...toStoredFilter(caller, criteria) };
+  const { limit, after, tenant, connection, apply, state, ...criteria } = parseInput(ChangeFilter, input);
+  const states = state ?? (apply === undefined ? PENDING : undefined);
+  const filter = { tenant, connection, apply, states, ...toStoredFilter(caller, criteria) };
   return await deps.store.changes.list(caller.tenant, filter, { limit, after });
 }
 

@@ -8,9 +8,10 @@ import {
   fieldSources,
   type LinkedDirectory,
 } from '../domain/fieldSources.ts';
-import type { ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
+import { ChangeId, type ConnectionId, type ExternalId, type TenantId } from '../domain/ids.ts';
 import { type Action, authorise, type Caller, can } from '../domain/permission.ts';
 import { type RoleReason, roleReasons } from '../domain/roleReasons.ts';
+import type { ChangeView } from '../store/changes.ts';
 import type { HandEntry } from '../store/histories.ts';
 import type { Store } from '../store/store.ts';
 import type { AuthUserDetails } from '../store/users.ts';
@@ -63,6 +64,8 @@ export type Explanation = {
     readonly groups: readonly string[] | null;
     /** However the two differ, that is agreed on: nothing is proposed until one of them changes, as after an undo. */
     readonly isAgreed: boolean;
+    /** What waits for them there, or was refused; null: nothing, or not shown. */
+    readonly change: Pick<ChangeView, 'id' | 'kind' | 'state' | 'rolesLost'> | null;
   }[];
   readonly roles: readonly ExplainedRole[];
   /** A change for them waits, was refused, or was taken back. */
@@ -97,8 +100,8 @@ export async function explainUser(
     user: user.id,
     notShownWithout,
     purgedAt: user.purgedAt,
-    identities: told.map(({ connection, externalId, linked, isAgreed }) => ({
-      ...{ connection, externalId, isAgreed },
+    identities: told.map(({ connection, externalId, linked, isAgreed, change }) => ({
+      ...{ connection, externalId, isAgreed, change },
       groups: linked?.read?.groups.map(({ name }) => name) ?? null,
     })),
     roles: user.roles.map(({ name, tenant, origin, connection, grantedAt }) => {
@@ -123,17 +126,26 @@ export async function explainUser(
 }
 
 function untold<T extends Awaited<ReturnType<typeof whatIsKnown>>>(known: T): T {
-  return { ...known, linked: null, reasons: null };
+  return { ...known, linked: null, reasons: null, change: null };
 }
 
 async function whatIsKnown(store: Store, scope: TenantId, connection: ConnectionId, externalId: ExternalId) {
   const stored = await store.connections.get(scope, connection);
-  if (stored === null) return { linked: null, reasons: null, isAgreed: false };
+  if (stored === null) return { linked: null, reasons: null, isAgreed: false, change: null };
   const { mapping } = stored;
-  const { read, adjusted, isAgreed } = await store.histories.lastReading(scope, { connection, externalId });
+  const reading = await store.histories.lastReading(scope, { connection, externalId });
+  const { read, adjusted, isAgreed } = reading;
+  const change = reading.change === null ? null : await waiting(store, scope, reading.change);
   const linked: LinkedDirectory = { connection, mapping, read };
-  if (read === null) return { linked, isAgreed, reasons: new Map<string, readonly RoleReason[]>() };
-  return { linked, isAgreed, reasons: roleReasons(mapping, read.user, read.groups, adjusted) };
+  if (read === null) return { linked, isAgreed, change, reasons: new Map<string, readonly RoleReason[]>() };
+  return { linked, isAgreed, change, reasons: roleReasons(mapping, read.user, read.groups, adjusted) };
+}
+
+async function waiting(store: Store, scope: TenantId, change: string) {
+  const found = await store.changes.get(scope, ChangeId.parse(change));
+  if (found === null) return null;
+  const { id, kind, state, rolesLost } = found;
+  return { id, kind, state, rolesLost };
 }
 
 function fieldsOf({ userName, email, displayName, attributes }: AuthUserDetails) {

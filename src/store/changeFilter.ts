@@ -1,7 +1,7 @@
 /** Which changes are meant: the same words for listing, grouping and deciding. */
 import type { Cause, ChangeKind, ChangeState } from '../domain/change.ts';
 import type { Guard } from '../domain/guard.ts';
-import type { ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
+import type { ApplyId, ConnectionId, PrincipalId, TenantId } from '../domain/ids.ts';
 import type { RiskLevel } from '../domain/risk.ts';
 import { SUBTREE } from './scope.ts';
 
@@ -9,6 +9,8 @@ export type ChangeFilter = {
   /** Its whole subtree. */
   readonly tenant?: TenantId | undefined;
   readonly connection?: ConnectionId | undefined;
+  /** Which carried it out, or was to. */
+  readonly apply?: ApplyId | undefined;
   readonly states?: readonly ChangeState[] | undefined;
   /** Part of the name, address, user name or external id; case does not matter. */
   readonly search?: string | undefined;
@@ -58,10 +60,11 @@ export class Parameters {
 /** `where` speaks of `change c`; its parameters are `values`. */
 export function conditions(within: TenantId, filter: ChangeFilter): { where: string; values: unknown[] } {
   const parameters = new Parameters(within);
-  const { tenant, connection, states, search, guard, rule, assignee, deadline } = filter;
+  const { tenant, connection, apply, states, search, guard, rule, assignee, deadline } = filter;
   const parts = [`c.tenant_id IN ${SUBTREE('$1::uuid')}`];
   if (tenant !== undefined) parts.push(`c.tenant_id IN ${SUBTREE(`${parameters.add(tenant)}::uuid`)}`);
   if (connection !== undefined) parts.push(`c.connection_id = ${parameters.add(connection)}::uuid`);
+  if (apply !== undefined) parts.push(`c.apply_id = ${parameters.add(apply)}::uuid`);
   if (states !== undefined) parts.push(`c.state = ANY (${parameters.add(states)}::text[])`);
   const ofGroup = groupConditions(filter, parameters);
   if (ofGroup.length > 0) {

@@ -43,6 +43,7 @@ export async function findPage(
   filter: ChangeFilter,
   { limit, after }: PageOptions,
 ): Promise<FoundPage> {
+  if (filter.apply !== undefined) return await findOfApply(sql, within, filter, { limit, after });
   if (filter.assignee !== undefined && filter.assignee !== '')
     return await findAssigned(sql, within, filter, { limit, after });
   const streams = await findStreams(sql, within, filter, after ?? FIRST_ID);
@@ -76,6 +77,22 @@ export async function findPage(
   );
   const meant = (parameters: Parameters) => `c.group_id = ANY (${parameters.add(groups.ids)}::uuid[])`;
   return await walk(sql, later, { limit, window: window(AT_MOST), meant, reads });
+}
+
+/** Along those of the apply, which has an index of its own. */
+async function findOfApply(
+  sql: Sql,
+  within: TenantId,
+  filter: ChangeFilter,
+  { limit, after }: PageOptions,
+): Promise<FoundPage> {
+  const { where, values } = conditions(within, filter);
+  const rows = await sql.query<{ id: ChangeId }>(
+    `SELECT c.id FROM change c WHERE ${where} AND c.id > $${values.length + 1}::uuid ORDER BY c.id LIMIT ${limit + 1}`,
+    [...values, after ?? FIRST_ID],
+  );
+  const ids = rows.slice(0, limit).map(({ id }) => id);
+  return { ids, next: rows.length > limit ? (ids.at(-1) ?? null) : null };
 }
 
 /** Along those that somebody is to look at, of which so many are looked at for one page. */

@@ -21,7 +21,7 @@ import { type AuthUserRow, toStoredAuthUser } from './rows.ts';
 
 /** How many changes are in memory at once. */
 const PAGE = 1_000;
-/** So many of those that are left alone are named. */
+/** So many of those that are taken back are named, and of those that are left alone. */
 const NAMED = 500;
 
 export type LeftChange = {
@@ -37,6 +37,17 @@ export type LeftChange = {
   readonly proposed: ChangeId | null;
 };
 
+/** Somebody of whom something is taken back, or would be. */
+export type TakenBack = {
+  /** Of the apply. */
+  readonly change: ChangeId;
+  readonly authUser: AuthUserId | null;
+  readonly externalId: ExternalId;
+  readonly name: string;
+  /** Of the change that takes it back. */
+  readonly kind: ChangeKind;
+};
+
 export type UndoResult = {
   /** Of the change set, with what was proposed in it. */
   readonly revision: number;
@@ -45,6 +56,8 @@ export type UndoResult = {
   readonly proposed: number;
   /** Of those, by guards. */
   readonly held: number;
+  /** Some of those that are proposed, or would be. */
+  readonly takenBack: readonly TakenBack[];
   /** How many were left alone, be it in part. */
   readonly left: number;
   /** Some of these. */
@@ -143,6 +156,7 @@ class Undo {
   readonly #context: Context;
   readonly #kinds: { [kind in ChangeKind]?: number } = {};
   readonly #items: LeftChange[] = [];
+  readonly #takenBack: TakenBack[] = [];
   #left = 0;
 
   constructor(tx: BulkTransaction, request: UndoRequest, context: Context) {
@@ -269,7 +283,12 @@ class Undo {
   }
 
   async #propose(inverses: readonly Inverse[]): Promise<void> {
-    for (const { change } of inverses) this.#kinds[change.kind] = (this.#kinds[change.kind] ?? 0) + 1;
+    for (const { change, row } of inverses) {
+      this.#kinds[change.kind] = (this.#kinds[change.kind] ?? 0) + 1;
+      if (this.#takenBack.length === NAMED) continue;
+      const { externalId, kind } = change;
+      this.#takenBack.push({ change: row.change, authUser: row.id, externalId, name: row.name, kind });
+    }
     if (this.#request.dryRun || inverses.length === 0) return;
     const { groups, revision } = this.#context;
     const gone = inverses.flatMap(({ id, row }) => (row.live === null ? [] : [{ id: row.live.id, by: id }]));
@@ -310,7 +329,8 @@ class Undo {
     const { apply, connection, tenant, reason, actor, at, dryRun } = this.#request;
     const { revision, policy, mapping } = this.#context;
     const proposed = Object.values(this.#kinds).reduce((sum, count) => sum + count, 0);
-    const result = { kinds: this.#kinds, proposed, left: this.#left, items: this.#items };
+    const [takenBack, left, items] = [this.#takenBack, this.#left, this.#items];
+    const result = { kinds: this.#kinds, proposed, takenBack, left, items };
     if (dryRun || proposed === 0) return { ...result, revision: revision - 1, held: 0 };
     const decided = await guardAgain(this.#tx, { connection, tenant, policy, mapping, revision, at });
     const [row] = await this.#tx.query<{ held: number }>(

@@ -24,7 +24,12 @@ describe('rollcall undo', { timeout: 120_000 }, () => {
     const [{ apply, applied }] = applies;
     expect(applied).toBeGreaterThan(0);
     const dry = await ok('undo', apply, '--dry-run');
-    expect(dry.stdout).toBe(`Would propose ${applied} changes: ${applied} delete.\n`);
+    expect(dry.stdout).toMatch(`Would propose ${applied} changes: ${applied} delete.\n`);
+    const did = await json('changes', '--apply', apply);
+    expect(did.items).toHaveLength(applied);
+    for (const { id, name } of did.items) expect(dry.stdout).toMatch(new RegExp(`${id} +${name} +delete`));
+    expect((await json('undo', apply, '--dry-run')).takenBack[0]).toMatchObject({ kind: 'delete' });
+    expect((await run('undo', apply)).code).toBe(2);
     const undone = await ok('undo', apply, '--reason', 'Read the wrong list');
     expect(undone.stdout).toMatch(`Proposed ${applied} changes: ${applied} delete.\n`);
     const next = /(approve --connection .*) --reason TEXT/.exec(undone.stderr)?.[1]?.split(' ') ?? [];
@@ -32,10 +37,14 @@ describe('rollcall undo', { timeout: 120_000 }, () => {
     expect(items[0]).toMatchObject({ undoes: expect.any(String), undoReason: 'Read the wrong list' });
     const shown = (await ok('show', items[0].id)).stdout;
     expect(shown).toContain(`undoes      ${items[0].undoes}: Read the wrong list\n`);
-    expect((await ok('explain', items[0].authUser)).stdout).toMatch(
-      /takes back what was .*: Read the wrong list/,
+    const explained = (await ok('explain', items[0].authUser)).stdout;
+    expect(explained).toMatch(/takes back what was .*: Read the wrong list/);
+    expect(explained).toMatch(
+      new RegExp(
+        `^${items[0].name} <.*>: active, in Harbor\\.\n  waits: delete, \\w+, change ${items[0].id}\n`,
+      ),
     );
-    const again = await run('undo', apply, '--json');
+    const again = await run('undo', apply, '--reason', 'again', '--json');
     expect(again.code).toBe(3);
     expect(JSON.parse(again.stdout)).toMatchObject({ proposed: 0, left: applied });
     await ok(...next, '--include-held', '--reason', 'a mistake');

@@ -62,7 +62,10 @@ describe('The explanation of an auth user', () => {
       ],
     });
     expect(one.identities).toEqual([
-      { connection: acme.connection, externalId: 'u1', groups: ['Engineers', 'Welders'], isAgreed: true },
+      {
+        ...{ connection: acme.connection, externalId: 'u1', groups: ['Engineers', 'Welders'] },
+        ...{ isAgreed: true, change: null },
+      },
     ]);
     expect(reasons(await explained(acme, 'u2'))).toEqual({ member: [{ from: 'everyone' }] });
   });
