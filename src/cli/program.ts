@@ -5,6 +5,7 @@ import { type Config, parseConfig } from '../config.ts';
 import { addAdjustmentCommands } from './adjustments.ts';
 import { addAppliesCommands } from './applies.ts';
 import { addApplyCommand } from './apply.ts';
+import { asOptions } from './asOptions.ts';
 import { addAssignCommands } from './assign.ts';
 import { asTyped, goOnWith } from './asTyped.ts';
 import { addAuditCommands } from './audit.ts';
@@ -80,13 +81,8 @@ export function buildProgram(cli: Cli): Command {
         if (cli.terminal.json && text.trim() === version) cli.terminal.document({ version });
         else cli.terminal.write(text);
       },
-    });
-  program.on('beforeAllHelp', () => {
-    const meant = unknownCommand(program);
-    if (meant === null) return;
-    cli.terminal.note(meant.message);
-    throw meant;
-  });
+    })
+    .on('beforeAllHelp', () => helpOfNothing(program, cli));
   addStartCommand(program, cli);
   addSetUpLinkCommand(program, cli);
   addDemoCommand(program, cli);
@@ -141,12 +137,20 @@ function unknownCommand(group: Command): CommanderError | null {
   return null;
 }
 
+/** Throws where help is asked for with a word that is no command. */
+function helpOfNothing(program: Command, { terminal }: Cli): void {
+  const meant = unknownCommand(program);
+  if (meant === null) return;
+  terminal.note(meant.message);
+  throw meant;
+}
+
 /** Runs one command. Gives the exit code; what is to be told has been told. */
 export async function runCommandLine(argv: readonly string[], installation: Installation): Promise<number> {
   const terminal = openTerminal(argv.includes('--json'));
   const signals = listenForSignals(terminal);
   const ended: { code: number } = { code: EXIT.ok };
-  const carriedOut = { name: '' };
+  const carriedOut: { command: Command | null } = { command: null };
   const dataOption = () => program.opts<{ data?: string }>().data;
   const config: Cli['config'] = (dataFolder = dataOption()) => parseConfig(environmentOf(dataFolder));
   const openApp = (of: Config, begins: boolean) =>
@@ -165,7 +169,7 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
     run,
     withApp: (work) =>
       run(async () => {
-        const app = await openApp(config(), BEGINS.has(carriedOut.name));
+        const app = await openApp(config(), BEGINS.has(carriedOut.command?.name() ?? ''));
         try {
           noteNewInstall(terminal, app);
           signals.signal.throwIfAborted();
@@ -176,7 +180,7 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
       }),
   };
   const program = buildProgram(cli).hook('preAction', (_, command) => {
-    carriedOut.name = command.name();
+    carriedOut.command = command;
     const data = dataOption();
     if (data !== undefined) goOnWith(data);
   });
@@ -189,7 +193,7 @@ export async function runCommandLine(argv: readonly string[], installation: Inst
       terminal.note('Interrupted before it was done.');
       return signals.exitCode();
     }
-    const code = tell(error, terminal);
+    const code = tell(asOptions(error, carriedOut.command), terminal);
     // As Terraform does: with this option 2 means one thing only.
     return code !== EXIT.ok && argv.includes('--detailed-exitcode') ? EXIT.failed : code;
   } finally {

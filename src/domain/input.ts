@@ -125,15 +125,15 @@ type Thing = keyof typeof lists;
 
 /**
  * Another tenant's thing and one that does not exist get the same answer, so that nothing can be inferred from it. `given`: what it was
- * asked for by.
+ * asked for by; `near`: names of those that the caller may see, of which one may be meant.
  */
-export function notFound(what: Thing, given?: string): Problem {
+export function notFound(what: Thing, given?: string, near: readonly string[] = []): Problem {
   const { of, by, command } = lists[what];
   const asked = given === undefined ? '' : ` “${given.length > 100 ? `${given.slice(0, 100)}…` : given}”`;
   return new Problem({
     code: 'not-found',
     message: `There is no ${given === undefined ? 'such ' : ''}${what}${asked} among those that you may see.`,
-    remedy: `Look it up in the list of ${of} (\`${command}\`) and use ${by} that ${by.startsWith('the ids') ? 'stand' : 'stands'} there.`,
+    remedy: `${near.length === 0 ? '' : `Is ${near.map((name) => `“${name}”`).join(' or ')} meant? `}Look it up in the list of ${of} (\`${command}\`) and use ${by} that ${by.startsWith('the ids') ? 'stand' : 'stands'} there.`,
   });
 }
 

@@ -35,7 +35,7 @@ export const EvidenceRequest = z
       'Its end, which is not part of it any more; roles and states are those of this moment.',
     ),
   })
-  .refine(({ from, to }) => from < to, { path: ['to'], message: 'is not after from' });
+  .refine(({ from, to }) => from < to, { path: ['to'], message: 'is not after the beginning of the period' });
 
 export type MadePack = {
   readonly id: string;

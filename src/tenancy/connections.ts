@@ -23,6 +23,7 @@ import {
   parseInput,
 } from '../domain/input.ts';
 import { Mapping, rolesIn } from '../domain/mapping.ts';
+import { MOST_LIKENED, nearNames } from '../domain/nearNames.ts';
 import type { Listed } from '../domain/page.ts';
 import { type Action, authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -162,6 +163,19 @@ export async function findConnection(deps: ShowDeps, caller: Caller, nameOrId: s
   authorise(caller, 'connections.read');
   if (parseId(ConnectionId, nameOrId) !== null) return await getConnection(deps, caller, nameOrId);
   const named = await deps.store.connections.named(caller.tenant, nameOrId, MOST_NAMESAKES);
+  if (named.length === 0) {
+    const { items } = await deps.store.connections.list(caller.tenant, {
+      ...{ tenant: caller.tenant, limit: MOST_LIKENED, after: null },
+    });
+    throw notFound(
+      'connection',
+      nameOrId,
+      nearNames(
+        nameOrId,
+        items.map(({ name }) => name),
+      ),
+    );
+  }
   const found = onlyOne('connection', named, ({ tenant }) => `of tenant ${tenant}`, nameOrId);
   return await oneWithHealth(deps, caller.tenant, found);
 }

@@ -14,6 +14,7 @@ import {
   parseId,
   parseInput,
 } from '../domain/input.ts';
+import { MOST_LIKENED, nearNames } from '../domain/nearNames.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -121,6 +122,19 @@ export async function findTenant(
   authorise(caller, 'tenants.read');
   if (parseId(TenantId, nameOrId) !== null) return await getTenant(deps, caller, nameOrId);
   const named = await deps.store.tenants.named(caller.tenant, nameOrId, MOST_NAMESAKES);
+  if (named.length === 0) {
+    const { items } = await deps.store.tenants.list(caller.tenant, {
+      ...{ parent: null, limit: MOST_LIKENED, after: null },
+    });
+    throw notFound(
+      'tenant',
+      nameOrId,
+      nearNames(
+        nameOrId,
+        items.map(({ name }) => name),
+      ),
+    );
+  }
   return onlyOne('tenant', named, ({ parent }) => `below ${parent ?? 'nothing'}`, nameOrId);
 }
 

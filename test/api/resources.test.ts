@@ -335,7 +335,7 @@ describe('the audit log', () => {
       expect(tar.includes(`${name?.[1]}/${file}`), file).toBe(true);
     expect(await post('/v1/audit/evidence', { ...body, to: body.from })).toMatchObject({
       status: 400,
-      body: { fields: [{ path: 'to', message: 'is not after from' }] },
+      body: { fields: [{ path: 'to', message: 'is not after the beginning of the period' }] },
     });
     const { reviewer } = customer.keys;
     const refused = await served.request('POST', '/v1/audit/evidence', { key: reviewer, body });

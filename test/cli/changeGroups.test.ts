@@ -42,7 +42,7 @@ describe('rollcall changes --group-by', { timeout: 120_000 }, () => {
     const refused = await run('changes', '--difference', 'none', '--json');
     expect(refused.code).toBe(2);
     expect(JSON.parse(refused.stdout)).toMatchObject({
-      error: { code: 'invalid-input', fields: [{ path: 'difference' }] },
+      error: { code: 'invalid-input', fields: [{ path: '--difference' }] },
     });
   });
 });

@@ -63,3 +63,15 @@ it('A channel is added, tried, listed and removed; its webhook is shown nowhere'
   });
   expect(await json(...channels('remove', id))).toEqual({ id, removed: true });
 });
+
+it('What is wrong with a channel is told of the option that it was given with', async () => {
+  const add = ['notifications', 'channels', 'add', 'Wrong', '--type'];
+  const mail = await run(...add, 'email', '--to', 'ada@harbor.example', 'nobody', '--json');
+  expect(JSON.parse(mail.stdout).error).toMatchObject({
+    message: 'The input is not usable: --to (value 2): is not an e-mail address.',
+    remedy: 'Correct --to (value 2) and try again; nothing was changed.',
+    fields: [{ path: '--to (value 2)' }],
+  });
+  const chat = await run(...add, 'slack', '--url-file', file('plain.txt', 'http://hooks.example/x'));
+  expect(chat.stderr).toContain('remedy: Correct --url-file and try again');
+});

@@ -149,6 +149,8 @@ describe('a command is not carried out', { timeout: 60_000 }, () => {
     const below = await run('tenants', 'lst');
     expect(below).toMatchObject({ code: 2, stdout: '' });
     expect(below.stderr).toBe("error: unknown command 'lst'\n(Did you mean list?)\n");
+    expect((await run('tenants', 'show', 'Habor')).stderr).toContain('Is “Harbor” meant?');
+    expect((await run('connections', 'show', 'wron')).stderr).toContain('Is “Wrong” meant?');
     const unknown = [
       ['nonsense', '--help'],
       ['help', 'nonsense'],
