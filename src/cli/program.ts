@@ -1,6 +1,6 @@
 /** The command `rollcall`: its commands, its options, and how it ends. What each command does is in the file named after it. */
 import { userInfo } from 'node:os';
-import { Command, CommanderError, Help } from 'commander';
+import { Command, CommanderError, Help, type Option } from 'commander';
 import { type Config, parseConfig } from '../config.ts';
 import { addAdjustmentCommands } from './adjustments.ts';
 import { addAppliesCommands } from './applies.ts';
@@ -49,6 +49,11 @@ Exit codes: 0 done; 1 failed; 2 wrong command, input or configuration; 3 not pos
 130 interrupted. With sync --detailed-exitcode: 0 no change waits, 1 failed, 2 changes wait.
 docs/cli.md describes every command.`;
 
+function describeOption(option: Option): string {
+  const said = new Help().optionDescription(option);
+  return option.mandatory ? `${said} (required)` : said;
+}
+
 /** All commands, ready to parse. Building it opens nothing, so that documentation tests can look at it. */
 export function buildProgram(cli: Cli): Command {
   const { version } = cli.installation;
@@ -67,10 +72,7 @@ export function buildProgram(cli: Cli): Command {
     .showSuggestionAfterError()
     .configureHelp({
       ...{ helpWidth: 100, showGlobalOptions: true },
-      optionDescription: (option) => {
-        const said = new Help().optionDescription(option);
-        return option.mandatory ? `${said} (required)` : said;
-      },
+      optionDescription: describeOption,
     })
     .configureOutput({
       outputError: (text, write) => {
