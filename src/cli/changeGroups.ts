@@ -18,6 +18,8 @@ type Asked = {
   readonly state?: readonly ChangeState[];
   readonly limit: number;
   readonly all?: boolean;
+  /** Says that there are none. */
+  readonly none: () => Promise<void>;
 };
 
 type Listed = Awaited<ReturnType<Operator['groupChanges']>>;
@@ -39,7 +41,7 @@ export async function listGroups(cli: Cli, operator: Operator, asked: Asked): Pr
   const items = pages.flatMap((page) => page.items);
   const next = pages.at(-1)?.next ?? null;
   if (terminal.json) return terminal.document({ by, changes, groups, lookedAt, revisions, items, next });
-  if (items.length === 0) return terminal.note('No such change waits.');
+  if (items.length === 0) return await asked.none();
   terminal.table(
     ['changes', 'risk', by, 'kinds', 'states', 'opened by'],
     items.map((group) => rowOf(by, group)),

@@ -8,7 +8,7 @@ import type { Pair } from '../domain/pair.ts';
 import { Problem } from '../domain/problem.ts';
 import { listGroups } from './changeGroups.ts';
 import type { App, Cli } from './cli.ts';
-import { addCriteria, type Criteria, criteriaAsTyped, criteriaFrom } from './criteria.ts';
+import { addCriteria, type Criteria, criteriaAsTyped, criteriaFrom, unheardOf } from './criteria.ts';
 import {
   decisionInWords,
   effectOf,
@@ -79,8 +79,9 @@ async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions)
   const { terminal } = cli;
   const { connection, apply } = options;
   const { where, filter } = await wantedFrom(operator, options);
+  const none = () => noteNone(cli, operator, filter, options);
   if (options.groupBy !== undefined)
-    return await listGroups(cli, operator, { by: options.groupBy, filter, where, ...options });
+    return await listGroups(cli, operator, { by: options.groupBy, filter, where, none, ...options });
   const fetch = (page: Page) => operator.listChanges({ ...filter, ...page });
   if (terminal.json) return await writeItems(terminal, fetch, options);
   // Before the list: what arrives while it is read is then not within the revision that is shown.
@@ -94,7 +95,7 @@ async function listChanges(cli: Cli, { operator }: App, options: ChangesOptions)
     pagesOf(fetch, options),
     summaries.length > 1,
   );
-  if (found === 0) return terminal.note(apply === undefined ? 'No such change waits.' : 'No such change.');
+  if (found === 0) return await none();
   if (next !== null) terminal.note('\nThere are more: --limit or --all.');
   const [only, ...others] = summaries;
   if (only !== undefined && others.length === 0) suggest(cli, only, options, { decidable, approved });
@@ -121,6 +122,18 @@ const NOT_TOGETHER = {
   message: '--group-by is about what waits, and --apply about what was done.',
   remedy: 'Leave one of the two out.',
 } as const;
+
+/** Nothing may be there because nothing can be: of a name that no change has. */
+async function noteNone(
+  { terminal }: Cli,
+  operator: Operator,
+  filter: object,
+  options: ChangesOptions,
+): Promise<void> {
+  const such = Object.keys(filter).length === 0 ? 'No change' : 'No such change';
+  terminal.note(options.apply === undefined ? `${such} waits.` : `${such}.`);
+  for (const one of await unheardOf(operator, options)) terminal.note(one);
+}
 
 type Pages = AsyncIterable<{ readonly items: readonly ShownChange[]; readonly next: string | null }>;
 

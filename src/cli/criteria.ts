@@ -1,6 +1,13 @@
 /** The options that say which changes are meant; listing them and deciding on them understand the same. */
 import { type Command, Option } from 'commander';
-import { CHANGE_KINDS, CHANGE_SETS, type ChangeKind, type ChangeSetName, causes } from '../domain/change.ts';
+import {
+  CHANGE_KINDS,
+  CHANGE_SETS,
+  CHANGE_STATES,
+  type ChangeKind,
+  type ChangeSetName,
+  causes,
+} from '../domain/change.ts';
 import { GUARDS, type Guard } from '../domain/guard.ts';
 import { PrincipalId } from '../domain/ids.ts';
 import { parseId } from '../domain/input.ts';
@@ -97,6 +104,27 @@ export async function criteriaFrom(
   const meant = isName ? (await operator.findPrincipal(assignee)).id : assignee;
   return present({ ...Object.fromEntries(NAMES.map((name) => [name, options[name]])), assignee: meant });
 }
+
+/** Those that are names which somebody gave, and may have spelt otherwise. */
+const SPELT = ['field', 'department', 'orgUnit', 'roleGained', 'roleLost', 'difference', 'rule'] as const;
+
+/** One sentence for each that no change has or had which may be seen, whatever became of it. */
+export async function unheardOf(
+  operator: Pick<Operator, 'listChanges'>,
+  options: Criteria,
+): Promise<readonly string[]> {
+  const typed = SPELT.flatMap((name) => [options[name] ?? []].flat().map((value) => ({ name, value })));
+  const looked = typed.map(async ({ name, value }) => {
+    if (value === '') return [];
+    const meant = LISTS.has(name) ? [value] : value;
+    const { items } = await operator.listChanges({ [name]: meant, state: [...CHANGE_STATES], limit: 1 });
+    const option = `${OPTIONS[name]} ${shellWord(value)}`;
+    return items.length > 0 ? [] : [`No change here was ever one of ${option}: is it spelt so?`];
+  });
+  return (await Promise.all(looked)).flat();
+}
+
+const LISTS: ReadonlySet<string> = new Set(['field', 'roleGained', 'roleLost'] satisfies (keyof Criteria)[]);
 
 /** As they were typed, to be repeated in a command that is shown. */
 export function criteriaAsTyped(

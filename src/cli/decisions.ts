@@ -8,7 +8,7 @@ import { asTyped } from './asTyped.ts';
 import { type ChangeSetSummary, waitingIn, writeSummary } from './changes.ts';
 import { givenOf, refuseBoth } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
-import { addCriteria, type Criteria, criteriaFrom, optionsOf } from './criteria.ts';
+import { addCriteria, type Criteria, criteriaFrom, optionsOf, unheardOf } from './criteria.ts';
 import type { ShownChange } from './describe.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
@@ -128,8 +128,12 @@ async function decide(
   if (cli.terminal.json)
     cli.terminal.document({ verdict, ...result, ...(applies.length === 0 ? {} : { applies }) });
   if (approved && applies.length === 0) cli.next(`apply ${[...new Set(of)].join(' ')}`);
-  return result.refused.length + (result.left ?? []).length === 0 ? EXIT.ok : EXIT.notNow;
+  return isWhole(result) ? EXIT.ok : EXIT.notNow;
 }
+
+/** Whoever goes on after a decision upon nothing should look first. */
+const isWhole = (result: Decided) =>
+  !isNothing(result) && result.refused.length + (result.left ?? []).length === 0;
 
 const isNothing = ({ decided, waiting, left = [] }: Decided) => decided + waiting + left.length === 0;
 
@@ -156,9 +160,9 @@ async function approvedNothing(
     terminal.line('Approved nothing.');
     for (const { one, undecided: why } of found)
       for (const reason of why) terminal.note(`  ${asTyped(undecidedInWords(reason, one))}`);
+    for (const one of await unheardOf(operator, options)) terminal.note(`  ${one}`);
   }
-  // What was meant may be among them: whoever goes on to apply should look first.
-  return undecided.some((one) => one.because === 'arrived-later') ? EXIT.notNow : EXIT.ok;
+  return EXIT.notNow;
 }
 
 type Decided = Awaited<ReturnType<App['operator']['decide']>>;

@@ -72,12 +72,11 @@ type Told = {
 };
 
 /** The lines about a connector's failure, wherever it stands: an error, a run, a step of a test. */
-export function failureLines(failure: Pick<ConnectorFailure, 'message' | 'remedy' | 'kind'>): string[] {
-  return [
-    failure.message,
-    `  can be mended by: ${whoIs[whoActs[failure.kind]]}`,
-    `  remedy: ${asTyped(failure.remedy)}`,
-  ];
+export function failureLines(
+  failure: Pick<ConnectorFailure, 'message' | 'remedy' | 'kind'>,
+  who: Actor = whoActs[failure.kind],
+): string[] {
+  return [failure.message, `  can be mended by: ${whoIs[who]}`, `  remedy: ${asTyped(failure.remedy)}`];
 }
 
 /** Says on standard error what broke, and with --json on standard output as well. `where`: at which of several. Gives the exit code. */
@@ -110,6 +109,11 @@ function tellUsage(error: CommanderError, terminal: Terminal): number {
   return EXIT.usage;
 }
 
+/** A command has no next run: what would pass by itself is for whoever types it again. */
+export function whoActsNow(kind: ConnectorFailure['kind']): Actor {
+  return whoActs[kind] === 'nobody' ? 'caller' : whoActs[kind];
+}
+
 /** What is to be said about anything that was thrown. */
 export function toldOf(error: unknown): Told {
   if (error instanceof Problem) {
@@ -119,7 +123,7 @@ export function toldOf(error: unknown): Told {
   }
   if (error instanceof ConnectorError) {
     const { kind, message, remedy } = error.failure;
-    return { code: kind, message, remedy, who: whoActs[kind], exit: EXIT.failed };
+    return { code: kind, message, remedy, who: whoActsNow(kind), exit: EXIT.failed };
   }
   const message = error instanceof Error ? error.message : String(error);
   return {

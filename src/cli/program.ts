@@ -118,6 +118,15 @@ export function buildProgram(cli: Cli): Command {
   return program;
 }
 
+const NO_DELETION =
+  'A connection goes with its tenant alone: `rollcall tenants delete TENANT --at DAY`. `rollcall connections update CONNECTION --pause` ends its runs by schedule.';
+
+/** What somebody may look for and there is not. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  'connections delete': NO_DELETION,
+  'connections remove': NO_DELETION,
+};
+
 /**
  * `tenants lst`: commander hands the word to the command that stands for `tenants` alone, which has no use for it; and with `--help` or
  * after `help` it passes over a word that it does not know. This is what it says of a word that is no command, with what may have been
@@ -134,7 +143,11 @@ function unknownCommand(group: Command): CommanderError | null {
   try {
     plain.parse([word], { from: 'user' });
   } catch (error) {
-    if (error instanceof CommanderError && error.code === 'commander.unknownCommand') return error;
+    if (error instanceof CommanderError && error.code === 'commander.unknownCommand') {
+      const instead = INSTEAD[`${group.name()} ${word}`];
+      if (instead === undefined) return error;
+      return new CommanderError(error.exitCode, error.code, `${error.message}\n${asTyped(instead)}`);
+    }
   }
   return null;
 }

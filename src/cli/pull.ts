@@ -15,8 +15,9 @@ import {
   settingsFrom,
 } from './directoryOptions.ts';
 import { examples } from './examples.ts';
-import { EXIT, failureLines } from './failure.ts';
-import { type ReadCounts, readDirectory } from './readDirectory.ts';
+import { EXIT, failureLines, whoActsNow } from './failure.ts';
+import { noteWhileQuiet } from './quietFile.ts';
+import { NOTHING_READ, type ReadCounts, readDirectory } from './readDirectory.ts';
 import { counted, grouped, harmless } from './terminal.ts';
 
 type PullOptions = DirectoryOptions & {
@@ -54,9 +55,13 @@ async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
   const partial = `${options.out}.partial`;
   const file = await openForWriting(partial);
   const progress = terminal.progress();
+  const begun = noteWhileQuiet(terminal, {
+    provider: options.provider,
+    settings: settingsFrom(providerNamed(options.provider), options) ?? {},
+  });
   const started = Date.now();
   const read: { counts: ReadCounts; failure: Read['failure']; complete: boolean } = {
-    counts: { pages: 0, groups: 0, users: 0, unreadable: 0 },
+    counts: NOTHING_READ,
     failure: null,
     complete: false,
   };
@@ -66,16 +71,18 @@ async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
       signal: cli.signal,
       write: (lines) => file.appendFile(lines), // `write` may end short, on a full disk for one, and say so with success
     })) {
+      begun();
       read.counts = counts;
       progress.update(options.provider, progressInWords(counts, (Date.now() - started) / 1000));
     }
     read.complete = true;
   } catch (error) {
     if (!(error instanceof ConnectorError)) throw error;
-    const failure = asOption(error.failure);
+    const failure = asOption(options.provider, error.failure);
     if (read.counts.users === 0) throw new ConnectorError(failure, { cause: error });
     read.failure = failure;
   } finally {
+    begun();
     progress.clear();
     await file.close();
     await connector.close();
@@ -85,8 +92,13 @@ async function pullToFile(cli: Cli, options: PullOptions): Promise<number> {
   return report(cli, options, read, (Date.now() - started) / 1000);
 }
 
-/** What a connection has as a setting is an option here. */
-function asOption(failure: ConnectorFailure): ConnectorFailure {
+/** What a connection has as a setting is an option here, and no next run tries again. */
+function asOption(provider: string, failure: ConnectorFailure): ConnectorFailure {
+  if (failure.kind === 'unavailable' && provider !== 'file') {
+    const remedy =
+      "Check the address (--url), and this machine's DNS, firewall and proxy (--proxy). If they are right, run the command again in a while.";
+    return { ...failure, remedy };
+  }
   if (failure.kind !== 'untrusted-certificate') return failure;
   const remedy =
     "Give the certificate of the authority that signed it with --ca FILE: behind a proxy that inspects TLS it is that proxy's. An expired or wrongly named certificate has to be renewed by whoever runs the host; check this machine's clock too.";
@@ -104,20 +116,21 @@ function report(cli: Cli, options: PullOptions, { counts, failure }: Read, secon
   const { terminal } = cli;
   const file = failure === null ? options.out : `${options.out}.partial`;
   if (failure !== null) {
-    const [what = '', ...rest] = failureLines(failure);
+    const [what = '', ...rest] = failureLines(failure, whoActsNow(failure.kind));
     terminal.note(
       `${terminal.noteStyle('red', 'error')}: only part of the directory was read. ${harmless(what)}`,
     );
     for (const line of rest) terminal.note(`  ${harmless(line.trim())}`);
   }
   if (terminal.json) {
-    const { pages, groups, users, unreadable } = counts;
+    const { pages, groups, users, unreadable, problems } = counts;
     terminal.document({
       complete: failure === null,
       file,
       users,
       groups,
       unreadable,
+      problems,
       pages,
       seconds,
       failure,
@@ -128,7 +141,15 @@ function report(cli: Cli, options: PullOptions, { counts, failure }: Read, secon
     const read = `${counted(counts.users, 'user')} and ${counted(counts.groups, 'group')}`;
     terminal.line(`${read} in ${seconds.toFixed(1)} s${unread}: ${file}`);
   }
-  return failure === null ? EXIT.ok : EXIT.failed;
+  writeProblems(cli, counts);
+  return failure === null && counts.unreadable === 0 ? EXIT.ok : EXIT.failed;
+}
+
+/** As they stand in the file, but for those of groups and members, which are in no line of it. */
+function writeProblems({ terminal }: Cli, { problems, unreadable }: ReadCounts): void {
+  for (const problem of problems)
+    terminal.note(`${terminal.noteStyle('yellow', 'unreadable')}: ${harmless(problem)}`);
+  if (unreadable > problems.length) terminal.note(`  and ${grouped(unreadable - problems.length)} more`);
 }
 
 async function openConnectorFor(cli: Cli, options: PullOptions) {

@@ -3,7 +3,13 @@
  * in a temporary file of SQLite's own, so that memory does not grow with the directory.
  */
 import { DatabaseSync } from 'node:sqlite';
-import { type Connector, ConnectorError, type Cursor, type Page } from '../../connectors/contract.ts';
+import {
+  type Connector,
+  ConnectorError,
+  type Cursor,
+  type MemberRecord,
+  type Page,
+} from '../../connectors/contract.ts';
 import type { DirectoryGroup, GroupRef } from '../domain/directory.ts';
 import type { ExternalId } from '../domain/ids.ts';
 
@@ -20,14 +26,47 @@ export type ReadCounts = {
   readonly groups: number;
   readonly users: number;
   readonly unreadable: number;
+  /** Of the first of them, who and why. */
+  readonly problems: readonly string[];
 };
+
+export const NOTHING_READ: ReadCounts = { pages: 0, groups: 0, users: 0, unreadable: 0, problems: [] };
+
+/** So many are told besides what the file has. */
+const MOST_TOLD = 3;
+
+class Counts {
+  pages = 0;
+  groups = 0;
+  users = 0;
+  #unreadable = 0;
+  readonly #problems: string[] = [];
+
+  unreadable(
+    what: string,
+    record: { readonly externalId: ExternalId | null; readonly problem: string },
+  ): void {
+    this.#unreadable += 1;
+    if (this.#problems.length < MOST_TOLD)
+      this.#problems.push(`${what} ${record.externalId ?? 'without an id'}: ${record.problem}`);
+  }
+
+  unreadableOf(what: string, page: readonly MemberRecord[]): void {
+    for (const record of page) if (record.kind === 'unreadable') this.unreadable(what, record);
+  }
+
+  shown(): ReadCounts {
+    const { pages, groups, users } = this;
+    return { pages, groups, users, unreadable: this.#unreadable, problems: [...this.#problems] };
+  }
+}
 
 /**
  * Writes each user with the groups it is in, and gives the counts after each page. Throws ConnectorError when a page cannot be
  * read or the pages run in a circle: what was written until then is right, but not the whole directory.
  */
 export async function* readDirectory(connector: Connector, options: ReadOptions): AsyncGenerator<ReadCounts> {
-  const counts = { pages: 0, groups: 0, users: 0, unreadable: 0 };
+  const counts = new Counts();
   const memberships = openMemberships();
   try {
     if (options.groups) yield* readGroups(connector, memberships, counts, options.signal);
@@ -39,13 +78,13 @@ export async function* readDirectory(connector: Connector, options: ReadOptions)
           const groups = options.groups ? { groups: memberships.of(record.user.externalId) } : {};
           lines.push(`${JSON.stringify({ ...record.user, ...groups })}\n`);
         } else {
-          counts.unreadable += 1;
+          counts.unreadable('user', record);
           lines.push(`${JSON.stringify({ externalId: record.externalId, problem: record.problem })}\n`);
         }
       }
       await options.write(lines.join(''));
       counts.pages += 1;
-      yield { ...counts };
+      yield counts.shown();
     }
   } finally {
     memberships.close();
@@ -55,17 +94,17 @@ export async function* readDirectory(connector: Connector, options: ReadOptions)
 async function* readGroups(
   connector: Connector,
   memberships: Memberships,
-  counts: { pages: number; groups: number; unreadable: number; users: number },
+  counts: Counts,
   signal: AbortSignal,
 ): AsyncGenerator<ReadCounts> {
   const groups: DirectoryGroup[] = [];
   for await (const page of pagesOf((cursor) => connector.fetchGroups(cursor, signal))) {
     for (const record of page) {
       if (record.kind === 'group') groups.push(record.group);
-      else counts.unreadable += 1;
+      else counts.unreadable('group', record);
     }
     counts.pages += 1;
-    yield { ...counts };
+    yield counts.shown();
   }
   for (const group of groups) {
     const at = memberships.add(group);
@@ -74,9 +113,9 @@ async function* readGroups(
       const users = page.flatMap((record) => (record.kind === 'user' ? [record.externalId] : []));
       memberships.save(at, users);
       if (page.some((record) => record.kind === 'everyone')) memberships.everyoneIsIn(at);
-      counts.unreadable += page.filter((record) => record.kind === 'unreadable').length;
+      counts.unreadableOf('member', page);
       counts.pages += 1;
-      yield { ...counts };
+      yield counts.shown();
     }
   }
 }

@@ -109,7 +109,8 @@ async function listRuns(cli: Cli, { operator }: App, options: RunsOptions): Prom
           : `${run.counts.new}/${run.counts.changed}/${run.counts.deleted}/${run.counts.conflicts}`,
         run.createdAt.slice(0, 19).replace('T', ' '),
         run.requestedBy,
-        run.failure?.message ?? run.id,
+        run.id,
+        run.failure?.message ?? '',
       ],
     );
     found += page.items.length;
@@ -122,7 +123,8 @@ async function listRuns(cli: Cli, { operator }: App, options: RunsOptions): Prom
         'new/chg/del/conf',
         'started (UTC)',
         'by',
-        'run or failure',
+        'run',
+        'failure',
       ];
       terminal.table(headings, await Promise.all(rows));
     }

@@ -11,6 +11,7 @@ import { chosenConnections } from './chosen.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
 import { EXIT, failureLines, tell, toldOf } from './failure.ts';
+import { noteWhileQuiet } from './quietFile.ts';
 import { counted, grouped, harmless, type Progress, type Style, type Terminal } from './terminal.ts';
 
 type SyncOptions = {
@@ -146,13 +147,33 @@ export async function syncOne(
   connection: ListedConnection,
   watching: Watching,
 ): Promise<RunView> {
-  const { progress, signal } = watching;
   const { run } = await operator.requestRun({
     connection: connection.id,
     full: watching.full ?? false,
     users: watching.users ?? null,
   });
+  const settings = connection.state === 'unreadable' ? null : connection.settings;
+  const begun = noteWhileQuiet(watching, { provider: connection.provider, settings });
+  try {
+    return await follow(operator, connection, { ...watching, run, begun });
+  } finally {
+    begun();
+  }
+}
+
+async function follow(
+  operator: App['operator'],
+  connection: ListedConnection,
+  {
+    run,
+    begun,
+    progress,
+    signal,
+    note,
+  }: Watching & { readonly run: RunView['id']; readonly begun: () => void },
+): Promise<RunView> {
   const report = (phase: string, pages: number, users: number, usersPerSecond: number) => {
+    if (pages > 0) begun();
     const pace = usersPerSecond > 0 ? `, ${grouped(usersPerSecond)}/s` : '';
     progress.update(connection.name, `${phase}, ${counted(pages, 'page')}, ${counted(users, 'user')}${pace}`);
   };
@@ -169,7 +190,7 @@ export async function syncOne(
     if (outcome.result !== 'busy') continue;
     if (!told.has('busy')) {
       progress.clear();
-      watching.note(`${harmless(connection.name)} is being run by another process; waiting for it.`);
+      note(`${harmless(connection.name)} is being run by another process; waiting for it.`);
     }
     told.add('busy');
     const { items } = await operator.listRuns({ connection: connection.id, limit: 5 });

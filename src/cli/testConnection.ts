@@ -84,9 +84,11 @@ const remarks = {
   closed: 'to be deleted: whoever belongs there waits for a person',
 } as const satisfies Record<Preview['tree'][number]['is'], string>;
 
-function writeTree({ line, style, table }: Terminal, { tree, peopleInTree }: Preview): void {
+function writeTree({ line, style, table }: Terminal, { tree, peopleInTree, users }: Preview): void {
   if (tree.every(({ tenant }) => tenant === null)) return;
-  line(`\n${style('bold', `Where ${counted(peopleInTree, 'user')} would be`)}`);
+  const seen = counted(peopleInTree, 'user');
+  const of = users !== null && users > peopleInTree ? `, the first of ${grouped(users)}` : '';
+  line(`\n${style('bold', `Where ${seen} would be${of}`)}`);
   table(
     ['tenant', 'active', 'roles', ''],
     tree.map(({ tenant, is, people, roles }) => {

@@ -13,6 +13,7 @@ import {
   type Judge,
   ReviewRules,
   type RuleLevel,
+  VERDICTS,
   type Verdict,
 } from '../domain/reviewRules.ts';
 import { TimeZone } from '../domain/timeZone.ts';
@@ -113,9 +114,12 @@ const replayed = {
 
 export const ReplayedPolicy = z.strictObject(replayed);
 
+/** As `outcomeOf` says it, or its first word. */
+const OUTCOME = new RegExp(`^(${[...VERDICTS, NOTHING].join('|')}|require \\d{1,2} from [a-z-]+)$`);
+
 const Outcome = z
   .string()
-  .max(100)
+  .regex(OUTCOME, `is none of ${[...VERDICTS, NOTHING].join(', ')}, nor as a difference says it`)
   .describe('As `from` and `to` of a difference say it, or its first word: `approve`, `require`.');
 
 export const ReplayedChanges = z.strictObject({
@@ -143,7 +147,7 @@ export type ReplayedChange = {
 export type Replay = {
   readonly since: string;
   readonly changes: number;
-  /** Of these, those of which the draft says the same. */
+  /** Of these, those of which the draft says the same. One approval by a reviewer is what holds without any rule. */
   readonly same: number;
   /** The most frequent first. `from`: by the rules that are there; `to`: by the draft. */
   readonly differences: readonly {
@@ -193,11 +197,11 @@ class Tally {
     this.#rules = new Map(rules.map((name) => [name, 0]));
   }
 
-  add({ said, rule }: Compared): void {
+  add({ said, isSame, rule }: Compared): void {
     this.#changes += 1;
     if (rule !== null) this.#rules.set(rule, (this.#rules.get(rule) ?? 0) + 1);
     const { from, to } = said;
-    if (from === to) {
+    if (isSame) {
       this.#same += 1;
       return;
     }
@@ -238,8 +242,8 @@ export async function listReplayed(
         signal.throwIfAborted();
         const limited = startTime();
         for (const change of batch) {
-          const { said } = compare(change, limited);
-          if (said.from === said.to || !isMeant(said.from, from) || !isMeant(said.to, to)) continue;
+          const { said, isSame } = compare(change, limited);
+          if (isSame || !isMeant(said.from, from) || !isMeant(said.to, to)) continue;
           if (items.length === limit) {
             more = true;
             return false;
@@ -291,7 +295,7 @@ async function draftRequest(
 }
 
 /** `rule`: of the draft, where it is that which decides. */
-type Compared = { readonly said: ReplayedChange; readonly rule: string | null };
+type Compared = { readonly said: ReplayedChange; readonly isSame: boolean; readonly rule: string | null };
 type Compare = (change: PastChange, limited: ReturnType<typeof startTime>) => Compared;
 
 function comparing({ draft, level, timeZone }: Request, of: OfConnection): Compare {
@@ -306,8 +310,17 @@ function comparing({ draft, level, timeZone }: Request, of: OfConnection): Compa
       ...{ change: id, connection, name, kind, cause, state, createdAt: change.createdAt.toISOString() },
       ...{ from: outcomeOf(was), to: outcomeOf(is), explanation: is === null ? '' : explainVerdict(is) },
     };
-    return { said, rule: is !== null && is.level === level ? is.rule : null };
+    const isSame = said.from === said.to || (isUsual(was) && isUsual(is));
+    return { said, isSame, rule: is !== null && is.level === level ? is.rule : null };
   };
+}
+
+/** One approval by a reviewer: so it is where no rule speaks of the change, too. */
+function isUsual(verdict: Verdict | null): boolean {
+  if (verdict === null) return true;
+  const { approvals, from, configurators, deadlineHours, validHours } = verdict;
+  const plain = approvals === 1 && from === 'reviewer' && configurators === 'allowed';
+  return verdict.verdict === 'require' && plain && deadlineHours === null && validHours === null;
 }
 
 /** Short enough to count by. */

@@ -45,7 +45,7 @@ it('says why an approval approved nothing: held back, arrived later, or nothing 
   timeout: 120_000,
 }, async () => {
   expect(await approveAll(0)).toMatchObject({
-    code: 0,
+    code: 3,
     stdout: 'Approved nothing.\n',
     stderr: '  Nothing waits that this command is about.\n',
   });
@@ -76,6 +76,21 @@ it('says why an approval approved nothing: held back, arrived later, or nothing 
   expect(await run('changes', '--connection', 'Payroll')).toMatchObject({
     code: 0,
     stderr: 'No such change waits.\n',
+  });
+  const known = await run('changes', '--connection', 'Payroll', '--department', 'Nowhere');
+  expect(known.stderr).toBe(
+    'No such change waits.\nNo change here was ever one of --department Nowhere: is it spelt so?\n',
+  );
+  const grouped = await run('changes', '--group-by', 'risk', '--rule', 'titles');
+  expect(grouped.stderr).toContain('No change here was ever one of --rule titles: is it spelt so?\n');
+  expect((await run('changes')).stderr).toContain('No change waits.');
+  const none = await approveAll(seen, '--role-gained', 'edittor');
+  expect(none).toMatchObject({ code: 3, stderr: expect.stringContaining('--role-gained edittor: is it') });
+  expect(await run('connections', 'delete', 'Payroll')).toMatchObject({
+    ...{
+      code: 2,
+      stderr: expect.stringMatching(/unknown command 'delete'.*tenants delete TENANT --at DAY/s),
+    },
   });
 });
 

@@ -133,6 +133,26 @@ it('writes a record that it cannot read as what it is', async () => {
   expect(unreadable).toBeGreaterThan(0);
   expect(lines('odd.ndjson').filter((line) => 'problem' in line)).toHaveLength(unreadable);
   expect(lines('odd.ndjson')).toHaveLength(users + unreadable);
+  expect(ended.code).toBe(1);
+  expect(ended.stderr).toMatch(/^unreadable: user \S+: /);
+});
+
+it('waits for a file that was written just now, and says so', async () => {
+  writeFileSync(out('people.json'), '[{"id": "1", "email": "ada@harbor.example"}]');
+  const columns = { externalId: 'id', email: 'email' };
+  const settings = { file: 'people.json', format: 'json', columns, quietSeconds: 3 };
+  writeFileSync(out('settings.json'), JSON.stringify(settings));
+  const of = ['--provider', 'file', '--settings-file', out('settings.json'), '--no-groups'];
+  const ended = await rollcall(['pull', ...of, '--out', out('people.ndjson')], { cwd: folder.path });
+  expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining('1 user') });
+  expect(ended.stderr).toContain('until nobody has written to it for 3 s');
+});
+
+it('leaves it to whoever types it to try an address again that does not answer', async () => {
+  const at = ['--provider', 'okta', '--url', 'https://127.0.0.1:1', '--token-file', out('token')];
+  const ended = await rollcall(['pull', ...at, '--out', out('nowhere.ndjson')]);
+  expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/mended by: you\n.*\(--url\)/) });
+  expect(ended.stderr).not.toContain('next run');
 });
 
 it('leaves no file where nothing could be read', async () => {

@@ -531,6 +531,22 @@ describe('A replay', () => {
       { rule: 'everybody', changes: 2 },
     ]);
     expect(await acme.live()).toEqual(before);
+    const asWithout = [rule('looked at', 'true', { require: { approvals: 1 } as never })];
+    const usual = await replayPolicy(install, acme.administrator, {
+      ...request,
+      draft: { rules: asWithout },
+    });
+    expect(usual).toMatchObject({
+      same: 2,
+      differences: [{ from: 'approve', to: 'require 1 from reviewer' }],
+    });
+    const inTime = [rule('in time', 'true', { require: { approvals: 1, deadlineHours: 8 } as never })];
+    const urgent = await replayPolicy(install, acme.administrator, { ...request, draft: { rules: inTime } });
+    expect(urgent).toMatchObject({ same: 0 });
+    for (const wrong of [{ from: 'banana' }, { to: 'approved' }])
+      await expect(listReplayed(install, acme.administrator, { ...request, ...wrong })).rejects.toMatchObject(
+        { code: 'invalid-input' },
+      );
     await asOwner(install.database.url, (client) =>
       client.query(`UPDATE change SET created_at = $2 WHERE connection_id = $1 AND external_id <> 'u1'`, [
         acme.connection,
