@@ -83,7 +83,8 @@ describe('Deciding with others', { timeout: 120_000 }, () => {
     const both = ['--connection', 'Badges', 'Payroll', '--revision', '1', '1'];
     const held = await ok('hold', '--all', ...both, '--search', 'bob', '--reason', 'Asked HR');
     expect(held.stdout).toBe('Held 2 changes.\n');
-    const none = await ok('approve', '--all', ...both, '--search', 'bob', '--reason', 'r');
+    const none = await run('approve', '--all', ...both, '--search', 'bob', '--reason', 'r');
+    expect(none.code).toBe(3);
     expect(none.stderr.match(/held back by a guard, a policy or a person/g)).toHaveLength(2);
   });
 
