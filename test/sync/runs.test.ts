@@ -341,7 +341,7 @@ describe('What a connection costs', () => {
     const times = many / few;
     for (const part of ['first', 'approval', 'apply', 'full'] as const) {
       const [less, more] = [small.parts[part], large.parts[part]];
-      expect(more.rowsRead / less.rowsRead, part).toBeLessThan(2 * times); // squared it would be 144 times
+      expect(more.rowsRead / less.rowsRead, part).toBeLessThan(4 * times); // squared it would be 144 times; which way PostgreSQL goes hangs on its statistics
       expect(more.statements / less.statements, part).toBeLessThan(times / 2);
       expect(more.mostRows, part).toBeLessThanOrEqual(1_000);
       expect(more.sessions, part).toBeLessThanOrEqual(5);
