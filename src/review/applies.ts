@@ -22,6 +22,7 @@ import type { ApplyView } from '../store/applying.ts';
 import type { ChangeView } from '../store/changes.ts';
 import type { Store } from '../store/store.ts';
 import { refusePaused } from './apply.ts';
+import { goByRulesOfNow } from './decide.ts';
 import { DespiteFreeze, refuseInFreeze } from './freezes.ts';
 
 export type ApplyDeps = { readonly store: Store; readonly clock: Clock };
@@ -149,6 +150,7 @@ export async function resumeApply(
   if (connection !== null) refusePaused(connection);
   if ((await deps.store.tenants.standing(apply.tenant)) !== 'active') throw suspended('nothing is applied');
   const despite = await refuseInFreeze(deps, caller, apply.tenant, despiteFreeze);
+  await goByRulesOfNow(deps, caller.tenant, { connections: [apply.connection] });
   const said = { actor: caller.actor, reason };
   const now = deps.clock.now();
   // Whoever says now means now, as with an apply that is started by hand.

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../src/domain/ids.ts';
 import type { ReviewRule } from '../../src/domain/reviewRules.ts';
+import { pauseApply, resumeApply } from '../../src/review/applies.ts';
+import { carryOutApply, startApply } from '../../src/review/apply.ts';
 import { groupChanges } from '../../src/review/changeGroups.ts';
 import { decide } from '../../src/review/decide.ts';
 import { advanceApplies } from '../../src/review/dueApplies.ts';
@@ -304,6 +306,27 @@ describe('When rules change', () => {
     });
     await expect(acme.apply()).rejects.toMatchObject({ code: 'not-allowed-now' });
     expect(await acme.inState('held')).toEqual(['u1', 'u2', 'u3']);
+  });
+
+  it('what earlier ones had approved is not carried out by an apply that is resumed', async () => {
+    const acme = await withRules([approveAll]);
+    const { administrator, connection } = acme;
+    const { apply } = await startApply(install, administrator, { connection });
+    await pauseApply(install, administrator, { apply });
+    await asOwner(install.database.url, async (client) => {
+      await client.query('BEGIN');
+      await client.query('SELECT FROM connection WHERE id = $1 FOR NO KEY UPDATE', [connection]);
+      await tenantRules(acme.tenant, [rule('u1', 'user.userName.startsWith("u1")', hold)]);
+      await expect(resumeApply(install, administrator, { apply })).rejects.toMatchObject({
+        code: 'not-allowed-now',
+        message: expect.stringContaining('rules'),
+      });
+      await client.query('ROLLBACK');
+    });
+    expect(await resumeApply(install, administrator, { apply })).toMatchObject({ state: 'running' });
+    const { signal } = new AbortController();
+    expect(await carryOutApply(install, apply, { signal })).toMatchObject({ applied: 2 });
+    expect(await acme.inState('held')).toEqual(['u1']);
   });
 
   it('while a plan has the change set, nobody waits for that, and what waits is judged anew after it', async () => {
