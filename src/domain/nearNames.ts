@@ -1,4 +1,5 @@
 /** Which names somebody may have meant by one that there is not. */
+import { distance } from 'fastest-levenshtein';
 
 /** Of so many names, the near ones are looked for. */
 export const MOST_LIKENED = 500;
@@ -21,26 +22,11 @@ export function nearNames(given: string, names: readonly string[]): readonly str
     .map(({ name }) => name);
 }
 
-/** null: too far. */
+/** In letters to put in, leave out or exchange: one of two neighbours for the other is two. null: too far. */
 function farFrom(wanted: string, name: string, allowed: number): number | null {
   if (name.startsWith(wanted)) return 0;
   if (name.includes(wanted)) return 0.5;
   const starts = [name, ...name.split(' ')];
-  const edits = Math.min(...starts.map((one) => editsBetween(wanted, one, allowed)));
+  const edits = Math.min(...starts.map((one) => distance(wanted, one)));
   return edits <= allowed ? edits : null;
-}
-
-/** Letters to put in, leave out or exchange; one of two neighbours for the other is two. More than `allowed`: some number above it. */
-function editsBetween(one: string, other: string, allowed: number): number {
-  if (Math.abs(one.length - other.length) > allowed) return allowed + 1;
-  let row = Array.from({ length: other.length + 1 }, (_, at) => at);
-  for (const [at, letter] of [...one].entries()) {
-    const next = [at + 1];
-    for (let to = 1; to <= other.length; to++) {
-      const exchanged = (row[to - 1] ?? 0) + (other[to - 1] === letter ? 0 : 1);
-      next.push(Math.min(exchanged, (row[to] ?? 0) + 1, (next[to - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
 }

@@ -41,16 +41,17 @@ const CALLED_DIFFERENT = (
 
 type By = { readonly actor: Actor; readonly at: Date };
 
+/** Of `connection n`: who has configured it, and when; both may be read from `more`, which stands beside it. */
+const noting = (where: string, principal: string, at: string, more = '') =>
+  `INSERT INTO configurator AS f (connection_id, principal_id, tenant_id, changed_at)
+   SELECT n.id, ${principal}, n.tenant_id, ${at} FROM connection n ${more} WHERE ${where} ORDER BY n.id
+   ON CONFLICT (connection_id, principal_id) DO UPDATE SET changed_at = greatest(f.changed_at, excluded.changed_at)`;
+
 /** Somebody changes the configuration of connections. Whoever does so by a support access approves nothing that asks for more. */
 export async function noteConfigurator(sql: Sql, some: SomeConnections, { actor, at }: By): Promise<void> {
   if (actor.id === null || actor.kind === 'support') return;
   const { where, id } = theConnections(some);
-  await sql.query(
-    `INSERT INTO configurator AS f (connection_id, principal_id, tenant_id, changed_at)
-     SELECT n.id, $2::uuid, n.tenant_id, $3::timestamptz FROM connection n WHERE ${where} ORDER BY n.id
-     ON CONFLICT (connection_id, principal_id) DO UPDATE SET changed_at = greatest(f.changed_at, excluded.changed_at)`,
-    [id, actor.id, at.toISOString()],
-  );
+  await sql.query(noting(where, '$2::uuid', '$3::timestamptz'), [id, actor.id, at.toISOString()]);
 }
 
 /**
@@ -63,11 +64,7 @@ export async function noteAuthorsOfPolicies(
   since: Date | null,
 ): Promise<void> {
   const { where, id } = theConnections(some);
-  await sql.query(
-    `INSERT INTO configurator AS f (connection_id, principal_id, tenant_id, changed_at)
-     SELECT n.id, p.principal_id, n.tenant_id, coalesce($2::timestamptz, p.changed_at)
-     FROM connection n CROSS JOIN LATERAL policy_authors_over(n.tenant_id) p WHERE ${where} ORDER BY n.id
-     ON CONFLICT (connection_id, principal_id) DO UPDATE SET changed_at = greatest(f.changed_at, excluded.changed_at)`,
-    [id, since === null ? null : since.toISOString()],
-  );
+  const at = 'coalesce($2::timestamptz, p.changed_at)';
+  const authors = 'CROSS JOIN LATERAL policy_authors_over(n.tenant_id) p';
+  await sql.query(noting(where, 'p.principal_id', at, authors), [id, since?.toISOString() ?? null]);
 }

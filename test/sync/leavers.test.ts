@@ -30,6 +30,29 @@ async function settled(count: number, options: Partial<ConnectOptions> = {}): Pr
   return acme;
 }
 
+/** u1 has left `first`, and ten days later `second`, another directory of the tenant, has them active under the id x. */
+async function leftAndKept(options: Pick<ConnectOptions, 'policy'>) {
+  const tenant = await install.tenant();
+  const first = await settled(2, { tenant, ...options });
+  const { id } = await first.user('u1');
+  const second = await install.connect({
+    ...{ directory: aDirectory({ users: 0 }), tenant, guards: noGuards, ...options },
+  });
+  first.directory.remove('u1');
+  await first.syncAndApply();
+  await asOwner(install.database.url, (client) =>
+    client.query(
+      `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version) VALUES ($1, 'x', $2, $3, '\\x00', 1)`,
+      [second.connection, tenant, id],
+    ),
+  );
+  install.clock.advance(10 * DAY_MS);
+  second.directory.add({ id: 'x' });
+  await second.syncAndApply();
+  expect((await first.user('u1')).state).toBe('active');
+  return { first, second, id };
+}
+
 const kinds = async (acme: Connected) =>
   (await acme.live()).map(({ externalId, kind, cause }) => [externalId, kind, cause]);
 
@@ -195,22 +218,7 @@ describe('Whoever leaves', () => {
   });
 
   it('waits anew when another directory had them active meanwhile, and suspended again', async () => {
-    const tenant = await install.tenant();
-    const first = await settled(2, { tenant });
-    const { id } = await first.user('u1');
-    const second = await install.connect({ directory: aDirectory({ users: 0 }), tenant, guards: noGuards });
-    first.directory.remove('u1');
-    await first.syncAndApply();
-    await asOwner(install.database.url, (client) =>
-      client.query(
-        `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version) VALUES ($1, 'x', $2, $3, '\\x00', 1)`,
-        [second.connection, tenant, id],
-      ),
-    );
-    install.clock.advance(10 * DAY_MS);
-    second.directory.add({ id: 'x' });
-    await second.syncAndApply();
-    expect((await first.user('u1')).state).toBe('active');
+    const { first, second } = await leftAndKept({});
     second.directory.edit('x', { state: 'suspended' });
     await second.syncAndApply();
     install.clock.advance(20 * DAY_MS);
@@ -315,24 +323,7 @@ describe('Whoever was deleted long ago', () => {
   });
 
   it('is kept for as long as their last deletion asks, not by an earlier one that did not last', async () => {
-    const tenant = await install.tenant();
-    const first = await settled(2, { tenant, policy: purging });
-    const { id } = await first.user('u1');
-    const second = await install.connect({
-      ...{ directory: aDirectory({ users: 0 }), tenant, guards: noGuards, policy: purging },
-    });
-    first.directory.remove('u1');
-    await first.syncAndApply();
-    await asOwner(install.database.url, (client) =>
-      client.query(
-        `INSERT INTO identity (connection_id, external_id, tenant_id, auth_user_id, agreed_hash, agreed_version) VALUES ($1, 'x', $2, $3, '\\x00', 1)`,
-        [second.connection, tenant, id],
-      ),
-    );
-    install.clock.advance(10 * DAY_MS);
-    second.directory.add({ id: 'x' });
-    await second.syncAndApply();
-    expect((await first.user('u1')).state).toBe('active');
+    const { first, second, id } = await leftAndKept({ policy: purging });
     install.clock.advance(90 * DAY_MS);
     second.directory.edit('x', { state: 'deprovisioned' });
     await second.syncAndApply();
