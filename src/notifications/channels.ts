@@ -69,23 +69,22 @@ export async function updateChannel(
   authorise(caller, 'notifications.write');
   const { notificationChannel, destination: moved, ...given } = parseInput(ChangedChannel, input);
   const id = parseId(ChannelId, notificationChannel);
-  const found = id === null ? null : await store.channels.get(caller.tenant, id);
-  if (found === null) throw notFound('notification channel');
   const patch = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const { destination, secret } = movedTo(found.destination, moved);
-  const at = clock.now();
-  const { last, ...before } = found;
-  const after: Channel = { ...before, ...patch, ...kindsAfter(before, given), destination };
-  refuseMailless(destination, outgoing);
-  refuseContradictions(after);
-  const isRetimed = after.schedule !== before.schedule || after.timeZone !== before.timeZone;
-  const changed = { ...after, digestAt: isRetimed ? firstDigest(after, at) : before.digestAt };
   const fields = [...Object.keys(patch), ...(moved === undefined ? [] : ['destination'])].sort();
-  if (fields.length === 0) return found;
-  const entry = telling(caller, 'notification-channel.updated', changed, { fields });
-  if (!(await store.channels.update(caller.tenant, changed, secret, { at, entry })))
-    throw notFound('notification channel');
-  return { ...changed, last };
+  const at = clock.now();
+  const decide = (before: Channel) => {
+    const { destination, secret } = movedTo(before.destination, moved);
+    const after: Channel = { ...before, ...patch, ...kindsAfter(before, given), destination };
+    refuseMailless(destination, outgoing);
+    refuseContradictions(after);
+    const isRetimed = after.schedule !== before.schedule || after.timeZone !== before.timeZone;
+    const channel = isRetimed ? { ...after, digestAt: firstDigest(after, at) } : after;
+    if (fields.length === 0) return null;
+    return { channel, secret, entry: telling(caller, 'notification-channel.updated', channel, { fields }) };
+  };
+  const updated = id === null ? null : await store.channels.update(caller.tenant, id, at, decide);
+  if (updated === null) throw notFound('notification channel');
+  return updated;
 }
 
 /** A kind that one of the lists is given with leaves the other, where that is not given too. */

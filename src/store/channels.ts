@@ -21,6 +21,13 @@ export type ListedChannel = Channel & { readonly last: LastMessage | null };
 
 export type OpenedChannel = { readonly channel: Channel; readonly secret: string | null };
 
+/** `secret: undefined`: the one that is stored stays. */
+export type ChangedChannel = {
+  readonly channel: Channel;
+  readonly secret: string | null | undefined;
+  readonly entry: AuditEntry;
+};
+
 type Told = { readonly at: Date; readonly entry: AuditEntry };
 type Row = Omit<ListedChannel, 'destination' | 'last'> & {
   readonly type: Destination['type'];
@@ -82,30 +89,37 @@ export class Channels {
     );
   }
 
-  /** `secret: undefined`: it stays. false: there is no such channel. Throws `name-taken` within the tenant. */
+  /**
+   * What `decide` makes of it as it stands: nobody else changes it meanwhile. Gives what is there then; null: there is no such channel.
+   * Throws `name-taken` within the tenant, and what `decide` throws.
+   */
   update(
     scope: TenantId,
-    channel: Channel,
-    secret: string | null | undefined,
-    { at, entry }: Told,
-  ): Promise<boolean> {
-    const { type: _, ...settings } = channel.destination;
-    const sealed = typeof secret === 'string' ? Buffer.from(this.#box.seal(channel.id, secret)) : null;
+    id: ChannelId,
+    at: Date,
+    decide: (before: Channel) => ChangedChannel | null,
+  ): Promise<ListedChannel | null> {
     return refusingTakenNames(nameTaken, () =>
       this.#database.bulk(scope, async (tx) => {
-        const [found] = await tx.query(
-          `UPDATE notification_channel SET name = $3, settings = $4, secret = CASE WHEN $5 THEN secret ELSE $6::bytea END, immediately = $7,
-             in_digest = $8, schedule = $9, time_zone = $10, names_people = $11, digest_at = $12
-           WHERE id = $2 AND tenant_id IN ${SUBTREE('$1::uuid')} RETURNING 1`,
+        const [row] = await select(tx, scope, 'c.id = $2 FOR UPDATE OF c', [id]);
+        if (row === undefined) return null;
+        const { last, ...before } = toListed(row);
+        const decided = decide(before);
+        if (decided === null) return { ...before, last };
+        const { channel, secret, entry } = decided;
+        const { type: _, ...settings } = channel.destination;
+        const sealed = typeof secret === 'string' ? Buffer.from(this.#box.seal(id, secret)) : null;
+        await tx.query(
+          `UPDATE notification_channel SET name = $2, settings = $3, secret = CASE WHEN $4 THEN secret ELSE $5::bytea END, immediately = $6,
+             in_digest = $7, schedule = $8, time_zone = $9, names_people = $10, digest_at = $11 WHERE id = $1`,
           [
-            ...[scope, channel.id, channel.name, settings, secret === undefined, sealed],
+            ...[id, channel.name, settings, secret === undefined, sealed],
             ...[channel.immediately, channel.inDigest, channel.schedule, channel.timeZone],
             ...[channel.namesPeople, channel.digestAt?.toISOString() ?? null],
           ],
         );
-        if (found === undefined) return false;
         await appendAudit(tx, channel.tenant, at, [entry]);
-        return true;
+        return { ...channel, last };
       }),
     );
   }

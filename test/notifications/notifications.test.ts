@@ -689,6 +689,32 @@ describe('What is asked of a channel', () => {
     expect(await store.channels.open(store.root, mail.id)).toMatchObject({ secret: null });
   });
 
+  it('is changed by several at once: what each has given is there, and each password goes to its own server', async () => {
+    const server = { host: 'smtp.acme.test', from: 'a@acme.test', user: 'u', password: 'hunter2' };
+    const { id } = await addChannel(deps, install.operator, {
+      tenant: await install.tenant(),
+      name: 'mail',
+      destination: { type: 'email', to: ['a@acme.test'], server },
+    });
+    const change = (more: object) =>
+      updateChannel(deps, install.operator, { notificationChannel: id, ...more });
+    const elsewhere = { ...server, host: 'elsewhere.test', password: 'other' };
+    await Promise.all([
+      change({ destination: { type: 'email', server: elsewhere } }),
+      change({ destination: { type: 'email', to: ['b@acme.test'] } }),
+      change({ name: 'post' }),
+      change({ namesPeople: true }),
+    ]);
+    expect(await install.store.channels.open(install.store.root, id)).toMatchObject({
+      channel: {
+        name: 'post',
+        namesPeople: true,
+        destination: { to: ['b@acme.test'], server: { host: 'elsewhere.test' } },
+      },
+      secret: 'other',
+    });
+  });
+
   it('shows nothing secret, is audited without addresses, and takes what it was told with it', async () => {
     const { acme, channel, chat } = await told(1);
     await acme.sync();
