@@ -174,13 +174,7 @@ export function testCases(
   cases: readonly PolicyCase[],
   limited: (judge: Judge) => Judge,
 ): readonly CaseResult[] {
-  const judges = new Map<string, Judge>();
-  const judgeAt = (at: JudgedPlace): Judge => {
-    const key = JSON.stringify(at);
-    const known = judges.get(key) ?? compileRules(levels, at) ?? (() => null);
-    judges.set(key, known);
-    return known;
-  };
+  const judgeAt = compileRules(levels) ?? (() => () => null);
   return cases.map((one) => {
     const verdict = limited(judgeAt(placeOf(one, place)))(changeOf(one), new Date(one.at));
     const differences = differencesBetween(one.expect, verdict);

@@ -223,29 +223,35 @@ export type Judge = {
   readonly most?: Verdict | null;
 };
 
-/** The judge of all levels, the root's first, for one connection. null where no level has rules. */
-export function compileRules(levels: readonly RuleLevel[], place: JudgedPlace): Judge | null {
-  const judges = levels
+/**
+ * The judge of all levels, the root's first, at whatever place: compiling takes long, and depends on none. null where no level has rules.
+ */
+export function compileRules(levels: readonly RuleLevel[]): ((place: JudgedPlace) => Judge) | null {
+  const compiled = levels
     .filter(({ rules }) => rules.length > 0)
-    .map((level) => {
-      const rules = level.rules.map((rule) => ({
+    .map(({ tenant, timeZone, rules }) => ({
+      ...{ level: tenant, timeZone },
+      rules: rules.map((rule) => ({
         holds: compileChangeExpression(rule.when),
         name: rule.name,
-        verdict: verdictOf(rule, level.tenant),
-      }));
-      return { level: level.tenant, rules, circumstances: circumstancesIn(place, level.timeZone) };
-    });
-  if (judges.length === 0) return null;
-  const judge = (change: JudgedChange, at: Date) => {
-    const values = valuesOf(change);
-    let verdict: Verdict | null = null;
-    for (const { level, rules, circumstances } of judges) {
-      const said = firstOf(rules, level, { ...values, ...circumstances(at) });
-      if (said !== null) verdict = verdict === null ? said : stricter(verdict, said);
-    }
-    return verdict === null ? null : seenBySomebody(change, verdict);
+        verdict: verdictOf(rule, tenant),
+      })),
+    }));
+  if (compiled.length === 0) return null;
+  const most = mostOf(compiled.flatMap(({ rules }) => rules));
+  return (place) => {
+    const judges = compiled.map((one) => ({ ...one, circumstances: circumstancesIn(place, one.timeZone) }));
+    const judge = (change: JudgedChange, at: Date) => {
+      const values = valuesOf(change);
+      let verdict: Verdict | null = null;
+      for (const { level, rules, circumstances } of judges) {
+        const said = firstOf(rules, level, { ...values, ...circumstances(at) });
+        if (said !== null) verdict = verdict === null ? said : stricter(verdict, said);
+      }
+      return verdict === null ? null : seenBySomebody(change, verdict);
+    };
+    return Object.assign(judge, { most });
   };
-  return Object.assign(judge, { most: mostOf(judges.flatMap(({ rules }) => rules)) });
 }
 
 /**

@@ -300,7 +300,7 @@ type Compare = (change: PastChange, limited: ReturnType<typeof startTime>) => Co
 
 function comparing({ draft, level, timeZone }: Request, of: OfConnection): Compare {
   const drafted = { tenant: level, timeZone: level === null ? of.timeZone : timeZone, rules: draft.rules };
-  const judgeBy = (levels: readonly RuleLevel[]): Judge => compileRules(levels, of.place) ?? (() => null);
+  const judgeBy = (levels: readonly RuleLevel[]): Judge => compileRules(levels)?.(of.place) ?? (() => null);
   const [present, other] = [judgeBy(of.levels), judgeBy(withDraft(of, drafted))];
   return (change, limited) => {
     const was = limited(present)(change, change.createdAt);

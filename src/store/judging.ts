@@ -188,7 +188,7 @@ class Judging {
   }
 
   async judgeAll({ levels, place }: ConnectionRules, anew: boolean): Promise<void> {
-    const judge = compileRules(levels, place) ?? (() => null);
+    const judge = compileRules(levels)?.(place) ?? (() => null);
     await this.#tx.query(
       `CREATE TEMP TABLE IF NOT EXISTS judged (change_id uuid, was text, verdict_id uuid, decision_id uuid, state text) ON COMMIT DELETE ROWS`,
     );

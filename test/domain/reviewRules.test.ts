@@ -41,7 +41,7 @@ function said(given: Partial<JudgedChange>, ...levels: readonly (readonly Review
   const all = levels.map((rules, at): RuleLevel => {
     return { tenant: at === levels.length - 1 ? null : ROOT, timeZone: 'Europe/Berlin', rules };
   });
-  return compileRules(all, place)?.(change(given), NOON) ?? null;
+  return compileRules(all)?.(place)(change(given), NOON) ?? null;
 }
 const verdictWhere = (when: string, given: Partial<JudgedChange> = {}) =>
   said(given, [rule('r', when, 'approve')])?.verdict ?? null;
@@ -124,7 +124,7 @@ describe('A condition', () => {
       { tenant: ROOT, timeZone: 'UTC', rules: [always(requires(3, { from: 'system' }))] },
       { tenant: null, timeZone: 'UTC', rules: [always('approve')] },
     ];
-    expect(outOfTime(5, compileRules(levels, place)?.most)).toMatchObject({
+    expect(outOfTime(5, compileRules(levels)?.(place).most)).toMatchObject({
       ...{ verdict: 'hold', rule: '', level: null, days: null },
       ...{ approvals: 3, from: 'system', configurators: 'refused' },
     });
