@@ -539,6 +539,12 @@ export type ConnectionPreview = {
   readonly users: number | null;
   /** Of a full pull at the pace of the first pages; null: unknown. */
   readonly seconds: number | null;
+  /** Roles that `mapping` names and that there are not: saving it makes them. */
+  readonly newRoles: readonly {
+    readonly role: string;
+    /** Roles that there are of nearly this name, the nearest first: one of them may be meant. */
+    readonly similar: readonly string[];
+  }[];
   /** What will not work. */
   readonly shortcomings: readonly {
     readonly what: string;
@@ -974,6 +980,12 @@ export type MappingPreview = {
     readonly role: string;
     readonly gained: number;
     readonly lost: number;
+  }[];
+  /** Roles that the mapping names and that there are not: they are made when it is saved by somebody who may write roles. */
+  readonly newRoles: readonly {
+    readonly role: string;
+    /** Roles that there are of nearly this name, the nearest first: one of them may be meant. */
+    readonly similar: readonly string[];
   }[];
   /** What guards would hold changes for. */
   readonly held: readonly string[];
@@ -1585,6 +1597,47 @@ export type RunCounts = {
   readonly held: number;
 };
 
+export type SavedConnection = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly provider: "entra" | "okta" | "google" | "ldap" | "scim" | "file";
+  /** In the provider’s words. */
+  readonly settings: unknown;
+  /** The proxy without user and password. */
+  readonly network: {
+    readonly baseUrl: string | null;
+    readonly ca: string | null;
+    readonly proxy: string | null;
+    /** Of the provider’s rate limits, what this connection may use; a half where it is missing. */
+    readonly share?: number;
+  };
+  readonly mapping: Mapping;
+  readonly policy: Policy;
+  /** Cron expression in `timeZone`; null: only on demand. */
+  readonly schedule: string | null;
+  readonly timeZone: string;
+  readonly state: "active" | "paused";
+  /** `iss` of the tokens that the directory’s users sign in with; null: not known. */
+  readonly issuer: string | null;
+  /** Of the change set: grows with every plan that alters it. */
+  readonly changeRevision: number;
+  /** Grows when settings, credentials or network change (but for the share): another part of the directory may then be visible. */
+  readonly accessVersion: number;
+  readonly version: number;
+  /** From the runs that are recorded. */
+  readonly health: ConnectionHealth;
+  /** Of guards that let more through for a time. */
+  readonly overrides: readonly GuardOverride[];
+  readonly createdAt: string;
+  /** Roles that the mapping names and that were not there: they were made now. */
+  readonly newRoles: readonly {
+    readonly role: string;
+    /** Roles that there are of nearly this name, the nearest first: one of them may be meant. */
+    readonly similar: readonly string[];
+  }[];
+};
+
 export type Session = {
   readonly id: string;
   readonly principal: string;
@@ -2146,7 +2199,7 @@ export type Operations = {
     readonly timeZone?: string;
     readonly issuer?: (string | null);
     readonly state?: "active" | "paused";
-  }; answer: Connection };
+  }; answer: SavedConnection };
   /** Make an API key for a principal */
   createKey: { input: { principal: string } & {
     readonly name?: string;
@@ -3082,7 +3135,7 @@ export type Operations = {
     readonly timeZone?: string;
     readonly issuer?: (string | null);
     readonly state?: "active" | "paused";
-  }; answer: Connection };
+  }; answer: SavedConnection };
   /** Change a notification channel */
   updateNotificationChannel: { input: { notificationChannel: string } & {
     readonly name?: string;

@@ -21,6 +21,7 @@ import {
 import { GuardOverride } from './guards.ts';
 import { handOver } from './handOver.ts';
 import { Moment, pageOf } from './page.ts';
+import { NewRoles } from './roles.ts';
 import { route } from './route.ts';
 import { Run } from './runs.ts';
 import { FieldValue } from './users.ts';
@@ -92,6 +93,10 @@ const Connection = z
   })
   .meta({ id: 'Connection' });
 
+const SavedConnection = Connection.extend({
+  newRoles: NewRoles.describe('Roles that the mapping names and that were not there: they were made now.'),
+}).meta({ id: 'SavedConnection' });
+
 const UnreadableConnection = z
   .object({
     id: z.uuid(),
@@ -155,6 +160,7 @@ const Preview = z
       .int()
       .nullable()
       .describe('Of a full pull at the pace of the first pages; null: unknown.'),
+    newRoles: NewRoles.describe('Roles that `mapping` names and that there are not: saving it makes them.'),
     shortcomings: z.array(z.object({ what: z.string(), why: z.string() })).describe('What will not work.'),
   })
   .meta({ id: 'ConnectionPreview' });
@@ -184,7 +190,7 @@ const configured = [
     needs: 'connections.write',
     input: NewConnection,
     status: 201,
-    answer: Connection,
+    answer: SavedConnection,
     location: ({ id }) => `/v1/connections/${id}`,
     handle: ({ deps, caller, input }) => createConnection(deps, caller, input),
   }),
@@ -209,7 +215,7 @@ const configured = [
     needs: 'connections.write',
     input: ChangedConnection,
     status: 200,
-    answer: Connection,
+    answer: SavedConnection,
     handle: ({ deps, caller, input }) => updateConnection(deps, caller, input),
   }),
 ];

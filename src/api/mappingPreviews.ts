@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { CHANGE_KINDS } from '../domain/change.ts';
 import { MappingPreviewRequest, previewMapping } from '../sync/previewMapping.ts';
 import { Change } from './changes.ts';
+import { NewRoles } from './roles.ts';
 import { route } from './route.ts';
 import { RunCounts, UnreadableUsers } from './runs.ts';
 
@@ -29,6 +30,9 @@ const MappingPreview = z
     roles: z
       .array(z.object({ role: z.string(), gained: count, lost: count }))
       .describe('Of the changes that would come: by how many users each role is gained and lost.'),
+    newRoles: NewRoles.describe(
+      'Roles that the mapping names and that there are not: they are made when it is saved by somebody who may write roles.',
+    ),
     held: z.array(z.string()).describe('What guards would hold changes for.'),
     unreadGroups: z
       .array(z.string())
@@ -46,7 +50,7 @@ export const mappingPreviews = [
     operation: 'previewMapping',
     summary: 'See what another mapping would change',
     description:
-      'What the next full run would propose by this mapping, if the directory is as it was last read. The provider is not asked, and nothing is kept.',
+      'What the next full run would propose by this mapping, if the directory is as it was last read. The provider is not asked, and nothing is kept. Roles that could not be saved are refused as they are then.',
     needs: ['connections.read', 'changes.read'],
     input: MappingPreviewRequest,
     status: 200,

@@ -30,6 +30,16 @@ const Role = z
   })
   .meta({ id: 'Role' });
 
+/** Of a mapping: no role is called so. */
+export const NewRoles = z.array(
+  z.object({
+    role: z.string(),
+    similar: z
+      .array(z.string())
+      .describe('Roles that there are of nearly this name, the nearest first: one of them may be meant.'),
+  }),
+);
+
 /** Roles are named, not numbered: mappings name them too. */
 const byName = z.object({ role: z.string() });
 

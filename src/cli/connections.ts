@@ -19,6 +19,7 @@ import {
 import { examples } from './examples.ts';
 import { noteUnknown, overrideInWords } from './guards.ts';
 import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
+import { noteNewRoles } from './newRoles.ts';
 import { previewMapping } from './previewMapping.ts';
 import { counted, harmless, type Style } from './terminal.ts';
 import { testConnection } from './testConnection.ts';
@@ -251,6 +252,7 @@ async function addConnection(
   const connection = await operator.createConnection({ ...wanted, tenant: id });
   if (terminal.json) return terminal.document(connection);
   terminal.line(`Added the connection ${harmless(connection.name)} (${connection.id}).`);
+  noteNewRoles(terminal, connection.newRoles);
   cli.next(`connections test ${connection.id}`);
 }
 
@@ -304,6 +306,7 @@ async function updateConnection(
   const connection = await operator.updateConnection({ connection: before.id, ...changes });
   if (cli.terminal.json) return cli.terminal.document(connection);
   cli.terminal.line(`Changed ${Object.keys(changes).join(', ')} of ${harmless(connection.name)}.`);
+  noteNewRoles(cli.terminal, connection.newRoles);
   const reachedAnew = 'settings' in changes || 'credentials' in changes || 'network' in changes;
   if (reachedAnew) cli.next(`connections test ${connection.id}`);
   else if (connection.state === 'paused') cli.next(`connections update ${connection.id} --resume`);

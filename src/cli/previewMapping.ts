@@ -3,6 +3,7 @@ import { causes } from '../domain/change.ts';
 import type { App, Cli } from './cli.ts';
 import { effectOf, knownAs, styleOfSet } from './describe.ts';
 import { objectIn } from './directoryOptions.ts';
+import { foretellNewRoles } from './newRoles.ts';
 import type { Operator } from './operator.ts';
 import { countsInWords } from './sync.ts';
 import { counted, grouped, harmless, type Terminal } from './terminal.ts';
@@ -23,7 +24,8 @@ export async function previewMapping(
   terminal.note('\nNothing was changed. To save it: rollcall connections update … --mapping …');
 }
 
-function writeNumbers({ line, style, table }: Terminal, found: Preview): void {
+function writeNumbers(terminal: Terminal, found: Preview): void {
+  const { line, style, table } = terminal;
   const proposed = Object.values(found.proposed).reduce((sum, changes) => sum + changes, 0);
   line(`${counted(found.users, 'user')}, as read until ${found.readAt}`);
   line(`pending now     ${countsInWords(found.before, style)}`);
@@ -39,6 +41,7 @@ function writeNumbers({ line, style, table }: Terminal, found: Preview): void {
     const groups = found.unreadGroups.map(harmless).join(', ');
     line(style('yellow', `not known until the next run, who is in: ${groups}`));
   }
+  foretellNewRoles(terminal, found.newRoles);
   if (found.roles.length === 0) return;
   line();
   table(

@@ -5,6 +5,7 @@ import type { App, Cli } from './cli.ts';
 import { valueInWords } from './describe.ts';
 import { objectIn } from './directoryOptions.ts';
 import { EXIT } from './failure.ts';
+import { foretellNewRoles } from './newRoles.ts';
 import type { Operator } from './operator.ts';
 import { counted, duration, grouped, harmless, type Terminal } from './terminal.ts';
 
@@ -72,6 +73,7 @@ function writePreview(terminal: Terminal, preview: Preview): void {
   }
   writeTree(terminal, preview);
   line(`\n${style('bold', 'A full pull')}: ${pullInWords(preview)}`);
+  foretellNewRoles(terminal, preview.newRoles);
   if (shortcomings.length === 0) return;
   line(`\n${style('bold', 'What will not work')}`);
   for (const { what, why } of shortcomings) line(`  ${harmless(what)} ${asTyped(harmless(why))}`.trimEnd());

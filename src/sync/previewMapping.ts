@@ -7,11 +7,12 @@ import { emailKeyOf } from '../domain/email.ts';
 import { explainFinding, type Finding } from '../domain/guard.ts';
 import { ConnectionId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
-import { isMapped, Mapping } from '../domain/mapping.ts';
+import { isMapped, Mapping, rolesIn } from '../domain/mapping.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
 import type { LastRead, Previewed, Restaged } from '../store/mappingPreviews.ts';
 import type { Store } from '../store/store.ts';
+import { type NewRoleName, unknownAmong } from '../tenancy/roles.ts';
 import { compileInTime } from './mappingTime.ts';
 import { fill } from './plan.ts';
 import { left } from './staged.ts';
@@ -19,13 +20,16 @@ import { readingOf } from './sync.ts';
 
 export const MappingPreviewRequest = z.strictObject({ connection: z.string(), mapping: Mapping });
 
-/** `held`: what guards would hold changes for. */
-export type MappingPreview = Previewed & { readonly held: readonly string[] };
+/** `held`: what guards would hold changes for. `newRoles`: those that are made when the mapping is saved. */
+export type MappingPreview = Previewed & {
+  readonly held: readonly string[];
+  readonly newRoles: readonly NewRoleName[];
+};
 
 /**
  * The changes that the next full run would propose by this mapping if the directory is still as it was last read. Runs, plans and applies
  * of the connection wait meanwhile.
- * Throws `invalid-input`, `not-found`, `not-allowed-now` before the first complete run.
+ * Throws `invalid-input`, also for roles that the caller could not save; `not-found`; `not-allowed-now` before the first complete run.
  */
 export async function previewMapping(
   deps: { readonly store: Store; readonly clock: Clock },
@@ -38,6 +42,7 @@ export async function previewMapping(
   const id = parseId(ConnectionId, wanted);
   const connection = id === null ? null : await deps.store.connections.get(caller.tenant, id);
   if (connection === null) throw notFound('connection');
+  const newRoles = await unknownAmong(deps, caller, connection.tenant, rolesIn(mapping));
   const compiled = compileInTime(mapping);
   const findings: Finding[] = [];
   const found = await deps.store.mappingPreviews.preview({
@@ -55,7 +60,7 @@ export async function previewMapping(
     plan: async (plan, run) => findings.push(...(await fill(plan, run, deps.clock.now()))),
   });
   if (found === null) throw new Problem(NOTHING_READ);
-  return { ...found, held: findings.map(explainFinding) };
+  return { ...found, held: findings.map(explainFinding), newRoles };
 }
 
 const NOTHING_READ = {

@@ -38,7 +38,7 @@ import {
 import { oneWithHealth, type ReadableWithHealth, type WithHealth, withHealth } from './health.ts';
 import { issuerOf, issuerWanted, saidIssuer } from './issuer.ts';
 import { type Preview, previewConnection } from './preview.ts';
-import { ensureMappable } from './roles.ts';
+import { ensureMappable, type NewRoleName, unknownAmong } from './roles.ts';
 
 export type ConnectionDeps = {
   readonly store: Store;
@@ -46,18 +46,21 @@ export type ConnectionDeps = {
   readonly connectors: Readonly<Record<Provider, ConnectorDefinition>>;
 };
 
+/** `newRoles`: those that the mapping names and that were made with it. */
+export type SavedConnection = ReadableWithHealth & { readonly newRoles: readonly NewRoleName[] };
+
 /** Throws `invalid-input`, `not-found` for the tenant, `name-taken` within it. Roles that the mapping names: see `ensureMappable`. */
 export async function createConnection(
   deps: ConnectionDeps,
   caller: Caller,
   input: z.input<typeof NewConnection>,
-): Promise<ReadableWithHealth> {
+): Promise<SavedConnection> {
   authorise(caller, 'connections.write');
   const definition = deps.connectors[parseInput(WithProvider, input).provider];
   const { settings, credentials } = definition;
   const { tenant, ...given } = parseInput(NewConnection.extend({ settings, credentials }), input);
   await refuseUnopenable(definition, given);
-  await acceptMapping(deps, caller, tenant ?? caller.tenant, given.mapping);
+  const newRoles = await acceptMapping(deps, caller, tenant ?? caller.tenant, given.mapping);
   const id = ConnectionId.parse(v7());
   const made = await deps.store.connections.insert(
     caller.tenant,
@@ -78,7 +81,7 @@ export async function createConnection(
       },
     },
   );
-  return await oneWithHealth(deps, caller.tenant, made);
+  return { ...(await oneWithHealth(deps, caller.tenant, made)), newRoles };
 }
 
 /**
@@ -90,7 +93,7 @@ export async function updateConnection(
   deps: ConnectionDeps,
   caller: Caller,
   input: z.input<typeof ChangedConnection>,
-): Promise<ReadableWithHealth> {
+): Promise<SavedConnection> {
   authorise(caller, 'connections.write');
   const id = parseId(ConnectionId, parseInput(ChangedConnection, input).connection);
   const before = id === null ? null : await deps.store.connections.get(caller.tenant, id);
@@ -114,13 +117,14 @@ export async function updateConnection(
   };
   const issuer = issuerWanted(definition, { caller, before, after, said: given.issuer });
   const { patch, fields, details, elsewhere } = differences(before, { ...given, issuer });
-  if (fields.length === 0) return await oneWithHealth(deps, caller.tenant, before);
+  if (fields.length === 0) return { ...(await oneWithHealth(deps, caller.tenant, before)), newRoles: [] };
   if (elsewhere && patch.credentials === undefined) {
     const message = 'must be given again, because settings or network now send them somewhere else';
     throw invalidInput([{ path: 'credentials', message }]);
   }
   if (patch.credentials !== undefined) await refuseUnopenable(definition, { ...before, ...patch });
-  if (patch.mapping !== undefined) await acceptMapping(deps, caller, before.tenant, patch.mapping);
+  const newRoles =
+    patch.mapping === undefined ? [] : await acceptMapping(deps, caller, before.tenant, patch.mapping);
   const updated = await deps.store.connections.update(caller.tenant, before, patch, {
     at: deps.clock.now(),
     entry: {
@@ -131,7 +135,7 @@ export async function updateConnection(
     },
   });
   if (updated === null) throw changedSinceShown('connection');
-  return await oneWithHealth(deps, caller.tenant, updated);
+  return { ...(await oneWithHealth(deps, caller.tenant, updated)), newRoles };
 }
 
 type ShowDeps = Pick<ConnectionDeps, 'store' | 'clock'>;
@@ -189,21 +193,26 @@ export const CONNECTION_TEST_NEEDS = [
 
 export const ConnectionTest = z.strictObject({ connection: z.string(), mapping: Mapping.optional() });
 
+/** `newRoles`: those that are made when the mapping is saved. */
+type TestedConnection = Preview & { readonly newRoles: readonly NewRoleName[] };
+
 /**
  * Tries what a pull needs, step by step, on the real provider, also while runs leave it alone; nothing is stored. Ends with what a run would bring; null where a
  * step failed that a pull cannot do without.
  * With `mapping`: what it would bring by that one, before it is saved.
- * Throws `invalid-input`, `not-found`, `connection-failed` where not even the connector can be opened, and the signal's reason.
+ * Throws `invalid-input`, also for roles that the caller could not save, `not-found`, `connection-failed` where not even the connector can be opened, and the signal's reason.
  */
 export async function* testConnection(
   deps: ConnectionDeps,
   caller: Caller,
   input: z.input<typeof ConnectionTest>,
   signal: AbortSignal,
-): AsyncGenerator<CheckStep, Preview | null> {
+): AsyncGenerator<CheckStep, TestedConnection | null> {
   for (const action of CONNECTION_TEST_NEEDS) authorise(caller, action);
   const wanted = parseInput(ConnectionTest, input);
-  const { id: known } = await getConnection(deps, caller, wanted.connection);
+  const { id: known, tenant } = await getConnection(deps, caller, wanted.connection);
+  const named = wanted.mapping === undefined ? [] : rolesIn(wanted.mapping);
+  const newRoles = await unknownAmong(deps, caller, tenant, named);
   try {
     const { connection, connector } = await openStoredConnector(deps, known);
     try {
@@ -217,7 +226,7 @@ export async function* testConnection(
       const mapping = wanted.mapping ?? connection.mapping;
       const places = await deps.store.placesBelow(connection.tenant);
       const tried = { connector, definition, mapping, places, steps, clock: deps.clock, signal };
-      return await previewConnection(tried);
+      return { ...(await previewConnection(tried)), newRoles };
     } finally {
       await connector.close();
     }
@@ -297,7 +306,7 @@ async function acceptMapping(
   caller: Caller,
   tenant: TenantId,
   mapping: Mapping,
-): Promise<void> {
+): Promise<readonly NewRoleName[]> {
   if (mapping.rules?.some(({ create }) => create) === true) authorise(caller, 'tenants.write');
-  await ensureMappable(deps, caller, tenant, rolesIn(mapping));
+  return await ensureMappable(deps, caller, tenant, rolesIn(mapping));
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../domain/clock.ts';
 import { AuthUserId, TenantId } from '../domain/ids.ts';
 import { changedSinceShown, invalidInput, notFound, parseInput } from '../domain/input.ts';
 import type { NamedRole } from '../domain/mapping.ts';
+import { MOST_LIKENED, nearNames } from '../domain/nearNames.ts';
 import { type Listed, PageOptions } from '../domain/page.ts';
 import { authorise, type Caller, can, seesHidden } from '../domain/permission.ts';
 import { Problem } from '../domain/problem.ts';
@@ -191,21 +192,39 @@ function refuseWhileUsed({ byDirectories, byHand, inMappings, inPlans }: RoleUse
   });
 }
 
-/**
- * Makes the roles of these names that are missing, and refuses those that a mapping cannot give in this tenant. All tenants see
- * every role, so that a name made up by one customer would show to all others: who may not write roles gets `invalid-input` instead.
- */
+/** A role that is named and that there is not. `similar`: those that there are of nearly this name, one of which may be meant. */
+export type NewRoleName = { readonly role: string; readonly similar: readonly string[] };
+
+/** Makes the roles of these names that are missing, and gives them. Refuses what `unknownAmong` refuses. */
 export async function ensureMappable(
   deps: RoleDeps,
   caller: Caller,
   tenant: TenantId,
   roles: readonly NamedRole[],
-): Promise<void> {
-  if (roles.length === 0) return;
+): Promise<readonly NewRoleName[]> {
+  const missing = await unknownAmong(deps, caller, tenant, roles);
+  const made = missing.map(({ role }) => NewRole.parse({ name: role }));
+  if (made.length > 0) await insertRoles(deps, caller, made);
+  return missing;
+}
+
+/**
+ * Those of these names that are missing: whoever may write roles makes them by saving the mapping. Refuses (`invalid-input`) what a mapping cannot give in
+ * this tenant. All tenants see every role, so that a name made up by one customer would show to all others: it is refused who may not write roles.
+ */
+export async function unknownAmong(
+  deps: Pick<RoleDeps, 'store'>,
+  caller: Caller,
+  tenant: TenantId,
+  roles: readonly NamedRole[],
+): Promise<readonly NewRoleName[]> {
+  if (roles.length === 0) return [];
   const names = [...new Set(roles.map(({ name }) => name))];
   const known = new Map((await deps.store.roles.named(names)).map((role) => [role.name, role]));
   const plan = (await deps.store.productPlans.of(tenant))?.plan ?? null;
   const writesRoles = can(caller, 'roles.write');
+  const missing = names.filter((name) => !known.has(name));
+  const similarTo = await nearNamesOf(deps, missing);
   const wrong = roles.flatMap(({ name, path }) => {
     const role = known.get(name);
     const type = role === undefined || (role.type === 'hidden' && !seesHidden(caller)) ? null : role.type;
@@ -214,7 +233,7 @@ export async function ensureMappable(
     if (hindrance === null) return [];
     const quoted = JSON.stringify(name);
     const messages = {
-      unknown: `there is no role ${quoted}`,
+      unknown: `there is no role ${quoted}${meant(similarTo(name))}`,
       unmappable: `the role ${quoted} is ${type}: no mapping gives it`,
       'outside-plan': `the product plan ${plan?.name} does not have the role ${quoted}`,
     } as const satisfies Record<typeof hindrance, string>;
@@ -226,13 +245,24 @@ export async function ensureMappable(
       'Use roles that the list of roles has for this tenant, or ask somebody with the role system to make them, or to add them to the product plan.',
     );
   }
-  const missing = names.filter((name) => !known.has(name));
-  if (missing.length > 0)
-    await insertRoles(
-      deps,
-      caller,
-      missing.map((name) => NewRole.parse({ name })),
-    );
+  return missing.map((role) => ({ role, similar: similarTo(role) }));
+}
+
+function meant(similar: readonly string[]): string {
+  return similar.length === 0
+    ? ''
+    : `; is ${similar.map((name) => JSON.stringify(name)).join(' or ')} meant?`;
+}
+
+/** Of those that everybody sees: no mapping gives a hidden one. */
+async function nearNamesOf(
+  { store }: Pick<RoleDeps, 'store'>,
+  wanted: readonly string[],
+): Promise<(name: string) => readonly string[]> {
+  if (wanted.length === 0) return () => [];
+  const page = { limit: MOST_LIKENED, after: null, hidden: false, plan: null };
+  const there = (await store.roles.list(page)).items.map(({ name }) => name);
+  return (name) => nearNames(name, there);
 }
 
 export const Grant = z.strictObject({

@@ -31,6 +31,7 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
     code: 0,
     stdout: expect.stringContaining('Added the connection Harbor Okta'),
   });
+  expect(added.stderr).toContain('Besides made the role “member”, which was not there.');
   expect(added.stderr).toContain(`Next: node bin/rollcall.js --data ${data} connections test`);
   const connection = await json('connections', 'show', 'Harbor Okta');
   expect(connection).toMatchObject({
@@ -49,6 +50,15 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
   const synced = await run('sync', 'Harbor Okta', '--detailed-exitcode');
   expect(synced).toMatchObject({ code: 2, stdout: expect.stringContaining('40 new') });
   expect(synced.stdout).not.toContain('\u001B'); // no colours for programs
+
+  const mistyped = file('mistyped.json', JSON.stringify({ everyone: ['membr'], groups: [] }));
+  const preview = await run('connections', 'preview', 'Harbor Okta', '--mapping', mistyped);
+  expect(preview.stdout).toContain('there is no role “membr” yet: saving this makes it. Is “member” meant?');
+  const saved = await run('connections', 'update', 'Harbor Okta', '--mapping', mistyped);
+  expect(saved.stderr).toContain('made the role “membr”, which was not there. Is “member” meant?');
+  expect(saved.stderr).toContain(`node bin/rollcall.js --data ${data} roles remove membr`);
+  expect(await run('connections', 'update', 'Harbor Okta', '--mapping', mapping)).toMatchObject({ code: 0 });
+  expect(await run('roles', 'remove', 'membr')).toMatchObject({ code: 0 });
 
   const { items, next } = await json('changes', '--connection', 'Harbor Okta', '--limit', '3');
   expect(items).toHaveLength(3);

@@ -110,6 +110,29 @@ describe('The preview of a mapping', () => {
     });
   });
 
+  it('names the roles that saving would make, with those that may be meant instead; a tenant, which makes none, is refused as then', async () => {
+    const acme = await settled();
+    const mistyped = {
+      roles: [{ group: 'engineers', role: 'enginer' }],
+      everyone: ['unheard of', 'engineer'],
+    };
+    const { newRoles, roles: given } = await preview(acme, mistyped);
+    expect(newRoles).toEqual([
+      { role: 'enginer', similar: ['engineer'] },
+      { role: 'unheard of', similar: [] },
+    ]);
+    expect(given).toContainEqual({ role: 'enginer', gained: 2, lost: 0 });
+    expect((await preview(acme, { roles })).newRoles).toEqual([]);
+    const admin = await aCaller(install, acme.tenant, 'tenant-administrator');
+    await expect(preview(acme, mistyped, admin)).rejects.toMatchObject({
+      code: 'invalid-input',
+      fields: [
+        { path: 'mapping.roles.0.role', message: 'there is no role "enginer"; is "engineer" meant?' },
+        { path: 'mapping.everyone.0', message: 'there is no role "unheard of"' },
+      ],
+    });
+  });
+
   it('says what guards would hold', async () => {
     const acme = await settled({ ...noGuards, lostRolesPercent: 0, lostRolesAtLeast: 1 });
     const { held, after } = await preview(acme, { roles: [] });

@@ -60,8 +60,10 @@ describe('createConnection', () => {
       state: 'active',
       version: 1,
     });
-    expect(await getConnection(deps, admin, made.id)).toEqual(made);
-    expect(await findConnection(deps, admin, 'Main')).toEqual(made);
+    const { newRoles, ...asStored } = made;
+    expect(newRoles).toEqual([]);
+    expect(await getConnection(deps, admin, made.id)).toEqual(asStored);
+    expect(await findConnection(deps, admin, 'Main')).toEqual(asStored);
     expect(JSON.stringify(await listConnections(deps, admin))).not.toContain(TOKEN);
     expect((await auditOf(database.url, tenant)).at(-1)).toMatchObject({
       action: 'connection.created',
@@ -81,7 +83,7 @@ describe('createConnection', () => {
       network: { proxy: 'http://proxy-user:proxy-secret@127.0.0.1:3128/' },
     });
     const { connection, connector } = await openStoredConnector(deps, made.id);
-    const { health: _, overrides: __, ...asStored } = made;
+    const { health: _, overrides: __, newRoles: ___, ...asStored } = made;
     expect([connection, connector.provider]).toEqual([asStored, 'okta']);
     await connector.close();
   });
@@ -157,11 +159,24 @@ describe('names within a connection', () => {
 
   it('of roles: missing ones are made when an operator enters them', async () => {
     const mapping = { roles: [{ group: 'Editors', role: 'editor' }], everyone: ['member', 'editor'] };
-    await createConnection(deps, operator, { ...okta('With roles'), tenant, mapping });
+    const { id, newRoles } = await createConnection(deps, operator, {
+      ...okta('With roles'),
+      tenant,
+      mapping,
+    });
+    expect(newRoles).toEqual([
+      { role: 'editor', similar: [] },
+      { role: 'member', similar: [] },
+    ]);
     const names = (await listRoles(deps, operator)).items.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(['editor', 'member']));
     const made = (await auditOf(database.url, deps.store.root)).filter((e) => e.action === 'role.created');
     expect(made.map(({ details }) => details['name']).sort()).toEqual(['editor', 'member']);
+    const again = await updateConnection(deps, operator, {
+      connection: id,
+      mapping: { ...mapping, everyone: ['membr', 'editor'] },
+    });
+    expect(again.newRoles).toEqual([{ role: 'membr', similar: ['member'] }]);
   });
 
   it('of roles: a tenant cannot make any up, because all other tenants would see them', async () => {
@@ -244,7 +259,8 @@ describe('updateConnection', () => {
     const change = { connection: connection.id, ...elsewhere };
     const said = await refusal(updateConnection(deps, admin, change));
     expect(said).toMatchObject({ code: 'invalid-input', fields: [{ path: 'credentials' }] });
-    expect(await getConnection(deps, admin, connection.id)).toEqual(connection);
+    const { newRoles: _, ...asStored } = connection;
+    expect(await getConnection(deps, admin, connection.id)).toEqual(asStored);
     const credentials = { kind: 'api-token', token: 'entered-again' };
     connection = await updateConnection(deps, admin, { ...change, credentials });
     expect(connection).toMatchObject(elsewhere);
