@@ -54,7 +54,7 @@ export async function openDaemon(config: Config, install: Install, parts: Daemon
         syncConnection: runsOf(install, queues),
         carryOutApply: async ({ apply, signal }) => {
           await carryOutApply(install.deps, apply, { signal });
-          await applyDue(install.deps, queues, null); // another of the connection may have waited for this one
+          await applyDue(install.deps, queues, { applies: [apply] }); // another of the connection may have waited for this one
         },
         abandon: (work, reason) => abandon(install, work, reason),
         whoseOf: (work) => store.whoseWork(work),
@@ -151,7 +151,7 @@ function runsOf({ deps }: Install, queues: JobQueues): SyncConnection {
       case 'failed':
         return { result: 'failed', failure: isConnectorFailure(outcome.failure) ? outcome.failure : null };
       case 'finished':
-        await applyDue(deps, queues, connection);
+        await applyDue(deps, queues, { connections: [connection] });
         return { result: 'finished', failure: null };
       case 'done-before':
       case 'skipped':
@@ -160,16 +160,16 @@ function runsOf({ deps }: Install, queues: JobQueues): SyncConnection {
   };
 }
 
-/** What policies apply need not wait for the next minute; what fails here is tried again then. Of one connection, or of all. */
+/** What policies apply need not wait for the next minute; what fails here is tried again then. */
 async function applyDue(
   deps: Install['deps'],
   queues: JobQueues,
-  connection: ConnectionId | null,
+  meant: NonNullable<Parameters<typeof advanceApplies>[1]>,
 ): Promise<void> {
   try {
-    for (const apply of (await advanceApplies(deps, connection)).begun) await queues.enqueueApply({ apply });
+    for (const apply of (await advanceApplies(deps, meant)).begun) await queues.enqueueApply({ apply });
   } catch (error) {
-    deps.log.warn({ event: 'applies.not-advanced', connection, error });
+    deps.log.warn({ event: 'applies.not-advanced', ...meant, error });
   }
 }
 

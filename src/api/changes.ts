@@ -7,7 +7,7 @@ import { APPROVER_ROLES } from '../domain/reviewRules.ts';
 import { RISKS } from '../domain/risk.ts';
 import { GroupFilter, groupChanges } from '../review/changeGroups.ts';
 import { ChangeCriteria, ChangeFilter, getChange, listChanges, summarise, Whose } from '../review/changes.ts';
-import { DecisionRequest, decide } from '../review/decide.ts';
+import { DecisionRequest, decide, meantBy } from '../review/decide.ts';
 import { applyDue } from './handOver.ts';
 import { pageOf } from './page.ts';
 import { route } from './route.ts';
@@ -282,7 +282,7 @@ export const changes = [
     }),
     handle: async ({ deps, caller, input }) => {
       const decided = await decide(deps, caller, input);
-      if (input.verdict === 'approve') await applyDue(deps);
+      if (input.verdict === 'approve') await applyDue(deps, meantBy(DecisionRequest.parse(input)));
       return decided;
     },
   }),

@@ -15,9 +15,12 @@ export async function handOver(
   }
 }
 
-/** What a policy applies by itself need not wait for the next round of housekeeping. */
-export async function applyDue(deps: ApiDeps): Promise<void> {
+/** What a policy applies by itself of the connections that are meant need not wait for the next round of housekeeping. */
+export async function applyDue(
+  deps: ApiDeps,
+  meant: NonNullable<Parameters<typeof advanceApplies>[1]>,
+): Promise<void> {
   await handOver(deps, 'apply', async () => {
-    for (const apply of (await advanceApplies(deps)).begun) await deps.enqueueApply({ apply });
+    for (const apply of (await advanceApplies(deps, meant)).begun) await deps.enqueueApply({ apply });
   });
 }

@@ -115,7 +115,7 @@ export async function applyTo(
   despiteFreeze: string | null = null,
 ): Promise<Applied[]> {
   const { operator } = app;
-  await operator.advanceApplies(connection.id);
+  await operator.advanceApplies([connection.id]);
   const left = (await operator.unfinishedApplies()).filter((one) => one.connection === connection.id);
   const done: Applied[] = [];
   for (const { id } of left) done.push(await carryOut(cli, app, id));
@@ -127,9 +127,13 @@ export async function applyTo(
   return [...done, await carryOut(cli, app, apply)];
 }
 
-/** What policies apply by themselves is carried out here, where no worker is at hand; of one connection, or of all. */
-export async function applyDue(cli: Cli, app: App, only: ConnectionId | null): Promise<readonly Applied[]> {
-  const { begun, waiting } = await app.operator.advanceApplies(only);
+/** What policies apply by themselves is carried out here, where no worker is at hand. */
+export async function applyDue(
+  cli: Cli,
+  app: App,
+  connections: readonly ConnectionId[],
+): Promise<readonly Applied[]> {
+  const { begun, waiting } = await app.operator.advanceApplies(connections);
   const done: Applied[] = [];
   for (const id of begun) {
     const one = await carryOut(cli, app, id);

@@ -124,7 +124,7 @@ async function decide(
     return await approvedNothing(cli, app, { ...which, byName: result.byName ?? 0 }, options);
   if (!cli.terminal.json) writeDecided(cli, verdict, result);
   const approved = verdict === 'approve' && result.decided > 0;
-  const applies = approved ? await applyDue(cli, app, null) : [];
+  const applies = approved ? await applyDue(cli, app, of) : [];
   if (cli.terminal.json)
     cli.terminal.document({ verdict, ...result, ...(applies.length === 0 ? {} : { applies }) });
   if (approved && applies.length === 0) cli.next(`apply ${[...new Set(of)].join(' ')}`);

@@ -215,7 +215,7 @@ function applying(deps: OperatorDeps, caller: Caller) {
     cancelApply: (input: Parameters<typeof cancelApply>[2]) => cancelApply(deps, caller, input),
     carryOutApply: (...[id, how]: AfterDeps<typeof carryOutApply>) => carryOutApply(deps, id, how),
     /** What policies apply by themselves, of one connection or of all. */
-    advanceApplies: (connection: ConnectionId | null) => advanceApplies(deps, connection),
+    advanceApplies: (connections: readonly ConnectionId[]) => advanceApplies(deps, { connections }),
     /** Applies that a process began and did not end, or is carrying out just now. */
     unfinishedApplies: async () => {
       const ids = await deps.store.applying.unfinished();

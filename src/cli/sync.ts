@@ -93,7 +93,7 @@ function isWholeOrNotNow({ run, error }: Ended): boolean {
 async function applyWhatPoliciesApproved(cli: Cli, app: App, ended: readonly Ended[]): Promise<object[]> {
   const applies: object[] = [];
   for (const { connection, run } of ended)
-    if (run?.state === 'finished') applies.push(...(await applyDue(cli, app, connection.id)));
+    if (run?.state === 'finished') applies.push(...(await applyDue(cli, app, [connection.id])));
   return applies;
 }
 

@@ -104,14 +104,7 @@ export async function decide(deps: DecideDeps, caller: Caller, input: unknown): 
     actor: caller.actor,
     at: deps.clock.now(),
   };
-  const meant =
-    'changes' in request
-      ? { changes: request.changes.map(({ id }) => id) }
-      : {
-          connections:
-            'revisions' in request ? request.revisions.map((of) => of.connection) : [request.connection],
-        };
-  if (verdict === 'approve') await goByRulesOfNow(deps, caller.tenant, meant);
+  if (verdict === 'approve') await goByRulesOfNow(deps, caller.tenant, meantBy(request));
   if ('changes' in request) return await deps.store.decisions.onShown(caller.tenant, ruling, request.changes);
   const { includeHeld } = request;
   const sets = await shownSets(deps, caller, 'revisions' in request ? request.revisions : [request]);
@@ -122,6 +115,14 @@ export async function decide(deps: DecideDeps, caller: Caller, input: unknown): 
     asked: toAudited(request.filter),
   };
   return { ...(await deps.store.decisions.onFilter(caller.tenant, ruling, of)), refused: [] };
+}
+
+/** The changes or connections that it is about. */
+export function meantBy(request: z.output<typeof DecisionRequest>): Meant {
+  if ('changes' in request) return { changes: request.changes.map(({ id }) => id) };
+  return {
+    connections: 'revisions' in request ? request.revisions.map((of) => of.connection) : [request.connection],
+  };
 }
 
 /**

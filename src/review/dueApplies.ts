@@ -6,6 +6,7 @@ import { healthOf } from '../domain/health.ts';
 import type { ApplyId, ConnectionId } from '../domain/ids.ts';
 import { ROLLCALL } from '../store/applyControl.ts';
 import type { DueApply, Unplanned } from '../store/dueApplies.ts';
+import type { Meant } from '../store/judging.ts';
 import type { Store } from '../store/store.ts';
 
 export type DueDeps = { readonly store: Store; readonly clock: Clock };
@@ -18,10 +19,10 @@ export type Advanced = {
 };
 
 /**
- * Of one connection, or of all. May run in several processes at once, and be repeated as often as wanted. One that fails keeps no other
+ * Of the connections that are meant; null: of all. May run in several processes at once, and be repeated as often as wanted. One that fails keeps no other
  * waiting: what failed is thrown when all were looked at, and what has begun by then is unfinished work.
  */
-export async function advanceApplies(deps: DueDeps, only: ConnectionId | null = null): Promise<Advanced> {
+export async function advanceApplies(deps: DueDeps, only: Meant | null = null): Promise<Advanced> {
   const { store, clock } = deps;
   const failed: unknown[] = [];
   const each = async <One>(all: readonly One[], advance: (one: One) => Promise<void>) => {

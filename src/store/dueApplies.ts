@@ -9,6 +9,7 @@ import { firstPart, haltOf } from './applyStarts.ts';
 import { appendAudit } from './audit.ts';
 import { letExpire } from './changeNotes.ts';
 import type { BulkTransaction, Database } from './database.ts';
+import { connectionsMeant, type Meant } from './judging.ts';
 
 const POLICY: Actor = { kind: 'system', id: null, name: 'policy' };
 
@@ -41,6 +42,10 @@ const UNPLANNED = `SELECT h.decision_id AS id FROM (SELECT DISTINCT decision_id 
   WHERE NOT EXISTS (SELECT FROM apply a WHERE a.connection_id = $1 AND h.decision_id = ANY (a.decisions)
     AND (a.state <> 'finished' OR a.halt ->> 'because' = 'given-up' AND a.halt ->> 'reason' <> 'tenant-suspended'))`;
 
+/** null: all. */
+const wanted = (only: Meant | null) =>
+  only === null ? { ids: null, are: 'IS NOT NULL' } : connectionsMeant(only);
+
 /** Where policies may start something: neither the connection nor its tenant rests, and what waits is judged by the rules of now. */
 const WORKS = `c.state = 'active' AND tenant_standing(c.tenant_id) = 'active' AND NOT EXISTS (SELECT FROM to_judge j WHERE j.connection_id = c.id)`;
 
@@ -51,16 +56,17 @@ export class DueApplies {
     this.#database = database;
   }
 
-  /** Connections that apply by themselves and have approvals that no apply has; of one connection, or of all. */
-  unplanned(only: ConnectionId | null): Promise<readonly Unplanned[]> {
+  /** Connections that apply by themselves and have approvals that no apply has. */
+  unplanned(only: Meant | null): Promise<readonly Unplanned[]> {
+    const { ids, are } = wanted(only);
     return this.#database.bulk(this.#database.root, (tx) =>
       tx.query<Unplanned>(
         `SELECT c.id AS connection, c.tenant_id AS tenant, c.policy -> 'apply' AS policy, w.at AS "approvedAt"
          FROM connection c CROSS JOIN LATERAL (SELECT max(d.created_at) AS at FROM decision d
            WHERE d.id IN (${UNPLANNED.replaceAll('$1', 'c.id')})) w
-         WHERE c.policy #>> '{apply,start}' = 'automatic' AND ($1::uuid IS NULL OR c.id = $1) AND w.at IS NOT NULL AND ${WORKS}
+         WHERE c.policy #>> '{apply,start}' = 'automatic' AND ($1::uuid[] IS NULL OR c.id ${are}) AND w.at IS NOT NULL AND ${WORKS}
          ORDER BY c.id`,
-        [only],
+        [ids],
       ),
     );
   }
@@ -101,7 +107,8 @@ export class DueApplies {
   }
 
   /** Those that wait and those that are paused, whose time has come, the oldest first; where a freeze period is in the way, it may be so no more. */
-  due(only: ConnectionId | null, at: Date): Promise<readonly DueApply[]> {
+  due(only: Meant | null, at: Date): Promise<readonly DueApply[]> {
+    const { ids, are } = wanted(only);
     return this.#database.bulk(this.#database.root, (tx) =>
       tx.query<DueApply>(
         `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.state, a.terms,
@@ -109,9 +116,9 @@ export class DueApplies {
          FROM apply a JOIN connection c ON c.id = a.connection_id
          WHERE a.state IN ('waiting', 'paused')
            AND (CASE a.state WHEN 'waiting' THEN a.starts_at ELSE a.resumes_at END <= $2 OR a.halt ->> 'because' = 'freeze')
-           AND ($1::uuid IS NULL OR a.connection_id = $1) AND ${WORKS}
+           AND ($1::uuid[] IS NULL OR a.connection_id ${are}) AND ${WORKS}
          ORDER BY a.id`,
-        [only, at.toISOString()],
+        [ids, at.toISOString()],
       ),
     );
   }

@@ -7,7 +7,7 @@ import { v7 } from 'uuid';
 import type { AuditEntry } from '../domain/audit.ts';
 import { fingerprintOf } from '../domain/canonical.ts';
 import type { JudgedChange } from '../domain/changeExpression.ts';
-import type { ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
+import type { ApplyId, ChangeId, ConnectionId, TenantId } from '../domain/ids.ts';
 import { compileRules, explainVerdict, type Judge, type Verdict } from '../domain/reviewRules.ts';
 import type { RiskLevel, RiskSignal } from '../domain/risk.ts';
 import { appendAudit } from './audit.ts';
@@ -69,14 +69,22 @@ export async function judgeMarked(database: Database, at: Date): Promise<number>
   return altered;
 }
 
-/** Whose rules have to be those of now before something follows. */
+/** Connections, or those that these changes or applies are of. */
 export type Meant =
   | { readonly changes: readonly ChangeId[] }
+  | { readonly applies: readonly ApplyId[] }
   | { readonly connections: readonly ConnectionId[] };
 
+/** Which connections are meant: what the id of each is, in SQL, of the ids in `$1`. */
+export function connectionsMeant(meant: Meant): { readonly ids: readonly string[]; readonly are: string } {
+  if ('connections' in meant) return { ids: meant.connections, are: '= ANY ($1::uuid[])' };
+  const [table, ids] = 'changes' in meant ? ['change', meant.changes] : ['apply', meant.applies];
+  return { ids, are: `IN (SELECT connection_id FROM ${table} WHERE id = ANY ($1::uuid[]))` };
+}
+
 /**
- * The same of these connections, or of those that these changes are of, as far as `within` sees them. Gives whether all of them go by the
- * rules of now: false where a plan or somebody else has the change set at this moment.
+ * The same of those that are meant, as far as `within` sees them. Gives whether all of them go by the rules of now: false where a plan or
+ * somebody else has the change set at this moment.
  */
 export async function judgeMeant(
   database: Database,
@@ -84,12 +92,9 @@ export async function judgeMeant(
   meant: Meant,
   at: Date,
 ): Promise<boolean> {
-  const [ids, of] =
-    'changes' in meant
-      ? [meant.changes, 'IN (SELECT connection_id FROM change WHERE id = ANY ($1::uuid[]))']
-      : [meant.connections, '= ANY ($1::uuid[])'];
+  const { ids, are } = connectionsMeant(meant);
   const marked = await database.bulk(within, (tx) =>
-    tx.query<Marked>(`${MARKED} WHERE connection_id ${of} ORDER BY 1`, [ids]),
+    tx.query<Marked>(`${MARKED} WHERE connection_id ${are} ORDER BY 1`, [ids]),
   );
   let areJudged = true;
   for (const one of marked) if ((await judgeOne(database, one, at)) === null) areJudged = false;

@@ -124,4 +124,20 @@ describe('rollcall applies', { timeout: 120_000 }, () => {
     expect(shown).toContain(found);
     await ok('applies', 'cancel', id);
   });
+
+  it('leaves alone what another connection has due when something is decided', async () => {
+    await ok('tenants', 'add', 'Cove');
+    await ok(
+      ...['connections', 'add', 'Cove Okta', '--tenant', 'Cove', '--provider', 'okta'],
+      ...['--url', simulator.origin, '--ca', file('ca.pem', simulator.ca)],
+      ...['--credentials-file', file('credentials.json', JSON.stringify(simulator.credentials))],
+    );
+    await ok('sync', 'Cove Okta');
+    await ok('approve', '--connection', 'Cove Okta', '--all', '--revision', '1', '--reason', 'Looked at');
+    await ok('connections', 'update', 'Cove Okta', '--policy', policyFile({ start: 'automatic' }));
+    await simulator.control.hire(1);
+    const approved = await syncAndApprove();
+    expect(approved.stdout).not.toContain('Cove Okta');
+    expect((await ok('apply', 'Cove Okta')).stdout).toMatch(/Cove Okta: applied \d+ of \d+[.]/);
+  });
 });

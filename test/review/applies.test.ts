@@ -43,7 +43,7 @@ async function connected(
   return acme;
 }
 
-const advance = (acme: Connected) => advanceApplies(install, acme.connection);
+const advance = (acme: Connected) => advanceApplies(install, { connections: [acme.connection] });
 const carryOut = (id: ApplyId) => carryOutApply(install, id, { signal: never() });
 const applyOf = async (acme: Connected, id: ApplyId) => await getApply(install, acme.administrator, id);
 const startByHand = (acme: Connected, despiteFreeze: string | null = null) =>
@@ -522,7 +522,7 @@ describe('Pausing', () => {
     await carryOut(apply);
     install.clock.advance(15 * MINUTE);
     const now = install.clock.now();
-    const seen = (await install.store.dueApplies.due(acme.connection, now)).find(({ id }) => id === apply);
+    const [seen] = await install.store.dueApplies.due({ applies: [apply] }, now);
     if (seen === undefined) throw new Error('its pause is over');
     expect((await advance(acme)).begun).toEqual([apply]);
     await pauseApply(install, acme.administrator, { apply, reason: 'Looks odd' });

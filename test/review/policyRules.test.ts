@@ -286,7 +286,10 @@ describe('When rules change', () => {
       connection: acme.connection,
       policy: { ...policy, apply, rules: [rule('u1', 'user.userName.startsWith("u1")', hold)] },
     });
-    expect(await advanceApplies(install, acme.connection)).toEqual({ begun: [], waiting: [] });
+    expect(await advanceApplies(install, { connections: [acme.connection] })).toEqual({
+      begun: [],
+      waiting: [],
+    });
     await expect(acme.apply()).rejects.toMatchObject({ code: 'not-allowed-now' });
     expect(await acme.inState('held')).toEqual(['u1']);
     expect(await acme.inState('open')).toEqual(['u2', 'u3']);
