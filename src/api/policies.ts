@@ -146,7 +146,7 @@ export const policies = [
     operation: 'setTenantPolicy',
     summary: 'Change what a tenant decides for its connections and those of all tenants below',
     description:
-      'What is left out stays; what is given replaces the whole of that part. All that waits is judged anew within a minute. Rules of tenants below, and of connections, can only be stricter.',
+      'What is left out stays; what is given replaces the whole of that part. All that waits is judged anew within about a minute. Rules of tenants below, and of connections, can only be stricter.',
     needs: ['tenants.write', 'tenants.read'],
     input: ChangedTenantPolicy,
     status: 200,

@@ -1,8 +1,10 @@
 /** `rollcall adjust` and `rollcall adjustments`: roles and tenant of somebody new, edited before they are approved. */
 import type { Command } from 'commander';
+import type { TenantId } from '../domain/ids.ts';
+import { Problem } from '../domain/problem.ts';
 import type { App, Cli } from './cli.ts';
 import { examples } from './examples.ts';
-import { atLeastOne, type Page, pagesOf, writeItems } from './lists.ts';
+import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
 import type { Operator } from './operator.ts';
 
 type AdjustOptions = { readonly roles?: string[]; readonly tenant?: string; readonly reason: string };
@@ -79,13 +81,15 @@ async function listAdjustments(cli: Cli, { operator }: App, options: ListOptions
   };
   const fetch = (page: Page) => operator.listAdjustments({ ...where, ...page });
   if (terminal.json) return await writeItems(terminal, fetch, options);
+  const nameOf = remembered((id: TenantId) => tenantName(operator, id));
   let found = 0;
   let next: string | null = null;
   for await (const page of pagesOf(fetch, options)) {
     next = page.next;
     found += page.items.length;
-    if (page.items.length > 0)
-      terminal.table(['adjustment', 'in the directory', 'differs in', 'by', 'reason'], page.items.map(rowOf));
+    const rows = await Promise.all(page.items.map((one) => rowOf(one, nameOf)));
+    if (rows.length > 0)
+      terminal.table(['adjustment', 'in the directory', 'differs in', 'by', 'reason'], rows);
   }
   if (found === 0) terminal.note('Nobody was edited before they came in.');
   if (next !== null) terminal.note('\nThere are more: --limit or --all.');
@@ -93,11 +97,24 @@ async function listAdjustments(cli: Cli, { operator }: App, options: ListOptions
 
 type Adjustment = Awaited<ReturnType<Operator['listAdjustments']>>['items'][number];
 
-function rowOf({ id, externalId, rolesAdded, rolesRemoved, place, by, reason }: Adjustment): string[] {
+/** One that was deleted since has its id alone. */
+async function tenantName(operator: Operator, id: TenantId): Promise<string> {
+  try {
+    return (await operator.getTenant(id)).name;
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'not-found') return id;
+    throw error;
+  }
+}
+
+async function rowOf(
+  { id, externalId, rolesAdded, rolesRemoved, place, by, reason }: Adjustment,
+  nameOf: (tenant: TenantId) => Promise<string>,
+): Promise<string[]> {
   const differs = [
     ...rolesAdded.map((role) => `+ ${role}`),
     ...rolesRemoved.map((role) => `− ${role}`),
-    ...(place === null ? [] : [`in the tenant ${place}`]),
+    ...(place === null ? [] : [`in the tenant ${await nameOf(place)}`]),
   ];
   return [id, externalId, differs.join(', '), by, reason];
 }

@@ -218,13 +218,12 @@ async function setPolicy(cli: Cli, app: App, text: string, where: Where): Promis
     const shown = await operator.getConnectionPolicy(connection);
     if (cli.terminal.json) return cli.terminal.document(shown);
     writeNotes(cli.terminal, shown);
-    cli.terminal.line(
-      'The policy is stored. What waits is judged anew within a minute, or with the next sync.',
-    );
+    cli.terminal.line(storedInWords(said));
     return cli.next(`sync ${connection}`);
   }
   if (tenant === undefined) return;
-  const shown = await operator.setTenantPolicy({ tenant, ...parseTenantPolicy(text) });
+  const said = parseTenantPolicy(text);
+  const shown = await operator.setTenantPolicy({ tenant, ...said });
   if (cli.terminal.json) return cli.terminal.document(shown);
   writeNotes(cli.terminal, shown);
   for (const { name, until } of shown.freezes)
@@ -232,9 +231,15 @@ async function setPolicy(cli: Cli, app: App, text: string, where: Where): Promis
       cli.terminal.note(
         `${cli.terminal.noteStyle('yellow', 'warning')}: the freeze period “${harmless(name)}” is over since ${until}: it keeps nothing back.`,
       );
-  cli.terminal.line(
-    'The policy is stored. What waits is judged anew within a minute, or with the next sync.',
-  );
+  cli.terminal.line(storedInWords(said));
+}
+
+/** Freeze periods, limits and the like hold at once, or from the next sync on, without anything being judged. */
+function storedInWords(said: { readonly rules?: unknown; readonly timeZone?: unknown }): string {
+  const isJudged = said.rules !== undefined || said.timeZone !== undefined;
+  return isJudged
+    ? 'The policy is stored. What waits is judged anew in about a minute, or with the next sync.'
+    : 'The policy is stored.';
 }
 
 /** Of a file that could be set there. */

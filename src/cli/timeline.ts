@@ -21,7 +21,7 @@ export async function entryInWords(
     case 'decided':
       return [
         `${verdictInWords(entry)}${entry.until === null ? '' : ` until ${entry.until}`}`,
-        `${whoDecided(entry)}: ${entry.finding === null ? entry.reason : explainFinding(entry.finding)}`,
+        whoAndWhy(entry),
         `change ${entry.change}, decision ${entry.decision}`,
       ];
     case 'carried-out':
@@ -90,9 +90,10 @@ function adjustmentInWords({
   return [`adjusted: ${roles.join(', ')}`, `${by}: ${reason}`, place === null ? '' : `tenant ${place}`];
 }
 
-function whoDecided({ by, madeBy, rule }: Of<'decided'>): string {
-  if (rule !== null) return `policy rule ${rule}`;
-  return by ?? `a ${madeBy}`;
+/** The reason of a rule begins with its name. */
+function whoAndWhy({ by, madeBy, rule, reason, finding }: Of<'decided'>): string {
+  if (rule !== null) return reason;
+  return `${by ?? `a ${madeBy}`}: ${finding === null ? reason : explainFinding(finding)}`;
 }
 
 function differenceInWords({ kind, fields, rolesGained, rolesLost }: Of<'proposed'>): string {

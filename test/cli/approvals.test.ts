@@ -108,14 +108,16 @@ describe('Deciding with others', { timeout: 120_000 }, () => {
     for (const id of ids) expect(several.stderr).toContain(id);
     const [ada] = items;
     await ok('comment', ada.id, 'Ask \u001b[31mJo');
-    const done = await json('adjust', ada.id, '--roles', 'viewer', '--reason', 'A trainee');
+    await ok('tenants', 'add', 'East', '--parent', 'Harbor');
+    const edits = ['--roles', 'viewer', '--tenant', 'East', '--reason', 'A trainee'];
+    const done = await json('adjust', ada.id, ...edits);
     const shown = await ok('show', done.change);
     expect(shown.stdout).toMatch(/\+ role viewer/);
     expect(shown.stdout).toMatch(/assigned +to operator:/);
     expect(shown.stdout).toMatch(/Ask .*Jo/);
     expect(shown.stdout).not.toContain('\u001b[31mJo');
     const list = await ok('adjustments', ...of);
-    expect(list.stdout).toContain('+ viewer');
+    expect(list.stdout).toContain('+ viewer, in the tenant East ');
     await ok('adjustments', 'end', done.adjustment, '--reason', 'A mistake');
     expect((await ok('adjustments', ...of)).stderr).toContain('Nobody was edited');
   });

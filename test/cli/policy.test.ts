@@ -127,7 +127,8 @@ describe('rollcall policy', { timeout: 120_000 }, () => {
       },
     });
     const over = freeze('2020-12-20T00:00:00+01:00', '2021-01-04T00:00:00+01:00');
-    const { stderr } = await ok('policy', 'set', over, '--tenant', 'Harbor');
+    const { stdout, stderr } = await ok('policy', 'set', over, '--tenant', 'Harbor');
+    expect(stdout).toBe('The policy is stored.\n');
     expect(stderr).toContain('“Year end” is over since 2021-01-04T00:00:00+01:00: it keeps nothing back');
     expect((await ok('policy', 'show', '--tenant', 'Harbor')).stdout).toContain('which is over');
   });
