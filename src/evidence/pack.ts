@@ -65,6 +65,7 @@ export async function exportEvidence(
   const { tenant: wanted, from, to } = parseInput(EvidenceRequest, input);
   const tenant = await getTenant(deps, caller, wanted ?? caller.tenant);
   await makeEmpty(folder);
+  const place: Place = { folder, signal, made: [] };
   try {
     const madeAt = deps.clock.now();
     const { chains, files } = await deps.store.evidence.ofOneMoment(
@@ -72,7 +73,7 @@ export async function exportEvidence(
       tenant.id,
       async (rows) => {
         const spans = await rows.chains({ from, to });
-        return { chains: spans, files: await writeFiles({ folder, signal }, rows, spans, { from, to }) };
+        return { chains: spans, files: await writeFiles(place, rows, spans, { from, to }) };
       },
     );
     const manifest: Manifest = {
@@ -89,11 +90,6 @@ export async function exportEvidence(
     const text = `${JSON.stringify(manifest, null, 2)}\n`;
     const digest = createHash('sha256').update(text).digest('hex');
     const signature = await sign(deps, manifest, digest);
-    await writeFile(join(folder, MANIFEST), text, { flag: 'wx', mode: 0o600 });
-    await writeFile(join(folder, SIGNATURE), `${JSON.stringify(signature, null, 2)}\n`, {
-      flag: 'wx',
-      mode: 0o600,
-    });
     const made = {
       id: manifest.id,
       from: manifest.from,
@@ -107,10 +103,13 @@ export async function exportEvidence(
       subject: { kind: 'tenant', id: tenant.id },
       details: made,
     });
+    // Last: no pack that can be checked is missing in the audit log, whatever is killed when.
+    await writeNew(place, MANIFEST, text);
+    await writeNew(place, SIGNATURE, `${JSON.stringify(signature, null, 2)}\n`);
     return { ...made, files: files.map(({ name, bytes, lines }) => ({ name, bytes, lines })) };
   } catch (error) {
-    await removeFiles(folder); // half of a pack is none
-    throw error;
+    await removeMade(place); // half of a pack is none
+    throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? notEmpty(folder) : error; // another is being made there
   }
 }
 
@@ -128,18 +127,28 @@ async function makeEmpty(folder: string): Promise<void> {
       { cause: error },
     );
   }
-  throw new Problem({
+  throw notEmpty(folder);
+}
+
+function notEmpty(folder: string): Problem {
+  return new Problem({
     code: 'invalid-input',
     message: `${folder} is not empty.`,
     remedy: 'Name a folder that is empty, or one that is not there yet: nothing is overwritten.',
   });
 }
 
-async function removeFiles(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) await rm(join(folder, name), { force: true });
+/** `made`: names of the files that this export has made there. */
+type Place = { readonly folder: string; readonly signal: AbortSignal; readonly made: string[] };
+
+async function removeMade({ folder, made }: Place): Promise<void> {
+  for (const name of made) await rm(join(folder, name), { force: true });
 }
 
-type Place = { readonly folder: string; readonly signal: AbortSignal };
+async function writeNew({ folder, made }: Place, name: string, text: string): Promise<void> {
+  await writeFile(join(folder, name), text, { flag: 'wx', mode: 0o600 });
+  made.push(name);
+}
 
 async function writeFiles(
   place: Place,
@@ -160,7 +169,7 @@ async function writeFiles(
 
 /** One stream of rows into all files that are made of it. */
 async function writeTable<Row>(
-  { folder, signal }: Place,
+  { folder, signal, made }: Place,
   batches: AsyncIterable<readonly Row[]>,
   table: Table<Row>,
 ): Promise<readonly PackedFile[]> {
@@ -169,6 +178,7 @@ async function writeTable<Row>(
   try {
     for (const { name, head, lines } of table) {
       const file = await PackFile.create(folder, name);
+      made.push(name);
       open.push({ file, lines });
       if (head !== null) await file.write(head);
     }

@@ -45,7 +45,7 @@ export class Adjustments {
     this.#database = database;
   }
 
-  /** Whose change it is, and what the mapping gives them without an adjustment; null: there is no such change. */
+  /** Whose change it is; null: there is no such change. */
   async find(within: TenantId, change: ChangeId): Promise<{ readonly tenant: TenantId } | null> {
     return await this.#database.bulk(within, async (tx) => {
       const [row] = await tx.query<{ tenant: TenantId }>(

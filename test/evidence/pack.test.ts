@@ -23,6 +23,7 @@ import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
 import { aCaller } from '../support/tenancy.ts';
+import { untilWaiting } from '../support/waiting.ts';
 
 let install: Install;
 let acme: Connected;
@@ -245,6 +246,37 @@ describe('An evidence pack', () => {
     expect(readdirSync(copy)).toContain('notes.txt');
     const backwards = exported(acme.administrator, join(top, 'b'), { from: end });
     await expect(backwards).rejects.toMatchObject({ code: 'invalid-input' });
+  });
+
+  it('that two make in one folder at the same time is one, and whole', async () => {
+    const folder = join(top, 'contended');
+    const both = await asOwner(install.database.url, async (client) => {
+      await client.query('BEGIN; LOCK TABLE audit_head IN ACCESS EXCLUSIVE MODE');
+      const exporting = Promise.allSettled([1, 2].map(() => exported(acme.administrator, folder)));
+      await untilWaiting(client, 2); // both have found it empty
+      await client.query('COMMIT');
+      return await exporting;
+    });
+    const [lost, ...others] = both.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    expect(lost).toMatchObject({ code: 'invalid-input', message: expect.stringContaining('is not empty') });
+    expect(others).toEqual([]);
+    expect(await checkEvidence(folder, made.thumbprint)).toMatchObject({ ok: true });
+  });
+
+  it('can be checked no earlier than it stands in the audit log', async () => {
+    const folder = join(top, 'noted');
+    await asOwner(install.database.url, async (client) => {
+      await client.query('BEGIN');
+      await client.query('SELECT FROM audit_head WHERE tenant_id = $1 FOR UPDATE', [acme.tenant]);
+      const exporting = exported(acme.administrator, folder);
+      await untilWaiting(client, 1);
+      const there = readdirSync(folder);
+      await client.query('COMMIT');
+      await exporting;
+      expect(there).toContain('roles.csv');
+      expect(there).not.toContain('manifest.json');
+    });
+    expect(await checkEvidence(folder, made.thumbprint)).toMatchObject({ ok: true });
   });
 
   it('is for whoever may see all that it shows, of their own tenant', async () => {
