@@ -69,7 +69,7 @@ async function readAndPlan(
       });
       ended.push(one);
       progress.clear();
-      if (!terminal.json) describe(cli, one);
+      if (!terminal.json) describe(cli, one, new Set(options.user).size);
     }
   };
   await Promise.all(Array.from({ length: Math.min(SIDE_BY_SIDE, waiting.length) }, work));
@@ -119,8 +119,8 @@ function documentOf({ connection, run, error }: Ended) {
   return { name, provider, connection: id, error: told };
 }
 
-function describe(cli: Cli, { connection, run, error }: Ended): void {
-  if (run !== null) describeRun(cli, connection, run);
+function describe(cli: Cli, { connection, run, error }: Ended, named: number): void {
+  if (run !== null) describeRun(cli, connection, run, named);
   if (run !== null || cli.signal.aborted) return;
   cli.terminal.line(
     `${cli.terminal.style('bold', harmless(connection.name))}: ${cli.terminal.style('red', 'not run')}.`,
@@ -221,7 +221,8 @@ export function countsInWords(counts: RunCounts, style: Terminal['style']): stri
   return words.join(' · ');
 }
 
-function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void {
+/** `named`: how many were asked for by their ids. */
+function describeRun(cli: Cli, connection: ListedConnection, run: RunView, named: number): void {
   const { terminal } = cli;
   const name = terminal.style('bold', harmless(connection.name));
   if (run.failure !== null) {
@@ -233,10 +234,7 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void
     return;
   }
   const seconds = secondsOf(run);
-  const read =
-    run.snapshot === 'named'
-      ? `looked at the ${counted(run.users, 'user')} who changed since the last run`
-      : `read ${counted(run.users, 'user')} and ${counted(run.groups, 'group')}`;
+  const read = readInWords(run, named);
   terminal.line(`${name}: ${read}${seconds === null ? '' : ` in ${seconds} s`}.`);
   describePartial(cli, run);
   describeUnreadable(terminal, run);
@@ -249,6 +247,13 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView): void
     `  ${total(run.counts) === 0 ? 'no change waits' : countsInWords(run.counts, terminal.style)}`,
   );
   if (total(run.counts) > 0) cli.next(`changes --connection ${connection.id}`);
+}
+
+function readInWords({ kind, snapshot, users, groups }: RunView, named: number): string {
+  if (snapshot !== 'named') return `read ${counted(users, 'user')} and ${counted(groups, 'group')}`;
+  if (kind !== 'targeted') return `looked at the ${counted(users, 'user')} who changed since the last run`;
+  if (named <= users) return `looked at ${counted(users, 'named user')}`;
+  return `looked for ${counted(named, 'named user')}, and found ${grouped(users)}`;
 }
 
 /** A demo's directories end with it: waiting helps nobody then, as it does with a provider. */

@@ -191,15 +191,29 @@ async function readSnapshot(reading: Reading, run: TakenRun): Promise<TakenRun> 
     const usage = pull.connector.usage();
     return await deps.store.runs.concludePull(begun, { kind: 'named' }, null, usage);
   } catch (error) {
-    if (!(error instanceof NeedsFullRun)) throw error;
-    deps.log.info({
-      event: 'run.full-instead',
-      run: run.id,
-      connection: run.connection,
-      reason: error.because,
-    });
+    const reason = await whyFullInstead(reading, begun, error);
+    if (reason === null) throw error;
+    deps.log.info({ event: 'run.full-instead', run: run.id, connection: run.connection, reason });
     return await readEverybody(reading, await startOver(reading, begun), true);
   }
+}
+
+/**
+ * null: a full run would fare no better. An outage passes, mostly, and the lists are gone with the feed; where it did not pass by the next run, the
+ * feed, or the look-ups, may be away alone.
+ */
+async function whyFullInstead(
+  { deps, request }: Reading,
+  { kind, tenant, connection }: TakenRun,
+  error: unknown,
+): Promise<string | null> {
+  if (error instanceof NeedsFullRun) return error.because;
+  const isDown = error instanceof ConnectorError && error.failure.kind === 'unavailable';
+  if (!isDown || kind !== 'delta' || request.signal.aborted) return null;
+  const history = (await deps.store.runs.histories(tenant, [connection], deps.clock.now())).get(connection);
+  return history?.last?.failure.kind === 'unavailable'
+    ? 'what changed could not be read the time before either'
+    : null;
 }
 
 /** null: everybody has to be read. */

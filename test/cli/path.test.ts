@@ -148,9 +148,11 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
   const { runs } = await json('sync', '--all');
   // The one who was given a role by hand above is looked at again: nothing is found to change.
   expect(runs).toMatchObject([{ state: 'finished', kind: 'delta', snapshot: 'named', users: 1 }]);
+  const named = await run('sync', 'Harbor Okta', '--user', externalId, 'nobody-there');
+  expect(named.stdout).toContain('Harbor Okta: looked for 2 named users, and found 1 in ');
   const { runs: whole } = await json('sync', '--all', '--full');
   expect(whole).toMatchObject([{ state: 'finished', kind: 'full', snapshot: 'complete', users: 40 }]);
-  expect((await json('runs', '--connection', 'Harbor Okta')).items).toHaveLength(3);
+  expect((await json('runs', '--connection', 'Harbor Okta')).items).toHaveLength(4);
   const doctor = await json('doctor');
   expect(doctor.checks.filter((check: { result: string }) => check.result !== 'ok')).toEqual([]);
 });

@@ -360,7 +360,7 @@ describe('Everybody is read instead of a delta', () => {
   );
 
   it.each([{ feed: 'unavailable' }, { lookUps: 'unavailable' }] as const)(
-    'but not where the provider is down (%o): the run fails, the changes and the token stay',
+    'but not at once where the provider is down (%o): the run fails, the changes and the token stay',
     async (fault) => {
       const acme = await settled();
       acme.directory.edit('u3', { displayName: 'Edited' });
@@ -371,6 +371,22 @@ describe('Everybody is read instead of a delta', () => {
       expect(await acme.pending()).toEqual(['u3']);
     },
   );
+
+  it('where the feed is down the second time in a row, and everything else is not', async () => {
+    const acme = await settled();
+    acme.directory.edit('u3', { displayName: 'Edited' });
+    const down: Faults = { hasFeed: true, feed: 'unavailable' };
+    acme.directory.faults = { ...down, fails: { page: 1, list: 'groups' } };
+    expect(await acme.sync()).toMatchObject({ result: 'failed', failure: { kind: 'unavailable' } });
+    expect(await acme.sync()).toMatchObject({ result: 'failed', failure: { kind: 'unavailable' } });
+    acme.directory.faults = down;
+    expect(await acme.sync()).toMatchObject({ kind: 'full', snapshot: 'complete' });
+    expect(await acme.pending()).toEqual(['u3']);
+    acme.directory.edit('u4', { displayName: 'Edited' });
+    acme.directory.faults = { hasFeed: true };
+    expect(await acme.sync()).toMatchObject({ result: 'finished' });
+    expect(await acme.pending()).toEqual(['u3', 'u4']);
+  });
 
   it('where the mapping or the settings have changed', async () => {
     const acme = await settled();
