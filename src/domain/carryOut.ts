@@ -77,12 +77,13 @@ function overtaken(
   change: Approved,
   after: NonNullable<Approved['after']>,
   user: StoredAuthUser,
-  { place }: Ground,
+  { place, linkedTo }: Ground,
 ): CarriedOut {
   const same = (one: FieldChange) =>
     isPlace(one) ? place === user.tenant : canonical(user.fields[one.field] ?? null) === canonical(one.after);
   const already =
     change.kind !== 'unlink' && // which is linked, or would have been sent back
+    linkedTo === user.id && // which a link makes beside all else
     user.state === after.state &&
     change.fields.every(same) &&
     change.rolesGained.length === 0 &&

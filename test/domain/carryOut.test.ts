@@ -39,6 +39,21 @@ describe('carryOut', () => {
     expect(carryOut(change, ground).outcome).toBe('applied');
   });
 
+  const edited = { ...user, fields: { ...user.fields, email: 'new@example.test' }, version: 4 };
+  it.each<[string, Approved, Ground['user']]>([
+    ['what an update would make', update, edited],
+    ['linked, and what that would make', link, edited],
+    [
+      'suspended',
+      { ...bareUnlink, kind: 'suspend', after: { state: 'suspended', fields: {} } },
+      { ...user, state: 'suspended' },
+    ],
+  ])('finds done what somebody has made so since: %s', (_, change, there) => {
+    expect(carryOut(change, { ...here, user: there })).toEqual({ outcome: 'already-applied' });
+    const gains = { ...change, rolesGained: ['clerk'] };
+    expect(carryOut({ ...gains, baseVersion: 2 }, { ...here, user: there }).outcome).toBe('moved');
+  });
+
   it('writes the fields that change and leaves all others', () => {
     expect(carryOut(update, here)).toMatchObject({
       fields: { email: 'new@example.test', nickname: 'Countess' },
@@ -58,6 +73,7 @@ describe('carryOut', () => {
     ['the end of a link that is no more', { ...update, kind: 'unlink' }, free],
     ['the end of a link, of another version, that changes nothing else', bareUnlink, here],
     ['a link to another version', { ...link, baseVersion: 2 }, free],
+    ['a link to another version that changes nothing else', { ...link, baseVersion: 2, fields: [] }, free],
     ['an update with a role that became a hidden one', { ...update, rolesGained: ['clerk', 'vendor'] }, here],
     ['a joiner with one', { ...create, rolesGained: ['vendor'] }, nowhere],
     ['a conflict', { ...update, kind: 'conflict' }, here],

@@ -86,6 +86,27 @@ describe('An apply', () => {
     });
   });
 
+  it('finds done what somebody has made so here meanwhile: it tells nobody again, and no run proposes more', async () => {
+    const acme = await settled(2);
+    for (const id of ['u1', 'u2']) acme.directory.edit(id, { department: 'Engines' });
+    await acme.sync();
+    await acme.approveAll();
+    await acme.edit('u1', { attributes: { department: 'Engines' } });
+    const { id, version } = await acme.user('u1');
+    expect(await acme.apply()).toEqual({ applied: 1, alreadyApplied: 1, moved: 0, failed: 0, held: 0 });
+    const applied = await acme.changes({ state: ['applied'], kind: ['update'] });
+    expect(applied.map(({ externalId, outcome }) => `${externalId} ${outcome}`).sort()).toEqual([
+      ...['u1 already-applied', 'u2 applied'],
+    ]);
+    expect((await acme.user('u1')).version).toBe(version);
+    const told = (await acme.events()).filter(({ authUser }) => authUser === id);
+    expect(told.map(({ userVersion }) => userVersion)).toEqual([1, version]);
+    await acme.sync();
+    expect(await acme.live()).toEqual([]);
+    const actions = (await auditOf(install.database.url, acme.tenant)).map(({ action }) => action);
+    expect(actions.filter((action) => action === 'change.already-applied')).toHaveLength(1);
+  });
+
   it('sends back a change of the same content too, to be decided on anew', async () => {
     const acme = await settled(1);
     acme.directory.edit('u1', { department: 'Engines' });
