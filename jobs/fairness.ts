@@ -34,6 +34,7 @@ const STEPS_BACK_WITHIN_MS = 30 * 60_000;
 
 type Running = { readonly whose: Whose; readonly stepBack: AbortController };
 
+/** Of one worker and one queue. To be closed with the worker. */
 export class Fairness {
   readonly #worker: AnyWorker;
   readonly #deps: FairnessDeps;

@@ -20,6 +20,7 @@ export function shareOf(slots: number): number {
 const CALL_MS = 30_000;
 const PUT_BACK_AT_MOST = 10_000;
 
+/** Of one worker; nothing here asks the time, or any queue. */
 export class Turns {
   readonly #slots: number;
   readonly #running = new Map<string, number>();

@@ -52,6 +52,10 @@ type How = { readonly signal?: AbortSignal; readonly onProgress?: (progress: Loa
 /** How much is written in one transaction: large enough to be fast, small enough not to keep others waiting. */
 const BATCH = 2_000;
 
+/**
+ * Not at once: what was loaded before something fails, or the signal aborts, stays, and the same file loaded again goes on from there.
+ * Throws what use cases throw, with its position in the file.
+ */
 export async function carryOutLoad(
   deps: ConfigurationDeps,
   caller: Caller,

@@ -41,6 +41,7 @@ export type Refusal = {
   readonly explanation: string;
 };
 
+/** For whoever it hinders. `from`: the role that the rule asks for. */
 export function explainHindrance(because: Hindrance, { from }: { readonly from: ApproverRole }): string {
   switch (because) {
     case 'needs-role':

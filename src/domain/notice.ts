@@ -153,6 +153,7 @@ export type Message = {
 /** As many as fit into what chat services take. */
 const MOST_LINES = 20;
 
+/** One that is told alone is the title too. What is known stands behind what is new, and is left out first where there is no room. */
 export function messageOf(news: readonly Matter[], known: readonly Matter[] = []): Message {
   const [only, ...others] = news;
   const lines = [

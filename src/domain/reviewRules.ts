@@ -142,6 +142,7 @@ const ONE_APPROVAL = {
   validHours: null,
 } as const;
 
+/** What a rule says where its condition holds, before other levels have their say. */
 export function verdictOf(
   { name, decide }: Pick<ReviewRule, 'name' | 'decide'>,
   level: TenantId | null,

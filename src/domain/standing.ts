@@ -38,6 +38,7 @@ export type Found = {
   readonly looksAt: Readonly<Record<string, FieldValue>> | null;
 };
 
+/** Where several would do, the first of these. */
 export function standingOf(known: Known): Found {
   if (known.isLinked) return found('linked');
   const { change } = known;

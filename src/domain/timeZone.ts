@@ -36,6 +36,7 @@ export type LocalTime = {
   readonly date: string;
 };
 
+/** `timeZone` is one that `TimeZone` has let through. */
 export function localTime(at: Date, timeZone: string): LocalTime {
   const format = new Intl.DateTimeFormat('en-GB', {
     ...{ timeZone, weekday: 'long', hour: '2-digit', hourCycle: 'h23' },
@@ -60,6 +61,7 @@ export const UsualHours = z
   .refine(({ from, to }) => from < to, { path: ['to'], message: 'is not after from' });
 export type UsualHours = z.infer<typeof UsualHours>;
 
+/** Whether it is one of the days, and within the hours. */
 export function isUsual({ weekday, hour }: LocalTime, { days, from, to }: UsualHours): boolean {
   return days.includes(weekday) && hour >= from && hour < to;
 }

@@ -84,6 +84,7 @@ export type Undone = {
   readonly left: readonly Left[];
 };
 
+/** Of the change, what can be taken back; and what is left alone, with the reason. */
 export function undo(done: AppliedChange, ground: UndoGround, places: Places): Undone {
   const { user } = ground;
   const because = whyNot(done, ground);

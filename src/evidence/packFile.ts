@@ -6,6 +6,7 @@ import { LINES_IN_BLOCK, type PackedFile } from './manifest.ts';
 
 const BUFFER = 1 << 18;
 
+/** Holds a quarter of a megabyte at the most. To be closed: that gives what the manifest says of it. */
 export class PackFile {
   readonly #name: string;
   readonly #file: FileHandle;

@@ -7,6 +7,7 @@ import { asPosted, type Shown } from './formats.ts';
 import type { Sent } from './sent.ts';
 import { post } from './webhook.ts';
 
+/** Never throws but for the abort of the signal. `id`: the same for every attempt at one message. */
 export async function transmit(
   { mail, allowed }: Outgoing,
   { channel: { destination }, secret }: OpenedChannel,

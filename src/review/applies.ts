@@ -85,6 +85,7 @@ export async function listAppliedChanges(
   );
 }
 
+/** Throws `not-found`. */
 export async function getApply(deps: ApplyDeps, caller: Caller, id: string): Promise<ShownApply> {
   authorise(caller, 'changes.read');
   return shown(await find(deps, caller, id), deps.clock.now());

@@ -35,6 +35,7 @@ export type ChangeGroupList = {
   readonly next: string | null;
 };
 
+/** The largest groups first. Throws `invalid-input`. */
 export async function groupChanges(
   deps: ReviewDeps,
   caller: Caller,

@@ -118,6 +118,7 @@ export async function listChanges(
   return await deps.store.changes.list(caller.tenant, filter, { limit, after });
 }
 
+/** In the words of the store: of a set and of kinds, the kinds that both have; `me` is the caller. */
 export function toStoredFilter(caller: Caller, criteria: ChangeCriteria): StoredFilter {
   const { set, kind, risk, field, roleGained, roleLost, assignee, ...others } = criteria;
   return {
@@ -139,6 +140,7 @@ function kindsOf(
   return (kinds ?? CHANGE_KINDS).filter((kind) => setOf[kind] === set);
 }
 
+/** Throws `not-found`. */
 export async function getChange(deps: ReviewDeps, caller: Caller, id: string): Promise<ChangeView> {
   authorise(caller, 'changes.read');
   const change = parseId(ChangeId, id);

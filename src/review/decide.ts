@@ -88,6 +88,10 @@ export type DecisionResult = {
   readonly byName?: number;
 };
 
+/**
+ * What was shown otherwise, or may not be decided so, is named in the answer, and the rest is decided.
+ * Throws `invalid-input`, `not-found` for a connection, `changed-since-shown` for a revision that never was, `not-allowed-now`.
+ */
 export async function decide(deps: DecideDeps, caller: Caller, input: unknown): Promise<DecisionResult> {
   authorise(caller, 'changes.decide');
   const has = (member: string) => typeof input === 'object' && input !== null && member in input;

@@ -19,6 +19,7 @@ export const PairFilter = PageOptions.extend({
     .describe('Only those in these states; without it those that wait for a person.'),
 });
 
+/** Oldest first. Throws `invalid-input`. */
 export async function listPairs(
   { store }: { readonly store: Store },
   caller: Caller,

@@ -54,10 +54,12 @@ export type Reading = Pick<LastReading, 'read' | 'readBy' | 'adjusted'>;
 /** By `keyOf` a person: how they were last read. */
 export type Readings = ReadonlyMap<string, Reading>;
 
+/** As `Readings` are keyed. */
 export function keyOf({ connection, externalId }: Person): string {
   return `${connection} ${externalId}`;
 }
 
+/** In no order: see `inOrder`. */
 export function entriesOf(history: History, readings: Readings): readonly TimelineEntry[] {
   return [
     ...history.changes.flatMap((change) => entriesOfChange(change, history, readings)),

@@ -9,6 +9,7 @@ import { APPROVER_ROLES, type ApproverRole } from '../domain/reviewRules.ts';
 import { appendAudit } from './audit.ts';
 import { CONFIGURED, HAD_PART } from './configurators.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
+import { MOMENT } from './moment.ts';
 
 /** Of `policy_verdict v`: one approval by anybody who may decide is not enough. */
 const ASKS_MORE = `(v.approvals > 1 OR v.approver_role <> '${APPROVER_ROLES[0]}' OR NOT v.configurators OR v.escalate_to IS NOT NULL)`;
@@ -80,10 +81,10 @@ export const APPROVALS = `CASE WHEN ${ASKS_MORE} OR v.deadline_hours IS NOT NULL
   'rule', nullif(v.rule, ''), 'level', CASE WHEN v.level_tenant IS NULL THEN 'connection' WHEN v.level_tenant = v.tenant_id THEN 'tenant' ELSE 'above' END,
   'needed', v.approvals, 'from', v.approver_role, 'configurators', CASE WHEN v.configurators THEN 'allowed' ELSE 'refused' END,
   'escalateTo', v.escalate_to, 'validHours', v.valid_hours,
-  'deadline', to_char((${DEADLINE}) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+  'deadline', ${MOMENT(DEADLINE)},
   'overdue', coalesce(${DEADLINE} <= now() AND c.state IN ('open', 'held'), false),
   'given', coalesce((
-    SELECT json_agg(json_build_object('by', g.by, 'at', to_char(g.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'reason', g.reason) ORDER BY g.at, g.by)
+    SELECT json_agg(json_build_object('by', g.by, 'at', ${MOMENT('g.at')}, 'reason', g.reason) ORDER BY g.at, g.by)
     FROM (SELECT DISTINCT ON (a.principal_id) n.actor ->> 'name' AS by, n.reason, a.created_at AS at
           FROM approval a JOIN decision n ON n.id = a.decision_id CROSS JOIN LATERAL principal_above(a.principal_id, c.tenant_id) p
           WHERE a.change_id = c.id AND (a.counted_in = c.decision_id OR ${STANDS} AND ${RANK('p.role')} >= ${RANK('v.approver_role')}

@@ -7,6 +7,7 @@ import { appendAudit } from './audit.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { guardAgain } from './guardedAgain.ts';
 import { OPEN_AGAIN } from './guards.ts';
+import { MOMENT } from './moment.ts';
 
 /** Of `change c`, in a plan whose run is `$2`; `p` is the change of the same person that the plan proposes, if any. See `ChangeNote`. */
 export const WHY_GONE = `CASE
@@ -15,7 +16,7 @@ export const WHY_GONE = `CASE
   THEN '{"because": "agrees"}'::jsonb ELSE '{"because": "away"}'::jsonb END`;
 
 const TIME_UP = `jsonb_build_object('because', 'time-up', 'was', c.state, 'by', coalesce(d.actor ->> 'name', 'a policy rule'), 'reason', d.reason,
-  'until', to_char(d.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`;
+  'until', ${MOMENT('d.until')})`;
 
 /**
  * What was refused or held back until a time that has come waits again: held by the guard whose decision that had set aside, open where
@@ -40,7 +41,7 @@ export async function reopenDue(
 }
 
 const EXPIRED = `jsonb_build_object('because', 'expired', 'by', d.actor ->> 'name', 'reason', d.reason,
-  'until', to_char((d.created_at + make_interval(hours => v.valid_hours)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`;
+  'until', ${MOMENT('d.created_at + make_interval(hours => v.valid_hours)')})`;
 
 /** Approvals that are not good any more at a time, of `change c`, with its `decision d` and `policy_verdict v`. */
 const HAS_EXPIRED = (

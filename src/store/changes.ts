@@ -1,5 +1,4 @@
 /** Reads changes as a reviewer sees them. */
-
 import type { Approvals } from '../domain/approval.ts';
 import type { Json } from '../domain/canonical.ts';
 import {
@@ -32,6 +31,7 @@ import { APPROVALS } from './approvals.ts';
 import { type ChangeFilter, NAME } from './changeFilter.ts';
 import { findPage } from './changePages.ts';
 import type { Database, Sql } from './database.ts';
+import { MOMENT } from './moment.ts';
 import { SUBTREE } from './scope.ts';
 
 export type DecisionView = {
@@ -129,7 +129,7 @@ const VIEW = `c.id, c.tenant_id AS tenant, c.connection_id AS connection, c.exte
   ${NAME} AS name, c.kind, c.cause, c.before, c.after, c.fields, c.roles_gained AS "rolesGained", c.roles_lost AS "rolesLost",
   coalesce(c.candidates, '[]') AS candidates, encode(c.fingerprint, 'hex') AS fingerprint, c.base_version AS "baseVersion", c.state,
   CASE WHEN d.id IS NULL THEN NULL ELSE json_build_object('id', d.id, 'verdict', d.verdict, 'madeBy', d.made_by, 'by', d.actor ->> 'name', 'reason', d.reason,
-    'finding', d.finding, 'until', to_char(d.until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS decision,
+    'finding', d.finding, 'until', ${MOMENT('d.until')}, 'at', ${MOMENT('d.created_at')}) END AS decision,
   c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason", c.note, c.undoes, c.undo_reason AS "undoReason", c.revision::int AS revision, c.created_at AS "createdAt",
   CASE WHEN v.id IS NOT NULL THEN ${APPROVALS} END AS approvals,
   CASE WHEN s.change_id IS NOT NULL THEN json_build_object('id', s.principal_id, 'name', s.name) END AS assignee,

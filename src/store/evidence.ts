@@ -14,6 +14,7 @@ import type {
 import type { LaterEvent, UserNow } from '../domain/userAsOf.ts';
 import type { StoredAuditEntry } from './audit.ts';
 import type { BulkTransaction, Database } from './database.ts';
+import { MOMENT } from './moment.ts';
 import { EVER_WITHIN } from './scope.ts';
 
 /** How many rows are in memory at once. */
@@ -99,8 +100,6 @@ export type EvidentApply = {
 };
 
 export type EvidentUser = { readonly now: UserNow; readonly later: readonly LaterEvent[] };
-
-const MOMENT = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 export class Evidence {
   readonly #database: Database;

@@ -5,6 +5,7 @@ import type { ConnectionId, GuardOverrideId, PrincipalId, TenantId } from '../do
 import type { Policy } from '../domain/policy.ts';
 import { appendAudit } from './audit.ts';
 import type { Database, Sql } from './database.ts';
+import { MOMENT } from './moment.ts';
 import { SUBTREE } from './scope.ts';
 import { unknownRoles, unknownUsers } from './unknownNames.ts';
 
@@ -25,9 +26,8 @@ export type NewOverride = {
   readonly until: Date;
 };
 
-const ISO = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 const VIEW = `o.id, o.connection_id AS connection, o.tenant_id AS tenant, o.guard, o.allowed, o.actor ->> 'name' AS by, o.reason,
-  ${ISO('o.expires_at')} AS until, ${ISO('o.created_at')} AS "createdAt"`;
+  ${MOMENT('o.expires_at')} AS until, ${MOMENT('o.created_at')} AS "createdAt"`;
 
 /** Those of these connections that hold at this time. */
 export function activeOverrides(

@@ -20,6 +20,7 @@ import type { ApprovalNumber } from '../domain/timeline.ts';
 import type { StoredAuditEntry } from './audit.ts';
 import type { BulkTransaction, Database } from './database.ts';
 import { LIVE } from './livingChanges.ts';
+import { MOMENT } from './moment.ts';
 import { SUBTREE } from './scope.ts';
 
 export type Person = { readonly connection: ConnectionId; readonly externalId: ExternalId };
@@ -138,7 +139,7 @@ export class Histories {
   byHand(within: TenantId, user: AuthUserId, limit: number): Promise<readonly HandEntry[]> {
     return this.#database.bulk(within, (tx) =>
       tx.query<HandEntry>(
-        `SELECT e.tenant_id AS tenant, e.number::int AS number, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at,
+        `SELECT e.tenant_id AS tenant, e.number::int AS number, ${MOMENT('e.at')} AS at,
            e.actor, e.action, e.subject, e.details, encode(e.hash, 'hex') AS hash, r.name AS role
          FROM audit_entry e LEFT JOIN role r ON r.id::text = e.details ->> 'role' AND r.type <> 'hidden'
          WHERE e.subject ->> 'kind' = 'auth-user' AND e.subject ->> 'id' = $1::text AND e.tenant_id IN ${SUBTREE('$2::uuid')}
@@ -154,7 +155,7 @@ export class Histories {
         `SELECT d.content AS read, d.read_by AS "readBy", i.auth_user_id AS "authUser", c.id AS change,
            coalesce(i.agreed_version = a.version AND i.agreed_hash = coalesce(d.desired_hash, decode($3, 'hex')), false) AS "isAgreed",
            CASE WHEN j.id IS NOT NULL THEN json_build_object('rolesAdded', j.roles_added, 'rolesRemoved', j.roles_removed, 'place', j.place_id,
-             'by', j.actor ->> 'name', 'reason', j.reason, 'at', to_char(j.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END AS adjusted
+             'by', j.actor ->> 'name', 'reason', j.reason, 'at', ${MOMENT('j.created_at')}) END AS adjusted
          FROM (SELECT $1::uuid AS connection, $2::text AS id) who
            LEFT JOIN directory_user d ON d.connection_id = who.connection AND d.external_id = who.id
            LEFT JOIN identity i ON i.connection_id = who.connection AND i.external_id = who.id

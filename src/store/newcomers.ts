@@ -21,6 +21,7 @@ import { PlannedGroups, wideRoles } from './changeGroups.ts';
 import type { BulkTransaction } from './database.ts';
 import type { ReadUser } from './directoryUsers.ts';
 import { guardAgain } from './guardedAgain.ts';
+import { LIVE } from './livingChanges.ts';
 import { lockForPlan } from './locks.ts';
 import { readPlaces } from './places.ts';
 
@@ -66,7 +67,7 @@ export async function lockLive(
 ): Promise<Waiting | null> {
   const [row] = await tx.query<Waiting>(
     `${WAITING} WHERE c.connection_id = $1 AND c.external_id = $2
-       AND c.state IN ('open', 'approved', 'rejected', 'held', 'moved', 'failed') FOR UPDATE`,
+       AND c.state IN ${LIVE} FOR UPDATE`,
     [connection, externalId],
   );
   return row ?? null;

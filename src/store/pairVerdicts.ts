@@ -8,6 +8,7 @@ import type { BulkTransaction, Database } from './database.ts';
 import { OPEN_AGAIN } from './guards.ts';
 import { manyIds } from './ids.ts';
 import { lockForPlan } from './locks.ts';
+import { MOMENT } from './moment.ts';
 import { CONTENT, FINGERPRINT, JOINS, LEAVES } from './pairs.ts';
 import { SUBTREE } from './scope.ts';
 
@@ -27,8 +28,8 @@ const VIEW = `SELECT p.id, p.tenant_id AS tenant, p.connection_id AS connection,
     json_build_object('id', p.auth_user_id, 'name', coalesce(a.display_name, a.email, a.user_name, p.former_external_id, p.auth_user_id::text),
       'state', coalesce(a.state, 'deleted'), 'formerExternalId', p.former_external_id, 'change', l.id) AS "authUser",
     ${SHOWN} AS fingerprint, p.revision::int AS revision, p.actor ->> 'name' AS by, p.reason,
-    to_char(p.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "decidedAt",
-    to_char(p.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "createdAt"`;
+    ${MOMENT('p.decided_at')} AS "decidedAt",
+    ${MOMENT('p.created_at')} AS "createdAt"`;
 
 export type PairFilter = {
   readonly connection: ConnectionId | undefined;

@@ -11,6 +11,7 @@ import { manyIds } from './ids.ts';
 import { WAS_BACK } from './leavers.ts';
 import { LIVE } from './livingChanges.ts';
 import { tryLockForPlan } from './locks.ts';
+import { MOMENT } from './moment.ts';
 
 /** Users that one transaction purges. */
 const TOGETHER = 1_000;
@@ -81,7 +82,7 @@ export class UserPurge {
   #due(tx: Sql, { connection, afterDays }: Purging, now: Date): Promise<readonly Due[]> {
     return tx.query<Due>(
       `SELECT a.id AS user, a.tenant_id AS tenant, a.version,
-         to_char(l.deleted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "deletedAt"
+         ${MOMENT('l.deleted_at')} AS "deletedAt"
        FROM leaver l JOIN auth_user a ON a.id = l.auth_user_id AND a.state = 'deleted'
        WHERE l.connection_id = $1 AND l.deleted_at <= $2 AND NOT ${WAS_BACK('l', 'deleted_at')}
          AND NOT EXISTS (SELECT FROM change w WHERE w.auth_user_id = a.id AND w.state IN ${LIVE})
