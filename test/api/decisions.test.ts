@@ -1,5 +1,6 @@
 import { v7 } from 'uuid';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { carryOutApply } from '../../src/review/apply.ts';
 import { asOwner } from '../support/database.ts';
 import { addCustomer, fill, type Ids, type Json, type Served, serve } from './served.ts';
 
@@ -119,3 +120,67 @@ it('refuses in our own words what cannot be decided', async () => {
   });
   expect(adjusting.status).toBe(403);
 });
+
+it('sets rules, tries and tests them, lets go what they hold, sets a guard aside, and takes back what was applied', async () => {
+  const harbor = await addCustomer(served, 'Harbor');
+  const { ids: there } = await fill(served, harbor, 4);
+  const { connection, tenant } = there;
+  const key = harbor.keys['tenant-administrator'];
+  const send = (method: string, path: string, body?: unknown) => served.request(method, path, { key, body });
+  const rules = [{ name: 'look', when: 'change.kind == "create"', decide: { hold: { reason: 'HR looks' } } }];
+  const wrong = [{ ...rules[0], when: 'change.kin == 1' }];
+  expect(await send('PATCH', `/v1/tenants/${tenant}/policy`, { rules: wrong })).toMatchObject({
+    status: 400,
+    body: { fields: [{ path: 'rules.0.when', message: expect.stringContaining('line 1, column 8') }] },
+  });
+  const draft = { rules };
+  expect((await send('POST', '/v1/policy-replays', { connection, draft })).body).toMatchObject({
+    differences: [{ from: 'nothing', to: 'hold', changes: 4 }],
+  });
+  const listed = await send('POST', '/v1/policy-replays/changes', { connection, draft, to: 'hold' });
+  expect(listed.body.items).toHaveLength(4);
+  expect((await send('PATCH', `/v1/tenants/${tenant}/policy`, { rules })).status).toBe(200);
+  const cases = [{ name: 'a joiner', change: { kind: 'create' }, expect: 'hold' }];
+  expect((await send('POST', '/v1/policy-tests', { connection, cases })).body).toMatchObject({ passed: 1 });
+
+  const summary = async () =>
+    (await send('GET', `/v1/changes/summary?connection=${connection}`)).body.items[0];
+  const decided = async (body: object) =>
+    (await send('POST', '/v1/changes/decisions', { reason: 'seen', ...body })).body;
+  const set = async () => ({ revisions: [{ connection, revision: (await summary()).revision }] });
+  expect(await decided({ verdict: 'approve', ...(await set()) })).toMatchObject({ decided: 0 });
+  const { body: held } = await send('GET', `/v1/changes?connection=${connection}&state=held`);
+  expect(held.items).toHaveLength(3);
+  const until = '2026-12-31T00:00:00.000Z';
+  const [one] = held.items;
+  const named = { changes: [{ id: one.id, fingerprint: one.fingerprint }] };
+  expect(await decided({ verdict: 'reject', ...named, until })).toMatchObject({ decided: 1 });
+  expect((await send('GET', `/v1/changes/${one.id}`)).body).toMatchObject({
+    state: 'rejected',
+    decision: { until, reason: 'seen' },
+  });
+  expect(await decided({ verdict: 'approve', includeHeld: true, ...(await set()) })).toMatchObject({
+    decided: 2,
+  });
+
+  const guard = { guard: 'too-many-deletions', allowed: 5, until: inDays(2), reason: 'a move' };
+  const aside = await send('POST', `/v1/connections/${connection}/guards/overrides`, guard);
+  expect(aside).toMatchObject({ status: 201, body: { guard: 'too-many-deletions', allowed: 5 } });
+  expect((await send('DELETE', `/v1/guard-overrides/${aside.body.id}`)).status).toBe(204);
+
+  const { apply } = (await send('POST', `/v1/connections/${connection}/applies`)).body;
+  await carryOutApply(served.deps, apply, { signal: AbortSignal.timeout(30_000) });
+  const back = `/v1/applies/${apply}/undo`;
+  expect((await send('POST', back, { dryRun: true })).body).toMatchObject({ proposed: 2 });
+  const undone = await send('POST', back, { reason: 'Wrong mapping' });
+  expect(undone.body).toMatchObject({ proposed: 2, kinds: { delete: 2 } });
+  const { body: proposed } = await send('GET', `/v1/changes?connection=${connection}&cause=undo`);
+  expect(proposed.items.map(({ undoReason }: Json) => undoReason)).toEqual([
+    'Wrong mapping',
+    'Wrong mapping',
+  ]);
+});
+
+function inDays(days: number): string {
+  return new Date(served.deps.clock.now().getTime() + days * 86_400_000).toISOString();
+}
