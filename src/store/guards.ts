@@ -58,6 +58,11 @@ const concernedBy = {
   'too-many-changes': `(kind = 'update' OR ${REMOVES})`,
 } as const satisfies Record<Finding['guard'], string>;
 
+/** How many changes there are of the groups, in the states, that a condition upon changes tells: as counted with every statement. */
+const inGroups = (condition: string) =>
+  `coalesce(sum(n.changes) FILTER (WHERE ${condition.replaceAll(MOVES, `'tenant' = ANY (fields)`)}), 0)::int`;
+const standing = (condition: string) => inGroups(`${condition} AND state <> 'rejected'`);
+
 /** What waits. What was rejected takes nothing from anybody. */
 const WAITING = `c.state IN ('open', 'held', 'approved')`;
 
@@ -103,14 +108,12 @@ export async function countForGuards(
   await beginConcerned(tx);
   const count = () =>
     tx.query<typeof NONE>(
-      `SELECT count(*) FILTER (WHERE ${concernedBy['too-many-deletions']} AND state <> 'rejected')::int AS deletions,
-       count(*) FILTER (WHERE ${concernedBy['too-many-lost-roles']} AND state <> 'rejected')::int AS lost,
-       count(*) FILTER (WHERE ${concernedBy['too-many-moves']} AND state <> 'rejected')::int AS moves,
-       count(*) FILTER (WHERE ${LOSES} AND state <> 'rejected')::int AS losers,
-       count(*) FILTER (WHERE ${concernedBy['too-many-changes']} AND state <> 'rejected')::int AS changes,
-       (count(*) FILTER (WHERE kind IN ('suspend', 'delete') AND cause = ANY ($2::text[]) AND state = 'rejected')
-         + (SELECT count(*) FROM leaver l JOIN auth_user a ON a.id = l.auth_user_id AND a.state = 'suspended' WHERE l.connection_id = $1))::int AS away
-     FROM change WHERE connection_id = $1 AND state IN ('open', 'held', 'approved', 'rejected')`,
+      `SELECT ${standing(REMOVES)} AS deletions, ${standing(concernedBy['too-many-lost-roles'])} AS lost,
+         ${standing(concernedBy['too-many-moves'])} AS moves, ${standing(LOSES)} AS losers, ${standing(concernedBy['too-many-changes'])} AS changes,
+         ${inGroups(`kind IN ('suspend', 'delete') AND cause = ANY ($2::text[]) AND state = 'rejected'`)}
+           + (SELECT count(*)::int FROM leaver l JOIN auth_user a ON a.id = l.auth_user_id AND a.state = 'suspended' WHERE l.connection_id = $1) AS away
+       FROM change_count n JOIN change_group g ON g.id = n.group_id
+       WHERE n.connection_id = $1 AND n.state IN ('open', 'held', 'approved', 'rejected')`,
       [run.connection, LEAVING],
     );
   const [{ deletions, lost, moves, losers, changes, away } = NONE] = await avoiding('seqscan', tx, count);
@@ -186,13 +189,13 @@ async function countLeft(tx: BulkTransaction, run: Guarded, since: Date): Promis
 }
 
 async function countBlanked(tx: BulkTransaction, run: Guarded): Promise<ReadonlyMap<string, number>> {
-  const blanked = await avoiding('seqscan', tx, () =>
-    tx.query<{ field: string; users: number }>(
-      `SELECT f ->> 'field' AS field, count(*)::int AS users FROM change c, jsonb_array_elements(c.fields) f
-       WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'approved') AND c.kind IN ('update', 'reactivate')
-         AND f -> 'after' = 'null' AND f ->> 'field' <> 'tenant' GROUP BY 1`,
-      [run.connection],
-    ),
+  const blanked = await tx.query<{ field: string; users: number }>(
+    `SELECT f ->> 'field' AS field, sum(n.changes)::int AS users
+     FROM change_count n JOIN change_group g ON g.id = n.group_id, jsonb_array_elements(g.difference -> 'fields') f
+     WHERE n.connection_id = $1 AND n.state IN ('open', 'held', 'approved') AND g.kind IN ('update', 'reactivate')
+       AND (f ->> 'how' = 'emptied' OR f ->> 'how' = 'value' AND f -> 'after' = 'null') AND f ->> 'field' <> 'tenant'
+     GROUP BY 1 HAVING sum(n.changes) > 0`,
+    [run.connection],
   );
   return new Map(blanked.map((found) => [found.field, found.users]));
 }
