@@ -214,7 +214,7 @@ function applying(deps: OperatorDeps, caller: Caller) {
     resumeApply: (input: Parameters<typeof resumeApply>[2]) => resumeApply(deps, caller, input),
     cancelApply: (input: Parameters<typeof cancelApply>[2]) => cancelApply(deps, caller, input),
     carryOutApply: (...[id, how]: AfterDeps<typeof carryOutApply>) => carryOutApply(deps, id, how),
-    /** What policies apply by themselves, of one connection or of all. */
+    /** What policies apply by themselves, of these connections. */
     advanceApplies: (connections: readonly ConnectionId[]) => advanceApplies(deps, { connections }),
     /** Applies that a process began and did not end, or is carrying out just now. */
     unfinishedApplies: async () => {

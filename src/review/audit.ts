@@ -34,6 +34,8 @@ const KnownEnd = z
     return { tenant: tenant as TenantId, number: Number(number), hash };
   });
 type KnownEnd = z.output<typeof KnownEnd>;
+/** Of one chain. */
+type EndsByNumber = ReadonlyMap<number, readonly KnownEnd[]>;
 
 export const VerifiedTenants = z.strictObject({
   tenant: TenantId.optional().describe('Of this tenant alone; without it of your own and all below it.'),
@@ -53,18 +55,19 @@ export async function verifyAudit(
   input: unknown,
 ): Promise<{ tenants: readonly VerifiedChain[] }> {
   authorise(caller, 'audit.read');
-  const { tenant, known: ends } = parseInput(VerifiedTenants, input);
-  const chosen =
+  const { tenant, known: seen } = parseInput(VerifiedTenants, input);
+  const meant = seen.filter((end) => tenant === undefined || end.tenant === tenant);
+  const ends = Map.groupBy(meant, (end) => end.tenant);
+  const chosen = new Set(
     tenant === undefined
       ? await deps.store.audit.tenants(caller.tenant)
-      : [await known(deps, caller, tenant)];
-  // Of a chain that is gone altogether, nothing but what was seen earlier tells.
-  const seen = await Promise.all(
-    [...new Set(ends.map((end) => end.tenant))].map((one) => known(deps, caller, one)),
+      : [await known(deps, caller, tenant)],
   );
+  // Of a chain that is gone altogether, nothing but what was seen earlier tells.
+  for (const one of ends.keys()) if (!chosen.has(one)) chosen.add(await known(deps, caller, one));
   const tenants: VerifiedChain[] = [];
-  for (const one of new Set([...chosen, ...seen])) {
-    const own = ends.filter((end) => end.tenant === one);
+  for (const one of chosen) {
+    const own = Map.groupBy(ends.get(one) ?? [], ({ number }) => number);
     const verify = (chain: ReadChain) => verifyChain(chain, one, own);
     const found = await deps.store.audit.ofOneMoment(caller.tenant, one, verify); // a chain has to be read in its order
     const { name = null } = (await deps.store.tenants.get(caller.tenant, one)) ?? {};
@@ -76,7 +79,7 @@ export async function verifyAudit(
 async function verifyChain(
   chain: ReadChain,
   tenant: TenantId,
-  ends: readonly KnownEnd[],
+  ends: EndsByNumber,
 ): Promise<Omit<VerifiedChain, 'tenantName'>> {
   let number = 0;
   let hash = START_OF_CHAIN;
@@ -101,7 +104,7 @@ async function verifyChain(
   if (head.number > number) return broken(number + 1, 'the end of the log was cut off');
   if (head.number < number || head.hash !== hash)
     return broken(number, 'the recorded end of the log is not the one of its entries');
-  if (ends.some((end) => end.number > number))
+  if ([...ends.keys()].some((end) => end > number))
     return broken(
       number + 1,
       'the log went on when it was seen earlier: its end was cut off, and the record of it',
@@ -112,10 +115,10 @@ async function verifyChain(
 type Link = { readonly number: number; readonly hash: string };
 
 /** null: the entry follows the one before it. */
-function whatIsWrong(entry: StoredAuditEntry, before: Link, ends: readonly KnownEnd[]): string | null {
+function whatIsWrong(entry: StoredAuditEntry, before: Link, ends: EndsByNumber): string | null {
   if (entry.number !== before.number + 1) return 'the entry is missing';
   if (chainHash(before.hash, entry.number, entry.at, entry) !== entry.hash) return 'the entry was altered';
-  const isAnother = ends.some(({ number, hash }) => number === entry.number && hash !== entry.hash);
+  const isAnother = ends.get(entry.number)?.some(({ hash }) => hash !== entry.hash) ?? false;
   return isAnother ? 'the log up to here is another one than was seen earlier' : null;
 }
 

@@ -333,6 +333,11 @@ describe('The audit log beside an earlier evidence pack', () => {
     const known = [`${acme.tenant}/${head.number}/${head.hash}`];
     const verified = async () => (await verifyAudit(install, acme.administrator, { known })).tenants[0];
     expect(await verified()).toMatchObject({ ok: true });
+    const others = [...known, `${neighbour.tenant}/1/${'0'.repeat(64)}`];
+    const alone = { tenant: acme.tenant, known: others };
+    expect(await verifyAudit(install, install.operator, alone)).toMatchObject({
+      tenants: [{ tenant: acme.tenant, ok: true }],
+    });
     const foreign = verifyAudit(install, neighbour.administrator, { known });
     await expect(foreign).rejects.toMatchObject({ code: 'not-found' });
     await asOwner(install.database.url, async (client) => {
