@@ -1,7 +1,14 @@
 /** Cases that a policy is tested by: changes as a person writes them down, and what is expected of the rules. */
 import { z } from 'zod';
 import type { Fields, FieldValue } from './authUser.ts';
-import { type Cause, CHANGE_KINDS, causes, type FieldChange, type ProposedChange } from './change.ts';
+import {
+  type Cause,
+  CHANGE_KINDS,
+  type ChangeKind,
+  causes,
+  type FieldChange,
+  type ProposedChange,
+} from './change.ts';
 import type { JudgedChange, JudgedPlace } from './changeExpression.ts';
 import { PROVIDERS, TEXT_ATTRIBUTES } from './directory.ts';
 import type { ConnectionId, ExternalId, TenantId } from './ids.ts';
@@ -94,10 +101,11 @@ const usualCause = {
   link: 'matched-by-email',
   reactivate: 'returned',
   update: 'edited',
+  unlink: 'undo', // nothing else ends a link
   suspend: 'suspended',
   delete: 'left',
   conflict: 'match-unsure',
-} as const;
+} as const satisfies Record<ChangeKind, Cause>;
 
 type Described = { state: string; fields: Fields; roles: readonly string[]; tenant?: string };
 
@@ -114,19 +122,30 @@ function describe(shared: z.infer<typeof Side>, own: z.infer<typeof Side>): Desc
 /** The change that a case speaks of, as a plan would have proposed it. */
 export function changeOf({ change: given }: Pick<PolicyCase, 'change'>): JudgedChange {
   const { kind, user } = given;
-  const before = kind === 'create' ? null : describe(user, { state: stateBefore(kind), ...given.before });
-  const after = kind === 'conflict' ? null : describe(user, { state: stateAfter(kind), ...given.after });
-  const [had, has] = [before?.roles ?? [], after?.roles ?? []];
+  const before = isOfNobody(given) ? null : describe(user, { state: stateBefore(kind), ...given.before });
+  const after = describe(stays(given), { state: stateAfter(kind), ...given.after });
+  const [had, has] = [before?.roles ?? [], after.roles];
   const change = {
     kind,
-    cause: given.cause ?? (usualCause as Partial<Record<typeof kind, Cause>>)[kind] ?? 'edited',
+    cause: given.cause ?? usualCause[kind],
     before,
     after,
-    fields: before === null || after === null ? [] : fieldsBetween(before, after),
+    fields: before === null ? [] : fieldsBetween(before, after),
     rolesGained: has.filter((role) => !had.includes(role)),
-    rolesLost: before === null || after === null ? [] : had.filter((role) => !has.includes(role)),
+    rolesLost: had.filter((role) => !has.includes(role)),
   };
   return { ...change, ...assessed(change, given.risk, given.riskSignals) };
+}
+
+/** There is no auth user yet. A conflict is about whoever comes, unless the case says who is there. */
+function isOfNobody({ kind, before }: PolicyCase['change']): boolean {
+  return kind === 'create' || (kind === 'conflict' && Object.keys(before).length === 0);
+}
+
+/** What is the same after the change: of whoever is suspended or deleted, all that they have. */
+function stays({ kind, user, before }: PolicyCase['change']): z.infer<typeof Side> {
+  if (kind !== 'suspend' && kind !== 'delete') return user;
+  return { ...user, ...before, custom: { ...user.custom, ...before.custom } };
 }
 
 const stateBefore = (kind: JudgedChange['kind']) => (kind === 'reactivate' ? 'suspended' : 'active');
