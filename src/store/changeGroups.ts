@@ -82,7 +82,7 @@ export class PlannedGroups {
     const content = JSON.stringify(facts);
     const known = this.#known.get(content);
     if (known !== undefined) return known;
-    const id = idFrom(hash('sha256', `${this.#run.connection} ${content}`, 'hex'));
+    const id = idOf(this.#run, content);
     this.#known.set(content, id);
     this.#unwritten.push({ ...toRow(id, this.#run, facts), first_id: changeId });
     return id;
@@ -110,12 +110,45 @@ export class PlannedGroups {
     // Now, when none of them waits to be stored: a statement takes each once.
     if (this.#known.size > REMEMBERED) this.#known.clear();
     if (this.#newcomers.size > REMEMBERED) this.#newcomers.clear();
-    await tx.query(
-      `INSERT INTO change_group SELECT * FROM jsonb_populate_recordset(NULL::change_group, $1::jsonb) ON CONFLICT (id)
-       DO UPDATE SET first_id = excluded.first_id WHERE change_group.first_id > excluded.first_id`,
-      [JSON.stringify(rows)],
-    );
+    await store(tx, rows);
   }
+}
+
+async function store(sql: Sql, rows: readonly object[]): Promise<void> {
+  await sql.query(
+    `INSERT INTO change_group SELECT * FROM jsonb_populate_recordset(NULL::change_group, $1::jsonb) ON CONFLICT (id)
+     DO UPDATE SET first_id = excluded.first_id WHERE change_group.first_id > excluded.first_id`,
+    [JSON.stringify(rows)],
+  );
+}
+
+type Described = Of & Pick<GroupFacts, 'kind' | 'cause' | 'risk' | 'riskSignals'>;
+
+/**
+ * Puts the changes `c` that `where` names, which are history, in groups that say of them what they were and how risky, and nothing of
+ * fields, values and roles. Groups that have no change by then stay until the connection's next plan, or `removeEmptyGroups`.
+ */
+export async function groupWithoutValues(sql: Sql, where: string, values: readonly unknown[]): Promise<void> {
+  const found = await sql.query<Described & { readonly first: string; readonly groups: readonly string[] }>(
+    `SELECT g.tenant_id AS tenant, g.connection_id AS connection, g.kind, g.cause, g.risk, g.risk_signals AS "riskSignals",
+       (array_agg(c.id ORDER BY c.id))[1] AS first, array_agg(DISTINCT g.id) AS groups
+     FROM change c JOIN change_group g ON g.id = c.group_id WHERE ${where} GROUP BY 1, 2, 3, 4, 5, 6`,
+    values,
+  );
+  const rows = found.map(({ first, groups, tenant, connection, ...said }) => {
+    const nothing = { fields: [], rolesGained: [], rolesLost: [] };
+    const cause = said.kind === 'conflict' ? said.cause : null;
+    const difference: Difference = { kind: said.kind, cause, place: null, ...nothing };
+    const facts: GroupFacts = { ...said, difference, department: null, orgUnit: null, ...nothing };
+    const id = idOf({ tenant, connection }, JSON.stringify(facts));
+    return { ...toRow(id, { tenant, connection }, facts), first_id: first, groups };
+  });
+  await store(sql, rows);
+  await sql.query(
+    `UPDATE change c SET group_id = r.id FROM jsonb_to_recordset($${values.length + 1}::jsonb) AS r (id uuid, groups uuid[])
+     WHERE c.group_id = ANY (r.groups) AND c.group_id <> r.id AND (${where})`,
+    [...values, JSON.stringify(rows)],
+  );
 }
 
 function toRow(id: string, { tenant, connection }: Of, facts: GroupFacts): object {
@@ -137,8 +170,9 @@ function toRow(id: string, { tenant, connection }: Of, facts: GroupFacts): objec
   };
 }
 
-/** Of 32 hexadecimal digits, the first ones. */
-function idFrom(digits: string): string {
+/** @param content what stands in the group, as JSON */
+function idOf({ connection }: Of, content: string): string {
+  const digits = hash('sha256', `${connection} ${content}`, 'hex');
   return digits.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 

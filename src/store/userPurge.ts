@@ -6,6 +6,7 @@
 import type { AuditEntry } from '../domain/audit.ts';
 import type { AuthUserId, ConnectionId, ExternalId, TenantId } from '../domain/ids.ts';
 import { appendToChains, type ChainedEntry } from './auditChains.ts';
+import { groupWithoutValues, removeEmptyGroups } from './changeGroups.ts';
 import type { BulkTransaction, Database, Sql } from './database.ts';
 import { manyIds } from './ids.ts';
 import { WAS_BACK } from './leavers.ts';
@@ -59,6 +60,7 @@ export class UserPurge {
       if (due.length === 0) return 0;
       const ids = due.map(({ user }) => user);
       await removeTraces(tx, ids);
+      await removeEmptyGroups(tx, of.connection);
       await tx.query(
         `UPDATE auth_user SET user_name = NULL, email = NULL, email_key = NULL, display_name = NULL, attributes = '{}', version = version + 1,
            purged_at = $2, updated_at = $2 WHERE id = ANY ($1::uuid[])`,
@@ -108,10 +110,14 @@ async function removeTraces(tx: BulkTransaction, users: readonly AuthUserId[]): 
   const bare = (side: string) =>
     `${side} = CASE WHEN ${side} IS NULL THEN NULL ELSE jsonb_build_object('state', ${side} -> 'state', 'fields', '{}'::jsonb, 'roles', '[]'::jsonb) END`;
   const ofChange = `external_id = '${PURGED}', ${bare('before')}, ${bare('after')}, fields = '[]', candidates = NULL, parts = NULL`;
-  const statements = [
-    `UPDATE change SET ${ofChange} WHERE auth_user_id = ANY ($1::uuid[])`,
+  const theirChanges = [
+    'auth_user_id = ANY ($1::uuid[])',
     // What was once proposed before they became an auth user.
-    `UPDATE change SET ${ofChange} WHERE state = 'superseded' AND auth_user_id IS NULL AND (connection_id, external_id) IN (${theirs})`,
+    `state = 'superseded' AND auth_user_id IS NULL AND (connection_id, external_id) IN (${theirs})`,
+  ].map((which) => `SELECT id FROM change WHERE ${which}`);
+  await groupWithoutValues(tx, `c.id IN (${theirChanges.join(' UNION ALL ')})`, [users]);
+  const statements = [
+    ...theirChanges.map((which) => `UPDATE change SET ${ofChange} WHERE id IN (${which})`),
     `DELETE FROM change_comment WHERE (connection_id, external_id) IN (${theirs})`,
     `DELETE FROM adjustment WHERE (connection_id, external_id) IN (${theirs})`,
     `DELETE FROM pair WHERE auth_user_id = ANY ($1::uuid[])`,

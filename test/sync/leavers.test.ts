@@ -265,7 +265,7 @@ describe('Whoever was deleted long ago', () => {
       attributes: {},
     });
     expect(user).toMatchObject({ purgedAt: install.clock.now(), roles: [], identities: [] });
-    expect(await traces(acme.tenant, ['ada-17', 'ada obi', 'ada.obi'])).toEqual([]);
+    expect(await traces(acme.tenant, ['ada-17', 'ada obi', 'ada.obi', 'engines'])).toEqual([]);
     expect((await acme.events()).at(-1)).toMatchObject({ type: 'user.purged', authUser: id });
     const { items } = await getTimeline(install, acme.administrator, { user: id });
     expect(items).toContainEqual(expect.objectContaining({ action: 'auth-user.purged' }));
