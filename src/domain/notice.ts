@@ -107,6 +107,7 @@ export function lookAtMatters(
   const noticeOf = (matter: Matter) => byKey.get(key(matter.kind, subjectOf(matter)));
   const wanted = matters.filter(({ kind }) => [...telling.immediately, ...telling.inDigest].includes(kind));
   const news = wanted.filter((matter) => isNews(matter.amount, noticeOf(matter)?.toldAmount ?? null));
+  const areNews = new Set(news);
   const now = news.filter(({ kind }) => telling.immediately.includes(kind));
   const inDigest = (of: readonly Matter[]) => of.filter(({ kind }) => telling.inDigest.includes(kind));
   const digested = isDigestDue ? inDigest(news) : [];
@@ -119,7 +120,7 @@ export function lookAtMatters(
     digest:
       digested.length === 0
         ? null
-        : { news: digested, known: inDigest(wanted).filter((matter) => !news.includes(matter)) },
+        : { news: digested, known: inDigest(wanted).filter((matter) => !areNews.has(matter)) },
   };
 }
 
