@@ -2,9 +2,10 @@
 
 import { awaitedInWords, ruleInWords } from '../domain/approval.ts';
 import { FIELD_NAMES } from '../domain/attributes.ts';
-import type { AuthUserState, FieldValue } from '../domain/authUser.ts';
+import type { AuthUserState, Fields, FieldValue } from '../domain/authUser.ts';
 import { type ChangeSetName, type ChangeState, causes, explainNote, setOf } from '../domain/change.ts';
 import { explainFinding } from '../domain/guard.ts';
+import { linkedBecause } from '../domain/matching.ts';
 import { Problem } from '../domain/problem.ts';
 import { asTyped } from './asTyped.ts';
 import type { Operator } from './operator.ts';
@@ -71,7 +72,7 @@ export function effectOf(change: ShownChange, known: KnownAs = new Map()): strin
     case 'create':
       return [placed('a new auth user', change), ...roles].join('; ');
     case 'link':
-      return ['linked to the auth user with this address', ...fieldsOf(change), ...roles].join('; ');
+      return [linkedTo(change), ...fieldsOf(change), ...roles].join('; ');
     case 'reactivate':
       return [
         `${states.before ?? 'not active'} → ${states.after ?? 'active'}`,
@@ -97,6 +98,17 @@ export function effectOf(change: ShownChange, known: KnownAs = new Map()): strin
           .join('; ') || 'needs a person'
       );
   }
+}
+
+function linkedTo({ before, after }: ShownChange): string {
+  const because = linkedBecause(fieldsIn(before), fieldsIn(after));
+  return because === null
+    ? 'linked to the auth user whom a rule names'
+    : `linked to the auth user who ${because}`;
+}
+
+function fieldsIn(side: ShownChange['before']): Fields {
+  return side !== null && typeof side === 'object' && 'fields' in side ? (side['fields'] as Fields) : {};
 }
 
 function fieldsOf(change: ShownChange): string[] {

@@ -251,6 +251,8 @@ function describeRun(cli: Cli, connection: ListedConnection, run: RunView, named
 
 function readInWords({ kind, snapshot, users, groups }: RunView, named: number): string {
   if (snapshot !== 'named') return `read ${counted(users, 'user')} and ${counted(groups, 'group')}`;
+  // Who is gone without a trace is proposed, and is none of those who were read.
+  if (kind !== 'targeted' && users === 0) return 'looked for what changed since the last run';
   if (kind !== 'targeted') return `looked at the ${counted(users, 'user')} who changed since the last run`;
   if (named <= users) return `looked at ${counted(users, 'named user')}`;
   return `looked for ${counted(named, 'named user')}, and found ${grouped(users)}`;

@@ -199,6 +199,13 @@ function candidateOf({ user, rules }: Hit, { placeOf }: MatchContext, cause: Cau
   return { authUser: user.id, because: `${text}${unverified}`, evidence };
 }
 
+/** Why a link is proposed, as far as the two show it: `has the same address`. null: by what an expression alone compares. */
+export function linkedBecause(stored: Fields, wanted: Fields): string | null {
+  const keys: readonly Key[] = ['email', 'employeeId', 'userName'];
+  const same = keys.filter((key) => sameKey(key, wanted, stored)).map((key) => shared[key]);
+  return same.length === 0 ? null : inOneSentence(same);
+}
+
 function inOneSentence(parts: readonly string[]): string {
   const last = parts.at(-1) ?? '';
   return parts.length < 2 ? last : `${parts.slice(0, -1).join(', ')} and ${last}`;

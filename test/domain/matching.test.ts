@@ -4,6 +4,7 @@ import type { TenantId } from '../../src/domain/ids.ts';
 import {
   compileMatching,
   type FoundAuthUser,
+  linkedBecause,
   Matching,
   match,
   matchKeysOf,
@@ -207,5 +208,19 @@ describe('Matching', () => {
   it('takes an expression that cannot be evaluated for somebody for a no', () => {
     const badge = fits('user.custom.badge == candidate.custom.badge');
     expect(matched([badge], [{ fields: { employeeId: 'E-7' } }])).toBe('none');
+  });
+});
+
+describe('What a link is because of', () => {
+  it.each([
+    [{ email: 'Ada@acme.example' }, 'has the same address'],
+    [
+      { email: 'other@acme.example', employeeId: 'e-7', userName: 'ADA' },
+      'has the same employee number and has the same user name',
+    ],
+    [{ email: 'other@acme.example' }, null],
+  ])('%j: %s', (stored, because) => {
+    const wanted = { email: 'ada@acme.example', employeeId: 'E-7', userName: 'ada' };
+    expect(linkedBecause(stored, wanted)).toBe(because);
   });
 });
