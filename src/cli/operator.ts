@@ -126,7 +126,7 @@ import {
   updateTenant,
   verifyDomain,
 } from '../tenancy/tenants.ts';
-import { getUser, listUsers } from '../tenancy/users.ts';
+import { editUser, getUser, listUsers } from '../tenancy/users.ts';
 
 export type OperatorDeps = ConnectionDeps &
   DomainClaimDeps &
@@ -159,6 +159,7 @@ export async function openOperator(deps: OperatorDeps, osUser: string) {
     ...rolesAndPlans(bound),
     listUsers: bound(listUsers),
     getUser: bound(getUser),
+    editUser: bound(editUser),
     explainUser: bound(explainUser),
     getTimeline: bound(getTimeline),
     explainPerson: bound(explainPerson),

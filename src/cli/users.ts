@@ -1,11 +1,12 @@
 /** `rollcall users`: auth users, where they come from, and roles given by hand. */
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { AUTH_USER_STATES, type AuthUserState } from '../domain/authUser.ts';
 import { PROVIDERS, type Provider } from '../domain/directory.ts';
 import type { ConnectionId } from '../domain/ids.ts';
 import { Problem } from '../domain/problem.ts';
 import type { App, Cli } from './cli.ts';
 import { valueInWords } from './describe.ts';
+import { objectIn } from './directoryOptions.ts';
 import { examples } from './examples.ts';
 import { atLeastOne, type Page, pagesOf, remembered, writeItems } from './lists.ts';
 import { type Cell, harmless, type Style } from './terminal.ts';
@@ -49,6 +50,7 @@ export function addUserCommands(program: Command, cli: Cli): void {
     .action((user: string) => cli.withApp((app) => showUser(cli, app, user)));
   examples(show, 'rollcall users show ada.obi@harbor.example');
   addReadingCommands(users, cli);
+  addEditCommand(users, cli);
   const grant = users
     .command('grant')
     .description('give a role by hand; it stays whatever a directory says')
@@ -262,4 +264,65 @@ async function setRole(
   );
   const names = [...new Set(await Promise.all(held))].join(', ');
   cli.terminal.line(`Roles now: ${harmless(names) || 'none'}.`);
+}
+
+type EditOptions = {
+  readonly userName?: string;
+  readonly email?: string;
+  readonly displayName?: string;
+  readonly attribute?: Readonly<Record<string, string | null>>;
+  readonly attributesFile?: string;
+};
+
+function addEditCommand(users: Command, cli: Cli): void {
+  const edit = users
+    .command('edit')
+    .description('change fields by hand; what the directory owns, the next sync proposes to set back')
+    .argument('<user>', 'id, address or user name')
+    .option('--user-name <text>', "'' for none")
+    .option('--email <address>', "'' for none")
+    .option('--display-name <text>', "'' for none")
+    .option('--attribute <name=value...>', 'these and no others; nothing after = removes one', collect)
+    .option(
+      '--attributes-file <file>',
+      'the same as JSON, for numbers, lists, true and false; - reads standard input',
+    )
+    .action((user: string, options: EditOptions) =>
+      cli.withApp((app) => editFields(cli, app, user, options)),
+    );
+  examples(
+    edit,
+    "rollcall users edit ada.obi@harbor.example --display-name 'Ada Obi-Lee' --attribute nickname=Ada",
+    'rollcall users edit ada.obi@harbor.example --attribute nickname=',
+  );
+}
+
+function collect(text: string, before: Readonly<Record<string, string | null>> = {}) {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Write name=value.');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) || null };
+}
+
+async function editFields(
+  cli: Cli,
+  app: App,
+  text: string,
+  { userName, email, displayName, attribute, attributesFile }: EditOptions,
+): Promise<void> {
+  const { terminal } = cli;
+  const stored = attributesFile === undefined ? {} : objectIn(attributesFile, '--attributes-file');
+  const attributes = { ...stored, ...attribute } as Record<string, string | null>; // which are read where they are stored
+  const texts = Object.entries({ userName, email, displayName }).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value === '' ? null : value]],
+  );
+  const before = await findUser(app, text);
+  const user = await app.operator.editUser({
+    ...{ user: before.id, version: before.version, attributes },
+    ...Object.fromEntries(texts),
+  });
+  if (terminal.json) return terminal.document(user);
+  if (user.version === before.version) return terminal.line('It is so already.');
+  const name = harmless(user.displayName ?? user.email ?? user.userName ?? user.id);
+  terminal.line(`Edited ${name}: version ${user.version}.`);
+  cli.next(`explain ${user.id}`);
 }

@@ -79,12 +79,13 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
     waiting: 0,
     refused: [],
   });
-  expect(await json('hold', second.id, '--reason', 'Asked HR')).toEqual({
+  expect(await json('hold', second.id, '--reason', 'Asked HR', '--until', '7d')).toEqual({
     verdict: 'hold',
     decided: 1,
     waiting: 0,
     refused: [],
   });
+  expect((await run('show', second.id)).stdout).toMatch(/held until \d{4}-\S+ by operator:\S+: Asked HR/);
   const unseen = await run('approve', '--connection', 'Harbor Okta', '--all', '--reason', 'All of them');
   expect(unseen).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('--revision') });
   const approved = await json(
@@ -120,6 +121,32 @@ it('leads from an empty folder to applied changes, and the audit log holds', {
   await json('roles', 'add', 'editor');
   const granted = await json('users', 'grant', users.items[0].email, 'editor');
   expect(granted.roles.map((role: { name: string }) => role.name)).toEqual(['editor', 'member']);
+  const edited = await run(
+    'users',
+    'edit',
+    one.id,
+    '--display-name',
+    'Ada B',
+    '--attribute',
+    'nickname=A',
+    'level=',
+  );
+  expect(edited).toMatchObject({ code: 0, stdout: `Edited Ada B: version ${one.version + 2}.\n` });
+  const nobody = await run('users', 'edit', one.id, '--email', 'nobody');
+  expect(nobody).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--email: is not an e-mail address'),
+  });
+  const set = await json(
+    'users',
+    'edit',
+    one.id,
+    '--display-name',
+    one.displayName,
+    '--attribute',
+    'nickname=',
+  );
+  expect(set).toMatchObject({ displayName: one.displayName, attributes: one.attributes });
   const revoked = await run('users', 'revoke', users.items[0].email, 'member');
   expect(revoked).toMatchObject({ code: 3, stderr: expect.stringContaining('comes from a directory') });
 
