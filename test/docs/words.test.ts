@@ -56,6 +56,22 @@ describe('the page about the architecture', () => {
   });
 });
 
+it('the page about operations has every event that is logged', () => {
+  const logged = ['src', 'jobs'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.includes('generated'))
+      .flatMap((name) => [
+        ...documentAt(`${folder}/${name}`).text.matchAll(/\blog\)?[.]\w+\(\s*\{\s*event: '([\w.-]+)'/g),
+      ])
+      .map(([, event = '']) => event),
+  );
+  const told = new Set(
+    [...sectionOf(operations, '## Logs').text.matchAll(/`([\w.-]+)`/g)].map(([, event]) => event),
+  );
+  expect(logged.length).toBeGreaterThan(40);
+  expect([...new Set(logged)].filter((event) => !told.has(event))).toEqual([]);
+});
+
 it('the glossary names no file that is not there', async () => {
   const { existsSync } = await import('node:fs');
   const files = [...glossary.text.matchAll(/`((?:src|connectors|jobs|prisma|simulators)\/[\w./]+)`/g)];
