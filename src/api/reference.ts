@@ -1,7 +1,7 @@
 /** The reference at /docs: the OpenAPI document as one plain page, rendered once, without scripts and without anything from elsewhere. */
 import { hash } from 'node:crypto';
+import { escaped } from '../domain/html.ts';
 import { type ProblemCode, problemCodes } from '../domain/problem.ts';
-import { escaped } from './html.ts';
 import type { Document, Operation } from './openapi.ts';
 import { meaningOf, statusOf } from './problems.ts';
 

@@ -1,10 +1,10 @@
 /** What the pages of the sign-in look like: rendered here, without scripts, and without anything from elsewhere. */
 import { hash } from 'node:crypto';
 import { minute } from '../domain/clock.ts';
+import { html, type Markup } from '../domain/html.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type ProblemCode, problemCodes } from '../domain/problem.ts';
 import type { Session, SignInProvider } from '../domain/signIn.ts';
-import { html, type Markup } from './html.ts';
 
 const style = `
 :root { color-scheme: light dark; --line: light-dark(#d8dee4, #3d444d); --soft: light-dark(#59636e, #9198a1); --fill: light-dark(#f6f8fa, #151b23); }

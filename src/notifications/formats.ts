@@ -2,6 +2,7 @@
  * What a message looks like as mail and in chat. Whatever is shown may hold anything: names of people come from directories. So nothing of
  * it is ever markup, a link, a mention or another header.
  */
+import { html } from '../domain/html.ts';
 import type { Message } from '../domain/notice.ts';
 
 /** A message as its readers see it. */
@@ -88,30 +89,22 @@ export function asText(shown: Shown): string {
   ].join('\n');
 }
 
-const MARKUP: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-const html = (text: string) => text.replaceAll(/[&<>"']/g, (character) => MARKUP[character] ?? '');
-
+/** Names, and all else that is shown, are text in it. */
 export function asHtml(shown: Shown): string {
   const { news, known } = parts(shown);
   const written = ({ text, link, command, people }: ShownLine) => {
-    const names =
-      people.length === 0 ? '' : `<ul>${people.map((name) => `<li>${html(name)}</li>`).join('')}</ul>`;
-    const open = link === null ? '' : `<a href="${html(link)}">${OPEN}</a> `;
-    return `<p>${html(text)}</p>${names}<p>${open}<code>${html(command)}</code></p>`;
+    const names = people.length === 0 ? null : html`<ul>${people.map((name) => html`<li>${name}</li>`)}</ul>`;
+    const open = link === null ? null : html`<a href="${link}">${OPEN}</a> `;
+    return html`<p>${text}</p>${names}<p>${open}<code>${command}</code></p>`;
   };
   const body = [
     ...news.map(written),
-    ...(known.length === 0 ? [] : [`<p>${STILL_SO}</p>`, ...known.map(written)]),
-    ...(shown.more === 0 ? [] : [`<p>${moreInWords(shown.more)}</p>`]),
-    `<hr><p><small>${html(shown.footer)}</small></p>`,
+    ...(known.length === 0 ? [] : [html`<p>${STILL_SO}</p>`, ...known.map(written)]),
+    ...(shown.more === 0 ? [] : [html`<p>${moreInWords(shown.more)}</p>`]),
+    html`<hr><p><small>${shown.footer}</small></p>`,
   ];
-  return `<!doctype html><html><head><meta charset="utf-8"><title>${html(shown.title)}</title></head><body>${body.join('')}</body></html>`;
+  return html`<!doctype html><html><head><meta charset="utf-8"><title>${shown.title}</title></head><body>${body}</body></html>`
+    .text;
 }
 
 /** Slack reads these three in what it formats, and nothing else of them (https://api.slack.com/reference/surfaces/formatting#escaping). */

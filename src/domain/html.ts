@@ -1,4 +1,4 @@
-/** Text that becomes HTML. */
+/** Text that becomes HTML: of pages, and of mail. */
 
 export function escaped(text: string): string {
   return text
