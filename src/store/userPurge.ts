@@ -107,6 +107,7 @@ const PURGED = 'purged' as ExternalId;
 
 async function removeTraces(tx: BulkTransaction, users: readonly AuthUserId[]): Promise<void> {
   const theirs = 'SELECT connection_id, external_id FROM identity WHERE auth_user_id = ANY ($1::uuid[])';
+  const isTheirs = `FROM theirs t WHERE t.connection_id = r.connection_id AND t.external_id = p ->> 'example'`;
   const bare = (side: string) =>
     `${side} = CASE WHEN ${side} IS NULL THEN NULL ELSE jsonb_build_object('state', ${side} -> 'state', 'fields', '{}'::jsonb, 'roles', '[]'::jsonb) END`;
   const ofChange = `external_id = '${PURGED}', ${bare('before')}, ${bare('after')}, fields = '[]', candidates = NULL, parts = NULL`;
@@ -128,6 +129,11 @@ async function removeTraces(tx: BulkTransaction, users: readonly AuthUserId[]): 
          ORDER BY id DESC LIMIT ${KEPT_RUNS}) r)
      DELETE FROM staged_user s USING kept k JOIN theirs t USING (connection_id) WHERE s.run_id = k.id AND s.external_id = t.external_id`,
     `DELETE FROM directory_user WHERE (connection_id, external_id) IN (${theirs})`,
+    // Of whom a run could make nothing, it names one.
+    `WITH theirs AS MATERIALIZED (${theirs})
+     UPDATE sync_run r SET problems = (SELECT jsonb_agg(CASE WHEN EXISTS (SELECT ${isTheirs}) THEN jsonb_set(p, '{example}', '"${PURGED}"') ELSE p END)
+       FROM jsonb_array_elements(r.problems) AS p)
+     WHERE r.connection_id IN (SELECT connection_id FROM theirs) AND EXISTS (SELECT FROM jsonb_array_elements(r.problems) AS p WHERE EXISTS (SELECT ${isTheirs}))`,
     // Each found by a key of its own: the events are everybody's.
     `UPDATE event e SET data = data - 'externalId' FROM change c WHERE c.auth_user_id = ANY ($1::uuid[]) AND e.change_id = c.id`,
     `UPDATE event SET data = data - 'externalId' WHERE auth_user_id = ANY ($1::uuid[]) AND change_id IS NULL`,

@@ -248,6 +248,10 @@ describe('Whoever was deleted long ago', () => {
     directory.edit('ada-17', { department: 'Engines' });
     await acme.syncAndApply();
     const { id } = await acme.user('ada-17');
+    directory.faults = { unreadable: ['ada-17'] };
+    await acme.sync();
+    expect(await traces(acme.tenant, ['ada-17'])).toContain('sync_run');
+    directory.faults = {};
     directory.remove('ada-17');
     directory.group('g', []);
     await acme.syncAndApply();
