@@ -1,5 +1,5 @@
 /** `rollcall config`: what there is as a file, what a file would change, and loading it. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Json } from '../domain/canonical.ts';
@@ -9,6 +9,7 @@ import type { App, Cli } from './cli.ts';
 import { contentOf } from './directoryOptions.ts';
 import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
+import { writeOut } from './outFile.ts';
 import { counted, grouped, harmless, type Style, type Terminal } from './terminal.ts';
 
 type Difference = Awaited<ReturnType<App['operator']['diffConfiguration']>>;
@@ -69,7 +70,7 @@ async function write(
   const { terminal } = cli;
   const of = tenant === undefined ? {} : { tenant: (await operator.findTenant(tenant)).id };
   const exported = await operator.exportConfiguration(of);
-  if (out !== undefined) writeTo(out, exported.configuration);
+  if (out !== undefined) writeOut(out, exported.configuration);
   if (terminal.json)
     return terminal.document(out === undefined ? exported : { out, leftOut: exported.leftOut });
   if (out === undefined) terminal.write(exported.configuration);
@@ -82,21 +83,6 @@ async function write(
     terminal.note(
       `Left out: ${counted(directoryUsers, 'user')} with roles given by hand, of a connection that is not in the file.`,
     );
-}
-
-function writeTo(file: string, text: string): void {
-  try {
-    writeFileSync(file, text, { mode: 0o600 }); // names and addresses of people
-  } catch (error) {
-    throw new Problem(
-      {
-        code: 'invalid-input',
-        message: `--out: ${file} cannot be written (${(error as NodeJS.ErrnoException).code}).`,
-        remedy: 'Name a file in a folder that exists and that you may write to.',
-      },
-      { cause: error },
-    );
-  }
 }
 
 type GivenFile = { readonly file: string; readonly configuration: string };

@@ -1,5 +1,4 @@
 /** `rollcall policy`: the rules that decide changes; trying them out before they hold. */
-import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import {
   parseCases,
@@ -18,6 +17,7 @@ import { examples } from './examples.ts';
 import { EXIT } from './failure.ts';
 import { atLeastOne, pagesOf, writeItems } from './lists.ts';
 import type { Operator } from './operator.ts';
+import { writeOut } from './outFile.ts';
 import { counted, grouped, harmless, type Terminal } from './terminal.ts';
 
 type Where = { readonly connection?: string; readonly tenant?: string };
@@ -144,7 +144,7 @@ async function showPolicy(cli: Cli, app: App, { out, ...where }: Where & { out?:
       : await app.operator.getConnectionPolicy(connection);
   if (out !== undefined) {
     const { timeZone, rules } = shown;
-    writeTo(out, writePolicy('freezes' in shown ? { timeZone, rules, freezes: shown.freezes } : { rules }));
+    writeOut(out, writePolicy('freezes' in shown ? { timeZone, rules, freezes: shown.freezes } : { rules }));
   }
   if (terminal.json) return terminal.document(shown);
   for (const level of shown.inherited) writeRules(terminal, `of ${level.tenantName}`, level);
@@ -189,21 +189,6 @@ function writeNotes(
     );
   if (hasHidden)
     terminal.note('Tenants above that you do not see have rules as well; what is stricter counts.');
-}
-
-function writeTo(file: string, text: string): void {
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new Problem(
-      {
-        code: 'invalid-input',
-        message: `--out: ${file} cannot be written (${(error as NodeJS.ErrnoException).code}).`,
-        remedy: 'Name a file in a folder that exists and that you may write to.',
-      },
-      { cause: error },
-    );
-  }
 }
 
 async function setPolicy(cli: Cli, app: App, text: string, where: Where): Promise<void> {

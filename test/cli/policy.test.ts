@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { aCommandLine } from './commandLine.ts';
@@ -79,6 +79,7 @@ describe('rollcall policy', { timeout: 120_000 }, () => {
     );
     const out = join(folder, 'out.yaml');
     const { stdout } = await ok('policy', 'show', '--tenant', 'Harbor', '--out', out, '--json');
+    expect(statSync(out).mode & 0o777).toBe(0o600); // conditions may name people
     expect(JSON.parse(stdout)).toMatchObject({ version: 1, timeZone: 'Europe/Rome' });
     expect(readFileSync(out, 'utf8')).toContain('reason: somebody looks');
     await ok('policy', 'set', out, '--tenant', 'Harbor');
