@@ -21,7 +21,7 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -248,13 +248,19 @@ function runningPort(cluster: string): number | null {
   }
 }
 
+/** In megabytes: what PostgreSQL keeps of its tables, of which it takes only as much as there is to keep. A sixteenth of the memory. */
+function cacheSize(): number {
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  return Math.min(1024, Math.max(128, Math.floor(memory / 2 ** 20 / 16)));
+}
+
 async function start(place: Place, runAs: RunAs, options: EmbeddedOptions): Promise<void> {
   const port = await freePort();
   const unsafe = options.unsafeAndFast === true ? ['-c', 'fsync=off', '-c', 'full_page_writes=off'] : [];
   const settings = [
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',
-    'shared_buffers=256MB',
+    `shared_buffers=${cacheSize()}MB`,
     'max_wal_size=2GB',
     'jit=off',
     'hash_mem_multiplier=8', // of 4 MB: a hundred thousand ids are joined without a file
