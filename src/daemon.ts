@@ -121,9 +121,8 @@ async function openApi(
 
 /** What is seen is told at once: by whichever process comes first. */
 function notifications({ deps }: Install) {
-  const look = lookForChannels(deps);
   return async (signal: AbortSignal) => {
-    await look(signal);
+    await lookForChannels(deps, signal);
     return await deliverDue(deps, signal);
   };
 }

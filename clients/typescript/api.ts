@@ -416,6 +416,8 @@ export type Connection = {
   readonly version: number;
   /** From the runs that are recorded. */
   readonly health: ConnectionHealth;
+  /** When the credential ends, of which people are told a month before; null: it does not say, as secrets and tokens do not. */
+  readonly credentialExpiresAt: (string | null);
   /** Of guards that let more through for a time. */
   readonly overrides: readonly GuardOverride[];
   readonly createdAt: string;
@@ -1627,6 +1629,8 @@ export type SavedConnection = {
   readonly version: number;
   /** From the runs that are recorded. */
   readonly health: ConnectionHealth;
+  /** When the credential ends, of which people are told a month before; null: it does not say, as secrets and tokens do not. */
+  readonly credentialExpiresAt: (string | null);
   /** Of guards that let more through for a time. */
   readonly overrides: readonly GuardOverride[];
   readonly createdAt: string;

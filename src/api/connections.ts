@@ -88,6 +88,9 @@ const Connection = z
       ),
     version: z.number().int(),
     health: Health.describe('From the runs that are recorded.'),
+    credentialExpiresAt: Moment.nullable().describe(
+      'When the credential ends, of which people are told a month before; null: it does not say, as secrets and tokens do not.',
+    ),
     overrides: z.array(GuardOverride).describe('Of guards that let more through for a time.'),
     createdAt: Moment,
   })

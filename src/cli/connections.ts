@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { minute } from '../domain/clock.ts';
 import { type ListedConnection, unreadable } from '../domain/connection.ts';
 import { PROVIDERS, Provider } from '../domain/directory.ts';
+import { EXPIRES_SOON_MS } from '../domain/notice.ts';
 import { Problem } from '../domain/problem.ts';
 import { asTyped } from './asTyped.ts';
 import type { App, Cli } from './cli.ts';
@@ -200,7 +201,11 @@ function troubleOf(one: Shown): string[] {
   const name = harmless(one.name);
   if (one.state === 'unreadable') return [`${name} cannot be read: ${harmless(one.problem)}.`];
   const { because, who, remedy, nextScheduledAt, state } = one.health;
-  const missed = [...overridesInWords(one), ...missedInWords(name, one.health.missedByDeltas)];
+  const missed = [
+    ...overridesInWords(one),
+    ...missedInWords(name, one.health.missedByDeltas),
+    ...expiryInWords(one.id, name, one.credentialExpiresAt),
+  ];
   if (one.state === 'paused' || because === null) return missed;
   const next = nextScheduledAt === null ? 'none, until one is asked for' : minute(nextScheduledAt);
   return [
@@ -220,6 +225,16 @@ function overridesInWords(one: Shown): string[] {
 function missedInWords(name: string, missed: number): string[] {
   if (missed === 0) return [];
   return [`${name}: deltas missed ${counted(missed, 'change')} in the last 7 days, which full runs found.`];
+}
+
+/** Nothing as long as there is time. */
+function expiryInWords(id: string, name: string, expiresAt: Date | null): string[] {
+  const left = expiresAt === null ? null : expiresAt.getTime() - Date.now();
+  if (expiresAt === null || left === null || left >= EXPIRES_SOON_MS) return [];
+  return [
+    `${name}: its credential ${left < 0 ? 'expired' : 'expires'} on ${minute(expiresAt)}.`,
+    `  remedy: Give the provider a new one, then enter it: ${asTyped(`rollcall connections update ${id} --credentials-file FILE`)}`,
+  ];
 }
 
 function scheduleOf(one: ListedConnection): string {

@@ -63,6 +63,8 @@ export type Connection = {
   readonly state: ConnectionState;
   /** `iss` of the tokens that the directory's users sign in with; null: not known. */
   readonly issuer: string | null;
+  /** null: the credential does not say. */
+  readonly credentialExpiresAt: Date | null;
   /** Of the change set: grows with every plan that alters it. */
   readonly changeRevision: number;
   /** Grows when settings, credentials or network change, but for the share: another part of the directory may then be visible. */

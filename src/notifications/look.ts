@@ -3,12 +3,10 @@
  * below. What is stored is the evidence: whatever was killed when, the next look finds what there is, so that nothing is lost between a
  * run, a decision or an apply and its notice; and notice and message are written together.
  */
-import type { ConnectorDefinition } from '../../connectors/contract.ts';
 import type { ChangeKind } from '../domain/change.ts';
 import { setOf } from '../domain/change.ts';
 import type { Channel } from '../domain/channel.ts';
 import type { ListedConnection } from '../domain/connection.ts';
-import type { Provider } from '../domain/directory.ts';
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import { EXPIRES_SOON_MS, lookAtMatters, type Matter, type NoticeKind } from '../domain/notice.ts';
 import type { WaitingChanges } from '../store/matters.ts';
@@ -16,25 +14,15 @@ import { withHealth } from '../tenancy/health.ts';
 import { nextDigest } from './channels.ts';
 import type { NotificationDeps } from './deps.ts';
 
-export type LookDeps = Pick<NotificationDeps, 'store' | 'clock'> & {
-  readonly connectors: Readonly<Record<Provider, ConnectorDefinition>>;
-};
+export type LookDeps = Pick<NotificationDeps, 'store' | 'clock'>;
 
 /** A little less than the time between two rounds, so that every channel is due in each. */
 const EVERY_MS = 50_000;
 /** A failed apply is told of for so long after it ended: a new channel is not told of last year's. */
 const FAILED_LATELY_MS = 7 * 24 * 3_600_000;
 
-/**
- * Gives what looks for every channel that is due, and gives how many messages are to be sent. It remembers when credentials expire, so
- * that they are opened once.
- */
-export function lookForChannels(deps: LookDeps): (signal: AbortSignal) => Promise<number> {
-  const expiry = expiryOf(deps);
-  return (signal) => tellChannels(deps, expiry, signal);
-}
-
-async function tellChannels(deps: LookDeps, expiry: Expiry, signal: AbortSignal): Promise<number> {
+/** For every channel that is due. Gives how many messages are to be sent. */
+export async function lookForChannels(deps: LookDeps, signal: AbortSignal): Promise<number> {
   let messages = 0;
   const started = deps.clock.now();
   await deps.store.notifications.forgetOld(started);
@@ -44,7 +32,7 @@ async function tellChannels(deps: LookDeps, expiry: Expiry, signal: AbortSignal)
     const channel = await deps.store.channels.takeDue(new Date(started.getTime() - EVERY_MS), at);
     if (channel === null) break;
     try {
-      messages += await lookFor(deps, channel, at, expiry);
+      messages += await lookFor(deps, channel, at);
     } catch (error) {
       failures.push(error); // what one cannot be told keeps no other waiting
     }
@@ -53,10 +41,10 @@ async function tellChannels(deps: LookDeps, expiry: Expiry, signal: AbortSignal)
   return messages;
 }
 
-async function lookFor(deps: LookDeps, channel: Channel, at: Date, expiry: Expiry): Promise<number> {
+async function lookFor(deps: LookDeps, channel: Channel, at: Date): Promise<number> {
   const { store } = deps;
   if (!(await store.tenants.working([channel.tenant])).has(channel.tenant)) return 0; // suspended: nothing of it runs
-  const matters = await mattersFor(deps, channel, at, expiry);
+  const matters = await mattersFor(deps, channel, at);
   const isDigestDue = channel.digestAt !== null && channel.digestAt <= at;
   const digestAt = isDigestDue ? nextDigest(channel, at) : channel.digestAt;
   return await store.notifications.note(channel, { at, digestAt }, (known) =>
@@ -65,12 +53,7 @@ async function lookFor(deps: LookDeps, channel: Channel, at: Date, expiry: Expir
 }
 
 /** Of the kinds that the channel wants to hear of. */
-async function mattersFor(
-  deps: LookDeps,
-  channel: Channel,
-  at: Date,
-  expiry: Expiry,
-): Promise<readonly Matter[]> {
+async function mattersFor(deps: LookDeps, channel: Channel, at: Date): Promise<readonly Matter[]> {
   const { tenant } = channel;
   const wants = (...kinds: readonly NoticeKind[]) =>
     kinds.some((kind) => channel.immediately.includes(kind) || channel.inDigest.includes(kind));
@@ -86,8 +69,7 @@ async function mattersFor(
         connections.map((one) => one.tenant),
       );
       if (wants('quarantine')) found.push(...(await quarantined(deps, tenant, connections, names)));
-      if (wants('expiring-credential'))
-        found.push(...(await expiringCredentials(connections, names, at, expiry)));
+      if (wants('expiring-credential')) found.push(...expiringCredentials(connections, names, at));
     }
   }
   return found;
@@ -207,37 +189,14 @@ async function quarantined(
   return matters;
 }
 
-type Expiry = (connection: ListedConnection) => Promise<Date | null>;
-
-/** null: they do not say, or cannot be read. */
-function expiryOf({ store, connectors }: LookDeps): Expiry {
-  const known = new Map<ConnectionId, { readonly accessVersion: number; readonly expiresAt: Date | null }>();
-  return async (connection) => {
-    if (connection.state === 'unreadable') return null;
-    const { id, accessVersion, provider } = connection;
-    const { credentials, credentialExpiresAt } = connectors[provider];
-    if (credentialExpiresAt === undefined) return null;
-    const remembered = known.get(id);
-    if (remembered?.accessVersion === accessVersion) return remembered.expiresAt;
-    const opened = await store.connections.open(store.root, id);
-    const secrets = credentials.safeParse(opened?.credentials);
-    const expiresAt = secrets.success ? credentialExpiresAt(secrets.data) : null;
-    known.set(id, { accessVersion, expiresAt });
-    return expiresAt;
-  };
-}
-
-async function expiringCredentials(
+function expiringCredentials(
   connections: readonly ListedConnection[],
   names: Names,
   at: Date,
-  expiry: Expiry,
-): Promise<readonly Matter[]> {
-  const matters: Matter[] = [];
-  for (const one of connections) {
-    const expiresAt = await expiry(one);
-    if (expiresAt === null || expiresAt.getTime() - at.getTime() > EXPIRES_SOON_MS) continue;
-    matters.push({ kind: 'expiring-credential', ...placeIn(one, names), key: null, expiresAt });
-  }
-  return matters;
+): readonly Matter[] {
+  return connections.flatMap((one) => {
+    const expiresAt = one.state === 'unreadable' ? null : one.credentialExpiresAt;
+    if (expiresAt === null || expiresAt.getTime() - at.getTime() > EXPIRES_SOON_MS) return [];
+    return [{ kind: 'expiring-credential', ...placeIn(one, names), key: null, expiresAt }];
+  });
 }

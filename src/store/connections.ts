@@ -44,6 +44,7 @@ export type ConnectionPatch = Partial<
     | 'timeZone'
     | 'state'
     | 'issuer'
+    | 'credentialExpiresAt'
   >
 >;
 
@@ -81,6 +82,8 @@ export type ConnectionStore = {
   find(scope: TenantId, id: ConnectionId): Promise<ListedConnection | null>;
   /** Up to `limit` of the connections with this name, as they stand in a list. */
   named(scope: TenantId, name: string, limit: number): Promise<readonly ListedConnection[]>;
+  /** When the credential of this version of the access ends, which was stored before anybody asked it. */
+  noteExpiry(connection: Pick<Connection, 'id' | 'tenant' | 'accessVersion'>, expiresAt: Date): Promise<void>;
   /** Decrypts. Throws `wrong-secret-key`. */
   open(scope: TenantId, id: ConnectionId): Promise<OpenedConnection | null>;
 };
@@ -89,8 +92,15 @@ export function connectionStore(database: Database, box: SecretBox): ConnectionS
   return { ...writing(database, box), ...reading(database, box) };
 }
 
-function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'insert' | 'update'> {
+function writing(
+  database: Database,
+  box: SecretBox,
+): Pick<ConnectionStore, 'insert' | 'update' | 'noteExpiry'> {
   return {
+    noteExpiry: ({ id, tenant, accessVersion }, credentialExpiresAt) =>
+      database.ordinary(tenant, async (tx) => {
+        await tx.connection.updateMany({ where: { id, accessVersion }, data: { credentialExpiresAt } });
+      }),
     insert: (scope, connection, audit) =>
       refusingTakenNames(nameTaken, () =>
         database.ordinary(scope, async (tx) => {
@@ -112,6 +122,7 @@ function writing(database: Database, box: SecretBox): Pick<ConnectionStore, 'ins
               timeZone: connection.timeZone,
               state: connection.state,
               issuer: connection.issuer,
+              credentialExpiresAt: connection.credentialExpiresAt,
               createdAt: audit.at,
             },
           });
@@ -234,7 +245,7 @@ function toConnection(row: ConnectionRow): Connection {
 }
 
 function toListed(row: ConnectionRow): ListedConnection {
-  const { name, schedule, timeZone, issuer, accessVersion, version, createdAt } = row;
+  const { name, schedule, timeZone, issuer, credentialExpiresAt, accessVersion, version, createdAt } = row;
   const known = { id: row.id as ConnectionId, tenant: row.tenantId as TenantId, name, createdAt };
   const stored = StoredConnection.safeParse(row);
   if (!stored.success) {
@@ -254,6 +265,7 @@ function toListed(row: ConnectionRow): ListedConnection {
     timeZone,
     state,
     issuer,
+    credentialExpiresAt,
     changeRevision: Number(row.changeRevision),
     accessVersion,
     version,

@@ -25,12 +25,18 @@ import { type Pulled, pull } from './pull.ts';
 
 export type Log = { info(fields: object): void; warn(fields: object): void };
 
+type OpenedConnector = {
+  readonly connector: Connector;
+  /** null: they do not say. */
+  readonly credentialExpiresAt: Date | null;
+};
+
 export type SyncDeps = {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
   /** Reads a connection with its credentials. Throws `Problem` or `ConnectorError` where they cannot be used. */
-  readonly openConnector: (connection: ConnectionId) => Promise<{ readonly connector: Connector }>;
+  readonly openConnector: (connection: ConnectionId) => Promise<OpenedConnector>;
   /** Milliseconds that one run may take. Default: six hours. */
   readonly longestRunMs?: number;
   /** Milliseconds after which everybody is read again, see `FULL_EVERY_MS`. */
@@ -106,7 +112,7 @@ async function runLocked(deps: SyncDeps, request: SyncRequest, connection: Conne
     const longestMs = deps.longestRunMs ?? LONGEST_RUN_MS;
     const time = { clock: deps.clock, longestMs, startedAt: run.startedAt };
     const planned = await inTime(time, request.signal, (signal) =>
-      carryOut(deps, run, { ...request, signal }),
+      carryOut(deps, connection, run, { ...request, signal }),
     );
     const { counts, snapshot, partialReason } = planned;
     deps.log.info({ event: 'run.finished', run: run.id, ...work, snapshot, partialReason, counts });
@@ -148,10 +154,18 @@ const about = ({ id: run, connection, tenant }: TakenRun) => ({ run, connection,
 
 type Planned = Omit<Extract<RunOutcome, { result: 'finished' }>, 'result' | 'run'>;
 
-async function carryOut(deps: SyncDeps, run: TakenRun, request: SyncRequest): Promise<Planned> {
+async function carryOut(
+  deps: SyncDeps,
+  connection: Connection,
+  run: TakenRun,
+  request: SyncRequest,
+): Promise<Planned> {
   const progress = new Progress(deps.clock, run, request.onProgress ?? (() => {}));
-  const { connector } = await deps.openConnector(run.connection);
+  const { connector, credentialExpiresAt } = await deps.openConnector(run.connection);
   try {
+    // Of credentials that were stored before anybody asked them when they end.
+    if (credentialExpiresAt !== null && connection.credentialExpiresAt === null)
+      await deps.store.connections.noteExpiry(connection, credentialExpiresAt);
     const { staging, touched, directoryUsers } = deps.store;
     const pullDeps = { staging, touched, directoryUsers, connector };
     const reading = { deps, pull: pullDeps, request, progress };

@@ -70,6 +70,7 @@ export async function createConnection(
       tenant: tenant ?? caller.tenant,
       settings: given.settings as Connection['settings'],
       issuer: given.issuer === null ? issuerOf(definition, given) : saidIssuer(caller, given.issuer),
+      credentialExpiresAt: definition.credentialExpiresAt?.(given.credentials) ?? null,
     },
     {
       at: deps.clock.now(),
@@ -125,15 +126,25 @@ export async function updateConnection(
   if (patch.credentials !== undefined) await refuseUnopenable(definition, { ...before, ...patch });
   const newRoles =
     patch.mapping === undefined ? [] : await acceptMapping(deps, caller, before.tenant, patch.mapping);
-  const updated = await deps.store.connections.update(caller.tenant, before, patch, {
-    at: deps.clock.now(),
-    entry: {
-      actor: caller.actor,
-      action: 'connection.updated',
-      subject: { kind: 'connection', id: before.id },
-      details,
+  const { credentials } = patch;
+  const expiresAt =
+    credentials === undefined
+      ? {}
+      : { credentialExpiresAt: definition.credentialExpiresAt?.(credentials) ?? null };
+  const updated = await deps.store.connections.update(
+    caller.tenant,
+    before,
+    { ...patch, ...expiresAt },
+    {
+      at: deps.clock.now(),
+      entry: {
+        actor: caller.actor,
+        action: 'connection.updated',
+        subject: { kind: 'connection', id: before.id },
+        details,
+      },
     },
-  });
+  );
   if (updated === null) throw changedSinceShown('connection');
   return { ...(await oneWithHealth(deps, caller.tenant, updated)), newRoles };
 }

@@ -20,7 +20,7 @@ import { overrideGuard } from '../../src/review/guards.ts';
 import { requestRun } from '../../src/sync/runs.ts';
 import { syncConnection } from '../../src/sync/sync.ts';
 import { authenticateKey, createKey } from '../../src/tenancy/apiKeys.ts';
-import { createConnection, openStoredConnector } from '../../src/tenancy/connections.ts';
+import { createConnection } from '../../src/tenancy/connections.ts';
 import { claimDomain } from '../../src/tenancy/domainClaims.ts';
 import { createPrincipal, ensureOperator } from '../../src/tenancy/principals.ts';
 import { createProductPlan } from '../../src/tenancy/productPlans.ts';
@@ -177,10 +177,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
   await syncConnection(
     {
       ...deps,
-      openConnector: async (id) => ({
-        connection: (await openStoredConnector(deps, id)).connection,
-        connector: aDirectory(users),
-      }),
+      openConnector: async () => ({ connector: aDirectory(users), credentialExpiresAt: null }),
     },
     {
       connection: ConnectionId.parse(connection.id),
@@ -220,7 +217,7 @@ export async function fill(served: Served, customer: Awaited<ReturnType<typeof a
     guardOverride: await aGuardOverride(served, connection.id),
     notificationChannel: (await addChannel(deps, caller, aChannel(customer.tenant))).id,
   };
-  await lookForChannels(deps)(AbortSignal.timeout(30_000)); // the channel is told of the changes that wait
+  await lookForChannels(deps, AbortSignal.timeout(30_000)); // the channel is told of the changes that wait
   return { ids, fingerprint: second.fingerprint };
 }
 

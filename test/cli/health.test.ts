@@ -115,10 +115,11 @@ it('What deltas missed stands beside the run that found it, and for seven days b
   expect(items.map((run: { missedByDeltas: number }) => run.missedByDeltas)).toEqual([0, 5, 7, 30]);
 });
 
-it('A certificate is named by the check-up a month before it ends, and after', {
+it('A certificate is named by lists and by the check-up a month before it ends, and after', {
   timeout: 120_000,
 }, async () => {
   const day = 24 * 3_600_000;
+  let ending = '';
   for (const [name, left] of [
     ['Fresh', 300],
     ['Ending', 20],
@@ -126,6 +127,7 @@ it('A certificate is named by the check-up a month before it ends, and after', {
   ] as const) {
     const { clientCertificate, clientKey } = await openKeys(null, Date.now() + (left - 365) * day);
     const pem = file(`${name}.pem`, `${clientCertificate}\n${clientKey}`);
+    if (name === 'Ending') ending = pem;
     const entra = [
       '--provider',
       'entra',
@@ -138,8 +140,18 @@ it('A certificate is named by the check-up a month before it ends, and after', {
     ];
     await ok('connections', 'add', name, '--tenant', 'Harbor', ...entra);
   }
+  const listed = await ok('connections');
+  expect(listed.stderr).toMatch(
+    /^Ending: its credential expires on \d{4}-.*\n {2}remedy: .* connections update \S+ --cred/m,
+  );
+  expect(listed.stderr).toMatch(/^Ended: its credential expired on \d{4}-/m);
+  expect(listed.stderr).not.toContain('Fresh');
+  const fresh = JSON.parse((await ok('connections', 'show', 'Fresh', '--json')).stdout);
+  expect(Date.parse(fresh.credentialExpiresAt)).toBeGreaterThan(Date.now() + 299 * day);
+  await ok('connections', 'update', 'Fresh', '--private-key-file', ending);
+  expect((await ok('connections')).stderr).toContain('Fresh: its credential expires on');
   const { stdout } = await run('doctor');
-  expect(stdout).toMatch(/^ok +credentials +Fresh: the secret key opens them/m);
+  expect(stdout).toMatch(/^warn +credentials +Fresh: its certificate expires/m);
   expect(stdout).toMatch(/^warn +credentials +Ending: its certificate expires on \d{4}-/m);
   expect(stdout).toMatch(/^warn +credentials +Ended: its certificate expired on \d{4}-/m);
 });

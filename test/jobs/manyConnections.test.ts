@@ -96,7 +96,10 @@ it('A thousand connections on one worker go by turns, one that hangs delays nobo
     store: install.store,
     clock: { now: () => new Date() },
     log: silent,
-    openConnector: async (id: ConnectionId) => ({ connector: directoryOf(id).open() }),
+    openConnector: async (id: ConnectionId) => ({
+      connector: directoryOf(id).open(),
+      credentialExpiresAt: null,
+    }),
   };
   const worker = await openWorker(
     backend,

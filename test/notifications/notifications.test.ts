@@ -60,7 +60,7 @@ async function slackOf(chat: Chat, tenant: TenantId, more: More = {}): Promise<C
 /** After so many minutes, what one round of a worker does. */
 async function aRound(minutes = 1): Promise<void> {
   install.clock.advance(minutes * 60_000);
-  await lookForChannels(deps)(signal);
+  await lookForChannels(deps, signal);
   await deliverDue(deps, signal);
 }
 
@@ -120,7 +120,7 @@ describe('A channel', () => {
     const late = await aChat();
     await slackOf(late, acme.tenant, { name: 'late' });
     install.clock.advance(60_000);
-    await Promise.all([1, 2, 3].map(() => lookForChannels(deps)(signal)));
+    await Promise.all([1, 2, 3].map(() => lookForChannels(deps, signal)));
     await Promise.all([1, 2, 3].map(() => deliverDue(deps, signal)));
     expect([chat.posted.length, late.posted.length]).toEqual([1, 1]);
     expect(await messages(acme)).toHaveLength(2);
@@ -235,11 +235,12 @@ describe('A channel', () => {
   it('is told of credentials that say when they expire, a month before', async () => {
     const { chat, acme } = await told(1, { immediately: ['expiring-credential'] });
     const expiresAt = new Date(install.clock.now().getTime() + 31 * 86_400_000);
-    const okta = { ...install.connectors.okta, credentialExpiresAt: () => expiresAt };
-    const look = lookForChannels({ ...deps, connectors: { ...install.connectors, okta } });
+    const { connections } = install.store;
+    const found = await connections.get(acme.tenant, acme.connection);
+    if (found !== null) await connections.noteExpiry(found, expiresAt);
     for (const minutes of [1, DAY, DAY, DAY]) {
       install.clock.advance(minutes * 60_000);
-      await look(signal);
+      await lookForChannels(deps, signal);
       await deliverDue(deps, signal);
     }
     expect(titles(chat)).toEqual([expect.stringMatching(/^its credential expires on/)]);
@@ -410,7 +411,7 @@ describe('A message', () => {
     const { chat, acme } = await told(1);
     await acme.sync();
     install.clock.advance(60_000);
-    await lookForChannels(deps)(signal);
+    await lookForChannels(deps, signal);
     const now = install.clock.now();
     const claimed = await install.store.notifications.claim(now, new Date(now.getTime() + 180_000));
     expect(claimed).toMatchObject({ attempts: 1 }); // and nothing more is heard of it
@@ -428,7 +429,7 @@ describe('A message', () => {
   it('is sent by another once whoever had it is killed, in the middle of sending it', async () => {
     const { chat, acme } = await told(1);
     await acme.sync();
-    await lookForChannels(deps)(signal);
+    await lookForChannels(deps, signal);
     // That process goes by the time of day, and not by the clock of these tests.
     await asOwner(install.database.url, (client) =>
       client.query(`UPDATE notification SET due_at = '2026-01-01'`),
@@ -439,7 +440,7 @@ describe('A message', () => {
     await worker.kill();
     expect(await messages(acme)).toMatchObject([{ state: 'waiting', attempts: 1 }]);
     install.clock.advance(Math.max(0, Date.now() - install.clock.now().getTime()) + 180_000);
-    await lookForChannels(deps)(signal);
+    await lookForChannels(deps, signal);
     await deliverDue(deps, signal);
     expect(await messages(acme)).toMatchObject([{ state: 'sent', attempts: 2 }]);
     expect(new Set(chat.posted.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
@@ -455,9 +456,9 @@ describe('A message', () => {
     acme.directory.faults = { fails: { page: 1, kind: 'credentials-rejected' } };
     for (let run = 0; run < 3; run += 1) await acme.sync();
     await beside.sync();
-    await lookForChannels(deps)(signal);
+    await lookForChannels(deps, signal);
     install.clock.advance(55_000);
-    await lookForChannels(deps)(signal);
+    await lookForChannels(deps, signal);
     await deliverDue(deps, signal);
     expect(chat.posted).toHaveLength(1);
     expect(other.posted).toHaveLength(1);

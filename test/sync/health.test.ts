@@ -128,25 +128,38 @@ describe('A connection', () => {
   });
 });
 
-describe('A run that hangs', () => {
-  /** `longestRunMs` as the configuration would have it. */
-  const syncWithin = (acme: Connected, longestRunMs: number) =>
-    syncConnection(
-      {
-        store: install.store,
-        clock: install.clock,
-        log: { info: () => {}, warn: () => {} },
-        openConnector: (id) => openStoredConnector(install, id),
-        longestRunMs,
-      },
-      {
-        connection: acme.connection,
-        trigger: 'schedule',
-        requestedBy: 'schedule',
-        signal: new AbortController().signal,
-      },
-    );
+/** `longestRunMs` as the configuration would have it. */
+const syncWithin = (acme: Connected, longestRunMs: number, credentialExpiresAt: Date | null = null) =>
+  syncConnection(
+    {
+      store: install.store,
+      clock: install.clock,
+      log: { info: () => {}, warn: () => {} },
+      openConnector: async (id) => ({ ...(await openStoredConnector(install, id)), credentialExpiresAt }),
+      longestRunMs,
+    },
+    {
+      connection: acme.connection,
+      trigger: 'schedule',
+      requestedBy: 'schedule',
+      signal: new AbortController().signal,
+    },
+  );
 
+describe('A credential that says when it ends, and was stored before anybody asked it', () => {
+  it('is asked by the next run, and by none after it', async () => {
+    const acme = await connected();
+    const end = async () =>
+      (await install.store.connections.get(acme.tenant, acme.connection))?.credentialExpiresAt;
+    expect(await end()).toBe(null);
+    await syncWithin(acme, HOUR, new Date('2026-08-01T00:00:00Z'));
+    expect(await end()).toEqual(new Date('2026-08-01T00:00:00Z'));
+    await syncWithin(acme, HOUR, new Date('2027-08-01T00:00:00Z'));
+    expect(await end()).toEqual(new Date('2026-08-01T00:00:00Z'));
+  });
+});
+
+describe('A run that hangs', () => {
   it('is ended by its deadline, and the next one begins anew', async () => {
     const acme = await install.connect({ directory: aDirectory({ users: 4, pageSize: 2 }) });
     acme.directory.faults = { hangsOnPage: 2 };
