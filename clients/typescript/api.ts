@@ -695,7 +695,7 @@ export type Explanation = {
 export type FieldSource = {
   readonly field: string;
   readonly value: (string | number | boolean | readonly string[] | null);
-  /** hand: a person gave the value; only told to whom the audit log is. before: it was given earlier, by what is otherwise by now. null: not shown. */
+  /** hand: a person gave the value; only told to whom the audit log is. above: a directory of a tenant above, of which nothing is told here. before: it was given earlier, by what is otherwise by now. null: not shown. */
   readonly because: (({
     readonly from: "attribute";
     readonly attribute: string;
@@ -711,6 +711,8 @@ export type FieldSource = {
     readonly by: string;
     readonly at: string;
     readonly audit: number;
+  } | {
+    readonly from: "above";
   } | {
     readonly from: "before";
   }) | null);

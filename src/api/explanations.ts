@@ -43,11 +43,12 @@ const FieldSource = z
         z.object({ from: z.literal('expression'), expression: z.string() }),
         z.object({ from: z.literal('default') }),
         z.object({ from: z.literal('hand'), ...byHand }),
+        z.object({ from: z.literal('above') }),
         z.object({ from: z.literal('before') }),
       ])
       .nullable()
       .describe(
-        'hand: a person gave the value; only told to whom the audit log is. before: it was given earlier, by what is otherwise by now. null: not shown.',
+        'hand: a person gave the value; only told to whom the audit log is. above: a directory of a tenant above, of which nothing is told here. before: it was given earlier, by what is otherwise by now. null: not shown.',
       ),
     connection: z.uuid().nullable().describe('Whose directory gives it; null: none does.'),
     owner: z

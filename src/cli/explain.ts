@@ -241,6 +241,8 @@ async function sourceInWords(field: Field, nameOf: NameOf): Promise<string> {
       return `the default of the mapping${of}${kept}`;
     case 'hand':
       return `${because.by}, by hand, ${because.at.slice(0, 10)}${other}`;
+    case 'above':
+      return `a directory of a tenant above${other}`;
     case 'before':
       return `given earlier${other}`;
   }

@@ -22,8 +22,11 @@ export type EditedByHand = {
 export type FieldSource = {
   readonly field: string;
   readonly value: FieldValue;
-  /** `before`: nothing that is known gives this value now; it was given earlier, by what is otherwise by now. */
-  readonly because: FieldRule | EditedByHand | { readonly from: 'before' };
+  /**
+   * `above`: a directory of a tenant above, of which nothing is told, may give it. `before`: nothing that is known gives this value now; it
+   * was given earlier, by what is otherwise by now.
+   */
+  readonly because: FieldRule | EditedByHand | { readonly from: 'above' | 'before' };
   /** Whose directory gives it; null: none does. */
   readonly connection: ConnectionId | null;
   /** Who decides what the field holds; null: no directory sets it. */
@@ -46,23 +49,27 @@ type Offer = {
   readonly owner: 'directory' | 'first';
 };
 
-/** `byHand`: the last time that each field was edited by a person. */
+/** `byHand`: the last time that each field was edited by a person. `isLinkedAbove`: another directory has them, of which nothing is known here. */
 export function fieldSources(
   held: Fields,
   linked: readonly LinkedDirectory[],
-  byHand: ReadonlyMap<string, EditedByHand>,
+  {
+    byHand,
+    isLinkedAbove,
+  }: { readonly byHand: ReadonlyMap<string, EditedByHand>; readonly isLinkedAbove: boolean },
 ): readonly FieldSource[] {
+  const unknown = { from: isLinkedAbove ? 'above' : 'before' } as const;
   const offers = Map.groupBy(linked.flatMap(offersOf), ({ field }) => field);
   return Object.entries(held)
     .filter(([, value]) => value !== null)
-    .map(([field, value]) => sourceOf(field, value, offers.get(field) ?? [], byHand.get(field)));
+    .map(([field, value]) => sourceOf(field, value, offers.get(field) ?? [], byHand.get(field) ?? unknown));
 }
 
 function sourceOf(
   field: string,
   value: FieldValue,
   offers: readonly Offer[],
-  hand: EditedByHand | undefined,
+  otherwise: FieldSource['because'],
 ): FieldSource {
   const giving = offers.find((offer) => canonical(offer.value) === canonical(value));
   if (giving !== undefined) {
@@ -73,7 +80,7 @@ function sourceOf(
   return {
     field,
     value,
-    because: hand ?? { from: 'before' },
+    because: otherwise,
     connection: null,
     owner: other?.owner ?? null,
     wanted: other === undefined ? null : { connection: other.connection, value: other.value },

@@ -120,7 +120,7 @@ export async function explainUser(
     fields: fieldSources(
       fieldsOf(user),
       told.flatMap(({ linked }) => linked ?? []),
-      editsOf(byHand),
+      { byHand: editsOf(byHand), isLinkedAbove: await store.users.isLinkedAbove(caller.tenant, user.id) },
     ).map((field) => (notShownWithout.length === 0 ? field : { ...field, because: null })),
   };
 }

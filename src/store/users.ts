@@ -63,6 +63,8 @@ export type UserStore = {
   /** Throws `not-found` for the tenant. */
   list(scope: TenantId, filter: UserFilter): Promise<Listed<AuthUser>>;
   get(scope: TenantId, id: AuthUserId): Promise<AuthUserDetails | null>;
+  /** Whether a directory has them whose connection is none of the scope's. */
+  isLinkedAbove(scope: TenantId, id: AuthUserId): Promise<boolean>;
   /** Gives the auth user a new version. `fields`: names of those that change. false: it is not at this version any more. */
   update(
     scope: TenantId,
@@ -110,6 +112,15 @@ export function userStore(database: Database): UserStore {
         if (row === null) return null;
         const connections = row.identities.map(({ connectionId }) => connectionId);
         return { ...toAuthUser(row), ...linksOf(row, await visible(tx, connections)) };
+      }),
+    isLinkedAbove: (scope, id) =>
+      database.ordinary(scope, async (tx) => {
+        const links = await tx.identity.findMany({
+          where: { authUserId: id },
+          select: { connectionId: true },
+        });
+        const connections = links.map(({ connectionId }) => connectionId);
+        return (await visible(tx, connections)).size < connections.length;
       }),
     update: (scope, { id, tenant, version, state }, { patch: { attributes, ...patch }, fields }, by) =>
       database.ordinary(scope, async (tx) => {

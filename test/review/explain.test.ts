@@ -143,6 +143,9 @@ describe('The explanation of an auth user', () => {
     const below = await aCaller(install, tenant);
     const seen = await explained(top, 'u1', below);
     expect(seen.identities).toEqual([]);
+    expect(new Set(seen.fields.map(({ because }) => because?.from))).toEqual(new Set(['above']));
+    const whole = await explained(top, 'u1', top.administrator);
+    expect(new Set(whole.fields.map(({ because }) => because?.from))).toEqual(new Set(['attribute']));
     expect(seen.roles.map(({ connection }) => connection)).toEqual([null, null]);
     const asked = { connection: top.connection };
     expect((await listUsers(install, below, asked)).items).toEqual([]);
