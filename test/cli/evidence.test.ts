@@ -76,7 +76,13 @@ it('runs replan says whether the same follows', async () => {
     people: 2,
     same: { now: 0, record: 1 },
   });
-  expect(await run('runs', 'replan', id.replace(/.$/, (last: string) => (last === '0' ? '1' : '0')))).toMatchObject({ code: 2 });
+  expect(
+    await run(
+      'runs',
+      'replan',
+      id.replace(/.$/, (last: string) => (last === '0' ? '1' : '0')),
+    ),
+  ).toMatchObject({ code: 2 });
 });
 
 it('audit export, check and verify --pack go together, and end with 1 where something is not what it was', async () => {
