@@ -101,6 +101,15 @@ export type EvidentApply = {
 
 export type EvidentUser = { readonly now: UserNow; readonly later: readonly LaterEvent[] };
 
+/**
+ * Rows of the subtree whose top is `$1`, by the index of each of its tenants, or connections: PostgreSQL cannot tell beforehand how few these
+ * are, and would go over the rows of all.
+ */
+const OF_TENANTS = (table: string) =>
+  `(${EVER_WITHIN('$1::uuid')}) w CROSS JOIN LATERAL (SELECT * FROM ${table} WHERE tenant_id = w.id OFFSET 0)`;
+const OF_CONNECTIONS = (table: string) =>
+  `${OF_TENANTS('connection')} n CROSS JOIN LATERAL (SELECT * FROM ${table} WHERE connection_id = n.id OFFSET 0)`;
+
 export class Evidence {
   readonly #database: Database;
 
@@ -158,15 +167,15 @@ export class EvidenceRows {
          coalesce((SELECT json_agg(json_build_object('at', ${MOMENT('m.created_at')}, 'by', m.actor ->> 'name', 'text', m.text) ORDER BY m.id)
            FROM change_comment m WHERE m.connection_id = c.connection_id AND m.external_id = c.external_id AND m.change_id = c.id), '[]') AS comments, c.apply_id AS apply, c.outcome, c.outcome_reason AS "outcomeReason",
          ${MOMENT('c.closed_at')} AS "closedAt"
-       FROM change c JOIN change_group g ON g.id = c.group_id LEFT JOIN LATERAL (
+       FROM ${OF_CONNECTIONS('change')} c
+         JOIN change_group g ON g.id = c.group_id LEFT JOIN LATERAL (
          SELECT json_agg(json_build_object('id', d.id, 'at', ${MOMENT('d.created_at')}, 'verdict', d.verdict, 'madeBy', d.made_by,
              'by', d.actor ->> 'name', 'rule', v.rule, 'reason', d.reason, 'until', ${MOMENT('d.until')}, 'fingerprint', encode(e.fingerprint, 'hex'))
              ORDER BY d.id) AS decisions,
            bool_or(d.created_at >= $2 AND d.created_at < $3) AS within
          FROM decision_change e JOIN decision d ON d.id = e.decision_id LEFT JOIN policy_verdict v ON v.id = d.verdict_id
          WHERE e.change_id = c.id) made ON true
-       WHERE c.tenant_id IN (${EVER_WITHIN('$1::uuid')})
-         AND (c.created_at >= $2 AND c.created_at < $3 OR c.closed_at >= $2 AND c.closed_at < $3 OR made.within) ORDER BY c.id`,
+       WHERE c.created_at >= $2 AND c.created_at < $3 OR c.closed_at >= $2 AND c.closed_at < $3 OR made.within ORDER BY c.id`,
       [this.#top, from.toISOString(), to.toISOString()],
     );
   }
@@ -174,10 +183,10 @@ export class EvidenceRows {
   /** Those that were started or came to their end in the period. */
   applies({ from, to }: Period): AsyncGenerator<readonly EvidentApply[]> {
     return this.#rows<EvidentApply>(
-      `SELECT id, tenant_id AS tenant, connection_id AS connection, actor AS by, state, decisions, total, counts,
-         ${MOMENT('created_at')} AS "createdAt", ${MOMENT('finished_at')} AS "finishedAt"
-       FROM apply WHERE tenant_id IN (${EVER_WITHIN('$1::uuid')})
-         AND (created_at >= $2 AND created_at < $3 OR finished_at >= $2 AND finished_at < $3) ORDER BY apply.id`,
+      `SELECT a.id, a.tenant_id AS tenant, a.connection_id AS connection, a.actor AS by, a.state, a.decisions, a.total, a.counts,
+         ${MOMENT('a.created_at')} AS "createdAt", ${MOMENT('a.finished_at')} AS "finishedAt"
+       FROM ${OF_CONNECTIONS('apply')} a
+       WHERE a.created_at >= $2 AND a.created_at < $3 OR a.finished_at >= $2 AND a.finished_at < $3 ORDER BY a.id`,
       [this.#top, from.toISOString(), to.toISOString()],
     );
   }
@@ -192,19 +201,19 @@ export class EvidenceRows {
          SELECT e.auth_user_id AS id, json_agg(json_build_object('type', e.type, 'fields', coalesce(e.data -> 'fields', '[]'),
              'gained', coalesce(e.data -> 'rolesGained', '[]'), 'lost', coalesce(e.data -> 'rolesLost', '[]'),
              'ofDirectory', e.change_id IS NOT NULL, 'connection', c.connection_id, 'stateBefore', c.before ->> 'state') ORDER BY e.position DESC, e.id DESC) AS events
-         FROM event e LEFT JOIN change c ON c.id = e.change_id
-         WHERE e.auth_user_id IS NOT NULL AND e.created_at >= $2 AND e.tenant_id IN (${EVER_WITHIN('$1::uuid')}) GROUP BY 1)
+         FROM ${OF_TENANTS('event')} e LEFT JOIN change c ON c.id = e.change_id
+         WHERE e.auth_user_id IS NOT NULL AND e.created_at >= $2 GROUP BY 1)
        SELECT json_build_object('id', a.id, 'tenant', a.tenant_id, 'state', a.state, 'userName', a.user_name, 'email', a.email,
            'displayName', a.display_name, 'createdAt', ${MOMENT('a.created_at')}, 'identities', coalesce(i.identities, '[]'),
            'roles', coalesce(r.roles, '[]')) AS now, coalesce(l.events, '[]') AS later
-       FROM auth_user a LEFT JOIN later l ON l.id = a.id
+       FROM ${OF_TENANTS('auth_user')} a LEFT JOIN later l ON l.id = a.id
          LEFT JOIN LATERAL (SELECT json_agg(json_build_object('connection', i.connection_id, 'externalId', i.external_id)
              ORDER BY i.connection_id) AS identities FROM identity i
            WHERE i.auth_user_id = a.id AND i.connection_id IN (SELECT id FROM connection)) i ON true
          LEFT JOIN LATERAL (SELECT json_agg(json_build_object('role', r.name, 'origin', g.origin, 'tenant', g.tenant_id,
              'connection', CASE WHEN g.connection_id IN (SELECT id FROM connection) THEN g.connection_id END, 'grantedAt', ${MOMENT('g.granted_at')}) ORDER BY r.name, g.origin, g.tenant_id, g.connection_id) AS roles
            FROM role_assignment g JOIN role r ON r.id = g.role_id WHERE g.auth_user_id = a.id AND r.type <> 'hidden') r ON true
-       WHERE a.tenant_id IN (${EVER_WITHIN('$1::uuid')}) AND a.created_at < $2 ORDER BY a.id`,
+       WHERE a.created_at < $2 ORDER BY a.id`,
       [this.#top, to.toISOString()],
     );
   }

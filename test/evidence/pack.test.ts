@@ -19,6 +19,7 @@ import { exportEvidence, type MadePack } from '../../src/evidence/pack.ts';
 import { removeLeftovers, sendEvidence } from '../../src/evidence/stream.ts';
 import { listAudit, verifyAudit } from '../../src/review/audit.ts';
 import { decide } from '../../src/review/decide.ts';
+import { costOf } from '../support/cost.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -277,6 +278,30 @@ describe('An evidence pack', () => {
       expect(there).not.toContain('manifest.json');
     });
     expect(await checkEvidence(folder, made.thumbprint)).toMatchObject({ ok: true });
+  });
+
+  it('costs what its tenant has, not what there is of others', async () => {
+    await asOwner(install.database.url, async (client) => {
+      const copies = 'SELECT gen_random_uuid(), md5(n::text)::uuid, md5(n::text)::uuid'; // of as many tenants
+      await client.query('ALTER TABLE change DISABLE TRIGGER USER; ALTER TABLE event DISABLE TRIGGER USER');
+      await client.query(
+        `INSERT INTO change (id, tenant_id, connection_id, external_id, kind, cause, after, fields, roles_gained, roles_lost, fingerprint,
+           desired_hash, found_tenants, group_id, state, revision, run_id)
+         ${copies}, external_id, kind, cause, after, fields, roles_gained, roles_lost, fingerprint, desired_hash, found_tenants, group_id,
+           'superseded', revision, run_id FROM change, generate_series(1, 4000) n WHERE connection_id = $1`,
+        [neighbour.connection],
+      );
+      await client.query(
+        `INSERT INTO event (id, tenant_id, auth_user_id, type, user_version, data, created_at)
+         ${copies}, type, user_version, data, now() FROM event, generate_series(1, 4000) n WHERE tenant_id = $1 AND auth_user_id IS NOT NULL`,
+        [neighbour.tenant],
+      );
+      await client.query(
+        'ALTER TABLE change ENABLE TRIGGER USER; ALTER TABLE event ENABLE TRIGGER USER; ANALYZE',
+      );
+    });
+    const making = () => exported(acme.administrator, join(top, 'beside-many'));
+    expect((await costOf(install.database.url, making)).rowsRead).toBeLessThan(4_000);
   });
 
   it('is for whoever may see all that it shows, of their own tenant', async () => {
