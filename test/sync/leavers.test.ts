@@ -114,6 +114,25 @@ describe('Whoever leaves', () => {
     expect(await kinds(acme)).toEqual([]);
   });
 
+  it('who was suspended otherwise before that was carried out waits all the same', async () => {
+    const acme = await settled(2);
+    acme.directory.remove('u1');
+    await acme.sync();
+    await acme.approveAll();
+    const { id } = await acme.user('u1');
+    await asOwner(install.database.url, (client) =>
+      client.query(`UPDATE auth_user SET state = 'suspended', version = version + 1 WHERE id = $1`, [id]),
+    );
+    expect(await acme.apply()).toMatchObject({ applied: 0, alreadyApplied: 1 });
+    await acme.sync();
+    install.clock.advance(29 * DAY_MS);
+    await acme.sync();
+    expect(await kinds(acme)).toEqual([]);
+    install.clock.advance(2 * DAY_MS);
+    await acme.sync();
+    expect(await kinds(acme)).toEqual([['u1', 'delete', 'grace-over']]);
+  });
+
   it('who comes back as suspended is no leaver any more', async () => {
     const acme = await settled(2);
     acme.directory.remove('u1');
