@@ -48,14 +48,18 @@ export class Matters {
     this.#database = database;
   }
 
-  /** From what is counted with every statement that proposes, decides or applies. */
+  /**
+   * From what is counted with every statement that proposes, decides or applies. Here and below each connection is looked up by itself: it is
+   * asked for every channel once a minute, and PostgreSQL would go over the changes of all tenants.
+   */
   waiting(scope: TenantId): Promise<readonly WaitingChanges[]> {
     return this.#database.bulk(scope, (tx) =>
       tx.query<WaitingChanges>(
         `SELECT ${OF}, g.kind, n.state, n.guard, sum(n.changes)::int AS changes
-         FROM change_count n JOIN change_group g ON g.id = n.group_id AND g.connection_id = n.connection_id
-           JOIN connection c ON c.id = n.connection_id JOIN tenant t ON t.id = c.tenant_id
-         WHERE n.tenant_id IN ${SUBTREE('$1::uuid')} AND n.state IN ('open', 'held')
+         FROM connection c JOIN tenant t ON t.id = c.tenant_id
+           CROSS JOIN LATERAL (SELECT * FROM change_count WHERE connection_id = c.id AND state IN ('open', 'held') OFFSET 0) n
+           JOIN change_group g ON g.id = n.group_id AND g.connection_id = n.connection_id
+         WHERE t.id IN ${SUBTREE('$1::uuid')}
          GROUP BY c.id, t.id, g.kind, n.state, n.guard HAVING sum(n.changes) > 0 ORDER BY c.id, n.state DESC, n.guard, g.kind`,
         [scope],
       ),
@@ -79,10 +83,11 @@ export class Matters {
   overdue(scope: TenantId): Promise<readonly OverdueChanges[]> {
     return this.#database.bulk(scope, (tx) =>
       tx.query<OverdueChanges>(
-        `SELECT ${OF}, count(*)::int AS changes
-         FROM connection c JOIN change x ON x.connection_id = c.id AND x.state IN ('open', 'held') AND x.overdue_at IS NOT NULL
-           JOIN tenant t ON t.id = c.tenant_id
-         WHERE c.tenant_id IN ${SUBTREE('$1::uuid')} GROUP BY c.id, t.id ORDER BY c.id`,
+        `SELECT ${OF}, x.changes
+         FROM connection c JOIN tenant t ON t.id = c.tenant_id
+           CROSS JOIN LATERAL (SELECT count(*)::int AS changes FROM change
+             WHERE connection_id = c.id AND state IN ('open', 'held') AND overdue_at IS NOT NULL) x
+         WHERE t.id IN ${SUBTREE('$1::uuid')} AND x.changes > 0 ORDER BY c.id`,
         [scope],
       ),
     );

@@ -24,6 +24,7 @@ import { createKey } from '../../src/tenancy/apiKeys.ts';
 import { createPrincipal } from '../../src/tenancy/principals.ts';
 import { resumeTenant, suspendTenant } from '../../src/tenancy/tenantLife.ts';
 import { startWorker } from '../crash/killed.ts';
+import { costOf } from '../support/cost.ts';
 import { asOwner } from '../support/database.ts';
 import { aDirectory } from '../support/directory.ts';
 import { type Connected, Install, noGuards } from '../support/install.ts';
@@ -312,6 +313,25 @@ describe('A channel', () => {
     expect(JSON.stringify(other.posted)).not.toContain('Lovelace');
     expect(JSON.stringify(await messages(acme))).not.toContain('Lovelace');
   });
+});
+
+it('A look costs what the tenant of the channel has, not what waits in others', async () => {
+  const { acme } = await told(2);
+  await acme.sync();
+  const look = () => lookForChannels(deps, signal);
+  await asOwner(install.database.url, async (client) => {
+    await client.query(
+      `INSERT INTO change_count SELECT (jsonb_populate_record(k, jsonb_build_object('tenant_id', md5(n::text)::uuid, 'connection_id', md5(n::text)::uuid))).*
+       FROM change_count k, generate_series(1, 4000) n WHERE connection_id = $1`,
+      [acme.connection],
+    );
+    await client.query('ANALYZE');
+  });
+  install.clock.advance(60_000);
+  expect((await costOf(install.database.url, look)).rowsRead).toBeLessThan(2_000);
+  await asOwner(install.database.url, (client) =>
+    client.query('DELETE FROM change_count WHERE connection_id NOT IN (SELECT id FROM connection)'),
+  );
 });
 
 describe('A digest', () => {
