@@ -26,11 +26,10 @@ export async function previewMapping(
 
 function writeNumbers(terminal: Terminal, found: Preview): void {
   const { line, style, table } = terminal;
-  const proposed = Object.values(found.proposed).reduce((sum, changes) => sum + changes, 0);
   line(`${counted(found.users, 'user')}, as read until ${found.readAt}`);
   line(`pending now     ${countsInWords(found.before, style)}`);
   line(`and with this   ${countsInWords(found.after, style)}`);
-  line(`${counted(proposed, 'change')} would come, ${grouped(found.withdrawn)} would go`);
+  line(`${counted(proposedBy(found), 'change')} would come, ${grouped(found.withdrawn)} would go`);
   for (const reason of found.held) line(style('yellow', `would be held: ${harmless(reason)}`));
   if (found.outOfScope > 0) line(`${counted(found.outOfScope, 'user')} out of scope`);
   for (const { problem, users, example } of found.unreadable) {
@@ -50,7 +49,12 @@ function writeNumbers(terminal: Terminal, found: Preview): void {
   );
 }
 
-async function writeChanges(terminal: Terminal, operator: Operator, { changes }: Preview): Promise<void> {
+function proposedBy({ proposed }: Preview): number {
+  return Object.values(proposed).reduce((sum, changes) => sum + changes, 0);
+}
+
+async function writeChanges(terminal: Terminal, operator: Operator, found: Preview): Promise<void> {
+  const { changes } = found;
   if (changes.length === 0) return;
   const known = await knownAs(operator, changes);
   terminal.line();
@@ -63,4 +67,6 @@ async function writeChanges(terminal: Terminal, operator: Operator, { changes }:
       effectOf(change, known),
     ]),
   );
+  const others = proposedBy(found) - changes.length;
+  if (others > 0) terminal.note(`These are the first; ${grouped(others)} others are not shown.`);
 }

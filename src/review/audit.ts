@@ -133,6 +133,7 @@ export const AuditFilter = z
       .string()
       .min(1)
       .max(100)
+      .transform((action) => action.replace(/\.\*?$/, ''))
       .optional()
       .describe('Only this action, such as `changes.approved`, or all that begin so: `changes`.'),
     actor: z

@@ -143,6 +143,7 @@ describe('The audit log', () => {
     expect(applied).toHaveLength(5);
     expect(await meant({ action: 'change.applied' })).toEqual(applied);
     expect(await meant({ action: 'change' })).toEqual(applied);
+    for (const action of ['change.', 'change.*']) expect(await meant({ action })).toEqual(applied);
     expect(await meant({ action: 'chang' })).toEqual([]);
     const decider = items.find(({ action }) => action === 'changes.approved')?.actor;
     const own = of(({ actor }) => actor.name === decider?.name);
