@@ -69,16 +69,16 @@ export function keepsApart(stage: () => Stage): void {
       syncConnection: async ({ run }) => {
         now++;
         most = Math.max(most, now);
-        if (run === hanging?.run) await gate.promise;
+        if (run === hanging.run) await gate.promise;
         done.push(run);
         now--;
         return finished;
       },
     });
-    for (const work of [hanging, ...others]) if (work !== undefined) await stage().queues.enqueueRun(work);
+    for (const work of [hanging, ...others]) await stage().queues.enqueueRun(work);
     await eventually(() => expect(done).toEqual(others.map(({ run }) => run)));
     gate.resolve();
-    await eventually(() => expect(done).toContain(hanging?.run));
+    await eventually(() => expect(done).toContain(hanging.run));
     expect(most).toBe(2);
   });
 

@@ -279,7 +279,7 @@ describe('Changes in groups', () => {
 describe('Counts', () => {
   const keysOf = (by: Grouping, change: ChangeView): readonly string[] => {
     const fieldOf = (name: string) => {
-      const sides = [change.after, change.before] as { fields: Record<string, string> }[];
+      const sides = [change.after, change.before] as ({ fields: Record<string, string> } | null)[];
       return [sides.map((side) => side?.fields[name]).find((value) => value !== undefined) ?? ''];
     };
     const orNone = (names: readonly string[]) => (names.length === 0 ? [''] : names);
