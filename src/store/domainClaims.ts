@@ -1,6 +1,7 @@
 /** Claims of domains, and what is known of their records. */
 import type { AuditEntry } from '../domain/audit.ts';
 import {
+  type ClaimState,
   claimState,
   type DomainClaim,
   type DomainClaimId,
@@ -74,25 +75,35 @@ export class DomainClaims {
 
   /**
    * What was seen of the record. The first time that it is there, the domain is verified for the tenant. One that somebody attested by
-   * hand stays so. null: the claim was withdrawn meanwhile.
+   * hand stays so. `entriesAfter`: what is audited of a claim that was in this state. null: the claim was withdrawn meanwhile.
    */
   noteSeen(
     scope: TenantId,
     id: DomainClaimId,
-    { at, problem, entries }: { at: Date; problem: string | null; entries: readonly AuditEntry[] },
+    {
+      at,
+      problem,
+      entriesAfter,
+    }: { at: Date; problem: string | null; entriesAfter: (state: ClaimState) => readonly AuditEntry[] },
   ): Promise<StoredClaim | null> {
     return this.#database.bulk(scope, async (tx) => {
-      const [claim] = await tx.query<{ tenant: TenantId; domain: string }>(
-        `UPDATE domain_claim SET checked_at = $3, problem = $4, found_at = CASE WHEN $4::text IS NULL THEN $3::timestamptz ELSE found_at END
-         WHERE id = $2 AND tenant_id IN ${SUBTREE('$1::uuid')} RETURNING tenant_id AS tenant, domain`,
-        [scope, id, at.toISOString(), problem],
+      const [claim] = await tx.query<{ tenant: TenantId } & Pick<Row, 'domain' | 'foundAt' | 'problem'>>(
+        `SELECT tenant_id AS tenant, domain, found_at AS "foundAt", problem FROM domain_claim
+         WHERE id = $2 AND tenant_id IN ${SUBTREE('$1::uuid')} FOR UPDATE`,
+        [scope, id],
       );
       if (claim === undefined) return null;
+      await tx.query(
+        `UPDATE domain_claim SET checked_at = $2, problem = $3, found_at = CASE WHEN $3::text IS NULL THEN $2::timestamptz ELSE found_at END
+         WHERE id = $1`,
+        [id, at.toISOString(), problem],
+      );
       if (problem === null)
         await tx.query(
           `INSERT INTO tenant_domain (tenant_id, domain, verified_by, verified_at) VALUES ($1, $2, 'dns', $3) ON CONFLICT DO NOTHING`,
           [claim.tenant, claim.domain, at.toISOString()],
         );
+      const entries = entriesAfter(claimState(claim.foundAt, claim.problem));
       if (entries.length > 0) await appendAudit(tx, claim.tenant, at, entries);
       return await one(tx, scope, 'c.id = $2', [id]);
     });

@@ -4,7 +4,7 @@ import { v7 } from 'uuid';
 import type { z } from 'zod';
 import type { Actor, AuditEntry } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
-import { type DomainClaim, DomainClaimId, whyNotProven } from '../domain/domainClaim.ts';
+import { type ClaimState, type DomainClaim, DomainClaimId, whyNotProven } from '../domain/domainClaim.ts';
 import type { TenantId } from '../domain/ids.ts';
 import { notFound, parseId, parseInput } from '../domain/input.ts';
 import { authorise, type Caller } from '../domain/permission.ts';
@@ -126,12 +126,13 @@ async function look(
   actor: Actor,
 ): Promise<StoredClaim | null> {
   const problem = whyNotProven(await txtRecords(claim.record.name), claim.token);
-  const entries = actionsFor(claim, problem).map((action) => telling(actor, action, claim));
-  return await store.domainClaims.noteSeen(scope, claim.id, { at: clock.now(), problem, entries });
+  const entriesAfter = (state: ClaimState) =>
+    actionsFor(state, problem).map((action) => telling(actor, action, claim));
+  return await store.domainClaims.noteSeen(scope, claim.id, { at: clock.now(), problem, entriesAfter });
 }
 
 /** What the audit log is told: what has changed, and not each look. */
-function actionsFor({ state }: DomainClaim, problem: string | null): readonly string[] {
+function actionsFor(state: ClaimState, problem: string | null): readonly string[] {
   if (problem === null)
     return state === 'verified' ? [] : [state === 'lost' ? 'domain.record-back' : 'domain.verified'];
   return state === 'verified' ? ['domain.record-lost'] : [];

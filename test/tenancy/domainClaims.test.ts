@@ -155,6 +155,15 @@ describe('a claimed domain', () => {
     ]);
   });
 
+  it('is audited as verified once, however many look at the same time', async () => {
+    const claimed = await claim('crowd.example');
+    publish(claimed);
+    await Promise.all([1, 2, 3].map(() => check(claimed)));
+    const entries = await auditOf(tenancy.database.url, tenant);
+    const verifying = entries.filter(({ action }) => action === 'domain.verified');
+    expect(verifying).toEqual([expect.objectContaining({ details: { domain: 'crowd.example', by: 'dns' } })]);
+  });
+
   it('that two customers have verified is shown to whoever sees both, and to nobody else', async () => {
     const other = await aTenant(deps);
     const stranger = await aCaller(deps, other);
