@@ -12,6 +12,7 @@ import { refuseHalted } from './applyGround.ts';
 import { noteLeft } from './applyOutcomes.ts';
 import { appendToChains, type ChainedEntry, lockChains } from './auditChains.ts';
 import type { BulkTransaction } from './database.ts';
+import { EventData } from './eventData.ts';
 import { holdBack } from './guardedApply.ts';
 import { holdNamedRoles } from './heldRoles.ts';
 import { manyIds } from './ids.ts';
@@ -324,45 +325,25 @@ export class Batch {
   /** In the tenant that the auth user is in by now; whoever hears of the one that they were in before hears that they are there no more. */
   async #writeEvents(tx: BulkTransaction, applied: readonly Applied[]): Promise<void> {
     const ids = manyIds(3 * applied.length);
+    const data = new EventData();
     const rows = applied.flatMap(({ change, user, tenant, from, version, signedOut }, at) => {
       if (change.kind === 'conflict') return [];
-      const event = { tenant_id: tenant, auth_user_id: user, user_version: version };
-      const left = {
-        ...event,
-        id: ids[3 * at],
-        tenant_id: from,
-        change_id: null,
-        type: 'user.moved',
-        data: { externalId: change.externalId },
+      const event = {
+        ...{ tenant_id: tenant, auth_user_id: user, user_version: version },
+        ...{ change_id: null, external_id: change.externalId, data: data.nothing },
       };
-      const data = {
-        externalId: change.externalId,
-        fields:
-          change.authUser === null
-            ? Object.keys(change.after?.fields ?? {})
-            : change.fields.map((one) => one.field),
-        rolesGained: change.rolesGained,
-        rolesLost: change.rolesLost,
-      };
-      const told = {
-        ...event,
-        id: ids[3 * at + 1],
-        change_id: change.id,
-        type: eventTypeOf(change.kind, change.after),
-        data,
-      };
-      const { externalId } = change;
-      const revoked = {
-        ...event,
-        ...{ id: ids[3 * at + 2], change_id: null, type: SESSIONS_REVOKED, data: { externalId } },
-      };
-      return [...(from === null || from === tenant ? [] : [left]), told, ...(signedOut ? [revoked] : [])];
+      const left = { ...event, id: ids[3 * at], tenant_id: from, type: 'user.moved' };
+      const type = eventTypeOf(change.kind, change.after);
+      const done = { ...event, id: ids[3 * at + 1], change_id: change.id, type, data: data.of(change) };
+      const revoked = { ...event, id: ids[3 * at + 2], type: SESSIONS_REVOKED };
+      return [...(from === null || from === tenant ? [] : [left]), done, ...(signedOut ? [revoked] : [])];
     });
     await tx.query(
       `INSERT INTO event (id, tenant_id, auth_user_id, change_id, type, user_version, data, created_at)
-       SELECT id, tenant_id, auth_user_id, change_id, type, user_version, data, $2 FROM jsonb_to_recordset($1::jsonb)
-         AS row (id uuid, tenant_id uuid, auth_user_id uuid, change_id uuid, type text, user_version int, data jsonb)`,
-      [JSON.stringify(rows), this.#at.toISOString()],
+       SELECT id, tenant_id, auth_user_id, change_id, type, user_version, ($3::jsonb -> data) || jsonb_build_object('externalId', external_id), $2
+       FROM jsonb_to_recordset($1::jsonb) AS row (id uuid, tenant_id uuid, auth_user_id uuid, change_id uuid, type text, user_version int,
+         external_id text, data int)`,
+      [JSON.stringify(rows), this.#at.toISOString(), data.json],
     );
   }
 
