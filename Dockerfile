@@ -14,7 +14,7 @@ RUN npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 FROM node:24-bookworm-slim
 # NODE_OPTIONS and what glibc's malloc reads as in bin/memory.json, so that the command need not start a second process with them.
 ENV NODE_ENV=production \
-    NODE_OPTIONS="--max-semi-space-size=4 --max-old-space-size=512" \
+    NODE_OPTIONS="--max-semi-space-size=8 --max-old-space-size=512" \
     MALLOC_ARENA_MAX=2 \
     MALLOC_MMAP_THRESHOLD_=131072 \
     MALLOC_TRIM_THRESHOLD_=131072 \

@@ -1,4 +1,5 @@
 /** The worker that is measured: one process that does what a worker does, told by its parent what to do next. */
+import { subscribe } from 'node:diagnostics_channel';
 import { connectors } from '../connectors/registry.ts';
 import type { ConnectionId } from '../src/domain/ids.ts';
 import { carryOutApply, startApply } from '../src/review/apply.ts';
@@ -36,6 +37,8 @@ export type Report =
       /** When all was pulled, and nothing planned yet. */
       readonly pullMemory: number;
       readonly planMs: number;
+      /** Of these, how long the provider had something to answer. */
+      readonly providerMs: number;
       readonly outcome: RunOutcome;
       readonly peakMemory: number;
     }
@@ -124,6 +127,16 @@ async function prepare(setup: Setup) {
   return { sync, look, apply, close: () => store.close() };
 }
 
+/** By the HTTP client's own account: from when it begins a request, connecting included, until the answer has ended. */
+const provider = { asked: 0, since: 0, ms: 0 };
+subscribe('undici:request:create', () => {
+  if (provider.asked++ === 0) provider.since = performance.now();
+});
+for (const end of ['undici:request:trailers', 'undici:request:error'])
+  subscribe(end, () => {
+    if (--provider.asked === 0) provider.ms += performance.now() - provider.since;
+  });
+
 async function measureSync(
   deps: SyncDeps,
   wanted: Pick<SyncRequest, 'connection' | 'full' | 'run'>,
@@ -132,6 +145,7 @@ async function measureSync(
   const began = performance.now();
   let planning = began;
   let pullMemory = 0;
+  const providerBefore = provider.ms;
   const outcome = await syncConnection(deps, {
     ...wanted,
     trigger: 'demand',
@@ -149,6 +163,7 @@ async function measureSync(
     did: 'sync',
     pullMs: planning - began,
     planMs: now - planning,
+    providerMs: provider.ms - providerBefore,
     pullMemory,
     outcome,
     peakMemory: peakMemory(),

@@ -138,7 +138,7 @@ export class SoughtAddresses {
     const waits = `c.connection_id = $1 AND c.state IN ${WAITING} AND NOT ${spokenOf('c.external_id', '$2', '$3::text')}`;
     return await this.#written(
       `WITH before AS (
-         SELECT s.external_id, c.auth_user_id FROM sought s JOIN change c ON lower(c.after #>> '{fields,email}') = s.address
+         SELECT s.external_id, c.auth_user_id FROM sought s JOIN change c ON c.address = s.address
          WHERE s.arrives AND ${waits} AND (c.kind = 'create' OR c.kind IN ('link', 'update', 'reactivate') AND c.fields @> '[{"field": "email"}]'
            OR c.kind = 'reactivate' AND c.before ->> 'state' = 'deleted')
          UNION

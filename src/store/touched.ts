@@ -22,26 +22,35 @@ const NOT_SEEN = `(SELECT seen_before FROM sync_run WHERE id = (${LAST_WITH_TOKE
 const EDITED = `(SELECT a.* FROM visible_tenants() AS v (id), LATERAL (
   SELECT id, version, state, email_key FROM auth_user WHERE tenant_id = v.id AND edited >= ${NOT_SEEN} OFFSET 0) a)`;
 
-/** Of a change, where it gives one; without the finer points of `emailKey`. */
-const ADDRESS = (change: string) => `lower(${change}.after #>> '{fields,email}')`;
 /** The changes that wait, or are remembered, and give an address. `$1` is the connection. */
 const COMES = (change: string) =>
-  `${change}.connection_id = $1 AND ${change}.state IN ${LIVE} AND ${change}.kind NOT IN ('suspend', 'delete')`;
+  `${change}.connection_id = $1 AND ${change}.state IN ${LIVE} AND ${change}.kind NOT IN ('suspend', 'delete') AND ${change}.address IS NOT NULL`;
+/** So many addresses are looked up one by one. */
+const FEW = 100;
+const WHOSE = 'c.external_id, c.auth_user_id';
+/** Whether any conflict waits, or is remembered. `$1` is the connection. */
+const CONFLICTS_WAIT = `EXISTS (SELECT FROM change_count n JOIN change_group g ON g.id = n.group_id
+  WHERE n.connection_id = $1 AND n.state IN ${LIVE} AND g.kind = 'conflict' GROUP BY n.group_id HAVING sum(n.changes) > 0)`;
 
 /** Who comes to an address that an auth user was given since the last plan, or about which somebody decided since. */
 const RIVALS_SINCE = `
   WITH last AS (SELECT ${LAST_PLAN} AS at),
   decided AS (
-    SELECT r.external_id, r.auth_user_id, ${ADDRESS('r')} AS address FROM last, decision d JOIN change r ON r.decision_id = d.id
+    SELECT r.external_id, r.auth_user_id, r.address FROM last, decision d JOIN change r ON r.decision_id = d.id
     WHERE d.connection_id = $1 AND d.created_at >= last.at AND d.made_by <> 'guard' AND r.connection_id = $1 AND r.state IN ${LIVE}),
   news AS (
     SELECT u.email_key AS address, u.id AS holder, NULL AS by FROM ${EDITED} u
     WHERE EXISTS (SELECT FROM change c WHERE ${COMES('c')}) -- mostly nobody does, and then no auth user is looked at
       AND u.email_key IS NOT NULL
     UNION ALL SELECT address, NULL, external_id FROM decided
-    UNION ALL SELECT u.email_key, NULL, d.external_id FROM decided d JOIN auth_user u ON u.id = d.auth_user_id)
-  SELECT DISTINCT c.external_id AS id FROM change c JOIN news n ON n.address = ${ADDRESS('c')}
-  WHERE ${COMES('c')} AND (c.auth_user_id = n.holder OR c.external_id = n.by) IS NOT TRUE LIMIT $2::int + 1`;
+    UNION ALL SELECT u.email_key, NULL, d.external_id FROM decided d JOIN auth_user u ON u.id = d.auth_user_id),
+  few AS (SELECT count(*) <= ${FEW} AS are FROM (SELECT FROM news LIMIT ${FEW + 1}) n)
+  SELECT DISTINCT c.external_id AS id FROM (
+    SELECT n.*, c.* FROM news n, LATERAL (SELECT ${WHOSE} FROM change c WHERE ${COMES('c')} AND c.address = n.address OFFSET 0) c
+    WHERE (SELECT are FROM few)
+    UNION ALL
+    SELECT n.*, ${WHOSE} FROM news n JOIN change c ON c.address = n.address WHERE ${COMES('c')} AND NOT (SELECT are FROM few)) c
+  WHERE (c.auth_user_id = c.holder OR c.external_id = c.by) IS NOT TRUE LIMIT $2::int + 1`;
 
 /**
  * Whose auth user, or the name of whose tenant, is not what the directory was last compared with, and no change says so. OFFSET: each is
@@ -68,7 +77,7 @@ const ADDRESSES_LOOKED_UP = `
     SELECT s.email_key AS address
     UNION ALL SELECT a.email_key FROM identity i JOIN auth_user a ON a.id = i.auth_user_id
       WHERE i.connection_id = $2 AND i.external_id = s.external_id
-    UNION ALL SELECT ${ADDRESS('c')} FROM change c
+    UNION ALL SELECT c.address FROM change c
       WHERE c.connection_id = $2 AND c.external_id = s.external_id AND c.state IN ${LIVE}) one
   WHERE s.run_id = $1 AND address IS NOT NULL`;
 
@@ -158,11 +167,13 @@ export class Touched {
       [run.connection, limit, OF_THE_MAPPING],
     );
     const waiting = await tx.query<{ id: ExternalId }>(
-      `SELECT c.external_id AS id FROM change c WHERE c.connection_id = $1 AND (c.state IN ('moved', 'failed')
-         OR c.state IN ('open', 'held', 'rejected') AND c.kind = 'conflict' AND EXISTS (
+      `SELECT c.external_id AS id FROM change c WHERE c.connection_id = $1 AND c.state IN ('moved', 'failed')
+       UNION ALL
+       SELECT c.external_id FROM change c WHERE c.connection_id = $1 AND c.state IN ('open', 'held', 'rejected') AND c.kind = 'conflict'
+         AND ${CONFLICTS_WAIT} AND EXISTS (
            SELECT FROM jsonb_array_elements(c.candidates) AS one JOIN auth_user u ON u.id = (one ->> 'authUser')::uuid
            WHERE u.edited >= ${NOT_SEEN} OR EXISTS (
-             SELECT FROM tenant_domain d WHERE d.tenant_id = u.tenant_id AND d.verified_at >= ${LAST_PLAN})))
+             SELECT FROM tenant_domain d WHERE d.tenant_id = u.tenant_id AND d.verified_at >= ${LAST_PLAN}))
        LIMIT $2::int + 1`,
       [run.connection, limit],
     );
@@ -233,7 +244,7 @@ export class Touched {
       const rivals = await avoiding('seqscan', tx, () =>
         tx.query<{ id: ExternalId }>(
           `SELECT c.external_id AS id FROM change c
-           WHERE ${COMES(`c`)} AND ${ADDRESS('c')} = ANY ($3::text[])
+           WHERE ${COMES('c')} AND c.address = ANY ($3::text[])
              AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id) LIMIT $4::int + 1`,
           [run.connection, run.id, addresses, limit],
         ),
@@ -323,7 +334,7 @@ async function whoseTenantIsThere(
   run: TakenRun,
   limit: number,
 ): Promise<readonly { readonly id: ExternalId }[]> {
-  const ofThose = `FROM change WHERE connection_id = $1 AND state IN ${LIVE} AND kind = 'conflict' AND cause = 'tenant-missing'`;
+  const ofThose = `FROM change WHERE ${CONFLICTS_WAIT} AND connection_id = $1 AND state IN ${LIVE} AND kind = 'conflict' AND cause = 'tenant-missing'`;
   const sought = await tx.query<{ place: string }>(`SELECT DISTINCT after ->> 'tenant' AS place ${ofThose}`, [
     run.connection,
   ]);
