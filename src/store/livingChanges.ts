@@ -18,7 +18,11 @@ type Merged = {
 };
 
 /** Of the table `planned`: the same content keeps its decision, other content is a new change. Gives how many changes are otherwise than before. */
-export async function mergePlanned(
+export function mergePlanned(tx: BulkTransaction, run: TakenRun, merged: Merged): Promise<number> {
+  return avoiding('seqscan', tx, () => merge(tx, run, merged)); // what waits is found by its index
+}
+
+async function merge(
   tx: BulkTransaction,
   { connection, id: run }: TakenRun,
   { kind, revision, areLosing }: Merged,
@@ -27,11 +31,11 @@ export async function mergePlanned(
     const { rowCount } = await tx.client.query(statement, [...values]);
     return rowCount ?? 0;
   };
-  const gone = await avoiding('seqscan', tx, () => altered(TAKE_BACK(kind), [connection, run, kind]));
+  const gone = await altered(TAKE_BACK(kind), [connection, run, kind]);
   const based = await altered(
-    `UPDATE change c SET base_version = p.base_version FROM planned p
-     WHERE c.connection_id = $1 AND c.state IN ${LIVE} AND ${SAME('p', 'c')}
-       AND c.base_version IS DISTINCT FROM p.base_version`,
+    `UPDATE change b SET base_version = p.base_version
+     FROM planned p JOIN ${kind === 'named' ? `LATERAL (${OF_CONNECTION} AND external_id = p.external_id OFFSET 0)` : `(${OF_CONNECTION})`} c ON ${SAME('p', 'c')}
+     WHERE b.id = c.id AND b.state IN ${LIVE} AND b.base_version IS DISTINCT FROM p.base_version`,
     [connection],
   );
   const again = await altered(
@@ -46,7 +50,8 @@ export async function mergePlanned(
      SELECT id, tenant_id, $1, external_id, auth_user_id, kind, cause, before, after, fields, roles_gained, roles_lost, candidates,
        fingerprint, desired_hash, base_version, found_tenants, group_id, 'open', $2, $3, ${areLosing ? 'parts' : 'NULL'}
      FROM planned p ${areLosing ? 'LEFT JOIN losing_parts USING (external_id)' : ''}
-     WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = p.external_id AND c.state IN ${LIVE})`,
+     WHERE NOT EXISTS (SELECT FROM change c WHERE c.connection_id = $1 AND c.external_id = p.external_id AND c.state IN ${LIVE}
+       ${kind === 'named' ? 'OFFSET 0' : ''})`, // each is looked up by itself
     [connection, revision, run],
   );
   return gone + based + again + made;

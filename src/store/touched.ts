@@ -243,9 +243,9 @@ export class Touched {
       const addresses = found.map(({ address }) => address);
       const rivals = await avoiding('seqscan', tx, () =>
         tx.query<{ id: ExternalId }>(
-          `SELECT c.external_id AS id FROM change c
-           WHERE ${COMES('c')} AND c.address = ANY ($3::text[])
-             AND NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id) LIMIT $4::int + 1`,
+          `SELECT DISTINCT c.external_id AS id FROM unnest($3::text[]) AS a (address),
+             LATERAL (SELECT external_id FROM change c WHERE ${COMES('c')} AND c.address = a.address OFFSET 0) c
+           WHERE NOT EXISTS (SELECT FROM staged_user s WHERE s.run_id = $2 AND s.external_id = c.external_id) LIMIT $4::int + 1`,
           [run.connection, run.id, addresses, limit],
         ),
       );
